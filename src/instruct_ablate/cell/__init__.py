@@ -1,0 +1,1 @@
+"""Cells: identity, record and runner of one point of a grid."""

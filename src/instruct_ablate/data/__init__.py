@@ -1,0 +1,1 @@
+"""Tokenised batches: prompts as memory-mapped token arrays, and batches by token count."""

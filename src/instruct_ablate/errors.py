@@ -1,0 +1,30 @@
+"""Users' mistakes: errors that say what was given, what is allowed and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; shown as one message, without a traceback."""
+
+
+class UserErrors(UserError):
+    """Several mistakes found before anything started, told at once."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"- {fault}" for fault in self.faults))
+
+
+def nearest(given: str, allowed: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the closest allowed word, or an empty string."""
+    close = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def unknown(what: str, given: str, allowed: Iterable[str]) -> UserError:
+    """Build the error for a name that is not among the allowed ones."""
+    names = sorted(allowed)
+    return UserError(f"unknown {what} {given!r}{nearest(given, names)} Allowed: {', '.join(names)}.")

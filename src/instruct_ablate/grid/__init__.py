@@ -1,0 +1,1 @@
+"""Grids: the cells of a study, read from disk, planned and run."""

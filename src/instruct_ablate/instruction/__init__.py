@@ -1,0 +1,1 @@
+"""Instruction variants: a task's definition and examples, one field of them altered."""

@@ -1,0 +1,1 @@
+"""Models: checkpoints, the Lightning module, training and decoding."""

@@ -1,0 +1,1 @@
+"""Prompts: instruction and instance as plain text, before any tokenizer."""

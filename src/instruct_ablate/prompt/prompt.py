@@ -1,0 +1,53 @@
+"""The prompt, the waist of the system: all that the model side knows of tasks passes through here as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from instruct_ablate.tasks.task import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Source text and references of one instance.
+
+    `target` is the supervised output in training (one of the references, drawn by the seed).
+    `choices` are the outputs a constrained or ranking decoder may give; None where anything may be said.
+    `truncated` tells that the source was cut at `prompt.max_source_length` tokens.
+    """
+
+    task: str
+    category: str
+    kind: Kind
+    instance_id: str
+    source: str
+    references: tuple[str, ...]
+    target: str
+    choices: tuple[str, ...] | None = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a system answered to a prompt."""
+
+    prompt: Prompt
+    text: str
+
+
+class Tokens(Protocol):
+    """What a template may ask of a tokenizer: lengths and cuts, nothing else."""
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of `text`, special tokens included as the model will add them."""
+
+    def clip(self, text: str, limit: int) -> str:
+        """Return the text of the first `limit` tokens, special tokens left out."""
+
+    def chat(self, text: str) -> str:
+        """Return `text` as the user's turn in the tokenizer's own chat template."""
+
+
+Template = Callable[..., str]

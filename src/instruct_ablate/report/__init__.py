@@ -1,0 +1,1 @@
+"""Reports: tables, paired statistics, figures and a page, from records on disk."""

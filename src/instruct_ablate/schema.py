@@ -1,0 +1,192 @@
+"""Typed configuration: every key there is, its type and its default; a key that is not here is an error.
+
+Which keys make a cell's identity and which do not is decided in one place, `cell/identity.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class TasksConfig:
+    """Where the tasks come from."""
+
+    reader: str = MISSING  # a registered reader, or module.function of your own
+    root: str | None = None  # local folder; null: what the reader ships or downloads
+    split: str = "default"  # Super-NaturalInstructions: a folder under splits/
+    language: str | None = "English"  # input, output and instruction language; null: any
+    categories: list[str] = field(default_factory=list)  # keep only these; empty: all
+    include: list[str] = field(default_factory=list)  # keep only task names that match; empty: all
+    test_tasks: int | None = None  # this many test tasks, spread over categories; null: all
+    test_instances: int = 100  # the first so many instances of each test task
+    label_spaces: str | None = None  # YAML file with label spaces that override the derived ones
+    # Only for `hf_dataset`: one Hugging Face data set as one task.
+    train_split: str | None = None
+    test_split: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)  # input, output (and id, choices) -> column
+    definition: str | None = None
+    labels: list[str] = field(default_factory=list)
+
+
+@dataclass
+class InstructionConfig:
+    """What of the instruction is altered. `definition` and `examples` name variants."""
+
+    definition: str = "original"
+    examples: str = "original"
+    num_positive: int = 2
+    num_negative: int = 0
+    explanations: bool = False
+    rate: float = 0.2  # share of words that a noisy definition changes
+    correct: float = 0.5  # share of right labels for examples=partly_correct
+
+
+@dataclass
+class BudgetConfig:
+    """How much of the training tasks is used; nothing at all is the untuned model."""
+
+    instances_per_task: int = MISSING
+    tasks: int | None = None  # this many training tasks, nested by seed; null: all
+
+
+@dataclass
+class ModelConfig:
+    """A checkpoint, or a baseline that needs none."""
+
+    name: str = MISSING
+    path: str | None = None  # local folder or hub id
+    source: str = "pretrained"  # pretrained | wheel | random | baseline
+    revision: str | None = None
+    trust_remote_code: bool = False
+    kind: str | None = None  # encoder-decoder | decoder-only; null: found out from its config
+    tries: int = 1  # baseline uniform_guess: expected maximum over so many tries
+
+
+@dataclass
+class MethodConfig:
+    """Which weights are trained."""
+
+    name: str = MISSING  # full | lora
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    target_modules: list[str] = field(default_factory=list)  # empty: all linear layers
+
+
+@dataclass
+class PromptConfig:
+    """How instruction and instance become text."""
+
+    template: str = MISSING  # tk_instruct | alpaca | chat | plain | module.function of your own
+    max_source_length: int = 1024
+    max_target_length: int = 128
+
+
+@dataclass
+class DataConfig:
+    """How prompts become batches."""
+
+    grouping: str = "none"  # none | task: a batch's instances of one task share their prefix
+    group_size: int = 8  # with grouping=task: instances of one task drawn together
+    packing: bool = True  # False: padded batches, for comparison
+    num_workers: int = 0
+
+
+@dataclass
+class EvaluationConfig:
+    """How a model is tested."""
+
+    # Test-time instructions, each a score block: `same`, or labels such as original, delusive, empty+original.
+    instructions: list[str] = field(default_factory=lambda: ["same"])
+    decoding: str = "greedy"  # greedy | constrained | rank | rank_normalized
+    metrics: list[str] = field(default_factory=list)  # further metrics, module.function
+    engine: str = "native"  # native | vllm
+    batch_tokens: int = 8192  # tokens decoded side by side
+    save_prompts: bool = True
+
+
+@dataclass
+class TrainerConfig:
+    """Optimisation and device."""
+
+    optimizer: str = "adamw"  # adamw | adafactor
+    learning_rate: float = 1e-4
+    schedule: str = "constant"  # constant | linear
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    batch_size: int = 16  # effective: examples per optimiser step, whatever the device
+    epochs: float = 1.0
+    max_steps: int | None = None
+    gradient_clip: float | None = 1.0
+    precision: str = "auto"  # auto | bf16 | fp32 | fp16
+    accelerator: str = "auto"  # auto | cpu | gpu
+    devices: int = 1
+    strategy: str = "auto"  # auto | ddp | fsdp
+    num_nodes: int = 1
+    micro_batch_tokens: int = 4096
+    activation_checkpointing: bool = False
+    compile: bool = False
+    checkpoint_every_steps: int = 50
+    threads: int | None = None
+    progress: bool = True
+
+
+@dataclass
+class LoggerConfig:
+    """Where curves and scores are mirrored. The record on disk is the truth."""
+
+    name: str = MISSING  # wandb | csv | tensorboard | mlflow | none
+    project: str = "instruct-ablate"
+    entity: str | None = None
+    mode: str = "auto"  # auto (online with a key) | online | offline
+    tags: list[str] = field(default_factory=list)
+    predictions: int = 20  # rows of the predictions table
+
+
+@dataclass
+class Config:
+    """One cell of a grid, and how it is run."""
+
+    tasks: TasksConfig = field(default_factory=TasksConfig)
+    instruction: InstructionConfig = field(default_factory=InstructionConfig)
+    data_budget: BudgetConfig = field(default_factory=BudgetConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    method: MethodConfig = field(default_factory=MethodConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    seed: int = 0
+    study: str = "ablation"
+    output: str = "multirun"  # results go to <output>/<study>/<cell>
+    cache: str = MISSING  # prepared data and converted models
+    retry: str = "failed"  # failed | none
+    fail_fast: bool = False
+    detach: bool = False
+    keep_checkpoints: bool = False
+    cell_timeout: float | None = None  # hours
+    extensions: list[str] = field(default_factory=list)  # Python files to load first: your own variants
+    hypotheses: list[str] = field(default_factory=list)  # claims that the report answers
+    reference: str = "original"  # the variant that others are compared with
+
+
+def config_directory() -> Path:
+    """Return the folder of the config groups: beside the package when installed, else the repository's."""
+    packaged = Path(__file__).parent / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def plain(config: Any) -> Config:
+    """Turn a composed DictConfig into a typed `Config` object (interpolations resolved)."""
+    from omegaconf import OmegaConf
+
+    typed = OmegaConf.merge(OmegaConf.structured(Config), {k: config[k] for k in Config.__dataclass_fields__})
+    result = OmegaConf.to_object(typed)
+    assert isinstance(result, Config)
+    return result

@@ -1,0 +1,68 @@
+"""The task: a definition, examples and instances, as every later stage sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["classification", "generation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A demonstration of a task: input, output and, where the source has one, an explanation."""
+
+    input: str
+    output: str
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One thing to solve: the input and its references (one or more right outputs)."""
+
+    id: str
+    input: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task of a collection.
+
+    `label_space` holds the outputs the task allows, in order of first appearance, or None for generation.
+    `categories` are the collection's own (Super-NaturalInstructions: the first one counts in the scores).
+    """
+
+    name: str
+    definition: str
+    instances: tuple[Instance, ...]
+    positive_examples: tuple[Example, ...] = ()
+    negative_examples: tuple[Example, ...] = ()
+    categories: tuple[str, ...] = ("Uncategorised",)
+    label_space: tuple[str, ...] | None = None
+    # Where the collection brings its own prompts (P3), they stand in for definition and template.
+    prompted: bool = False
+    # Answer choices that differ from one instance to the next (P3), by instance id.
+    answer_choices: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        """Classification where the label space is known and closed, else generation."""
+        return "generation" if self.label_space is None else "classification"
+
+    @property
+    def category(self) -> str:
+        """The first category, the one that scores are grouped by."""
+        return self.categories[0]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCollection:
+    """Training and test tasks as read, with a hash of their content and what the reader met on its way."""
+
+    name: str
+    train: tuple[Task, ...]
+    test: tuple[Task, ...]
+    content_hash: str
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,48 @@
+"""Shared fixtures: small tasks made by hand, and the development data beside the repository where present."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.tasks.task import Example, Instance, Task
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and golden cases beside the repository; skips where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not (folder / "natural-instructions").is_dir():
+        pytest.skip("the development data (../shared) is not here")
+    return folder
+
+
+def make_task(name: str = "task1_sentiment", count: int = 6, **changes: object) -> Task:
+    """A small classification task, two labels, with positive and negative examples."""
+    labels = ("positive", "negative")
+    words = ("great", "awful")
+    fields: dict[str, object] = {
+        "name": name,
+        "definition": "Read the review. Answer 'positive' if the writer liked it, otherwise 'negative'.",
+        "instances": tuple(
+            Instance(f"{name}-{i}", f"The film number {i} was {words[i % 2]}.", (labels[i % 2],)) for i in range(count)
+        ),
+        "positive_examples": (
+            Example("A lovely evening.", "positive", "Lovely is praise."),
+            Example("I want my money back.", "negative", "A complaint."),
+        ),
+        "negative_examples": (
+            Example("A wonderful cast.", "negative", "Wonderful is praise, so this is wrong."),
+            Example("It bored me to tears.", "positive", "Boredom is no praise."),
+        ),
+        "categories": ("Sentiment Analysis",),
+        "label_space": labels,
+    }
+    return Task(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def task() -> Task:
+    """One small classification task."""
+    return make_task()
