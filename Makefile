@@ -1,0 +1,54 @@
+# Instruct-Ablate. `make help` lists what there is.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STUDY ?= ablation
+# The grid of `make sweep`; override GRID for another one.
+GRID ?= instruction=original,simplified,delusive data_budget=0,8
+EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow
+
+.PHONY: help setup model sweep report test test-slow test-ray check format bench clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+$(BIN)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
+	@touch $@
+
+setup: $(BIN)/.installed  ## Make the environment in .venv
+
+model: setup  ## Fetch and convert the default model (once)
+	$(BIN)/instruct-ablate prepare model=smollm2_135m
+
+sweep: setup  ## Train and evaluate the grid: untuned, original, simplified, delusive
+	$(BIN)/python train.py -m $(GRID) study=$(STUDY)
+
+report: setup  ## Tables, statistics, figures and a page of STUDY
+	$(BIN)/instruct-ablate report multirun/$(STUDY)
+
+test: setup  ## All default tests, in minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: setup  ## The long ones: fault injection, Slurm, browser (each skips, saying so, where it cannot run)
+	$(BIN)/python -m pytest -m 'slow or slurm or browser or joblib'
+
+test-ray: setup  ## Tests of the Ray launcher, in an environment of its own (.venv-ray)
+	bash tests/ray/run.sh $(abspath $(BIN))
+
+check: setup  ## Linters and types: ruff and mypy, strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## Ratios against plain use of transformers' Trainer and generate
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove the environment and caches, never results
+	rm -rf $(VENV) .venv-ray .mypy_cache .ruff_cache .pytest_cache build
