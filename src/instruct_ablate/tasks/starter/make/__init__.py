@@ -1,0 +1,1 @@
+"""Makes the starter collection from facts: `python -m instruct_ablate.tasks.starter.make`."""

@@ -1,0 +1,149 @@
+"""Stance detection and spam filtering (test): comments for or against a proposal, messages wanted or not."""
+
+from random import Random
+
+from instruct_ablate.tasks.starter.make.facts import rows
+from instruct_ablate.tasks.starter.make.recipe import Pair, Recipe, Shot
+
+# proposal | reasons for it (`;`) | reasons against it (`;`)
+PROPOSALS = rows("proposals")
+FRAMES = (
+    "Proposal: {p}. Comment: {c}",
+    "Proposal: {p}. Comment: I have thought about it. {c}",
+    "Proposal: {p}. Comment: {c} That is what I think.",
+    "Proposal: {p}. Comment: Let us be honest. {c}",
+    "Proposal: {p}. Comment: {c} Everybody knows that.",
+    "Proposal: {p}. Comment: My view is clear. {c}",
+)
+
+BAIT = [
+    "You have won {m} dollars",
+    "Claim your free prize of {m} dollars now",
+    "Lose ten kilos in one week",
+    "Get rich from home and earn {m} dollars a day",
+    "Your account will be closed unless you send your password",
+    "Cheap pills without any doctor",
+    "A secret trick that banks hate",
+    "Congratulations, you are our lucky visitor",
+    "Get a loan of {m} dollars without any questions",
+    "Hot deal, buy now and pay nothing",
+]
+PUSH = [
+    "Click this link today!",
+    "Act now, the offer ends tonight!",
+    "Send us your card number!",
+    "Reply with your bank details!",
+    "Call this number at once!",
+    "Do not miss this chance!",
+]
+NOTES = [
+    "Can you pick up some milk on your way home",
+    "The meeting was moved to {h} o'clock",
+    "I will be {m} minutes late for dinner",
+    "Mum asked if you are coming on Sunday",
+    "Your book is ready at the library",
+    "I left the report on your desk",
+    "The train leaves at {h} o'clock",
+    "We are having soup tonight",
+    "The doctor can see you on Friday",
+    "I found your blue scarf in the car",
+]
+CLOSINGS = [
+    "See you soon.",
+    "Thanks and take care.",
+    "Let me know if that suits you.",
+    "Have a good day.",
+    "Talk to you later.",
+    "Say hello to the others.",
+]
+
+
+def stance(random: Random) -> Pair:
+    """A proposal and a comment for or against it."""
+    proposal, reasons_for, reasons_against = random.choice(PROPOSALS)
+    label, reasons = random.choice((("favor", reasons_for), ("against", reasons_against)))
+    comment = random.choice(reasons.split(";"))
+    return random.choice(FRAMES).format(p=proposal, c=comment), label
+
+
+def spam(random: Random) -> Pair:
+    """A message: bait and a push, or a note between people."""
+    label = random.choice(("spam", "not spam"))
+    head, tail = (BAIT, PUSH) if label == "spam" else (NOTES, CLOSINGS)
+    money = random.choice((500, 1000, 5000, 10000)) if label == "spam" else random.choice((5, 10, 15, 20))
+    text = random.choice(head).format(m=money, h=random.randrange(2, 9))
+    end = "!" if label == "spam" else "?" if text.startswith("Can") else "."
+    return f"{text}{end} {random.choice(tail)}", label
+
+
+RECIPES = (
+    Recipe(
+        "starter107_stance_on_proposal",
+        "Stance Detection",
+        "Debate",
+        "In this task, you are given a proposal and a comment on it. Find out what the writer of the comment thinks "
+        'of the proposal. The answer is "favor" if the writer supports it and "against" if the writer opposes it.',
+        ("favor", "against"),
+        stance,
+        (
+            Shot(
+                "Proposal: more bicycle lanes. Comment: At last cycling would be safe.",
+                "favor",
+                "The writer sees an advantage of bicycle lanes and so supports them.",
+            ),
+            Shot(
+                "Proposal: a later start of school. Comment: We would come home in the dark.",
+                "against",
+                "The writer names a drawback of a later start and so opposes it.",
+            ),
+        ),
+        (
+            Shot(
+                "Proposal: a new swimming pool. Comment: Our children could finally learn to swim.",
+                "against",
+                "The writer welcomes the pool, so the answer should be favor.",
+            ),
+            Shot(
+                "Proposal: fireworks in the park. Comment: They frighten the animals and leave dirt behind.",
+                "favor",
+                "The writer complains about fireworks, so the answer should be against.",
+            ),
+        ),
+        split="test",
+    ),
+    Recipe(
+        "starter108_spam_message",
+        "Spam Classification",
+        "Messages",
+        "You will see a short message. Some messages are spam: they promise money or miracles, or they try to get "
+        "personal data from the reader. Others are ordinary notes between people who know each other. Label the "
+        'message as "spam" or "not spam".',
+        ("spam", "not spam"),
+        spam,
+        (
+            Shot(
+                "You are today's winner of a new car! Send your address and card number!",
+                "spam",
+                "An unasked prize and a wish for a card number are signs of spam.",
+            ),
+            Shot(
+                "The cake is in the oven. Please take it out at noon.",
+                "not spam",
+                "This is an everyday note from one person to another.",
+            ),
+        ),
+        (
+            Shot(
+                "Aunt Mary landed safely. We will visit her tomorrow.",
+                "spam",
+                "This is ordinary family news, so the answer should be not spam.",
+            ),
+            Shot(
+                "Double your money in one night! Write to us now!",
+                "not spam",
+                "A promise of quick money is typical of spam, so the answer should be spam.",
+            ),
+        ),
+        split="test",
+    ),
+)

@@ -1,0 +1,268 @@
+"""Sentiment analysis: reviews put together from what was bought, what was said of it, and the verdict."""
+
+from random import Random
+
+from instruct_ablate.tasks.starter.make.people import NAMES
+from instruct_ablate.tasks.starter.make.recipe import Pair, Recipe, Shot
+
+CATEGORY = "Sentiment Analysis"
+
+PRODUCTS = [
+    "coffee machine",
+    "backpack",
+    "lamp",
+    "kettle",
+    "pair of headphones",
+    "office chair",
+    "rain jacket",
+    "keyboard",
+    "tent",
+    "toaster",
+    "vacuum cleaner",
+    "suitcase",
+    "blender",
+    "desk fan",
+    "water bottle",
+    "phone case",
+    "pillow",
+    "bicycle lock",
+    "umbrella",
+    "camera",
+]
+GOOD = [
+    "It works perfectly and looks great",
+    "I use it every day and love it",
+    "It is well made and easy to clean",
+    "It did everything I hoped for",
+    "The quality is excellent for the price",
+    "I could not be happier with it",
+    "It arrived early and in perfect shape",
+    "My whole family enjoys it",
+    "It feels solid and comfortable",
+    "Setting it up was quick and simple",
+]
+BAD = [
+    "It broke after two days",
+    "It is badly made and feels cheap",
+    "I regret buying it",
+    "It never worked properly",
+    "It arrived damaged and dirty",
+    "The quality is terrible for the price",
+    "I had to send it back",
+    "It looks nothing like the picture",
+    "It is uncomfortable and far too loud",
+    "Nobody in my family wants to use it",
+]
+FLAT = [
+    "It comes in a brown cardboard box",
+    "It is available in three colours",
+    "It was delivered on a Tuesday",
+    "It weighs about one kilogram",
+    "The manual is printed in four languages",
+    "It is sold in most large shops",
+    "The label is on the bottom",
+    "It was made in 2021",
+    "It is the same size as my old one",
+    "It has two buttons on the side",
+]
+OPENINGS = [
+    "I bought this {x} last month. {y}.",
+    "{y}. That is my opinion of this {x}.",
+    "Review of a {x}: {y}.",
+    "My new {x} came a week ago. {y}.",
+    "We ordered this {x} for our flat. {y}.",
+    "About the {x}: {y}.",
+]
+FEELINGS = {
+    "joy": "won first prize in the school race;hugged an old friend at the airport;got the job of a lifetime;"
+    "danced all evening at the wedding;opened a wonderful birthday present;laughed until the tears came;"
+    "heard that the baby was healthy;passed the final exam with top marks",
+    "sadness": "cried after the old dog died;missed the friends left behind in another city;"
+    "sat alone and wept at the funeral;said goodbye to a grandmother for the last time;"
+    "felt lonely in the empty house;lost a treasured ring forever;mourned a dear uncle;"
+    "was heartbroken when the friendship ended",
+    "anger": "shouted at the driver who scratched the car;slammed the door after the quarrel;"
+    "was furious that somebody had stolen the bicycle;yelled at the neighbours about the noise;"
+    "hit the table with a fist after the insult;was outraged by the unfair decision;"
+    "fumed about being cheated by the shop;glared at the man who pushed into the queue",
+    "fear": "trembled when the lights went out in the cellar;hid under the bed during the storm;"
+    "screamed at the sight of a huge spider;dared not move as the bear came closer;"
+    "was terrified of falling from the high bridge;ran from the growling dog;"
+    "panicked when the lift got stuck;lay awake, scared by steps in the attic",
+}
+EMOTION_FRAMES = [
+    "{n} {x}.",
+    "Yesterday {n} {x}.",
+    "That evening {n} {x}.",
+    "Everybody could see it: {n} {x}.",
+    "It was in March that {n} {x}.",
+]
+
+
+def _say(random: Random, opinions: list[str]) -> str:
+    return random.choice(OPENINGS).format(x=random.choice(PRODUCTS), y=random.choice(opinions))
+
+
+def polarity(random: Random) -> Pair:
+    """A review that is positive or negative."""
+    label = random.choice(("positive", "negative"))
+    return _say(random, GOOD if label == "positive" else BAD), label
+
+
+def three_way(random: Random) -> Pair:
+    """A review that praises, complains, or only states facts."""
+    label, opinions = random.choice((("Positive", GOOD), ("Negative", BAD), ("Neutral", FLAT)))
+    return _say(random, opinions), label
+
+
+def emotion(random: Random) -> Pair:
+    """A sentence on somebody who feels one of four emotions."""
+    label = random.choice(list(FEELINGS))
+    name = random.choice(NAMES)
+    deed = random.choice(FEELINGS[label].split(";"))
+    return random.choice(EMOTION_FRAMES).format(n=name, x=deed), label
+
+
+def recommend(random: Random) -> Pair:
+    """A review in two sentences of one mind; would its author recommend the thing?"""
+    label, opinions = random.choice((("Yes", GOOD), ("No", BAD)))
+    first, second = random.sample(opinions, 2)
+    return f"Product: {random.choice(PRODUCTS)}. Review: {first}. {second}.", label
+
+
+RECIPES = (
+    Recipe(
+        "starter011_review_polarity",
+        CATEGORY,
+        "Reviews -> Products",
+        "In this task, you are given a short review of a product. Decide whether the writer is pleased with the "
+        'product or not. Answer with "positive" if the writer is pleased, and with "negative" if the writer is '
+        "unhappy with it.",
+        ("positive", "negative"),
+        polarity,
+        (
+            Shot(
+                "This scarf is warm and soft. I wear it all winter.",
+                "positive",
+                "The writer praises the scarf and wears it often, so the review is positive.",
+            ),
+            Shot(
+                "The clock stopped after one week. What a waste of money.",
+                "negative",
+                "The clock broke and the writer calls it a waste of money, so the review is negative.",
+            ),
+        ),
+        (
+            Shot(
+                "A lovely set of pans. Nothing sticks to them.",
+                "negative",
+                "The writer likes the pans, so the answer should be positive.",
+            ),
+            Shot(
+                "The zip of this bag was torn when it came.",
+                "positive",
+                "A torn zip is a complaint, so the answer should be negative.",
+            ),
+        ),
+    ),
+    Recipe(
+        "starter012_review_three_way",
+        CATEGORY,
+        "Reviews -> Products",
+        "You will be given a short comment about a product. Classify the comment by its tone. The label is Positive "
+        "if the comment praises the product, Negative if it complains about the product, and Neutral if it only "
+        "states facts without any opinion.",
+        ("Positive", "Negative", "Neutral"),
+        three_way,
+        (
+            Shot(
+                "About the mirror: It makes our small room look bigger, which is wonderful.",
+                "Positive",
+                "The word wonderful shows that the writer likes the mirror.",
+            ),
+            Shot(
+                "Review of a carpet: It is one metre wide.",
+                "Neutral",
+                "The comment gives the width of the carpet and no opinion.",
+            ),
+        ),
+        (
+            Shot(
+                "About the shelf: It fell off the wall on the first night.",
+                "Neutral",
+                "The shelf failed, which is a complaint, so the label should be Negative.",
+            ),
+            Shot(
+                "Review of a vase: It stands 20 centimetres tall.",
+                "Positive",
+                "The height is only a fact, so the label should be Neutral.",
+            ),
+        ),
+    ),
+    Recipe(
+        "starter013_emotion_of_person",
+        CATEGORY,
+        "Narrative",
+        "Read a sentence about a person and decide which emotion the person feels. There are four possible answers: "
+        "joy, sadness, anger and fear. Choose the one that fits the situation best and write only that word.",
+        ("joy", "sadness", "anger", "fear"),
+        emotion,
+        (
+            Shot(
+                "Rosa jumped in the air when her team scored.",
+                "joy",
+                "Jumping in the air after a goal shows happiness, which is joy.",
+            ),
+            Shot(
+                "Ben cursed loudly at the man who had lied to him.",
+                "anger",
+                "Cursing at a liar is a sign of anger.",
+            ),
+        ),
+        (
+            Shot(
+                "Karl shivered as a stranger followed him in the dark.",
+                "joy",
+                "Being followed in the dark is frightening, so the answer should be fear.",
+            ),
+            Shot(
+                "Eva wept when her cat did not come back.",
+                "anger",
+                "Weeping over a lost cat shows grief, so the answer should be sadness.",
+            ),
+        ),
+    ),
+    Recipe(
+        "starter014_would_recommend",
+        CATEGORY,
+        "Reviews -> Products",
+        "You are given the name of a product and a review of it. Would the person who wrote the review recommend the "
+        'product to a friend? Answer "Yes" if the review is favourable and "No" if it is not.',
+        ("Yes", "No"),
+        recommend,
+        (
+            Shot(
+                "Product: mattress. Review: I sleep like a child on it. My back pain is gone.",
+                "Yes",
+                "The reviewer sleeps well and has no pain any more, so they would recommend the mattress.",
+            ),
+            Shot(
+                "Product: garden hose. Review: It leaks everywhere. I threw it away.",
+                "No",
+                "Somebody who threw the hose away would not recommend it.",
+            ),
+        ),
+        (
+            Shot(
+                "Product: pocket knife. Review: It is sharp and handy. I take it on every hike.",
+                "No",
+                "The reviewer is glad to use the knife, so the answer should be Yes.",
+            ),
+            Shot(
+                "Product: radio. Review: It only crackles. The shop refused to help me.",
+                "Yes",
+                "The reviewer is let down by the radio and the shop, so the answer should be No.",
+            ),
+        ),
+    ),
+)
