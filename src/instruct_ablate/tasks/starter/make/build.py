@@ -6,7 +6,8 @@ import hashlib
 from random import Random
 from typing import Any
 
-from instruct_ablate.tasks.starter.make.recipe import Pair, Recipe, Shot
+from instruct_ablate.tasks.starter.make.recipe import Pair, Recipe
+from instruct_ablate.tasks.starter.make.text import Shot
 
 SEED = 2023
 INSTANCES = {"train": 80, "test": 100}
@@ -18,11 +19,11 @@ def draw_instances(recipe: Recipe) -> list[Pair]:
     """Distinct instances, none of them an example; classification: every label within one of the others."""
     random = Random(f"{SEED}:{recipe.name}")
     wanted = _quota(recipe, random)
-    seen = {shot.input for shot in (*recipe.positive, *recipe.negative)}
+    seen = {shot.input for shot in (*recipe.text.positive, *recipe.text.negative)}
     pairs: list[Pair] = []
     for _ in range(MOST_DRAWS):
         text, output = recipe.draw(random)
-        key = output if recipe.labels and isinstance(output, str) else ""
+        key = output if recipe.text.labels and isinstance(output, str) else ""
         if text in seen or not wanted[key]:
             continue
         seen.add(text)
@@ -36,8 +37,8 @@ def draw_instances(recipe: Recipe) -> list[Pair]:
 
 def _quota(recipe: Recipe, random: Random) -> dict[str, int]:
     """How many instances of each label are wanted; one entry, "", where the task is generation."""
-    count = INSTANCES[recipe.split]
-    labels = list(recipe.labels or ("",))
+    count = INSTANCES[recipe.text.split]
+    labels = list(recipe.text.labels or ("",))
     random.shuffle(labels)
     return {label: count // len(labels) + (i < count % len(labels)) for i, label in enumerate(labels)}
 
@@ -48,15 +49,15 @@ def build(recipe: Recipe) -> dict[str, Any]:
         "Contributors": ["The Instruct-Ablate authors"],
         "Source": ["original (generated from facts)"],
         "URL": [""],
-        "Categories": [recipe.category],
-        "Reasoning": [recipe.reasoning],
-        "Definition": [recipe.definition],
+        "Categories": [recipe.text.category],
+        "Reasoning": [recipe.text.reasoning],
+        "Definition": [recipe.text.definition],
         "Input_language": ["English"],
         "Output_language": ["English"],
         "Instruction_language": ["English"],
-        "Domains": [recipe.domain],
-        "Positive Examples": [_example(shot) for shot in recipe.positive],
-        "Negative Examples": [_example(shot) for shot in recipe.negative],
+        "Domains": [recipe.text.domain],
+        "Positive Examples": [_example(shot) for shot in recipe.text.positive],
+        "Negative Examples": [_example(shot) for shot in recipe.text.negative],
         "Instances": [_instance(recipe.name, pair) for pair in draw_instances(recipe)],
         "Instance License": ["Apache 2.0"],
     }

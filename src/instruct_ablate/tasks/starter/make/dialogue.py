@@ -4,9 +4,7 @@ from random import Random
 
 from instruct_ablate.tasks.starter.make.facts import rows
 from instruct_ablate.tasks.starter.make.people import NAMES
-from instruct_ablate.tasks.starter.make.recipe import Pair, Recipe, Shot
-
-CATEGORY = "Dialogue Act Recognition"
+from instruct_ablate.tasks.starter.make.recipe import Draw, Pair
 
 ACTS = {
     "question": "where did you put the keys?;what time does the film start?;how old is your brother?;"
@@ -47,68 +45,7 @@ def reply_fits(random: Random) -> Pair:
     return f"Question: {question.format(n=random.choice(NAMES))} Reply: {reply}", label
 
 
-RECIPES = (
-    Recipe(
-        "starter105_kind_of_utterance",
-        CATEGORY,
-        "Dialogue",
-        "Given one thing that somebody says in a conversation, decide what the speaker does with it. The possible "
-        "answers are: question, request, apology, thanks, greeting. A question asks for information, a request asks "
-        "the listener to do something.",
-        ("question", "request", "apology", "thanks", "greeting"),
-        act,
-        (
-            Shot(
-                "What is the name of your dog?",
-                "question",
-                "The speaker wants to know a name, so this is a question.",
-            ),
-            Shot("Please open the door, Leo.", "request", "The speaker wants Leo to do something."),
-        ),
-        (
-            Shot("Hello, Mia, good to see you here.", "thanks", "Hello is a greeting, so this is wrong."),
-            Shot(
-                "Thank you for the chocolate, Eva.",
-                "apology",
-                "The speaker thanks Eva and is not sorry for anything, so the answer should be thanks.",
-            ),
-        ),
-        "Discourse Reasoning",
-        "test",
-    ),
-    Recipe(
-        "starter106_reply_answers_question",
-        CATEGORY,
-        "Dialogue",
-        "You are given a question from a conversation and a reply to it. Decide whether the reply answers the "
-        'question that was asked. Write "Yes" if it does, and "No" if the reply is about something else.',
-        ("Yes", "No"),
-        reply_fits,
-        (
-            Shot(
-                "Question: Leo, how old are you? Reply: I am thirty-one.",
-                "Yes",
-                "The question asks for an age and the reply gives one.",
-            ),
-            Shot(
-                "Question: Mia, where is the cat? Reply: I like cheese very much.",
-                "No",
-                "The reply is about food and does not tell where the cat is.",
-            ),
-        ),
-        (
-            Shot(
-                "Question: Eva, who cooked dinner? Reply: My uncle cooked it.",
-                "No",
-                "The reply names the cook, so the answer should be Yes.",
-            ),
-            Shot(
-                "Question: Karl, what is your job? Reply: It starts at eight o'clock.",
-                "Yes",
-                "A time does not tell what the job is, so the answer should be No.",
-            ),
-        ),
-        "Discourse Reasoning",
-        "test",
-    ),
-)
+DRAWS: dict[str, Draw] = {
+    "starter105_kind_of_utterance": act,
+    "starter106_reply_answers_question": reply_fits,
+}

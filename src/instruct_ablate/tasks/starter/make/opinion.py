@@ -3,7 +3,7 @@
 from random import Random
 
 from instruct_ablate.tasks.starter.make.facts import rows
-from instruct_ablate.tasks.starter.make.recipe import Pair, Recipe, Shot
+from instruct_ablate.tasks.starter.make.recipe import Draw, Pair
 
 # proposal | reasons for it (`;`) | reasons against it (`;`)
 PROPOSALS = rows("proposals")
@@ -76,74 +76,7 @@ def spam(random: Random) -> Pair:
     return f"{text}{end} {random.choice(tail)}", label
 
 
-RECIPES = (
-    Recipe(
-        "starter107_stance_on_proposal",
-        "Stance Detection",
-        "Debate",
-        "In this task, you are given a proposal and a comment on it. Find out what the writer of the comment thinks "
-        'of the proposal. The answer is "favor" if the writer supports it and "against" if the writer opposes it.',
-        ("favor", "against"),
-        stance,
-        (
-            Shot(
-                "Proposal: more bicycle lanes. Comment: At last cycling would be safe.",
-                "favor",
-                "The writer sees an advantage of bicycle lanes and so supports them.",
-            ),
-            Shot(
-                "Proposal: a later start of school. Comment: We would come home in the dark.",
-                "against",
-                "The writer names a drawback of a later start and so opposes it.",
-            ),
-        ),
-        (
-            Shot(
-                "Proposal: a new swimming pool. Comment: Our children could finally learn to swim.",
-                "against",
-                "The writer welcomes the pool, so the answer should be favor.",
-            ),
-            Shot(
-                "Proposal: fireworks in the park. Comment: They frighten the animals and leave dirt behind.",
-                "favor",
-                "The writer complains about fireworks, so the answer should be against.",
-            ),
-        ),
-        split="test",
-    ),
-    Recipe(
-        "starter108_spam_message",
-        "Spam Classification",
-        "Messages",
-        "You will see a short message. Some messages are spam: they promise money or miracles, or they try to get "
-        "personal data from the reader. Others are ordinary notes between people who know each other. Label the "
-        'message as "spam" or "not spam".',
-        ("spam", "not spam"),
-        spam,
-        (
-            Shot(
-                "You are today's winner of a new car! Send your address and card number!",
-                "spam",
-                "An unasked prize and a wish for a card number are signs of spam.",
-            ),
-            Shot(
-                "The cake is in the oven. Please take it out at noon.",
-                "not spam",
-                "This is an everyday note from one person to another.",
-            ),
-        ),
-        (
-            Shot(
-                "Aunt Mary landed safely. We will visit her tomorrow.",
-                "spam",
-                "This is ordinary family news, so the answer should be not spam.",
-            ),
-            Shot(
-                "Double your money in one night! Write to us now!",
-                "not spam",
-                "A promise of quick money is typical of spam, so the answer should be spam.",
-            ),
-        ),
-        split="test",
-    ),
-)
+DRAWS: dict[str, Draw] = {
+    "starter107_stance_on_proposal": stance,
+    "starter108_spam_message": spam,
+}

@@ -1,36 +1,22 @@
-"""The recipe of a task: its text, its hand-written examples, and how one instance is drawn."""
+"""The recipe of a task: its text and how one instance is drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
 
+from instruct_ablate.tasks.starter.make.text import Text
+
+# An input with its right output, or with several right ones.
 Pair = tuple[str, str | tuple[str, ...]]
 Draw = Callable[[Random], Pair]
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """A hand-written example: input, output (right or, in a negative example, wrong) and why."""
-
-    input: str
-    output: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that a task file is made of; `labels` is None where the task is generation."""
+    """All that a task file is made of."""
 
     name: str
-    category: str
-    domain: str
-    definition: str
-    labels: tuple[str, ...] | None
+    text: Text
     draw: Draw
-    positive: tuple[Shot, ...]
-    negative: tuple[Shot, ...]
-    reasoning: str = "Commonsense Reasoning"
-    split: Literal["train", "test"] = "train"

@@ -1,9 +1,9 @@
-"""All recipes of the collection, in the order of their numbers."""
+"""All recipes of the collection: each task's text together with its draw, in the order of their numbers."""
 
 from instruct_ablate.tasks.starter.make import cause, dialogue, inference, opinion, sentiment
-from instruct_ablate.tasks.starter.make.recipe import Recipe
+from instruct_ablate.tasks.starter.make.recipe import Draw, Recipe
+from instruct_ablate.tasks.starter.make.text import read_text
 
-MODULES = (sentiment, inference, cause, dialogue, opinion)
-RECIPES: tuple[Recipe, ...] = tuple(
-    sorted((recipe for module in MODULES for recipe in module.RECIPES), key=lambda recipe: recipe.name)
-)
+MODULES = (cause, dialogue, inference, opinion, sentiment)
+DRAWS: dict[str, Draw] = {name: draw for module in MODULES for name, draw in module.DRAWS.items()}
+RECIPES: tuple[Recipe, ...] = tuple(Recipe(name, read_text(name), DRAWS[name]) for name in sorted(DRAWS))

@@ -3,9 +3,7 @@
 from random import Random
 
 from instruct_ablate.tasks.starter.make.people import NAMES
-from instruct_ablate.tasks.starter.make.recipe import Pair, Recipe, Shot
-
-CATEGORY = "Sentiment Analysis"
+from instruct_ablate.tasks.starter.make.recipe import Draw, Pair
 
 PRODUCTS = [
     "coffee machine",
@@ -130,139 +128,9 @@ def recommend(random: Random) -> Pair:
     return f"Product: {random.choice(PRODUCTS)}. Review: {first}. {second}.", label
 
 
-RECIPES = (
-    Recipe(
-        "starter011_review_polarity",
-        CATEGORY,
-        "Reviews -> Products",
-        "In this task, you are given a short review of a product. Decide whether the writer is pleased with the "
-        'product or not. Answer with "positive" if the writer is pleased, and with "negative" if the writer is '
-        "unhappy with it.",
-        ("positive", "negative"),
-        polarity,
-        (
-            Shot(
-                "This scarf is warm and soft. I wear it all winter.",
-                "positive",
-                "The writer praises the scarf and wears it often, so the review is positive.",
-            ),
-            Shot(
-                "The clock stopped after one week. What a waste of money.",
-                "negative",
-                "The clock broke and the writer calls it a waste of money, so the review is negative.",
-            ),
-        ),
-        (
-            Shot(
-                "A lovely set of pans. Nothing sticks to them.",
-                "negative",
-                "The writer likes the pans, so the answer should be positive.",
-            ),
-            Shot(
-                "The zip of this bag was torn when it came.",
-                "positive",
-                "A torn zip is a complaint, so the answer should be negative.",
-            ),
-        ),
-    ),
-    Recipe(
-        "starter012_review_three_way",
-        CATEGORY,
-        "Reviews -> Products",
-        "You will be given a short comment about a product. Classify the comment by its tone. The label is Positive "
-        "if the comment praises the product, Negative if it complains about the product, and Neutral if it only "
-        "states facts without any opinion.",
-        ("Positive", "Negative", "Neutral"),
-        three_way,
-        (
-            Shot(
-                "About the mirror: It makes our small room look bigger, which is wonderful.",
-                "Positive",
-                "The word wonderful shows that the writer likes the mirror.",
-            ),
-            Shot(
-                "Review of a carpet: It is one metre wide.",
-                "Neutral",
-                "The comment gives the width of the carpet and no opinion.",
-            ),
-        ),
-        (
-            Shot(
-                "About the shelf: It fell off the wall on the first night.",
-                "Neutral",
-                "The shelf failed, which is a complaint, so the label should be Negative.",
-            ),
-            Shot(
-                "Review of a vase: It stands 20 centimetres tall.",
-                "Positive",
-                "The height is only a fact, so the label should be Neutral.",
-            ),
-        ),
-    ),
-    Recipe(
-        "starter013_emotion_of_person",
-        CATEGORY,
-        "Narrative",
-        "Read a sentence about a person and decide which emotion the person feels. There are four possible answers: "
-        "joy, sadness, anger and fear. Choose the one that fits the situation best and write only that word.",
-        ("joy", "sadness", "anger", "fear"),
-        emotion,
-        (
-            Shot(
-                "Rosa jumped in the air when her team scored.",
-                "joy",
-                "Jumping in the air after a goal shows happiness, which is joy.",
-            ),
-            Shot(
-                "Ben cursed loudly at the man who had lied to him.",
-                "anger",
-                "Cursing at a liar is a sign of anger.",
-            ),
-        ),
-        (
-            Shot(
-                "Karl shivered as a stranger followed him in the dark.",
-                "joy",
-                "Being followed in the dark is frightening, so the answer should be fear.",
-            ),
-            Shot(
-                "Eva wept when her cat did not come back.",
-                "anger",
-                "Weeping over a lost cat shows grief, so the answer should be sadness.",
-            ),
-        ),
-    ),
-    Recipe(
-        "starter014_would_recommend",
-        CATEGORY,
-        "Reviews -> Products",
-        "You are given the name of a product and a review of it. Would the person who wrote the review recommend the "
-        'product to a friend? Answer "Yes" if the review is favourable and "No" if it is not.',
-        ("Yes", "No"),
-        recommend,
-        (
-            Shot(
-                "Product: mattress. Review: I sleep like a child on it. My back pain is gone.",
-                "Yes",
-                "The reviewer sleeps well and has no pain any more, so they would recommend the mattress.",
-            ),
-            Shot(
-                "Product: garden hose. Review: It leaks everywhere. I threw it away.",
-                "No",
-                "Somebody who threw the hose away would not recommend it.",
-            ),
-        ),
-        (
-            Shot(
-                "Product: pocket knife. Review: It is sharp and handy. I take it on every hike.",
-                "No",
-                "The reviewer is glad to use the knife, so the answer should be Yes.",
-            ),
-            Shot(
-                "Product: radio. Review: It only crackles. The shop refused to help me.",
-                "Yes",
-                "The reviewer is let down by the radio and the shop, so the answer should be No.",
-            ),
-        ),
-    ),
-)
+DRAWS: dict[str, Draw] = {
+    "starter011_review_polarity": polarity,
+    "starter012_review_three_way": three_way,
+    "starter013_emotion_of_person": emotion,
+    "starter014_would_recommend": recommend,
+}

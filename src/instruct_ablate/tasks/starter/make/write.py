@@ -23,5 +23,5 @@ def write_collection(recipes: Sequence[Recipe], root: Path) -> None:
         text = json.dumps(build(recipe), indent=1, ensure_ascii=False)
         (tasks / f"{recipe.name}.json").write_text(text + "\n", encoding="utf-8")
     for split in ("train", "test"):
-        listed = sorted(recipe.name for recipe in recipes if recipe.split == split)
+        listed = sorted(recipe.name for recipe in recipes if recipe.text.split == split)
         (splits / f"{split}_tasks.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
