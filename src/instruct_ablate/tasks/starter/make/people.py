@@ -1,43 +1,7 @@
-"""First names, and a sentence's small change: which pronoun a name takes."""
+"""First names of women and of men: the names decide the pronoun."""
 
-WOMEN = tuple(
-    [
-        "Anna",
-        "Maria",
-        "Nina",
-        "Clara",
-        "Emma",
-        "Julia",
-        "Laura",
-        "Sofia",
-        "Ruth",
-        "Alice",
-        "Grace",
-        "Helen",
-        "Irene",
-        "Lucy",
-        "Olga",
-        "Priya",
-    ]
-)
-MEN = tuple(
-    [
-        "Tom",
-        "Peter",
-        "Omar",
-        "David",
-        "Lucas",
-        "Henry",
-        "Victor",
-        "Samuel",
-        "Oscar",
-        "Martin",
-        "Felix",
-        "George",
-        "Ivan",
-        "Kenji",
-        "Paul",
-        "Adam",
-    ]
-)
+from instruct_ablate.tasks.starter.make.facts import rows
+
+_NAMES = {kind: tuple(names.split(";")) for kind, names in rows("people")}
+WOMEN, MEN = _NAMES["women"], _NAMES["men"]
 NAMES = tuple(sorted((*WOMEN, *MEN)))
