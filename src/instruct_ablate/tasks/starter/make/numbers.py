@@ -7,7 +7,28 @@ from instruct_ablate.tasks.starter.make.people import NAMES
 from instruct_ablate.tasks.starter.make.recipe import Draw, Pair
 
 THINGS = "apples;books;stamps;coins;marbles;pencils;postcards;eggs;tickets;buttons".split(";")  # noqa: SIM905
-ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 TENS = ["-", "-", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 STORIES = {kind: tuple(stories.split(";")) for kind, stories in rows("stories")}
 

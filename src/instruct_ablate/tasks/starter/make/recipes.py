@@ -6,11 +6,14 @@ from instruct_ablate.tasks.starter.make import (
     cause,
     coreference,
     dialogue,
+    grammar,
     inference,
     numbers,
     opinion,
     places,
+    semantics,
     sentiment,
+    spelling,
     wording,
 )
 from instruct_ablate.tasks.starter.make.recipe import Draw, Recipe
@@ -22,11 +25,14 @@ MODULES = (
     cause,
     coreference,
     dialogue,
+    grammar,
     inference,
     numbers,
     opinion,
     places,
+    semantics,
     sentiment,
+    spelling,
     wording,
 )
 DRAWS: dict[str, Draw] = {name: draw for module in MODULES for name, draw in module.DRAWS.items()}
