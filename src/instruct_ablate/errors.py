@@ -28,3 +28,7 @@ def unknown(what: str, given: str, allowed: Iterable[str]) -> UserError:
     """Build the error for a name that is not among the allowed ones."""
     names = sorted(allowed)
     return UserError(f"unknown {what} {given!r}{nearest(given, names)} Allowed: {', '.join(names)}.")
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the cell was told to stop and can be resumed
+    """A cell was told to stop; its checkpoint is written and the same command goes on from there."""

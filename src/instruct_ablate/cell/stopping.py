@@ -1,0 +1,85 @@
+"""How a cell is told to stop: signals that end it resumably, and its own time limit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from instruct_ablate.errors import Interrupted
+
+_SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
+GRACE = 60.0  # seconds between the polite end of a cell that takes too long and the end of its process
+
+
+class TimedOutError(Exception):
+    """The cell took longer than `cell_timeout` allows."""
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn SIGTERM and SIGUSR2 into `Interrupted`, unless a launcher handles them itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    free = [number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    for number in free:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in free:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(f"told to stop ({signal.Signals(number).name})")
+
+
+@contextlib.contextmanager
+def time_limit(hours: float | None, hung: Callable[[str], None], grace: float = GRACE) -> Iterator[None]:
+    """Raise `TimedOutError` after so many hours; a cell that does not even react then ends with its process.
+
+    `hung` is called with the reason before the process ends, so that the record can tell.
+    """
+    if hours is None:
+        yield
+        return
+    reason = f"took longer than cell_timeout={hours:g} hours"
+    watchdog = threading.Timer(hours * 3600 + grace, _end, (reason, hung))
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        with _alarm(hours * 3600, reason):
+            yield
+    finally:
+        watchdog.cancel()
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float, reason: str) -> Iterator[None]:
+    """Raise in the main thread after `seconds`; elsewhere the watchdog alone must do."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TimedOutError(reason)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _end(reason: str, hung: Callable[[str], None]) -> None:
+    try:
+        hung(f"{reason} and did not react; its process was ended")
+    finally:
+        os._exit(124)

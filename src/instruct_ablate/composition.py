@@ -1,0 +1,101 @@
+"""The configuration as Hydra composes it: what is registered with it, and its complaints in plain words."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+from instruct_ablate.errors import UserError, nearest, unknown
+from instruct_ablate.schema import Config
+
+_KEY_ERROR = re.compile(r"Key '([^']+)'|Could not override '([^']+)'")
+
+
+def register() -> None:
+    """Make the schema known to Hydra: `defaults: [schema, ...]`."""
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+def groups() -> tuple[str, ...]:
+    """Name the config groups: the typed parts of a configuration, and `experiment`."""
+    hints = get_type_hints(Config)
+    return (*(name for name, hint in hints.items() if dataclasses.is_dataclass(hint)), "experiment")
+
+
+def _walk(node: Any, prefix: str = "") -> Iterator[str]:
+    for name, hint in get_type_hints(node).items():
+        yield prefix + name
+        if dataclasses.is_dataclass(hint):
+            yield from _walk(hint, f"{prefix}{name}.")
+
+
+def keys() -> tuple[str, ...]:
+    """Name every key there is, dotted."""
+    return tuple(_walk(Config))
+
+
+def check_key(key: str) -> None:
+    """Refuse a dotted key that the schema does not know, naming the nearest one."""
+    known = tuple(dict.fromkeys((*keys(), *groups())))
+    if key in known or any(key.startswith(f"{free}.") for free in _free_keys()):
+        return
+    parent, _, leaf = key.rpartition(".")
+    same_leaf = [name for name in known if name.rpartition(".")[2] == leaf]
+    siblings = [name for name in known if name.rpartition(".")[0] == parent]
+    if same_leaf:
+        raise UserError(f"unknown key {key!r}; did you mean {same_leaf[0]!r}?")
+    if parent and siblings:
+        names = [name.rpartition(".")[2] for name in siblings]
+        raise UserError(f"unknown key {key!r}{nearest(key, siblings)} {parent} has: {', '.join(names)}.")
+    top = [name for name in known if "." not in name]
+    if hint := nearest(key, top) or nearest(key, known):
+        raise UserError(f"unknown group or key {key!r}{hint} `python train.py --help` lists them.")
+    raise unknown("group or key", key, top)
+
+
+def _free_keys() -> tuple[str, ...]:
+    """Name the keys that hold a dictionary of the user's own names."""
+    hints = dict(_hints(Config))
+    return tuple(name for name, hint in hints.items() if dict in (hint, getattr(hint, "__origin__", None)))
+
+
+def _hints(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, hint in get_type_hints(node).items():
+        yield prefix + name, hint
+        if dataclasses.is_dataclass(hint):
+            yield from _hints(hint, f"{prefix}{name}.")
+
+
+def explain(error: BaseException) -> UserError | None:
+    """Turn one of Hydra's or OmegaConf's complaints into a `UserError`; None if it is something else."""
+    from hydra.errors import HydraException, MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, MissingConfigException):
+        return _missing(error)
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return None
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    detail = " ".join(line for line in lines if not line.startswith(("object_type", "reference_type")))
+    if found := _KEY_ERROR.search(str(cause)):
+        full = re.search(r"full_key: (\S+)", str(cause))
+        try:
+            check_key(full.group(1) if full else found.group(1) or found.group(2))
+        except UserError as fault:
+            return fault
+    return UserError(f"the configuration does not compose: {detail or type(error).__name__}")
+
+
+def _missing(error: Any) -> UserError:
+    """Explain a choice or a config file that is not there."""
+    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+    if error.options:
+        return unknown(f"choice for {group}:", choice, error.options)
+    return UserError(" ".join(str(error).split()))

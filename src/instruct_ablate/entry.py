@@ -1,0 +1,82 @@
+"""The Hydra entry behind `train.py`: check the command line, compose, hand over to the sweeper."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from instruct_ablate.composition import explain, register
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid.overrides import check, is_sweep, quote_numbers
+from instruct_ablate.schema import config_directory, plain
+
+INTERRUPTED = 143  # exit status of a process that was told to stop
+_SHOWS = {
+    "--help",
+    "-h",
+    "--hydra-help",
+    "--version",
+    "--info",
+    "-i",
+    "--cfg",
+    "-c",
+    "--resolve",
+    "--shell-completion",
+}
+
+
+def run_one(config: Any) -> str:
+    """Run one cell, as every launcher calls it; return the state it ended in.
+
+    What must stop the whole sweep leaves as `SystemExit`: a stop from outside, or a failure with `fail_fast`.
+    """
+    from instruct_ablate.cell.runner import run_cell
+
+    cell = plain(config)
+    state = run_cell(cell).state
+    if state == "interrupted":
+        raise SystemExit(INTERRUPTED)
+    if state == "failed" and cell.fail_fast:
+        raise SystemExit(1)
+    return state
+
+
+def main() -> None:
+    """Run `train.py`: exit status 0 if all cells are done, 1 if some are not, 2 for a user's mistake."""
+    import hydra
+
+    try:
+        sys.argv[1:] = prepared(sys.argv[1:])
+        register()
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # faults come back here instead of being printed by Hydra
+        hydra.main(version_base=None, config_path=str(config_directory()), config_name="config")(run_one)()
+    except Exception as error:
+        fault = explain(error)
+        if fault is None:
+            raise
+        sys.stderr.write(f"error: {fault}\n" if "\n" not in str(fault) else f"errors:\n{fault}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; run the same command again to go on\n")
+        sys.exit(130)
+
+
+def prepared(arguments: Sequence[str]) -> list[str]:
+    """Check the overrides among the arguments and make one cell a grid of one."""
+    overrides = [word for word in arguments if _is_override(word)]
+    check(overrides)
+    words = [quote_numbers(word) if _is_override(word) else word for word in arguments]
+    if any(word.split("=")[0] in _SHOWS for word in words) or {"-m", "--multirun"} & set(words):
+        return words
+    swept = [word for word in overrides if is_sweep(word)]
+    if swept:
+        raise UserError(
+            f"{swept[0]} names several values: add -m to sweep over them, or quote it if it is one value"
+        )
+    return ["--multirun", *words, "hydra.sweeper.single=true"]
+
+
+def _is_override(word: str) -> bool:
+    return ("=" in word and not word.startswith("-")) or word.startswith("~")

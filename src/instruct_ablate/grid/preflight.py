@@ -1,0 +1,79 @@
+"""All cells of a grid checked before the first one starts; all faults told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, tested
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.schema import Config
+
+
+def faults(configs: Sequence[Config]) -> list[str]:
+    """Return what would stop these cells, each fault once."""
+    found: dict[str, None] = {}
+    seen: set[str] = set()
+    for config in map(effective, configs):
+        for name, check in _checks(config):
+            if name not in seen:
+                seen.add(name)
+                found |= dict.fromkeys(_told(check))
+    return list(found)
+
+
+def _told(check: Callable[[], object]) -> tuple[str, ...]:
+    try:
+        result = check()
+    except UserErrors as error:
+        return error.faults
+    except UserError as error:
+        return (str(error),)
+    return tuple(str(fault) for fault in result) if isinstance(result, list | tuple) else ()
+
+
+def _checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield the checks of a cell, each with a name under which it is done once."""
+    yield (
+        f"tasks {config.tasks} {config.instruction} {config.evaluation} {config.seed}",
+        lambda: _variants(config),
+    )
+    yield f"budget {config.data_budget}", lambda: _budget(config)
+    if not is_baseline(config):
+        yield f"model {config.model}", lambda: _checkpoint(config)
+        yield f"trainer {config.trainer} {config.model}", lambda: _trainer(config)
+
+
+def _budget(config: Config) -> list[str]:
+    budget = config.data_budget
+    return [
+        f"data_budget.{name}={value}: give 0 (untuned) or more"
+        for name, value in (("instances_per_task", budget.instances_per_task), ("tasks", budget.tasks))
+        if value is not None and value < 0
+    ]
+
+
+def _variants(config: Config) -> list[str]:
+    """Check that the tasks can be shown under the training and the test instructions."""
+    from instruct_ablate.instruction.check import check_variant
+    from instruct_ablate.instruction.context import Context
+    from instruct_ablate.tasks.collection import read_tasks
+
+    collection = read_tasks(config.tasks)
+    trained = [] if is_untuned(config) else [(config.instruction, collection.train)]
+    found = []
+    for instruction, tasks in (*trained, *((shown, collection.test) for _, shown in tested(config))):
+        context = Context(config.seed, tasks)
+        found += [fault for task in tasks if (fault := check_variant(task, instruction, context))]
+    return found
+
+
+def _checkpoint(config: Config) -> object:
+    from instruct_ablate.model.checkpoint import check_checkpoint
+
+    return check_checkpoint(config.model)
+
+
+def _trainer(config: Config) -> object:
+    from instruct_ablate.model.fit import check_trainer
+
+    return check_trainer(config)

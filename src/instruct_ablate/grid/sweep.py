@@ -1,0 +1,146 @@
+"""A sweep from command line to summary: expand, compose, check, launch what is missing, read the disk."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instruct_ablate.cell.identity import Identity, identify
+from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.store import missing_record, read_record
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.grid.composer import Composer, Planned, check_choices
+from instruct_ablate.grid.expansion import Declared, Overrides, expand
+from instruct_ablate.grid.order import ordered
+from instruct_ablate.grid.overrides import check, quote_numbers
+from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.schema import Config
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HydraParts:
+    """What Hydra hands to a sweeper."""
+
+    context: Any
+    task_function: Any
+    config: Any
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One distinct cell of the grid: how it was asked for first, and who it is."""
+
+    overrides: Overrides
+    config: Config
+    identity: Identity
+
+    @property
+    def folder(self) -> Path:
+        """Where its record lies."""
+        return study_folder(self.config) / self.identity.name
+
+
+def study_folder(config: Config) -> Path:
+    """Return the folder of a study."""
+    return Path(config.output) / config.study
+
+
+def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> int:
+    """Run the grid and return how many of its cells are not done."""
+    cells = plan_cells(hydra, declared, arguments)
+    folders = {study_folder(cell.config) for cell in cells}
+    for folder in folders:
+        declare(
+            folder, [cell.identity for cell in cells if study_folder(cell.config) == folder], cells[0].config
+        )
+    todo = _todo(cells)
+    if found := faults([cell.config for cell in todo]):
+        raise _told(found)
+    try:
+        _launch(hydra, ordered(todo))
+    except SystemExit as stop:
+        log.warning("the sweep stopped early (exit status %s)", stop.code)
+    return sum(_summary(folder, cells) for folder in sorted(folders))
+
+
+def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> list[Cell]:
+    """Return the distinct cells of a grid, in the order asked for."""
+    composer = Composer(hydra.context.config_loader, hydra.config)
+    check([f"{key}=" for grid in (declared.params, *declared.grids) for key in grid])
+    lines = [quote_numbers(argument) for argument in arguments]
+    asked = expand(declared, lines, composer.is_baseline, hydra.context.config_loader)
+    check_choices(composer, asked)
+    planned = [Planned(overrides, composer.compose(overrides)) for overrides in asked]
+    return _distinct(planned)
+
+
+def _distinct(planned: Sequence[Planned]) -> list[Cell]:
+    cells: dict[str, Cell] = {}
+    for plan in planned:
+        identity = identify(plan.config)
+        cells.setdefault(identity.hash, Cell(plan.overrides, plan.config, identity))
+    if len(cells) < len(planned):
+        log.info("%d cells asked for, %d distinct: the others cannot differ", len(planned), len(cells))
+    return list(cells.values())
+
+
+def _todo(cells: Sequence[Cell]) -> list[Cell]:
+    """Leave out what is done (or failed, with retry=none), and say so."""
+    todo, done, failed = [], 0, 0
+    for cell in cells:
+        record = read_record(cell.folder, cell.identity.hash)
+        state = record.state if record else "missing"
+        done += state == "done"
+        failed += state == "failed" and cell.config.retry == "none"
+        if state != "done" and not (state == "failed" and cell.config.retry == "none"):
+            todo.append(cell)
+    kept = f", {failed} failed and kept (retry=none)" if failed else ""
+    log.info("%d cells: %d done and skipped%s, %d to run", len(cells), done, kept, len(todo))
+    return todo
+
+
+def _launch(hydra: HydraParts, cells: Sequence[Cell]) -> None:
+    """Hand the cells to the configured launcher. What it returns is not trusted: the disk is."""
+    if not cells:
+        return
+    from hydra.core.plugins import Plugins
+
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=hydra.context, task_function=hydra.task_function, config=hydra.config
+    )
+    launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
+
+
+def _summary(folder: Path, cells: Sequence[Cell]) -> int:
+    """Print what became of the study's cells; return how many of those asked for are not done."""
+    records = [_current(cell) for cell in cells if study_folder(cell.config) == folder]
+    study = read_study(folder)
+    try:
+        from instruct_ablate.report.summary import print_summary
+    except ModuleNotFoundError:
+        log.info("study %s: %d cells", study.name, len(study.cells))
+    else:
+        print_summary(folder)
+    open_ = [record for record in records if record.state != "done"]
+    for record in open_:
+        reason = record.failure.reason if record.failure else ""
+        sys.stderr.write(f"{record.state}: {record.name}{': ' + reason if reason else ''}\n")
+    if open_:
+        sys.stderr.write(f"{len(open_)} of {len(records)} cells are not done; run the same command again.\n")
+    return len(open_)
+
+
+def _current(cell: Cell) -> CellRecord:
+    return read_record(cell.folder, cell.identity.hash) or missing_record(cell.identity)
+
+
+def _told(found: Sequence[str]) -> UserError:
+    """Wrap one or several faults."""
+    return UserError(found[0]) if len(found) == 1 else UserErrors(found)
