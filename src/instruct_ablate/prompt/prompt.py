@@ -15,7 +15,8 @@ class Prompt:
 
     `target` is the supervised output in training (one of the references, drawn by the seed).
     `choices` are the outputs a constrained or ranking decoder may give; None where anything may be said.
-    `truncated` tells that the source was cut at `prompt.max_source_length` tokens.
+    `truncated` tells that the source was cut at `prompt.max_source_length` tokens, `dropped_examples` how
+    many examples were left out because they had no room there.
     """
 
     task: str
@@ -27,6 +28,7 @@ class Prompt:
     target: str
     choices: tuple[str, ...] | None = None
     truncated: bool = False
+    dropped_examples: int = 0
 
 
 @dataclass(frozen=True, slots=True)

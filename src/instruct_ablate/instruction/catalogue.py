@@ -1,0 +1,23 @@
+"""The catalogue: every built-in variant is registered on import of this module, and found by name here."""
+
+from __future__ import annotations
+
+from instruct_ablate.errors import unknown
+from instruct_ablate.instruction import content, definitions, delusive, examples, noise
+from instruct_ablate.instruction.variant import FIELDS, VARIANTS, Slot, Variant, load_function
+
+MODULES = (definitions, noise, content, delusive, examples)
+
+
+def names(slot: Slot) -> tuple[str, ...]:
+    """Return the names of all registered variants of the definition or of the examples."""
+    return tuple(VARIANTS[slot])
+
+
+def find(slot: Slot, name: str) -> Variant:
+    """Return the variant of that name, or the user's own function by its dotted path."""
+    if name in VARIANTS[slot]:
+        return VARIANTS[slot][name]
+    if "." not in name:
+        raise unknown(f"variant of instruction.{slot}", name, names(slot))
+    return Variant(name, slot, load_function(name, f"instruction.{slot}"), (FIELDS[slot],))

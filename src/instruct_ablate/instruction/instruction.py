@@ -1,0 +1,59 @@
+"""The instruction: a task's definition and examples as the model gets to see them, after the variants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.catalogue import find
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.schema import InstructionConfig
+from instruct_ablate.tasks.task import Example, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """What stands before an instance: definition and examples; explanations are empty unless asked for."""
+
+    task: str
+    definition: str
+    positive_examples: tuple[Example, ...]
+    negative_examples: tuple[Example, ...]
+
+
+def check_instruction(config: InstructionConfig) -> None:
+    """Raise a `UserError` where the configuration names no known variant or a parameter out of range."""
+    find("definition", config.definition)
+    find("examples", config.examples)
+    for key, value in (("rate", config.rate), ("correct", config.correct)):
+        if not 0 <= value <= 1:
+            raise UserError(f"instruction.{key}={value}: give a share between 0 and 1.")
+    for key, number in (("num_positive", config.num_positive), ("num_negative", config.num_negative)):
+        if number < 0:
+            raise UserError(f"instruction.{key}={number}: give 0 or more.")
+
+
+def vary(task: Task, config: InstructionConfig, context: Context) -> Task:
+    """Return the task with the definition's and the examples' variant applied, each to its own field."""
+    context = replace(context, rate=config.rate, correct=config.correct, num_positive=config.num_positive)
+    altered = find("definition", config.definition).function(task, context)
+    shown = find("examples", config.examples).function(task, context)
+    return replace(altered, positive_examples=shown.positive_examples)
+
+
+def instruct(task: Task, config: InstructionConfig, context: Context) -> Instruction:
+    """Return the task's instruction under the configured variants, with so many examples as configured."""
+    return as_instruction(vary(task, config, context), config)
+
+
+def as_instruction(task: Task, config: InstructionConfig) -> Instruction:
+    """Take definition and the first examples of a varied task."""
+    positive = task.positive_examples[: config.num_positive]
+    negative = task.negative_examples[: config.num_negative]
+    if not config.explanations:
+        positive, negative = _unexplained(positive), _unexplained(negative)
+    return Instruction(task.name, task.definition, positive, negative)
+
+
+def _unexplained(examples: tuple[Example, ...]) -> tuple[Example, ...]:
+    return tuple(replace(example, explanation="") for example in examples)

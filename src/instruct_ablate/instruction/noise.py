@@ -1,0 +1,74 @@
+"""Noisy definitions after Alajrami et al. (2025): words shuffled, deleted, replaced, inserted."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.variant import variant
+from instruct_ablate.tasks.task import Task
+
+_FOLDER = files("instruct_ablate.instruction") / "words"
+STOP_WORDS = frozenset((_FOLDER / "stop_words.txt").read_text().split())
+# Common content words, to replace or insert; their order is part of the variant, so never reorder the file.
+WORDS = tuple((_FOLDER / "common_words.txt").read_text().split())
+
+
+def _words(task: Task) -> list[str]:
+    return task.definition.split()
+
+
+def _noisy(task: Task, context: Context, purpose: str, change: Callable[[str, str], list[str]]) -> Task:
+    """Apply `change(word, drawn word)` to the share `context.rate` of the words, at least one of them."""
+    chance, words = context.random(task, purpose), _words(task)
+    number = min(len(words), max(1, round(context.rate * len(words)))) if context.rate else 0
+    places = set(chance.sample(range(len(words)), number))
+    noisy: list[str] = []
+    for place, word in enumerate(words):
+        noisy += change(word, _other_word(chance, word)) if place in places else [word]
+    return replace(task, definition=" ".join(noisy))
+
+
+def _other_word(chance: random.Random, word: str) -> str:
+    bare = word.strip(string.punctuation).lower()
+    return chance.choice([other for other in WORDS if other != bare])
+
+
+@variant("definition")
+def shuffled(task: Task, context: Context) -> Task:
+    """Put the words in random order; the multiset of words stays (Alajrami et al. 2025)."""
+    words = _words(task)
+    before = list(words)
+    chance = context.random(task, "shuffled")
+    while len(set(before)) > 1 and words == before:
+        chance.shuffle(words)
+    return replace(task, definition=" ".join(words))
+
+
+@variant("definition", parameter="rate")
+def deleted(task: Task, context: Context) -> Task:
+    """Delete the share `rate` of the words (Alajrami et al. 2025)."""
+    return _noisy(task, context, "deleted", lambda _word, _drawn: [])
+
+
+@variant("definition", parameter="rate")
+def replaced(task: Task, context: Context) -> Task:
+    """Replace the share `rate` of the words by unrelated ones (Alajrami et al. 2025)."""
+    return _noisy(task, context, "replaced", lambda _word, drawn: [drawn])
+
+
+@variant("definition", parameter="rate")
+def inserted(task: Task, context: Context) -> Task:
+    """Insert unrelated words, as many as the share `rate` of the words (Alajrami et al. 2025)."""
+    return _noisy(task, context, "inserted", lambda word, drawn: [word, drawn])
+
+
+@variant("definition")
+def no_stop_words(task: Task, context: Context) -> Task:
+    """Leave out the function words (Alajrami et al. 2025)."""
+    kept = [word for word in _words(task) if word.strip(string.punctuation).lower() not in STOP_WORDS]
+    return replace(task, definition=" ".join(kept))

@@ -1,0 +1,75 @@
+"""Build prompts: every instance of every task under one instruction variant and one template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from instruct_ablate.instruction.context import Context, hashed
+from instruct_ablate.instruction.instruction import Instruction, as_instruction, vary
+from instruct_ablate.prompt import alpaca, chat, plain, tk_instruct  # noqa: F401 - they register themselves
+from instruct_ablate.prompt.prompt import Prompt, Tokens
+from instruct_ablate.prompt.room import Room
+from instruct_ablate.prompt.template import Template, find_template, rendered
+from instruct_ablate.schema import InstructionConfig, PromptConfig
+from instruct_ablate.tasks.task import Instance, Task
+
+
+def build_prompts(
+    tasks: Sequence[Task],
+    instruction_config: InstructionConfig,
+    prompt_config: PromptConfig,
+    tokens: Tokens,
+    context: Context,
+) -> tuple[Prompt, ...]:
+    """Return one prompt per instance, in order; a task that brings its own prompts keeps them as text."""
+    function, room = find_template(prompt_config.template), Room(tokens, prompt_config.max_source_length)
+    made: list[Prompt] = []
+    for task in tasks:
+        varied = vary(task, instruction_config, context)
+        template = own_prompt if task.prompted else function
+        made += _of_task(varied, as_instruction(varied, instruction_config), template, room, context.seed)
+    return tuple(made)
+
+
+def own_prompt(instruction: Instruction, instance: Instance, room: Room) -> str:
+    """Take the collection's own prompt (P3) as it is: neither definition nor examples are added."""
+    return instance.input
+
+
+def _of_task(
+    task: Task, instruction: Instruction, template: Template, room: Room, seed: int
+) -> Iterator[Prompt]:
+    choices = dict(task.answer_choices)
+    for instance in task.instances:
+        made = rendered(template, instruction, instance, room)
+        yield Prompt(
+            task=task.name,
+            category=task.category,
+            kind=task.kind,
+            instance_id=instance.id,
+            source=made.text,
+            references=instance.references,
+            target=_target(task, instance, seed),
+            choices=choices.get(instance.id, task.label_space),
+            truncated=made.truncated,
+            dropped_examples=made.dropped_examples,
+        )
+
+
+def _target(task: Task, instance: Instance, seed: int) -> str:
+    """Draw the supervised output from the references (as Tk-Instruct) by seed, task and instance alone."""
+    number = len(instance.references)
+    place = hashed(seed, "target", task.name, instance.id) % number if number > 1 else 0
+    return instance.references[place]
+
+
+def truncation_note(prompts: Sequence[Prompt]) -> str | None:
+    """Say how many prompts were cut or lost examples for want of room; None where all fitted."""
+    cut = sum(prompt.truncated for prompt in prompts)
+    fewer = sum(prompt.dropped_examples > 0 for prompt in prompts)
+    if not cut and not fewer:
+        return None
+    return (
+        f"{len(prompts)} prompts: {cut} cut at prompt.max_source_length, {fewer} with fewer examples than "
+        "configured, because they would not fit (as in Tk-Instruct)."
+    )

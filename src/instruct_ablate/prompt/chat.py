@@ -1,0 +1,16 @@
+"""The chat template: the plain text as the user's turn in the tokenizer's own chat format."""
+
+from __future__ import annotations
+
+from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.prompt.plain import write
+from instruct_ablate.prompt.room import Room
+from instruct_ablate.prompt.shrink import shrink
+from instruct_ablate.prompt.template import Rendered, template
+from instruct_ablate.tasks.task import Instance
+
+
+@template
+def chat(instruction: Instruction, instance: Instance, room: Room) -> Rendered:
+    """Render the user's turn; the chat format around it is never cut."""
+    return shrink(lambda told, asked: room.tokens.chat(write(told, asked)), instruction, instance, room)

@@ -1,0 +1,41 @@
+"""The room a prompt has: a token limit, and quick yet exact answers to "does this fit?"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from instruct_ablate.prompt.prompt import Tokens
+
+# Tokenizers split text locally: joining two pieces changes only tokens near the seam. A sum of the pieces'
+# counts that is farther than this (per piece) from the limit decides; nearer, the joined text is counted.
+SEAM = 24
+REMEMBERED = 4096
+
+
+class Room:
+    """At most `limit` source tokens, as `tokens` counts them."""
+
+    def __init__(self, tokens: Tokens, limit: int) -> None:
+        self.tokens = tokens
+        self.limit = limit
+        self._counts: dict[str, int] = {}
+
+    def fits(self, pieces: Sequence[str]) -> bool:
+        """Tell whether the joined pieces have at most `limit` tokens; pieces seen are not counted again."""
+        estimate = sum(self._count(piece) for piece in pieces)
+        slack = SEAM * len(pieces)
+        if abs(self.limit - estimate) > slack:
+            return estimate < self.limit
+        return self.tokens.count("".join(pieces)) <= self.limit
+
+    def clip(self, text: str) -> str:
+        """Return the text of the first `limit` tokens."""
+        return self.tokens.clip(text, self.limit)
+
+    def _count(self, piece: str) -> int:
+        count = self._counts.get(piece)
+        if count is None:
+            if len(self._counts) >= REMEMBERED:
+                self._counts.clear()
+            count = self._counts[piece] = self.tokens.count(piece)
+        return count

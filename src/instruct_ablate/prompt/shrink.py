@@ -1,0 +1,37 @@
+"""Make a prompt fit whose end must stand: examples go first, then the end of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.prompt.room import Room
+from instruct_ablate.prompt.template import Rendered
+from instruct_ablate.tasks.task import Instance
+
+Write = Callable[[Instruction, Instance], str]
+
+
+def shrink(write: Write, instruction: Instruction, instance: Instance, room: Room) -> Rendered:
+    """Write the prompt without the last examples until it fits, then with a shorter input, then cut it."""
+    dropped = 0
+    text = write(instruction, instance)
+    while not room.fits([text]) and (instruction.negative_examples or instruction.positive_examples):
+        instruction, dropped = _fewer(instruction), dropped + 1
+        text = write(instruction, instance)
+    if room.fits([text]):
+        return Rendered(text, dropped_examples=dropped)
+    allowed = room.tokens.count(instance.input)
+    while allowed > 0 and not room.fits([text]):
+        allowed -= max(1, room.tokens.count(text) - room.limit)
+        short = room.tokens.clip(instance.input, allowed) if allowed > 0 else ""
+        text = write(instruction, replace(instance, input=short))
+    return Rendered(text if room.fits([text]) else room.clip(text), truncated=True, dropped_examples=dropped)
+
+
+def _fewer(instruction: Instruction) -> Instruction:
+    """Leave out the last example, negative ones first."""
+    if instruction.negative_examples:
+        return replace(instruction, negative_examples=instruction.negative_examples[:-1])
+    return replace(instruction, positive_examples=instruction.positive_examples[:-1])

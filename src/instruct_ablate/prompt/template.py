@@ -1,0 +1,48 @@
+"""Templates: functions `(Instruction, Instance, Room) -> str | Rendered`, by name or dotted path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from instruct_ablate.errors import unknown
+from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.instruction.variant import load_function
+from instruct_ablate.prompt.room import Room
+from instruct_ablate.tasks.task import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A prompt's source text, whether it was cut, and how many examples had no room."""
+
+    text: str
+    truncated: bool = False
+    dropped_examples: int = 0
+
+
+Template = Callable[[Instruction, Instance, Room], "str | Rendered"]
+TEMPLATES: dict[str, Template] = {}
+
+
+def template(function: Template) -> Template:
+    """Register a function as a template under its own name."""
+    TEMPLATES[function.__name__] = function
+    return function
+
+
+def find_template(name: str) -> Template:
+    """Return the template of that name, or the user's own function by its dotted path."""
+    if name in TEMPLATES:
+        return TEMPLATES[name]
+    if "." not in name:
+        raise unknown("prompt.template", name, TEMPLATES)
+    return load_function(name, "prompt.template")
+
+
+def rendered(function: Template, instruction: Instruction, instance: Instance, room: Room) -> Rendered:
+    """Apply a template; text that it did not fit itself is cut to the room there is."""
+    made = function(instruction, instance, room)
+    if isinstance(made, Rendered):
+        return made
+    return Rendered(made) if room.fits([made]) else Rendered(room.clip(made), truncated=True)
