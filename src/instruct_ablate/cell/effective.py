@@ -60,7 +60,7 @@ def effective(config: Config) -> Config:
     )
 
 
-def tested(config: Config) -> tuple[tuple[str, InstructionConfig], ...]:
+def shown_at_test(config: Config) -> tuple[tuple[str, InstructionConfig], ...]:
     """Return label and configuration of each test-time instruction, `same` spelt out and doubles dropped."""
     blocks: dict[str, InstructionConfig] = {}
     for given in config.evaluation.instructions:
@@ -70,7 +70,7 @@ def tested(config: Config) -> tuple[tuple[str, InstructionConfig], ...]:
 
 
 def _evaluation(config: Config) -> EvaluationConfig:
-    return replace(config.evaluation, instructions=[name for name, _ in tested(config)])
+    return replace(config.evaluation, instructions=[name for name, _ in shown_at_test(config)])
 
 
 def _baseline(config: Config, seed: int) -> Config:
@@ -82,7 +82,7 @@ def _baseline(config: Config, seed: int) -> Config:
         )
     tries = config.model.tries if name == "uniform_guess" else 1
     evaluation = EvaluationConfig(
-        [block for block, _ in tested(config)],
+        [block for block, _ in shown_at_test(config)],
         metrics=config.evaluation.metrics,
         save_prompts=config.evaluation.save_prompts,
     )
@@ -109,5 +109,5 @@ def canonical_blocks(config: Config) -> list[dict[str, object]]:
     """Return the test-time instructions as they count: canonical, in a fixed order."""
     return [
         dataclasses.asdict(canonical(shown))
-        for _, shown in sorted(tested(config), key=lambda block: block[0])
+        for _, shown in sorted(shown_at_test(config), key=lambda block: block[0])
     ]

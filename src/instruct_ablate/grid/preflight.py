@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, tested
+from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import Config
 
@@ -61,7 +61,7 @@ def _variants(config: Config) -> list[str]:
     collection = read_tasks(config.tasks)
     trained = [] if is_untuned(config) else [(config.instruction, collection.train)]
     found = []
-    for instruction, tasks in (*trained, *((shown, collection.test) for _, shown in tested(config))):
+    for instruction, tasks in (*trained, *((shown, collection.test) for _, shown in shown_at_test(config))):
         context = Context(config.seed, tasks)
         found += [fault for task in tasks if (fault := check_variant(task, instruction, context))]
     return found
