@@ -1,0 +1,62 @@
+"""What prompts may ask of a tokenizer: counts, cuts and the chat template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from instruct_ablate.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+REMEMBERED = 4096  # texts whose ids are kept
+
+
+class TokenizerTokens:
+    """`Tokens` of a Hugging Face tokenizer.
+
+    Counting and clipping follow Tk-Instruct's collator (Wang et al. 2022): lengths include the special
+    tokens that the tokenizer adds, and a text that is too long becomes the decoded first ids.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._ids = lru_cache(REMEMBERED)(self._encode)
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of `text`, special tokens included as the model will add them."""
+        return len(self._ids(text))
+
+    def count_all(self, texts: Sequence[str]) -> list[int]:
+        """Return `count` of many texts; much faster than one by one."""
+        if not texts:
+            return []
+        batch = self._tokenizer(list(texts), return_attention_mask=False, verbose=False)
+        return [len(ids) for ids in batch["input_ids"]]
+
+    def clip(self, text: str, limit: int) -> str:
+        """Return the text of the first `limit` tokens, special tokens left out; a text that fits as it is."""
+        ids = self._ids(text)
+        if len(ids) <= limit:
+            return text
+        return str(self._tokenizer.decode(ids[:limit], skip_special_tokens=True))
+
+    def chat(self, text: str) -> str:
+        """Return `text` as the user's turn in the tokenizer's own chat template."""
+        if not self._tokenizer.chat_template:
+            raise UserError(
+                f"the tokenizer of {self._tokenizer.name_or_path!r} has no chat template, which prompt=chat "
+                "needs. Choose another (prompt=tk_instruct, alpaca, plain) or an instruction-tuned model."
+            )
+        turn = [{"role": "user", "content": text}]
+        chat = str(self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        start = self._tokenizer.bos_token
+        # A tokenizer that puts its start token first would put it twice.
+        doubled = start and chat.startswith(start) and self._ids("")[:1] == (self._tokenizer.bos_token_id,)
+        return chat[len(start) :] if doubled else chat
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        """Tokenise one text."""
+        return tuple(self._tokenizer(text, return_attention_mask=False, verbose=False)["input_ids"])
