@@ -1,4 +1,4 @@
-"""The starter collection: small original tasks in the Super-NaturalInstructions layout, shipped with the package."""
+"""The starter collection: small original tasks in the layout of Super-NaturalInstructions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Textual entailment (test): scenes with what follows, what cannot be and what is left open; converse relations."""
+"""Textual entailment (test): what follows from a scene, what cannot be, what is left open; converses."""
 
 from random import Random
 

@@ -1,7 +1,8 @@
 """The hand-written part of a task, read from `texts/<name>.txt`.
 
 A text opens with `Key: value` lines (`Labels` are parted by `;` and missing where the task is generation).
-Examples follow in blocks of three lines: `+ input` (positive) or `- input` (negative), `= output`, `: explanation`.
+Examples follow in blocks of three lines: `+ input` (positive) or `- input` (negative), `= output`,
+`: explanation`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fact tables: text files of one row a line, columns parted by `|`, alternatives inside a column by `;`."""
+"""The fact tables: one row a line, columns parted by `|`, alternatives inside a column by `;`."""
 
 from pathlib import Path
 
