@@ -1,0 +1,113 @@
+"""From example numbers to the tensors of a micro-batch: sequences laid end to end, shared prefixes once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from instruct_ablate.data.micro_batch import NO_PARENT, MicroBatch, Packed
+from instruct_ablate.data.store import TokenStore
+
+Ids = npt.NDArray[np.int32]
+WORTH_SHARING = 8  # tokens; a shorter prefix costs more to share than to compute
+
+
+@dataclass
+class Layout:
+    """Segments as they are laid end to end."""
+
+    pieces: list[Ids] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)  # position of a segment's first token
+    parents: list[int] = field(default_factory=list)
+    total: int = 0
+
+    def add(self, ids: Ids, start: int = 0, parent: int = NO_PARENT) -> int:
+        """Lay one more segment; return where it begins."""
+        self.pieces.append(ids)
+        self.starts.append(start)
+        self.parents.append(parent)
+        self.total += len(ids)
+        return self.total - len(ids)
+
+    def packed(self) -> Packed:
+        """Return the segments as tensors."""
+        lengths = tuple(len(piece) for piece in self.pieces)
+        positions = [np.arange(start, start + n) for start, n in zip(self.starts, lengths, strict=True)]
+        return Packed(
+            ids=torch.from_numpy(np.concatenate(self.pieces).astype(np.int64)),
+            positions=torch.from_numpy(np.concatenate(positions)),
+            offsets=torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32),
+            lengths=lengths,
+            parents=tuple(self.parents),
+        )
+
+
+def shared_prefix(sources: Sequence[Ids]) -> int:
+    """Return how many tokens all sources begin with, short of the last token of the shortest.
+
+    The last source token predicts the target's first and so stays with its own example.
+    """
+    most = min(len(ids) for ids in sources) - 1
+    if len(sources) < 2 or most < WORTH_SHARING:
+        return 0
+    same = np.logical_and.reduce([ids[:most] == sources[0][:most] for ids in sources[1:]])
+    prefix = most if same.all() else int(np.argmin(same))
+    return prefix if prefix >= WORTH_SHARING else 0
+
+
+def collate(store: TokenStore, groups: Sequence[Sequence[int]], start_token: int | None) -> MicroBatch:
+    """Make a micro-batch of examples in groups; a decoder-only group of several shares its prefix."""
+    examples = [example for group in groups for example in group]
+    if start_token is not None:
+        return _encoder_decoder(store, examples, start_token)
+    layout, rows, owners = Layout(), [], []
+    for group in groups:
+        members = [(store.sources[example], store.targets[example]) for example in group]
+        prefix = shared_prefix([source for source, _ in members])
+        parent = NO_PARENT
+        if prefix:
+            parent = len(layout.pieces)
+            layout.add(members[0][0][:prefix])
+            owners.append(-1)
+        for source, target in members:
+            begin = layout.add(np.concatenate([source[prefix:], target[:-1]]), prefix, parent)
+            rows.append(np.arange(len(target)) + begin + len(source) - prefix - 1)
+            owners.append(len(rows) - 1)
+    return _micro_batch(store, examples, layout.packed(), rows, owners)
+
+
+def _encoder_decoder(store: TokenStore, examples: Sequence[int], start_token: int) -> MicroBatch:
+    """Make a micro-batch for a model with an encoder: sources there, shifted targets in the decoder."""
+    encoder, decoder, rows = Layout(), Layout(), []
+    for example in examples:
+        target = store.targets[example]
+        encoder.add(store.sources[example])
+        begin = decoder.add(np.concatenate([np.array([start_token], dtype=np.int32), target[:-1]]))
+        rows.append(np.arange(len(target)) + begin)
+    owners = list(range(len(examples)))
+    return _micro_batch(store, examples, decoder.packed(), rows, owners, encoder.packed())
+
+
+def _micro_batch(
+    store: TokenStore,
+    examples: Sequence[int],
+    decoder: Packed,
+    rows: Sequence[npt.NDArray[np.int64]],
+    owners: Sequence[int],
+    encoder: Packed | None = None,
+) -> MicroBatch:
+    """Add what the loss needs: labels, where they are predicted, whose they are."""
+    labels = np.concatenate([store.targets[example] for example in examples]).astype(np.int64)
+    return MicroBatch(
+        decoder=decoder,
+        examples=torch.tensor(examples, dtype=torch.int64),
+        rows=torch.from_numpy(np.concatenate(rows)),
+        labels=torch.from_numpy(labels),
+        owners=torch.from_numpy(np.repeat(np.arange(len(rows)), [len(row) for row in rows])),
+        decoder_owners=tuple(owners),
+        encoder=encoder,
+    )

@@ -1,0 +1,175 @@
+"""The Lightning data module: one effective batch a Lightning batch, from any step on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from instruct_ablate.data.batches import Schedule, pack, pack_padded, runs, schedule, share
+from instruct_ablate.data.collate import collate, shared_prefix
+from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
+from instruct_ablate.data.store import Integers, TokenStore
+from instruct_ablate.errors import UserError
+from instruct_ablate.schema import Config
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Makes the effective batch of any step, for one of several processes."""
+
+    store: TokenStore
+    schedule: Schedule
+    start_token: int | None
+    limit: int  # tokens of a micro-batch
+    packing: bool = True
+    rank: int = 0
+    processes: int = 1
+
+    def batch(self, step: int, order: list[Integers]) -> EffectiveBatch:
+        """Return this process's part of one step; `order` is that of the step's epoch."""
+        chosen = order[step % self.schedule.steps_per_epoch]
+        lengths = self.store.lengths
+        mine = share(chosen, lengths, self.rank, self.processes, self.schedule.tasks is not None)
+        return EffectiveBatch(
+            micro_batches=tuple(self._micro_batches(mine)),
+            step=step,
+            epoch=(step + 1) / self.schedule.steps_per_epoch,
+            examples=len(chosen),
+            target_tokens=int(self.store.targets.lengths[chosen].sum()),
+            tokens=int(lengths[mine].sum()),
+        )
+
+    def _micro_batches(self, mine: Integers) -> Iterator[MicroBatch]:
+        """Divide examples among micro-batches within the limit."""
+        groups = self._groups(mine)
+        divided = (
+            pack([self._cost(group) for group in groups], self.limit)
+            if self.packing
+            else pack_padded([int(self.store.lengths[group[0]]) for group in groups], self.limit)
+        )
+        for units in divided:
+            yield collate(self.store, [groups[unit] for unit in units], self.start_token)
+
+    def _groups(self, mine: Integers) -> list[list[int]]:
+        """Return examples that share their prefix together, each within the limit; else one by one."""
+        if self.schedule.tasks is None or self.start_token is not None or not self.packing:
+            return [[example] for example in mine.tolist()]
+        whole = [run.tolist() for run in runs(mine, self.schedule.tasks)]
+        return [part for group in whole for part in self._within_limit(group)]
+
+    def _within_limit(self, group: list[int]) -> list[list[int]]:
+        """Halve a group until each part fits into a micro-batch."""
+        if len(group) == 1 or self._cost(group) <= self.limit:
+            return [group]
+        middle = len(group) // 2
+        return self._within_limit(group[:middle]) + self._within_limit(group[middle:])
+
+    def _cost(self, group: list[int]) -> int:
+        """Return a group's tokens, its shared prefix counted once."""
+        whole = int(self.store.lengths[group].sum())
+        if len(group) == 1:
+            return whole
+        return whole - (len(group) - 1) * shared_prefix([self.store.sources[example] for example in group])
+
+
+class _Steps(IterableDataset[EffectiveBatch]):
+    """The steps from `first` on, each made when it is asked for (by one of the loader's workers)."""
+
+    def __init__(self, batches: Batches, first: int) -> None:
+        self.batches = batches
+        self.first = first
+
+    def __iter__(self) -> Iterator[EffectiveBatch]:
+        """Yield the steps in order; workers take turns."""
+        worker = get_worker_info()
+        offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        plan = self.batches.schedule
+        epoch, order = -1, [np.empty(0, dtype=np.int64)]
+        for step in range(self.first + offset, plan.steps, stride):
+            if step // plan.steps_per_epoch != epoch:
+                epoch = step // plan.steps_per_epoch
+                order = plan.order(epoch)
+            yield self.batches.batch(step, order)
+
+
+class PromptDataModule(LightningDataModule):
+    """Training batches of a token store.
+
+    The loader has no length and the whole fit is one Lightning epoch: pass `max_steps=data.steps`. After
+    `load_state_dict` (or with `first_step` set) it begins where the saved fit stopped, exactly.
+    """
+
+    def __init__(self, store: TokenStore, config: Config, start_token: int | None) -> None:
+        super().__init__()
+        if (start_token is not None) != store.encoder_decoder:
+            raise ValueError("a start token belongs to encoder-decoder models, and to them alone")
+        if config.trainer.micro_batch_tokens < 1:
+            raise UserError(
+                f"trainer.micro_batch_tokens={config.trainer.micro_batch_tokens} must be at least 1."
+            )
+        self.store = store
+        self.config = config
+        self.start_token = start_token
+        self.schedule = schedule(config.trainer, config.data, config.seed, store.tasks)
+        self.first_step = 0
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole fit."""
+        return self.schedule.steps
+
+    def batches(self) -> Batches:
+        """Return the maker of batches for this process of the trainer (or for a single one)."""
+        trainer = self.trainer
+        return Batches(
+            self.store,
+            self.schedule,
+            self.start_token,
+            self.config.trainer.micro_batch_tokens,
+            self.config.data.packing,
+            trainer.global_rank if trainer else 0,
+            trainer.world_size if trainer else 1,
+        )
+
+    def train_dataloader(self) -> DataLoader[EffectiveBatch]:
+        """Return the loader of effective batches, from `first_step` on."""
+        import torch
+
+        workers = self.config.data.num_workers
+        return DataLoader(
+            _Steps(self.batches(), self.first_step),
+            batch_size=None,
+            num_workers=workers,
+            persistent_workers=False,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far the fit is, and the schedule it follows."""
+        done = self.trainer.global_step if self.trainer else self.first_step
+        return {"step": done, "schedule": self._signature()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on after the saved step; another schedule than the saved one is refused."""
+        if state_dict["schedule"] != self._signature():
+            raise UserError(
+                f"the checkpoint belongs to another order of examples ({state_dict['schedule']}) "
+                f"than this fit's ({self._signature()}). Remove the cell's checkpoints folder to begin anew."
+            )
+        self.first_step = int(state_dict["step"])
+
+    def _signature(self) -> dict[str, Any]:
+        """Return what decides the order of examples."""
+        plan = self.schedule
+        grouping = plan.group_size if plan.tasks is not None else None
+        return {
+            "examples": plan.examples,
+            "batch_size": plan.batch_size,
+            "seed": plan.seed,
+            "group_size": grouping,
+        }
