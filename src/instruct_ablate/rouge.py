@@ -1,0 +1,95 @@
+"""ROUGE-1 and ROUGE-L F-measure with stemming: rouge-score's numbers, bit for bit, at many times its speed.
+
+Words come from rouge-score's own tokenizer and Porter stemmer, the F-measure from its own function; what
+differs is that each word is stemmed once, each text is cut once, and the longest common subsequence is
+counted in the bits of one integer (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text's stemmed words, how often each occurs, and at which places (as bits)."""
+
+    sequence: tuple[str, ...]
+    counts: Counter[str]
+    places: dict[str, int]
+
+
+class _CachedStemmer:
+    """The Porter stemmer that rouge-score uses, asked once per distinct word."""
+
+    def __init__(self) -> None:
+        from nltk.stem import porter
+
+        self.stem: Callable[[str], str] = lru_cache(maxsize=2**17)(porter.PorterStemmer().stem)
+
+
+@cache
+def _tokenizer() -> Callable[[str], list[str]]:
+    """Import rouge-score when it is first needed: readers of records never do."""
+    from rouge_score import tokenize
+
+    stemmer = _CachedStemmer()
+    return lambda text: tokenize.tokenize(text, stemmer)
+
+
+@cache
+def _fmeasure() -> Callable[[float, float], float]:
+    from rouge_score import scoring
+
+    return scoring.fmeasure  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=2**14)
+def words(text: str) -> Words:
+    """Cut a text into stemmed words as rouge-score does."""
+    sequence = tuple(_tokenizer()(text))
+    places: dict[str, int] = {}
+    for place, word in enumerate(sequence):
+        places[word] = places.get(word, 0) | 1 << place
+    return Words(sequence, Counter(sequence), places)
+
+
+def lcs_length(one: Words, other: Words) -> int:
+    """Return the length of the longest common subsequence; the cleared bits of `row` count it."""
+    row = full = (1 << len(one.sequence)) - 1
+    places = one.places
+    for word in other.sequence:
+        hits = row & places.get(word, 0)
+        if hits:
+            row = (row + hits | row - hits) & full
+    return len(one.sequence) - row.bit_count()
+
+
+def rouge(prediction: str, reference: str) -> tuple[float, float]:
+    """Return ROUGE-1 and ROUGE-L F-measure of a prediction against one reference."""
+    said, right = words(prediction), words(reference)
+    if not said.sequence or not right.sequence:
+        return 0.0, 0.0
+    if said.sequence == right.sequence:
+        return 1.0, 1.0
+    shared = sum(
+        min(count, right.counts[word]) for word, count in said.counts.items() if word in right.counts
+    )
+    if shared <= 1:  # the subsequence is as long as the overlap
+        both = _f(shared, said, right)
+        return both, both
+    return _f(shared, said, right), _f(lcs_length(right, said), said, right)
+
+
+def _f(matches: int, said: Words, right: Words) -> float:
+    precision, recall = matches / len(said.sequence), matches / len(right.sequence)
+    return float(_fmeasure()(precision, recall))
+
+
+def best_rouge(prediction: str, references: tuple[str, ...]) -> tuple[float, float]:
+    """Return the best ROUGE-1 and the best ROUGE-L over the references, each by itself (as Tk-Instruct)."""
+    scores = [rouge(prediction, reference) for reference in dict.fromkeys(references)]
+    return max(one for one, _ in scores), max(longest for _, longest in scores)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import (
+    Score,
+    aggregate,
+    exact_match,
+    in_label_space,
+    load_metrics,
+    normalize,
+    score_all,
+    score_prediction,
+)
+from instruct_ablate.prompt.prompt import Prediction, Prompt
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def prediction(row: dict[str, Any]) -> Prediction:
+    references = tuple(row["references"])
+    prompt = Prompt(
+        row["task"], row["category"], "generation", row["instance_id"], "", references, references[0]
+    )
+    return Prediction(prompt, row["prediction"])
+
+
+def compare(scores: dict[str, Score], expected: dict[str, float]) -> None:
+    found = {
+        f"{measure}{name}": round(getattr(score, measure), 4)
+        for name, score in scores.items()
+        for measure in ("exact_match", "rouge1", "rougeL")
+    }
+    assert found == expected
+
+
+def under(name: str) -> str:
+    return "_for_" + "_".join(name.lower().split())
+
+
+def test_golden_cases_of_tk_instruct(shared: Path) -> None:
+    rows = read(shared / "golden" / "tk_instruct_metrics.jsonl")
+    predictions = [prediction(row) for row in rows]
+    scores = score_all(predictions)
+    for row, score in zip(rows, scores, strict=True):
+        assert score.exact_match == row["exact_match"]
+        assert score.rouge1 == pytest.approx(row["rouge1"], abs=1e-9)
+        assert score.rougeL == pytest.approx(row["rougeL"], abs=1e-9)
+    total = aggregate(predictions, scores)
+    expected = json.loads((shared / "golden" / "tk_instruct_metrics_aggregate.json").read_text())
+    compare({"": total.overall, **{under(c.name): c for c in total.categories}}, expected)
+
+
+def test_real_predictions_overall_by_category_and_by_task(shared: Path) -> None:
+    predictions = [prediction(row) for row in read(shared / "predictions" / "alpaca_llama7b.jsonl")]
+    start = time.perf_counter()
+    total = aggregate(predictions, score_all(predictions))
+    assert time.perf_counter() - start < 10
+    groups = {under(c.name): c for c in total.categories} | {
+        f"_for_{t.score.name}": t.score for t in total.tasks
+    }
+    expected = json.loads((shared / "predictions" / "alpaca_llama7b_expected.json").read_text())
+    compare({"": total.overall, **groups}, expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "equal"),
+    [(" The  Cat! ", "the cat", True), ("a cat", "cat", False), ("«x»", "x", False), ("", "...", True)],
+)
+def test_exact_match_ignores_case_punctuation_and_space(said: str, right: str, equal: bool) -> None:
+    assert exact_match(said, ["other", right]) is equal
+
+
+def test_normalize_keeps_articles() -> None:
+    assert normalize("The U.S.\t is\n big.") == "the us is big"
+
+
+@pytest.mark.parametrize(("said", "inside"), [(" yes\n", True), ("Yes", False), ("yes.", False), ("", False)])
+def test_format_is_plain_equality(said: str, inside: bool) -> None:
+    assert in_label_space(said, ("yes", "no")) is inside
+    assert score_prediction(said, ["yes"], ("yes", "no")).in_label_space is inside
+
+
+def test_generation_has_no_format() -> None:
+    assert score_prediction("anything", ["something"]).in_label_space is None
+
+
+def test_no_references_is_a_users_error() -> None:
+    with pytest.raises(UserError, match="no references"):
+        score_prediction("x", [])
+
+
+def some(count: int) -> list[Prediction]:
+    prompt = Prompt("t", "c", "classification", "1", "", ("yes",), "yes", ("yes", "no"))
+    return [Prediction(prompt, ("yes", "no", f"maybe {i}")[i % 3]) for i in range(count)]
+
+
+def test_worker_processes_give_the_same_in_the_same_order() -> None:
+    assert score_all(some(30), workers=2) == score_all(some(30), workers=1)
+
+
+def test_nothing_to_score() -> None:
+    assert score_all([]) == ()
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("own_metrics")
+    vars(module)["brevity"] = lambda prediction, references: 1 / (1 + len(prediction))
+    vars(module)["broken"] = lambda prediction, references: float("nan")
+    monkeypatch.setitem(__import__("sys").modules, "own_metrics", module)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_users_metric_stands_beside_the_others() -> None:
+    assert score_all(some(1), extra=["own_metrics.brevity"])[0].extra == (("brevity", 0.25),)
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("own_metrics.broken", "metric broken gave nan"),
+        ("own_metrics.missing", "no function 'missing'"),
+        ("no_such_module_here.f", "cannot import module"),
+    ],
+)
+def test_a_users_bad_metric_is_named(path: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        score_all(some(1), extra=[path])
+
+
+@pytest.mark.usefixtures("own")
+def test_two_metrics_may_not_share_a_name() -> None:
+    with pytest.raises(UserError, match="called alike"):
+        load_metrics(["own_metrics.brevity", "own_metrics.brevity"])
