@@ -26,8 +26,8 @@ def needed(parts: Components, distance: float, size: tuple[int, int], power: flo
     """Return the seeds or tasks at which a one-sided 5 % test succeeds with this power.
 
     `distance` is how far the mean lies on the right side of its bound (margin - |mean| for an equivalence,
-    mean - bound for "exceeds"); the normal formula error <= distance / (z_alpha + z_power) (Chow, Shao & Wang 2008)
-    with the error of the crossed components at (seeds, tasks). `size` is the (seeds, tasks) at hand.
+    mean - bound for "exceeds"); the normal formula error <= distance / (z_alpha + z_power) (Chow, Shao & Wang
+    2008) with the error of the crossed components at (seeds, tasks). `size` is the (seeds, tasks) at hand.
     """
     if distance <= 0 or not np.isfinite(parts.error):
         return Needed(None, None)
