@@ -19,9 +19,9 @@ ACTS = {
     "thanks": "thank you for the lovely flowers.;thanks a lot for your help.;many thanks for the lift.;"
     "I am so grateful for your advice.;thank you, that was very kind.;thanks for looking after the cat.;"
     "thank you for waiting.;I cannot thank you enough.",
-    "greeting": "hello, nice to see you.;good morning, everybody.;hi there, long time no see.;"
+    "greeting": "hello, nice to see you.;good morning to you.;hi there, long time no see.;"
     "good evening and welcome.;hello, pleased to meet you.;hey, great to see you again.;"
-    "good afternoon to you all.;welcome back and hello.",
+    "good afternoon to you.;welcome back and hello.",
 }
 # question | fitting replies (`;`); every row asks for another kind of answer.
 QUESTIONS = rows("questions")

@@ -38,10 +38,8 @@ def order_claim(random: Random) -> Pair:
     more = random.choice(SCALES)[0]
     label = random.choice(("True", "False"))
     first, second = (top, bottom) if label == "True" else (bottom, top)
-    return (
-        f"{top} is {more} than {middle}. {middle} is {more} than {bottom}. Claim: {first} is {more} than {second}.",
-        label,
-    )
+    facts = f"{top} is {more} than {middle}. {middle} is {more} than {bottom}."
+    return f"{facts} Claim: {first} is {more} than {second}.", label
 
 
 DRAWS: dict[str, Draw] = {

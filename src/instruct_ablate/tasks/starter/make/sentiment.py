@@ -66,7 +66,7 @@ FLAT = [
 OPENINGS = [
     "I bought this {x} last month. {y}.",
     "{y}. That is my opinion of this {x}.",
-    "Review of a {x}: {y}.",
+    "Review of {a} {x}: {y}.",
     "My new {x} came a week ago. {y}.",
     "We ordered this {x} for our flat. {y}.",
     "About the {x}: {y}.",
@@ -98,7 +98,9 @@ EMOTION_FRAMES = [
 
 
 def _say(random: Random, opinions: list[str]) -> str:
-    return random.choice(OPENINGS).format(x=random.choice(PRODUCTS), y=random.choice(opinions))
+    product = random.choice(PRODUCTS)
+    article = "an" if product[0] in "aeiou" else "a"
+    return random.choice(OPENINGS).format(a=article, x=product, y=random.choice(opinions))
 
 
 def polarity(random: Random) -> Pair:
