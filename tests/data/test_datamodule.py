@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as lightning
+import torch
+
+from instruct_ablate.data.datamodule import Batches, PromptDataModule
+from instruct_ablate.data.micro_batch import EffectiveBatch
+from instruct_ablate.data.store import TokenStore
+from instruct_ablate.errors import UserError
+from instruct_ablate.schema import Config, DataConfig, TrainerConfig
+
+
+def config(data: DataConfig | None = None, **trainer: object) -> Config:
+    settings: dict[str, object] = {"batch_size": 4, "micro_batch_tokens": 100, "epochs": 2.0, **trainer}
+    return Config(trainer=TrainerConfig(**settings), data=data or DataConfig(), seed=5)  # type: ignore[arg-type]
+
+
+def examples(batch: EffectiveBatch) -> list[int]:
+    return sorted(i for micro in batch.micro_batches for i in micro.examples.tolist())
+
+
+def all_batches(module: PromptDataModule) -> list[EffectiveBatch]:
+    return list(module.train_dataloader())
+
+
+def test_every_step_has_its_examples(llama_store: TokenStore) -> None:
+    batches = all_batches(PromptDataModule(llama_store, config(), None))
+    assert [len(examples(batch)) for batch in batches] == [4, 4, 4, 4, 4, 1] * 2
+    assert [batch.step for batch in batches] == list(range(12))
+    assert batches[5].epoch == 1.0
+    assert set(Counter(i for batch in batches for i in examples(batch)).values()) == {2}
+    for batch in batches:
+        chosen = examples(batch)
+        assert batch.examples == len(chosen)
+        assert batch.target_tokens == llama_store.targets.lengths[chosen].sum()
+        assert batch.tokens == llama_store.lengths[chosen].sum()
+        assert all(micro.tokens <= 100 or len(micro.examples) == 1 for micro in batch.micro_batches)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"micro_batch_tokens": 10_000}, {"micro_batch_tokens": 1}, {"devices": 3}]
+)
+def test_steps_do_not_depend_on_the_machine(llama_store: TokenStore, changes: dict[str, int]) -> None:
+    one = all_batches(PromptDataModule(llama_store, config(), None))
+    other = all_batches(PromptDataModule(llama_store, config(**changes), None))
+    assert [examples(batch) for batch in one] == [examples(batch) for batch in other]
+
+
+@pytest.mark.parametrize("grouping", ["none", "task"])
+def test_processes_together_do_the_same_steps(llama_store: TokenStore, grouping: str) -> None:
+    module = PromptDataModule(llama_store, config(DataConfig(grouping=grouping)), None)
+    parts = [replace(module.batches(), rank=rank, processes=3) for rank in range(3)]
+    whole = module.batches()
+    order = module.schedule.order(0)
+    for step in range(6):
+        made = [part.batch(step, order) for part in parts]
+        assert sorted(i for batch in made for i in examples(batch)) == examples(whole.batch(step, order))
+        assert {batch.target_tokens for batch in made} == {whole.batch(step, order).target_tokens}
+    assert sum(not batch.micro_batches for batch in made) == 2  # one example left for three
+
+
+def test_a_group_shares_its_prefix_within_the_limit(llama_store: TokenStore) -> None:
+    data = DataConfig(grouping="task", group_size=7)
+    module = PromptDataModule(llama_store, config(data, batch_size=7, micro_batch_tokens=4096), None)
+    for batch in all_batches(module):
+        (micro,) = batch.micro_batches
+        assert micro.decoder.parents == (-1, *[0] * 7)
+        assert micro.tokens < 0.8 * batch.tokens
+    tight = PromptDataModule(llama_store, config(data, batch_size=7, micro_batch_tokens=90), None)
+    for batch in all_batches(tight):
+        assert len(batch.micro_batches) > 1
+        assert all(micro.tokens <= 90 for micro in batch.micro_batches)
+
+
+def test_an_encoder_shares_no_prefix(t5_store: TokenStore) -> None:
+    module = PromptDataModule(t5_store, config(DataConfig(grouping="task", group_size=7), batch_size=7), 0)
+    for batch in all_batches(module):
+        assert not any(micro.decoder.grouped for micro in batch.micro_batches)
+        assert sum(micro.tokens for micro in batch.micro_batches) == batch.tokens
+
+
+def test_padded_batches_count_their_padding(llama_store: TokenStore) -> None:
+    module = PromptDataModule(llama_store, config(DataConfig(packing=False)), None)
+    for batch in all_batches(module):
+        for micro in batch.micro_batches:
+            assert len(micro.examples) * (max(micro.decoder.lengths) + 1) <= 100 or len(micro.examples) == 1
+
+
+def test_goes_on_where_it_stopped(llama_store: TokenStore) -> None:
+    whole = all_batches(PromptDataModule(llama_store, config(), None))
+    stopped = PromptDataModule(llama_store, config(), None)
+    stopped.first_step = 8
+    resumed = PromptDataModule(llama_store, config(micro_batch_tokens=64), None)
+    resumed.load_state_dict(stopped.state_dict())
+    rest = all_batches(resumed)
+    assert [batch.step for batch in rest] == [8, 9, 10, 11]
+    assert [examples(batch) for batch in rest] == [examples(batch) for batch in whole[8:]]
+
+
+@pytest.mark.parametrize("changed", [{"batch_size": 5}, {"seed": 6}])
+def test_another_order_than_the_saved_one_is_refused(
+    llama_store: TokenStore, changed: dict[str, int]
+) -> None:
+    saved = PromptDataModule(llama_store, config(), None).state_dict()
+    other = replace(config(**{k: v for k, v in changed.items() if k != "seed"}), seed=changed.get("seed", 5))
+    with pytest.raises(UserError, match=r"another order of examples.*checkpoints"):
+        PromptDataModule(llama_store, other, None).load_state_dict(saved)
+
+
+def test_workers_change_nothing(llama_store: TokenStore) -> None:
+    alone = all_batches(PromptDataModule(llama_store, config(), None))
+    helped = all_batches(PromptDataModule(llama_store, config(DataConfig(num_workers=2)), None))
+    assert [batch.step for batch in helped] == [batch.step for batch in alone]
+    for one, other in zip(alone, helped, strict=True):
+        for a, b in zip(one.micro_batches, other.micro_batches, strict=True):
+            assert torch.equal(a.decoder.ids, b.decoder.ids)
+
+
+class Recorder(lightning.LightningModule):
+    """Takes one optimiser step a batch and remembers which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.steps: list[int] = []
+
+    def training_step(self, batch: EffectiveBatch) -> torch.Tensor:
+        self.steps.append(batch.step)
+        return self.weight**2
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def fit(store: TokenStore, folder: Path, until: int, resume: str | None) -> list[int]:
+    module, recorder = PromptDataModule(store, config(), None), Recorder()
+    trainer = lightning.Trainer(
+        max_steps=until,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    trainer.fit(recorder, datamodule=module, ckpt_path=resume)
+    trainer.save_checkpoint(folder / "saved.ckpt")
+    return recorder.steps
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_resumes_in_the_middle_of_an_epoch(llama_store: TokenStore, tmp_path: Path) -> None:
+    assert fit(llama_store, tmp_path, 5, None) == [0, 1, 2, 3, 4]
+    assert fit(llama_store, tmp_path, 12, str(tmp_path / "saved.ckpt")) == [5, 6, 7, 8, 9, 10, 11]
+
+
+def test_start_token_and_model_kind_belong_together(llama_store: TokenStore, t5_store: TokenStore) -> None:
+    with pytest.raises(ValueError, match="start token"):
+        PromptDataModule(llama_store, config(), 0)
+    with pytest.raises(ValueError, match="start token"):
+        PromptDataModule(t5_store, config(), None)
+
+
+def test_a_micro_batch_of_no_tokens_is_refused(llama_store: TokenStore) -> None:
+    with pytest.raises(UserError, match="micro_batch_tokens=0"):
+        PromptDataModule(llama_store, config(micro_batch_tokens=0), None)
+
+
+def test_one_process_without_a_trainer(llama_store: TokenStore) -> None:
+    made = PromptDataModule(llama_store, config(), None).batches()
+    assert isinstance(made, Batches)
+    assert (made.rank, made.processes) == (0, 1)
