@@ -101,3 +101,12 @@ def test_both_labels_of_a_pair_are_shown(recipe):
     if recipe.text.labels and len(recipe.text.labels) == 2:
         assert {shot.output for shot in recipe.text.positive} == set(recipe.text.labels)
         assert {shot.output for shot in recipe.text.negative} == set(recipe.text.labels)
+
+
+@pytest.mark.parametrize("recipe", NAMED)
+def test_negative_examples_are_wrong_and_say_so(recipe):
+    right = {(shot.input, shot.output) for shot in recipe.text.positive}
+    for shot in recipe.text.negative:
+        assert (shot.input, shot.output) not in right
+        others = [label for label in recipe.text.labels or () if label != shot.output]
+        assert not others or any(re.search(rf"\b{label}\b", shot.why, re.IGNORECASE) for label in others)

@@ -65,7 +65,7 @@ FLAT = [
 ]
 OPENINGS = [
     "I bought this {x} last month. {y}.",
-    "{y}. That is my opinion of this {x}.",
+    "{y}. This is what I can say about my {x}.",
     "Review of {a} {x}: {y}.",
     "My new {x} came a week ago. {y}.",
     "We ordered this {x} for our flat. {y}.",
