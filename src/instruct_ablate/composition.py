@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, get_type_hints
 
 from instruct_ablate.errors import UserError, nearest, unknown
@@ -20,6 +21,7 @@ def register() -> None:
     ConfigStore.instance().store(name="schema", node=Config)
 
 
+@cache
 def groups() -> tuple[str, ...]:
     """Name the config groups: the typed parts of a configuration, and `experiment`."""
     hints = get_type_hints(Config)
@@ -33,6 +35,7 @@ def _walk(node: Any, prefix: str = "") -> Iterator[str]:
             yield from _walk(hint, f"{prefix}{name}.")
 
 
+@cache
 def keys() -> tuple[str, ...]:
     """Name every key there is, dotted."""
     return tuple(_walk(Config))
@@ -57,6 +60,7 @@ def check_key(key: str) -> None:
     raise unknown("group or key", key, top)
 
 
+@cache
 def _free_keys() -> tuple[str, ...]:
     """Name the keys that hold a dictionary of the user's own names."""
     hints = dict(_hints(Config))
@@ -72,13 +76,15 @@ def _hints(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def explain(error: BaseException) -> UserError | None:
     """Turn one of Hydra's or OmegaConf's complaints into a `UserError`; None if it is something else."""
-    from hydra.errors import HydraException, MissingConfigException
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
     if isinstance(error, UserError):
         return error
     if isinstance(error, MissingConfigException):
         return _missing(error)
+    if isinstance(error, OverrideParseException):
+        return UserError(f"cannot read {error.override!r}: {' '.join(error.message.split())}")
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error

@@ -24,7 +24,7 @@ from instruct_ablate.schema import (
 
 # Baselines that read the instruction (its examples), and those drawn at random.
 READS_INSTRUCTION = frozenset({"copy_demonstration"})
-DRAWN = frozenset({"label_prior"})
+DRAWN = frozenset({"label_prior", "copy_demonstration"})
 # What an untuned model's predictions still take from the trainer.
 _INFERENCE = ("precision", "accelerator", "devices", "num_nodes", "threads", "progress", "compile")
 

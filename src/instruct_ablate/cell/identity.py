@@ -20,6 +20,7 @@ from instruct_ablate.cell.effective import canonical_blocks, effective, is_basel
 from instruct_ablate.cell.record import FORMAT, Axes
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.label import canonical, label
+from instruct_ablate.instruction.variant import load_extensions
 from instruct_ablate.schema import Config, ModelConfig
 
 CODE = 1  # raised when the code's results change: prompts, sampling, optimisation, scoring
@@ -58,6 +59,7 @@ class Identity:
 
 def identify(config: Config) -> Identity:
     """Return the identity of the cell that `config` asks for."""
+    load_extensions(config.extensions)
     shaped = effective(config)
     data_hash = _data_hash(config)
     counted = {

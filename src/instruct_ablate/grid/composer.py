@@ -6,9 +6,9 @@ comparing, and composed in full.
 
 from __future__ import annotations
 
-import copy
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from instruct_ablate.composition import explain, groups
@@ -16,6 +16,8 @@ from instruct_ablate.errors import UserError, UserErrors, unknown
 from instruct_ablate.grid.expansion import Overrides
 from instruct_ablate.grid.overrides import split
 from instruct_ablate.schema import Config, plain
+
+_REFERENCE = re.compile(r"\$\{(?!oc\.env)")
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,14 @@ class Composer:
 
     def __init__(self, loader: Any, master: Any) -> None:
         self._loader, self._master = loader, master
-        self._base: dict[Overrides, Any] = {}  # wide choices and plain values -> composed
+        self._composed: dict[Overrides, dict[str, Any]] = {}  # untyped, as Hydra has it
+        self._typed: dict[Overrides, Config] = {}
         self._wide: dict[str, bool] = {}
 
     def compose(self, overrides: Overrides) -> Config:
         """Compose one cell; a fault comes out as `UserError`."""
         try:
-            return plain(self._assemble(overrides))
+            return self._assemble(overrides)
         except Exception as error:
             if (fault := explain(error)) is not None:
                 raise fault from error
@@ -53,43 +56,69 @@ class Composer:
         """Name the choices of a group."""
         return list(self._loader.get_group_options(group))
 
-    def _assemble(self, overrides: Overrides) -> Any:
-        choices = [line for line in overrides if _group(line)]
-        values = [line for line in overrides if not _group(line)]
-        wide = tuple(line for line in choices if self._reaches_out(line))
-        # Swept values differ from cell to cell; they are set below, Hydra's own rules for them unchanged.
-        narrow = [line for line in choices if line not in wide]
-        config = copy.deepcopy(self._full(wide))
-        for line in narrow:
-            group = _group(line)
-            config[group] = self._full((*wide, line))[group]
-        return self._set_values(config, values)
+    def _assemble(self, overrides: Overrides) -> Config:
+        """Put a cell together from parts that were each composed once."""
+        lines = tuple(line for line in overrides if not line.startswith("hydra"))
+        wide = tuple(line for line in lines if self._reaches_out(line))
+        narrow = [line for line in lines if line not in wide]
+        if self._refers(wide) or any(self._refers((*wide, line)) for line in narrow):
+            return self._full(lines)
+        config = self._full(wide)
+        for line in sorted(narrow, key=lambda line: not _group(line)):  # groups first, then single keys
+            key = _group(line) or split(line)[1]
+            config = _put(config, key, _at(self._full((*wide, line)), key))
+        return config
 
-    def _full(self, overrides: Overrides) -> Any:
-        if overrides not in self._base:
-            self._base[overrides] = self._loader.load_sweep_config(self._master, list(overrides))
-        return self._base[overrides]
+    def _raw(self, overrides: Overrides) -> dict[str, Any]:
+        """Compose with Hydra; references are left as they stand."""
+        from omegaconf import OmegaConf
+
+        if overrides not in self._composed:
+            composed = self._loader.load_sweep_config(self._master, list(overrides))
+            parts = OmegaConf.masked_copy(composed, list(Config.__dataclass_fields__))
+            self._composed[overrides] = dict(OmegaConf.to_container(parts, resolve=False))  # type: ignore[arg-type]
+        return self._composed[overrides]
+
+    def _full(self, overrides: Overrides) -> Config:
+        if overrides not in self._typed:
+            self._typed[overrides] = plain(self._raw(overrides))
+        return self._typed[overrides]
 
     def _reaches_out(self, line: str) -> bool:
         """Whether a choice changes more than its own group's part of the configuration."""
         if line not in self._wide:
-            group, base, chosen = _group(line), self._full(()), self._full((line,))
-            fields = Config.__dataclass_fields__
-            self._wide[line] = group == "experiment" or any(
-                base._get_node(name) != chosen._get_node(name) for name in fields if name != group
-            )
+            own = _group(line) or split(line)[1].partition(".")[0]
+            base, chosen = self._raw(()), self._raw((line,))
+            others = [name for name in base if name != own]
+            self._wide[line] = own == "experiment" or any(base[name] != chosen[name] for name in others)
         return self._wide[line]
 
-    def _set_values(self, config: Any, values: Sequence[str]) -> Any:
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-        from omegaconf import OmegaConf
+    def _refers(self, overrides: Overrides) -> bool:
+        """Whether one key's value is taken from another key, so that parts cannot be put together freely."""
+        return _has_reference(self._raw(overrides))
 
-        plain_values = [line for line in values if not line.startswith(("+", "~", "hydra."))]
-        if len(plain_values) != len([line for line in values if not line.startswith("hydra.")]):
-            raise UserError("overrides with + or ~ are not needed here: every key exists; write key=value")
-        for override in OverridesParser.create().parse_overrides(list(plain_values)):
-            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
-        return config
+
+def _has_reference(node: Any) -> bool:
+    if isinstance(node, dict):
+        return any(map(_has_reference, node.values()))
+    if isinstance(node, list):
+        return any(map(_has_reference, node))
+    return isinstance(node, str) and bool(_REFERENCE.search(node))
+
+
+def _put(config: Any, key: str, value: Any) -> Any:
+    """Return `config` with the value at a dotted key replaced."""
+    first, _, rest = key.partition(".")
+    if isinstance(config, dict):
+        return {**config, first: _put(config.get(first, {}), rest, value) if rest else value}
+    return replace(config, **{first: _put(_at(config, first), rest, value) if rest else value})
+
+
+def _at(config: Any, key: str) -> Any:
+    """Return the value at a dotted key."""
+    for name in key.split("."):
+        config = config[name] if isinstance(config, dict) else vars(config)[name]
+    return config
 
 
 def _group(line: str) -> str:

@@ -1,0 +1,44 @@
+"""Training: the budget's sample of the training tasks, prompts under the training instruction, the fit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from instruct_ablate.cell.record import Cost
+from instruct_ablate.cell.runner import Job
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.prompt.build import build_prompts, truncation_note
+from instruct_ablate.tasks.budget import sample
+from instruct_ablate.tasks.task import TaskCollection
+
+if TYPE_CHECKING:
+    from instruct_ablate.model.checkpoint import Checkpoint
+
+
+def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple[Cost, tuple[str, ...]]:
+    """Train the checkpoint in place; return what it cost and what was met."""
+    from instruct_ablate.model.fit import fit
+    from instruct_ablate.model.tokens import TokenizerTokens
+
+    config, started = job.config, time.perf_counter()
+    budgeted = sample(collection.train, config.data_budget, config.seed)
+    if not any(task.instances for task in budgeted.tasks):
+        raise UserError(
+            "there is nothing to train on: no training task has an instance; data_budget=0 is untuned"
+        )
+    prompts = build_prompts(
+        budgeted.tasks,
+        config.instruction,
+        config.prompt,
+        TokenizerTokens(checkpoint.tokenizer),
+        Context(config.seed, collection.train),
+    )
+    prepared = time.perf_counter() - started
+    job.heartbeat.progress("train")
+    cost = fit(checkpoint, prompts, config, job.folder)
+    note = truncation_note(prompts)
+    notes = (*budgeted.notes, *((f"training: {note}",) if note else ()))
+    return replace(cost, prepare_seconds=cost.prepare_seconds + prepared), notes

@@ -1,0 +1,15 @@
+"""`train.py` with stand-ins for data, weights and work: the whole of composing, sweeping and recording, quickly."""
+
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.cell import runner
+from instruct_ablate.entry import main
+from tests.standins import replace_inputs, work
+
+if __name__ == "__main__":
+    patch = pytest.MonkeyPatch()
+    replace_inputs(patch)
+    patch.setattr(runner, "_work", work)
+    main()

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.grid.overrides import check, from_params, is_sweep, quote_numbers, split
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ("seed=1", ("", "seed", "1")),
+        ("+trainer.threads=2", ("+", "trainer.threads", "2")),
+        ("~logger", ("~", "logger", "")),
+        ("tasks.columns.input=a=b", ("", "tasks.columns.input", "a=b")),
+        ("hydra/launcher=joblib", ("", "hydra/launcher", "joblib")),
+    ],
+)
+def test_split(given: str, parts: tuple[str, str, str]) -> None:
+    assert split(given) == parts
+
+
+@pytest.mark.parametrize("given", ["seed", "=3", "a b=c", "se ed=1"])
+def test_what_is_no_override_is_refused(given: str) -> None:
+    with pytest.raises(UserError, match="cannot read"):
+        split(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "quoted"),
+    [
+        ("data_budget=0,2", "data_budget='0','2'"),
+        ("data_budget=8", "data_budget='8'"),
+        ("data_budget= 8 , all", "data_budget='8', all"),
+        ("seed=0,1", "seed=0,1"),
+        ("data_budget.instances_per_task=3", "data_budget.instances_per_task=3"),
+        ("instruction=original", "instruction=original"),
+        ("~experiment", "~experiment"),
+    ],
+)
+def test_numbers_are_quoted_for_groups_alone(given: str, quoted: str) -> None:
+    assert quote_numbers(given) == quoted
+
+
+def test_params_of_an_experiment_may_be_text_numbers_or_lists() -> None:
+    params = {"data_budget": "0,10", "seed": [0, 23], "instruction": ["a", "b"], "trainer.threads": None}
+    assert from_params(params) == [
+        "data_budget='0','10'",
+        "seed=0,23",
+        "instruction=a,b",
+        "trainer.threads=null",
+    ]
+    assert from_params({"data_budget": 0}) == ["data_budget='0'"]
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("instrction=a", "did you mean 'instruction'"),
+        ("trainer.learnin_rate=1", "did you mean 'trainer.learning_rate'"),
+        ("learning_rate=1", "did you mean 'trainer.learning_rate'"),
+        ("+sed=1", "did you mean 'seed'"),
+        ("qqqqqq=1", "Allowed: "),
+    ],
+)
+def test_misspelt_keys_name_the_nearest(given: str, hint: str) -> None:
+    with pytest.raises(UserError, match=hint):
+        check([given])
+
+
+def test_all_misspelt_keys_are_told_at_once() -> None:
+    with pytest.raises(UserErrors) as caught:
+        check(["instrction=a", "sed=1", "seed=1"])
+    assert len(caught.value.faults) == 2
+
+
+def test_known_keys_and_hydras_own_pass() -> None:
+    check(
+        [
+            "seed=1",
+            "experiment=x",
+            "hydra/launcher=ray",
+            "hydra.verbose=true",
+            "tasks.columns.input=q",
+            "~logger",
+        ]
+    )
+
+
+def test_sweeps_are_told_from_single_values() -> None:
+    assert is_sweep("instruction=a,b")
+    assert is_sweep("seed=range(3)")
+    assert not is_sweep("instruction=a")
+    assert not is_sweep("evaluation.instructions=[a,b]")

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.grid.study import read_study
+from tests.grid.conftest import ROOT, Train
+
+GRID = ("-m", "instruction=simplified,delusive,original", "data_budget=0,8", "model=tiny_llama")
+
+
+def states(folder: Path, study: str = "ablation") -> dict[str, str]:
+    return {
+        cell.name.rpartition("-")[0]: cell.state for cell in read_study(folder / "multirun" / study).cells
+    }
+
+
+def test_a_grid_runs_once_and_is_skipped_afterwards(train: Train, tmp_path: Path) -> None:
+    first = train(*GRID)
+    assert first.returncode == 0, first.stderr
+    assert "6 cells asked for, 4 distinct" in first.stdout
+    assert states(tmp_path) == {
+        "tiny_llama-untuned": "done",
+        "tiny_llama-original-8-s0": "done",
+        "tiny_llama-simplified-8-s0": "done",
+        "tiny_llama-delusive-8-s0": "done",
+    }
+    again = train(*GRID)
+    assert again.returncode == 0
+    assert "4 done and skipped, 0 to run" in again.stdout
+    assert "Launching" not in again.stdout
+    assert "Traceback" not in first.stderr + again.stderr
+    assert "Warning" not in first.stderr + again.stderr
+
+
+def test_untuned_and_reference_run_first(train: Train) -> None:
+    launched = [line for line in train(*GRID).stdout.splitlines() if line.startswith("\t#")]
+    assert "data_budget='0'" in launched[0]
+    assert "instruction=original" in launched[1]
+
+
+def test_a_failed_cell_stops_no_other_and_is_named(train: Train, tmp_path: Path) -> None:
+    run = train(*GRID, STANDIN_FAIL="simplified")
+    assert run.returncode == 1
+    assert "failed: tiny_llama-simplified-8-s0-" in run.stderr
+    assert "RuntimeError: it broke" in run.stderr
+    assert sorted(states(tmp_path).values()) == ["done", "done", "done", "failed"]
+    kept = train(*GRID, "retry=none")
+    assert kept.returncode == 1
+    assert "1 failed and kept (retry=none), 0 to run" in kept.stdout
+    assert train(*GRID).returncode == 0
+    assert set(states(tmp_path).values()) == {"done"}
+
+
+def test_fail_fast_stops_at_the_first_failure(train: Train, tmp_path: Path) -> None:
+    run = train(*GRID, "fail_fast=true", STANDIN_FAIL="original")
+    assert run.returncode == 1
+    assert sorted(states(tmp_path).values()) == ["done", "failed", "missing", "missing"]
+
+
+def test_one_cell_takes_the_same_path(train: Train, tmp_path: Path) -> None:
+    assert train("model=tiny_llama").returncode == 0
+    assert states(tmp_path) == {"tiny_llama-original-8-s0": "done"}
+    assert "1 done and skipped" in train("-m", "model=tiny_llama", "instruction=original").stdout
+
+
+def test_a_baseline_is_one_cell_over_models_seeds_and_budgets(train: Train, tmp_path: Path) -> None:
+    run = train(
+        "-m", "model=uniform_guess", "seed=0,1", "data_budget=0,2,8", "instruction=original,simplified"
+    )
+    assert run.returncode == 0, run.stderr
+    assert states(tmp_path) == {"uniform_guess": "done"}
+
+
+def test_an_experiment_runs_its_own_grid_with_smaller_overrides(train: Train, tmp_path: Path) -> None:
+    run = train("-m", "experiment=kung_peng_low_resource", "model=tiny_t5", "data_budget=0,2", "seed=0")
+    assert run.returncode == 0, run.stderr
+    found = states(tmp_path, "kung_peng_low_resource")
+    assert set(found) == {
+        "tiny_t5-untuned",
+        "tiny_t5-original-2-s0",
+        "tiny_t5-simplified-2-s0",
+        "tiny_t5-no_definition-2-s0",
+        "uniform_guess",
+        "majority",
+        "label_prior",
+    }
+    study = read_study(tmp_path / "multirun" / "kung_peng_low_resource")
+    assert any("original exceeds untuned" in claim for claim in study.hypotheses)
+
+
+def test_an_experiment_without_m_is_one_cell(train: Train, tmp_path: Path) -> None:
+    assert train("experiment=kung_peng_definitions", "model=tiny_t5").returncode == 0
+    assert len(states(tmp_path, "kung_peng_definitions")) == 1
+
+
+def test_a_read_only_study_is_one_clear_message(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "multirun").write_text("a file where the folder should be")
+    run = train("model=tiny_llama")
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: cannot write")
+    assert "Traceback" not in run.stderr
+
+
+def test_sigterm_stops_the_sweep_and_the_same_command_goes_on(train: Train, tmp_path: Path) -> None:
+    code = (
+        "import time, pytest, tests.grid.standin_train as s; from tests import standins; p = pytest.MonkeyPatch();"
+        "s.replace_inputs(p); p.setattr(s.runner, '_work', lambda job: time.sleep(60)); s.main()"
+    )
+    words = [sys.executable, "-c", code, "model=tiny_llama"]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, env={"PYTHONPATH": f"{ROOT}:{ROOT}/src", "PATH": "/usr/bin:/bin"}
+    )
+    while not list(tmp_path.glob("multirun/*/*/heartbeat")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) != 0
+    assert set(states(tmp_path).values()) == {"interrupted"}
+    assert train("model=tiny_llama").returncode == 0
+    assert set(states(tmp_path).values()) == {"done"}
+
+
+@pytest.mark.slow
+def test_a_finished_study_of_200_cells_is_quick_and_small(train: Train, tmp_path: Path) -> None:
+    code = (
+        "import resource, pytest, tests.grid.standin_train as s, instruct_ablate.grid.sweep as w;"
+        "from tests.standins import work; from instruct_ablate.cell.runner import run_cell; p = pytest.MonkeyPatch();"
+        "s.replace_inputs(p); p.setattr(w, '_launch', lambda h, cells: [run_cell(c.config, work) for c in cells]);"
+        "s.main(); print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    grid = ["-m", "instruction=simplified,delusive,original,no_definition,no_examples", "seed=0,1,2,3"]
+    words = [sys.executable, "-c", code, *grid, "data_budget=1,2,3,4,5,8,10,20,50,100"]
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT}/src", "PATH": "/usr/bin:/bin"}
+    subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    started = time.monotonic()
+    again = subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+    assert "200 done and skipped" in again.stdout
+    assert time.monotonic() - started < 20
+    assert int(again.stdout.rpartition("peak ")[2]) < 300 * 1024

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from instruct_ablate.composition import check_key, explain, groups, keys, register
+from instruct_ablate.errors import UserError
+from instruct_ablate.schema import Config, config_directory
+
+
+def test_every_group_has_a_folder_and_every_folder_is_a_group() -> None:
+    folders = {path.name for path in config_directory().iterdir() if path.is_dir()}
+    assert folders - {"hydra"} == set(groups())
+
+
+def test_keys_are_dotted() -> None:
+    assert {"seed", "trainer.learning_rate", "tasks.columns"} <= set(keys())
+
+
+def test_the_schema_is_registered_with_hydra() -> None:
+    from hydra.core.config_store import ConfigStore
+
+    register()
+    assert ConfigStore.instance().load("schema.yaml").node is not None
+
+
+@pytest.mark.parametrize("key", ["seed", "model", "experiment", "trainer.epochs", "tasks.columns.input"])
+def test_known_keys_pass(key: str) -> None:
+    check_key(key)
+
+
+def test_a_key_of_a_known_group_lists_its_siblings() -> None:
+    with pytest.raises(UserError, match=r"method has: name, rank, alpha"):
+        check_key("method.qqqq")
+
+
+def bad_merge(tree: dict[str, object]) -> OmegaConfBaseException:
+    with pytest.raises(OmegaConfBaseException) as caught:
+        OmegaConf.merge(OmegaConf.structured(Config), tree)
+    return caught.value
+
+
+def test_an_unknown_key_in_a_file_names_the_nearest() -> None:
+    fault = explain(bad_merge({"trainer": {"epoch": 3}}))
+    assert fault is not None
+    assert "unknown key 'trainer.epoch'; did you mean 'trainer.epochs'" in str(fault)
+
+
+def test_a_value_of_the_wrong_type_names_its_key() -> None:
+    fault = explain(bad_merge({"trainer": {"epochs": "many"}}))
+    assert fault is not None
+    assert "'many'" in str(fault)
+    assert "trainer.epochs" in str(fault)
+
+
+def test_a_missing_choice_names_the_nearest() -> None:
+    fault = explain(MissingConfigException("no", "instruction/simplifid", ["original", "simplified"]))
+    assert "unknown choice for instruction: 'simplifid'; did you mean 'simplified'" in str(fault)
+    assert explain(MissingConfigException("no such file", None)) is not None
+
+
+@pytest.mark.parametrize("error", [ConfigCompositionException("odd"), OverrideParseException("a", "b")])
+def test_hydras_other_complaints_are_one_line(error: Exception) -> None:
+    fault = explain(error)
+    assert fault is not None
+    assert "\n" not in str(fault)
+
+
+def test_other_errors_are_not_users_mistakes() -> None:
+    assert explain(ValueError("a bug")) is None
+    mistake = UserError("mine")
+    assert explain(mistake) is mistake

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.entry import prepared
+from instruct_ablate.errors import UserError
+from tests.grid.conftest import Train, train
+
+__all__ = ["train"]
+
+
+def test_one_cell_becomes_a_grid_of_one() -> None:
+    assert prepared(["data_budget=2"]) == ["--multirun", "data_budget='2'", "hydra.sweeper.single=true"]
+    assert prepared(["-m", "data_budget=0,2"]) == ["-m", "data_budget='0','2'"]
+
+
+def test_what_only_shows_is_left_to_hydra() -> None:
+    assert prepared(["--cfg", "job", "seed=1"]) == ["--cfg", "job", "seed=1"]
+    assert prepared(["--help"]) == ["--help"]
+
+
+def test_several_values_need_m() -> None:
+    with pytest.raises(UserError, match="add -m"):
+        prepared(["instruction=original,simplified"])
+
+
+MISTAKES = [
+    (("instrction=original",), "did you mean 'instruction'"),
+    (("instruction=simplifid",), "did you mean 'simplified'"),
+    (("-m", "instruction=simplifid,original"), "did you mean 'simplified'"),
+    (("-m", "seed=0,x"), "'x'"),
+    (("trainer.epochs=many",), "trainer.epochs"),
+    (("experiment=kung_peng_definition",), "did you mean 'kung_peng_definitions'"),
+    (("hydra/launcher=nonsense",), "hydra/launcher"),
+    (("seed=",), "seed"),
+    (("seed=[1",), "seed"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), MISTAKES)
+def test_mistakes_are_one_message_before_anything_loads(
+    train: Train, words: tuple[str, ...], said: str
+) -> None:
+    run = train(*words)
+    assert run.returncode == 2, run.stdout + run.stderr
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+    assert run.stderr.startswith("error")
+
+
+def test_a_misspelt_key_in_an_experiment_file_is_refused(train: Train, tmp_path: object) -> None:
+    run = train("hydra.sweeper.params.instrction=a", "-m")
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+
+
+def test_help_explains_the_groups(train: Train) -> None:
+    run = train("--help")
+    assert run.returncode == 0
+    for word in (
+        "what of the instruction is altered",
+        "instruction: ",
+        "kung_peng_definitions",
+        "-m experiment=NAME",
+    ):
+        assert word in run.stdout
+
+
+def test_the_configuration_can_be_shown(train: Train) -> None:
+    run = train("--cfg", "job", "data_budget=2")
+    assert run.returncode == 0
+    assert "instances_per_task: 2" in run.stdout
