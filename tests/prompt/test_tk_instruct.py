@@ -57,7 +57,9 @@ def smollm2() -> PretrainedTokens:
 def source_of(case: dict[str, Any], tokens: Any, limit: int | None = None) -> str:
     settings = case["settings"]
     examples = {
-        key: tuple(Example(e["input"], e["output"], e.get("explanation", "")) for e in case[f"{key}_examples"])
+        key: tuple(
+            Example(e["input"], e["output"], e.get("explanation", "")) for e in case[f"{key}_examples"]
+        )
         for key in ("positive", "negative")
     }
     task = Task(
@@ -109,11 +111,18 @@ def test_full_stops_only_where_punctuation_is_missing() -> None:
     )
 
 
-def test_emptied_parts_have_no_line() -> None:
-    told = Instruction("t", "", (Example("", "b"), Example("a", "")), ())
-    assert ask(told).text.startswith(
-        " Positive Example 1 -\n Output: b.\n\n Positive Example 2 -\nInput: a.\n\nNow"
+def test_parts_that_a_variant_leaves_out_have_no_line() -> None:
+    examples = (Example("a", "b"),)
+    assert ask(Instruction("t", "", examples, (), ("output",))).text.startswith(
+        " Positive Example 1 -\n Output: b.\n\nNow"
     )
+    assert ask(Instruction("t", "", examples, (), ("input",))).text.startswith(
+        " Positive Example 1 -\nInput: a.\n\nNow"
+    )
+
+
+def test_an_output_that_is_blank_in_the_data_is_written_as_the_reference_does() -> None:
+    assert " Output: .\n" in ask(Instruction("t", "", (Example("a", ""),), ())).text
 
 
 def test_examples_stop_at_the_first_that_does_not_fit() -> None:

@@ -11,6 +11,7 @@ from instruct_ablate.tasks.task import Example, Task
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
+@lru_cache(maxsize=8192)
 def normalise(text: str) -> str:
     """Lower-case, drop punctuation and extra white space, as the exact match of Tk-Instruct does."""
     bare = " ".join(text.lower().translate(_PUNCTUATION).split())
@@ -35,20 +36,44 @@ def right_answers(task: Task, text: str) -> frozenset[str]:
 
 
 def outputs(task: Task) -> tuple[str, ...]:
-    """Return the outputs a task's demonstrations may have: its label space, else those seen, in order."""
-    if task.label_space is not None:
-        return task.label_space
-    seen = [example.output for example in task.positive_examples]
-    return tuple(dict.fromkeys([*seen, *(i.references[0] for i in task.instances)]))
+    """Return the outputs a task's demonstrations may have, each once after normalisation.
+
+    For classification the label space and what the positive examples say beside it; for generation what
+    the positive examples say, and the instances where that is not two different things.
+    """
+    seen = distinct((*(task.label_space or ()), *(example.output for example in task.positive_examples)))
+    if task.label_space is not None or len(seen) > 1:
+        return seen
+    return distinct((*seen, *(instance.references[0] for instance in task.instances)))
+
+
+def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Keep the first of labels that exact match cannot tell apart."""
+    first: dict[str, str] = {}
+    for label in labels:
+        if label.strip():
+            first.setdefault(normalise(label), label)
+    return tuple(first.values())
+
+
+def equal_labels(task: Task) -> str | None:
+    """Name two labels that exact match cannot tell apart: nothing may choose between them."""
+    seen: dict[str, str] = {}
+    for label in task.label_space or ():
+        twin = seen.setdefault(normalise(label), label)
+        if twin != label:
+            return (
+                f"{task.name}: labels {twin!r} and {label!r} are equal after normalisation; "
+                "give the task's labels in the file tasks.label_spaces."
+            )
+    return None
 
 
 def as_label(task: Task, output: str) -> str | None:
-    """Return `output` in the label space's own spelling, itself for generation, None outside the space."""
+    """Return `output` as the label space spells it, itself for generation, None outside it."""
     if task.label_space is None:
         return output
-    if output in task.label_space:
-        return output
-    return next((label for label in task.label_space if normalise(label) == normalise(output)), None)
+    return next((label for label in outputs(task) if normalise(label) == normalise(output)), None)
 
 
 def wrong_output(task: Task, example: Example, chance: random.Random) -> str | None:

@@ -17,7 +17,10 @@ def hashed(*parts: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The seed and the other tasks; `rate`, `correct` and `num_positive` are set from the configuration."""
+    """The seed and all tasks; `rate`, `correct` and `num_positive` are set from the configuration.
+
+    `tasks` are the collection's tasks in full, before any budget: a variant is the same at every budget.
+    """
 
     seed: int
     tasks: tuple[Task, ...] = field(default=(), repr=False)
@@ -28,6 +31,10 @@ class Context:
     def random(self, task: Task, purpose: str) -> random.Random:
         """Return a generator that depends on the seed, the task's name and the purpose alone."""
         return random.Random(hashed(self.seed, task.name, purpose))
+
+    def whole(self, task: Task) -> Task:
+        """Return the task with all its instances, as the collection has it; itself where it is not there."""
+        return next((other for other in self.tasks if other.name == task.name), task)
 
     def pick(self, task: Task, others: list[Task], purpose: str) -> Task:
         """Choose one of `others` for `task`, whatever their order (the smallest hash of both names wins)."""

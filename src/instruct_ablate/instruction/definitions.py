@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from instruct_ablate.instruction.answers import normalise
+from instruct_ablate.instruction.answers import distinct, normalise
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.variant import variant
 from instruct_ablate.instruction.wording import without_wording
@@ -26,7 +26,8 @@ IRRELEVANT = (
 
 def label_list(labels: tuple[str, ...]) -> str:
     """Write labels as Kung & Peng (2023) do: "Label: 1. Label: 2." (a rendering recalled, not checked)."""
-    return " ".join(f"Label: {label}" + ("" if label.endswith((".", "!", "?")) else ".") for label in labels)
+    ended = (label if label.endswith((".", "!", "?")) else f"{label}." for label in distinct(labels))
+    return " ".join(f"Label: {label}" for label in ended)
 
 
 @variant("definition")
@@ -70,6 +71,17 @@ def _borrow(task: Task, context: Context, others: list[Task], purpose: str) -> T
     return replace(task, definition=context.pick(task, others, purpose).definition) if others else task
 
 
+def _alike(task: Task, others: list[Task]) -> list[Task]:
+    """Return the one task whose definition shares most words (Jaccard) with this one's, the first by name."""
+    words = set(normalise(task.definition).split())
+
+    def distance(other: Task) -> tuple[float, str]:
+        theirs = set(normalise(other.definition).split())
+        return -len(words & theirs) / len(words | theirs), other.name
+
+    return sorted(others, key=distance)[:1]
+
+
 @variant("definition")
 def misleading(task: Task, context: Context) -> Task:
     """Give the definition of any other task."""
@@ -78,9 +90,13 @@ def misleading(task: Task, context: Context) -> Task:
 
 @variant("definition")
 def misleading_moderate(task: Task, context: Context) -> Task:
-    """Give the definition of another task of the same category (Webson & Pavlick 2021)."""
-    near = [other for other in _others(task, context) if other.category == task.category]
-    return _borrow(task, context, near, "misleading_moderate")
+    """Give the definition of another task of the same category (Webson & Pavlick 2021).
+
+    A task alone in its category gets the definition that shares most words with its own.
+    """
+    others = _others(task, context)
+    near = [other for other in others if other.category == task.category]
+    return _borrow(task, context, near or _alike(task, others), "misleading_moderate")
 
 
 @variant("definition")

@@ -29,13 +29,15 @@ def delusive(task: Task, context: Context) -> Task:
     """Show wrong demonstrations as positive ones (Kung & Peng 2023).
 
     They are the task's own negative examples; where these do not suffice, positive examples with another
-    output of the same space, never a right answer. What the model is trained to say is not touched.
+    output of the same space, never a right answer. There are as many as positive ones, where possible. What
+    the model is trained to say is not touched.
     """
     chance = context.random(task, "delusive")
-    shown = wrong_negatives(task)
+    whole = context.whole(task)
+    shown = wrong_negatives(whole)
     inputs = {example.input for example in shown}
     for example in task.positive_examples:
-        wrong = wrong_output(task, example, chance)
+        wrong = wrong_output(whole, example, chance)
         if wrong is not None and example.input not in inputs:
             shown = (*shown, Example(example.input, wrong))
-    return replace(task, positive_examples=shown)
+    return replace(task, positive_examples=shown[: len(task.positive_examples)])

@@ -28,7 +28,7 @@ def no_examples(task: Task, context: Context) -> Task:
 @variant("examples")
 def random_labels(task: Task, context: Context) -> Task:
     """Draw each example's output uniformly from the output space, right ones included (Min et al. 2022)."""
-    chance, space = context.random(task, "random_labels"), outputs(task)
+    chance, space = context.random(task, "random_labels"), outputs(context.whole(task))
     drawn = tuple(Example(e.input, chance.choice(space)) for e in task.positive_examples)
     return replace(task, positive_examples=drawn)
 
@@ -37,22 +37,22 @@ def random_labels(task: Task, context: Context) -> Task:
 def partly_correct(task: Task, context: Context) -> Task:
     """Keep the share `correct` of the shown examples right, make the others wrong (Min et al. 2022)."""
     shown = task.positive_examples[: context.num_positive]
-    chance = context.random(task, "partly_correct")
+    chance, whole = context.random(task, "partly_correct"), context.whole(task)
     right = set(chance.sample(range(len(shown)), round(context.correct * len(shown))))
     mixed = []
     for place, example in enumerate(shown):
-        wrong = None if place in right else wrong_output(task, example, chance)
+        wrong = None if place in right else wrong_output(whole, example, chance)
         mixed.append(example if wrong is None else Example(example.input, wrong))
     return replace(task, positive_examples=tuple(mixed))
 
 
-@variant("examples")
+@variant("examples", shows=("output",))
 def outputs_only(task: Task, context: Context) -> Task:
     """Show the outputs without their inputs (Min et al. 2022, "labels only")."""
     return replace(task, positive_examples=tuple(Example("", e.output) for e in task.positive_examples))
 
 
-@variant("examples")
+@variant("examples", shows=("input",))
 def inputs_only(task: Task, context: Context) -> Task:
     """Show the inputs without their outputs (Min et al. 2022, "no labels")."""
     return replace(task, positive_examples=tuple(Example(e.input, "") for e in task.positive_examples))
@@ -60,14 +60,17 @@ def inputs_only(task: Task, context: Context) -> Task:
 
 @variant("examples")
 def ood_inputs(task: Task, context: Context) -> Task:
-    """Put inputs of other categories before the outputs (Min et al. 2022, out-of-distribution inputs)."""
+    """Put inputs of a task of another category before the outputs (Min et al. 2022)."""
     far = [other for other in context.tasks if other.category != task.category and other.instances]
-    chance = context.random(task, "ood_inputs")
-    strange = []
-    for place, example in enumerate(task.positive_examples if far else ()):
-        other = context.pick(task, far, f"ood_inputs {place}")
-        strange.append(Example(chance.choice(other.instances).input, example.output))
-    return replace(task, positive_examples=tuple(strange)) if far else task
+    if not far:
+        return task
+    chance, other = context.random(task, "ood_inputs"), context.pick(task, far, "ood_inputs")
+    own = {i.input for i in (*context.whole(task).instances, *task.positive_examples)}
+    inputs = [i.input for i in other.instances if i.input not in own]
+    if not inputs:
+        return task
+    strange = tuple(Example(chance.choice(inputs), e.output) for e in task.positive_examples)
+    return replace(task, positive_examples=strange)
 
 
 @variant("examples")

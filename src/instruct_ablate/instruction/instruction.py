@@ -13,12 +13,16 @@ from instruct_ablate.tasks.task import Example, Task
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """What stands before an instance: definition and examples; explanations are empty unless asked for."""
+    """What stands before an instance: definition and examples; explanations are empty unless asked for.
+
+    `shows` names the parts of a positive example that a prompt has lines for (a variant may drop one).
+    """
 
     task: str
     definition: str
     positive_examples: tuple[Example, ...]
     negative_examples: tuple[Example, ...]
+    shows: tuple[str, ...] = ("input", "output")
 
 
 def check_instruction(config: InstructionConfig) -> None:
@@ -52,7 +56,8 @@ def as_instruction(task: Task, config: InstructionConfig) -> Instruction:
     negative = task.negative_examples[: config.num_negative]
     if not config.explanations:
         positive, negative = _unexplained(positive), _unexplained(negative)
-    return Instruction(task.name, task.definition, positive, negative)
+    shows = find("examples", config.examples).shows
+    return Instruction(task.name, task.definition, positive, negative, shows)
 
 
 def _unexplained(examples: tuple[Example, ...]) -> tuple[Example, ...]:

@@ -29,18 +29,25 @@ class Variant:
     function: Change
     changes: tuple[str, ...]
     parameter: Parameter | None = None
+    shows: tuple[str, ...] = ("input", "output")  # the parts of an example that a prompt has lines for
 
 
 VARIANTS: dict[Slot, dict[str, Variant]] = {"definition": {}, "examples": {}}
 
 
 def variant(
-    slot: Slot, name: str | None = None, parameter: Parameter | None = None, changes: tuple[str, ...] = ()
+    slot: Slot,
+    name: str | None = None,
+    parameter: Parameter | None = None,
+    changes: tuple[str, ...] = (),
+    shows: tuple[str, ...] = ("input", "output"),
 ) -> Callable[[Change], Change]:
     """Register a function as a variant of the definition or of the examples, by its own name or `name`."""
 
     def register(function: Change) -> Change:
-        known = Variant(name or function.__name__, slot, function, changes or (FIELDS[slot],), parameter)
+        known = Variant(
+            name or function.__name__, slot, function, changes or (FIELDS[slot],), parameter, shows
+        )
         VARIANTS[slot][known.name] = known
         return function
 

@@ -9,20 +9,20 @@ from instruct_ablate.prompt.template import Rendered, template
 from instruct_ablate.tasks.task import Example, Instance
 
 
-def example_lines(examples: tuple[Example, ...], head: str) -> list[str]:
-    """Write examples as blocks of lines; parts that a variant emptied have no line."""
-    blocks = []
-    for example in examples:
-        parts = (("Input", example.input), ("Output", example.output), ("Explanation", example.explanation))
-        blocks.append("\n".join([head, *(f"{name}: {text.strip()}" for name, text in parts if text)]).strip())
-    return blocks
+def _block(head: str, example: Example, shows: tuple[str, ...] = ("input", "output")) -> str:
+    """Write one example: a line for each part shown, one for the explanation where there is one."""
+    lines = [head] if head else []
+    lines += [f"Input: {example.input.strip()}"] if "input" in shows else []
+    lines += [f"Output: {example.output.strip()}"] if "output" in shows else []
+    lines += [f"Explanation: {example.explanation.strip()}"] if example.explanation else []
+    return "\n".join(lines)
 
 
 def described(instruction: Instruction) -> str:
     """Write definition and examples as one text."""
-    negative = example_lines(instruction.negative_examples, "Wrong example:")
-    positive_head = "Example:" if negative else ""
-    positive = example_lines(instruction.positive_examples, positive_head)
+    head = "Right example:" if instruction.negative_examples else ""
+    positive = [_block(head, example, instruction.shows) for example in instruction.positive_examples]
+    negative = [_block("Wrong example:", example) for example in instruction.negative_examples]
     return "\n\n".join(filter(None, [instruction.definition.strip(), *positive, *negative]))
 
 

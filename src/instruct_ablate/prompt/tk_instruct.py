@@ -17,22 +17,21 @@ def _line(head: str, body: str) -> str:
     return f"{text}\n" if text[-1] in string.punctuation else f"{text}.\n"
 
 
-def _example(title: str, example: Example) -> str:
-    """Write one example; a part that a variant emptied has no line."""
-    parts = (("Input", example.input), (" Output", example.output), (" Explanation", example.explanation))
-    return f" {title} -\n" + "".join(_line(head, body) for head, body in parts if body) + "\n"
+def _example(title: str, example: Example, shows: tuple[str, ...] = ("input", "output")) -> str:
+    """Write one example: a line for each part shown, one for the explanation where there is one."""
+    text = _line("Input", example.input) if "input" in shows else ""
+    text += _line(" Output", example.output) if "output" in shows else ""
+    text += _line(" Explanation", example.explanation) if example.explanation else ""
+    return f" {title} -\n{text}\n"
 
 
-def _fitting(
-    before: Sequence[str], title: str, examples: Sequence[Example], after: str, room: Room
-) -> list[str]:
-    """Return the written examples that fit between `before` and `after`, up to the first that does not.
+def _fitting(before: Sequence[str], texts: Sequence[str], after: str, room: Room) -> list[str]:
+    """Return the texts that fit between `before` and `after`, up to the first that does not.
 
     As in the reference, the length is taken with a space between examples, which the prompt itself has not.
     """
     kept: list[str] = []
-    for number, example in enumerate(examples, 1):
-        text = _example(f"{title} {number}", example)
+    for text in texts:
         if not room.fits([*before, *_spaced(kept), text, after]):
             break
         kept.append(text)
@@ -48,12 +47,15 @@ def tk_instruct(instruction: Instruction, instance: Instance, room: Room) -> Ren
     """Render as Tk-Instruct's encoder does; what does not fit even without examples is cut at the end."""
     definition = f"{_line('Definition', instruction.definition)}\n" if instruction.definition else ""
     task_input = "Now complete the following example -\n" + _line("Input", instance.input) + "Output: "
-    positive = _fitting([definition], "Positive Example", instruction.positive_examples, task_input, room)
-    before = [definition, *_spaced(positive)]
-    negative = _fitting(before, "Negative Example", instruction.negative_examples, task_input, room)
+    right = [
+        _example(f"Positive Example {number}", example, instruction.shows)
+        for number, example in enumerate(instruction.positive_examples, 1)
+    ]
+    wrong = [_example(f"Negative Example {n}", e) for n, e in enumerate(instruction.negative_examples, 1)]
+    positive = _fitting([definition], right, task_input, room)
+    negative = _fitting([definition, *_spaced(positive)], wrong, task_input, room)
     pieces = [definition, *positive, *negative, task_input]
-    shown = len(positive) + len(negative)
-    dropped = len(instruction.positive_examples) + len(instruction.negative_examples) - shown
+    dropped = len(right) + len(wrong) - len(positive) - len(negative)
     text = "".join(pieces)
     if room.fits(pieces):
         return Rendered(text, dropped_examples=dropped)

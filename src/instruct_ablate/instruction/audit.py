@@ -1,0 +1,104 @@
+"""The audit of a variant: before and after of every task, and whether the variant keeps its promise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from instruct_ablate.instruction.catalogue import find
+from instruct_ablate.instruction.check import check_variant
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.instruction import Instruction, as_instruction, check_instruction, vary
+from instruct_ablate.instruction.label import label
+from instruct_ablate.instruction.promise import broken
+from instruct_ablate.instruction.variant import load_extensions
+from instruct_ablate.schema import Config, InstructionConfig
+from instruct_ablate.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One task before and after the variant; `violations` break its promise, `notes` only inform."""
+
+    task: str
+    category: str
+    kind: str
+    before: Instruction
+    after: Instruction
+    violations: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def audit(tasks: Sequence[Task], config: InstructionConfig, context: Context) -> tuple[Finding, ...]:
+    """Apply the configured variants to every task and check what they promise."""
+    check_instruction(config)
+    context = replace(context, rate=config.rate, correct=config.correct, num_positive=config.num_positive)
+    return tuple(_find(task, config, context) for task in tasks)
+
+
+def _find(task: Task, config: InstructionConfig, context: Context) -> Finding:
+    violations: list[str] = []
+    for variant in (find("definition", config.definition), find("examples", config.examples)):
+        altered = variant.function(task, context)
+        violations += [
+            f"{variant.slot}={variant.name}: {fault}" for fault in broken(variant, task, altered, context)
+        ]
+    fault = check_variant(task, config, context)
+    varied = vary(task, config, context)
+    before = as_instruction(task, replace(config, definition="original", examples="original"))
+    after = as_instruction(varied, config)
+    asked = not (config.definition == config.examples == "original")
+    notes = ("unchanged: the variant finds nothing to alter",) if asked and varied == task else ()
+    return Finding(
+        task.name, task.category, task.kind, before, after, (*violations, *([fault] if fault else [])), notes
+    )
+
+
+def write_audit(findings: Sequence[Finding], name: str, folder: Path) -> tuple[Path, Path]:
+    """Write the findings as a page for people and as JSON; everything from tasks is escaped."""
+    from jinja2 import Environment
+
+    folder.mkdir(parents=True, exist_ok=True)
+    source = (files("instruct_ablate.instruction") / "audit.html.j2").read_text(encoding="utf-8")
+    page, data = folder / f"audit-{name}.html", folder / f"audit-{name}.json"
+    ordered = sorted(findings, key=lambda finding: (not finding.violations, finding.task))
+    text = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+    page.write_text(text.render(name=name, findings=ordered, **_summary(findings)), encoding="utf-8")
+    body = {"variant": name, **_summary(findings), "findings": [asdict(finding) for finding in findings]}
+    data.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
+    return page, data
+
+
+def _summary(findings: Sequence[Finding]) -> dict[str, int]:
+    return {
+        "tasks": len(findings),
+        "violating": sum(bool(finding.violations) for finding in findings),
+        "unchanged": sum(bool(finding.notes) for finding in findings),
+    }
+
+
+def run_audit(config: Config, folder: Path) -> int:
+    """Audit the configured variant over the configured tasks; 1 where a promise is broken, else 0."""
+    from instruct_ablate.tasks.collection import read_tasks
+
+    load_extensions(config.extensions)
+    check_instruction(config.instruction)
+    collection = read_tasks(config.tasks)
+    tasks = (*collection.train, *collection.test)
+    findings = audit(tasks, config.instruction, Context(config.seed, tasks))
+    name = label(config.instruction)
+    page, data = write_audit(findings, name, folder)
+    for finding in findings:
+        for violation in finding.violations:
+            click.echo(f"{finding.task}: {violation.removeprefix(f'{finding.task}: ')}")
+    counts = _summary(findings)
+    click.echo(
+        f"{name}: {counts['tasks']} tasks, {counts['violating']} break a promise, "
+        f"{counts['unchanged']} unchanged. Page: {page}  Data: {data}"
+    )
+    return 1 if counts["violating"] else 0

@@ -1,0 +1,68 @@
+"""Faults that a variant would meet in a task, told before anything is trained."""
+
+from __future__ import annotations
+
+from instruct_ablate.instruction.answers import normalise
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.instruction import vary
+from instruct_ablate.schema import InstructionConfig
+from instruct_ablate.tasks.task import Task
+
+BORROWED = ("misleading", "misleading_moderate", "misleading_extreme")
+OWN_PROMPTS = ("original", "simplified", "empty")
+ADVICE = "Leave the task out (tasks.include) or choose another variant."
+
+
+def check_variant(task: Task, config: InstructionConfig, context: Context) -> str | None:
+    """Say, by the task's name and with what to do, why a variant cannot be made of it; None where it can."""
+    fault = (
+        _own_prompts(task, config)
+        or _nothing_borrowed(task, config, context)
+        or _too_few_examples(task, config, context)
+    )
+    return f"{task.name}: {fault}" if fault else None
+
+
+def _own_prompts(task: Task, config: InstructionConfig) -> str | None:
+    if not task.prompted:
+        return None
+    if config.definition not in OWN_PROMPTS:
+        return (
+            f"instruction.definition={config.definition}: the task brings its own prompts; "
+            f"only {', '.join(OWN_PROMPTS)} apply."
+        )
+    if config.examples not in ("original", "empty"):
+        return f"instruction.examples={config.examples}: the task brings its own prompts, without examples."
+    return None
+
+
+def _nothing_borrowed(task: Task, config: InstructionConfig, context: Context) -> str | None:
+    if config.definition not in BORROWED:
+        return None
+    if vary(task, config, context).definition != task.definition:
+        return None
+    which = " of another category" if config.definition == "misleading_extreme" else ""
+    return f"instruction.definition={config.definition}: there is no other task{which}. {ADVICE}"
+
+
+def _too_few_examples(task: Task, config: InstructionConfig, context: Context) -> str | None:
+    wanted = min(config.num_positive, len(task.positive_examples))
+    if not wanted or config.examples in ("original", "empty"):
+        return None
+    shown = vary(task, config, context).positive_examples[:wanted]
+    if config.examples == "delusive" and len(shown) < wanted:
+        return (
+            f"instruction.examples=delusive: {len(shown)} of {wanted} wrong examples can be made; the task "
+            "has too few negative examples with an output of its own space, and no other output to give. "
+            f"{ADVICE}"
+        )
+    original = task.positive_examples[:wanted]
+    if config.examples == "ood_inputs" and shown == original:
+        return f"instruction.examples=ood_inputs: there is no task of another category. {ADVICE}"
+    if config.examples == "partly_correct":
+        wrong = sum(normalise(a.output) != normalise(b.output) for a, b in zip(shown, original, strict=True))
+        if wrong < wanted - round(config.correct * wanted):
+            return (
+                f"instruction.examples=partly_correct: the task has no output that would be wrong. {ADVICE}"
+            )
+    return None

@@ -1,0 +1,222 @@
+"""What each built-in variant promises, checked on a task before and after."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+
+from instruct_ablate.instruction.answers import distinct, normalise, outputs, right_answers
+from instruct_ablate.instruction.content import clauses
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.definitions import IRRELEVANT
+from instruct_ablate.instruction.noise import STOP_WORDS
+from instruct_ablate.instruction.variant import Variant
+from instruct_ablate.tasks.task import Task
+
+Promise = Callable[[Task, Task, Context], Iterator[str]]
+PROMISES: dict[tuple[str, str], Promise] = {}
+
+
+def promise(slot: str, *names: str) -> Callable[[Promise], Promise]:
+    """Register what the variants of these names promise."""
+
+    def register(function: Promise) -> Promise:
+        PROMISES.update({(slot, name): function for name in names})
+        return function
+
+    return register
+
+
+def broken(variant: Variant, before: Task, after: Task, context: Context) -> list[str]:
+    """Return the promises that the variant broke: one field at most differs, and what it says of itself."""
+    allowed = ("instances",) if before.prompted else variant.changes
+    differing = [f.name for f in fields(Task) if getattr(before, f.name) != getattr(after, f.name)]
+    faults = [f"changes {name}" for name in differing if name not in allowed]
+    told = PROMISES.get((variant.slot, variant.name))
+    return faults + (list(told(before, after, context)) if told and not before.prompted else [])
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def _is_subsequence(short: list[str], long: list[str]) -> bool:
+    rest = iter(long)
+    return all(word in rest for word in short)
+
+
+@promise("definition", "original")
+def _same_definition(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if before != after:
+        yield "differs from the original"
+
+
+@promise("definition", "empty", "response_only")
+def _no_definition(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if after.definition:
+        yield "still has a definition"
+
+
+@promise("definition", "simplified")
+def _only_labels(before: Task, after: Task, _: Context) -> Iterator[str]:
+    allowed = set(_words(" ".join((*(before.label_space or ()), "label" if before.label_space else ""))))
+    leaked = [word for word in _words(after.definition) if word not in allowed]
+    if leaked:
+        yield f"leaks words outside the label space: {', '.join(sorted(set(leaked)))}"
+    missing = [label for label in distinct(before.label_space or ()) if label not in after.definition]
+    if missing:
+        yield f"does not name the labels {missing}"
+
+
+@promise("definition", "shuffled")
+def _same_words(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if Counter(before.definition.split()) != Counter(after.definition.split()):
+        yield "the multiset of words differs"
+    if len(set(before.definition.split())) > 1 and before.definition.split() == after.definition.split():
+        yield "the order of words is unchanged"
+
+
+@promise("definition", "deleted")
+def _words_gone(before: Task, after: Task, context: Context) -> Iterator[str]:
+    yield from _counted(before, after, context, -1)
+    if not _is_subsequence(after.definition.split(), before.definition.split()):
+        yield "is no part of the original"
+
+
+@promise("definition", "inserted")
+def _words_more(before: Task, after: Task, context: Context) -> Iterator[str]:
+    yield from _counted(before, after, context, 1)
+    if not _is_subsequence(before.definition.split(), after.definition.split()):
+        yield "lost words of the original"
+
+
+@promise("definition", "replaced")
+def _words_replaced(before: Task, after: Task, context: Context) -> Iterator[str]:
+    yield from _counted(before, after, context, 0)
+    pairs = zip(before.definition.split(), after.definition.split(), strict=False)
+    if sum(a != b for a, b in pairs) != _share(before, context):
+        yield "another number of words than the rate says was replaced"
+
+
+def _share(task: Task, context: Context) -> int:
+    number = len(task.definition.split())
+    return min(number, max(1, round(context.rate * number))) if context.rate else 0
+
+
+def _counted(before: Task, after: Task, context: Context, sign: int) -> Iterator[str]:
+    expected = len(before.definition.split()) + sign * _share(before, context)
+    if len(after.definition.split()) != expected:
+        yield f"has {len(after.definition.split())} words, expected {expected}"
+
+
+@promise("definition", "no_stop_words")
+def _no_function_words(before: Task, after: Task, _: Context) -> Iterator[str]:
+    left = {word.strip(string.punctuation).lower() for word in after.definition.split()} & STOP_WORDS
+    if left:
+        yield f"keeps the stop words {', '.join(sorted(left))}"
+    if not _is_subsequence(after.definition.split(), before.definition.split()):
+        yield "is no part of the original"
+
+
+@promise(
+    "definition",
+    *("no_input_content", "no_action_content", "no_output_content", "no_label_list", "no_label_definitions"),
+)
+def _clauses_gone(before: Task, after: Task, _: Context) -> Iterator[str]:
+    whole = [clause.strip() for clause in clauses(before.definition)]
+    if not _is_subsequence(after.definition.split(), " ".join(whole).split()):
+        yield "is no part of the original"
+
+
+@promise("definition", "irrelevant")
+def _about_nothing(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if after.definition not in IRRELEVANT:
+        yield "is none of the irrelevant sentences"
+
+
+@promise("definition", "misleading", "misleading_moderate", "misleading_extreme")
+def _of_another(before: Task, after: Task, context: Context) -> Iterator[str]:
+    if normalise(after.definition) == normalise(before.definition):
+        yield "is the task's own definition"
+    if all(other.definition != after.definition for other in context.tasks):
+        yield "is no other task's definition"
+
+
+@promise("definition", "task_name")
+def _the_name(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if not after.definition or after.definition.replace(" ", "") not in before.name.replace("_", ""):
+        yield "is not the task's name"
+
+
+@promise("examples", "original")
+def _same_examples(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if before != after:
+        yield "differs from the original"
+
+
+@promise("examples", "empty")
+def _no_examples(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if after.positive_examples:
+        yield "still has examples"
+
+
+def _outside(before: Task, after: Task) -> Iterator[str]:
+    space = set(outputs(before)) if before.label_space is not None else None
+    for example in after.positive_examples:
+        if space is not None and example.output not in space:
+            yield f"the output {example.output!r} is outside the output space"
+
+
+@promise("examples", "delusive")
+def _all_wrong(before: Task, after: Task, context: Context) -> Iterator[str]:
+    yield from _outside(before, after)
+    wanted = min(context.num_positive, len(before.positive_examples))
+    if not wanted <= len(after.positive_examples) <= len(before.positive_examples):
+        yield f"{len(after.positive_examples)} wrong examples for {len(before.positive_examples)} right ones"
+    for example in after.positive_examples:
+        if normalise(example.output) in right_answers(before, example.input):
+            yield f"the output {example.output!r} is right"
+        if not example.input.strip() or not example.output.strip():
+            yield "an example is blank"
+
+
+@promise("examples", "random_labels")
+def _drawn(before: Task, after: Task, _: Context) -> Iterator[str]:
+    yield from _outside(before, after)
+    if [e.input for e in before.positive_examples] != [e.input for e in after.positive_examples]:
+        yield "the inputs differ"
+
+
+@promise("examples", "partly_correct")
+def _share_right(before: Task, after: Task, context: Context) -> Iterator[str]:
+    shown = before.positive_examples[: context.num_positive]
+    right = sum(normalise(e.output) in right_answers(before, e.input) for e in after.positive_examples)
+    if right != round(context.correct * len(shown)):
+        yield f"{right} of {len(shown)} examples are right"
+    yield from _outside(before, after) if before.label_space and context.correct == 0 else ()
+
+
+@promise("examples", "outputs_only", "inputs_only")
+def _one_part(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if any(example.input and example.output for example in after.positive_examples):
+        yield "an example still has both parts"
+    if len(before.positive_examples) != len(after.positive_examples):
+        yield "the number of examples differs"
+
+
+@promise("examples", "ood_inputs")
+def _strange_inputs(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if [e.output for e in before.positive_examples] != [e.output for e in after.positive_examples]:
+        yield "the outputs differ"
+    known = {e.input for e in before.positive_examples} | {i.input for i in before.instances}
+    if any(e.input in known for e in after.positive_examples):
+        yield "an input is the task's own"
+
+
+@promise("examples", "permuted")
+def _same_set(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if Counter(before.positive_examples) != Counter(after.positive_examples):
+        yield "the examples differ"

@@ -1,0 +1,96 @@
+"""The audit's findings, page and command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.audit import audit, run_audit, write_audit
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.variant import VARIANTS, variant
+from instruct_ablate.schema import Config, InstructionConfig, TasksConfig
+from instruct_ablate.tasks.task import Example, Task
+from tests.conftest import make_task
+
+TASKS = (
+    make_task(),
+    make_task("task2_far", categories=("Other",), definition="Say <script>alert(1)</script>."),
+)
+
+
+@pytest.fixture
+def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's variant that changes a field it must not."""
+    monkeypatch.setitem(VARIANTS, "definition", dict(VARIANTS["definition"]))
+
+    @variant("definition")
+    def leaky(task: Task, context: Context) -> Task:
+        return replace(task, definition="", categories=("Changed",))
+
+
+def collection(monkeypatch: pytest.MonkeyPatch, tasks: tuple[Task, ...] = TASKS) -> None:
+    module = ModuleType("instruct_ablate.tasks.collection")
+    module.read_tasks = lambda config: SimpleNamespace(train=tasks[:1], test=tasks[1:])  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "instruct_ablate.tasks.collection", module)
+
+
+def test_before_and_after_of_every_task() -> None:
+    found = audit(TASKS, InstructionConfig("simplified", "delusive"), Context(0, TASKS))
+    assert [f.task for f in found] == [t.name for t in TASKS]
+    assert found[0].before.definition == TASKS[0].definition
+    assert found[0].after.definition == "Label: positive. Label: negative."
+    assert [e.output for e in found[0].after.positive_examples] == ["negative", "positive"]
+    assert not any(f.violations or f.notes for f in found)
+
+
+def test_violations_and_notes(leaky: None) -> None:
+    assert audit(TASKS, InstructionConfig("leaky"), Context(0))[0].violations == (
+        "definition=leaky: changes categories",
+    )
+    unchanged = audit(TASKS, InstructionConfig("no_input_content"), Context(0))[0]
+    assert "unchanged" in unchanged.notes[0]
+    assert not audit(TASKS, InstructionConfig(), Context(0))[0].notes
+
+
+def test_a_task_that_cannot_support_the_variant_is_a_violation() -> None:
+    lone = make_task(
+        label_space=("a",), positive_examples=(Example("q", "a"),), negative_examples=(), count=0
+    )
+    assert "can be made" in " ".join(
+        audit([lone], InstructionConfig(examples="delusive"), Context(0))[0].violations
+    )
+
+
+def test_unknown_variant() -> None:
+    with pytest.raises(UserError, match="did you mean"):
+        audit(TASKS, InstructionConfig("simplifed"), Context(0))
+
+
+def test_page_is_escaped_and_json_complete(tmp_path: Path) -> None:
+    found = audit(TASKS, InstructionConfig("shuffled"), Context(0))
+    page, data = write_audit(found, "shuffled", tmp_path / "new")
+    text = page.read_text()
+    assert "&lt;script&gt;" in text
+    assert "<script" not in text
+    assert all(task.name in text for task in TASKS)
+    body = json.loads(data.read_text())
+    assert (body["tasks"], body["violating"], len(body["findings"])) == (2, 0, 2)
+    assert body["findings"][0]["before"]["definition"] == TASKS[0].definition
+
+
+def test_command_tells_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], leaky: None
+) -> None:
+    collection(monkeypatch)
+    config = Config(tasks=TasksConfig(reader="any"), instruction=InstructionConfig(examples="delusive"))
+    assert run_audit(config, tmp_path) == 0
+    assert (tmp_path / "audit-delusive.html").is_file()
+    assert "delusive: 2 tasks, 0 break a promise" in capsys.readouterr().out
+    assert run_audit(replace(config, instruction=InstructionConfig("leaky")), tmp_path) == 1
+    assert "task1_sentiment: definition=leaky: changes categories" in capsys.readouterr().out

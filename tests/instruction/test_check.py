@@ -1,0 +1,55 @@
+"""Faults before training."""
+
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.instruction.check import check_variant
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.schema import InstructionConfig
+from instruct_ablate.tasks.task import Example
+from tests.conftest import make_task
+
+LONE = {"label_space": ("a",), "positive_examples": (Example("q", "a"),), "negative_examples": (), "count": 0}
+
+
+def fault(config: InstructionConfig, **changes: object) -> str:
+    task = make_task(**changes)  # type: ignore[arg-type]
+    return check_variant(task, config, Context(0, (task,))) or ""
+
+
+@pytest.mark.parametrize(
+    "name", ["original", "empty", "delusive", "random_labels", "partly_correct", "permuted"]
+)
+def test_an_ordinary_task_supports_the_examples(name: str) -> None:
+    assert fault(InstructionConfig(examples=name)) == ""
+
+
+def test_delusive_without_wrong_examples() -> None:
+    told = fault(InstructionConfig(examples="delusive"), **LONE)
+    assert told.startswith("task1_sentiment: instruction.examples=delusive: 0 of 1")
+    assert "tasks.include" in told
+
+
+def test_no_example_shown_needs_no_wrong_one() -> None:
+    assert fault(InstructionConfig(examples="delusive", num_positive=0), **LONE) == ""
+    assert fault(InstructionConfig(examples="delusive"), positive_examples=()) == ""
+
+
+def test_partly_correct_without_wrong_outputs() -> None:
+    assert "no output that would be wrong" in fault(
+        InstructionConfig(examples="partly_correct", correct=0.0), **LONE
+    )
+
+
+def test_nothing_to_borrow() -> None:
+    assert "there is no other task." in fault(InstructionConfig("misleading"))
+    assert "there is no other task." in fault(InstructionConfig("misleading_moderate"))
+    assert "of another category" in fault(InstructionConfig("misleading_extreme"))
+    assert "no task of another category" in fault(InstructionConfig(examples="ood_inputs"))
+
+
+def test_prompted_tasks_support_three_definitions_and_no_examples() -> None:
+    assert fault(InstructionConfig("simplified"), prompted=True) == ""
+    assert "original, simplified, empty" in fault(InstructionConfig("shuffled"), prompted=True)
+    assert "without examples" in fault(InstructionConfig(examples="delusive"), prompted=True)

@@ -1,0 +1,47 @@
+"""Kinds of content in a definition."""
+
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.instruction import content
+from instruct_ablate.instruction.context import Context
+from tests.conftest import make_task
+
+DEFINITION = (
+    'You are given a film review. Your task is to judge the writer\'s opinion. Answer with "positive" or '
+    '"negative". A review is positive if the writer liked the film. The output should be one word.'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "gone"),
+    [
+        ("no_input_content", "You are given a film review."),
+        ("no_action_content", "Your task is to judge the writer's opinion."),
+        ("no_label_list", 'Answer with "positive" or "negative".'),
+        ("no_label_definitions", "A review is positive if the writer liked the film."),
+        ("no_output_content", "The output should be one word."),
+    ],
+)
+def test_one_kind_is_dropped_and_the_rest_stays(name: str, gone: str) -> None:
+    after = getattr(content, name)(make_task(definition=DEFINITION), Context(0)).definition
+    assert after == " ".join(DEFINITION.replace(gone, "").split())
+
+
+def test_a_definition_without_the_kind_stays() -> None:
+    task = make_task(definition="Sort   the words.")
+    assert content.no_label_list(task, Context(0)) is task
+
+
+def test_labels_count_as_whole_words_only() -> None:
+    task = make_task(label_space=("a", "no"), definition="Write another note about a notion.")
+    assert content.kind_of(task, task.definition) != "label_list"
+
+
+def test_long_sentences_are_split_at_commands() -> None:
+    assert content.clauses("In this task, you are given a word and you need to spell it.") == [
+        "In this task,",
+        "you are given a word",
+        "and you need to spell it.",
+    ]

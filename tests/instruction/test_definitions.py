@@ -1,0 +1,81 @@
+"""Variants of the definition."""
+
+from __future__ import annotations
+
+from instruct_ablate.instruction import definitions as d
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.tasks.task import Instance
+from tests.conftest import make_task
+
+CONTEXT = Context(0)
+
+
+def test_simplified_keeps_the_labels_and_nothing_else() -> None:
+    assert d.simplified(make_task(), CONTEXT).definition == "Label: positive. Label: negative."
+    assert d.simplified(make_task(label_space=None), CONTEXT).definition == ""
+    assert d.label_list(("Yes.", "no", "No")) == "Label: Yes. Label: no."
+
+
+def test_empty_and_original() -> None:
+    task = make_task()
+    assert d.original(task, CONTEXT) is task
+    assert d.empty(task, CONTEXT).definition == ""
+
+
+def test_prompted_tasks_lose_their_wording_and_keep_their_choices() -> None:
+    task = make_task(prompted=True, instances=())
+    inputs = [
+        "Review: fine film\nIs this review good or bad?",
+        "Review: dull book\nIs this review good or bad?",
+    ]
+    prompted = make_task(
+        prompted=True,
+        instances=tuple(Instance(str(i), text, ("good",)) for i, text in enumerate(inputs)),
+        label_space=None,
+        answer_choices=(("0", ("good", "bad")), ("1", ("good", "bad"))),
+    )
+    after = d.simplified(prompted, CONTEXT)
+    assert after.instances[0].input.startswith("Label: good. Label: bad.\n")
+    assert "fine film" in after.instances[0].input
+    assert "Is this review" not in after.instances[0].input
+    assert after.definition == prompted.definition
+    free = make_task(prompted=True, instances=prompted.instances, label_space=None)
+    assert "Label" not in d.simplified(free, CONTEXT).instances[1].input
+    assert "dull book" in d.empty(free, CONTEXT).instances[1].input
+    assert d.simplified(task, CONTEXT).instances == ()
+
+
+def test_misleading_definitions_are_other_tasks() -> None:
+    task = make_task()
+    near = make_task("near", definition="Is the customer content?")
+    far = make_task("far", definition="Translate it into French.", categories=("Translation",))
+    twin = make_task("twin", definition=task.definition.upper(), categories=("Twins",))
+    context = Context(0, (task, near, far, twin))
+    assert d.misleading_moderate(task, context).definition == near.definition
+    assert d.misleading_extreme(task, context).definition == far.definition
+    seen = {d.misleading(task, Context(s, context.tasks)).definition for s in range(30)}
+    assert seen == {near.definition, far.definition}
+
+
+def test_a_task_alone_in_its_category_gets_the_most_similar_definition() -> None:
+    task = make_task()
+    far = make_task("far", definition="Translate it into French.", categories=("Translation",))
+    alike = make_task("alike", definition="Read the review of the writer.", categories=("Other",))
+    assert d.misleading_moderate(task, Context(0, (far, alike))).definition == alike.definition
+
+
+def test_nothing_to_borrow_leaves_the_task() -> None:
+    task = make_task()
+    for function in (d.misleading, d.misleading_moderate, d.misleading_extreme):
+        assert function(task, Context(0, (task,))) == task
+
+
+def test_task_name_irrelevant_and_response_only() -> None:
+    assert (
+        d.task_name(make_task("task1390_wscfixed_coreference"), CONTEXT).definition == "wscfixed coreference"
+    )
+    assert d.task_name(make_task("sorting"), CONTEXT).definition == "sorting"
+    assert d.irrelevant(make_task(), CONTEXT).definition in d.IRRELEVANT
+    after = d.response_only(make_task(), CONTEXT)
+    assert after.definition == ""
+    assert all(instance.input == "" and instance.references for instance in after.instances)

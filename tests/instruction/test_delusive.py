@@ -1,0 +1,64 @@
+"""Delusive examples are wrong, in the right space, and as many as the right ones."""
+
+from __future__ import annotations
+
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.delusive import delusive, wrong_negatives
+from instruct_ablate.tasks.task import Example, Instance
+from tests.conftest import make_task
+
+
+def test_negative_examples_stand_in_the_positive_slot() -> None:
+    task = make_task()
+    after = delusive(task, Context(0))
+    assert [(e.input, e.output) for e in after.positive_examples] == [
+        ("A wonderful cast.", "negative"),
+        ("It bored me to tears.", "positive"),
+    ]
+    assert not any(e.explanation for e in after.positive_examples)
+    assert after.negative_examples == task.negative_examples
+
+
+def test_negatives_that_are_right_or_outside_the_space_are_left_aside() -> None:
+    task = make_task(
+        negative_examples=(
+            Example("A lovely evening.", "Positive."),  # right, as the positive example says
+            Example("Dull.", "bad"),  # no label
+            Example("Dull.", ""),
+            Example("Seen.", "negative"),
+            Example("Fine.", "NEGATIVE"),
+        ),
+        instances=(Instance("1", "Seen.", ("negative",)),),
+    )
+    assert wrong_negatives(task) == (Example("Fine.", "negative"),)
+
+
+def test_positive_examples_with_another_label_fill_up() -> None:
+    task = make_task(negative_examples=())
+    after = delusive(task, Context(0))
+    assert [e.input for e in after.positive_examples] == [e.input for e in task.positive_examples]
+    assert [e.output for e in after.positive_examples] == ["negative", "positive"]
+
+
+def test_generation_takes_another_output() -> None:
+    task = make_task(negative_examples=(), label_space=None)
+    after = delusive(task, Context(0))
+    for before, now in zip(task.positive_examples, after.positive_examples, strict=True):
+        assert now.output != before.output
+
+
+def test_same_at_every_budget() -> None:
+    whole = make_task(negative_examples=(), label_space=None, positive_examples=(Example("q", "a"),), count=6)
+    context = Context(0, (whole,))
+    sample = make_task(
+        negative_examples=(), label_space=None, positive_examples=(Example("q", "a"),), count=1
+    )
+    assert delusive(sample, context).positive_examples == delusive(whole, context).positive_examples
+    assert delusive(whole, context).positive_examples[0].output != "a"
+
+
+def test_nothing_to_give_leaves_no_example() -> None:
+    task = make_task(
+        negative_examples=(), label_space=("a",), positive_examples=(Example("q", "a"),), count=0
+    )
+    assert delusive(task, Context(0)).positive_examples == ()

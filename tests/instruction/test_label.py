@@ -1,0 +1,66 @@
+"""The grammar of variants' names."""
+
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.label import canonical, label, parse
+from instruct_ablate.schema import InstructionConfig as Config
+
+PAIRS = [
+    ("original", Config()),
+    ("simplified", Config(definition="simplified")),
+    ("no_definition", Config(definition="empty")),
+    ("delusive", Config(examples="delusive")),
+    ("no_examples", Config(examples="empty")),
+    ("simplified+delusive", Config("simplified", "delusive")),
+    ("empty+empty", Config("empty", "empty")),
+    ("deleted(0.2)", Config(definition="deleted")),
+    ("partly_correct(0.25)", Config(examples="partly_correct", correct=0.25)),
+    ("deleted(0.4)+partly_correct(0)", Config("deleted", "partly_correct", rate=0.4, correct=0.0)),
+    ("json.dumps", Config(definition="json.dumps")),
+    ("original+json.dumps", Config(examples="json.dumps")),
+]
+
+
+@pytest.mark.parametrize(("text", "config"), PAIRS, ids=[text for text, _ in PAIRS])
+def test_label_and_parse_are_inverse(text: str, config: Config) -> None:
+    assert label(config) == text
+    assert parse(text, Config()) == config
+
+
+def test_parse_keeps_the_rest_of_the_base() -> None:
+    base = Config("simplified", "delusive", num_positive=1, rate=0.7)
+    assert parse("same", base) is base
+    assert parse("original", base) == Config(num_positive=1, rate=0.7)
+    assert parse("empty+original", base) == Config("empty", "original", num_positive=1, rate=0.7)
+    assert parse("deleted", base).rate == 0.7
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("delusve", "did you mean 'delusive'"),
+        ("a+b+c", r"definition\+examples"),
+        ("simplified+", "name or name"),
+        ("simplified(0.2)", "takes no number"),
+        ("deleted(2)", "between 0 and 1"),
+        ("deleted(1.2.3)", "is no number"),
+        ("simplified+simplified", "unknown variant of instruction.examples"),
+        ("deleted(x)", "name or name"),
+    ],
+)
+def test_faulty_labels_are_told(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse(text, Config())
+
+
+def test_canonical_forgets_what_is_not_read() -> None:
+    assert canonical(Config(rate=0.9, correct=0.1)) == Config()
+    assert canonical(Config("deleted", rate=0.9)).rate == 0.9
+    assert canonical(Config(examples="partly_correct", correct=0.1)).correct == 0.1
+    assert canonical(Config(examples="empty", num_positive=2)) == canonical(Config(num_positive=0))
+    assert canonical(Config("simplified", "partly_correct", 0, correct=0.1)) == canonical(
+        Config("simplified", "empty")
+    )

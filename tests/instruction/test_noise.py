@@ -1,0 +1,53 @@
+"""Noisy definitions."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from instruct_ablate.instruction import noise
+from instruct_ablate.instruction.context import Context
+from tests.conftest import make_task
+
+WORDS = make_task().definition.split()
+
+
+def test_shuffled_keeps_the_words_and_changes_their_order() -> None:
+    after = noise.shuffled(make_task(), Context(0)).definition.split()
+    assert after != WORDS
+    assert Counter(after) == Counter(WORDS)
+    assert noise.shuffled(make_task(definition="Sort."), Context(0)).definition == "Sort."
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.5, 1.0])
+def test_the_rate_is_met(rate: float) -> None:
+    context, expected = Context(0, rate=rate), round(rate * len(WORDS))
+    gone = noise.deleted(make_task(), context).definition.split()
+    more = noise.inserted(make_task(), context).definition.split()
+    other = noise.replaced(make_task(), context).definition.split()
+    assert len(gone) == len(WORDS) - expected
+    assert len(more) == len(WORDS) + expected
+    assert sum(a != b for a, b in zip(WORDS, other, strict=True)) == expected
+
+
+def test_at_least_one_word_changes() -> None:
+    assert noise.replaced(make_task(definition="Sort it."), Context(0, rate=0.01)).definition != "Sort it."
+
+
+def test_an_empty_definition_stays_empty() -> None:
+    for function in (noise.shuffled, noise.deleted, noise.replaced, noise.inserted, noise.no_stop_words):
+        assert function(make_task(definition=""), Context(0)).definition == ""
+
+
+def test_stop_words_go_and_content_words_stay() -> None:
+    after = noise.no_stop_words(make_task(), Context(0)).definition
+    assert (
+        after == "Read review. Answer 'positive' writer liked it, otherwise 'negative'." or "review" in after
+    )
+    assert not {"the", "if"} & set(after.lower().split())
+
+
+def test_word_lists_are_as_published() -> None:
+    assert len(noise.WORDS) == len(set(noise.WORDS)) > 100
+    assert not set(noise.WORDS) & noise.STOP_WORDS

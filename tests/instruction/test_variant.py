@@ -1,0 +1,96 @@
+"""The registry, and users' own functions by dotted path or file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.catalogue import find
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.instruction import instruct
+from instruct_ablate.instruction.variant import VARIANTS, load_extensions, load_function, variant
+from instruct_ablate.schema import InstructionConfig
+from instruct_ablate.tasks.task import Task
+from tests.conftest import make_task
+
+SHOUT = """
+from dataclasses import replace
+from instruct_ablate.instruction.variant import variant
+
+RUNS = []
+RUNS.append(1)
+
+
+def shout(task, context):
+    return replace(task, definition=task.definition.upper())
+
+
+@variant("examples")
+def first_only_here(task, context):
+    return replace(task, positive_examples=task.positive_examples[:1])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for slot, known in VARIANTS.items():
+        monkeypatch.setitem(VARIANTS, slot, dict(known))
+
+
+def test_a_registered_function_is_found_by_its_name() -> None:
+    @variant("definition", parameter="rate")
+    def whispered(task: Task, context: Context) -> Task:
+        return replace(task, definition=task.definition.lower())
+
+    found = find("definition", "whispered")
+    assert (found.function, found.changes, found.parameter) == (whispered, ("definition",), "rate")
+
+
+def test_users_function_by_dotted_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_shouting.py").write_text(SHOUT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    made = instruct(make_task(), InstructionConfig(definition="my_shouting.shout"), Context(0))
+    assert made.definition.startswith("READ THE REVIEW")
+
+
+def test_extensions_register_and_run_once(tmp_path: Path) -> None:
+    file = tmp_path / "my_extension_file.py"
+    file.write_text(SHOUT)
+    load_extensions([str(file)])
+    load_extensions([str(file)])
+    made = instruct(make_task(), InstructionConfig(examples="first_only_here"), Context(0))
+    assert len(made.positive_examples) == 1
+    assert load_function("my_extension_file.shout", "x")(make_task(), Context(0)).definition.isupper()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("no_such_module.shout", r"cannot import module 'no_such_module'.*extensions"),
+        ("json.no_such_function", "module 'json' has no function 'no_such_function'"),
+        ("json.__name__", "has no function"),
+    ],
+)
+def test_bad_dotted_paths_say_what_is_wrong(path: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        find("definition", path)
+
+
+def test_unknown_variant_names_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"instruction.definition 'simplfied'.*did you mean 'simplified'"):
+        find("definition", "simplfied")
+    with pytest.raises(UserError, match="Allowed: delusive, empty"):
+        find("examples", "zzz")
+
+
+def test_bad_extensions(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a Python file"):
+        load_extensions([str(tmp_path / "gone.py")])
+    clash = tmp_path / "json.py"
+    clash.write_text("")
+    with pytest.raises(UserError, match="rename the file"):
+        load_extensions([str(clash)])

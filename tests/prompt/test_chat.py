@@ -1,0 +1,23 @@
+"""The chat template."""
+
+from __future__ import annotations
+
+from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.prompt.chat import chat
+from instruct_ablate.prompt.room import Room
+from instruct_ablate.tasks.task import Instance
+from tests.prompt.words import WordTokens
+
+TOLD = Instruction("t", "Do it.", (), ())
+
+
+def test_the_plain_text_is_the_users_turn() -> None:
+    made = chat(TOLD, Instance("1", "now", ("x",)), Room(WordTokens(), 100))
+    assert made.text == "<user> Do it.\n\nnow </user> <assistant>"
+
+
+def test_the_format_around_is_never_cut() -> None:
+    made = chat(TOLD, Instance("1", "word " * 50, ("x",)), Room(WordTokens(), 12))
+    assert made.text.endswith("</user> <assistant>")
+    assert len(made.text.split()) == 12
+    assert made.truncated

@@ -1,0 +1,39 @@
+"""Room: quick answers equal the exact ones."""
+
+from __future__ import annotations
+
+import random
+
+from instruct_ablate.prompt.room import Room
+from tests.prompt.words import WordTokens
+
+
+class PairTokens(WordTokens):
+    """A tokenizer whose pieces do not add up: two letters a token, across seams."""
+
+    def count(self, text: str) -> int:
+        self.asked += 1
+        return -(-len(text) // 2) + 1
+
+
+def test_equal_to_counting_the_joined_text() -> None:
+    chance, tokens = random.Random(0), PairTokens()
+    room = Room(tokens, 400)
+    for _ in range(500):
+        pieces = ["x" * chance.randrange(400) for _ in range(chance.randrange(1, 5))]
+        assert room.fits(pieces) == (tokens.count("".join(pieces)) <= 400)
+
+
+def test_pieces_seen_before_are_not_counted_again() -> None:
+    tokens = WordTokens()
+    room = Room(tokens, 10**6)
+    for number in range(50):
+        assert room.fits(["the same definition", f"input {number}"])
+    assert tokens.asked == 51
+
+
+def test_the_limit_itself_fits() -> None:
+    room = Room(WordTokens(), 3)
+    assert room.fits(["a b ", "c"])
+    assert not room.fits(["a b ", "c d"])
+    assert room.clip("a b c d") == "a b c"

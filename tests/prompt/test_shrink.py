@@ -1,0 +1,42 @@
+"""Prompts whose end must stand."""
+
+from __future__ import annotations
+
+from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.prompt.room import Room
+from instruct_ablate.prompt.shrink import shrink
+from instruct_ablate.tasks.task import Example, Instance
+from tests.prompt.words import WordTokens
+
+TOLD = Instruction("t", "Do it.", (Example("a a a", "b"), Example("c c c", "d")), (Example("e e e", "f"),))
+ASKED = Instance("1", " ".join(f"w{i}" for i in range(10)), ("x",))
+
+
+def write(told: Instruction, asked: Instance) -> str:
+    shown = [f"{e.input} {e.output}" for e in (*told.positive_examples, *told.negative_examples)]
+    return " ".join([told.definition, *shown, asked.input, "END"])
+
+
+def test_everything_stays_where_there_is_room() -> None:
+    made = shrink(write, TOLD, ASKED, Room(WordTokens(), 25))
+    assert (made.text, made.truncated, made.dropped_examples) == (write(TOLD, ASKED), False, 0)
+
+
+def test_examples_go_first_negative_ones_before_positive() -> None:
+    made = shrink(write, TOLD, ASKED, Room(WordTokens(), 20))
+    assert "e e e" not in made.text
+    assert "c c c" not in made.text
+    assert "a a a" in made.text
+    assert (made.truncated, made.dropped_examples) == (False, 2)
+
+
+def test_then_the_input_is_shortened_and_the_end_stands() -> None:
+    made = shrink(write, TOLD, ASKED, Room(WordTokens(), 8))
+    assert made.text == "Do it. w0 w1 w2 w3 w4 END"
+    assert (made.truncated, made.dropped_examples) == (True, 3)
+
+
+def test_a_definition_too_long_is_cut_at_last() -> None:
+    made = shrink(write, Instruction("t", "long " * 50, (), ()), ASKED, Room(WordTokens(), 5))
+    assert made.text.split() == ["long"] * 5
+    assert made.truncated

@@ -1,0 +1,51 @@
+"""Templates by name and by dotted path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.prompt.build import find_template
+from instruct_ablate.prompt.room import Room
+from instruct_ablate.prompt.template import TEMPLATES, Rendered, rendered, template
+from instruct_ablate.tasks.task import Instance
+from tests.prompt.words import WordTokens
+
+TOLD = Instruction("t", "Sort the words.", (), ())
+ASKED = Instance("1", "one two three", ("x",))
+
+
+def test_the_built_in_ones_are_there() -> None:
+    assert {"tk_instruct", "alpaca", "chat", "plain"} <= set(TEMPLATES)
+
+
+def test_unknown_template_names_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"prompt.template 'alpacca'; did you mean 'alpaca'"):
+        find_template("alpacca")
+
+
+def test_a_registered_function_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instruct_ablate.prompt.template.TEMPLATES", dict(TEMPLATES))
+
+    @template
+    def mine(instruction: Instruction, instance: Instance, room: Room) -> str:
+        return instance.input
+
+    assert find_template("mine") is mine
+
+
+def test_dotted_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_template_file.py").write_text(
+        "def loud(instruction, instance, room):\n    return instance.input.upper()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    made = rendered(find_template("my_template_file.loud"), TOLD, ASKED, Room(WordTokens(), 100))
+    assert made == Rendered("ONE TWO THREE")
+
+
+def test_text_that_does_not_fit_is_cut_for_the_user() -> None:
+    made = rendered(lambda told, asked, room: asked.input, TOLD, ASKED, Room(WordTokens(), 2))
+    assert made == Rendered("one two", truncated=True)
