@@ -40,7 +40,7 @@ def make_prompts(tasks: int = 3, each: int = 7) -> list[Prompt]:
             category="Test",
             kind="classification",
             instance_id=f"{task}-{i}",
-            source=f"Definition: Say yes or no to question {task}.\n\nInput: {'very ' * i}good {i}?\nOutput: ",
+            source=f"Definition: Say yes or no to number {task}.\n\nInput: {'very ' * i}good {i}?\nOutput: ",
             references=("yes",),
             target="yes" if i % 2 else "no, it is not",
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.fingerprint import checkpoint_fingerprint
 from instruct_ablate.model.location import Kind, check_checkpoint, local_folder
+from instruct_ablate.model.silence import quiet
 from instruct_ablate.model.tiny import tiny_model
 from instruct_ablate.model.wheel import wheel_model
 from instruct_ablate.schema import ModelConfig
@@ -66,7 +67,7 @@ def load_tokenizer(config: ModelConfig, cache: Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer alone; one without a padding token pads with its end token."""
     from transformers import AutoTokenizer
 
-    with _quiet(), _told(config, "tokenizer"):
+    with quiet(), _told(config, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(_place(config, cache), **_options(config))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -83,7 +84,7 @@ def _model(config: ModelConfig, dtype: torch.dtype, cache: Path, encoder_decoder
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     kind = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
-    with _quiet(), _told(config, "model"):
+    with quiet(), _told(config, "model"):
         model, info = kind.from_pretrained(
             _place(config, cache), dtype=dtype, output_loading_info=True, **_options(config)
         )
@@ -111,22 +112,6 @@ def _options(config: ModelConfig) -> dict[str, Any]:
         return {}
     revision = {"revision": config.revision} if config.revision else {}
     return {"trust_remote_code": config.trust_remote_code, **revision}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from talking and drawing bars while a checkpoint loads."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 @contextmanager

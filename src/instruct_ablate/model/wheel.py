@@ -14,6 +14,7 @@ from pathlib import Path
 
 from instruct_ablate.data.prepared import prepared
 from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.model.silence import quiet
 
 log = logging.getLogger(__name__)
 
@@ -90,5 +91,6 @@ def _convert(gguf: Path, folder: Path) -> None:
         dtype=torch.bfloat16,
         quantization_config=GgufConfig(dequantize=True),
     )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
