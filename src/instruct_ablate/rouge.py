@@ -7,18 +7,17 @@ counted in the bits of one integer (Hyyrö 2004, "Bit-parallel LCS-length comput
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import chain
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A text's stemmed words, how often each occurs, and at which places (as bits)."""
+    """A text's stemmed words in order, and the places of each, as the bits of one number."""
 
     sequence: tuple[str, ...]
-    counts: Counter[str]
     places: dict[str, int]
 
 
@@ -32,12 +31,12 @@ class _CachedStemmer:
 
 
 @cache
-def _tokenizer() -> Callable[[str], list[str]]:
-    """Import rouge-score when it is first needed: readers of records never do."""
+def _tokenizer() -> Callable[[str], tuple[str, ...]]:
+    """Return rouge-score's tokenizer for one piece of text; imported when first needed, not by reports."""
     from rouge_score import tokenize
 
     stemmer = _CachedStemmer()
-    return lambda text: tokenize.tokenize(text, stemmer)
+    return lru_cache(maxsize=2**17)(lambda piece: tuple(tokenize.tokenize(piece, stemmer)))
 
 
 @cache
@@ -47,14 +46,20 @@ def _fmeasure() -> Callable[[float, float], float]:
     return scoring.fmeasure  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=2**14)
+@lru_cache(maxsize=2**15)
 def words(text: str) -> Words:
-    """Cut a text into stemmed words as rouge-score does."""
-    sequence = tuple(_tokenizer()(text))
+    """Cut a text into stemmed words as rouge-score does.
+
+    White space always parts words there, so that the pieces between can be cut one by one, each only once.
+    """
+    cut = _tokenizer()
+    sequence = tuple(chain.from_iterable(map(cut, text.lower().split())))
     places: dict[str, int] = {}
-    for place, word in enumerate(sequence):
-        places[word] = places.get(word, 0) | 1 << place
-    return Words(sequence, Counter(sequence), places)
+    bit = 1
+    for word in sequence:
+        places[word] = places.get(word, 0) | bit
+        bit <<= 1
+    return Words(sequence, places)
 
 
 def lcs_length(one: Words, other: Words) -> int:
@@ -76,7 +81,9 @@ def rouge(prediction: str, reference: str) -> tuple[float, float]:
     if said.sequence == right.sequence:
         return 1.0, 1.0
     shared = sum(
-        min(count, right.counts[word]) for word, count in said.counts.items() if word in right.counts
+        min(places.bit_count(), right.places[word].bit_count())
+        for word, places in said.places.items()
+        if word in right.places
     )
     if shared <= 1:  # the subsequence is as long as the overlap
         both = _f(shared, said, right)
