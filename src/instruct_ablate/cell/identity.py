@@ -137,7 +137,7 @@ _CHECKPOINTS: dict[str, str] = {}
 
 def _fingerprint(config: Config) -> str:
     """Return the fingerprint of the weights, found once per process and model."""
-    from instruct_ablate.model.checkpoint import checkpoint_fingerprint
+    from instruct_ablate.model.fingerprint import checkpoint_fingerprint
 
     key = _model_key(config.model)
     if key not in _CHECKPOINTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -88,7 +89,10 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
         if aside is not None:
             log.warning("%s: the record could not be read and was put aside as %s", identity.name, aside.name)
         job = Job(effective(config), identity, folder, heartbeat)
-        return _finish(folder, _guarded(job, running, work, config.cell_timeout))
+        record = _finish(folder, _guarded(job, running, work, config.cell_timeout))
+    if record.state == "done" and not config.keep_checkpoints:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they were for resuming alone
+    return record
 
 
 def _begin(config: Config, identity: Identity, folder: Path, before: CellRecord | None) -> CellRecord:

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple[Cost, tuple[str, ...]]:
     """Train the checkpoint in place; return what it cost and what was met."""
-    from instruct_ablate.model.fit import fit
+    from instruct_ablate.model.fit import check_trainer, fit
     from instruct_ablate.model.tokens import TokenizerTokens
 
     config, started = job.config, time.perf_counter()
+    check_trainer(config)
     budgeted = sample(collection.train, config.data_budget, config.seed)
     if not any(task.instances for task in budgeted.tasks):
         raise UserError(

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from instruct_ablate.composition import explain, groups
+from instruct_ablate.composition import explain, groups, register
 from instruct_ablate.errors import UserError, UserErrors, unknown
 from instruct_ablate.grid.expansion import Overrides
-from instruct_ablate.grid.overrides import split
-from instruct_ablate.schema import Config, plain
+from instruct_ablate.grid.overrides import check, quote_numbers, split
+from instruct_ablate.schema import Config, config_directory, plain
 
 _REFERENCE = re.compile(r"\$\{(?!oc\.env)")
 
@@ -140,3 +140,18 @@ def check_choices(composer: Composer, cells: Sequence[Overrides]) -> None:
         raise UserError(faults[0])
     if faults:
         raise UserErrors(faults)
+
+
+def compose_config(overrides: Sequence[str]) -> Config:
+    """Compose one configuration outside of a sweep, as `python train.py OVERRIDES` would."""
+    from hydra import compose, initialize_config_dir
+
+    check(overrides)
+    register()
+    try:
+        with initialize_config_dir(str(config_directory()), version_base=None):
+            return plain(compose("config", overrides=[quote_numbers(line) for line in overrides]))
+    except Exception as error:
+        if (fault := explain(error)) is not None:
+            raise fault from error
+        raise

@@ -68,12 +68,12 @@ def _variants(config: Config) -> list[str]:
 
 
 def _checkpoint(config: Config) -> object:
-    from instruct_ablate.model.checkpoint import check_checkpoint
+    from instruct_ablate.model.location import check_checkpoint
 
     return check_checkpoint(config.model)
 
 
-def _trainer(config: Config) -> object:
+def _trainer(config: Config) -> None:
     from instruct_ablate.model.fit import check_trainer
 
-    return check_trainer(config)
+    check_trainer(config)

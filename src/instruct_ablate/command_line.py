@@ -1,0 +1,47 @@
+"""`instruct-ablate`: looks at studies, checks variants, takes predictions in; sub-commands load when called."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import click
+
+from instruct_ablate import commands
+from instruct_ablate.errors import UserError, nearest
+
+
+class Lazy(click.Group):
+    """A group whose sub-commands are the files of the package `commands`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the sub-commands."""
+        return sorted(found.name.rstrip("_") for found in pkgutil.iter_modules(commands.__path__))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a sub-command; a misspelt one is refused, naming the nearest."""
+        names = self.list_commands(ctx)
+        if cmd_name not in names:
+            raise UserError(
+                f"unknown command {cmd_name!r}{nearest(cmd_name, names)} Allowed: {', '.join(names)}."
+            )
+        # `import` is a word of Python's: its file is `import_`.
+        file = f"{cmd_name}_" if cmd_name == "import" else cmd_name
+        command = importlib.import_module(f"instruct_ablate.commands.{file}").command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+def group() -> None:
+    """Look at ablation studies and work with their results. Studies are run by `python train.py`."""
+
+
+def main() -> None:
+    """Run `instruct-ablate`: exit status 2 for a user's mistake, told in one message."""
+    try:
+        group()
+    except UserError as fault:
+        sys.stderr.write(f"error: {fault}\n" if "\n" not in str(fault) else f"errors:\n{fault}\n")
+        sys.exit(2)

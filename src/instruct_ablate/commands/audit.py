@@ -1,0 +1,24 @@
+"""`instruct-ablate audit [OVERRIDES]`: what a variant really does to each task, and whether it keeps its promise."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command(name="audit")
+@click.argument("overrides", nargs=-1)
+@click.option(
+    "--output", default="audit", show_default=True, type=click.Path(path_type=Path), help="Folder to write."
+)
+def command(overrides: tuple[str, ...], output: Path) -> None:
+    """Write before and after per task, and check the variant's promise.
+
+    OVERRIDES are those of train.py: instruction=delusive tasks=natural_instructions tasks.root=PATH
+    """
+    from instruct_ablate.grid.composer import compose_config
+    from instruct_ablate.instruction.audit import run_audit
+
+    sys.exit(run_audit(compose_config(overrides), output))

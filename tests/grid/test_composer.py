@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from instruct_ablate.composition import register
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.grid.composer import Composer, check_choices, compose_config
+from instruct_ablate.schema import config_directory, plain
+
+
+class Loader:
+    """Hydra's loader as far as a composer asks, through Hydra's public compose function."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def load_sweep_config(self, master: object, overrides: list[str]) -> Any:
+        self.calls += 1
+        return compose("config", overrides=overrides)
+
+    def get_group_options(self, group: str) -> list[str]:
+        return sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+
+
+@pytest.fixture
+def loader() -> Iterator[Loader]:
+    register()
+    with initialize_config_dir(str(config_directory()), version_base=None):
+        yield Loader()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("instruction=simplified", "data_budget='2'", "seed=3"),
+        ("instruction=no_examples", "instruction.num_positive=1", "trainer.learning_rate=1e-3"),
+        ("instruction.num_positive=1", "instruction=no_examples"),
+        ("experiment=kung_peng_examples", "instruction=delusive", "data_budget='2'"),
+        ("experiment=kung_peng_definitions", "model=tiny_t5", "trainer.batch_size=4"),
+        ("model=pretrained", "model.path=some/folder", "seed=1"),
+        ("tasks=hf_dataset", "+tasks.columns.input=question", "+tasks.columns.output=answer"),
+        ("evaluation.instructions=[same,delusive]", "output=elsewhere", "cell_timeout=null"),
+        ("trainer.max_steps=3", "trainer.threads=null", "extensions=[]"),
+    ],
+)
+def test_parts_put_together_are_what_hydra_composes(loader: Loader, overrides: tuple[str, ...]) -> None:
+    expected = plain(compose("config", overrides=list(overrides)))
+    assert Composer(loader, None).compose(overrides) == expected
+
+
+def test_each_choice_is_composed_once(loader: Loader) -> None:
+    composer = Composer(loader, None)
+    for name in ("original", "simplified", "delusive"):
+        for budget in range(3):
+            for seed in range(10):
+                composer.compose((f"instruction={name}", f"data_budget='{budget}'", f"seed={seed}"))
+    assert loader.calls == 1 + 3 + 3 + 10
+
+
+def test_values_of_the_wrong_type_are_told(loader: Loader) -> None:
+    with pytest.raises(UserError, match=r"trainer\.epochs"):
+        Composer(loader, None).compose(("trainer.epochs=many",))
+
+
+def test_all_choices_that_no_group_offers_are_told_at_once(loader: Loader) -> None:
+    composer = Composer(loader, None)
+    check_choices(composer, [("instruction=original", "data_budget='8'", "seed=9")])
+    with pytest.raises(UserError, match="did you mean 'simplified'"):
+        check_choices(composer, [("instruction=simplifed",)])
+    with pytest.raises(UserErrors) as caught:
+        check_choices(composer, [("instruction=simplifed",), ("model=tiny_lama",)])
+    assert len(caught.value.faults) == 2
+
+
+def test_baselines_are_known(loader: Loader) -> None:
+    composer = Composer(loader, None)
+    assert composer.is_baseline("uniform_guess")
+    assert not composer.is_baseline("tiny_llama")
+    assert not composer.is_baseline("nothing")
+
+
+def test_one_configuration_outside_of_a_sweep(tmp_path: Path) -> None:
+    config = compose_config(["data_budget=2", f"output={tmp_path}"])
+    assert (config.data_budget.instances_per_task, config.output) == (2, str(tmp_path))
+    with pytest.raises(UserError, match="did you mean 'instruction'"):
+        compose_config(["instrction=x"])
+    with pytest.raises(UserError, match="did you mean 'simplified'"):
+        compose_config(["instruction=simplifed"])

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import multiprocessing
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.identity import Identity, identify
+from instruct_ablate.cell.record import ScoreBlock
+from instruct_ablate.cell.store import missing_record, write_record
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid.study import declare, read_declaration, read_study
+from instruct_ablate.metrics import TaskScore
+from tests.standins import make_config, make_scores, replace_inputs
+
+
+@pytest.fixture(autouse=True)
+def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_inputs(monkeypatch)
+
+
+def cells(tmp_path: Path, seeds: range = range(2)) -> list[Identity]:
+    return [identify(make_config(tmp_path, seed=seed)) for seed in seeds]
+
+
+def test_what_was_asked_for_is_known_before_anything_ran(tmp_path: Path) -> None:
+    declare(
+        tmp_path / "s", cells(tmp_path), make_config(tmp_path, hypotheses=["a claim"], reference="simplified")
+    )
+    study = read_study(tmp_path / "s")
+    assert [cell.state for cell in study.cells] == ["missing", "missing"]
+    assert [cell.axes.seed for cell in study.cells] == [0, 1]
+    assert (study.name, study.hypotheses, study.reference) == ("s", ("a claim",), "simplified")
+    assert study.commands
+
+
+def test_commands_add_up(tmp_path: Path) -> None:
+    declare(tmp_path, cells(tmp_path, range(2)), make_config(tmp_path))
+    declare(tmp_path, cells(tmp_path, range(1, 4)), make_config(tmp_path))
+    assert [cell.axes.seed for cell in read_declaration(tmp_path).cells] == [0, 1, 2, 3]
+
+
+def test_records_on_disk_take_the_place_of_missing_ones(tmp_path: Path) -> None:
+    identities = cells(tmp_path)
+    declare(tmp_path, identities, make_config(tmp_path))
+    block = ScoreBlock("original", "p.jsonl", make_scores())
+    done = replace(missing_record(identities[0]), state="done", blocks=(block,))
+    write_record(tmp_path / identities[0].name, done)
+    (tmp_path / identities[1].name).mkdir()
+    (tmp_path / identities[1].name / "record.json").write_text("{")
+    assert read_study(tmp_path).cells == (done, missing_record(identities[1]))
+
+
+def test_cells_that_nobody_asked_for_here_are_found(tmp_path: Path) -> None:
+    identity = cells(tmp_path)[0]
+    block = ScoreBlock("original", "p.jsonl", make_scores())
+    write_record(tmp_path / "imported", replace(missing_record(identity), state="done", blocks=(block,)))
+    assert [cell.state for cell in read_study(tmp_path).cells] == ["done"]
+
+
+def test_an_unreadable_declaration_counts_as_empty(tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text("{")
+    assert read_study(tmp_path).cells == ()
+    declare(tmp_path, cells(tmp_path), make_config(tmp_path))
+    assert len(read_study(tmp_path).cells) == 2
+
+
+def test_no_such_study_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "ablation").mkdir()
+    with pytest.raises(UserError, match="did you mean 'ablation'"):
+        read_study(tmp_path / "ablaton")
+
+
+def test_a_folder_that_cannot_be_written_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instruct_ablate.grid.study.os.access", lambda *_: False)
+    with pytest.raises(UserError, match="no permission to write"):
+        declare(tmp_path, cells(tmp_path), make_config(tmp_path))
+
+
+def _declare(folder: Path, seed: int) -> None:
+    declare(folder, [identify(make_config(folder, seed=seed))], make_config(folder))
+
+
+def test_two_sweeps_of_one_study_at_once_lose_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_declare, args=(tmp_path, seed)) for seed in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert {cell.axes.seed for cell in read_study(tmp_path).cells} == set(range(6))
+
+
+def test_two_hundred_cells_are_read_quickly(tmp_path: Path) -> None:
+    identities = cells(tmp_path, range(200))
+    declare(tmp_path, identities, make_config(tmp_path))
+    scores = make_scores()
+    tasks = tuple(TaskScore("generation", "c", scores.overall) for _ in range(119))
+    block = ScoreBlock("original", "p.jsonl", replace(scores, tasks=tasks))
+    for identity in identities:
+        write_record(
+            tmp_path / identity.name, replace(missing_record(identity), state="done", blocks=(block,))
+        )
+    started = time.perf_counter()
+    assert len(read_study(tmp_path).cells) == 200
+    assert time.perf_counter() - started < 5

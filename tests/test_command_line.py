@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from instruct_ablate.command_line import group, main
+from instruct_ablate.errors import UserError
+
+
+def test_help_lists_every_command_with_what_it_does() -> None:
+    result = CliRunner().invoke(group, ["--help"])
+    assert result.exit_code == 0
+    for word in ("status", "audit", "rescore", "Show the cells"):
+        assert word in result.output
+
+
+def test_every_command_has_help() -> None:
+    for name in group.list_commands(None):  # type: ignore[arg-type]
+        result = CliRunner().invoke(group, [name, "--help"])
+        assert result.exit_code == 0, result.output
+
+
+def test_a_misspelt_command_names_the_nearest() -> None:
+    result = CliRunner().invoke(group, ["staus"])
+    assert isinstance(result.exception, UserError)
+    assert "did you mean 'status'" in str(result.exception)
+
+
+def test_mistakes_are_one_message_and_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["instruct-ablate", "status", str(tmp_path / "none")])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("error: no study at")
+
+
+def test_it_starts_at_once_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from instruct_ablate.command_line import group;"
+        "CliRunner().invoke(group, ['--help']);"
+        "print([m for m in ('torch', 'transformers', 'hydra', 'pandas', 'omegaconf') if m in sys.modules])"
+    )
+    started = time.perf_counter()
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+    assert time.perf_counter() - started < 3
