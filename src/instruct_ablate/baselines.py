@@ -34,12 +34,18 @@ class Answers:
 
 
 def predict_baseline(
-    name: str, prompts: Sequence[Prompt], tasks: Sequence[Task], seed: int = 0, tries: int = 1
+    name: str,
+    prompts: Sequence[Prompt],
+    tasks: Sequence[Task],
+    seed: int = 0,
+    tries: int = 1,
+    metrics: Sequence[str] = (),
 ) -> Answers:
     """Answer every prompt by the baseline `name`.
 
     `tasks` are the prompts' tasks after the instruction's variant: inputs and demonstrations are read there.
-    `seed` matters to what is drawn, `tries` to the uniform guess.
+    `seed` matters to what is drawn, `tries` to the uniform guess; `metrics` are further ones by dotted path,
+    which an expectation has not.
     """
     if name == "uniform_guess":
         return _uniform_answers(prompts, tries)
@@ -52,7 +58,7 @@ def predict_baseline(
         counts = _position_counts(prompts)
         texts = [DRAWN_FROM_LABELS[name](prompt, counts.get(prompt.task, {}), seed) for prompt in prompts]
     predictions = tuple(Prediction(prompt, text) for prompt, text in zip(prompts, texts, strict=True))
-    return Answers(predictions, score_all(predictions))
+    return Answers(predictions, score_all(predictions, extra=metrics))
 
 
 def _task_of(prompt: Prompt, tasks: Mapping[str, Task]) -> Task:

@@ -65,6 +65,18 @@ def test_nothing_is_written_where_nothing_changes(imported: Imported, tmp_path: 
     assert not (folder / "record.1.json").exists()
 
 
+def test_the_order_of_the_predictions_does_not_matter(tmp_path: Path) -> None:
+    collection = TaskCollection("two", (), (make_task(), make_task("task2_other")), "hash")
+    file = tmp_path / "answers.jsonl"
+    given = [one for task in collection.test for one in task.instances]
+    file.write_text("".join(json.dumps({"id": one.id, "prediction": "positive"}) + "\n" for one in given))
+    folder, record = written(import_predictions(file, collection), tmp_path)
+    path = folder / record.blocks[0].predictions
+    path.write_text("".join(f"{line}\n" for line in reversed(path.read_text().splitlines())))
+    assert not rescore_cell(folder).changed
+    assert not (folder / "record.1.json").exists()
+
+
 def test_each_rescoring_keeps_its_predecessor(
     imported: Imported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,9 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[str]) -> Resco
 
 
 def _block(folder: Path, block: ScoreBlock, metrics: Sequence[str]) -> tuple[ScoreBlock, list[PredictionRow]]:
-    rows = read_predictions(folder / block.predictions)
+    order = {task.score.name: place for place, task in enumerate(block.scores.tasks)}
+    found = read_predictions(folder / block.predictions)  # in the order in which they were answered
+    rows = sorted(found, key=lambda row: order.get(row.task, len(order)))
     predictions = [row.to_prediction() for row in rows]
     fresh = score_all(predictions, extra=metrics)
     scores = [row.score if row.expected else score for row, score in zip(rows, fresh, strict=True)]
