@@ -1,0 +1,78 @@
+"""The data budget: a nested, seeded sample of the training tasks and of each task's instances."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from instruct_ablate.errors import UserErrors
+from instruct_ablate.schema import BudgetConfig
+from instruct_ablate.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Budgeted:
+    """The tasks left by a budget, each with the instances left, and what could not be met."""
+
+    tasks: tuple[Task, ...]
+    notes: tuple[str, ...] = ()
+
+
+def check(config: BudgetConfig) -> None:
+    """Refuse a negative number of instances and fewer than one task."""
+    faults = []
+    if config.instances_per_task < 0:
+        faults.append(
+            f"data_budget.instances_per_task={config.instances_per_task}: give 0 (the untuned model) or more."
+        )
+    if config.tasks is not None and config.tasks < 1:
+        faults.append(f"data_budget.tasks={config.tasks}: give 1 or more, or null for all.")
+    if faults:
+        raise UserErrors(faults)
+
+
+def sample(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> Budgeted:
+    """Draw tasks and, of each, instances. A smaller budget is contained in a larger one of the same seed.
+
+    What is drawn of a task depends on the seed and the task's name alone, not on its neighbours or their order.
+    """
+    check(config)
+    if config.instances_per_task == 0:
+        return Budgeted(())
+    notes = []
+    wanted = len(tasks) if config.tasks is None else config.tasks
+    if wanted > len(tasks):
+        notes.append(
+            f"data_budget.tasks={wanted}: the collection has {len(tasks)} training tasks; all are used."
+        )
+    ranked = sorted(tasks, key=lambda task: _rank(seed, task.name))[:wanted]
+    chosen = {task.name for task in ranked}
+    kept = tuple(_cut(task, config.instances_per_task, seed) for task in tasks if task.name in chosen)
+    short = [task for task in kept if len(task.instances) < config.instances_per_task]
+    if short:
+        notes.append(_shortage(short, config.instances_per_task))
+    return Budgeted(kept, tuple(notes))
+
+
+def _rank(seed: int, name: str) -> bytes:
+    return hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=16).digest()
+
+
+def _cut(task: Task, count: int, seed: int) -> Task:
+    order = list(range(len(task.instances)))
+    random.Random(_rank(seed, task.name)).shuffle(order)
+    picked = tuple(task.instances[position] for position in order[:count])
+    choices = task.answer_choices
+    if choices:
+        ids = {instance.id for instance in picked}
+        choices = tuple(pair for pair in choices if pair[0] in ids)
+    return replace(task, instances=picked, answer_choices=choices)
+
+
+def _shortage(short: Sequence[Task], wanted: int) -> str:
+    named = ", ".join(f"{task.name} ({len(task.instances)})" for task in short[:5])
+    more = f" and {len(short) - 5} more" if len(short) > 5 else ""
+    few = f"{len(short)} tasks have fewer and are used as they are"
+    return f"data_budget.instances_per_task={wanted}: {few}: {named}{more}"

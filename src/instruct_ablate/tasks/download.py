@@ -1,0 +1,99 @@
+"""Download of Super-NaturalInstructions: a shallow git clone of a tagged release, kept with its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from instruct_ablate.errors import UserError
+
+URL = "https://github.com/allenai/natural-instructions.git"
+TAG = "v2.8"
+MANIFEST = "manifest.json"
+
+
+def natural_instructions(cache: Path, url: str = URL, tag: str = TAG) -> Path:
+    """Return the downloaded collection, fetching it first where the cache has none.
+
+    What is checked: git verifies every object of the clone against the commit. The sha256 over all task and
+    split files, recorded when they arrived, tells later whether the copy in the cache is still that one.
+    """
+    folder = cache / "downloads" / f"natural-instructions-{tag}"
+    if not (folder / MANIFEST).is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not (folder / MANIFEST).is_file():
+                _fetch(folder, url, tag)
+    return folder
+
+
+def _fetch(folder: Path, url: str, tag: str) -> None:
+    """Clone beside the final place, note the checksum, then rename; a killed download leaves nothing half-made."""
+    for leftover in folder.parent.glob(f"{folder.name}.part*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part", dir=folder.parent))
+    try:
+        _clone(url, tag, part / "clone")
+        commit = _git("-C", str(part / "clone"), "rev-parse", "HEAD")
+        shutil.rmtree(part / "clone" / ".git")
+        manifest = {"url": url, "tag": tag, "commit": commit, "sha256": checksum(part / "clone")}
+        (part / "clone" / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        if folder.exists():
+            shutil.rmtree(folder)
+        (part / "clone").replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _clone(url: str, tag: str, folder: Path) -> None:
+    """Clone one commit; git's own progress goes to the terminal."""
+    command = ["git", "clone", "--depth", "1", "--branch", tag, "--progress", url, str(folder)]
+    print(f"downloading Super-NaturalInstructions {tag} from {url}", file=sys.stderr)  # noqa: T201
+    try:
+        ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=3 * 3600)
+    except FileNotFoundError as error:
+        raise _failed(url, tag, "git is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise _failed(url, tag, "it took more than three hours") from error
+    if ended.returncode:
+        raise _failed(url, tag, f"git clone ended with status {ended.returncode}; is the network there?")
+    if not (folder / "tasks").is_dir() or not (folder / "splits").is_dir():
+        raise _failed(url, tag, "it holds no folders tasks/ and splits/")
+
+
+def _failed(url: str, tag: str, why: str) -> UserError:
+    return UserError(
+        f"could not download Super-NaturalInstructions {tag} from {url}: {why}. On a machine with network run "
+        f"`git clone --depth 1 --branch {tag} {url}` and give its folder as tasks.root=FOLDER, "
+        "or use tasks=starter, which needs no download."
+    )
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def checksum(folder: Path) -> str:
+    """Return the sha256 over the relative names and contents of all task and split files."""
+    total = hashlib.sha256()
+    for path in sorted([*folder.glob("tasks/*.json"), *folder.glob("splits/*/*.txt")]):
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def verify(folder: Path) -> None:
+    """Refuse a downloaded copy that is no longer what arrived."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if checksum(folder) != manifest["sha256"]:
+        raise UserError(
+            f"{folder} differs from what was downloaded (commit {manifest['commit']}): "
+            "delete the folder to download it again."
+        )

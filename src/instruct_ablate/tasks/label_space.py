@@ -1,0 +1,152 @@
+"""Label spaces: the outputs a task allows, derived by a stated rule, with an override file where it is wrong."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from instruct_ablate.errors import UserError, UserErrors, nearest
+from instruct_ablate.tasks.task import Example, Instance, Task
+
+FEW = 5  # so many distinct outputs are a closed set even where the definition does not state them
+MOST = 60  # more distinct outputs are never a closed set
+STATED = 0.8  # share of the references that the definition must state where there are more than FEW
+WORDS = 10  # a label is no longer than this
+OVERRIDES = Path(__file__).parent / "label_spaces.yaml"
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+Spaces = Mapping[str, tuple[str, ...] | None]
+
+
+def normalise(label: str) -> str:
+    """Return the label as exact match compares it: lower case, without punctuation and extra white space."""
+    plain = " ".join(label.lower().translate(_PUNCTUATION).split())
+    return plain or label.strip()
+
+
+def derive(
+    definition: str, instances: Sequence[Instance], positive: Sequence[Example]
+) -> tuple[str, ...] | None:
+    """Return the closed set of outputs, in order of first appearance, or None for generation.
+
+    The rule: a task is classification when its instances have one reference each (1.2 on average at most), no
+    label has more than ten words, every label occurs twice on average, and there are at most five distinct
+    outputs, or at most sixty of which the definition states those that cover 80 % of the references. Outputs
+    that differ only in case and punctuation are one label, spelt as it first appears. Positive examples add the
+    labels that the definition states and the instances at hand happen not to hold.
+    """
+    outputs = [reference.strip() for instance in instances for reference in instance.references]
+    if not outputs or len(outputs) > 1.2 * len(instances):
+        return None
+    counts = Counter(map(normalise, outputs))
+    if len(counts) > MOST or 2 * len(counts) > len(outputs):
+        return None
+    if max(len(output.split()) for output in counts) > WORDS:
+        return None
+    if len(counts) > FEW and _stated_share(counts, definition) < STATED:
+        return None
+    shown = [e.output.strip() for e in positive if _states(definition.lower(), normalise(e.output))]
+    return distinct([*outputs, *shown])
+
+
+def distinct(outputs: Iterable[str]) -> tuple[str, ...]:
+    """Keep the first spelling of every label."""
+    spelt: dict[str, str] = {}
+    for output in outputs:
+        if output.strip():
+            spelt.setdefault(normalise(output), output)
+    return tuple(spelt.values())
+
+
+def _stated_share(counts: Counter[str], definition: str) -> float:
+    text = definition.lower()
+    plain = " ".join(text.translate(_PUNCTUATION).split())
+    stated = sum(n for label, n in counts.items() if _states(text, label) or _states(plain, label))
+    return stated / sum(counts.values())
+
+
+def _states(text: str, label: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text) is not None
+
+
+def read_overrides(path: Path) -> dict[str, tuple[str, ...] | None]:
+    """Read a YAML file of task name → list of labels, or null for generation."""
+    import yaml
+
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the label spaces {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {error}") from error
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} must map task names to lists of labels (null: generation).")
+    faults = [f"{path}: {task}: {fault}" for task, labels in raw.items() if (fault := _fault(labels))]
+    if faults:
+        raise UserErrors(faults)
+    return {str(task): None if labels is None else tuple(labels) for task, labels in raw.items()}
+
+
+def _fault(labels: object) -> str | None:
+    if labels is None:
+        return None
+    if not isinstance(labels, list) or len(labels) < 2:
+        return "give a list of at least two labels, or null for generation"
+    if not all(isinstance(label, str) and label.strip() for label in labels):
+        return "every label must be text; put quotes round yes, no, true, false and numbers"
+    same = [form for form, count in Counter(map(normalise, labels)).items() if count > 1]
+    return f"labels equal after normalisation: {', '.join(map(repr, same))}" if same else None
+
+
+def overridden(tasks: Sequence[Task], spaces: Spaces) -> tuple[Task, ...]:
+    """Put the given label spaces in place of the derived ones."""
+    return tuple(
+        replace(task, label_space=spaces[task.name]) if task.name in spaces else task for task in tasks
+    )
+
+
+def check_names(path: Path, spaces: Spaces, known: Sequence[str]) -> None:
+    """Refuse label spaces for tasks that the collection does not have."""
+    faults = [
+        f"{path}: the collection has no task {name!r}{nearest(name, known)}"
+        for name in spaces
+        if name not in known
+    ]
+    if faults:
+        raise UserErrors(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How derived label spaces compare with an annotation: equal after normalisation, or how they differ."""
+
+    tasks: int
+    same_kind: int
+    same_labels: int  # among those that both call classification
+    wrongly_closed: tuple[str, ...]
+    wrongly_open: tuple[str, ...]
+    other_labels: tuple[str, ...]
+
+
+def compare(tasks: Iterable[Task], annotation: Spaces) -> Agreement:
+    """Compare label spaces with an annotation (None: generation) over the tasks that both have."""
+    both = [task for task in tasks if task.name in annotation]
+    closed = [t.name for t in both if t.label_space is not None and annotation[t.name] is None]
+    opened = [t.name for t in both if t.label_space is None and annotation[t.name] is not None]
+    other, equal = [], 0
+    for task in both:
+        expected = annotation[task.name]
+        if task.label_space is None or expected is None:
+            continue
+        same = set(map(normalise, task.label_space)) == set(map(normalise, expected))
+        equal += same
+        if not same:
+            other.append(task.name)
+    kinds = len(both) - len(closed) - len(opened)
+    return Agreement(len(both), kinds, equal, tuple(closed), tuple(opened), tuple(other))

@@ -1,0 +1,83 @@
+"""Reader of a local copy of the Super-NaturalInstructions layout: tasks/*.json and splits/<split>/*.txt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+
+from instruct_ablate.errors import UserError, UserErrors, nearest, unknown
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.download import natural_instructions
+from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.task_file import read_task_file
+
+FIELDS = frozenset(
+    {"root", "split", "language", "categories", "include", "test_tasks", "test_instances", "label_spaces"}
+)
+
+
+def open_source(config: TasksConfig, cache: Path) -> Source:
+    """Find the task files that the split names; without `tasks.root` the collection is downloaded first."""
+    root = natural_instructions(cache) if config.root is None else Path(config.root).expanduser()
+    return open_layout(root, config, "natural_instructions")
+
+
+def open_layout(root: Path, config: TasksConfig, name: str) -> Source:
+    """Find the task files of any folder in this layout."""
+    if not (root / "tasks").is_dir() or not (root / "splits").is_dir():
+        raise UserError(
+            f"tasks.root={root} is not in the Super-NaturalInstructions layout: it needs the folders "
+            "tasks/ (one JSON file a task) and splits/<split>/ (train_tasks.txt, test_tasks.txt)."
+        )
+    folder = root / "splits" / config.split
+    if not folder.is_dir():
+        raise unknown("tasks.split", config.split, [path.name for path in (root / "splits").iterdir()])
+    lists = [folder / f"{side}_tasks.txt" for side in ("train", "test")]
+    train, test = ([n for n in _names(path) if _included(n, config.include)] for path in lists)
+    _check(root, lists, (train, test), config.include)
+    wanted = {**dict.fromkeys(train, False), **dict.fromkeys(test, True)}
+    files = [(root / "tasks" / f"{task}.json", side) for task, side in wanted.items()]
+    twice = sorted(set(train) & set(test))
+    notes = (f"in both splits, kept for testing only: {', '.join(twice)}",) if twice else ()
+    return Source(name, (*lists, *(file for file, _ in files)), partial(_parse, files), notes=notes)
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the split list {path}: {error}") from error
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+def _included(name: str, patterns: list[str]) -> bool:
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _check(root: Path, lists: list[Path], names: tuple[list[str], list[str]], patterns: list[str]) -> None:
+    """Refuse tasks of a split list that have no file, and patterns that match nothing; all at once."""
+    present = {path.stem for path in (root / "tasks").glob("*.json")}
+    faults = [
+        f"{path}: task {name!r} has no file {root / 'tasks' / name}.json{nearest(name, present)}"
+        for path, side in zip(lists, names, strict=True)
+        for name in side
+        if name not in present
+    ]
+    listed = [*names[0], *names[1]]
+    faults += [
+        f"tasks.include: the pattern {pattern!r} matches no task of the split{nearest(pattern, present)}"
+        for pattern in patterns
+        if not any(fnmatchcase(name, pattern) for name in listed)
+    ]
+    if len(faults) > 20:
+        hint = "Give a complete copy, or narrow it by tasks.include."
+        faults = [*faults[:20], f"and {len(faults) - 20} more. {hint}"]
+    if faults:
+        raise UserErrors(faults)
+
+
+def _parse(files: list[tuple[Path, bool]]) -> Iterator[Parsed | Fault]:
+    for path, test in files:
+        yield read_task_file(path, test)

@@ -1,0 +1,17 @@
+"""Reader of the starter collection that the package ships: the same layout, no download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.natural_instructions import open_layout
+from instruct_ablate.tasks.source import Source
+
+FOLDER = Path(__file__).parent / "starter"
+FIELDS = frozenset({"categories", "include", "test_tasks", "test_instances", "label_spaces"})
+
+
+def open_source(config: TasksConfig, cache: Path) -> Source:
+    """Find the shipped task files; nothing of `cache` is needed."""
+    return open_layout(FOLDER, config, "starter")

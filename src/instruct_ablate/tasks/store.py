@@ -1,0 +1,222 @@
+"""Parsed collections on disk: instances memory-mapped (Arrow), the rest of each task as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast, overload
+
+import pyarrow as pa
+from filelock import FileLock
+
+from instruct_ablate.errors import UserErrors
+from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.task import Example, Instance, Task
+
+FORMAT = "4"  # of the parsed form; a change of a parsing rule needs a new one
+TEXTS = pa.list_(pa.string())
+SCHEMA = pa.schema({"id": pa.string(), "input": pa.string(), "references": TEXTS, "choices": TEXTS})
+
+
+class Instances(Sequence[Instance]):
+    """A task's instances in a memory-mapped file, made into objects only as they are asked for."""
+
+    __slots__ = ("_batch",)
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._batch = batch
+
+    def __len__(self) -> int:
+        return int(self._batch.num_rows)
+
+    @overload
+    def __getitem__(self, position: int) -> Instance: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[Instance]: ...
+    def __getitem__(self, position: int | slice) -> Instance | Sequence[Instance]:
+        """Return one instance, or a tuple of them."""
+        if isinstance(position, slice):
+            start, stop, step = position.indices(len(self))
+            if step == 1:
+                return tuple(Instances(self._batch.slice(start, max(stop - start, 0))))
+            return tuple(self[at] for at in range(start, stop, step))
+        at = position + len(self) if position < 0 else position
+        if not 0 <= at < len(self):
+            raise IndexError(position)
+        identity, text, references = (self._batch.column(i)[at].as_py() for i in range(3))
+        return Instance(identity, text, tuple(references))
+
+    def __iter__(self) -> Iterator[Instance]:
+        columns = (self._batch.column(i).to_pylist() for i in range(3))
+        return (Instance(i, text, tuple(refs)) for i, text, refs in zip(*columns, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple | Instances) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"Instances({len(self)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (list(self),)
+
+    def choices(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return the answer choices by instance id, where the collection has its own for each."""
+        column = self._batch.column(3)
+        if column.null_count == len(column):
+            return ()
+        pairs = zip(self._batch.column(0).to_pylist(), column.to_pylist(), strict=True)
+        return tuple((identity, tuple(choices)) for identity, choices in pairs if choices is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A task with the hash of its content and what the reader met in it."""
+
+    parsed: Parsed
+    digest: str
+
+
+def load_or_build(source: Source, cache: Path) -> tuple[Stored, ...]:
+    """Map the parsed tasks of a source, parsing it first where no one has; one process builds, others wait."""
+    folder = cache / "tasks" / content_key(source, cache)
+    if not (folder / "tasks.json").is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "tasks.json").is_file():
+                _build(source, folder)
+    return _load(folder)
+
+
+def content_key(source: Source, cache: Path) -> str:
+    """Hash the content of all files of a source; unchanged sizes and times spare reading them again."""
+    stats = [(str(path.resolve()), *_stamp(path)) for path in source.files]
+    known = hashlib.sha256(json.dumps([FORMAT, source.name, source.key, stats]).encode()).hexdigest()
+    memo = cache / "tasks" / "seen" / known[:32]
+    if source.files and memo.is_file() and len(key := memo.read_text()) == 32:
+        return key
+    total = hashlib.sha256(json.dumps([FORMAT, source.name, source.key]).encode())
+    for path in source.files:
+        total.update(path.name.encode())
+        if path.is_file() and os.access(path, os.R_OK):
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    key = total.hexdigest()[:32]
+    memo.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(memo, key)
+    return key
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (-1, -1)
+    return (stat.st_size, stat.st_mtime_ns)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).chmod(0o644)  # a cache may be shared
+    Path(name).replace(path)
+
+
+def _build(source: Source, folder: Path) -> None:
+    """Parse into a folder of another name, then rename it: a killed builder leaves no half-made store."""
+    for leftover in folder.parent.glob(f"{folder.name}.part*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part", dir=folder.parent))
+    try:
+        rows = write(source.parse(), part / "instances.arrow")
+        _write_whole(part / "tasks.json", json.dumps(rows, ensure_ascii=False))
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.chmod(0o755)
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write(items: Iterable[Parsed | Fault], path: Path) -> list[dict[str, Any]]:
+    """Write instances, a record batch a task; return the rest of each task. All faults are raised together."""
+    rows: list[dict[str, Any]] = []
+    faults: list[str] = []
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+        for item in items:
+            if isinstance(item, Fault):
+                faults.append(item.message)
+            elif not faults:
+                batch = _batch(item.task)
+                writer.write_batch(batch)
+                rows.append(_row(item, batch))
+    if faults:
+        raise UserErrors(faults)
+    return rows
+
+
+def _batch(task: Task) -> pa.RecordBatch:
+    choices = dict(task.answer_choices)
+    columns = [
+        [i.id for i in task.instances],
+        [i.input for i in task.instances],
+        [i.references for i in task.instances],
+        [choices.get(i.id) for i in task.instances],
+    ]
+    return pa.record_batch(
+        [pa.array(c, t) for c, t in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA
+    )
+
+
+def _row(item: Parsed, batch: pa.RecordBatch) -> dict[str, Any]:
+    task = item.task
+    row: dict[str, Any] = {
+        "name": task.name,
+        "definition": task.definition,
+        "positive_examples": [asdict(example) for example in task.positive_examples],
+        "negative_examples": [asdict(example) for example in task.negative_examples],
+        "categories": task.categories,
+        "label_space": task.label_space,
+        "prompted": task.prompted,
+    }
+    digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode())
+    for column in batch.columns:
+        digest.update(json.dumps(column.to_pylist()).encode())
+    return {
+        **row,
+        "test": item.test,
+        "languages": item.languages,
+        "notes": item.notes,
+        "digest": digest.hexdigest(),
+    }
+
+
+def _load(folder: Path) -> tuple[Stored, ...]:
+    reader = pa.ipc.open_file(pa.memory_map(str(folder / "instances.arrow")))
+    rows = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))
+    return tuple(_stored(row, Instances(reader.get_batch(at))) for at, row in enumerate(rows))
+
+
+def _stored(row: dict[str, Any], instances: Instances) -> Stored:
+    space = row["label_space"]
+    task = Task(
+        name=row["name"],
+        definition=row["definition"],
+        instances=cast("tuple[Instance, ...]", instances),
+        positive_examples=tuple(Example(**example) for example in row["positive_examples"]),
+        negative_examples=tuple(Example(**example) for example in row["negative_examples"]),
+        categories=tuple(row["categories"]),
+        label_space=None if space is None else tuple(space),
+        prompted=row["prompted"],
+        answer_choices=instances.choices(),
+    )
+    languages = tuple(map(tuple, row["languages"]))
+    return Stored(Parsed(task, row["test"], languages, tuple(row["notes"])), row["digest"])
