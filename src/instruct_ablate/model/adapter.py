@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -40,7 +41,8 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
         target_modules=targets,
         task_type=task,
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
         torch.manual_seed(seed)
         try:
             return get_peft_model(model, lora)

@@ -6,6 +6,7 @@ Without padding there is no mask to build, and linear layers run over real token
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ class PackedLayout:
 
     def __init__(self, packed: Packed) -> None:
         ends = packed.offsets.tolist()
-        self.spans: Spans = list(zip(ends[:-1], ends[1:], strict=True))
+        self.spans: Spans = list(itertools.pairwise(ends))
         self.parents = packed.parents
         self._masks: dict[tuple[int, int], Tensor] = {}
 

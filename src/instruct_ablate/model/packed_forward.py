@@ -34,10 +34,7 @@ def packed_attention_of(model: PreTrainedModel) -> Iterator[None]:
 
 def target_states(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     """Return the hidden states (targets, width) before the output layer; call within `packed_attention_of`."""
-    if batch.encoder is None:
-        states = _decoder_only(model, batch)
-    else:
-        states = _encoder_decoder(model, batch)
+    states = _decoder_only(model, batch) if batch.encoder is None else _encoder_decoder(model, batch)
     return states[0, batch.rows]
 
 

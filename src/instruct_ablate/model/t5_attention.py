@@ -6,6 +6,7 @@ each layer-0 attention gives the bias per *distance* instead, and each sequence 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -68,7 +69,7 @@ class T5Layout:
 
 def _spans(packed: Packed) -> Spans:
     ends = packed.offsets.tolist()
-    return list(zip(ends[:-1], ends[1:], strict=True))
+    return list(itertools.pairwise(ends))
 
 
 def _attention(
