@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
 
 NAME = "instruct_ablate_decoding"
@@ -31,14 +31,14 @@ class Layout(Protocol):
 class Run:
     """Neighbouring rows of equal length behind the same prefix: one call of the attention kernel.
 
-    `sees` (length, length) tells which of a row's own tokens each of them sees; None is causal.
+    `mask` (length, prefix + length) tells which keys each token sees; None is causal, without a prefix.
     """
 
     start: int  # first token in the packed sequence
     rows: int
     length: int
     prefix: int | None = None
-    sees: Tensor | None = None
+    mask: Tensor | None = None
 
     @property
     def stop(self) -> int:
@@ -59,36 +59,27 @@ class Share:
 def run_attention(run: Run, query: Tensor, own: Pair, prefix: Pair | None, scale: float) -> Tensor:
     """Return the attention of one run, (heads, rows * length, dim); `prefix` is (kv heads, length, dim) each."""
     query, key, value = (_rows(states, run) for states in (query, *own))
-    mask = run.sees
     if prefix is not None:
         size = (run.rows, *prefix[0].shape)
         key = torch.cat([prefix[0].expand(size), key], dim=2)
         value = torch.cat([prefix[1].expand(size), value], dim=2)
-        mask = _behind(prefix[0].shape[1], run, query.device)
     grouped = query.shape[1] != key.shape[1]
     if (
         grouped and query.device.type != "cpu"
     ):  # elsewhere a mask with grouped heads falls back to a slow kernel
         repeats = query.shape[1] // key.shape[1]
         key, value, grouped = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1), False
+    causal = run.mask is None
     output = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=grouped
+        query, key, value, attn_mask=run.mask, is_causal=causal, scale=scale, enable_gqa=grouped
     )
     return output.transpose(0, 1).flatten(1, 2)
 
 
 def _rows(states: Tensor, run: Run) -> Tensor:
     """Cut a run out of (1, heads, tokens, dim) as (rows, heads, length, dim)."""
-    return states[0, :, run.start : run.stop].unflatten(1, (run.rows, run.length)).transpose(0, 1)
-
-
-def _behind(prefix: int, run: Run, device: torch.device) -> Tensor:
-    """Return the mask (length, prefix + length): all of the prefix, and one's own tokens so far."""
-    whole = torch.ones(run.length, prefix, dtype=torch.bool, device=device)
-    own = run.sees
-    if own is None:
-        own = torch.ones(run.length, run.length, dtype=torch.bool, device=device).tril()
-    return torch.cat([whole, own], dim=1)
+    cut = states[0, :, run.start : run.stop]
+    return cut.reshape(cut.shape[0], run.rows, run.length, -1).transpose(0, 1)
 
 
 def step_attention(query: Tensor, own: Pair, hidden: Tensor, shares: Sequence[Share], scale: float) -> Tensor:
@@ -121,11 +112,12 @@ def _merge(states: Tensor, share: Share) -> Tensor:
 
 def _split(states: Tensor, share: Share) -> Tensor:
     """Undo `_merge`."""
-    return states.unflatten(1, (share.last - share.first, -1)).transpose(0, 1)
+    rows = share.last - share.first
+    return states.view(states.shape[0], rows, -1, states.shape[2]).transpose(0, 1)
 
 
 def _attention(
-    module: nn.Module,
+    module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -146,13 +138,10 @@ AttentionInterface.register(NAME, _attention)
 
 @contextmanager
 def decoding(model: PreTrainedModel) -> Iterator[None]:
-    """Put `model` into evaluation mode with this attention, without gradients; leave it as it was."""
-    former, training = model.config._attn_implementation, model.training
-    model.eval()
+    """Let `model` attend through layouts; its former attention is restored."""
+    former = model.config._attn_implementation
     model.set_attn_implementation(NAME)
     try:
-        with torch.inference_mode():
-            yield
+        yield
     finally:
         model.set_attn_implementation(former)
-        model.train(training)

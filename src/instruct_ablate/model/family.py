@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from instruct_ablate.model.packed_decoder import Batch, Row
+from instruct_ablate.model.batch import Batch, Row
 from instruct_ablate.model.question import Question
 
 SHORTEST = 8  # a shared prefix of fewer tokens is not worth a pass of its own
@@ -44,7 +44,9 @@ def _split(ids: Sequence[Ids], members: tuple[int, ...], depth: int) -> tuple[in
     """
     common = _common(ids)
     shared = common if common >= SHORTEST else 0
-    cost, staying, parts = 0, [], []
+    cost = 0
+    staying: list[int] = []
+    parts: list[Family] = []
     branches = list(_branches(ids, common)) if depth and len(ids) > 1 else [slice(0, len(ids))]
     for branch in branches:
         stay = sum(len(one) - shared for one in ids[branch])
@@ -88,19 +90,18 @@ def batches(
     rows: list[tuple[Row, int]] = []
     size = longest = 0
     for family in found:
-        shared = 0
+        opened = False
         for place in sorted(family.members, key=lambda member: (len(questions[member].ids), member)):
-            own = questions[place].ids[family.shared :]
-            widest = max(longest, len(own)) * (len(rows) + 1)
-            if rows and (size + len(own) > tokens or widest > 2 * tokens):
+            row = Row(questions[place].ids[family.shared :], None, questions[place].tree)
+            length = len(row.tokens) + row.nodes
+            if rows and (size + length > tokens or max(longest, length) * (len(rows) + 1) > 2 * tokens):
                 yield _batch(prefixes, rows)
-                prefixes, rows, size, longest, shared = [], [], 0, 0, 0
-            if family.shared and not shared:
+                prefixes, rows, size, longest, opened = [], [], 0, 0, False
+            if family.shared and not opened:
                 prefixes.append(questions[place].ids[: family.shared])
-                shared = family.shared
-                size += shared
-            rows.append((Row(own, len(prefixes) - 1 if family.shared else None), place))
-            size, longest = size + len(own), max(longest, len(own))
+                size, opened = size + family.shared, True
+            rows.append((replace(row, prefix=len(prefixes) - 1) if family.shared else row, place))
+            size, longest = size + length, max(longest, length)
     if rows:
         yield _batch(prefixes, rows)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from instruct_ablate.model.decode_attention import decoding
-from instruct_ablate.model.family import batches, families
-from instruct_ablate.model.greedy import decode_greedily
-from instruct_ablate.model.question import Question, ask, stop_tokens
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.errors import unknown
+from instruct_ablate.model import engine_native
+from instruct_ablate.model.question import Question, ask
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.schema import Config
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from instruct_ablate.model.checkpoint import Checkpoint
 
 Key = tuple[str, str]  # task, instance id
+DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
+ENGINES = {"native": engine_native.answer}
 
 
 def predict(
@@ -23,22 +25,21 @@ def predict(
 ) -> Iterator[Prediction]:
     """Yield a prediction for each prompt, in any order, as they finish.
 
-    Give all prompts of the score block, and in `finished` (task, instance id) those that are already written:
-    they are not decoded again, and the others are decoded in the same company as they would have been
-    (in bf16 the last bits depend on the company).
+    Best give all prompts of the score block, and in `finished` (task, instance id) those already written: they
+    are not yielded again, and the others are decoded in the same company as without interruption (in bf16 the
+    last bits of a row depend on its company; in fp32 they make no difference to the text).
     """
-    questions = ask(
-        prompts, checkpoint.tokenizer, config.prompt.max_source_length, config.evaluation.decoding != "greedy"
-    )
-    limit = config.prompt.max_target_length
-    model = checkpoint.model
-    stops = stop_tokens(model, checkpoint.tokenizer)
-    with decoding(model):
-        for batch, places in batches(questions, families(questions), config.evaluation.batch_tokens):
-            if all((p.task, p.instance_id) in finished for place in places for p in questions[place].prompts):
-                continue
-            for row, tokens in decode_greedily(model, batch, stops, limit):
-                text = checkpoint.tokenizer.decode(tokens, skip_special_tokens=True).strip()
-                for prompt in questions[places[row]].prompts:
-                    if (prompt.task, prompt.instance_id) not in finished:
-                        yield Prediction(prompt, text)
+    if config.evaluation.decoding not in DECODINGS:
+        raise unknown("evaluation.decoding", config.evaluation.decoding, DECODINGS)
+    if config.evaluation.engine not in ENGINES:
+        raise unknown("evaluation.engine", config.evaluation.engine, ENGINES)
+
+    def is_finished(question: Question) -> bool:
+        return all((prompt.task, prompt.instance_id) in finished for prompt in question.prompts)
+
+    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
+    questions = ask(prompts, encoding, config)
+    for question, text in ENGINES[config.evaluation.engine](checkpoint, questions, config, is_finished):
+        for prompt in question.prompts:
+            if (prompt.task, prompt.instance_id) not in finished:
+                yield Prediction(prompt, text)

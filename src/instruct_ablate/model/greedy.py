@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
-
-from instruct_ablate.model.packed_decoder import Batch, PackedDecoder
 
 KEEP = 0.9  # rows are compacted once fewer than this share of them is still decoding
 
 
-def decode_greedily(
-    model: PreTrainedModel, batch: Batch, stops: Collection[int], limit: int
-) -> Iterator[tuple[int, list[int]]]:
+class Decoder(Protocol):
+    """A model reading a batch of rows."""
+
+    def prefill(self, room: int) -> Tensor:
+        """Read all rows and keep space for `room` further tokens; return the next-token logits."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Read one token per row; return the next-token logits."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but these."""
+
+
+def decode_greedily(decoder: Decoder, stops: Collection[int], limit: int) -> Iterator[tuple[int, list[int]]]:
     """Yield (row, generated tokens) as rows finish: at a stop token, which is left out, or after `limit` tokens.
 
     The same tokens as transformers' `generate` with `do_sample=False` and no penalties.
     """
-    decoder = PackedDecoder(model, batch)
-    cache, logits = decoder.prefill(limit - 1)
-    ends = torch.tensor(sorted(stops), device=decoder.device)
-    live = torch.arange(len(batch.rows), device=decoder.device)  # row of each line of the cache
-    positions = decoder.tensor([decoder.prefix_length(row) + len(row.tokens) for row in batch.rows])
-    written: Tensor = live.new_zeros(len(live), 0)
+    logits = decoder.prefill(limit - 1)
+    ends = torch.tensor(sorted(stops), device=logits.device)
+    live = torch.arange(len(logits), device=logits.device)  # the row of each line still in the batch
+    written = live.new_zeros(len(live), 0)
     done = torch.zeros_like(live, dtype=torch.bool)
-    for _ in range(limit):
+    while True:
         tokens = logits.argmax(-1)
         written = torch.cat([written, tokens[:, None]], dim=1)
         fresh = torch.isin(tokens, ends) & ~done
@@ -37,12 +44,9 @@ def decode_greedily(
         if bool(done.all()) or written.shape[1] == limit:
             break
         if int((~done).sum()) < KEEP * len(done):
-            rows = (~done).nonzero()[:, 0]
-            cache.keep(rows)
-            live, positions, written, done, tokens = (
-                x[rows] for x in (live, positions, written, done, tokens)
-            )
-        logits = decoder.step(tokens, positions, cache)
-        positions = positions + 1
+            lines = (~done).nonzero()[:, 0]
+            decoder.keep(lines)
+            live, written, done, tokens = live[lines], written[lines], done[lines], tokens[lines]
+        logits = decoder.step(tokens)
     for line in (~done).nonzero()[:, 0].tolist():
         yield int(live[line]), written[line].tolist()

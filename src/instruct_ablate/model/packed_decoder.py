@@ -1,33 +1,17 @@
-"""A decoder-only model on packed rows: encode shared prefixes, read the rows, decode token by token."""
+"""A decoder-only model on a batch of packed rows: read shared prefixes once, then decode or score label trees."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from instruct_ablate.model.batch import Batch, runs
 from instruct_ablate.model.decode_attention import Layout, Run
-from instruct_ablate.model.prefix_cache import Prefill, PrefixCache, RowCache, Step
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One prompt of a batch: its prefix (an index into the batch's) and its tokens behind it."""
-
-    tokens: tuple[int, ...]
-    prefix: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Rows decoded side by side; rows of one prefix are neighbours, shorter ones first."""
-
-    prefixes: tuple[tuple[int, ...], ...]
-    rows: tuple[Row, ...]
+from instruct_ablate.model.prefix_cache import Prefill, PrefixCache, RowCache, Score, Step
 
 
 class PackedDecoder:
@@ -37,43 +21,66 @@ class PackedDecoder:
         self.model, self.batch = model, batch
         self.device = model.device
         self.prefixes = PrefixCache([len(prefix) for prefix in batch.prefixes])
+        self.cache: RowCache | None = None
+        self.positions = self._tensor([batch.prefix_length(row) + len(row.tokens) for row in batch.rows])
         if batch.prefixes:
             tokens = [token for prefix in batch.prefixes for token in prefix]
-            positions = [place for prefix in batch.prefixes for place in range(len(prefix))]
-            self._forward(tokens, self.tensor(positions), self.prefixes, self.tensor([0]))
+            places = [place for prefix in batch.prefixes for place in range(len(prefix))]
+            self._forward(self._tensor(tokens), self._tensor(places), self.prefixes, self._tensor([0]))
 
-    def prefill(self, room: int) -> tuple[RowCache, Tensor]:
-        """Read all rows; return the cache, with space for `room` further tokens, and the next-token logits."""
+    def prefill(self, room: int) -> Tensor:
+        """Read all rows and keep space for `room` further tokens; return the next-token logits."""
         rows = self.batch.rows
-        lengths = self.tensor([len(row.tokens) for row in rows])
-        cache = RowCache(self.prefixes, [row.prefix for row in rows], lengths, room)
+        lengths = self._tensor([len(row.tokens) for row in rows])
+        self.cache = RowCache(self.prefixes, [row.prefix for row in rows], lengths, room)
         index = torch.arange(len(rows), device=self.device).repeat_interleave(lengths)
         ends = lengths.cumsum(0)
         within = torch.arange(len(index), device=self.device) - (ends - lengths)[index]
-        offsets = self.tensor([self.prefix_length(row) for row in rows])
-        layout = Prefill(cache, runs(rows), index, within + cache.starts[index])
-        tokens = [token for row in rows for token in row.tokens]
-        return cache, self._forward(tokens, within + offsets[index], layout, ends - 1)
+        before = self.positions - lengths
+        layout = Prefill(self.cache, self._runs(False), index, within + self.cache.starts[index])
+        tokens = self._tensor([token for row in rows for token in row.tokens])
+        return self._forward(tokens, within + before[index], layout, ends - 1)
 
-    def step(self, tokens: Tensor, positions: Tensor, cache: RowCache) -> Tensor:
-        """Read one token per row (position: its place in the whole sequence); return the next-token logits."""
-        logits = self._forward(tokens, positions, Step(cache), torch.arange(len(tokens), device=self.device))
-        cache.end += 1
+    def step(self, tokens: Tensor) -> Tensor:
+        """Read one token per row; return the next-token logits."""
+        assert self.cache is not None
+        everyone = torch.arange(len(tokens), device=self.device)
+        logits = self._forward(tokens, self.positions, Step(self.cache), everyone)
+        self.cache.end += 1
+        self.positions = self.positions + 1
         return logits
 
-    def prefix_length(self, row: Row) -> int:
-        """Return how many tokens stand before a row's own."""
-        return 0 if row.prefix is None else len(self.batch.prefixes[row.prefix])
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but these."""
+        assert self.cache is not None
+        self.cache.keep(rows)
+        self.positions = self.positions[rows]
 
-    def tensor(self, numbers: Sequence[int]) -> Tensor:
-        """Return integers on the model's device."""
+    def score(self) -> list[Tensor]:
+        """Return each row's logits (1 + nodes, vocabulary): what follows the source, and each node of its tree."""
+        tokens: list[int] = []
+        places: list[int] = []
+        wanted: list[int] = []
+        for row in self.batch.rows:
+            before = self.batch.prefix_length(row)
+            nodes, depths = ((), ()) if row.tree is None else (row.tree.tokens, row.tree.depths)
+            tokens += [*row.tokens, *nodes]
+            after = before + len(row.tokens)
+            places += [*range(before, after), *(after + depth for depth in depths)]
+            wanted += range(len(tokens) - len(nodes) - 1, len(tokens))
+        layout = Score(self.prefixes, self._runs(True))
+        logits = self._forward(self._tensor(tokens), self._tensor(places), layout, self._tensor(wanted))
+        return list(torch.split(logits, [1 + row.nodes for row in self.batch.rows]))
+
+    def _runs(self, trees: bool) -> list[Run]:
+        found = runs(self.batch, trees)
+        return [run if run.mask is None else replace(run, mask=run.mask.to(self.device)) for run in found]
+
+    def _tensor(self, numbers: Sequence[int]) -> Tensor:
         return torch.tensor(numbers, dtype=torch.long, device=self.device)
 
-    def _forward(
-        self, tokens: Sequence[int] | Tensor, positions: Tensor, layout: Layout, wanted: Tensor
-    ) -> Tensor:
+    def _forward(self, ids: Tensor, positions: Tensor, layout: Layout, wanted: Tensor) -> Tensor:
         """Return the logits (wanted, vocabulary) of one packed pass."""
-        ids = tokens if isinstance(tokens, Tensor) else self.tensor(tokens)
         output = self.model(
             input_ids=ids[None],
             position_ids=positions[None],
@@ -83,13 +90,3 @@ class PackedDecoder:
         )
         logits: Tensor = output.logits[0]
         return logits
-
-
-def runs(rows: Sequence[Row]) -> list[Run]:
-    """Join neighbouring rows of equal prefix and length."""
-    found: list[Run] = []
-    start = 0
-    for (prefix, length), same in groupby(rows, key=lambda row: (row.prefix, len(row.tokens))):
-        found.append(Run(start, len(list(same)), length, prefix))
-        start = found[-1].stop
-    return found

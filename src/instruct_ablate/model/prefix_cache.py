@@ -99,11 +99,22 @@ class Prefill:
 
     def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
         """Keep keys and values where decoding will go on, and attend run by run."""
-        if self.cache.columns > self.cache.end:  # nothing follows: nothing to keep
-            self.cache.write(layer, own, self.rows, self.columns)
-        read = self.cache.prefixes.read
-        parts = [run_attention(run, query, own, read(layer, run.prefix), scale) for run in self.runs]
-        return torch.cat(parts, dim=1)[None]
+        self.cache.write(layer, own, self.rows, self.columns)
+        return Score(self.cache.prefixes, self.runs).attend(layer, query, own, scale)
+
+
+class Score:
+    """Layout of a pass over the rows' own tokens and label trees: nothing follows, so nothing is kept."""
+
+    def __init__(self, prefixes: PrefixCache, runs: Sequence[Run]) -> None:
+        self.prefixes, self.runs = prefixes, runs
+
+    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+        """Attend run by run."""
+        read = self.prefixes.read
+        return torch.cat(
+            [run_attention(run, query, own, read(layer, run.prefix), scale) for run in self.runs], 1
+        )[None]
 
 
 class Step:
@@ -117,6 +128,7 @@ class Step:
     def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
         """Add the token to the cache and attend to prefix and own tokens."""
         pair = self.cache.append(layer, own)
-        states = query[0].unflatten(0, (pair[0].shape[1], -1)).permute(2, 0, 1, 3)
+        _, _, rows, dim = query.shape
+        states = query.view(pair[0].shape[1], -1, rows, dim).permute(2, 0, 1, 3)
         output = step_attention(states, pair, self.hidden, self.cache.shares(layer), scale)
         return output.permute(1, 2, 0, 3).flatten(0, 1)[None]
