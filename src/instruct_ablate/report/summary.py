@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+MINIMUM_WIDTH = 110
 COLUMNS = {
-    "exact_match": "exact match\n(classification)",
-    "rougeL": "ROUGE-L\n(generation)",
-    "overall_rougeL": "ROUGE-L\n(all tasks)",
+    "exact_match": "exact\nmatch",
+    "rougeL": "ROUGE-L\n(gen.)",
+    "overall_rougeL": "ROUGE-L\n(all)",
     "format_correctness": "format\ncorrect",
-    "to_reference": "less\n{reference}",
-    "to_untuned": "less\nuntuned",
+    "to_reference": "to\n{reference}",
+    "to_untuned": "to\nuntuned",
     "uniform_guess": "uniform\nguess",
 }
 _NAMES = {
@@ -37,6 +38,8 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
     from rich.console import Console
 
     console = console or Console()
+    # A log or a pipe has no width of its own; a table must not lose its columns there.
+    console.width = max(console.width, MINIMUM_WIDTH)
     study = read_study(folder)
     rows = build_rows(study.cells, study.reference)
     if not rows:
@@ -53,7 +56,7 @@ def summary_table(title: str, rows: Sequence[Row], reference: str) -> Table:
     table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
     axes = varying_axes(rows)
     for name in axes:
-        table.add_column(_NAMES.get(name, name.replace("_", " ")), justify="left")
+        table.add_column(_NAMES.get(name, name.replace("_", " ")), justify="left", no_wrap=True)
     for heading in COLUMNS.values():
         table.add_column(heading.format(reference=reference), justify="right", no_wrap=True)
     for row in rows:
@@ -93,7 +96,8 @@ def caption(rows: Sequence[Row]) -> str:
     over = f"Mean ± standard deviation over up to {seeds} seeds" if seeds > 1 else "One seed"
     return (
         f"{shared}. {over}; percentages averaged per task; "
-        "differences are of exact match (ROUGE-L where there is no classification)."
+        "exact match, format and guess over classification tasks, ROUGE-L (gen.) over generation tasks; "
+        "the differences to other rows are of exact match (ROUGE-L where there is no classification)."
     )
 
 
