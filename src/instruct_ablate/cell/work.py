@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.effective import is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.environment import environment, peak_memory
@@ -81,7 +81,8 @@ def _to_device(checkpoint: Checkpoint, accelerator: str) -> None:
     import torch
 
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        checkpoint.model.to("cuda")
+        model: Any = checkpoint.model
+        model.to("cuda")
 
 
 def _outcome(tested: list[Tested], cost: Cost, notes: tuple[str, ...], machine: tuple[str, str]) -> Outcome:

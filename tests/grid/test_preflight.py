@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.grid import preflight
+from instruct_ablate.grid.preflight import faults
+from instruct_ablate.schema import BudgetConfig, InstructionConfig, ModelConfig, TrainerConfig
+from instruct_ablate.tasks.task import TaskCollection
+from tests.conftest import make_task
+from tests.standins import make_config
+
+POOR = make_task("task2_poor", negative_examples=(), label_space=None, instances=make_task().instances[:1])
+
+
+@pytest.fixture(autouse=True)
+def _tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    collection = TaskCollection("mine", (make_task(),), (make_task(), POOR), "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config: collection)
+
+
+def test_a_sound_grid_has_no_faults(tmp_path: Path) -> None:
+    assert faults([make_config(tmp_path), make_config(tmp_path, seed=1)]) == []
+
+
+def test_all_faults_of_all_cells_are_told_at_once_and_each_once(tmp_path: Path) -> None:
+    lost = ModelConfig("mine", path="./no/such/folder")
+    configs = [
+        make_config(tmp_path, instruction=InstructionConfig(examples="delusive")),
+        make_config(tmp_path, model=lost),
+        make_config(tmp_path, model=lost, seed=3),
+        make_config(tmp_path, data_budget=BudgetConfig(-1)),
+        make_config(tmp_path, trainer=TrainerConfig(optimizer="adamm")),
+    ]
+    found = faults(configs)
+    assert len(found) == 4
+    for part in ("task2_poor", "no/such/folder", "instances_per_task=-1", "adamw"):
+        assert sum(part in fault for fault in found) == 1, found
+
+
+def test_a_baseline_needs_no_model_and_no_trainer(tmp_path: Path) -> None:
+    guess = ModelConfig("uniform_guess", source="baseline")
+    assert faults([make_config(tmp_path, model=guess, trainer=TrainerConfig(optimizer="adamm"))]) == []
+
+
+def test_several_faults_of_one_check_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def many() -> None:
+        raise UserErrors(["one", "two"])
+
+    def single() -> None:
+        raise UserError("three")
+
+    monkeypatch.setattr(preflight, "_checks", lambda config: [("a", many), ("b", single)])
+    assert faults([make_config(tmp_path)]) == ["one", "two", "three"]
