@@ -20,9 +20,13 @@ def nothing(reason: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
 def test_signals_interrupt_and_are_given_back(number: signal.Signals) -> None:
-    with pytest.raises(Interrupted, match=number.name), interruptible():
-        os.kill(os.getpid(), number)
-        time.sleep(1)
+    def told() -> None:
+        with interruptible():
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+
+    with pytest.raises(Interrupted, match=number.name):
+        told()
     assert signal.getsignal(number) is signal.SIG_DFL
 
 

@@ -111,17 +111,6 @@ def test_a_cell_stopped_while_testing_predicts_nothing_twice(
     assert len({path.read_bytes() for path in paths}) == 1
 
 
-def test_nothing_to_train_or_test_on_is_told(tmp_path: Path, cache: Path) -> None:
-    none = small(tmp_path, cache, tasks=TasksConfig("starter", include=["no such task"]))
-    try:
-        record = run_cell(none)
-    except Exception as error:  # told while reading already
-        assert "no such task" in str(error)
-        return
-    assert record.failure is not None
-    assert "instance" in record.failure.reason
-
-
 def test_the_folder_says_what_was_hashed_and_asked_for(tmp_path: Path, cache: Path) -> None:
     config = small(tmp_path, cache, model=ModelConfig("majority", source="baseline"), seed=7)
     record = run_cell(config)

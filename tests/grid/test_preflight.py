@@ -8,11 +8,18 @@ from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid import preflight
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.schema import BudgetConfig, InstructionConfig, ModelConfig, TrainerConfig
-from instruct_ablate.tasks.task import TaskCollection
+from instruct_ablate.tasks.task import Example, TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config
 
-POOR = make_task("task2_poor", negative_examples=(), label_space=None, instances=make_task().instances[:1])
+ONE = Example("A lovely evening.", "positive")
+POOR = make_task(
+    "task2_poor",
+    negative_examples=(),
+    positive_examples=(ONE, ONE),
+    label_space=None,
+    instances=make_task().instances[:1],
+)
 
 
 @pytest.fixture(autouse=True)

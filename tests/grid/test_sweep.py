@@ -94,6 +94,14 @@ def test_an_experiment_runs_its_own_grid_with_smaller_overrides(train: Train, tm
     assert any("original exceeds untuned" in claim for claim in study.hypotheses)
 
 
+def test_all_faults_are_told_before_anything_starts(train: Train, tmp_path: Path) -> None:
+    run = train("-m", "model=tiny_llama", "seed=0,x", "trainer.epochs=1,many")
+    assert run.returncode == 2
+    assert "'x'" in run.stderr
+    assert "'many'" in run.stderr
+    assert not (tmp_path / "multirun" / "ablation" / "study.json").exists()
+
+
 def test_an_experiment_without_m_is_one_cell(train: Train, tmp_path: Path) -> None:
     assert train("experiment=kung_peng_definitions", "model=tiny_t5").returncode == 0
     assert len(states(tmp_path, "kung_peng_definitions")) == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from instruct_ablate.composition import explain, groups, register
@@ -18,14 +18,6 @@ from instruct_ablate.grid.overrides import check, quote_numbers, split
 from instruct_ablate.schema import Config, config_directory, plain
 
 _REFERENCE = re.compile(r"\$\{(?!oc\.env)")
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One cell asked for: its overrides and what they compose to."""
-
-    overrides: Overrides
-    config: Config
 
 
 class Composer:

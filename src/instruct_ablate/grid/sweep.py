@@ -13,7 +13,7 @@ from instruct_ablate.cell.identity import Identity, identify
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.cell.store import missing_record, read_record
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.grid.composer import Composer, Planned, check_choices
+from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.expansion import Declared, Overrides, expand
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import check, quote_numbers
@@ -54,41 +54,56 @@ def study_folder(config: Config) -> Path:
 
 def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> int:
     """Run the grid and return how many of its cells are not done."""
-    cells = plan_cells(hydra, declared, arguments)
-    folders = {study_folder(cell.config) for cell in cells}
-    for folder in folders:
-        declare(
-            folder, [cell.identity for cell in cells if study_folder(cell.config) == folder], cells[0].config
-        )
-    todo = _todo(cells)
-    if found := faults([cell.config for cell in todo]):
-        raise _told(found)
+    plan = plan_cells(hydra, declared, arguments)
+    todo = _todo(plan.cells)
+    if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo]))):
+        raise _told(list(found))
+    by_study = _by_study(plan.cells)
+    for folder, cells in by_study.items():
+        declare(folder, [cell.identity for cell in cells], cells[0].config)
     try:
         _launch(hydra, ordered(todo))
     except SystemExit as stop:
         log.warning("the sweep stopped early (exit status %s)", stop.code)
-    return sum(_summary(folder, cells) for folder in sorted(folders))
+    return sum(_summary(folder, cells) for folder, cells in by_study.items())
 
 
-def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> list[Cell]:
-    """Return the distinct cells of a grid, in the order asked for."""
+@dataclass(frozen=True)
+class Plan:
+    """The distinct cells of a grid, in the order asked for, and what is wrong with others."""
+
+    cells: list[Cell]
+    faults: list[str]
+    asked: int  # how many were asked for, those that cannot differ from another included
+
+
+def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> Plan:
+    """Expand and compose a grid, and find out which of its cells are the same."""
     composer = Composer(hydra.context.config_loader, hydra.config)
     check([f"{key}=" for grid in (declared.params, *declared.grids) for key in grid])
     lines = [quote_numbers(argument) for argument in arguments]
     asked = expand(declared, lines, composer.is_baseline, hydra.context.config_loader)
     check_choices(composer, asked)
-    planned = [Planned(overrides, composer.compose(overrides)) for overrides in asked]
-    return _distinct(planned)
-
-
-def _distinct(planned: Sequence[Planned]) -> list[Cell]:
     cells: dict[str, Cell] = {}
-    for plan in planned:
-        identity = identify(plan.config)
-        cells.setdefault(identity.hash, Cell(plan.overrides, plan.config, identity))
-    if len(cells) < len(planned):
-        log.info("%d cells asked for, %d distinct: the others cannot differ", len(planned), len(cells))
-    return list(cells.values())
+    found: dict[str, None] = {}
+    for overrides in asked:
+        try:
+            config = composer.compose(overrides)
+            identity = identify(config)
+        except UserError as fault:
+            found.setdefault(str(fault))
+        else:
+            cells.setdefault(identity.hash, Cell(overrides, config, identity))
+    if not found and len(cells) < len(asked):
+        log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
+    return Plan(list(cells.values()), list(found), len(asked))
+
+
+def _by_study(cells: Sequence[Cell]) -> dict[Path, list[Cell]]:
+    grouped: dict[Path, list[Cell]] = {}
+    for cell in cells:
+        grouped.setdefault(study_folder(cell.config), []).append(cell)
+    return grouped
 
 
 def _todo(cells: Sequence[Cell]) -> list[Cell]:
@@ -120,7 +135,7 @@ def _launch(hydra: HydraParts, cells: Sequence[Cell]) -> None:
 
 def _summary(folder: Path, cells: Sequence[Cell]) -> int:
     """Print what became of the study's cells; return how many of those asked for are not done."""
-    records = [_current(cell) for cell in cells if study_folder(cell.config) == folder]
+    records = [_current(cell) for cell in cells]
     study = read_study(folder)
     try:
         from instruct_ablate.report.summary import print_summary
