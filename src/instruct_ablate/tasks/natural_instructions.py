@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, nearest, unknown
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.download import natural_instructions
+from instruct_ablate.tasks.download import natural_instructions, verify
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task_file import read_task_file
 
@@ -20,8 +21,11 @@ FIELDS = frozenset(
 
 def open_source(config: TasksConfig, cache: Path) -> Source:
     """Find the task files that the split names; without `tasks.root` the collection is downloaded first."""
-    root = natural_instructions(cache) if config.root is None else Path(config.root).expanduser()
-    return open_layout(root, config, "natural_instructions")
+    if config.root is not None:
+        return open_layout(Path(config.root).expanduser(), config, "natural_instructions")
+    root = natural_instructions(cache)
+    source = open_layout(root, config, "natural_instructions")
+    return replace(source, parse=partial(_verified, root, source.parse))
 
 
 def open_layout(root: Path, config: TasksConfig, name: str) -> Source:
@@ -42,6 +46,12 @@ def open_layout(root: Path, config: TasksConfig, name: str) -> Source:
     twice = sorted(set(train) & set(test))
     notes = (f"in both splits, kept for testing only: {', '.join(twice)}",) if twice else ()
     return Source(name, (*lists, *(file for file, _ in files)), partial(_parse, files), notes=notes)
+
+
+def _verified(root: Path, parse: Callable[[], Iterator[Parsed | Fault]]) -> Iterator[Parsed | Fault]:
+    """Check the downloaded copy before it is parsed; what was parsed already needs no check."""
+    verify(root)
+    yield from parse()
 
 
 def _names(path: Path) -> list[str]:

@@ -1,0 +1,133 @@
+import os
+import time
+
+import pytest
+
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.collection import READERS, check, find_reader, read_tasks
+from instruct_ablate.tasks.task import TaskCollection
+from tests.conftest import make_task
+from tests.tasks.layout import task_json, write_collection, write_task
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_collection(tmp_path / "ni", {"task1_a": {}, "task2_b": {}}, {"task3_c": {}, "task4_d": {}})
+
+
+def config(root, **changes):
+    return TasksConfig(reader="natural_instructions", root=str(root), **changes)
+
+
+def test_reads_train_and_test_with_notes(root, tmp_path):
+    write_task(root / "tasks/task1_a.json", **{"Negative Examples": []})
+    collection = read_tasks(config(root, test_instances=3), tmp_path / "cache")
+    assert [task.name for task in collection.train] == ["task1_a", "task2_b"]
+    assert [[i.id for i in task.instances] for task in collection.test] == [["i0", "i1", "i2"]] * 2
+    assert len(collection.train[0].instances) == 8
+    assert collection.notes == ("task1_a: no negative examples",)
+
+
+def test_a_second_read_is_equal_and_parses_nothing(root, tmp_path, monkeypatch):
+    first = read_tasks(config(root), tmp_path / "cache")
+    monkeypatch.setattr("instruct_ablate.tasks.natural_instructions.read_task_file", None)
+    assert read_tasks(config(root), tmp_path / "cache") == first
+
+
+def test_the_content_hash_follows_what_is_used(root, tmp_path):
+    def hashed(**changes):
+        return read_tasks(config(root, **changes), tmp_path / "cache").content_hash
+
+    whole = hashed()
+    assert hashed(test_instances=8) == whole, "the same instances"
+    assert (
+        len({whole, hashed(test_instances=3), hashed(test_tasks=1), hashed(include=["*a", "*c", "*d"])}) == 4
+    )
+    spaces = tmp_path / "spaces.yaml"
+    spaces.write_text("task1_a: null")
+    assert hashed(label_spaces=str(spaces)) != whole
+    again = root / "tasks" / "task1_a.json"
+    os.utime(again, (1, 1))
+    assert hashed() == whole, "a touched file is the same content"
+    write_task(again, Definition="Another.")
+    assert hashed() != whole
+
+
+def test_the_content_hash_does_not_depend_on_place_or_order(root, tmp_path):
+    here = read_tasks(config(root), tmp_path / "cache").content_hash
+    moved = root.rename(tmp_path / "elsewhere")
+    (moved / "splits/default/train_tasks.txt").write_text("task2_b\ntask1_a\n")
+    assert read_tasks(config(moved), tmp_path / "other").content_hash == here
+
+
+def test_all_faults_are_told_at_once(root, tmp_path):
+    write_task(root / "tasks/task1_a.json", Instances=[])
+    write_task(root / "tasks/task2_b.json", Definition="")
+    (root / "tasks/task3_c.json").write_text("{")
+    with pytest.raises(UserErrors) as caught:
+        read_tasks(config(root), tmp_path / "cache")
+    told = [
+        next(name for name in ("task1_a", "task2_b", "task3_c") if name in f) for f in caught.value.faults
+    ]
+    assert told == ["task1_a", "task2_b", "task3_c"]
+    for name in told:
+        write_task(root / "tasks" / f"{name}.json")
+    assert len(read_tasks(config(root), tmp_path / "cache").train) == 2, "mended files are read again"
+
+
+def test_own_label_spaces(root, tmp_path):
+    spaces = tmp_path / "spaces.yaml"
+    spaces.write_text('task1_a: ["yes", "no", "maybe"]\ntask3_c: null\n')
+    collection = read_tasks(config(root, label_spaces=str(spaces)), tmp_path / "cache")
+    assert collection.train[0].label_space == ("yes", "no", "maybe")
+    assert collection.test[0].kind == "generation"
+    spaces.write_text("task9_a: null\n")
+    with pytest.raises(UserErrors, match=r"no task 'task9_a'; did you mean 'task1_a'"):
+        read_tasks(config(root, label_spaces=str(spaces)), tmp_path / "cache")
+
+
+def test_keys_that_the_reader_ignores_are_refused_together():
+    wrong = TasksConfig(reader="starter", root="here", labels=["a"], language="French")
+    with pytest.raises(UserErrors) as caught:
+        check(wrong)
+    keys = [fault.split(" ")[0] for fault in caught.value.faults]
+    assert keys == ["tasks.root", "tasks.language", "tasks.labels"]
+    assert "It uses: categories, include" in caught.value.faults[0]
+
+
+def test_unknown_reader():
+    with pytest.raises(UserError, match=r"unknown tasks\.reader 'startr'; did you mean 'starter'"):
+        read_tasks(TasksConfig(reader="startr"))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_declares_keys_that_exist(name):
+    assert find_reader(name).fields <= set(TasksConfig.__dataclass_fields__)
+
+
+def own(config: TasksConfig) -> TaskCollection:
+    return TaskCollection("own", (), (make_task(str(config.root)),), "hash")
+
+
+def wrong(config: TasksConfig) -> str:
+    return "tasks"
+
+
+def test_a_reader_of_your_own():
+    assert read_tasks(TasksConfig(reader=f"{__name__}.own", root="r")).test[0].name == "r"
+    with pytest.raises(UserError, match="must return a TaskCollection, not str"):
+        read_tasks(TasksConfig(reader=f"{__name__}.wrong"))
+    for name in ("absent_module.function", f"{__name__}.absent"):
+        with pytest.raises(UserError, match="cannot import it"):
+            read_tasks(TasksConfig(reader=name))
+
+
+def test_a_warm_read_of_many_tasks_is_quick(tmp_path):
+    instances = task_json()["Instances"] * 5
+    tasks = {f"task{n}_x": {"Instances": instances} for n in range(300)}
+    root = write_collection(tmp_path / "ni", tasks, {"task999_t": {}})
+    read_tasks(config(root), tmp_path / "cache")
+    started = time.perf_counter()
+    read_tasks(config(root), tmp_path / "cache")
+    assert time.perf_counter() - started < 1.0

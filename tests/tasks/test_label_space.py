@@ -1,0 +1,132 @@
+import json
+
+import pytest
+
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.label_space import (
+    OVERRIDES,
+    Agreement,
+    compare,
+    derive,
+    normalise,
+    overridden,
+    read_overrides,
+)
+from instruct_ablate.tasks.task import Example, Instance
+from tests.conftest import make_task
+
+
+def instances(*outputs):
+    return tuple(
+        Instance(str(n), "x", output if isinstance(output, tuple) else (output,))
+        for n, output in enumerate(outputs)
+    )
+
+
+def test_few_recurring_outputs_are_a_closed_set_in_order_of_appearance():
+    assert derive("Judge it.", instances("no", "yes", "no", "yes"), ()) == ("no", "yes")
+
+
+def test_spellings_that_differ_in_case_and_punctuation_are_one_label():
+    assert derive("", instances("She", "he.", "she", "He", " he "), ()) == ("She", "he.")
+    assert normalise("  The   END. ") == "the end"
+    assert normalise(" : ") == ":"
+
+
+def test_outputs_that_do_not_recur_are_generation():
+    assert derive("", instances("a", "b", "c", "d"), ()) is None
+    assert derive("", (), ()) is None
+
+
+def test_several_references_or_long_outputs_are_generation():
+    assert derive("", instances(("a", "b"), ("b", "a"), ("a", "b")), ()) is None
+    assert derive("", instances(*[" ".join("abcdefghijk")] * 4), ()) is None
+
+
+def test_more_than_five_outputs_must_be_stated():
+    colours = ["red", "blue", "green", "pink", "grey", "black"]
+    stated = f"Choose one of: {', '.join(colours)}."
+    assert derive(stated, instances(*colours * 2), ()) == tuple(colours)
+    assert derive("Name the colour.", instances(*colours * 2), ()) is None
+    assert (
+        derive("Reddish, bluest, greenery, pinkish, greyer or blackest?", instances(*colours * 2), ()) is None
+    )
+    many = [f"label{n}" for n in range(61)]
+    assert derive(" ".join(many), instances(*many * 3), ()) is None
+
+
+def test_positive_examples_add_only_labels_that_the_definition_states():
+    shown = (Example("x", "maybe"), Example("x", "perhaps"))
+    assert derive("Answer yes, no or maybe.", instances("yes", "no", "yes", "no"), shown) == (
+        "yes",
+        "no",
+        "maybe",
+    )
+
+
+def test_overrides_replace_derived_spaces():
+    first, second = overridden([make_task("a"), make_task("b")], {"a": None})
+    assert first.kind == "generation"
+    assert second == make_task("b")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("- a", "must map"),
+        ("a: [b", "not YAML"),
+        ("a: yes", "at least two"),
+        ("a: [x]", "at least two"),
+        ("a: [yes, no]", "quotes"),
+        ("a: ['Yes.', 'yes', 'no']", "equal after normalisation: 'yes'"),
+    ],
+)
+def test_wrong_override_files(tmp_path, text, why):
+    path = tmp_path / "spaces.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=why):
+        read_overrides(path)
+
+
+def test_override_files_missing_or_empty(tmp_path):
+    with pytest.raises(UserError, match="cannot read the label spaces"):
+        read_overrides(tmp_path / "absent.yaml")
+    (tmp_path / "empty.yaml").write_text("# none\n")
+    assert read_overrides(tmp_path / "empty.yaml") == {}
+
+
+def test_two_faults_are_told_together(tmp_path):
+    path = tmp_path / "spaces.yaml"
+    path.write_text("a: [x]\nb: 3\n")
+    with pytest.raises(UserErrors) as caught:
+        read_overrides(path)
+    assert len(caught.value.faults) == 2
+
+
+def test_compare():
+    tasks = [make_task("a"), make_task("b", label_space=None), make_task("c"), make_task("d"), make_task("e")]
+    annotation = {"a": ("Positive.", "negative"), "b": ("x", "y"), "c": None, "d": ("positive",)}
+    assert compare(tasks, annotation) == Agreement(4, 2, 1, ("c",), ("b",), ("d",))
+
+
+def test_agrees_with_the_published_lists_on_the_official_test_tasks(shared, tmp_path):
+    config = TasksConfig(reader="natural_instructions", root=str(shared / "natural-instructions"))
+    config.include = (shared / "natural-instructions/splits/default/test_tasks.txt").read_text().split()
+    tasks = read_tasks(config, tmp_path).test
+    split = json.loads((shared / "kung_peng/split_119.json").read_text())
+    classification = {*split["cls_exact57"], *split["cls_other1"]}
+    assert {task.name for task in tasks if task.kind == "classification"} == classification
+    spaces = json.loads((shared / "kung_peng/label_spaces_876.json").read_text())
+    annotation = {
+        name: None if labels == ["Generate free text"] else tuple(labels) for name, labels in spaces.items()
+    }
+    agreement = compare(tasks, annotation)
+    exceptions = (*agreement.wrongly_closed, *agreement.wrongly_open)
+    assert agreement.other_labels == ()
+    assert agreement.same_labels == 57
+    assert set(exceptions) <= set(read_overrides(OVERRIDES)), (
+        "where the two published lists contradict each other"
+    )
+    assert len(exceptions) == 2

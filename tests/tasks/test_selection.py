@@ -1,0 +1,80 @@
+import itertools
+
+import pytest
+
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.selection import check, select, spread
+from instruct_ablate.tasks.source import Parsed
+from instruct_ablate.tasks.store import Stored
+from tests.conftest import make_task
+
+
+def stored(name, category="A", test=True, languages=()):
+    return Stored(Parsed(make_task(name, categories=(category,)), test, languages), name)
+
+
+def config(**changes):
+    return TasksConfig(reader="starter", **changes)
+
+
+TASKS = [stored(f"t{n}", "ABC"[n % 3]) for n in range(9)] + [stored("train", "D", test=False)]
+
+
+def names(kept):
+    return [item.parsed.task.name for item in kept]
+
+
+def test_all_are_kept_by_default():
+    kept, notes = select(TASKS, config())
+    assert names(kept) == names(TASKS)
+    assert notes == ()
+
+
+def test_categories():
+    kept, notes = select(TASKS, config(categories=["A"]))
+    assert names(kept) == ["t0", "t3", "t6"]
+    assert "no training task" in notes[0]
+    with pytest.raises(UserErrors, match=r"unknown category 'a'.*Allowed: A, B, C, D"):
+        select(TASKS, config(categories=["a"]))
+
+
+def test_nothing_left_to_test_is_refused():
+    with pytest.raises(UserError, match=r"no test task is left.*categories=\['D'\]"):
+        select(TASKS, config(categories=["D"]))
+
+
+def test_language_of_input_output_and_instruction():
+    english, mixed = (("English",),) * 3, (("English", "French"), ("English",), ())
+    french = (("French",), ("English",), ("English",))
+    tasks = [stored("e", languages=english), stored("m", languages=mixed), stored("f", languages=french)]
+    kept, notes = select(tasks, config())
+    assert names(kept) == ["e", "m"]
+    assert "1 tasks in other languages" in notes[0]
+    assert len(select(tasks, config(language=None))[0]) == 3
+
+
+def test_test_tasks_are_spread_over_categories_and_nested():
+    tasks = [item.parsed.task for item in TASKS if item.parsed.test]
+    chosen = [spread(tasks, count) for count in range(1, 10)]
+    assert all(small < large for small, large in itertools.pairwise(chosen))
+    category = {task.name: task.category for task in tasks}
+    assert {category[name] for name in chosen[2]} == {"A", "B", "C"}
+    assert sorted(category[name] for name in chosen[5]) == ["A", "A", "B", "B", "C", "C"]
+    assert spread(tasks[::-1], 4) == spread(tasks, 4)
+
+
+def test_number_of_test_tasks_leaves_training_tasks_alone():
+    kept, notes = select(TASKS, config(test_tasks=2))
+    assert len(kept) == 3
+    assert kept[-1].parsed.task.name == "train"
+    assert notes == ()
+    kept, notes = select(TASKS, config(test_tasks=50))
+    assert len(kept) == 10
+    assert notes == ("tasks.test_tasks=50: there are 9 test tasks; all are used",)
+
+
+def test_numbers_below_one_are_refused_together():
+    with pytest.raises(UserErrors) as caught:
+        check(config(test_tasks=0, test_instances=-1))
+    assert len(caught.value.faults) == 2
