@@ -1,0 +1,119 @@
+import datasets
+import pytest
+
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
+
+ROWS = [{"text": f"film {n}", "label": n % 2, "key": f"k{n}", "options": ["bad", "good"]} for n in range(8)]
+FEATURES = datasets.Features(
+    {
+        "text": datasets.Value("string"),
+        "label": datasets.ClassLabel(names=["neg", "pos"]),
+        "key": datasets.Value("string"),
+        "options": datasets.List(datasets.Value("string")),
+    }
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    data = datasets.Dataset.from_list(ROWS, features=FEATURES)
+    datasets.DatasetDict({"train": data, "test": data.select(range(4))}).save_to_disk(str(tmp_path / "films"))
+    return tmp_path / "films"
+
+
+def config(root, **changes):
+    fields = {
+        "reader": "hf_dataset",
+        "root": str(root),
+        "train_split": "train",
+        "test_split": "test",
+        "columns": {"input": "text", "output": "label"},
+        "definition": "Is the film good?",
+        "labels": ["negative", "positive"],
+    }
+    return TasksConfig(**{**fields, **changes})
+
+
+def test_one_task_in_two_splits(root, tmp_path):
+    collection = read_tasks(config(root), tmp_path / "cache")
+    (train,), (test,) = collection.train, collection.test
+    assert train.name == test.name == "films"
+    assert (len(train.instances), len(test.instances)) == (8, 4)
+    assert train.definition == "Is the film good?"
+    assert train.label_space == ("negative", "positive")
+    assert test.instances[1].references == ("positive",)
+    assert test.instances[1].id == "films-test-1"
+
+
+def test_without_labels_the_data_sets_own_names_count(root, tmp_path):
+    (train,) = read_tasks(config(root, labels=[]), tmp_path / "cache").train
+    assert train.label_space == ("neg", "pos")
+
+
+def test_id_and_choices_columns(root, tmp_path):
+    columns = {"input": "text", "output": "label", "id": "key", "choices": "options"}
+    (train,) = read_tasks(config(root, columns=columns, labels=[]), tmp_path / "cache").train
+    assert train.answer_choices[2] == ("k2", ("bad", "good"))
+
+
+def test_plain_files_and_text_labels(tmp_path):
+    (tmp_path / "own").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / "own" / f"{split}.csv").write_text("text,label\na,good\nb,bad\n")
+    wanted = config(tmp_path / "own", labels=["good", "bad"])
+    assert read_tasks(wanted, tmp_path / "cache").test[0].instances[1].references == ("bad",)
+    wanted = config(
+        tmp_path / "own" / "train.csv", labels=["good", "bad"], train_split=None, test_split="train"
+    )
+    assert read_tasks(wanted, tmp_path / "cache").train == ()
+
+
+def test_a_label_outside_the_list(root, tmp_path):
+    with pytest.raises(
+        UserErrors, match="train, row 2: column 'label' holds 1, but there are 1 labels"
+    ) as caught:
+        read_tasks(config(root, labels=["only"]), tmp_path / "cache")
+    assert len(caught.value.faults) == 2
+    (tmp_path / "own.jsonl").write_text('{"text": "a", "label": "goood"}')
+    wanted = config(tmp_path / "own.jsonl", labels=["good", "bad"], train_split=None, test_split="train")
+    with pytest.raises(UserErrors, match="holds 'goood', not one of: good, bad"):
+        read_tasks(wanted, tmp_path / "cache")
+
+
+def test_what_is_needed_is_told_at_once(tmp_path):
+    wanted = TasksConfig(reader="hf_dataset", columns={"inptu": "text"})
+    with pytest.raises(UserErrors) as caught:
+        read_tasks(wanted, tmp_path)
+    told = "\n".join(caught.value.faults)
+    for key in (
+        "tasks.root",
+        "tasks.definition",
+        "tasks.test_split",
+        "tasks.columns.input",
+        "tasks.columns.output",
+    ):
+        assert f"{key} is needed" in told
+    assert "unknown key 'inptu'; did you mean 'input'" in told
+
+
+def test_unknown_split_and_column(root, tmp_path):
+    with pytest.raises(UserError, match=r"unknown split of .* 'tset'; did you mean 'test'"):
+        read_tasks(config(root, test_split="tset"), tmp_path / "cache")
+    with pytest.raises(UserError, match=r"unknown column .* 'txt'; did you mean 'text'"):
+        read_tasks(config(root, columns={"input": "txt", "output": "label"}), tmp_path / "cache")
+
+
+def test_what_cannot_be_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: 1 / 0)
+    with pytest.raises(UserError, match=r"tasks\.root=somebody/films: `datasets` cannot load it"):
+        read_tasks(config("somebody/films"), tmp_path / "cache")
+
+
+def test_a_changed_file_is_read_again(root, tmp_path):
+    first = read_tasks(config(root), tmp_path / "cache")
+    assert read_tasks(config(root), tmp_path / "cache") == first
+    assert (
+        read_tasks(config(root, definition="Other."), tmp_path / "cache").content_hash != first.content_hash
+    )

@@ -1,0 +1,88 @@
+import json
+
+import pytest
+
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
+
+RECORDS = [
+    *(
+        {"instruction": "Answer yes or no.", "input": f"Question {n}", "output": ("yes", "no")[n % 2]}
+        for n in range(6)
+    ),
+    {"instruction": "Write a haiku.", "input": "", "output": "Old pond"},
+    {"instruction": "Name a colour.", "output": "red"},
+    {"instruction": "Do nothing.", "output": ""},
+]
+
+
+def read(root, cache, **changes):
+    return read_tasks(TasksConfig(reader="instruction_json", root=str(root), **changes), cache)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.json").write_text(json.dumps(RECORDS))
+    (tmp_path / "data" / "eval.jsonl").write_text(json.dumps(RECORDS[0]))
+    return tmp_path / "data"
+
+
+def test_one_task_per_instruction(folder, tmp_path):
+    collection = read(folder, tmp_path / "cache", train_split="train", test_split="eval.jsonl")
+    assert [task.definition for task in collection.train] == [
+        "Answer yes or no.",
+        "Write a haiku.",
+        "Name a colour.",
+        "Do nothing.",
+    ]
+    first = collection.train[0]
+    assert first.name.startswith("answer_yes_or_no_")
+    assert first.label_space == ("yes", "no")
+    assert len(first.instances) == 6
+    assert collection.train[2].instances[0].input == ""
+    assert [task.definition for task in collection.test] == ["Answer yes or no."]
+
+
+def test_without_a_test_file_some_instructions_are_held_out(tmp_path):
+    records = [{"instruction": f"Do thing {n}.", "output": "x"} for n in range(200)]
+    (tmp_path / "all.json").write_text(json.dumps(records))
+    collection = read(tmp_path / "all.json", tmp_path / "cache")
+    assert 8 <= len(collection.test) <= 35
+    assert len(collection.train) + len(collection.test) == 200
+    assert not {t.definition for t in collection.train} & {t.definition for t in collection.test}
+
+
+def test_include(folder, tmp_path):
+    collection = read(
+        folder, tmp_path / "cache", train_split="train", test_split="eval", include=["answer*", "name*"]
+    )
+    assert [task.definition for task in collection.train] == ["Answer yes or no.", "Name a colour."]
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ({"output": "x"}, "key 'instruction' is missing"),
+        ({"instruction": " ", "output": "x"}, "key 'instruction' is missing"),
+        ({"instruction": "a"}, "key 'output' is missing"),
+        ({"instruction": "a", "output": 3}, "key 'output' is missing"),
+        ({"instruction": "a", "output": "x", "input": 3}, "key 'input' must be text"),
+    ],
+)
+def test_bad_records_are_named_together(tmp_path, record, why):
+    (tmp_path / "d.json").write_text(json.dumps([RECORDS[0], record, record]))
+    with pytest.raises(UserErrors, match=why) as caught:
+        read(tmp_path / "d.json", tmp_path / "cache")
+    assert len(caught.value.faults) == 2
+    assert "record 2" in caught.value.faults[0]
+
+
+def test_missing_files(folder, tmp_path):
+    with pytest.raises(UserError, match=r"no file 'evil'; there: eval\.jsonl, train\.json"):
+        read(folder, tmp_path, test_split="evil")
+    with pytest.raises(UserError, match="no such file or folder"):
+        read(tmp_path / "absent.json", tmp_path)
+    with pytest.raises(UserError, match=r"tasks\.root is needed"):
+        read_tasks(TasksConfig(reader="instruction_json"), tmp_path)
