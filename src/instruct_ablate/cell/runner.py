@@ -12,9 +12,10 @@ from pathlib import Path
 
 from instruct_ablate.cell.effective import effective
 from instruct_ablate.cell.files import write_whole
-from instruct_ablate.cell.heartbeat import Heartbeat, Owner
+from instruct_ablate.cell.heartbeat import Heartbeat, Owner, this_process
 from instruct_ablate.cell.identity import Identity, identify
 from instruct_ablate.cell.lock import LockedError, locked
+from instruct_ablate.cell.ranks import follow, rank
 from instruct_ablate.cell.record import CellRecord, Cost, Environment, Failure, ScoreBlock
 from instruct_ablate.cell.stopping import TimedOutError, interruptible, time_limit
 from instruct_ablate.cell.store import missing_record, now, quarantine, read_record, write_record
@@ -32,6 +33,7 @@ class Job:
     identity: Identity
     folder: Path
     heartbeat: Heartbeat
+    leads: bool = True  # False: trains along with the process that keeps the record, and does no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,27 @@ def run_cell(config: Config, work: Work | None = None) -> CellRecord:
     """
     identity = identify(config)
     folder = Path(config.output) / config.study / identity.name
+    if rank() > 0:
+        return _follow(config, identity, folder, work or _work)
     try:
         with locked(folder) as owner:
             return _run_locked(config, Cell(identity, folder, owner), work or _work)
     except LockedError as busy:
         log.warning("%s", busy)
         return read_record(folder, identity.hash) or missing_record(identity)
+
+
+def _follow(config: Config, identity: Identity, folder: Path, work: Work) -> CellRecord:
+    """Train along with the first process of this cell."""
+    job = Job(effective(config), identity, folder, Heartbeat(folder, this_process()), leads=False)
+    return follow(folder, identity.hash, lambda: _along(job, work))
+
+
+def _along(job: Job, work: Work) -> None:
+    try:
+        work(job)
+    except Interrupted as stop:
+        log.warning("%s interrupted: %s", job.identity.name, stop)
 
 
 def _work(job: Job) -> Outcome:

@@ -32,7 +32,7 @@ def work(job: Job) -> Outcome:
     job.heartbeat.progress("prepare")
     collection = read_tasks(job.config.tasks)
     if is_baseline(job.config):
-        return _baseline(job, collection)
+        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none"))
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     cost, notes = Cost(), collection.notes
@@ -41,7 +41,7 @@ def work(job: Job) -> Outcome:
 
         cost, told = train(job, collection, checkpoint)
         notes += told
-    tested = _tests(job, collection, checkpoint)
+    tested = _tests(job, collection, checkpoint) if job.leads else []
     device = str(next(checkpoint.model.parameters()).device)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
     return _outcome(tested, cost, notes, (device, precision))

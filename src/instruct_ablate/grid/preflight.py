@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import Config
 
 
-def faults(configs: Sequence[Config]) -> list[str]:
-    """Return what would stop these cells, each fault once."""
+def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
+    """Return what would stop these cells, each fault once.
+
+    `ranks_later`: the launcher starts a cell's processes itself, so that there is but one here and now.
+    """
     found: dict[str, None] = {}
     seen: set[str] = set()
     for config in map(effective, configs):
-        for name, check in _checks(config):
+        for name, check in _checks(_single(config) if ranks_later else config):
             if name not in seen:
                 seen.add(name)
                 found |= dict.fromkeys(_told(check))
     return list(found)
+
+
+def _single(config: Config) -> Config:
+    return replace(config, trainer=replace(config.trainer, devices=1, num_nodes=1))
 
 
 def _told(check: Callable[[], object]) -> tuple[str, ...]:
@@ -74,6 +82,6 @@ def _checkpoint(config: Config) -> object:
 
 
 def _trainer(config: Config) -> None:
-    from instruct_ablate.model.fit import check_trainer
+    from instruct_ablate.model.trainer_check import check_trainer
 
     check_trainer(config)

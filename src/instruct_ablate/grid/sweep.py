@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.identity import Identity, identify
+from instruct_ablate.cell.ranks import rank
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.cell.store import missing_record, read_record
 from instruct_ablate.errors import UserError, UserErrors
@@ -56,9 +57,9 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -
     """Run the grid and return how many of its cells are not done."""
     plan = plan_cells(hydra, declared, arguments)
     todo = _todo(plan.cells)
-    if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo]))):
+    if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], _starts_ranks(hydra)))):
         raise _told(list(found))
-    by_study = _by_study(plan.cells)
+    by_study = _by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in by_study.items():
         declare(folder, [cell.identity for cell in cells], cells[0].config)
     try:
@@ -97,6 +98,11 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
     if not found and len(cells) < len(asked):
         log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
     return Plan(list(cells.values()), list(found), len(asked))
+
+
+def _starts_ranks(hydra: HydraParts) -> bool:
+    """Whether the launcher can start several processes for one cell (Slurm's tasks)."""
+    return str(hydra.config.hydra.runtime.choices["hydra/launcher"]).startswith("submitit")
 
 
 def _by_study(cells: Sequence[Cell]) -> dict[Path, list[Cell]]:

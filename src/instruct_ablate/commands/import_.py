@@ -1,0 +1,59 @@
+"""`instruct-ablate import FILE`: predictions made elsewhere become an evaluated cell of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("overrides", nargs=-1)
+@click.option("--model", required=True, help="The name that tables show.")
+@click.option("--instruction", default="original", show_default=True, help="What the model was shown.")
+@click.option(
+    "--budget", "data_budget", default=0, show_default=True, help="Instances per training task; 0: untuned."
+)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--partial", is_flag=True, help="Leave out instances that FILE does not have.")
+@click.option("--own-references", is_flag=True, help="FILE brings the references of another release.")
+@click.option("--column", "columns", multiple=True, help="Where FILE has something: prediction=answer.")
+def command(
+    file: Path,
+    overrides: tuple[str, ...],
+    partial: bool,
+    own_references: bool,
+    columns: tuple[str, ...],
+    **shown: Any,
+) -> None:
+    """Score FILE (JSON lines: task, instance id, prediction) against the tasks that OVERRIDES choose.
+
+    OVERRIDES are those of train.py: tasks=natural_instructions tasks.root=PATH study=NAME
+    """
+    from instruct_ablate.cell.imported import Matching, Source, import_predictions, write_imported
+    from instruct_ablate.grid.composer import compose_config
+    from instruct_ablate.grid.sweep import study_folder
+    from instruct_ablate.tasks.collection import read_tasks
+
+    config = compose_config(overrides)
+    collection = read_tasks(config.tasks)
+    matching = Matching(partial, own_references)
+    imported = import_predictions(file, collection, matching, _columns(columns), config.evaluation.metrics)
+    record = write_imported(imported, Source(**shown), collection, study_folder(config))
+    for note in imported.notes:
+        click.echo(note)
+    overall = imported.scores.overall
+    click.echo(f"{record.name}: exact match {overall.exact_match:.2f}, ROUGE-L {overall.rougeL:.2f}")
+    click.echo(f"{study_folder(config) / record.name}")
+
+
+def _columns(given: tuple[str, ...]) -> dict[str, str] | None:
+    """Turn `prediction=answer` into a mapping."""
+    from instruct_ablate.errors import UserError
+
+    for text in given:
+        if "=" not in text:
+            raise UserError(f"--column {text}: write NAME=COLUMN, such as prediction=answer")
+    return dict(text.split("=", 1) for text in given) or None
