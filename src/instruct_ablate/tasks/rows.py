@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +25,11 @@ def data_files(folder: Path) -> tuple[Path, ...]:
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of one file; a file that cannot be read or is broken is an error that names it."""
     try:
-        if path.suffix in (".parquet", ".arrow", ".csv"):
+        if path.suffix in (".parquet", ".arrow"):
             yield from _table_rows(path)
+        elif path.suffix == ".csv":
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                yield from csv.DictReader(file)
         elif path.suffix == ".json":
             yield from _json_rows(path)
         else:
@@ -52,12 +56,6 @@ def _batches(path: Path) -> Iterator[Any]:
         import pyarrow.parquet as pq
 
         yield from pq.ParquetFile(path).iter_batches()
-    elif path.suffix == ".csv":
-        from pyarrow import csv
-
-        yield from csv.read_csv(
-            path, convert_options=csv.ConvertOptions(strings_can_be_null=False)
-        ).to_batches()
     elif path.read_bytes()[:6] == b"ARROW1":
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         yield from (reader.get_batch(at) for at in range(reader.num_record_batches))
