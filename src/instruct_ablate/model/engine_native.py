@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model import engine_library
 from instruct_ablate.model.batch import Batch
-from instruct_ablate.model.decode_attention import decoding
 from instruct_ablate.model.encoder_decoder import EncoderDecoder
+from instruct_ablate.model.evaluating import bare, evaluating
 from instruct_ablate.model.family import Family, batches, families
 from instruct_ablate.model.greedy import decode_greedily
 from instruct_ablate.model.label_tree import token_scores
+from instruct_ablate.model.packable import is_packable
 from instruct_ablate.model.packed_decoder import PackedDecoder
 from instruct_ablate.model.question import Question, stop_tokens
 from instruct_ablate.schema import Config
@@ -37,26 +39,30 @@ def answer(
 
     Questions bound to choices are scored on their label trees, the others are decoded greedily.
     """
-    model = _bare(checkpoint.model)
+    model = bare(checkpoint.model)
+    if not is_packable(
+        model, checkpoint.encoder_decoder, config.prompt.max_source_length + config.prompt.max_target_length
+    ):
+        yield from engine_library.answer(checkpoint, questions, config, finished)
+        return
     parts = ([question for question in questions if question.tree], [q for q in questions if not q.tree])
-    with _evaluating(model, checkpoint.encoder_decoder):
-        for part in parts:
-            found = [Family(0, tuple(range(len(part))))] if checkpoint.encoder_decoder else families(part)
-            for batch, places in batches(part, found, config.evaluation.batch_tokens):
-                asked = [part[place] for place in places]
-                if not all(finished(question) for question in asked):
-                    yield from _answer_batch(checkpoint, model, batch, asked, config)
+    for part in parts:
+        found = [Family(0, tuple(range(len(part))))] if checkpoint.encoder_decoder else families(part)
+        for batch, places in batches(part, found, config.evaluation.batch_tokens):
+            asked = [part[place] for place in places]
+            if all(finished(question) for question in asked):
+                continue
+            with evaluating(model):  # closed before yielding: the caller's code is none of its business
+                answered = list(_answer_batch(checkpoint, model, batch, asked, config))
+            yield from answered
 
 
 def _answer_batch(
     checkpoint: Checkpoint, model: Any, batch: Batch, asked: Sequence[Question], config: Config
 ) -> Answers:
     """Answer the questions of one batch."""
-    decoder: PackedDecoder | EncoderDecoder
-    if checkpoint.start_token is None:
-        decoder = PackedDecoder(model, batch)
-    else:
-        decoder = EncoderDecoder(model, batch, checkpoint.start_token)
+    start = checkpoint.start_token
+    decoder = PackedDecoder(model, batch) if start is None else EncoderDecoder(model, batch, start)
     if asked[0].tree is not None:
         with _exact(model):
             scored = decoder.score()
@@ -88,25 +94,3 @@ def _exact(model: Any) -> Iterator[None]:
         yield
     finally:
         hook.remove()
-
-
-def _bare(model: Any) -> Any:
-    """Return the model inside a peft wrapper; its adapters sit in the layers and act as before."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-@contextmanager
-def _evaluating(model: Any, encoder_decoder: bool) -> Iterator[None]:
-    """Evaluation mode without gradients; the model's modes are restored, module by module."""
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.inference_mode():
-            if encoder_decoder:
-                yield
-            else:
-                with decoding(model):
-                    yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.errors import unknown
-from instruct_ablate.model import engine_native
+from instruct_ablate.model import engine_native, engine_vllm
 from instruct_ablate.model.question import Question, ask
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.schema import Config
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]  # task, instance id
 DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
-ENGINES = {"native": engine_native.answer}
+ENGINES = {"native": engine_native.answer, "vllm": engine_vllm.answer}
 
 
 def predict(

@@ -10,12 +10,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from instruct_ablate.model.batch import Batch, runs
-from instruct_ablate.model.decode_attention import Layout, Run
+from instruct_ablate.model.decode_attention import Layout, Run, decoding
 from instruct_ablate.model.prefix_cache import Prefill, PrefixCache, RowCache, Score, Step
 
 
 class PackedDecoder:
-    """Forward passes of one batch; call within `decoding(model)`."""
+    """Forward passes of one batch; its passes swap the model's attention and put it back."""
 
     def __init__(self, model: PreTrainedModel, batch: Batch) -> None:
         self.model, self.batch = model, batch
@@ -81,12 +81,13 @@ class PackedDecoder:
 
     def _forward(self, ids: Tensor, positions: Tensor, layout: Layout, wanted: Tensor) -> Tensor:
         """Return the logits (wanted, vocabulary) of one packed pass."""
-        output = self.model(
-            input_ids=ids[None],
-            position_ids=positions[None],
-            use_cache=False,
-            logits_to_keep=wanted,
-            layout=layout,
-        )
+        with decoding(self.model):
+            output = self.model(
+                input_ids=ids[None],
+                position_ids=positions[None],
+                use_cache=False,
+                logits_to_keep=wanted,
+                layout=layout,
+            )
         logits: Tensor = output.logits[0]
         return logits

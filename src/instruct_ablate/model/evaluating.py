@@ -1,0 +1,27 @@
+"""A model while it is evaluated: no dropout, no gradients, and afterwards as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+def bare(model: Any) -> Any:
+    """Return the model inside a peft wrapper; its adapters sit in the layers and act as before."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode in inference mode; each module's own mode is restored."""
+    training = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in training:
+            module.training = mode
