@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from instruct_ablate.errors import UserError, nearest, unknown
 from instruct_ablate.schema import Config
@@ -64,7 +64,7 @@ def check_key(key: str) -> None:
 def _free_keys() -> tuple[str, ...]:
     """Name the keys that hold a dictionary of the user's own names."""
     hints = dict(_hints(Config))
-    return tuple(name for name, hint in hints.items() if dict in (hint, getattr(hint, "__origin__", None)))
+    return tuple(name for name, hint in hints.items() if get_origin(hint) is dict)
 
 
 def _hints(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
