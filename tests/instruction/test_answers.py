@@ -52,6 +52,12 @@ def test_wrong_output_is_never_right() -> None:
     assert wrong_output(single, single.positive_examples[0], random.Random(0)) is None
 
 
+def test_examples_that_all_answer_one_input_take_an_instances_output() -> None:
+    same = (Example("q", "a"), Example("q", "b"))
+    task = make_task(label_space=None, positive_examples=same)
+    assert wrong_output(task, same[0], random.Random(0)) in ("positive", "negative")
+
+
 def test_equal_labels_are_named() -> None:
     assert distinct(("Her", "his", "her")) == ("Her", "his")
     fault = equal_labels(make_task(label_space=("Her", "his", "her")))

@@ -57,6 +57,19 @@ def test_same_at_every_budget() -> None:
     assert delusive(whole, context).positive_examples[0].output != "a"
 
 
+def test_an_input_is_shown_twice_only_where_nothing_else_is_left() -> None:
+    task = make_task(negative_examples=(Example("A lovely evening.", "negative"),))
+    after = delusive(task, Context(0)).positive_examples
+    assert [e.input for e in after] == ["A lovely evening.", "I want my money back."]
+    three = make_task(
+        label_space=("positive", "negative", "mixed"),
+        positive_examples=(Example("Fine.", "positive"), Example("Fine.", "positive")),
+        negative_examples=(Example("Fine.", "mixed"),),
+    )
+    shown = [delusive(three, Context(seed)).positive_examples for seed in range(10)]
+    assert (Example("Fine.", "mixed"), Example("Fine.", "negative")) in shown
+
+
 def test_nothing_to_give_leaves_no_example() -> None:
     task = make_task(
         negative_examples=(), label_space=("a",), positive_examples=(Example("q", "a"),), count=0

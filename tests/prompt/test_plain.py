@@ -11,9 +11,13 @@ from tests.prompt.words import WordTokens
 ASKED = Instance("1", " an input ", ("x",))
 
 
+def text(told: Instruction, asked: Instance = ASKED) -> str:
+    return "".join(write(told, asked))
+
+
 def test_without_examples_nothing_is_framed() -> None:
-    assert write(Instruction("t", "Do it.", (), ()), ASKED) == "Do it.\n\nan input"
-    assert write(Instruction("t", "", (), ()), ASKED) == "an input"
+    assert text(Instruction("t", "Do it.", (), ())) == "Do it.\n\nan input"
+    assert text(Instruction("t", "", (), ())) == "an input"
 
 
 def test_with_examples_the_input_is_framed_alike() -> None:
@@ -25,11 +29,15 @@ def test_with_examples_the_input_is_framed_alike() -> None:
 
 def test_negative_examples_are_called_wrong() -> None:
     told = Instruction("t", "", (Example("a", "b"),), (Example("d", "e"),))
-    assert write(told, ASKED).startswith(
+    assert text(told).startswith(
         "Right example:\nInput: a\nOutput: b\n\nWrong example:\nInput: d\nOutput: e\n\n"
     )
 
 
 def test_parts_left_out() -> None:
     told = Instruction("t", "", (Example("a", "b"),), (), ("output",))
-    assert write(told, ASKED).startswith("Output: b\n\nInput: an input")
+    assert text(told).startswith("Output: b\n\nInput: an input")
+
+
+def test_without_an_input_the_definition_stands_alone() -> None:
+    assert text(Instruction("t", "Do it.", (), ()), Instance("1", "", ("x",))) == "Do it."

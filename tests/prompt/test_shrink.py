@@ -12,14 +12,14 @@ TOLD = Instruction("t", "Do it.", (Example("a a a", "b"), Example("c c c", "d"))
 ASKED = Instance("1", " ".join(f"w{i}" for i in range(10)), ("x",))
 
 
-def write(told: Instruction, asked: Instance) -> str:
+def write(told: Instruction, asked: Instance) -> tuple[str, str, str]:
     shown = [f"{e.input} {e.output}" for e in (*told.positive_examples, *told.negative_examples)]
-    return " ".join([told.definition, *shown, asked.input, "END"])
+    return " ".join([told.definition, *shown, ""]), asked.input, " END"
 
 
 def test_everything_stays_where_there_is_room() -> None:
     made = shrink(write, TOLD, ASKED, Room(WordTokens(), 25))
-    assert (made.text, made.truncated, made.dropped_examples) == (write(TOLD, ASKED), False, 0)
+    assert (made.text, made.truncated, made.dropped_examples) == ("".join(write(TOLD, ASKED)), False, 0)
 
 
 def test_examples_go_first_negative_ones_before_positive() -> None:

@@ -42,9 +42,11 @@ def outputs(task: Task) -> tuple[str, ...]:
     the positive examples say, and the instances where that is not two different things.
     """
     seen = distinct((*(task.label_space or ()), *(example.output for example in task.positive_examples)))
-    if task.label_space is not None or len(seen) > 1:
-        return seen
-    return distinct((*seen, *(instance.references[0] for instance in task.instances)))
+    return seen if task.label_space is not None or len(seen) > 1 else distinct((*seen, *_references(task)))
+
+
+def _references(task: Task) -> tuple[str, ...]:
+    return tuple(instance.references[0] for instance in task.instances)
 
 
 def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -80,4 +82,6 @@ def wrong_output(task: Task, example: Example, chance: random.Random) -> str | N
     """Draw an output of the task that is no right answer to the example's input; None where there is none."""
     right = right_answers(task, example.input) | {normalise(example.output)}
     wrong = [output for output in outputs(task) if normalise(output) not in right]
+    if not wrong and task.label_space is None:  # all examples answer the same input
+        wrong = [output for output in distinct(_references(task)) if normalise(output) not in right]
     return chance.choice(wrong) if wrong else None

@@ -36,8 +36,9 @@ def delusive(task: Task, context: Context) -> Task:
     whole = context.whole(task)
     shown = wrong_negatives(whole)
     inputs = {example.input for example in shown}
-    for example in task.positive_examples:
+    # An input that a negative example has too comes last: it would be shown twice.
+    for example in sorted(task.positive_examples, key=lambda example: example.input in inputs):
         wrong = wrong_output(whole, example, chance)
-        if wrong is not None and example.input not in inputs:
+        if wrong is not None and Example(example.input, wrong) not in shown:
             shown = (*shown, Example(example.input, wrong))
     return replace(task, positive_examples=shown[: len(task.positive_examples)])

@@ -65,7 +65,7 @@ def ood_inputs(task: Task, context: Context) -> Task:
     if not far:
         return task
     chance, other = context.random(task, "ood_inputs"), context.pick(task, far, "ood_inputs")
-    own = {i.input for i in (*context.whole(task).instances, *task.positive_examples)}
+    own = {i.input for i in context.whole(task).instances} | {e.input for e in task.positive_examples}
     inputs = [i.input for i in other.instances if i.input not in own]
     if not inputs:
         return task

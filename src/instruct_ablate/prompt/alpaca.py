@@ -5,28 +5,23 @@ from __future__ import annotations
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.plain import described
 from instruct_ablate.prompt.room import Room
-from instruct_ablate.prompt.shrink import shrink
+from instruct_ablate.prompt.shrink import Pieces, shrink
 from instruct_ablate.prompt.template import Rendered, template
 from instruct_ablate.tasks.task import Instance
 
-WITH_INPUT = (
-    "Below is an instruction that describes a task, paired with an input that provides further context. "
-    "Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:"
-)
-WITHOUT_INPUT = (
-    "Below is an instruction that describes a task. "
-    "Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Response:"
-)
+INTRODUCTION = "Below is an instruction that describes a task"
+PAIRED = ", paired with an input that provides further context"
+REQUEST = "Write a response that appropriately completes the request."
 
 
-def _write(instruction: Instruction, instance: Instance) -> str:
+def _write(instruction: Instruction, instance: Instance) -> Pieces:
     """Fill the published form in; without an input (or without any instruction) the shorter one."""
     told, asked = described(instruction), instance.input.strip()
+    end = "\n\n### Response:"
     if told and asked:
-        return WITH_INPUT.replace("{instruction}", told, 1).replace("{input}", asked, 1)
-    return WITHOUT_INPUT.replace("{instruction}", told or asked, 1)
+        head = f"{INTRODUCTION}{PAIRED}. {REQUEST}\n\n### Instruction:\n{told}\n\n### Input:\n"
+        return head, asked, end
+    return f"{INTRODUCTION}. {REQUEST}\n\n### Instruction:\n{told}", asked, end
 
 
 @template

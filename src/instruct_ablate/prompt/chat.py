@@ -5,7 +5,7 @@ from __future__ import annotations
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.plain import write
 from instruct_ablate.prompt.room import Room
-from instruct_ablate.prompt.shrink import shrink
+from instruct_ablate.prompt.shrink import Pieces, shrink
 from instruct_ablate.prompt.template import Rendered, template
 from instruct_ablate.tasks.task import Instance
 
@@ -13,4 +13,9 @@ from instruct_ablate.tasks.task import Instance
 @template
 def chat(instruction: Instruction, instance: Instance, room: Room) -> Rendered:
     """Render the user's turn; the chat format around it is never cut."""
-    return shrink(lambda told, asked: room.tokens.chat(write(told, asked)), instruction, instance, room)
+
+    def turn(told: Instruction, asked: Instance) -> Pieces:
+        text = room.tokens.chat("".join(write(told, asked)))
+        return text.rpartition(asked.input.strip()) if asked.input.strip() else (text, "", "")
+
+    return shrink(turn, instruction, instance, room)

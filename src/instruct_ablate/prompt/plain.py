@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.room import Room
-from instruct_ablate.prompt.shrink import shrink
+from instruct_ablate.prompt.shrink import Pieces, shrink
 from instruct_ablate.prompt.template import Rendered, template
 from instruct_ablate.tasks.task import Example, Instance
 
@@ -26,14 +26,12 @@ def described(instruction: Instruction) -> str:
     return "\n\n".join(filter(None, [instruction.definition.strip(), *positive, *negative]))
 
 
-def write(instruction: Instruction, instance: Instance) -> str:
-    """Write definition, examples and input; the input is framed as the examples are, where there are any."""
-    asked = f"Input: {instance.input.strip()}\nOutput:" if _framed(instruction) else instance.input.strip()
-    return "\n\n".join(filter(None, [described(instruction), asked]))
-
-
-def _framed(instruction: Instruction) -> bool:
-    return bool(instruction.positive_examples or instruction.negative_examples)
+def write(instruction: Instruction, instance: Instance) -> Pieces:
+    """Write definition and examples, input, end; the input is framed as the examples are, where there are any."""
+    before, asked = described(instruction), instance.input.strip()
+    if instruction.positive_examples or instruction.negative_examples:
+        return f"{before}\n\nInput: ", asked, "\nOutput:"
+    return (f"{before}\n\n" if before and asked else before), asked, ""
 
 
 @template

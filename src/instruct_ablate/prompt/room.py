@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from instruct_ablate.prompt.prompt import Tokens
 
-# Tokenizers split text locally: joining two pieces changes only tokens near the seam. A sum of the pieces'
-# counts that is farther than this (per piece) from the limit decides; nearer, the joined text is counted.
-SEAM = 24
+# Tokenizers split text locally: joining two pieces changes only tokens of the words at the seam. A sum of the
+# pieces' counts farther than this (per piece) from the limit decides; nearer, the joined text is counted.
+SEAM = 8
 REMEMBERED = 4096
 
 
@@ -18,13 +18,13 @@ class Room:
     def __init__(self, tokens: Tokens, limit: int) -> None:
         self.tokens = tokens
         self.limit = limit
+        self._special = tokens.count("")
         self._counts: dict[str, int] = {}
 
     def fits(self, pieces: Sequence[str]) -> bool:
         """Tell whether the joined pieces have at most `limit` tokens; pieces seen are not counted again."""
-        estimate = sum(self._count(piece) for piece in pieces)
-        slack = SEAM * len(pieces)
-        if abs(self.limit - estimate) > slack:
+        estimate = self._special + sum(self._count(piece) for piece in pieces)
+        if abs(self.limit - estimate) > SEAM * len(pieces):
             return estimate < self.limit
         return self.tokens.count("".join(pieces)) <= self.limit
 
@@ -37,5 +37,5 @@ class Room:
         if count is None:
             if len(self._counts) >= REMEMBERED:
                 self._counts.clear()
-            count = self._counts[piece] = self.tokens.count(piece)
+            count = self._counts[piece] = self.tokens.count(piece) - self._special
         return count

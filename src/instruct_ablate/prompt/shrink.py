@@ -10,23 +10,31 @@ from instruct_ablate.prompt.room import Room
 from instruct_ablate.prompt.template import Rendered
 from instruct_ablate.tasks.task import Instance
 
-Write = Callable[[Instruction, Instance], str]
+# Text before the input, the input, text after it: what stands before is the same for a whole task.
+Pieces = tuple[str, str, str]
+Write = Callable[[Instruction, Instance], Pieces]
 
 
 def shrink(write: Write, instruction: Instruction, instance: Instance, room: Room) -> Rendered:
     """Write the prompt without the last examples until it fits, then with a shorter input, then cut it."""
     dropped = 0
-    text = write(instruction, instance)
-    while not room.fits([text]) and (instruction.negative_examples or instruction.positive_examples):
+    pieces = write(instruction, instance)
+    while not room.fits(pieces):
+        if not instruction.negative_examples and not instruction.positive_examples:
+            return _cut(write, instruction, instance, room, dropped)
         instruction, dropped = _fewer(instruction), dropped + 1
-        text = write(instruction, instance)
-    if room.fits([text]):
-        return Rendered(text, dropped_examples=dropped)
+        pieces = write(instruction, instance)
+    return Rendered("".join(pieces), dropped_examples=dropped)
+
+
+def _cut(write: Write, instruction: Instruction, instance: Instance, room: Room, dropped: int) -> Rendered:
+    """Shorten the input by what is too much; where even no input is too much, cut the whole at its end."""
+    text = "".join(write(instruction, instance))
     allowed = room.tokens.count(instance.input)
     while allowed > 0 and not room.fits([text]):
         allowed -= max(1, room.tokens.count(text) - room.limit)
         short = room.tokens.clip(instance.input, allowed) if allowed > 0 else ""
-        text = write(instruction, replace(instance, input=short))
+        text = "".join(write(instruction, replace(instance, input=short)))
     return Rendered(text if room.fits([text]) else room.clip(text), truncated=True, dropped_examples=dropped)
 
 

@@ -25,21 +25,17 @@ def _example(title: str, example: Example, shows: tuple[str, ...] = ("input", "o
     return f" {title} -\n{text}\n"
 
 
-def _fitting(before: Sequence[str], texts: Sequence[str], after: str, room: Room) -> list[str]:
+def _fitting(before: str, texts: Sequence[str], after: str, room: Room) -> list[str]:
     """Return the texts that fit between `before` and `after`, up to the first that does not.
 
     As in the reference, the length is taken with a space between examples, which the prompt itself has not.
     """
     kept: list[str] = []
     for text in texts:
-        if not room.fits([*before, *_spaced(kept), text, after]):
+        if not room.fits([before + " ".join(kept) + text, after]):
             break
         kept.append(text)
     return kept
-
-
-def _spaced(texts: Sequence[str]) -> list[str]:
-    return [text if place == 0 else f" {text}" for place, text in enumerate(texts)]
 
 
 @template
@@ -52,9 +48,9 @@ def tk_instruct(instruction: Instruction, instance: Instance, room: Room) -> Ren
         for number, example in enumerate(instruction.positive_examples, 1)
     ]
     wrong = [_example(f"Negative Example {n}", e) for n, e in enumerate(instruction.negative_examples, 1)]
-    positive = _fitting([definition], right, task_input, room)
-    negative = _fitting([definition, *_spaced(positive)], wrong, task_input, room)
-    pieces = [definition, *positive, *negative, task_input]
+    positive = _fitting(definition, right, task_input, room)
+    negative = _fitting(definition + " ".join(positive), wrong, task_input, room)
+    pieces = ["".join([definition, *positive, *negative]), task_input]
     dropped = len(right) + len(wrong) - len(positive) - len(negative)
     text = "".join(pieces)
     if room.fits(pieces):
