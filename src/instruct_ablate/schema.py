@@ -140,7 +140,7 @@ class TrainerConfig:
 class LoggerConfig:
     """Where curves and scores are mirrored. The record on disk is the truth."""
 
-    name: str = MISSING  # wandb | csv | tensorboard | mlflow | none
+    name: str = "none"  # wandb | csv | tensorboard | mlflow | none
     project: str = "instruct-ablate"
     entity: str | None = None
     mode: str = "auto"  # auto (online with a key) | online | offline

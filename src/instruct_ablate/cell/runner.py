@@ -7,7 +7,7 @@ import logging
 import shutil
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instruct_ablate.cell.effective import effective
@@ -15,6 +15,7 @@ from instruct_ablate.cell.files import write_whole
 from instruct_ablate.cell.heartbeat import Heartbeat, Owner, this_process
 from instruct_ablate.cell.identity import Identity, identify
 from instruct_ablate.cell.lock import LockedError, locked
+from instruct_ablate.cell.mirror import Mirror, Silent, guarded, open_mirror
 from instruct_ablate.cell.ranks import follow, rank
 from instruct_ablate.cell.record import CellRecord, Cost, Environment, Failure, ScoreBlock
 from instruct_ablate.cell.stopping import TimedOutError, interruptible, time_limit
@@ -33,6 +34,7 @@ class Job:
     identity: Identity
     folder: Path
     heartbeat: Heartbeat
+    mirror: Mirror = field(default_factory=Silent)
     leads: bool = True  # False: trains along with the process that keeps the record, and does no more
 
 
@@ -105,8 +107,10 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
     with _logged(folder), Heartbeat(folder, cell.owner) as heartbeat:
         if aside is not None:
             log.warning("%s: the record could not be read and was put aside as %s", identity.name, aside.name)
-        job = Job(effective(config), identity, folder, heartbeat)
+        job = Job(effective(config), identity, folder, heartbeat, open_mirror(config, identity, folder))
         record = _finish(folder, _guarded(job, running, work, config.cell_timeout))
+        with guarded(f"logger {config.logger.name}"):
+            job.mirror.finish(record)
     if record.state == "done" and not config.keep_checkpoints:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they were for resuming alone
     return record

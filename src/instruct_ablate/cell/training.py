@@ -39,7 +39,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple
     )
     prepared = time.perf_counter() - started
     job.heartbeat.progress("train")
-    cost = fit(checkpoint, prompts, config, job.folder)
+    cost = fit(checkpoint, prompts, config, job.folder, job.mirror.loggers())
     note = truncation_note(prompts)
     notes = (*budgeted.notes, *((f"training: {note}",) if note else ()))
     return replace(cost, prepare_seconds=cost.prepare_seconds + prepared), notes

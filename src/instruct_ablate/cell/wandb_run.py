@@ -1,0 +1,147 @@
+"""One cell's W&B run: its id is made from the cell's identity, so a resumed or repeated cell continues its run."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instruct_ablate.cell.identity import Identity
+from instruct_ablate.cell.mirror import flat_scores, guarded, measures
+from instruct_ablate.cell.predictions import read_predictions
+from instruct_ablate.cell.record import Axes, CellRecord
+from instruct_ablate.schema import Config, LoggerConfig
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+log = logging.getLogger(__name__)
+INIT_SECONDS = 30.0
+FINISH_SECONDS = 120.0
+
+
+def run_id(identity: str) -> str:
+    """Return the W&B run id of a cell."""
+    return identity[:16]
+
+
+class WandbRun:
+    """Mirrors a cell to W&B: curves while it trains, scores and a sample of predictions at its end."""
+
+    def __init__(self, config: Config, identity: Identity, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        settings = {"config": dataclasses.asdict(config), **_names(config, identity), "dir": str(folder)}
+        mode = resolved_mode(config.logger)
+        try:
+            self.run = _init(settings, mode)
+        except Exception as error:
+            if mode == "offline":
+                raise
+            log.warning("W&B cannot be reached (%s): this cell is logged offline; sync it later", error)
+            self.run = _init(settings, "offline")
+
+    def loggers(self) -> list[Logger]:
+        """Return Lightning's logger around this run."""
+        from pytorch_lightning.loggers import WandbLogger
+
+        return [WandbLogger(experiment=self.run)]
+
+    def finish(self, record: CellRecord) -> None:
+        """Log scores and predictions; a failed cell is a failed run."""
+        with guarded("W&B"):
+            self._tell(record)
+        self.run.finish(exit_code=0 if record.state == "done" else 1)
+
+    def _tell(self, record: CellRecord) -> None:
+        self.run.summary["state"] = record.state
+        if record.failure:
+            self.run.summary["failure"] = record.failure.reason
+        if record.state == "done":
+            self.run.summary.update(flat_scores(record))
+            self.run.summary.update({f"cost/{k}": v for k, v in dataclasses.asdict(record.cost).items()})
+            self.run.log({"scores": self._scores(record), "predictions": self._predictions(record)})
+
+    def _scores(self, record: CellRecord) -> Any:
+        """Return every task's score as a table."""
+        import wandb
+
+        table = wandb.Table(
+            columns=["tested on", "task", "category", "kind", "instances", "metric", "percent"]
+        )
+        for block in record.blocks:
+            for task in block.scores.tasks:
+                place = (block.instruction, task.score.name, task.category, task.kind, task.score.instances)
+                for name, value in measures(task.score).items():
+                    table.add_data(*place, name, value)
+        return table
+
+    def _predictions(self, record: CellRecord) -> Any:
+        """Return the first predictions of every score block as a table."""
+        import wandb
+
+        names = ["task", "instance_id", "prompt", "prediction", "references", "exact_match", "rougeL"]
+        table = wandb.Table(columns=["tested on", *names])
+        for block in record.blocks:
+            rows = read_predictions(self.folder / block.predictions)
+            for row in itertools.islice(rows, self.config.logger.predictions):
+                values = [getattr(row, name) for name in names]
+                table.add_data(block.instruction, *(list(v) if isinstance(v, tuple) else v for v in values))
+        return table
+
+
+def _init(settings: dict[str, Any], mode: str) -> Any:
+    import wandb
+
+    quiet = wandb.Settings(
+        silent=True, console="off", init_timeout=INIT_SECONDS, finish_timeout=FINISH_SECONDS
+    )
+    return wandb.init(mode=mode, resume="allow", settings=quiet, **settings)  # type: ignore[arg-type]
+
+
+def _names(config: Config, identity: Identity) -> dict[str, Any]:
+    return {
+        "id": run_id(identity.hash),
+        "name": identity.name,
+        "project": config.logger.project,
+        "entity": config.logger.entity,
+        "group": config.study,
+        "job_type": job_type(identity.axes, config.model.source),
+        "tags": [*config.logger.tags, *tags(identity.axes)],
+    }
+
+
+def job_type(axes: Axes, source: str) -> str:
+    """Return what kind of cell it is: baseline, untuned or train."""
+    if source == "baseline":
+        return "baseline"
+    return "untuned" if axes.untuned else "train"
+
+
+def tags(axes: Axes) -> list[str]:
+    """Return the axes as tags "name:value" (W&B cuts none up to 64 characters)."""
+    values = {field.name: getattr(axes, field.name) for field in dataclasses.fields(axes)}
+    return [f"{name}:{value}"[:64] for name, value in values.items() if value is not None]
+
+
+def resolved_mode(config: LoggerConfig) -> str:
+    """Return online or offline: without a key always offline, so that nobody is ever asked for one."""
+    asked = os.environ.get("WANDB_MODE", config.mode)
+    if asked in ("offline", "disabled", "dryrun"):
+        return "offline"
+    return "online" if has_key() else "offline"
+
+
+def has_key() -> bool:
+    """Whether there is a W&B key: in the environment, or in the user's netrc."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    import netrc
+
+    try:
+        found = netrc.netrc()
+    except (OSError, netrc.NetrcParseError):
+        return False
+    return any("wandb" in host for host in found.hosts)
