@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -35,7 +36,11 @@ def run_one(config: Any) -> str:
     from instruct_ablate.cell.runner import run_cell
 
     cell = plain(config)
-    state = run_cell(cell).state
+    try:
+        state = run_cell(cell).state
+    except UserError as fault:  # the cell's folder itself cannot be written: there is no record to tell it
+        logging.getLogger(__name__).error("%s", fault)
+        state = "failed"
     if state == "interrupted":
         raise SystemExit(INTERRUPTED)
     if state == "failed" and cell.fail_fast:

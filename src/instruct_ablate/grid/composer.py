@@ -102,10 +102,8 @@ def _put(config: Any, key: str, value: Any) -> Any:
     """Return `config` with the value at a dotted key replaced."""
     first, _, rest = key.partition(".")
     if isinstance(config, dict):
-        return {
-            **config,
-            first: _put(config[first] if first in config else {}, rest, value) if rest else value,
-        }
+        inner = {first: {}, **config}[first]
+        return {**config, first: _put(inner, rest, value) if rest else value}
     return replace(config, **{first: _put(_at(config, first), rest, value) if rest else value})
 
 

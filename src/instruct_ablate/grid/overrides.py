@@ -49,8 +49,12 @@ def check(overrides: Iterable[str]) -> None:
 def is_sweep(override: str) -> bool:
     """Tell whether an override names several values (`a,b`, `range(...)`, `choice(...)`, `glob(...)`)."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
 
-    return bool(OverridesParser.create().parse_override(override).is_sweep_override())
+    try:
+        return bool(OverridesParser.create().parse_override(override).is_sweep_override())
+    except HydraException as error:
+        raise UserError(f"cannot read {override!r}: {' '.join(str(error).split())}") from error
 
 
 def from_params(params: Mapping[str, Any]) -> list[str]:

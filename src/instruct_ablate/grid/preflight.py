@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
+from instruct_ablate.cell.mirror import check_logger
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import Config
 
@@ -45,6 +46,7 @@ def _checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
         f"tasks {config.tasks} {config.instruction} {config.evaluation} {config.seed}",
         lambda: _variants(config),
     )
+    yield f"logger {config.logger}", lambda: check_logger(config.logger)
     yield f"budget {config.data_budget}", lambda: _budget(config)
     if not is_baseline(config):
         yield f"model {config.model}", lambda: _checkpoint(config)
