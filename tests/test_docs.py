@@ -1,0 +1,102 @@
+"""The guide's own code runs, from a directory of the user's, outside the package."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.instruction import instruct
+from instruct_ablate.instruction.variant import VARIANTS, load_extensions
+from instruct_ablate.metrics import load_metrics, score_prediction
+from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.schema import InstructionConfig, PromptConfig, TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.task import Task
+
+DOCS = Path(__file__).parents[1] / "docs"
+BLOCK = re.compile(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", re.DOTALL)
+
+
+class Characters:
+    """A tokenizer with a token a character."""
+
+    def count(self, text: str) -> int:
+        return len(text)
+
+    def clip(self, text: str, limit: int) -> str:
+        return text[:limit]
+
+    def chat(self, text: str) -> str:
+        return text
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's directory with every file that the guide shows."""
+    for page in DOCS.glob("*.md"):
+        for name, code in BLOCK.findall(page.read_text(encoding="utf-8")):
+            (tmp_path / Path(name).name).write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_every_kind_of_extension_is_shown_and_takes_ten_lines(own: Path):
+    files = {path.name: path.read_text(encoding="utf-8") for path in own.iterdir()}
+    assert set(files) == {"my_variants.py", "my_prompts.py", "my_metrics.py", "my_tasks.py", "reviews.yaml"}
+    for name, code in files.items():
+        assert len([line for line in code.splitlines() if line.strip()]) <= 10, name
+
+
+def test_variant(own: Path, task: Task, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(VARIANTS, "definition", dict(VARIANTS["definition"]))  # forgotten after the test
+    load_extensions(["my_variants.py"])
+    shouted = instruct(task, InstructionConfig(definition="shouted"), Context(0, (task,)))
+    assert shouted.definition == task.definition.upper()
+    original = instruct(task, InstructionConfig(), Context(0, (task,)))
+    assert shouted.positive_examples == original.positive_examples
+
+
+def test_prompt(own: Path, task: Task):
+    config = PromptConfig("my_prompts.question", max_source_length=1000)
+    prompts = build_prompts((task,), InstructionConfig(), config, Characters(), Context(0, (task,)))
+    assert prompts[0].source == f"{task.instances[0].input}\n\n{task.definition}\nAnswer:"
+
+
+def test_metric(own: Path):
+    metrics = load_metrics(["my_metrics.first_word"])
+    assert score_prediction("Paris it is", ("Paris",), None, metrics).extra == (("first_word", 1.0),)
+    assert score_prediction("Lyon", ("Paris",), None, metrics).extra == (("first_word", 0.0),)
+
+
+def test_reader(own: Path):
+    collection = read_tasks(TasksConfig(reader="my_tasks.parity"))
+    assert [task.name for task in collection.test] == ["large"]
+    assert collection.test[0].instances[1].references == ("odd",)
+
+
+def test_own_data_set(own: Path):
+    import yaml
+
+    rows = {"train": "text,label\nlovely,positive\nawful,negative\n", "test": "text,label\ngreat,positive\n"}
+    (own / "my_reviews").mkdir()
+    for name, text in rows.items():
+        (own / "my_reviews" / f"{name}.csv").write_text(text, encoding="utf-8")
+    config = TasksConfig(**yaml.safe_load((own / "reviews.yaml").read_text(encoding="utf-8")))
+    collection = read_tasks(config, own / "cache")
+    assert collection.train[0].label_space == ("positive", "negative")
+    assert collection.test[0].instances[0].references == ("positive",)
+
+
+def test_every_name_in_the_tables_exists():
+    page = (DOCS / "variants.md").read_text(encoding="utf-8")
+    shown = set(
+        re.findall(r"`([a-z_]+)`", "\n".join(line for line in page.splitlines() if line.startswith("| `")))
+    )
+    assert {*VARIANTS["definition"], *VARIANTS["examples"]} <= shown
+    experiments = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    for path in (DOCS.parent / "conf" / "experiment").glob("*.yaml"):
+        assert f"`{path.stem}`" in experiments
