@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -63,8 +64,9 @@ def _generate(checkpoint: Checkpoint, ids: Tensor, config: Config) -> list[str]:
         input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, num_beams=1, eos_token_id=sorted(stops),
         max_new_tokens=config.prompt.max_target_length, pad_token_id=checkpoint.tokenizer.pad_token_id,
     )  # fmt: skip
-    answers = written[:, 1 if checkpoint.encoder_decoder else ids.shape[1] :]
-    return [text.strip() for text in checkpoint.tokenizer.batch_decode(answers, skip_special_tokens=True)]
+    answers = written[:, 1 if checkpoint.encoder_decoder else ids.shape[1] :].tolist()
+    open_ended = [list(takewhile(lambda token: token not in stops, answer)) for answer in answers]
+    return [text.strip() for text in checkpoint.tokenizer.batch_decode(open_ended, skip_special_tokens=True)]
 
 
 def _score(checkpoint: Checkpoint, ids: Tensor, asked: Sequence[Question]) -> list[list[list[float]]]:
