@@ -24,10 +24,17 @@ def test_normalise_is_exact_matchs() -> None:
 
 
 def test_right_answers_come_from_examples_and_all_references() -> None:
-    task = make_task(instances=(Instance("1", "Hello   there", ("A.", "b")),))
+    shown = (Example("Hello there", "c"),)
+    task = make_task(instances=(Instance("1", "Hello   there", ("A.", "b")),), negative_examples=shown)
     assert right_answers(task, "Hello there") == {"a", "b"}
     assert right_answers(task, "A lovely evening.") == {"positive"}
     assert right_answers(task, "never seen") == frozenset()
+
+
+def test_right_answers_do_not_outlive_their_task() -> None:
+    one, other = make_task(), make_task(positive_examples=(Example("A lovely evening.", "other"),))
+    assert right_answers(one, "A lovely evening.") == {"positive"}
+    assert right_answers(other, "A lovely evening.") == {"other"}
 
 
 def test_outputs_add_what_positive_examples_say() -> None:

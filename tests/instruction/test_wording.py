@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-from instruct_ablate.instruction.wording import shared_wording, strip_wording, without_wording
+from instruct_ablate.instruction.wording import Wording, shared_wording, strip_wording, without_wording
 from instruct_ablate.tasks.task import Instance
 from tests.conftest import make_task
 
 WORDS = (("Paris", "France"), ("Rome", "Italy"), ("Oslo", "Norway"))
-TEXTS = [f"Here is a city: {a}.\n\nIn which country is it? Choose {b} or Spain." for a, b in WORDS]
+TEXTS = [f"City: {a}.\n\nIn which country is it? Choose {b} or Spain, please." for a, b in WORDS]
 
 
-def test_shared_stretches_in_order() -> None:
-    wording = shared_wording(TEXTS)
-    assert wording[0].startswith("Here is a city")
-    assert any("In which country is it?" in stretch for stretch in wording)
-    assert not any(name in stretch for stretch in wording for pair in WORDS for name in pair)
+def test_beginning_middle_and_end() -> None:
+    assert shared_wording(TEXTS) == Wording(
+        "City: ", (".\n\nIn which country is it? Choose",), " or Spain, please."
+    )
 
 
 def test_what_differs_stays() -> None:
-    left = [strip_wording(text, shared_wording(TEXTS)) for text in TEXTS]
-    for text, pair in zip(left, WORDS, strict=True):
-        assert all(name in text for name in pair)
-        assert "country" not in text
+    wording = shared_wording(TEXTS)
+    assert [strip_wording(text, wording) for text in TEXTS] == [
+        "Paris\nFrance",
+        "Rome\nItaly",
+        "Oslo\nNorway",
+    ]
 
 
-def test_no_texts_no_wording() -> None:
-    assert shared_wording([]) == ()
-    assert strip_wording("a  b", ()) == "a b"
+def test_words_shared_by_chance_stay() -> None:
+    texts = ["It is the sea I like?", "One of the old?", "At the inn we ate?"]
+    assert shared_wording(texts) == Wording()
 
 
-def test_a_single_instance_keeps_its_text() -> None:
+def test_an_end_that_stands_in_the_content_too_goes_at_the_end() -> None:
+    texts = ["Is it so? asks Ann. Is it so?", "Bob went. Is it so?"]
+    wording = shared_wording(texts)
+    assert strip_wording(texts[0], wording) == "Is it so? asks Ann"
+    assert strip_wording(texts[1], wording) == "Bob went"
+
+
+def test_fewer_than_two_different_texts_have_no_wording() -> None:
+    assert shared_wording([]) == shared_wording(["a b c"]) == shared_wording(["a b c", "a b c"]) == Wording()
+    assert strip_wording("a  b", Wording()) == "a b"
+
+
+def test_choices_come_first() -> None:
     task = make_task(instances=(Instance("1", "Say it.", ("x",)),))
-    assert without_wording(task, {}).instances[0].input == "Say it."
-    assert without_wording(task, {"1": "Label: x."}).instances[0].input == "Label: x.\nSay it."
+    assert without_wording(task, task, {}).instances[0].input == "Say it."
+    assert without_wording(task, task, {"1": "Label: x."}).instances[0].input == "Label: x.\nSay it."
+
+
+def test_the_wording_is_that_of_the_whole_task() -> None:
+    whole = make_task(instances=tuple(Instance(str(i), text, ("x",)) for i, text in enumerate(TEXTS)))
+    sample = make_task(instances=whole.instances[:1])
+    assert without_wording(sample, whole, {}).instances == without_wording(whole, whole, {}).instances[:1]

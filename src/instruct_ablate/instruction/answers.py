@@ -18,20 +18,36 @@ def normalise(text: str) -> str:
     return bare or text.strip()  # labels such as "+" and "-" are nothing but punctuation
 
 
-@lru_cache(maxsize=4)
+# The last task asked about, by identity: hashing a task would read all its instances.
+_last: list[tuple[Task, dict[str, frozenset[str]]]] = []
+
+
 def _known(task: Task) -> dict[str, frozenset[str]]:
-    """Map each input whose answer is known (positive examples, instances) to its right answers."""
-    known: dict[str, set[str]] = {}
+    """Map the input of each example to the answers known to be right: of positive examples and instances."""
+    if not (_last and _last[0][0] is task):
+        _last[:] = [(task, _find_known(task))]
+    return _last[0][1]
+
+
+def _find_known(task: Task) -> dict[str, frozenset[str]]:
+    known: dict[str, set[str]] = {
+        " ".join(example.input.split()): set()
+        for example in (*task.positive_examples, *task.negative_examples)
+    }
     for example in task.positive_examples:
-        known.setdefault(" ".join(example.input.split()), set()).add(normalise(example.output))
+        known[" ".join(example.input.split())].add(normalise(example.output))
+    beginnings = {text.split(" ", 1)[0] for text in known}
     for instance in task.instances:
-        right = known.setdefault(" ".join(instance.input.split()), set())
-        right.update(normalise(reference) for reference in instance.references)
-    return {key: frozenset(value) for key, value in known.items()}
+        if next(iter(instance.input.split(None, 1)), "").rstrip() not in beginnings:
+            continue
+        text = " ".join(instance.input.split())
+        if text in known:
+            known[text].update(normalise(reference) for reference in instance.references)
+    return {text: frozenset(right) for text, right in known.items()}
 
 
 def right_answers(task: Task, text: str) -> frozenset[str]:
-    """Return the answers to the input `text` known to be right, normalised; empty where none is known."""
+    """Return the answers to an example's input known to be right, normalised; empty where none is known."""
     return _known(task).get(" ".join(text.split()), frozenset())
 
 

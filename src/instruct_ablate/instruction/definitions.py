@@ -39,7 +39,7 @@ def original(task: Task, context: Context) -> Task:
 @variant("definition")
 def empty(task: Task, context: Context) -> Task:
     """Leave the definition out (Kung & Peng 2023; the null prompt of Webson & Pavlick 2021)."""
-    return without_wording(task, {}) if task.prompted else replace(task, definition="")
+    return without_wording(task, context.whole(task), {}) if task.prompted else replace(task, definition="")
 
 
 @variant("definition")
@@ -51,7 +51,8 @@ def simplified(task: Task, context: Context) -> Task:
     """
     if task.prompted:
         spaces = {i.id: task.label_space or () for i in task.instances} | dict(task.answer_choices)
-        return without_wording(task, {key: label_list(choices) for key, choices in spaces.items()})
+        choices = {key: label_list(labels) for key, labels in spaces.items()}
+        return without_wording(task, context.whole(task), choices)
     return replace(task, definition=label_list(task.label_space or ()))
 
 
