@@ -34,7 +34,7 @@ def packed_attention_of(model: PreTrainedModel) -> Iterator[None]:
 
 def target_states(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     """Return the hidden states (targets, width) before the output layer; call within `packed_attention_of`."""
-    states = _decoder_only(model, batch) if batch.encoder is None else _encoder_decoder(model, batch)
+    states = _decoder_only(model, batch) if batch.encoder is None else t5_attention.t5_states(model, batch)
     return states[0, batch.rows]
 
 
@@ -47,23 +47,6 @@ def _decoder_only(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
         packed=packed_attention.PackedLayout(packed),
     )
     states: Tensor = output.last_hidden_state
-    return states
-
-
-def _encoder_decoder(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
-    assert batch.encoder is not None
-    layout = t5_attention.T5Layout(batch.encoder, batch.decoder)
-    with t5_attention.bias_by_distance(model, layout):
-        encoded = model.get_encoder()(input_ids=batch.encoder.ids[None], packed=layout).last_hidden_state
-        output = model.get_decoder()(
-            input_ids=batch.decoder.ids[None],
-            encoder_hidden_states=encoded,
-            use_cache=False,
-            packed=layout,
-        )
-    states: Tensor = output.last_hidden_state
-    if model.config.scale_decoder_outputs:
-        states = states * model.config.d_model**-0.5
     return states
 
 

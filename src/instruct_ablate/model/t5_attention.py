@@ -1,14 +1,12 @@
-"""T5's attention over packed sequences: relative position bias per sequence, cross-attention to its own source.
+"""T5 over packed sequences: relative position bias, and cross-attention of each target to its own source.
 
-transformers builds the bias for all pairs of tokens; for a packed batch that is mostly pairs which never meet. Here
-each layer-0 attention gives the bias per *distance* instead, and each sequence cuts its own square out of it.
+transformers builds the bias for all pairs of tokens; of a packed batch most never meet. The bias depends on the
+distance alone, so one square for the longest sequence, made once per pass, has all others in its corner.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,60 +14,89 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from instruct_ablate.data.micro_batch import Packed
-from instruct_ablate.model.packed_attention import Spans
+from instruct_ablate.data.micro_batch import MicroBatch, Packed
+from instruct_ablate.model.block_attention import Block, BlockAttention, Span, blocks
 
 NAME = "instruct_ablate_packed_t5"
+FAMILIES = ("t5", "mt5")
 
 
 class T5Layout:
-    """Spans of the sequences in encoder and decoder, and the biases already cut for them."""
+    """Who asks and who is asked in one kind of attention; made once per micro-batch, read by every layer."""
 
-    def __init__(self, encoder: Packed, decoder: Packed) -> None:
-        self.encoder, self.decoder = _spans(encoder), _spans(decoder)
-        self.longest = max((*encoder.lengths, *decoder.lengths))
-        self._biases: dict[tuple[int, bool], Tensor] = {}
+    def __init__(self, asking: Packed, asked: Packed, causal: bool) -> None:
+        self.asking, self.asked, self.causal = asking.lengths, asked.lengths, causal
+        self.plan: list[Block] = []
+        for queries, keys in zip(_spans(asking), _spans(asked), strict=True):
+            self.plan += blocks(queries, [] if causal else [keys], causal)
 
-    def attend(
-        self, module: nn.Module, states: tuple[Tensor, Tensor, Tensor], bias: Tensor, dropout: float
-    ) -> Tensor:
-        """Return the attention of all sequences (1, heads, tokens, dim); T5 does not scale its scores."""
-        query, key, value = states
-        causal = bool(module.is_decoder)
-        crossing = bool(getattr(module, "crosses", False))
-        asking = self.decoder if causal else self.encoder
-        asked = self.encoder if crossing else asking
-        parts = []
-        for (start, stop), (first, last) in zip(asking, asked, strict=True):
-            mask = None if crossing else self._bias(stop - start, bias, causal)
-            parts.append(
-                F.scaled_dot_product_attention(
-                    query[:, :, start:stop],
-                    key[:, :, first:last],
-                    value[:, :, first:last],
-                    attn_mask=mask,
-                    dropout_p=dropout,
-                    scale=1.0,
-                )
-            )
-        return torch.cat(parts, dim=2)
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """Return (1, tokens, heads, dim) from (1, heads, tokens, dim); T5 does not scale its scores."""
+        if query.device.type == "cpu":
+            result: Tensor = BlockAttention.apply(query, key, value, bias, self.plan, 1.0)  # type: ignore[no-untyped-call]
+            return result
+        asked = zip(key.split(self.asked, 2), value.split(self.asked, 2), strict=True)
+        parts = [
+            F.scaled_dot_product_attention(own, *seen, attn_mask=self._mask(own, bias), scale=1.0)
+            for own, seen in zip(query.split(self.asking, 2), asked, strict=True)
+        ]
+        return torch.cat(parts, dim=2).transpose(1, 2)
 
-    def _bias(self, length: int, by_distance: Tensor, causal: bool) -> Tensor:
-        """Return (1, heads, length, length) from (heads, 2 * longest - 1); shared by all layers of a stack."""
-        if (length, causal) not in self._biases:
-            place = torch.arange(length, device=by_distance.device)
-            distance = place[None, :] - place[:, None] + self.longest - 1
-            bias = by_distance[:, distance][None]
-            if causal:
-                later = torch.ones(length, length, dtype=torch.bool, device=bias.device).triu(1)
-                bias = bias.masked_fill(later, float("-inf"))
-            self._biases[length, causal] = bias
-        return self._biases[length, causal]
+    def _mask(self, query: Tensor, bias: Tensor | None) -> Tensor | None:
+        """Return the corner of the bias that a sequence needs, its future hidden."""
+        if bias is None:
+            return None
+        length = query.shape[2]
+        mask = bias[None, :, :length, :length].to(query.dtype)
+        if self.causal:
+            later = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
+            mask = mask.masked_fill(later, float("-inf"))
+        return mask
 
 
-def _spans(packed: Packed) -> Spans:
-    ends = packed.offsets.tolist()
-    return list(itertools.pairwise(ends))
+def t5_states(model: Any, batch: MicroBatch) -> Tensor:
+    """Return the decoder's last states (1, tokens, width) for a packed batch."""
+    assert batch.encoder is not None
+    encoder, decoder = model.get_encoder(), model.get_decoder()
+    within = {"own": T5Layout(batch.encoder, batch.encoder, causal=False)}
+    states = _stack(encoder, batch.encoder, within, None)
+    within = {
+        "own": T5Layout(batch.decoder, batch.decoder, causal=True),
+        "crossed": T5Layout(batch.decoder, batch.encoder, causal=False),
+    }
+    states = _stack(decoder, batch.decoder, within, states)
+    return states * model.config.d_model**-0.5 if model.config.scale_decoder_outputs else states
+
+
+def _stack(stack: Any, packed: Packed, layouts: dict[str, T5Layout], encoded: Tensor | None) -> Tensor:
+    """Run one stack, as transformers' `T5Stack.forward` does, with the bias of our own."""
+    states: Tensor = stack.dropout(stack.embed_tokens(packed.ids[None]))
+    bias = position_bias(stack.block[0].layer[0].SelfAttention, max(packed.lengths))
+    # Something must stand in for cross-attention's bias, or each layer would make a square of zeros.
+    nothing = states.new_zeros(1)
+    for block in stack.block:
+        states = block(states, None, bias, encoded, None, nothing, layouts=layouts)[0]
+    result: Tensor = stack.dropout(stack.final_layer_norm(states))
+    return result
+
+
+def position_bias(attention: Any, longest: int) -> Tensor:
+    """Return the bias (heads, longest, longest) in fp32, of which each sequence has the corner of its length."""
+    device = attention.relative_attention_bias.weight.device
+    distance = torch.arange(1 - longest, longest, device=device)
+    bucket = attention._relative_position_bucket(
+        distance,
+        bidirectional=not attention.is_decoder,
+        num_buckets=attention.relative_attention_num_buckets,
+        max_distance=attention.relative_attention_max_distance,
+    )
+    # fp32, because the gradient sums over all pairs at a distance, in all layers.
+    by_distance: Tensor = attention.relative_attention_bias(bucket).float().T
+    return by_distance.unfold(1, longest, 1).flip(1)
+
+
+def _spans(packed: Packed) -> list[Span]:
+    return list(itertools.pairwise(packed.offsets.tolist()))
 
 
 def _attention(
@@ -81,58 +108,9 @@ def _attention(
     **keywords: Any,
 ) -> tuple[Tensor, None]:
     """Attend within packed sequences (transformers' calling convention for T5)."""
-    layout: T5Layout = keywords["packed"]
-    output = layout.attend(
-        module, (query, key, value), keywords["position_bias"], keywords.get("dropout", 0.0)
-    )
-    return output.transpose(1, 2), None
+    crossing = bool(module.is_decoder) and not module.is_causal
+    layout: T5Layout = keywords["layouts"]["crossed" if crossing else "own"]
+    return layout.attend(query, key, value, None if crossing else keywords["position_bias"]), None
 
 
 AttentionInterface.register(NAME, _attention)
-
-
-@contextmanager
-def bias_by_distance(model: nn.Module, layout: T5Layout) -> Iterator[None]:
-    """Let the layer-0 attentions give their bias per distance, and cross-attentions none, while this lasts."""
-    changed = [module for module in model.modules() if hasattr(module, "compute_bias")]
-    for module in changed:
-        crosses = not module.has_relative_attention_bias and _is_cross(module, model)
-        module.crosses = crosses
-        module.compute_bias = _nothing(module) if crosses else _by_distance(module, layout.longest)
-        if crosses:
-            module.has_relative_attention_bias = True
-    try:
-        yield
-    finally:
-        for module in changed:
-            del module.compute_bias
-            if module.crosses:
-                module.has_relative_attention_bias = False
-            del module.crosses
-
-
-def _is_cross(module: nn.Module, model: nn.Module) -> bool:
-    return any(module is getattr(parent, "EncDecAttention", None) for parent in model.modules())
-
-
-def _nothing(module: nn.Module) -> Any:
-    weight = module.q.weight
-    return lambda *_, **__: torch.zeros(1, dtype=weight.dtype, device=weight.device)
-
-
-def _by_distance(module: Any, longest: int) -> Any:
-    """Return a function that gives the bias (heads, 2 * longest - 1) of distances -longest + 1 to longest - 1."""
-
-    def bias(*_: Any, **__: Any) -> Tensor:
-        table: nn.Embedding = module.relative_attention_bias
-        distance = torch.arange(-longest + 1, longest, device=table.weight.device)
-        bucket = module._relative_position_bucket(
-            distance,
-            bidirectional=not module.is_decoder,
-            num_buckets=module.relative_attention_num_buckets,
-            max_distance=module.relative_attention_max_distance,
-        )
-        values: Tensor = table(bucket)
-        return values.T
-
-    return bias

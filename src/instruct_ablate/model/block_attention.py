@@ -1,0 +1,143 @@
+"""Attention by blocks of queries, for processors: only the keys a block may see are multiplied, no score is kept.
+
+PyTorch's own kernel for processors does not use their bf16 units. Here every product is a matrix product that does,
+query heads that share keys (grouped-query attention) stand below each other in it, and the backward pass computes
+the scores again, as FlashAttention does (Dao et al. 2022), so that no square of scores outlives its block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ROWS = 64  # queries of a block: few enough that a causal square wastes little
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Queries `first` to `last`, and the spans of keys that all of them see.
+
+    With `causal`, the last span ends at `last` and each query sees of it only what stands before or at itself.
+    `place` is the first query's place in its sequence, for the position bias.
+    """
+
+    first: int
+    last: int
+    spans: tuple[Span, ...]
+    causal: bool = True
+    place: int = 0
+
+
+def blocks(queries: Span, before: Sequence[Span], causal: bool) -> Iterator[Block]:
+    """Cut a sequence's queries into blocks that see the spans `before` and, if `causal`, their own past."""
+    start, stop = queries
+    for first in range(start, stop, ROWS):
+        last = min(first + ROWS, stop)
+        own = ((start, last),) if causal else ()
+        yield Block(first, last, (*before, *own), causal, first - start)
+
+
+class BlockAttention(torch.autograd.Function):
+    """Attention (1, heads, tokens, dim) of all `blocks`; `bias` (heads, length, length) is added to scaled scores."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor | None,
+        plan: Sequence[Block],
+        scale: float,
+    ) -> Tensor:
+        """Return (1, tokens, heads, dim), the order in which the next linear layer reads it."""
+        ctx.plan, ctx.scale, ctx.group = plan, scale, query.shape[1] // key.shape[1]
+        folded, keys, values = _fold(query, ctx.group), key[0].contiguous(), value[0].contiguous()
+        low = None if bias is None else bias.to(query.dtype)
+        output = torch.empty_like(folded)
+        for block in plan:
+            rows = slice(block.first * ctx.group, block.last * ctx.group)
+            weights = _weights(folded[:, rows], _cut(keys, block), low, block, ctx)
+            output[:, rows] = torch.bmm(weights, _cut(values, block))
+        result = _unfold(output, ctx.group)
+        ctx.with_bias = bias is not None and bias.requires_grad
+        ctx.save_for_backward(folded, keys, values, result, *(() if low is None else (low,)))
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """Return the gradients of query, key, value and bias."""
+        query, key, value, output, *rest = ctx.saved_tensors
+        low = rest[0] if rest else None
+        slopes = _fold(gradients[0].transpose(1, 2), ctx.group)
+        delta = (gradients[0].float() * output.float()).sum(-1, keepdim=True)
+        delta = _fold(delta.transpose(1, 2), ctx.group).to(query.dtype)
+        of_query = torch.empty_like(query)
+        # Keys are seen by many blocks: their gradients are summed in fp32.
+        of_key, of_value = (torch.zeros_like(part, dtype=torch.float32) for part in (key, value))
+        of_bias = torch.zeros_like(low, dtype=torch.float32) if low is not None and ctx.with_bias else None
+        for block in ctx.plan:
+            rows = slice(block.first * ctx.group, block.last * ctx.group)
+            keys, slope = _cut(key, block), slopes[:, rows]
+            weights = _weights(query[:, rows], keys, low, block, ctx)
+            _add(of_value, torch.bmm(weights.mT, slope), block)
+            scores = torch.bmm(slope, _cut(value, block).mT).sub_(delta[:, rows]).mul_(weights)
+            if of_bias is not None:
+                _bias_of(of_bias, block).add_(scores)
+            scores.mul_(ctx.scale)
+            of_query[:, rows] = torch.bmm(scores, keys)
+            _add(of_key, torch.bmm(scores.mT, query[:, rows]), block)
+        back = _unfold(of_query, ctx.group).transpose(1, 2)
+        return back, of_key.to(key.dtype)[None], of_value.to(key.dtype)[None], of_bias, None, None
+
+
+def _fold(heads: Tensor, group: int) -> Tensor:
+    """Bring (1, heads, tokens, dim) into (key heads, tokens * group, dim): a token's rows stand together."""
+    _, count, tokens, dim = heads.shape
+    split = heads[0].reshape(count // group, group, tokens, dim).transpose(1, 2)
+    return split.reshape(count // group, tokens * group, dim)
+
+
+def _unfold(folded: Tensor, group: int) -> Tensor:
+    """Bring (key heads, tokens * group, dim) into (1, tokens, heads, dim)."""
+    count, rows, dim = folded.shape
+    split = folded.view(count, rows // group, group, dim).transpose(0, 1)
+    return split.reshape(1, rows // group, count * group, dim)
+
+
+def _cut(states: Tensor, block: Block) -> Tensor:
+    """Return the keys (or values) that a block sees, (key heads, seen, dim)."""
+    parts = [states[:, first:last] for first, last in block.spans]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+def _add(total: Tensor, part: Tensor, block: Block) -> None:
+    """Add what `_cut` gave gradients for, where it came from."""
+    sizes = [last - first for first, last in block.spans]
+    for (first, last), piece in zip(block.spans, part.split(sizes, dim=1), strict=True):
+        total[:, first:last] += piece
+
+
+def _weights(query: Tensor, keys: Tensor, bias: Tensor | None, block: Block, ctx: Any) -> Tensor:
+    """Return the attention weights of a block, (key heads, rows, seen)."""
+    scores = torch.bmm(query, keys.mT)
+    if ctx.scale != 1.0:
+        scores.mul_(ctx.scale)
+    if bias is not None:
+        scores.add_(_bias_of(bias, block))
+    if block.causal:
+        size = block.last - block.first
+        later = torch.ones(size, size, dtype=torch.bool).triu_(1).repeat_interleave(ctx.group, 0)
+        scores[:, :, -size:].masked_fill_(later, float("-inf"))
+    return torch.softmax(scores, -1)
+
+
+def _bias_of(bias: Tensor, block: Block) -> Tensor:
+    """Return the part of the bias (heads, length, length) that a block's scores have."""
+    seen = block.spans[0][1] - block.spans[0][0]
+    return bias[:, block.place : block.place + block.last - block.first, :seen]
