@@ -139,7 +139,7 @@ def _guarded(job: Job, running: CellRecord, work: Work, hours: float | None) -> 
             outcome = work(job)
     except Interrupted as stop:
         log.warning("%s interrupted: %s", running.name, stop)
-        return replace(running, state="interrupted", finished=now())
+        return replace(running, state="interrupted", notes=(str(stop),), finished=now())
     except (KeyboardInterrupt, SystemExit):
         _finish(job.folder, replace(running, state="interrupted", finished=now()))
         raise

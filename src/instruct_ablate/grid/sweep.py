@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +18,11 @@ from instruct_ablate.cell.store import missing_record, read_record
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.expansion import Declared, Overrides, expand
+from instruct_ablate.grid.launcher import CellLauncher
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import check, quote_numbers
 from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.queued import queued
 from instruct_ablate.grid.study import declare, read_study
 from instruct_ablate.schema import Config
 
@@ -102,7 +106,11 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
 
 def _starts_ranks(hydra: HydraParts) -> bool:
     """Whether the launcher can start several processes for one cell (Slurm's tasks)."""
-    return str(hydra.config.hydra.runtime.choices["hydra/launcher"]).startswith("submitit")
+    return _launcher_name(hydra).startswith("submitit")
+
+
+def _launcher_name(hydra: HydraParts) -> str:
+    return str(hydra.config.hydra.runtime.choices["hydra/launcher"])
 
 
 def _by_study(cells: Sequence[Cell]) -> dict[Path, list[Cell]]:
@@ -113,17 +121,22 @@ def _by_study(cells: Sequence[Cell]) -> dict[Path, list[Cell]]:
 
 
 def _todo(cells: Sequence[Cell]) -> list[Cell]:
-    """Leave out what is done (or failed, with retry=none), and say so."""
-    todo, done, failed = [], 0, 0
+    """Leave out what is done, queued already (or failed, with retry=none), and say so."""
+    todo, kept, waiting = [], Counter[str](), queued([cell.folder for cell in cells])
     for cell in cells:
         record = read_record(cell.folder, cell.identity.hash)
-        state = record.state if record else "missing"
-        done += state == "done"
-        failed += state == "failed" and cell.config.retry == "none"
-        if state != "done" and not (state == "failed" and cell.config.retry == "none"):
+        if record is not None and record.state == "done":
+            kept["done"] += 1
+        elif cell.folder in waiting:
+            kept["queued"] += 1
+        elif record is not None and record.state == "failed" and cell.config.retry == "none":
+            kept["failed"] += 1
+        else:
             todo.append(cell)
-    kept = f", {failed} failed and kept (retry=none)" if failed else ""
-    log.info("%d cells: %d done and skipped%s, %d to run", len(cells), done, kept, len(todo))
+    told = f"{kept['done']} done and skipped"
+    told += f", {kept['queued']} queued already" if kept["queued"] else ""
+    told += f", {kept['failed']} failed and kept (retry=none)" if kept["failed"] else ""
+    log.info("%d cells: %s, %d to run", len(cells), told, len(todo))
     return todo
 
 
@@ -131,12 +144,38 @@ def _launch(hydra: HydraParts, cells: Sequence[Cell]) -> None:
     """Hand the cells to the configured launcher. What it returns is not trusted: the disk is."""
     if not cells:
         return
-    from hydra.core.plugins import Plugins
+    launcher = _launcher(hydra)
+    if cells[0].config.detach and not (isinstance(launcher, CellLauncher) and launcher.can_detach):
+        raise UserError(
+            "detach=true: the cells of this launcher end with the command; add hydra/launcher=submitit_slurm"
+        )
+    if isinstance(launcher, CellLauncher):
+        launcher.run(cells)
+        return
+    try:
+        launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
+    except Exception as error:  # a launcher whose worker was killed; the cells that ended are on disk
+        log.error("the launcher gave up: %s: %s", type(error).__name__, error)
 
-    launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=hydra.context, task_function=hydra.task_function, config=hydra.config
-    )
-    launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
+
+def _launcher(hydra: HydraParts) -> Any:
+    """Make the launcher; one whose extra is not installed is refused, naming the extra."""
+    from hydra.core.plugins import Plugins
+    from hydra.errors import InstantiationException
+
+    name = _launcher_name(hydra)
+    extra = "slurm" if name.startswith("submitit") else name
+    lacking = UserError(f"hydra/launcher={name} needs an extra: pip install 'instruct-ablate[{extra}]'")
+    if extra == "slurm" and importlib.util.find_spec("submitit") is None:
+        raise lacking
+    try:
+        return Plugins.instance().instantiate_launcher(
+            hydra_context=hydra.context, task_function=hydra.task_function, config=hydra.config
+        )
+    except (InstantiationException, RuntimeError, ImportError) as error:
+        if extra not in ("joblib", "ray"):
+            raise
+        raise lacking from error
 
 
 def _summary(folder: Path, cells: Sequence[Cell]) -> int:

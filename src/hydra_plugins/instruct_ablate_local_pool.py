@@ -1,0 +1,20 @@
+"""The launcher `local_pool`: one process per cell on this machine, as many at once as asked for."""
+
+# No `from __future__ import annotations`: Hydra runs plugin modules before they are in `sys.modules`.
+from collections.abc import Sequence
+from typing import Any
+
+from instruct_ablate.grid.launcher import CellLauncher
+
+
+class LocalPoolLauncher(CellLauncher):
+    """Hand cells to `instruct_ablate.grid.local_pool`, which does the work."""
+
+    def __init__(self, n: int | None = None, threads: int | None = None) -> None:
+        self.n, self.threads = n, threads
+
+    def run(self, cells: Sequence[Any]) -> None:
+        """Run the cells, each in a process of its own."""
+        from instruct_ablate.grid.local_pool import Pool, shares
+
+        Pool(shares(self.n, self.threads)).run(cells)
