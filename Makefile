@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= ablation
 # The grid of `make sweep`; override GRID for another one.
-GRID ?= instruction=original,simplified,delusive data_budget=0,8
+GRID ?= instruction=original,simplified,delusive data_budget=0,4
 EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow
 
 .PHONY: help setup model sweep report test test-slow test-ray check format bench clean

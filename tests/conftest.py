@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# One thread a process: tests run side by side, and threads that wait for each other's cores are many times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from instruct_ablate.tasks.task import Example, Instance, Task
 
