@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -33,6 +34,14 @@ class Block:
     place: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All blocks of a packed batch, and what their scores are multiplied with."""
+
+    blocks: Sequence[Block]
+    scale: float
+
+
 def blocks(queries: Span, before: Sequence[Span], causal: bool) -> Iterator[Block]:
     """Cut a sequence's queries into blocks that see the spans `before` and, if `causal`, their own past."""
     start, stop = queries
@@ -43,7 +52,7 @@ def blocks(queries: Span, before: Sequence[Span], causal: bool) -> Iterator[Bloc
 
 
 class BlockAttention(torch.autograd.Function):
-    """Attention (1, heads, tokens, dim) of all `blocks`; `bias` (heads, length, length) is added to scaled scores."""
+    """Attention (1, heads, tokens, dim) after a plan; `bias` (heads, length, length) is added to scaled scores."""
 
     @staticmethod
     def forward(
@@ -52,15 +61,14 @@ class BlockAttention(torch.autograd.Function):
         key: Tensor,
         value: Tensor,
         bias: Tensor | None,
-        plan: Sequence[Block],
-        scale: float,
+        plan: Plan,
     ) -> Tensor:
         """Return (1, tokens, heads, dim), the order in which the next linear layer reads it."""
-        ctx.plan, ctx.scale, ctx.group = plan, scale, query.shape[1] // key.shape[1]
+        ctx.plan, ctx.group = plan, query.shape[1] // key.shape[1]
         folded, keys, values = _fold(query, ctx.group), key[0].contiguous(), value[0].contiguous()
         low = None if bias is None else bias.to(query.dtype)
         output = torch.empty_like(folded)
-        for block in plan:
+        for block in plan.blocks:
             rows = slice(block.first * ctx.group, block.last * ctx.group)
             weights = _weights(folded[:, rows], _cut(keys, block), low, block, ctx)
             output[:, rows] = torch.bmm(weights, _cut(values, block))
@@ -81,7 +89,7 @@ class BlockAttention(torch.autograd.Function):
         # Keys are seen by many blocks: their gradients are summed in fp32.
         of_key, of_value = (torch.zeros_like(part, dtype=torch.float32) for part in (key, value))
         of_bias = torch.zeros_like(low, dtype=torch.float32) if low is not None and ctx.with_bias else None
-        for block in ctx.plan:
+        for block in ctx.plan.blocks:
             rows = slice(block.first * ctx.group, block.last * ctx.group)
             keys, slope = _cut(key, block), slopes[:, rows]
             weights = _weights(query[:, rows], keys, low, block, ctx)
@@ -89,11 +97,11 @@ class BlockAttention(torch.autograd.Function):
             scores = torch.bmm(slope, _cut(value, block).mT).sub_(delta[:, rows]).mul_(weights)
             if of_bias is not None:
                 _bias_of(of_bias, block).add_(scores)
-            scores.mul_(ctx.scale)
+            scores.mul_(ctx.plan.scale)
             of_query[:, rows] = torch.bmm(scores, keys)
             _add(of_key, torch.bmm(scores.mT, query[:, rows]), block)
         back = _unfold(of_query, ctx.group).transpose(1, 2)
-        return back, of_key.to(key.dtype)[None], of_value.to(key.dtype)[None], of_bias, None, None
+        return back, of_key.to(key.dtype)[None], of_value.to(key.dtype)[None], of_bias, None
 
 
 def _fold(heads: Tensor, group: int) -> Tensor:
@@ -126,15 +134,20 @@ def _add(total: Tensor, part: Tensor, block: Block) -> None:
 def _weights(query: Tensor, keys: Tensor, bias: Tensor | None, block: Block, ctx: Any) -> Tensor:
     """Return the attention weights of a block, (key heads, rows, seen)."""
     scores = torch.bmm(query, keys.mT)
-    if ctx.scale != 1.0:
-        scores.mul_(ctx.scale)
+    if ctx.plan.scale != 1.0:
+        scores.mul_(ctx.plan.scale)
     if bias is not None:
         scores.add_(_bias_of(bias, block))
     if block.causal:
         size = block.last - block.first
-        later = torch.ones(size, size, dtype=torch.bool).triu_(1).repeat_interleave(ctx.group, 0)
-        scores[:, :, -size:].masked_fill_(later, float("-inf"))
+        scores[:, :, -size:].masked_fill_(_later(size, ctx.group), float("-inf"))
     return torch.softmax(scores, -1)
+
+
+@cache
+def _later(size: int, group: int) -> Tensor:
+    """Return which of a block's own keys stand behind each query's token."""
+    return torch.ones(size, size, dtype=torch.bool).triu_(1).repeat_interleave(group, 0)
 
 
 def _bias_of(bias: Tensor, block: Block) -> Tensor:

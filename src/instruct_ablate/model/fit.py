@@ -7,46 +7,33 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
+from torch import Tensor
 
 from instruct_ablate.cell.record import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import token_store
-from instruct_ablate.errors import Interrupted
 from instruct_ablate.model import resume
 from instruct_ablate.model.adapter import adapt, merged
 from instruct_ablate.model.checkpoint import Checkpoint
+from instruct_ablate.model.keeper import Keeper, Meter
 from instruct_ablate.model.module import InstructionModule
 from instruct_ablate.model.packed_forward import packed_attention_of
 from instruct_ablate.model.progress import Bar, Curve
+from instruct_ablate.model.strategies import build_strategy, master_copy
 from instruct_ablate.model.trainer_check import check_trainer
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config
 
 __all__ = ["check_trainer", "fit"]
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a fit keeps its files."""
-
-    folder: Path
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
-
-    @property
-    def trained(self) -> Path:
-        return self.checkpoints / resume.TRAINED
 
 
 def fit(
@@ -61,23 +48,24 @@ def fit(
     Goes on from `folder`/checkpoints where an earlier fit of the same cell was stopped; raises `Interrupted` after
     writing a checkpoint when told to stop.
     """
-    place = _Place(folder)
-    place.checkpoints.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
-    store = token_store(prompts, encoding, config.prompt, Path(config.cache))
-    data = PromptDataModule(store, config, checkpoint.start_token)
-    prepared = time.perf_counter() - started
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
     model = _trainable(checkpoint.model, config)
-    module = InstructionModule(_inner(model), config.trainer, data.steps)
-    finished = resume.read(place.trained)
-    if finished is not None:
-        module.configure_optimizers()
-        module.weights.load(finished["masters"])  # type: ignore[union-attr]
-        cost = Cost(**finished["cost"])
+    finished = resume.read(checkpoints / resume.TRAINED)
+    if finished is None:
+        encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
+        store = token_store(prompts, encoding, config.prompt, Path(config.cache))
+        data = PromptDataModule(store, config, checkpoint.start_token)
+        prepared = time.perf_counter() - started
+        weights, cost = _train(model, data, config, folder, loggers)
+        cost = replace(cost, prepare_seconds=prepared)
     else:
-        cost = replace(_train(module, data, config, place, loggers), prepare_seconds=prepared)
-    _finish(checkpoint, model, module)
+        weights, cost = finished["masters"], Cost(**finished["cost"])
+    _set(model, weights)
+    inner = merged(model) if model is not checkpoint.model else model
+    inner.config.use_cache = True
+    inner.eval()
     return cost
 
 
@@ -103,43 +91,55 @@ def _inner(model: Any) -> Any:
     return model.get_base_model() if "get_base_model" in dir(model) else model
 
 
+@torch.no_grad()
+def _set(model: Any, weights: Sequence[Tensor]) -> None:
+    """Put trained weights into the parameters that were trained, and leave no gradients behind."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter, weight in zip(trained, weights, strict=True):
+        parameter.copy_(weight)
+        parameter.grad = None
+
+
 def _train(
-    module: InstructionModule,
-    data: PromptDataModule,
-    config: Config,
-    place: _Place,
-    loggers: Sequence[Logger],
-) -> Cost:
-    state = resume.latest(place.checkpoints)
+    model: Any, data: PromptDataModule, config: Config, folder: Path, loggers: Sequence[Logger]
+) -> tuple[list[Tensor], Cost]:
+    """Train and return the trained weights in fp32, with what they cost."""
+    checkpoints, settings = folder / "checkpoints", config.trainer
+    state = resume.latest(checkpoints)
     if state is not None:
         data.load_state_dict(state["data"])
         log.info("going on after step %d of %d", state["step"], data.steps)
-    curve = Curve(place.folder / "training.jsonl", data.first_step)
-    callbacks: list[Callback] = [curve, _Keeper(state, config, place, data)]
-    if config.trainer.progress:
+    products = next(model.parameters()).dtype
+    subject: Any = master_copy(model) if settings.strategy == "fsdp" else model
+    module = InstructionModule(subject, settings, data.steps, config.data.packing, products)
+    curve = Curve(folder / "training.jsonl", data.first_step, settings.compile)
+    meter = Meter(curve, Cost(**state["cost"]) if state else Cost(), time.perf_counter())
+    keeper = Keeper(checkpoints, settings.checkpoint_every_steps, state, data, meter)
+    callbacks: list[Callback] = [curve, keeper]
+    if settings.progress:
         callbacks.append(Bar(data.steps, data.first_step, curve))
-    started = time.perf_counter()
-    with _quiet(), packed_attention_of(module.model):
+    with _quiet(), packed_attention_of(subject, config.data.packing, settings.compile):
         trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
-        if data.first_step < data.steps:
-            trainer.fit(module, datamodule=data)
-    before = Cost(**state["cost"]) if state else Cost()
-    cost = _cost(curve, before, time.perf_counter() - started, module.done)
-    if trainer.is_global_zero and module.weights is not None:
-        masters = [master.detach() for master in module.weights.masters]
-        resume.write(place.trained, {"masters": masters, "cost": _plain(cost)})
-    return cost
+        trainer.fit(module, datamodule=data)
+    assert module.weights is not None
+    weights, cost = module.weights.state(), meter.cost(module.done)
+    module.weights.release()
+    if trainer.is_global_zero:
+        resume.write(checkpoints / resume.TRAINED, {"masters": weights, "cost": asdict(cost)})
+    return weights, cost
 
 
 def _trainer(config: Config, steps: int, callbacks: list[Callback], loggers: Sequence[Logger]) -> Trainer:
     settings = config.trainer
     on_cpu = settings.accelerator == "cpu" or not torch.cuda.is_available()
+    # Determinism would also have every new tensor filled with NaN, against reading what was never written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return Trainer(
         accelerator="cpu" if on_cpu else settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.num_nodes,
-        strategy=settings.strategy,
-        max_steps=max(steps, 1),
+        strategy=build_strategy(settings),
+        max_steps=steps,
         callbacks=callbacks,
         logger=list(loggers) or False,
         log_every_n_steps=1,
@@ -150,88 +150,6 @@ def _trainer(config: Config, steps: int, callbacks: list[Callback], loggers: Seq
         deterministic=True if on_cpu else "warn",
         use_distributed_sampler=False,
     )
-
-
-class _Keeper(Callback):
-    """Restores the fit's state, writes checkpoints between steps, and stops when told to."""
-
-    def __init__(
-        self, state: dict[str, Any] | None, config: Config, place: _Place, data: PromptDataModule
-    ) -> None:
-        self.state, self.config, self.place, self.data = state, config, place, data
-        self.stop = resume.StopRequest()
-        self.listening = contextlib.ExitStack()
-        self.before = Cost(**state["cost"]) if state else Cost()
-        self.started = 0.0
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Go on from the state, and listen for signals (after Lightning has set its own handlers)."""
-        assert isinstance(module, InstructionModule)
-        self.started = time.perf_counter()
-        self.listening.enter_context(self.stop.listening())
-        if self.state is not None:
-            module.restore(self.state)
-            self.state = None  # its memory is the masters' now
-
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
-    ) -> None:
-        """Write a checkpoint when one is due; when told to stop, write it and stop."""
-        assert isinstance(module, InstructionModule)
-        told = self._told(trainer)
-        due = module.done % self.config.trainer.checkpoint_every_steps == 0
-        if (due or told) and module.done < module.steps:
-            self._save(trainer, module)
-        if told:
-            raise Interrupted(f"told to stop ({told}) after step {module.done} of {module.steps}")
-
-    def _told(self, trainer: Trainer) -> str | None:
-        """Whether any process was told to stop: all must stop after the same step."""
-        if trainer.world_size == 1:
-            return self.stop.reason
-        flag = torch.tensor(int(self.stop.reason is not None), device=trainer.strategy.root_device)
-        torch.distributed.all_reduce(flag)
-        return (self.stop.reason or "another process") if int(flag) else None
-
-    def _save(self, trainer: Trainer, module: InstructionModule) -> None:
-        if not trainer.is_global_zero:
-            return
-        curve = next(callback for callback in trainer.callbacks if isinstance(callback, Curve))  # type: ignore[attr-defined]
-        spent = _cost(curve, self.before, time.perf_counter() - self.started, module.done)
-        data = {**self.data.state_dict(), "step": module.done}
-        resume.save(self.place.checkpoints, {**module.state(), "data": data, "cost": _plain(spent)})
-
-    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        self.listening.close()
-
-
-def _cost(curve: Curve, before: Cost, seconds: float, steps: int) -> Cost:
-    return Cost(
-        train_seconds=before.train_seconds + seconds,
-        train_steps=steps,
-        train_examples=before.train_examples + curve.examples,
-        train_tokens=before.train_tokens + curve.tokens,
-    )
-
-
-def _plain(cost: Cost) -> dict[str, Any]:
-    return {
-        "train_seconds": cost.train_seconds,
-        "train_steps": cost.train_steps,
-        "train_examples": cost.train_examples,
-        "train_tokens": cost.train_tokens,
-    }
-
-
-def _finish(checkpoint: Checkpoint, model: Any, module: InstructionModule) -> None:
-    """Leave the trained weights in `checkpoint.model`, as a plain model ready to answer."""
-    if module.weights is not None:
-        module.weights.publish()
-        module.weights.release()
-    inner = merged(model) if model is not checkpoint.model else model
-    inner.config.use_cache = True
-    inner.eval()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from transformers import AttentionInterface
 
 from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.block_attention import BlockAttention, Span, blocks
+from instruct_ablate.model.block_attention import BlockAttention, Plan, Span, blocks
 
 NAME = "instruct_ablate_packed"
 # What some families add to attention, and packed attention does not know.
@@ -30,7 +30,7 @@ class PackedLayout:
         self.lengths, self.parents = packed.lengths, packed.parents
         self.spans: list[Span] = list(itertools.pairwise(packed.offsets.tolist()))
         self.longest = int(packed.positions.max()) + 1
-        self.plan = [
+        self.blocks = [
             block
             for span, parent in zip(self.spans, self.parents, strict=True)
             for block in blocks(span, [self.spans[parent]] if parent != NO_PARENT else [], True)
@@ -40,7 +40,7 @@ class PackedLayout:
     def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Return the attention of all segments, (1, tokens, heads, dim), from (1, heads, tokens, dim)."""
         if query.device.type == "cpu":
-            result: Tensor = BlockAttention.apply(query, key, value, None, self.plan, scale)  # type: ignore[no-untyped-call]
+            result: Tensor = BlockAttention.apply(query, key, value, None, Plan(self.blocks, scale))  # type: ignore[no-untyped-call]
             return result
         return self._by_segment(query, key, value, scale).transpose(1, 2)
 

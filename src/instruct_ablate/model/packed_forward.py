@@ -12,30 +12,68 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
-from instruct_ablate.data.micro_batch import MicroBatch
+from instruct_ablate.data.micro_batch import MicroBatch, pad
 from instruct_ablate.errors import UserError
 from instruct_ablate.model import packed_attention, t5_attention
+from instruct_ablate.model.fused import compiled, fused
 
 ROWS = 256  # target positions whose logits exist at a time
 
 
 @contextmanager
-def packed_attention_of(model: PreTrainedModel) -> Iterator[None]:
-    """Let `model` attend within packed segments; put back what it had."""
+def packed_attention_of(
+    model: PreTrainedModel, packing: bool = True, compiling: bool = False
+) -> Iterator[None]:
+    """Let `model` attend within packed segments, its norms and gates fused (or compiled); undone at the end."""
+    check_model(model)
     before = model.config._attn_implementation
-    encoder_decoder = bool(model.config.is_encoder_decoder)
-    check_head(model)
-    model.set_attn_implementation(t5_attention.NAME if encoder_decoder else packed_attention.NAME)
+    if packing:
+        model.set_attn_implementation(
+            t5_attention.NAME if model.config.is_encoder_decoder else packed_attention.NAME
+        )
     try:
-        yield
+        with compiled(model) if compiling else fused(model):
+            yield
     finally:
         model.set_attn_implementation(before)
+
+
+class TokenLosses(nn.Module):
+    """A model with its loss: micro-batch in, cross-entropy of every target token out.
+
+    With `packing` it must be called within `packed_attention_of` the model; without, sequences are padded.
+    """
+
+    def __init__(self, model: PreTrainedModel, packing: bool = True) -> None:
+        super().__init__()
+        self.model = model
+        self.packing = packing
+
+    def forward(self, batch: MicroBatch) -> Tensor:
+        """Return (targets,) in fp32."""
+        return token_losses(self.model, batch, self.packing)
 
 
 def target_states(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     """Return the hidden states (targets, width) before the output layer; call within `packed_attention_of`."""
     states = _decoder_only(model, batch) if batch.encoder is None else t5_attention.t5_states(model, batch)
     return states[0, batch.rows]
+
+
+def padded_states(model: Any, batch: MicroBatch) -> Tensor:
+    """The same by transformers' own attention on sequences laid side by side, for comparison."""
+    fill = int(model.config.pad_token_id or 0)
+    ids, mask = pad(batch.decoder, fill)
+    if batch.encoder is None:
+        output = model.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)
+    else:
+        sources, seen = pad(batch.encoder, fill)
+        encoded = model.get_encoder()(input_ids=sources, attention_mask=seen).last_hidden_state
+        output = model.get_decoder()(
+            input_ids=ids, encoder_hidden_states=encoded, encoder_attention_mask=seen, use_cache=False
+        )
+    states: Tensor = output.last_hidden_state[mask][batch.rows]
+    return t5_attention.scaled(model, states) if batch.encoder is not None else states
 
 
 def _decoder_only(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
@@ -50,22 +88,26 @@ def _decoder_only(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
     return states
 
 
-def check_head(model: PreTrainedModel) -> None:
-    """Refuse models whose output layer is more than a linear layer: their logits would be wrong here."""
+def check_model(model: PreTrainedModel) -> None:
+    """Refuse models whose loss would silently be computed wrong here."""
+    settings, kind = model.config.to_dict(), model.config.model_type
+    if model.config.is_encoder_decoder and kind not in t5_attention.FAMILIES:
+        families = " and ".join(t5_attention.FAMILIES)
+        raise UserError(f"encoder-decoder models of type {kind} cannot be trained here, only {families}.")
     for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
-        if name in model.config.to_dict() and model.config.to_dict()[name] not in (None, 1.0):
+        if settings.get(name) not in (None, 1.0):
             raise UserError(
-                f"models with {name} ({model.config.model_type}) cannot be trained here yet; "
+                f"models with {name} ({kind}) cannot be trained here yet; "
                 "use one whose output layer is linear (LLaMA, Qwen, Mistral, T5, ...)."
             )
 
 
-def token_losses(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+def token_losses(model: PreTrainedModel, batch: MicroBatch, packing: bool = True) -> Tensor:
     """Return the cross-entropy of every target token, (targets,) in fp32.
 
     Logits exist for `ROWS` target positions at a time, in the backward pass too (they are computed again there).
     """
-    states = target_states(model, batch)
+    states = target_states(model, batch) if packing else padded_states(model, batch)
     head = model.get_output_embeddings()
     if len(states) <= ROWS:
         return _losses(states, batch.labels, head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.model.module import InstructionModule
 
+log = logging.getLogger(__name__)
+
 
 class Curve(Callback):
     """Writes `training.jsonl`, one row a step, and keeps the tokens and seconds of the fit."""
 
-    def __init__(self, path: Path, first_step: int) -> None:
+    def __init__(self, path: Path, first_step: int, compiling: bool = False) -> None:
         self.path = path
+        self.compiling = compiling  # the first step will be slow: say how slow
         self.tokens = self.examples = 0
         self.seconds = self.speed = 0.0
         self._started = time.perf_counter()
@@ -47,6 +51,9 @@ class Curve(Callback):
         self.seconds += seconds
         self.speed = batch.tokens / max(seconds, 1e-9)
         module.log("tokens_per_second", self.speed, on_step=True, batch_size=batch.examples)
+        if self.compiling:
+            log.info("first step, with compiling: %.1f s", seconds)
+            self.compiling = False
         if trainer.is_global_zero:
             self._write(module, seconds)
 
@@ -54,18 +61,12 @@ class Curve(Callback):
         row = {
             "step": module.done,
             "loss": module.loss,
-            "learning_rate": trainer_rate(module),
+            "learning_rate": module.rate,
             "tokens_per_second": round(self.speed, 1),
             "seconds": round(seconds, 4),
         }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-
-
-def trainer_rate(module: InstructionModule) -> float:
-    """Return the learning rate that the next step will have."""
-    assert module.optimizer is not None
-    return float(module.optimizer.param_groups[0]["lr"])
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:

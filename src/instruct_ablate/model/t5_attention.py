@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
-from instruct_ablate.model.block_attention import Block, BlockAttention, Span, blocks
+from instruct_ablate.model.block_attention import Block, BlockAttention, Plan, Span, blocks
 
 NAME = "instruct_ablate_packed_t5"
 FAMILIES = ("t5", "mt5")
@@ -26,14 +26,14 @@ class T5Layout:
 
     def __init__(self, asking: Packed, asked: Packed, causal: bool) -> None:
         self.asking, self.asked, self.causal = asking.lengths, asked.lengths, causal
-        self.plan: list[Block] = []
+        self.blocks: list[Block] = []
         for queries, keys in zip(_spans(asking), _spans(asked), strict=True):
-            self.plan += blocks(queries, [] if causal else [keys], causal)
+            self.blocks += blocks(queries, [] if causal else [keys], causal)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """Return (1, tokens, heads, dim) from (1, heads, tokens, dim); T5 does not scale its scores."""
         if query.device.type == "cpu":
-            result: Tensor = BlockAttention.apply(query, key, value, bias, self.plan, 1.0)  # type: ignore[no-untyped-call]
+            result: Tensor = BlockAttention.apply(query, key, value, bias, Plan(self.blocks, 1.0))  # type: ignore[no-untyped-call]
             return result
         asked = zip(key.split(self.asked, 2), value.split(self.asked, 2), strict=True)
         parts = [
@@ -65,6 +65,11 @@ def t5_states(model: Any, batch: MicroBatch) -> Tensor:
         "crossed": T5Layout(batch.decoder, batch.encoder, causal=False),
     }
     states = _stack(decoder, batch.decoder, within, states)
+    return scaled(model, states)
+
+
+def scaled(model: Any, states: Tensor) -> Tensor:
+    """Scale the decoder's states where the output layer is tied to the embeddings (T5 version 1.0)."""
     return states * model.config.d_model**-0.5 if model.config.scale_decoder_outputs else states
 
 

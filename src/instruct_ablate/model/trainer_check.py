@@ -25,15 +25,21 @@ def check_trainer(config: Config) -> None:
         raise UserError("trainer.devices and trainer.num_nodes must be at least 1.")
     if settings.checkpoint_every_steps < 1:
         raise UserError("trainer.checkpoint_every_steps must be at least 1.")
-    if settings.devices * settings.num_nodes > 1 and not ranks_are_started():
+    wanted, started = settings.devices * settings.num_nodes, ranks_started()
+    if wanted > 1 and started < 2:
         raise UserError(
             f"trainer.devices={settings.devices}: Lightning would start this script again for every further device, "
             "and inside a sweep those copies would run the whole sweep into one folder. Start the processes "
             "yourself: `torchrun --nproc-per-node=N train.py ...`, or hydra/launcher=submitit_slurm with "
             "tasks_per_node=N."
         )
+    if started > 1 and started != wanted:
+        raise UserError(
+            f"{started} processes were started, but trainer.devices={settings.devices} times "
+            f"trainer.num_nodes={settings.num_nodes} is {wanted}. Make them agree."
+        )
 
 
-def ranks_are_started() -> bool:
-    """Whether a launcher has started this process as one of several."""
-    return any(all(name in os.environ for name in names) for names in RANKS)
+def ranks_started() -> int:
+    """Return how many processes a launcher has started for this fit; 1 where it started this one alone."""
+    return max(int(os.environ.get(total, "1")) if rank in os.environ else 1 for rank, total in RANKS)

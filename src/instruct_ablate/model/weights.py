@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from instruct_ablate.model.strategies import sharded_like, whole
+
 
 class MasterWeights:
     """fp32 masters of a model's trainable parameters; parameters in fp32 are their own masters."""
@@ -60,11 +62,25 @@ class MasterWeights:
             if parameter is not master:
                 parameter.copy_(master)
 
+    def finite(self) -> bool:
+        """Whether no gradient overflowed, on any process."""
+        return all(bool(master.grad.isfinite().all()) for master in self.masters if master.grad is not None)
+
+    def multiply(self, factor: float) -> None:
+        """Scale all gradients."""
+        for master in self.masters:
+            if master.grad is not None:
+                master.grad.mul_(factor)
+
+    def state(self) -> list[Tensor]:
+        """Return the masters, whole."""
+        return [whole(master.detach()) for master in self.masters]
+
     @torch.no_grad()
     def load(self, tensors: list[Tensor]) -> None:
         """Set the masters, and the model's weights with them."""
         for master, tensor in zip(self.masters, tensors, strict=True):
-            master.copy_(tensor)
+            master.copy_(sharded_like(tensor, master))
         self.publish()
 
     def release(self) -> None:
