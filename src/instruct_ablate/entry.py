@@ -80,6 +80,8 @@ def prepared(arguments: Sequence[str]) -> list[str]:
         raise UserError(
             f"{swept[0]} names several values: add -m to sweep over them, or quote it if it is one value"
         )
+    if any(word.startswith("experiment=") and word != "experiment=null" for word in overrides):
+        return ["--multirun", *words]  # an experiment is a grid, asked for with -m or without
     return ["--multirun", *words, "hydra.sweeper.single=true"]
 
 

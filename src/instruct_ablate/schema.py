@@ -168,7 +168,8 @@ class Config:
     cache: str = MISSING  # prepared data and converted models
     retry: str = "failed"  # failed | none
     fail_fast: bool = False
-    detach: bool = False
+    detach: bool = False  # return once the jobs are queued
+    with_untuned: bool = True  # a sweep that trains asks for the untuned model too
     keep_checkpoints: bool = False
     cell_timeout: float | None = None  # hours
     extensions: list[str] = field(default_factory=list)  # Python files to load first: your own variants

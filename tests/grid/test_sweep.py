@@ -102,9 +102,32 @@ def test_all_faults_are_told_before_anything_starts(train: Train, tmp_path: Path
     assert not (tmp_path / "multirun" / "ablation" / "study.json").exists()
 
 
-def test_an_experiment_without_m_is_one_cell(train: Train, tmp_path: Path) -> None:
-    assert train("experiment=kung_peng_definitions", "model=tiny_t5").returncode == 0
-    assert len(states(tmp_path, "kung_peng_definitions")) == 1
+def test_an_experiment_runs_its_grid_without_m_too(train: Train, tmp_path: Path) -> None:
+    assert (
+        train("experiment=kung_peng_definitions", "model=tiny_t5", "seed=0", "data_budget=10").returncode == 0
+    )
+    assert len(states(tmp_path, "kung_peng_definitions")) == 4  # three variants and the untuned model
+
+
+def test_a_sweep_that_trains_asks_for_the_untuned_model_once(train: Train, tmp_path: Path) -> None:
+    words = ("-m", "model=tiny_llama", "data_budget=2,8", "seed=0,1")
+    assert train(*words, "with_untuned=false").returncode == 0
+    assert not any("untuned" in name for name in states(tmp_path))
+    again = train(*words)
+    assert "5 cells: 4 done and skipped, 1 to run" in again.stdout
+    assert states(tmp_path)["tiny_llama-untuned"] == "done"
+
+
+def test_leaving_needs_a_launcher_whose_jobs_outlive_the_command(train: Train) -> None:
+    run = train("-m", "model=tiny_llama", "detach=true")
+    assert run.returncode == 2
+    assert "hydra/launcher=submitit_slurm" in run.stderr
+
+
+def test_a_launcher_that_gives_up_leaves_its_cells_on_disk(train: Train, tmp_path: Path) -> None:
+    run = train("-m", "model=tiny_llama", "hydra/launcher=ray")
+    assert run.returncode == 2
+    assert "instruct-ablate[ray]" in run.stderr
 
 
 def test_a_read_only_study_is_one_clear_message(train: Train, tmp_path: Path) -> None:

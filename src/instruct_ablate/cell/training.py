@@ -11,6 +11,7 @@ from instruct_ablate.cell.runner import Job
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts, truncation_note
+from instruct_ablate.schema import TrainerConfig
 from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.task import TaskCollection
 
@@ -38,8 +39,15 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple
         Context(config.seed, collection.train),
     )
     prepared = time.perf_counter() - started
-    job.heartbeat.progress("train")
+    job.heartbeat.progress("train", 0, _steps(config.trainer, len(prompts)))
     cost = fit(checkpoint, prompts, config, job.folder, job.mirror.loggers())
     note = truncation_note(prompts)
     notes = (*budgeted.notes, *((f"training: {note}",) if note else ()))
     return replace(cost, prepare_seconds=cost.prepare_seconds + prepared), notes
+
+
+def _steps(config: TrainerConfig, examples: int) -> int:
+    """Return how many steps the fit will take, for those who watch it."""
+    from instruct_ablate.data.batches import Schedule
+
+    return Schedule(examples, config.batch_size, config.epochs, 0, config.max_steps).steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
@@ -9,10 +10,22 @@ import click
 
 @click.command(name="status")
 @click.argument("study", type=click.Path(path_type=Path))
-def command(study: Path) -> None:
+@click.option("--watch", is_flag=True, help="Look again every few seconds, until Ctrl-C.")
+@click.option("--every", default=5.0, show_default=True, help="Seconds between two looks.")
+def command(study: Path, watch: bool, every: float) -> None:
     """Show the cells of STUDY (a folder such as multirun/NAME) by state, with progress, host and last error."""
     from rich.console import Console
+    from rich.live import Live
 
     from instruct_ablate.grid.status import status_table
 
-    Console().print(status_table(study))
+    if not watch:
+        Console().print(status_table(study))
+        return
+    try:
+        with Live(status_table(study), auto_refresh=False) as live:
+            while True:
+                time.sleep(every)
+                live.update(status_table(study), refresh=True)
+    except KeyboardInterrupt:
+        return

@@ -43,11 +43,12 @@ def tickets(folders: Iterable[Path]) -> dict[Path, Ticket]:
 
 
 def queue() -> Mapping[str, str]:
-    """Return Slurm's jobs of this user that are not over, by id: PENDING, RUNNING, ...; none without Slurm."""
-    words = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T"]
+    """Return Slurm's jobs of this user that are not over, by id: RUNNING, PENDING (why); none without Slurm."""
+    words = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T (%r)"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         told = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout
-        return dict(line.strip().split("|", 1) for line in told.splitlines() if "|" in line)
+        lines = [line.strip().replace(" (None)", "") for line in told.splitlines() if "|" in line]
+        return dict(line.split("|", 1) for line in lines)
     return {}
 
 

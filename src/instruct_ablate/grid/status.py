@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instruct_ablate.cell.heartbeat import read_beat
+from instruct_ablate.cell.heartbeat import Beat, read_beat
 from instruct_ablate.cell.lock import holder
-from instruct_ablate.cell.record import CellRecord, State
+from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.grid.queued import queued, read_ticket
 from instruct_ablate.grid.study import Study, read_study
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
-STATES: tuple[State, ...] = ("running", "failed", "interrupted", "missing", "done")
-_STYLES = {"running": "cyan", "failed": "red", "interrupted": "yellow", "missing": "dim", "done": "green"}
+SHOWN = ("running", "queued", "failed", "interrupted", "missing", "done")
+_STYLES = {
+    "running": "cyan", "queued": "blue", "failed": "red", "interrupted": "yellow", "missing": "dim",
+    "done": "green",
+}  # fmt: skip
+RECENT = 20  # training steps over which speed is averaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,48 +32,122 @@ class CellStatus:
     """One line of the table."""
 
     name: str
-    state: State
+    state: str  # a record's state, or queued
     progress: str = ""
+    speed: str = ""
     seconds: float = 0.0
+    left: float = 0.0  # seconds that the stage still takes
     host: str = ""
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far a running cell is in its stage, and how fast."""
+
+    progress: str
+    speed: str = ""
+    left: float = 0.0
+
+
 def cell_statuses(study: Study) -> tuple[CellStatus, ...]:
     """Return what is known of each cell, running ones first."""
-    lines = [_status(study.folder, record) for record in study.cells]
-    return tuple(sorted(lines, key=lambda line: STATES.index(line.state)))
+    waiting = queued([study.folder / record.name for record in study.cells if record.state != "done"])
+    lines = [_status(study.folder / record.name, record, waiting) for record in study.cells]
+    return tuple(sorted(lines, key=lambda line: SHOWN.index(line.state)))
 
 
-def _status(folder: Path, record: CellRecord) -> CellStatus:
+def _status(folder: Path, record: CellRecord, waiting: Mapping[Path, str]) -> CellStatus:
     host = record.environment.host if record.environment else ""
     seconds = max(0.0, record.finished - record.started)
-    progress = ""
-    if record.state == "running" and (beat := read_beat(folder / record.name)) is not None:
-        host, seconds = beat.owner.host, beat.time - record.started
-        progress = f"{beat.stage} {beat.done}/{beat.total}" if beat.total else beat.stage
-    elif record.state == "running" and (owner := holder(folder / record.name)) is not None:
-        host = owner.host
     error = record.failure.reason if record.failure and record.state != "done" else ""
-    return CellStatus(record.name, record.state, progress, seconds, host, error)
+    if record.state == "running":
+        return _running(folder, record, error)
+    if folder in waiting and (ticket := read_ticket(folder)) is not None:
+        progress = f"queued (job {ticket.job}: {waiting[folder]})"
+        return CellStatus(record.name, "queued", progress, seconds=seconds, error=error)
+    note = record.notes[0] if record.state == "interrupted" and record.notes else ""
+    return CellStatus(record.name, record.state, note, seconds=seconds, host=host, error=error)
+
+
+def _running(folder: Path, record: CellRecord, error: str) -> CellStatus:
+    beat, owner = read_beat(folder), holder(folder)
+    if beat is None:
+        return CellStatus(record.name, "running", host=owner.host if owner else "", error=error)
+    pace = _training(folder, beat) if beat.stage == "train" else _testing(beat)
+    seconds = beat.time - record.started
+    return CellStatus(
+        record.name, "running", pace.progress, pace.speed, seconds, pace.left, beat.owner.host, error
+    )
+
+
+def _training(folder: Path, beat: Beat) -> Pace:
+    """Read the pace from the last rows of the learning curve."""
+    rows = _last_rows(folder / "training.jsonl")
+    if not rows or not beat.total:
+        return Pace(f"train 0/{beat.total}" if beat.total else "train")
+    step = int(rows[-1]["step"])
+    each = sum(row["seconds"] for row in rows) / len(rows)
+    speed = sum(row["tokens_per_second"] for row in rows) / len(rows)
+    return Pace(f"train {step}/{beat.total}", f"{speed:,.0f} tokens/s", each * (beat.total - step))
+
+
+def _testing(beat: Beat) -> Pace:
+    if not beat.total:
+        return Pace(beat.stage)
+    progress = f"{beat.stage} {beat.done}/{beat.total}"
+    elapsed = beat.time - beat.since
+    if not beat.done or elapsed <= 0:
+        return Pace(progress)
+    each = elapsed / beat.done
+    return Pace(progress, f"{1 / each:.1f} instances/s", each * (beat.total - beat.done))
+
+
+def _last_rows(path: Path) -> list[dict[str, float]]:
+    """Read the end of a learning curve, without the row that is just being written."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 256 * RECENT))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        rows += [row] if isinstance(row, dict) else []
+    return rows[-RECENT:]
 
 
 def status_table(folder: Path) -> Table:
     """Build the table of a study's cells."""
     from rich.table import Table
-    from rich.text import Text
 
     study = read_study(folder)
-    count = Counter(record.state for record in study.cells)
-    told = ", ".join(f"{count[state]} {state}" for state in STATES if count[state])
-    table = Table(title=f"{study.name}: {len(study.cells)} cells ({told})", title_justify="left")
-    for heading in ("cell", "state", "progress", "time", "host", "last error"):
-        table.add_column(heading)
-    for line in cell_statuses(study):
-        state = Text(line.state, style=_STYLES[line.state])
-        error = Text(line.error.partition("\n")[0][:200])
-        table.add_row(Text(line.name), state, line.progress, _clock(line.seconds), line.host, error)
+    lines = cell_statuses(study)
+    count = Counter(line.state for line in lines)
+    told = ", ".join(f"{count[state]} {state}" for state in SHOWN if count[state])
+    rows = [_row(line) for line in lines]
+    shown = [place for place in range(len(_HEADINGS)) if any(row[place].plain for row in rows)]
+    table = Table(title=f"{study.name}: {len(lines)} cells ({told})", title_justify="left")
+    for place in shown:
+        table.add_column(_HEADINGS[place], no_wrap=_HEADINGS[place] == "state", overflow="fold")
+    for row in rows:
+        table.add_row(*(row[place] for place in shown))
     return table
+
+
+_HEADINGS = ("cell", "state", "progress", "speed", "time", "left", "host", "last error")
+
+
+def _row(line: CellStatus) -> tuple[Text, ...]:
+    from rich.text import Text
+
+    state = Text(line.state, style=_STYLES[line.state])
+    told = (line.progress, line.speed, _clock(line.seconds), _clock(line.left), line.host)
+    return (Text(line.name), state, *map(Text, told), Text(line.error.partition("\n")[0][:200]))
 
 
 def _clock(seconds: float) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,9 @@ class CellJob:
         for number in (signal.SIGUSR2, signal.SIGTERM):  # the cell writes its checkpoint on both
             signal.signal(number, signal.SIG_DFL)
         record = _run(config)
-        if record.state == "interrupted" and any("SIGUSR2" in note for note in record.notes):
-            if callable(requeue):
-                requeue(signal.SIGUSR2, None)  # submitit's: puts the job back into the queue, and exits
+        told = record.state == "interrupted" and any("SIGUSR2" in note for note in record.notes)
+        if told and callable(requeue):
+            requeue(signal.SIGUSR2, None)  # submitit's: puts the job back into the queue, and exits
         return record.state
 
     def checkpoint(self, config: Config) -> Any:
@@ -62,6 +63,7 @@ class Submission:
 
     def __init__(self, cluster: str, params: Mapping[str, Any]) -> None:
         self._cluster, self._params = cluster, dict(params)
+        self._told = ""
 
     def submit(self, cells: Sequence[Cell]) -> dict[str, tuple[Cell, Any]]:
         """Queue one job a cell (an array on Slurm) and note it in the cell's folder; return them by id."""
@@ -94,6 +96,9 @@ class Submission:
     def _over(self, jobs: Mapping[str, tuple[Cell, Any]]) -> list[str]:
         if self._cluster == "slurm":
             states = queue()
+            if (waiting := _waiting(states, jobs)) != self._told:
+                self._told = waiting
+                log.info("%s", waiting or "no job left in the queue")
             return [name for name in jobs if name not in states]
         return [name for name, (_, job) in jobs.items() if job.done()]
 
@@ -124,6 +129,12 @@ class Submission:
         except (RuntimeError, ValueError, NameError) as error:
             raise UserError(f"hydra/launcher=submitit_{self._cluster}: {error}") from error
         return executor
+
+
+def _waiting(states: Mapping[str, str], jobs: Iterable[str]) -> str:
+    """Say what Slurm does with the jobs: `2 RUNNING, 1 PENDING (Resources)`."""
+    count = Counter(states[job] for job in jobs if job in states)
+    return ", ".join(f"{number} {state}" for state, number in sorted(count.items(), reverse=True))
 
 
 def run_submitted(cluster: str, params: Mapping[str, Any], cells: Sequence[Cell]) -> None:

@@ -7,10 +7,11 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from instruct_ablate.cell.effective import is_untuned
 from instruct_ablate.cell.identity import Identity, identify
 from instruct_ablate.cell.ranks import rank
 from instruct_ablate.cell.record import CellRecord
@@ -20,11 +21,11 @@ from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.expansion import Declared, Overrides, expand
 from instruct_ablate.grid.launcher import CellLauncher
 from instruct_ablate.grid.order import ordered
-from instruct_ablate.grid.overrides import check, quote_numbers
+from instruct_ablate.grid.overrides import check, quote_numbers, split
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.grid.queued import queued
 from instruct_ablate.grid.study import declare, read_study
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import BudgetConfig, Config
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -
         _launch(hydra, ordered(todo))
     except SystemExit as stop:
         log.warning("the sweep stopped early (exit status %s)", stop.code)
+    if plan.cells and plan.cells[0].config.detach:
+        return 0  # the jobs are queued; how they end is told by `instruct-ablate status`
     return sum(_summary(folder, cells) for folder, cells in by_study.items())
 
 
@@ -101,12 +104,24 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
             cells.setdefault(identity.hash, Cell(overrides, config, identity))
     if not found and len(cells) < len(asked):
         log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
+    if not hydra.config.hydra.sweeper.single:
+        _add_untuned(cells)
     return Plan(list(cells.values()), list(found), len(asked))
 
 
 def _starts_ranks(hydra: HydraParts) -> bool:
     """Whether the launcher can start several processes for one cell (Slurm's tasks)."""
     return _launcher_name(hydra).startswith("submitit")
+
+
+def _add_untuned(cells: dict[str, Cell]) -> None:
+    """Ask for the untuned model of every trained cell too, so that tables have their point of departure."""
+    for cell in list(cells.values()):
+        if cell.config.with_untuned and not is_untuned(cell.config):
+            config = replace(cell.config, data_budget=BudgetConfig(0))
+            identity = identify(config)
+            kept = [line for line in cell.overrides if not split(line)[1].startswith("data_budget")]
+            cells.setdefault(identity.hash, Cell((*kept, "data_budget='0'"), config, identity))
 
 
 def _launcher_name(hydra: HydraParts) -> str:

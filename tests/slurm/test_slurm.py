@@ -1,0 +1,123 @@
+"""A real one-node Slurm cluster: sweep, scancel, re-run, pre-emption with requeue, submit and leave."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.grid.queued import read_ticket
+from tests.grid.small import GRID, LONG, environment, outcome, records, states, sweep
+
+pytestmark = pytest.mark.slurm
+HERE = Path(__file__).parent
+SLURM = ("hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.timeout_min=30")
+STEPS = 80
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    if shutil.which("sbatch") is None or shutil.which("munged") is None:
+        pytest.skip("Slurm is not installed (Debian: slurm-wlm, munge)")
+    folder = tmp_path_factory.mktemp("slurm")
+    subprocess.run(["bash", str(HERE / "start.sh"), str(folder)], check=True, timeout=120)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+        yield
+        subprocess.run(["bash", str(HERE / "stop.sh"), str(folder)], check=True, timeout=60)
+
+
+def until(reached: Callable[[], object], seconds: float = 90) -> None:
+    limit = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < limit, "it took too long"
+        time.sleep(0.5)
+
+
+def jobs() -> list[str]:
+    words = ["squeue", "--noheader", "--array", "--format=%i"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
+
+def queue_long(folder: Path) -> tuple[str, Path]:
+    """Queue one long cell, leave, and wait until it trains; return its job and folder."""
+    queued = sweep(folder, *LONG, *SLURM, f"trainer.max_steps={STEPS}", "detach=true")
+    assert queued.returncode == 0, queued.stderr
+    (name,) = records(folder)
+    cell = folder / "multirun" / "ablation" / name
+    ticket = read_ticket(cell)
+    assert ticket is not None
+    curve = cell / "training.jsonl"
+    until(lambda: curve.exists() and curve.read_text().count("\n") > 5)
+    return ticket.job, cell
+
+
+def whole(folder: Path) -> dict[str, object]:
+    """The same cell, never stopped."""
+    undisturbed = sweep(folder, *LONG, f"trainer.max_steps={STEPS}", "study=whole")
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    return outcome(folder, "whole")
+
+
+def test_a_grid_on_slurm_is_the_grid_of_the_basic_launcher(tmp_path: Path) -> None:
+    first = sweep(tmp_path, *GRID, *SLURM)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert sweep(tmp_path, *GRID, "study=basic").returncode == 0
+    assert outcome(tmp_path) == outcome(tmp_path, "basic")
+    again = sweep(tmp_path, *GRID, *SLURM)
+    assert "3 done and skipped, 0 to run" in again.stdout
+    assert "queued as job" not in again.stdout
+
+
+def test_a_cancelled_cell_alone_runs_again_and_goes_on(tmp_path: Path) -> None:
+    job, cell = queue_long(tmp_path)
+    subprocess.run(["scancel", job], check=True)
+    until(lambda: not jobs())
+    assert states(tmp_path) == ["interrupted"]
+    assert list(cell.glob("checkpoints/step-*.ckpt"))
+    again = sweep(tmp_path, *LONG, *SLURM, f"trainer.max_steps={STEPS}")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "going on after step" in (cell / "log.txt").read_text()
+    assert outcome(tmp_path) == whole(tmp_path)
+
+
+@pytest.mark.parametrize("words", [("scancel", "--signal=USR2"), ("scontrol", "requeue")])
+def test_a_preempted_cell_is_requeued_and_ends_with_the_same_bits(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    job, cell = queue_long(tmp_path)
+    subprocess.run([*words, job], check=True)
+    until(lambda: states(tmp_path) == ["interrupted"])
+    assert "SIGUSR2" in str(records(tmp_path)[cell.name].notes) or "requeue" in words
+    until(lambda: "RUNNING" not in status(tmp_path))
+    assert f"queued (job {job}" in status(tmp_path)
+    assert (
+        "1 queued already, 0 to run"
+        in sweep(tmp_path, *LONG, *SLURM, f"trainer.max_steps={STEPS}", "detach=true").stdout
+    )
+    until(
+        lambda: (
+            not subprocess.run(["scontrol", "update", f"job={job}", "StartTime=now"], check=False).returncode
+        )
+    )
+    until(lambda: states(tmp_path) == ["done"])
+    assert "going on after step" in (cell / "log.txt").read_text()
+    assert outcome(tmp_path) == whole(tmp_path)
+
+
+def status(folder: Path) -> str:
+    words = [sys.executable, "-c", "from instruct_ablate.command_line import main; main()", "status"]
+    told = subprocess.run(
+        [*words, "multirun/ablation"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return told.stdout
