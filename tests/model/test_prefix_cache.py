@@ -1,6 +1,6 @@
 import torch
 
-from instruct_ablate.model.prefix_cache import PrefixCache, RowCache
+from instruct_ablate.model.prefix_cache import SPARE, PrefixCache, RowCache
 
 KV, DIM = 2, 4
 
@@ -44,13 +44,29 @@ def test_rows_end_at_the_same_column():
     assert not keys[0, :, :2].any()
 
 
-def test_append_adds_one_column():
+def test_append_fills_the_next_column():
     _, cache, _ = filled()
     new = torch.randn(1, KV, 3, DIM)
     keys, values = cache.append(0, (new, new + 1))
-    assert keys.shape == (3, KV, 4, DIM)
+    assert keys.shape == (3, KV, 5, DIM)
     assert torch.equal(keys[:, :, 3], new[0].transpose(0, 1))
     assert torch.equal(values[:, :, 3], new[0].transpose(0, 1) + 1)
+    assert cache.hidden().tolist() == [
+        [True, True, False, False, True],
+        [False, False, False, False, True],
+        [True, False, False, False, True],
+    ]
+
+
+def test_buffers_grow_when_they_are_full():
+    _, cache, own = filled()
+    cache.end = 5
+    cache.grow()
+    assert cache.columns == cache.layers[0][0].shape[2] == 5 + SPARE
+    assert torch.equal(cache.layers[0][0][1, :, :3], own[0, :, 1:4])
+    before = cache.layers[0][0]
+    cache.grow()
+    assert cache.layers[0][0] is before
 
 
 def test_keep_drops_rows_and_unused_columns():
@@ -59,6 +75,7 @@ def test_keep_drops_rows_and_unused_columns():
     assert (cache.starts.tolist(), cache.end, cache.owners) == ([1, 0], 2, [0, 1])
     keys = cache.layers[0][0]
     assert keys.shape[2] == cache.columns == 4
+    assert keys.is_contiguous()
     assert torch.equal(keys[1, :, :2], own[0, :, 4:6])
 
 
