@@ -187,9 +187,6 @@ def main() -> None:
     parser.add_argument("--root", help="a folder in the Super-NaturalInstructions layout")
     parser.add_argument("--tasks", type=int, default=3, help="spread over all by prompt length")
     parser.add_argument("--instances", type=int, default=100)
-    parser.add_argument(
-        "--quantile", type=float, default=0.5, help="which tasks: 0 shortest prompts, 1 longest"
-    )
     parser.add_argument("--new-tokens", type=int, default=128)
     parser.add_argument("--run-on", action="store_true")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")

@@ -107,6 +107,7 @@ class EvaluationConfig:
     metrics: list[str] = field(default_factory=list)  # further metrics, module.function
     engine: str = "native"  # native | vllm
     batch_tokens: int = 8192  # tokens decoded side by side
+    cut_wrong_answers: bool = False  # classification: stop once exact match is lost; changes ROUGE alone
     save_prompts: bool = True
 
 

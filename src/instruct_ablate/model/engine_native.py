@@ -21,6 +21,7 @@ from instruct_ablate.model.label_tree import token_scores
 from instruct_ablate.model.packable import is_packable
 from instruct_ablate.model.packed_decoder import PackedDecoder
 from instruct_ablate.model.question import Question, stop_tokens
+from instruct_ablate.model.settled import settled
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def _answer_batch(
             )
         return
     stops = stop_tokens(model, Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder))
-    for row, tokens in decode_greedily(decoder, stops, config.prompt.max_target_length):
+    cut = settled(asked, checkpoint.tokenizer) if config.evaluation.cut_wrong_answers else None
+    for row, tokens in decode_greedily(decoder, stops, config.prompt.max_target_length, cut):
         yield asked[row], str(checkpoint.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
 
 

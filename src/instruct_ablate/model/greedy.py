@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+Settled = Callable[[int, list[int]], bool]  # row, tokens so far
 KEEP = 0.9  # rows are compacted once fewer than this share of them is still decoding
 
 
@@ -24,10 +25,13 @@ class Decoder(Protocol):
         """Drop all rows but these."""
 
 
-def decode_greedily(decoder: Decoder, stops: Collection[int], limit: int) -> Iterator[tuple[int, list[int]]]:
+def decode_greedily(
+    decoder: Decoder, stops: Collection[int], limit: int, settled: Settled | None = None
+) -> Iterator[tuple[int, list[int]]]:
     """Yield (row, generated tokens) as rows finish: at a stop token, which is left out, or after `limit` tokens.
 
-    The same tokens as transformers' `generate` with `do_sample=False` and no penalties.
+    These are the tokens of transformers' `generate` with `do_sample=False` and no penalties; with `settled` a
+    row also finishes where that says so of the row and its tokens so far.
     """
     logits = decoder.prefill(limit - 1)
     ends = torch.tensor(sorted(stops), device=logits.device)
@@ -36,17 +40,32 @@ def decode_greedily(decoder: Decoder, stops: Collection[int], limit: int) -> Ite
     done = torch.zeros_like(live, dtype=torch.bool)
     while True:
         tokens = logits.argmax(-1)
+        ended = torch.isin(tokens, ends) & ~done
+        yield from _lines(live, written, ended)
+        done |= ended
         written = torch.cat([written, tokens[:, None]], dim=1)
-        fresh = torch.isin(tokens, ends) & ~done
-        for line in fresh.nonzero()[:, 0].tolist():
-            yield int(live[line]), written[line, :-1].tolist()
-        done |= fresh
-        if bool(done.all()) or written.shape[1] == limit:
-            break
+        over = ~done if written.shape[1] == limit else _settled(live, written, ~done, settled)
+        yield from _lines(live, written, over)
+        done |= over
+        if bool(done.all()):
+            return
         if int((~done).sum()) < KEEP * len(done):
             lines = (~done).nonzero()[:, 0]
             decoder.keep(lines)
             live, written, done, tokens = live[lines], written[lines], done[lines], tokens[lines]
         logits = decoder.step(tokens)
-    for line in (~done).nonzero()[:, 0].tolist():
+
+
+def _lines(live: Tensor, written: Tensor, which: Tensor) -> Iterator[tuple[int, list[int]]]:
+    """Yield row and tokens of some lines."""
+    for line in which.nonzero()[:, 0].tolist():
         yield int(live[line]), written[line].tolist()
+
+
+def _settled(live: Tensor, written: Tensor, unfinished: Tensor, settled: Settled | None) -> Tensor:
+    """Return which unfinished lines `settled` ends."""
+    over = torch.zeros_like(unfinished)
+    if settled is not None:
+        for line in unfinished.nonzero()[:, 0].tolist():
+            over[line] = settled(int(live[line]), written[line].tolist())
+    return over
