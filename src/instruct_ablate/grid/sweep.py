@@ -83,6 +83,7 @@ class Plan:
     cells: list[Cell]
     faults: list[str]
     asked: int  # how many were asked for, those that cannot differ from another included
+    added: int = 0  # untuned models that the others are compared with
 
 
 def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> Plan:
@@ -104,9 +105,10 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
             cells.setdefault(identity.hash, Cell(overrides, config, identity))
     if not found and len(cells) < len(asked):
         log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
+    distinct = len(cells)
     if not hydra.config.hydra.sweeper.single:
         _add_untuned(cells)
-    return Plan(list(cells.values()), list(found), len(asked))
+    return Plan(list(cells.values()), list(found), len(asked), len(cells) - distinct)
 
 
 def _starts_ranks(hydra: HydraParts) -> bool:

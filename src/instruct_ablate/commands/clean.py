@@ -1,0 +1,30 @@
+"""`instruct-ablate clean STUDY`: says what could go and how much it would free; frees it when asked to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="clean")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Remove it; without this nothing is touched.")
+@click.option("--quarantined", is_flag=True, help="Records that were put aside as unreadable, too.")
+def command(study: Path, yes: bool, quarantined: bool) -> None:
+    """Remove what STUDY no longer needs: checkpoints of done cells, damaged and temporary files.
+
+    Records, predictions and what interrupted cells go on from always stay.
+    """
+    from instruct_ablate.grid.clean import leftovers, remove
+
+    found = leftovers(study, quarantined)
+    for leftover in found:
+        click.echo(f"{leftover.size / 1e6:10.2f} MB  {leftover.why}: {leftover.path}")
+    total = sum(leftover.size for leftover in found) / 1e6
+    if not found:
+        click.echo("nothing to free")
+    elif yes:
+        click.echo(f"freed {remove(found) / 1e6:.2f} MB")
+    else:
+        click.echo(f"{total:.2f} MB could be freed: add --yes")

@@ -1,0 +1,173 @@
+"""What a cell will take: instances, tokens, steps, disk and time, before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
+from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.data.batches import Schedule
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.schema import Config
+from instruct_ablate.tasks.budget import sample
+from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.task import Task, TaskCollection
+
+LOOKED_AT = 40  # tasks from which the length of prompts is taken
+# Bytes of a checkpoint per trained weight: fp32 masters, and AdamW's two moments (Adafactor's are factored).
+BYTES = {"adamw": 12.0, "adafactor": 4.1}
+AT_ONCE = 3  # checkpoints of a running cell at most: the last two, and the one being written
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One cell; `seconds` is None where nothing like it was ever measured."""
+
+    train_instances: int
+    train_tokens: int
+    steps: int
+    test_instances: int
+    checkpoint_bytes: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What was measured of a model: totals over the cells that ran."""
+
+    tokens: int = 0
+    train_seconds: float = 0.0
+    instances: int = 0
+    test_seconds: float = 0.0
+    other_seconds: float = 0.0
+    cells: int = 0
+
+    def __add__(self, other: Speed) -> Speed:
+        return Speed(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+Speeds = dict[tuple[str, str], Speed]
+
+
+class Characters:
+    """`Tokens` where no tokenizer is loaded: about four characters of English a token."""
+
+    def count(self, text: str) -> int:
+        """Return about how many tokens a text has."""
+        return -(-len(text) // 4)
+
+    def clip(self, text: str, limit: int) -> str:
+        """Cut a text."""
+        return text[: 4 * limit]
+
+    def chat(self, text: str) -> str:
+        """Return the text as it is."""
+        return text
+
+
+def speeds(records: Iterable[CellRecord]) -> Speeds:
+    """Add up what finished cells took, by model and method."""
+    found: Speeds = {}
+    for record in records:
+        if record.state == "done" and record.environment is not None:
+            cost, key = record.cost, (record.axes.model, record.axes.method)
+            other = max(0.0, record.finished - record.started - cost.train_seconds - cost.evaluate_seconds)
+            speed = Speed(
+                cost.train_tokens,
+                cost.train_seconds,
+                cost.evaluate_instances,
+                cost.evaluate_seconds,
+                other,
+                1,
+            )
+            found[key] = found[key] + speed if key in found else speed
+    return found
+
+
+class Estimator:
+    """Estimates cells, remembering what they share."""
+
+    def __init__(self, measured: Speeds) -> None:
+        self._speeds = measured
+        self._collections: dict[str, TaskCollection] = {}
+        self._counts: dict[str, int] = {}
+        self._lengths: dict[str, float] = {}
+        self._sizes: dict[str, int | None] = {}
+
+    def estimate(self, config: Config) -> Estimate:
+        """Estimate one cell."""
+        config = effective(config)
+        collection = self._tasks(config)
+        tested = len(shown_at_test(config)) * sum(len(task.instances) for task in collection.test)
+        if is_baseline(config):
+            return Estimate(0, 0, 0, tested, 0, 0.0)
+        if is_untuned(config):
+            return Estimate(0, 0, 0, tested, 0, self._seconds(config, 0, tested))
+        examples, trainer = self._examples(config, collection), config.trainer
+        steps = Schedule(examples, trainer.batch_size, trainer.epochs, 0, trainer.max_steps).steps
+        seen = steps * trainer.batch_size if trainer.max_steps else examples * trainer.epochs
+        tokens = int(seen * self._length(config, collection))
+        seconds = self._seconds(config, tokens, tested)
+        return Estimate(examples, tokens, steps, tested, self._bytes(config), seconds)
+
+    def _tasks(self, config: Config) -> TaskCollection:
+        key = str(config.tasks)
+        if key not in self._collections:
+            self._collections[key] = read_tasks(config.tasks)
+        return self._collections[key]
+
+    def _examples(self, config: Config, collection: TaskCollection) -> int:
+        """Count the training instances; which tasks are drawn depends on the seed, how many do not."""
+        seed = config.seed if config.data_budget.tasks is not None else 0
+        key = f"{config.tasks} {config.data_budget} {seed}"
+        if key not in self._counts:
+            drawn = sample(collection.train, config.data_budget, seed)
+            self._counts[key] = sum(len(task.instances) for task in drawn.tasks)
+        return self._counts[key]
+
+    def _length(self, config: Config, collection: TaskCollection) -> float:
+        """Return the tokens of an average training example, from a few tasks."""
+        key = f"{config.tasks} {config.instruction} {config.prompt}"
+        if key not in self._lengths:
+            chosen = collection.train[:: max(1, len(collection.train) // LOOKED_AT)]
+            tasks = [_cut(task) for task in chosen if task.instances]
+            self._lengths[key] = _mean_length(tasks, config, collection)
+        return self._lengths[key]
+
+    def _bytes(self, config: Config) -> int | None:
+        from instruct_ablate.model.size import trainable_parameters
+
+        key = f"{config.model} {config.method}"
+        if key not in self._sizes:
+            self._sizes[key] = trainable_parameters(config.model, config.method, Path(config.cache))
+        size = self._sizes[key]
+        return None if size is None else int(size * BYTES[config.trainer.optimizer])
+
+    def _seconds(self, config: Config, tokens: int, tested: int) -> float | None:
+        """Return the time from measured speeds; an untuned cell's from any method of its model."""
+        known = [
+            speed
+            for (model, method), speed in self._speeds.items()
+            if model == config.model.name and (not tokens or method == config.method.name)
+        ]
+        speed = sum(known, Speed())
+        if not speed.instances or (tokens and not speed.tokens):
+            return None
+        training = tokens * speed.train_seconds / speed.tokens if tokens else 0.0
+        return training + tested * speed.test_seconds / speed.instances + speed.other_seconds / speed.cells
+
+
+def _cut(task: Task) -> Task:
+    return replace(task, instances=tuple(islice(task.instances, 2)))
+
+
+def _mean_length(tasks: list[Task], config: Config, collection: TaskCollection) -> float:
+    tokens, context = Characters(), Context(config.seed, collection.train)
+    prompts = build_prompts(tasks, config.instruction, config.prompt, tokens, context)
+    limit = config.prompt.max_target_length
+    lengths = [tokens.count(p.source) + min(limit, tokens.count(p.target)) for p in prompts]
+    return sum(lengths) / max(1, len(lengths))

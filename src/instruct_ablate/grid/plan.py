@@ -1,0 +1,170 @@
+"""A grid before it is launched: its cells in order, which are done, and what the others will take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from instruct_ablate.cell.store import state_of
+from instruct_ablate.composition import explain, register
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator, Speeds, speeds
+from instruct_ablate.grid.expansion import Declared
+from instruct_ablate.grid.order import ordered
+from instruct_ablate.grid.overrides import check, quote_numbers
+from instruct_ablate.grid.study import read_study
+from instruct_ablate.grid.sweep import Cell, HydraParts, Plan, plan_cells
+from instruct_ablate.schema import config_directory
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)(s|m|min|h|d)")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One distinct cell, as it stands and as it will be; `fits` in the budget."""
+
+    cell: Cell
+    state: str
+    estimate: Estimate
+    fits: bool
+
+
+def compose_plan(overrides: Sequence[str]) -> Plan:
+    """Compose the grid that `python train.py -m OVERRIDES` would run."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    check(overrides)
+    register()
+    lines = [quote_numbers(line) for line in overrides]
+    try:
+        with initialize_config_dir(str(config_directory()), version_base=None):
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            master = hydra.compose_config(
+                config_name="config",
+                overrides=lines,
+                run_mode=RunMode.MULTIRUN,
+                from_shell=False,
+                with_log_configuration=False,
+            )
+            sweeper = master.hydra.sweeper
+            parts = HydraParts(SimpleNamespace(config_loader=hydra.config_loader), None, master)
+            declared = Declared(dict(sweeper.params), [dict(grid) for grid in sweeper.grids])
+            arguments = [line for line in lines if not line.startswith("hydra")]
+            plan = plan_cells(parts, declared, arguments)
+    except Exception as error:
+        if (fault := explain(error)) is not None:
+            raise fault from error
+        raise
+    if plan.faults:
+        raise UserErrors(plan.faults)
+    return plan
+
+
+def recorded_speeds(plan: Plan) -> Speeds:
+    """Read how fast the cells of all studies under the same output folder ran."""
+    outputs = {Path(cell.config.output) for cell in plan.cells}
+    folders = sorted({path.parent.parent for output in outputs for path in output.glob("*/*/record.json")})
+    return speeds(record for folder in folders for record in read_study(folder).cells)
+
+
+def planned(plan: Plan, measured: Speeds, budget: float | None = None) -> list[PlannedCell]:
+    """Put the cells in the order they run in, and see which of them fit in `budget` seconds.
+
+    Untuned and reference variant come first and seeds go breadth-first, so that what fits can be analysed.
+    """
+    return list(_planned(plan, Estimator(measured), budget))
+
+
+def _planned(plan: Plan, estimator: Estimator, budget: float | None) -> Iterator[PlannedCell]:
+    spent = 0.0
+    for cell in ordered(plan.cells):
+        state, estimate = state_of(cell.folder, cell.identity.hash), estimator.estimate(cell.config)
+        if state != "done":
+            if estimate.seconds is None and budget is not None:
+                raise UserError(
+                    f"--budget: no cell of model={cell.config.model.name} was measured; add --probe 20"
+                )
+            spent += estimate.seconds or 0.0
+        yield PlannedCell(cell, state, estimate, state == "done" or budget is None or spent <= budget)
+
+
+def parse_budget(text: str) -> float:
+    """Read `8h`, `90min` or `2d` as seconds."""
+    found = _BUDGET.fullmatch(text.strip())
+    if found is None:
+        raise UserError(f"--budget {text!r}: give a number and a unit, such as 8h, 90min or 2d")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def plan_table(cells: Sequence[PlannedCell]) -> Table:
+    """Build the table of cells, in order."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for heading in ("cell", "state", "instances", "steps", "tokens", "tested", "time"):
+        table.add_column(
+            heading, justify="left" if heading in ("cell", "state") else "right", overflow="fold"
+        )
+    for one in cells:
+        e, style = one.estimate, "" if one.fits else "dim"
+        state = one.state if one.fits else "over budget"
+        time = "" if one.state == "done" else clock(e.seconds)
+        numbers = (e.train_instances, e.steps, e.train_tokens, e.test_instances)
+        told = [f"{number:,}" for number in numbers]
+        table.add_row(Text(one.cell.identity.name), state, *told, time, style=style)
+    return table
+
+
+def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
+    """Say in a few lines what the grid amounts to."""
+    todo = [one for one in cells if one.state != "done" and one.fits]
+    done = sum(one.state == "done" for one in cells)
+    over = sum(not one.fits for one in cells)
+    estimates = [one.estimate for one in todo]
+    lines = [
+        f"{plan.asked} asked for, {len(cells)} distinct cells ({plan.added} untuned added): "
+        f"{done} done, {len(todo)} to run" + (f", {over} over the budget" if over else ""),
+        f"training: {sum(e.train_instances for e in estimates):,} instances, "
+        f"{sum(e.steps for e in estimates):,} steps, about {sum(e.train_tokens for e in estimates):,} tokens; "
+        f"testing: {sum(e.test_instances for e in estimates):,} predictions",
+        f"disk: {_disk(todo)}",
+    ]
+    times = [e.seconds for e in estimates]
+    known = [seconds for seconds in times if seconds is not None]
+    if len(known) < len(times):
+        lines.append(
+            f"time: {len(times) - len(known)} cells of models never measured; --probe 20 measures them"
+        )
+    if known:
+        lines.append(f"time: about {clock(sum(known))}, one cell after the other")
+    return lines
+
+
+def _disk(todo: Sequence[PlannedCell]) -> str:
+    sizes = [one.estimate.checkpoint_bytes for one in todo]
+    if any(size is None for size in sizes):
+        return "checkpoints of unknown size: `instruct-ablate prepare` fetches the model first"
+    known = [size for size in sizes if size]
+    kept = sum(one.estimate.checkpoint_bytes or 0 for one in todo if one.cell.config.keep_checkpoints)
+    running = f"checkpoints up to {AT_ONCE * max(known, default=0) / 1e9:.2f} GB for each running cell"
+    return f"{running}, {AT_ONCE * kept / 1e9:.2f} GB kept afterwards"
+
+
+def clock(seconds: float | None) -> str:
+    """Write a duration as h:mm:ss; unknown as a question mark."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
