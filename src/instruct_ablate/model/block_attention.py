@@ -127,7 +127,7 @@ def _cut(states: Tensor, block: Block) -> Tensor:
 def _add(total: Tensor, part: Tensor, block: Block) -> None:
     """Add what `_cut` gave gradients for, where it came from."""
     sizes = [last - first for first, last in block.spans]
-    for (first, last), piece in zip(block.spans, part.split(sizes, dim=1), strict=True):
+    for (first, last), piece in zip(block.spans, torch.split(part, sizes, dim=1), strict=True):
         total[:, first:last] += piece
 
 

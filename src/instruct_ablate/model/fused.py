@@ -92,7 +92,7 @@ def fused(model: nn.Module) -> Iterator[int]:
             chosen[type(module)] = _replacement(module)
         make = chosen[type(module)]
         if make is not None:
-            module.forward = make(module)  # type: ignore[assignment]
+            module.forward = make(module)
             changed.append(module)
     try:
         yield len(changed)
@@ -134,7 +134,7 @@ def _replacement(module: Any) -> Callable[[Any], Callable[[Tensor], Tensor]] | N
 
 
 def _norm(module: Any) -> Callable[[Tensor], Tensor]:
-    return lambda states: RMSNorm.apply(states, module.weight, module.variance_epsilon)  # type: ignore[no-any-return, no-untyped-call]
+    return lambda states: RMSNorm.apply(states, module.weight, module.variance_epsilon)  # type: ignore[no-untyped-call]
 
 
 def _gate_names(module: nn.Module) -> tuple[str, str, str] | None:
@@ -146,7 +146,7 @@ def _gate_names(module: nn.Module) -> tuple[str, str, str] | None:
 def _gated(names: tuple[str, str, str], activation: str) -> Callable[[Any], Callable[[Tensor], Tensor]]:
     def make(module: Any) -> Callable[[Tensor], Tensor]:
         gate, up, out = (getattr(module, name) for name in names)
-        return lambda states: out(Gated.apply(gate(states), up(states), activation))  # type: ignore[no-any-return, no-untyped-call]
+        return lambda states: out(Gated.apply(gate(states), up(states), activation))  # type: ignore[no-untyped-call]
 
     return make
 
@@ -164,4 +164,4 @@ def _same(module: nn.Module, other: Callable[[Tensor], Tensor], width: int) -> b
 def _rows(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Cut tensors into parts of a few rows on processors; elsewhere one part has all."""
     count = ROWS if tensors[0].device.type == "cpu" else max(1, len(tensors[0]))
-    return zip(*(tensor.split(count) for tensor in tensors), strict=True)
+    return zip(*(torch.split(tensor, count) for tensor in tensors), strict=True)

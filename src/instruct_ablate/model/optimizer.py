@@ -39,7 +39,7 @@ def build_optimizer(weights: Sequence[nn.Parameter], config: TrainerConfig) -> t
         )
     from transformers.optimization import Adafactor
 
-    return Adafactor(
+    optimizer: torch.optim.Optimizer = Adafactor(
         weights,
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
@@ -47,6 +47,7 @@ def build_optimizer(weights: Sequence[nn.Parameter], config: TrainerConfig) -> t
         scale_parameter=False,
         warmup_init=False,
     )
+    return optimizer
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, config: TrainerConfig, steps: int) -> LambdaLR:

@@ -27,7 +27,7 @@ class PackedLayout:
     """Which tokens each segment's queries may see; made once per micro-batch, read by every layer."""
 
     def __init__(self, packed: Packed) -> None:
-        self.lengths, self.parents = packed.lengths, packed.parents
+        self.lengths, self.parents = list(packed.lengths), packed.parents
         self.spans: list[Span] = list(itertools.pairwise(packed.offsets.tolist()))
         self.longest = int(packed.positions.max()) + 1
         self.blocks = [
@@ -51,9 +51,9 @@ class PackedLayout:
             # A mask beside grouped heads would fall back to a slow kernel.
             key, value = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1)
         # Split and not sliced: the gradients are then put together once, not added up in full length.
-        keys, values = key.split(self.lengths, 2), value.split(self.lengths, 2)
+        keys, values = torch.split(key, self.lengths, 2), torch.split(value, self.lengths, 2)
         parts = []
-        for index, own in enumerate(query.split(self.lengths, 2)):
+        for index, own in enumerate(torch.split(query, self.lengths, 2)):
             parent = self.parents[index]
             seen = [index] if parent == NO_PARENT else [parent, index]
             mask = None if parent == NO_PARENT else self._mask(own.shape[2], self.lengths[parent], own.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -27,15 +27,14 @@ def packed_attention_of(
     """Let `model` attend within packed segments, its norms and gates fused (or compiled); undone at the end."""
     check_model(model)
     before = model.config._attn_implementation
-    if packing:
-        model.set_attn_implementation(
-            t5_attention.NAME if model.config.is_encoder_decoder else packed_attention.NAME
-        )
-    try:
-        with compiled(model) if compiling else fused(model):
-            yield
-    finally:
-        model.set_attn_implementation(before)
+    with ExitStack() as changes:
+        changes.enter_context(compiled(model) if compiling else fused(model))
+        if packing:
+            t5 = bool(model.config.is_encoder_decoder)
+            changes.callback(model.set_attn_implementation, before)
+            model.set_attn_implementation(t5_attention.NAME if t5 else packed_attention.NAME)
+            changes.enter_context(t5_attention.corner_bias(model) if t5 else nullcontext())
+        yield
 
 
 class TokenLosses(nn.Module):
@@ -111,7 +110,7 @@ def token_losses(model: PreTrainedModel, batch: MicroBatch, packing: bool = True
     head = model.get_output_embeddings()
     if len(states) <= ROWS:
         return _losses(states, batch.labels, head)
-    pieces = zip(states.split(ROWS), batch.labels.split(ROWS), strict=True)
+    pieces = zip(torch.split(states, ROWS), torch.split(batch.labels, ROWS), strict=True)
     return torch.cat([_recomputed(piece, labels, head) for piece, labels in pieces])
 
 

@@ -7,6 +7,9 @@ distance alone, so one square for the longest sequence, made once per pass, has 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,7 +28,7 @@ class T5Layout:
     """Who asks and who is asked in one kind of attention; made once per micro-batch, read by every layer."""
 
     def __init__(self, asking: Packed, asked: Packed, causal: bool) -> None:
-        self.asking, self.asked, self.causal = asking.lengths, asked.lengths, causal
+        self.asking, self.asked, self.causal = list(asking.lengths), list(asked.lengths), causal
         self.blocks: list[Block] = []
         for queries, keys in zip(_spans(asking), _spans(asked), strict=True):
             self.blocks += blocks(queries, [] if causal else [keys], causal)
@@ -35,10 +38,10 @@ class T5Layout:
         if query.device.type == "cpu":
             result: Tensor = BlockAttention.apply(query, key, value, bias, Plan(self.blocks, 1.0))  # type: ignore[no-untyped-call]
             return result
-        asked = zip(key.split(self.asked, 2), value.split(self.asked, 2), strict=True)
+        asked = zip(torch.split(key, self.asked, 2), torch.split(value, self.asked, 2), strict=True)
         parts = [
             F.scaled_dot_product_attention(own, *seen, attn_mask=self._mask(own, bias), scale=1.0)
-            for own, seen in zip(query.split(self.asking, 2), asked, strict=True)
+            for own, seen in zip(torch.split(query, self.asking, 2), asked, strict=True)
         ]
         return torch.cat(parts, dim=2).transpose(1, 2)
 
@@ -76,17 +79,38 @@ def scaled(model: Any, states: Tensor) -> Tensor:
 def _stack(stack: Any, packed: Packed, layouts: dict[str, T5Layout], encoded: Tensor | None) -> Tensor:
     """Run one stack, as transformers' `T5Stack.forward` does, with the bias of our own."""
     states: Tensor = stack.dropout(stack.embed_tokens(packed.ids[None]))
-    bias = position_bias(stack.block[0].layer[0].SelfAttention, max(packed.lengths))
+    _first(stack).longest = max(packed.lengths)
     # Something must stand in for cross-attention's bias, or each layer would make a square of zeros.
-    nothing = states.new_zeros(1)
+    bias, nothing = None, states.new_zeros(1)
     for block in stack.block:
-        states = block(states, None, bias, encoded, None, nothing, layouts=layouts)[0]
+        states, bias, _ = block(states, None, bias, encoded, None, nothing, layouts=layouts)
     result: Tensor = stack.dropout(stack.final_layer_norm(states))
     return result
 
 
-def position_bias(attention: Any, longest: int) -> Tensor:
+@contextmanager
+def corner_bias(model: Any) -> Iterator[None]:
+    """Let the first layers, which have the bias for all of their stack, make one square for the longest sequence.
+
+    They make it inside their own forward pass: there sharded weights are whole, and it can be recomputed.
+    """
+    firsts = [_first(stack) for stack in (model.get_encoder(), model.get_decoder())]
+    for first in firsts:
+        first.compute_bias = partial(position_bias, first)
+    try:
+        yield
+    finally:
+        for first in firsts:
+            del first.compute_bias
+
+
+def _first(stack: Any) -> Any:
+    return stack.block[0].layer[0].SelfAttention
+
+
+def position_bias(attention: Any, *_: Any, **__: Any) -> Tensor:
     """Return the bias (heads, longest, longest) in fp32, of which each sequence has the corner of its length."""
+    longest = attention.longest
     device = attention.relative_attention_bias.weight.device
     distance = torch.arange(1 - longest, longest, device=device)
     bucket = attention._relative_position_bucket(

@@ -21,7 +21,7 @@ class MasterWeights:
         self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
         self.masters = [self._master(parameter) for parameter in self.parameters]
         self._handles = [
-            parameter.register_post_accumulate_grad_hook(self._gather(master))
+            parameter.register_post_accumulate_grad_hook(self._gather(master))  # type: ignore[no-untyped-call]
             for parameter, master in zip(self.parameters, self.masters, strict=True)
             if parameter is not master
         ]
