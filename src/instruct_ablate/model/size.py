@@ -30,7 +30,7 @@ def trainable_parameters(config: ModelConfig, method: MethodConfig, cache: Path)
         for name, layer in model.named_modules()
         if isinstance(layer, torch.nn.Linear) and _adapted(name, method.target_modules)
     ]
-    return sum(method.rank * (layer.in_features + layer.out_features) for layer in layers)
+    return int(sum(method.rank * (layer.in_features + layer.out_features) for layer in layers))
 
 
 def _adapted(name: str, targets: list[str]) -> bool:
