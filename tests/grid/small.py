@@ -17,7 +17,7 @@ TASKS = (
     "trainer.precision=fp32", "trainer.accelerator=cpu", "trainer.threads=1", "trainer.progress=false",
 )  # fmt: skip
 GRID = (*TASKS, "instruction=original,simplified", "data_budget=0,1")
-LONG = (*TASKS, "data_budget=4", "trainer.checkpoint_every_steps=1000")
+LONG = (*TASKS, "data_budget=4", "trainer.checkpoint_every_steps=1000", "with_untuned=false")
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ def trainable_parameters(config: ModelConfig, method: MethodConfig, cache: Path)
     except (OSError, ValueError):
         return None
     if method.name != "lora":
-        return sum(weight.numel() for weight in model.parameters())
+        return int(sum(weight.numel() for weight in model.parameters()))
     # A pair of matrices beside every adapted layer: rank x (inputs + outputs).
     layers = [
         layer

@@ -1,0 +1,43 @@
+"""A cell's process without a model: what `STANDIN_<part of the cell's name>` says it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell import runner
+from instruct_ablate.cell.runner import Job, Outcome
+from instruct_ablate.entry import run_one
+from tests.standins import replace_inputs, work
+
+
+def act(job: Job) -> Outcome:
+    (job.folder / "environment.json").write_text(json.dumps(dict(os.environ)))
+    (job.folder / "threads").write_text(str(job.config.trainer.threads))
+    order = os.environ.get(f"STANDIN_{job.config.seed}", "")
+    if order == "killed":
+        print("these were my last words", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if order == "broken":
+        raise RuntimeError("it broke")
+    if order == "long":
+        Path(job.folder / "began").touch()
+        time.sleep(60)
+    return work(job)
+
+
+if __name__ == "__main__":
+    from omegaconf import OmegaConf
+
+    patch = pytest.MonkeyPatch()
+    replace_inputs(patch)
+    patch.setattr(runner, "_work", act)
+    if os.environ.get("STANDIN_MUTE"):
+        sys.exit("no such module")
+    run_one(OmegaConf.create(sys.stdin.read()))

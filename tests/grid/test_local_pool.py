@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.identity import identify
+from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.store import read_record
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid import local_pool
+from instruct_ablate.grid.local_pool import Pool, Share, shares
+from instruct_ablate.grid.sweep import Cell
+from tests.grid.small import ROOT
+from tests.standins import make_config, replace_inputs
+
+WORKER = (sys.executable, "-m", "tests.grid.standin_worker")
+TWO = [Share("0", 1), Share("1", 1)]
+
+
+@pytest.fixture(autouse=True)
+def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_inputs(monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT}/src")
+
+
+def make_cells(folder: Path, count: int = 3, **changes: object) -> list[Cell]:
+    configs = [make_config(folder, seed=seed, **changes) for seed in range(count)]
+    return [Cell((), config, identify(config)) for config in configs]
+
+
+def found(cells: list[Cell]) -> list[CellRecord | None]:
+    return [read_record(cell.folder, cell.identity.hash) for cell in cells]
+
+
+def states(cells: list[Cell]) -> list[str]:
+    return [record.state if record else "missing" for record in found(cells)]
+
+
+def test_every_cell_has_a_process_a_gpu_and_its_share_of_threads(tmp_path: Path) -> None:
+    cells = make_cells(tmp_path)
+    Pool([Share("0", 3), Share("GPU-b", 3)], WORKER).run(cells)
+    assert states(cells) == ["done"] * 3
+    places = [json.loads((cell.folder / "environment.json").read_text()) for cell in cells]
+    assert {place["CUDA_VISIBLE_DEVICES"] for place in places[:2]} == {"0", "GPU-b"}
+    assert {place["OMP_NUM_THREADS"] for place in places} == {"3"}
+    assert (cells[0].folder / "threads").read_text() == "3"
+
+
+def test_a_killed_cell_is_recorded_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STANDIN_0", "killed")
+    cells = make_cells(tmp_path)
+    Pool(TWO[:1], WORKER).run(cells)
+    assert states(cells) == ["failed", "done", "done"]
+    record = found(cells)[0]
+    assert record is not None
+    assert record.failure is not None
+    assert record.failure.reason.startswith("killed by SIGKILL, as the kernel does when memory runs out")
+    assert "these were my last words" in record.failure.traceback
+
+
+def test_a_process_that_never_began_is_a_failure_with_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STANDIN_MUTE", "1")
+    cells = make_cells(tmp_path, 1)
+    Pool(TWO, WORKER).run(cells)
+    record = found(cells)[0]
+    assert record is not None
+    assert record.failure is not None
+    assert record.failure.reason == "its process ended with exit status 1"
+    assert "no such module" in record.failure.traceback
+
+
+def test_fail_fast_starts_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STANDIN_0", "broken")
+    cells = make_cells(tmp_path, fail_fast=True)
+    with pytest.raises(SystemExit):
+        Pool(TWO[:1], WORKER).run(cells)
+    assert states(cells) == ["failed", "missing", "missing"]
+
+
+@pytest.mark.parametrize(("times", "left"), [(1, "interrupted"), (2, "interrupted")])
+def test_ctrl_c_stops_the_running_cells_and_starts_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, left: str
+) -> None:
+    monkeypatch.setenv("STANDIN_0", "long")
+    cells = make_cells(tmp_path, 2)
+    threading.Thread(target=_press, args=(cells[0].folder / "began", times), daemon=True).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        Pool(TWO[:1], WORKER).run(cells)
+    assert time.monotonic() - started < 50
+    assert states(cells) == [left, "missing"]
+
+
+def _press(sign: Path, times: int) -> None:
+    while not sign.exists():
+        time.sleep(0.05)
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+
+
+def test_the_machine_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_pool.os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert shares(None) == [Share("2", 4), Share("5", 4)]
+    assert [share.gpu for share in shares(3)] == ["2", "5", "2"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert shares(None) == [Share(None, 4)] * 2
+    assert shares(4, threads=1) == [Share(None, 1)] * 4
+    with pytest.raises(UserError, match=r"hydra\.launcher\.n=0"):
+        shares(0)
+
+
+def test_gpus_are_found_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Told:
+        stdout = "0\n1\n"
+
+    def tell(*_: object, **__: object) -> Callable[[], Told]:
+        return Told  # type: ignore[return-value]
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(local_pool.subprocess, "run", tell)
+    assert local_pool.visible_gpus() == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert local_pool.visible_gpus() == []
