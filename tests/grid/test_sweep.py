@@ -65,7 +65,7 @@ def test_fail_fast_stops_at_the_first_failure(train: Train, tmp_path: Path) -> N
 
 def test_one_cell_takes_the_same_path(train: Train, tmp_path: Path) -> None:
     assert train("model=tiny_llama").returncode == 0
-    assert states(tmp_path) == {"tiny_llama-original-8-s0": "done"}
+    assert states(tmp_path) == {"tiny_llama-original-4-s0": "done"}
     assert "1 done and skipped" in train("-m", "model=tiny_llama", "instruction=original").stdout
 
 
