@@ -82,7 +82,7 @@ def _trainable(model: Any, config: Config) -> Any:
     model.config.use_cache = False
     model = adapt(model, config.method, config.seed) if config.method.name == "lora" else model
     if config.trainer.activation_checkpointing:
-        _inner(model).gradient_checkpointing_enable({"use_reentrant": False})
+        _inner(model).activation_checkpointing_enable({"use_reentrant": False})
     return model.train()
 
 

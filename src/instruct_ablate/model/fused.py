@@ -45,7 +45,7 @@ class RMSNorm(torch.autograd.Function):
         output, wide_weight = torch.empty_like(flat), weight.float()
         of_weight = torch.zeros_like(wide_weight)
         for part, slope, scale, into in _rows(flat, slopes, inverse, output):
-            normed, wide = part.float().mul_(scale), slope.float()
+            normed, wide = part * scale, slope.to(torch.float32, copy=True)
             product = wide * normed
             of_weight += product.sum(0)
             mean = torch.mv(product, wide_weight).div_(flat.shape[-1])[:, None]

@@ -42,9 +42,9 @@ class PackedLayout:
         if query.device.type == "cpu":
             result: Tensor = BlockAttention.apply(query, key, value, None, Plan(self.blocks, scale))  # type: ignore[no-untyped-call]
             return result
-        return self._by_segment(query, key, value, scale).transpose(1, 2)
+        return self.by_segment(query, key, value, scale).transpose(1, 2)
 
-    def _by_segment(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def by_segment(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """The same by PyTorch's kernels, one call a segment."""
         repeats = query.shape[1] // key.shape[1]
         if repeats > 1 and any(parent != NO_PARENT for parent in self.parents):

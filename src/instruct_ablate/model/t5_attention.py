@@ -38,6 +38,10 @@ class T5Layout:
         if query.device.type == "cpu":
             result: Tensor = BlockAttention.apply(query, key, value, bias, Plan(self.blocks, 1.0))  # type: ignore[no-untyped-call]
             return result
+        return self.by_sequence(query, key, value, bias)
+
+    def by_sequence(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """The same by PyTorch's kernels, one call a sequence."""
         asked = zip(torch.split(key, self.asked, 2), torch.split(value, self.asked, 2), strict=True)
         parts = [
             F.scaled_dot_product_attention(own, *seen, attn_mask=self._mask(own, bias), scale=1.0)
