@@ -22,7 +22,8 @@ def act(job: Job) -> Outcome:
     (job.folder / "threads").write_text(str(job.config.trainer.threads))
     order = os.environ.get(f"STANDIN_{job.config.seed}", "")
     if order == "killed":
-        print("these were my last words", flush=True)
+        sys.stdout.write("these were my last words\n")
+        sys.stdout.flush()
         os.kill(os.getpid(), signal.SIGKILL)
     if order == "broken":
         raise RuntimeError("it broke")

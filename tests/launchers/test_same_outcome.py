@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,11 @@ from tests.grid.small import GRID, outcome, sweep
 
 
 @pytest.fixture(scope="module")
-def basic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
+def basic(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("basic")
     run = sweep(folder, *GRID)
     assert run.returncode == 0, run.stdout + run.stderr
-    yield outcome(folder)
+    return outcome(folder)
 
 
 @pytest.mark.parametrize(
