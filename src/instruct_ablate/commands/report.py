@@ -1,0 +1,26 @@
+"""`instruct-ablate report STUDY`: tables, statistics, verdicts, figures and a page of what is on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="report")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help="Folder to write to; default: STUDY/report.")
+def command(study: Path, output: Path | None) -> None:
+    """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form."""
+    from rich.console import Console
+
+    from instruct_ablate.report.answers import lines
+    from instruct_ablate.report.report import write_report
+    from instruct_ablate.report.summary import print_summary
+
+    console = Console()
+    report = write_report(study, output)
+    print_summary(study, console)
+    for line in lines(report.verdicts):
+        console.print(line, highlight=False, markup=False)
+    console.print(f"Tables, figures and page: {report.folder}", highlight=False, markup=False)

@@ -1,0 +1,44 @@
+"""Answers in words: one line a verdict and one a finding, with numbers and what would decide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from instruct_ablate.report.differences import probability
+from instruct_ablate.report.verdicts import Finding, Verdict
+
+MARKS = {"supported": "✓", "refuted": "✗", "undecided": "?", "no data": "-"}
+
+
+def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Yield a line for every hypothesis and, indented, for every place it was tried at."""
+    for verdict in verdicts:
+        yield f"{MARKS[verdict.answer]} {verdict.answer}: {verdict.hypothesis.text}"
+        for finding in verdict.findings:
+            yield f"    {finding_line(finding)}"
+
+
+def finding_line(finding: Finding) -> str:
+    """Tell one finding: place, difference, interval, p and, where it is open, what would decide it."""
+    place, comparison = finding.place, finding.comparison
+    low, high = comparison.interval90
+    interval = "no interval (one task)" if math.isnan(low) else f"90 % interval {low:+.2f} to {high:+.2f}"
+    told = (
+        f"{place.model}, budget {place.data_budget}: {finding.answer}; {finding.clause.metric} "
+        f"{comparison.mean:+.2f} points, {interval}, p = {probability(finding.p_support)} "
+        f"({comparison.seeds} seeds, {comparison.units} tasks)"
+    )
+    return f"{told}; {deciding(finding)}" if finding.answer == "undecided" else told
+
+
+def deciding(finding: Finding) -> str:
+    """Say how many seeds or tasks would decide."""
+    ways = []
+    if finding.needed.seeds is not None:
+        ways.append(f"{finding.needed.seeds} seeds")
+    if finding.needed.tasks is not None:
+        ways.append(f"{finding.needed.tasks} test tasks")
+    return (
+        f"would be decided by {' or '.join(ways)}" if ways else "no number of seeds or tasks would decide it"
+    )

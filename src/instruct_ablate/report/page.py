@@ -1,0 +1,131 @@
+"""The page: one HTML file that opens from disk, with verdicts, tables, figures and a prediction browser."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import instruct_ablate
+from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.grid.study import Study
+from instruct_ablate.report.answers import finding_line
+from instruct_ablate.report.browser import browser_data, packed
+from instruct_ablate.report.figures import COLOURS
+from instruct_ablate.report.provenance import made_with
+from instruct_ablate.report.rows import Row
+from instruct_ablate.report.summary import caption, varying_axes
+from instruct_ablate.report.tables import Table
+from instruct_ablate.report.verdicts import Verdict
+
+PARTS = Path(__file__).parent / "page_parts"
+_PLOTLY_DASHES = ("solid", "dash", "dashdot", "dot")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a page is made of."""
+
+    study: Study
+    rows: tuple[Row, ...]
+    verdicts: tuple[Verdict, ...]
+    main: Table
+    differences: Table
+    groups: Table
+    figures: tuple[Path, ...]
+
+
+def build_page(contents: Contents) -> str:
+    """Return the page's HTML; all that comes from models and data is escaped."""
+    from jinja2 import Environment, FileSystemLoader
+    from plotly.offline import get_plotlyjs
+
+    template = Environment(loader=FileSystemLoader(PARTS), autoescape=True).get_template("page.html")
+    study = contents.study
+    data = {"browser": browser_data(study.folder, study.cells), "plot": plot(contents.rows)}
+    return template.render(
+        name=study.name,
+        version=instruct_ablate.__version__,
+        made_with=made_with(study.cells),
+        verdicts=[_verdict(verdict) for verdict in contents.verdicts],
+        unfinished=unfinished(study.cells),
+        main=contents.main,
+        main_filters=_filters(contents.rows),
+        caption=caption(contents.rows) if contents.rows else "",
+        differences=contents.differences,
+        groups=contents.groups,
+        cells=cell_table(study.cells),
+        figures=[_figure(path) for path in contents.figures],
+        css=(PARTS / "page.css").read_text(encoding="utf-8"),
+        script=(PARTS / "page.js").read_text(encoding="utf-8"),
+        plotly=get_plotlyjs(),
+        data=packed(data),
+    )
+
+
+def _filters(rows: Sequence[Row]) -> list[int]:
+    return list(range(len(varying_axes(rows)))) if rows else []
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    lines = [finding_line(finding) for finding in verdict.findings]
+    return {"answer": verdict.answer, "text": verdict.hypothesis.text, "findings": lines}
+
+
+def _figure(path: Path) -> dict[str, str]:
+    return {"name": path.stem.replace("_", " "), "data": base64.b64encode(path.read_bytes()).decode()}
+
+
+def unfinished(cells: Sequence[CellRecord]) -> str:
+    """Count the cells that are not done, by state."""
+    counts: dict[str, int] = {}
+    for cell in cells:
+        if cell.state != "done":
+            counts[cell.state] = counts.get(cell.state, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+
+
+def cell_table(cells: Sequence[CellRecord]) -> Table:
+    """List the cells: where every number comes from."""
+    headings = ("cell", "state", "identity", "commit", "data", "host", "command", "notes or failure")
+    lines = []
+    for cell in cells:
+        made = cell.environment
+        told = cell.failure.reason if cell.failure else "; ".join(cell.notes)
+        origin = (made.commit or "-", cell.data_hash[:12], made.host, made.command) if made else ("-",) * 4
+        lines.append((cell.name, cell.state, cell.identity[:16], *origin, told[:200]))
+    return Table("Cells", headings, tuple(lines), len(headings))
+
+
+def plot(rows: Sequence[Row]) -> dict[str, Any]:
+    """Describe the interactive figure for plotly: exact match over budget, a line a variant."""
+    lines: dict[str, list[Row]] = {}
+    for row in rows:
+        axes = row.setting.axes
+        if row.exact_match is not None and not axes.untuned:
+            tested = row.setting.test_instruction
+            other = "" if tested == axes.instruction else f", tested on {tested}"
+            lines.setdefault(f"{axes.model}, {axes.instruction}{other}", []).append(row)
+    data = [_trace(name, own, index) for index, (name, own) in enumerate(lines.items())]
+    layout = {
+        "margin": {"t": 20},
+        "xaxis": {"title": {"text": "training instances per task"}, "type": "category"},
+        "yaxis": {"title": {"text": "exact match (classification), %"}},
+    }
+    return {"data": data, "layout": layout}
+
+
+def _trace(name: str, rows: Sequence[Row], index: int) -> dict[str, Any]:
+    own = sorted(rows, key=lambda row: row.setting.axes.data_budget)
+    means = [row.exact_match for row in own if row.exact_match]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [str(row.setting.axes.data_budget) for row in own],
+        "y": [mean.value for mean in means],
+        "error_y": {"type": "data", "array": [mean.deviation or 0 for mean in means]},
+        "line": {"color": COLOURS[index % len(COLOURS)], "dash": _PLOTLY_DASHES[index % 4]},
+    }

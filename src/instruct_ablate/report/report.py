@@ -1,0 +1,68 @@
+"""The report of a study: tables, statistics, verdicts, figures and a page, from what is on disk at any moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from instruct_ablate.cell.files import write_whole
+from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.report import provenance
+from instruct_ablate.report.answers import lines
+from instruct_ablate.report.differences import Difference, difference_table, differences
+from instruct_ablate.report.figures import draw_figures
+from instruct_ablate.report.hypotheses import parse_hypothesis
+from instruct_ablate.report.page import Contents, build_page
+from instruct_ablate.report.rows import Row, build_rows
+from instruct_ablate.report.summary import caption
+from instruct_ablate.report.tables import group_table, main_table, write_table, write_tidy
+from instruct_ablate.report.verdicts import Verdict, judge
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report found and where its files are."""
+
+    study: Study
+    rows: tuple[Row, ...]
+    verdicts: tuple[Verdict, ...]
+    differences: tuple[Difference, ...]
+    folder: Path
+
+    @property
+    def page(self) -> Path:
+        """The HTML page."""
+        return self.folder / "index.html"
+
+
+def write_report(study_folder: Path, target: Path | None = None) -> Report:
+    """Write a study's report into `target` (default: <study>/report); the same disk gives the same files."""
+    study = read_study(study_folder)
+    folder = target or study_folder / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = build_rows(study.cells, study.reference)
+    verdicts = judge(study.cells, [parse_hypothesis(text) for text in study.hypotheses], study.reference)
+    found = differences(study.cells, study.reference)
+    report = Report(study, rows, verdicts, found, folder)
+    _write(report)
+    return report
+
+
+def _write(report: Report) -> None:
+    study, folder = report.study, report.folder
+    main = main_table(report.rows, study.reference)
+    unequal = difference_table(report.differences)
+    categories, tasks = group_table(study.cells, "category"), group_table(study.cells, "task")
+    told = caption(report.rows) if report.rows else ""
+    write_table(main, folder / "main", f"{study.name}. {told}")
+    write_table(
+        unequal, folder / "differences", f"{study.name}: differences to {study.reference}, Holm-corrected."
+    )
+    write_table(categories, folder / "categories", f"{study.name}, by category.")
+    write_table(tasks, folder / "tasks", f"{study.name}, by task.")
+    write_tidy(study.cells, folder / "tidy.parquet")
+    write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in lines(report.verdicts)))
+    write_whole(folder / "provenance.json", provenance.to_json(study.cells))
+    figures = draw_figures(folder / "figures", report.rows, report.differences, study.cells, study.folder)
+    contents = Contents(study, report.rows, report.verdicts, main, unequal, categories, figures)
+    write_whole(report.page, build_page(contents))

@@ -1,0 +1,134 @@
+"""Tables: the main table, tasks and categories, as Markdown, LaTeX, CSV and tidy Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from instruct_ablate.cell.files import write_whole
+from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.metrics import Score
+from instruct_ablate.report.rows import Row
+from instruct_ablate.report.summary import COLUMNS, axis_text, number, varying_axes
+
+_LATEX = str.maketrans(
+    {
+        "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Headings and cells as text; `labels` is how many columns at the left are names, not numbers."""
+
+    title: str
+    headings: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    labels: int = 1
+
+
+def main_table(rows: Sequence[Row], reference: str) -> Table:
+    """One line a setting, with what is unfinished beside it."""
+    axes = varying_axes(rows) if rows else ()
+    names = [heading.format(reference=reference).replace("\n", " ") for heading in COLUMNS.values()]
+    lines = []
+    for row in rows:
+        values = [number(getattr(row, name), signed=name.startswith("to_")) for name in COLUMNS]
+        state = ", ".join(f"{count} {state}" for state, count in row.unfinished) or "done"
+        lines.append((*(axis_text(row.setting, name) for name in axes), *values, state))
+    return Table("Main table", (*axes, *names, "cells"), tuple(lines), len(axes))
+
+
+def group_table(cells: Iterable[CellRecord], by: str) -> Table:
+    """Exact match, ROUGE-L and format correctness by "category" or "task", one line a cell and group."""
+    lines = []
+    for cell in cells:
+        for block in cell.blocks if cell.state == "done" else ():
+            if by == "category":
+                groups = [("", score) for score in block.scores.categories]
+            else:
+                groups = [(task.category, task.score) for task in block.scores.tasks]
+            lines += [(*_place(cell, block.instruction), *group_line(c, s)) for c, s in groups]
+    headings = ("cell", "model", "budget", "trained on", "tested on", "seed", "category", by)
+    return Table(f"By {by}", (*headings, "instances", "exact match", "ROUGE-L", "format"), tuple(lines), 8)
+
+
+def _place(cell: CellRecord, tested: str) -> tuple[str, ...]:
+    axes = cell.axes
+    trained = "(untuned)" if axes.untuned else axes.instruction
+    return cell.name, axes.model, str(axes.data_budget), trained, tested, str(axes.seed)
+
+
+def group_line(category: str, score: Score) -> tuple[str, ...]:
+    """Return a group's numbers as text."""
+    form = "-" if score.format_correctness is None else f"{score.format_correctness:.2f}"
+    names = (category or score.name, score.name)
+    return (*names, str(score.instances), f"{score.exact_match:.2f}", f"{score.rougeL:.2f}", form)
+
+
+def markdown(table: Table) -> str:
+    """Write a table in GitHub's Markdown."""
+    rule = ["---"] * table.labels + ["---:"] * (len(table.headings) - table.labels)
+    rows = [table.headings, rule, *table.lines]
+    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |\n" for row in rows)
+
+
+def latex(table: Table, caption: str) -> str:
+    """Write a table with booktabs' rules, ready to be put into a paper."""
+    columns = "l" * table.labels + "r" * (len(table.headings) - table.labels)
+    rows = [" & ".join(_tex(cell) for cell in line) + r" \\" for line in table.lines]
+    head = " & ".join(_tex(cell) for cell in table.headings) + r" \\"
+    body = "\n".join(rows)
+    return (
+        "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\small\n"
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+        f"\\caption{{{_tex(caption)}}}\n\\end{{table}}\n"
+    )
+
+
+def _tex(text: str) -> str:
+    return text.translate(_LATEX).replace("±", r"$\pm$")
+
+
+def comma_separated(table: Table) -> str:
+    """Write a table as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.headings)
+    writer.writerows(table.lines)
+    return text.getvalue()
+
+
+def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
+    """Yield one flat record per cell, test instruction and task: what other tools read best."""
+    for cell in cells:
+        for block in cell.blocks if cell.state == "done" else ():
+            for task in block.scores.tasks:
+                score = asdict(task.score)
+                extra = {f"extra_{name}": value for name, value in score.pop("extra")}
+                place = {"cell": cell.name, "identity": cell.identity, **asdict(cell.axes)}
+                yield {**place, "tested_on": block.instruction, "kind": task.kind, "category": task.category,
+                       "task": score.pop("name"), **score, **extra}  # fmt: skip
+
+
+def write_tidy(cells: Iterable[CellRecord], path: Path) -> None:
+    """Write the tidy records as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    unfinished = path.with_suffix(".tmp")
+    pq.write_table(pa.Table.from_pylist(list(tidy(cells))), unfinished)
+    unfinished.replace(path)
+
+
+def write_table(table: Table, stem: Path, caption: str) -> None:
+    """Write a table in all three text forms."""
+    write_whole(stem.with_suffix(".md"), markdown(table))
+    write_whole(stem.with_suffix(".csv"), comma_separated(table))
+    write_whole(stem.with_suffix(".tex"), latex(table, caption))
