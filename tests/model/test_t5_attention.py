@@ -57,7 +57,7 @@ def test_other_devices_attend_alike(t5: tuple[Any, MicroBatch], monkeypatch: pyt
 
 
 def test_the_bias_of_the_library_comes_back(t5: tuple[Any, MicroBatch]) -> None:
-    model, batch = t5
+    model, _ = t5
     first = model.encoder.block[0].layer[0].SelfAttention
     with packed_attention_of(model):
         assert model.config._attn_implementation == t5_attention.NAME
