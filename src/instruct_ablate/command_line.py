@@ -9,7 +9,7 @@ import sys
 import click
 
 from instruct_ablate import commands
-from instruct_ablate.errors import UserError, nearest
+from instruct_ablate.errors import UserError, meant
 
 
 class Lazy(click.Group):
@@ -20,12 +20,10 @@ class Lazy(click.Group):
         return sorted(found.name.rstrip("_") for found in pkgutil.iter_modules(commands.__path__))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load a sub-command; a misspelt one is refused, naming the nearest."""
+        """Load a sub-command; a misspelt one is refused, naming the meant."""
         names = self.list_commands(ctx)
         if cmd_name not in names:
-            raise UserError(
-                f"unknown command {cmd_name!r}{nearest(cmd_name, names)} Allowed: {', '.join(names)}."
-            )
+            raise UserError(f"unknown command {cmd_name!r}{meant(cmd_name, names)}")
         # `import` is a word of Python's: its file is `import_`.
         file = f"{cmd_name}_" if cmd_name == "import" else cmd_name
         command = importlib.import_module(f"instruct_ablate.commands.{file}").command

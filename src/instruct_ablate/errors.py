@@ -10,7 +10,7 @@ class UserError(Exception):
     """A mistake that the user can mend; shown as one message, without a traceback."""
 
 
-class UserErrors(UserError):
+class UserErrors(UserError):  # noqa: N818 - several at once
     """Several mistakes found before anything started, told at once."""
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -27,7 +27,13 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
 def unknown(what: str, given: str, allowed: Iterable[str]) -> UserError:
     """Build the error for a name that is not among the allowed ones."""
     names = sorted(allowed)
-    return UserError(f"unknown {what} {given!r}{nearest(given, names)} Allowed: {', '.join(names)}.")
+    return UserError(f"unknown {what} {given!r}{meant(given, names)}")
+
+
+def meant(given: str, allowed: Iterable[str]) -> str:
+    """Return what was probably meant, if anything is near, and all that is allowed."""
+    names = list(allowed)
+    return f"{nearest(given, names) or '.'} Allowed: {', '.join(names)}."
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the cell was told to stop and can be resumed

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.mirror import check_logger
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import Config
+
+if TYPE_CHECKING:
+    from instruct_ablate.tasks.task import Task
 
 
 def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
@@ -74,6 +78,23 @@ def _variants(config: Config) -> list[str]:
     for instruction, tasks in (*trained, *((shown, collection.test) for _, shown in shown_at_test(config))):
         context = Context(config.seed, tasks)
         found += [fault for task in tasks if (fault := check_variant(task, instruction, context))]
+    return found + ([] if is_baseline(config) else _choices(config, collection.test))
+
+
+def _choices(config: Config, tested: Sequence[Task]) -> list[str]:
+    """Check that constrained decoding and ranking have choices, and can tell them apart."""
+    from instruct_ablate.instruction.answers import equal_labels
+
+    decoding = config.evaluation.decoding
+    if decoding == "greedy":
+        return []
+    found = [fault for task in tested if (fault := equal_labels(task))]
+    for task in tested:
+        if decoding.startswith("rank") and task.prompted and task.unlisted:
+            found.append(
+                f"{task.name}: evaluation.decoding={decoding}: {task.unlisted} of {len(task.instances)} rows have no "
+                "answer_choices to rank. Leave the prompt set out (tasks.include) or use evaluation=greedy."
+            )
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+from collections.abc import Sequence
 from functools import lru_cache
 
 from instruct_ablate.tasks.task import Example, Task
@@ -76,12 +77,19 @@ def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def equal_labels(task: Task) -> str | None:
     """Name two labels that exact match cannot tell apart: nothing may choose between them."""
+    for labels in (task.label_space or (), *(choices for _, choices in task.answer_choices)):
+        if fault := _twins(task.name, labels):
+            return fault
+    return None
+
+
+def _twins(name: str, labels: Sequence[str]) -> str | None:
     seen: dict[str, str] = {}
-    for label in task.label_space or ():
+    for label in labels:
         twin = seen.setdefault(normalise(label), label)
         if twin != label:
             return (
-                f"{task.name}: labels {twin!r} and {label!r} are equal after normalisation; "
+                f"{name}: labels {twin!r} and {label!r} are equal after normalisation; "
                 "give the task's labels in the file tasks.label_spaces."
             )
     return None

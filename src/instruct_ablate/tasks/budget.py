@@ -11,6 +11,8 @@ from instruct_ablate.errors import UserErrors
 from instruct_ablate.schema import BudgetConfig
 from instruct_ablate.tasks.task import Task
 
+ALL = 1_000_000_000  # data_budget=all: nobody counts on having so many
+
 
 @dataclass(frozen=True, slots=True)
 class Budgeted:
@@ -51,7 +53,7 @@ def sample(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> Budgeted:
     chosen = {task.name for task in ranked}
     kept = tuple(_cut(task, config.instances_per_task, seed) for task in tasks if task.name in chosen)
     short = [task for task in kept if len(task.instances) < config.instances_per_task]
-    if short:
+    if short and config.instances_per_task < ALL:
         notes.append(_shortage(short, config.instances_per_task))
     return Budgeted(kept, tuple(notes))
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.errors import UserError, UserErrors, nearest, unknown
+from instruct_ablate.errors import UserError, UserErrors, meant, unknown
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.label_space import derive
 from instruct_ablate.tasks.rows import data_files
@@ -50,7 +50,7 @@ def _check(config: TasksConfig) -> None:
         if key not in config.columns
     ]
     faults += [
-        f"tasks.columns: unknown key {key!r}{nearest(key, COLUMNS)} Allowed: {', '.join(COLUMNS)}."
+        f"tasks.columns: unknown key {key!r}{meant(key, COLUMNS)}"
         for key in config.columns
         if key not in COLUMNS
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from instruct_ablate.errors import UserError, UserErrors, nearest
+from instruct_ablate.errors import UserError, UserErrors, meant
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.store import Stored
 from instruct_ablate.tasks.task import Task
@@ -74,7 +74,7 @@ def _speaks(item: Stored, language: str | None) -> bool:
 def _check_categories(kept: Sequence[Stored], wanted: Sequence[str]) -> None:
     known = sorted({item.parsed.task.category for item in kept})
     faults = [
-        f"tasks.categories: unknown category {name!r}{nearest(name, known)} Allowed: {', '.join(known)}."
+        f"tasks.categories: unknown category {name!r}{meant(name, known)}"
         for name in wanted
         if name not in known
     ]

@@ -48,8 +48,21 @@ class Task:
 
     @property
     def kind(self) -> Kind:
-        """Classification where the label space is known and closed, else generation."""
-        return "generation" if self.label_space is None else "classification"
+        """Classification where the label space is known and closed, or each instance has its choices."""
+        if self.label_space is not None or self.unlisted == 0:
+            return "classification"
+        return "generation"
+
+    @property
+    def unlisted(self) -> int:
+        """How many instances have no answer choices, neither their own nor the task's."""
+        if self.label_space is not None:
+            return 0
+        return (
+            len(self.instances) - len(self.answer_choices)
+            if self.answer_choices
+            else max(1, len(self.instances))
+        )
 
     @property
     def category(self) -> str:
