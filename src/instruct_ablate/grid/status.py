@@ -85,7 +85,7 @@ def _training(folder: Path, beat: Beat) -> Pace:
     """Read the pace from the last rows of the learning curve."""
     rows = _last_rows(folder / "training.jsonl")
     if not rows or not beat.total:
-        return Pace(f"train 0/{beat.total}" if beat.total else "train")
+        return Pace(f"train {beat.done}/{beat.total}" if beat.total else "train")
     step = int(rows[-1]["step"])
     each = sum(row["seconds"] for row in rows) / len(rows)
     speed = sum(row["tokens_per_second"] for row in rows) / len(rows)
