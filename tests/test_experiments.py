@@ -1,0 +1,113 @@
+"""The ready grids: each composes, says its command, expands as meant, and makes claims that can be judged."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from instruct_ablate.composition import register
+from instruct_ablate.grid.expansion import Declared, expand
+from instruct_ablate.instruction.label import parse
+from instruct_ablate.report.hypotheses import parse_hypothesis
+from instruct_ablate.schema import config_directory, plain
+
+FOLDER = config_directory() / "experiment"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+BASELINES = ("uniform_guess", "majority", "label_prior")
+
+
+def composed(*overrides: str) -> DictConfig:
+    register()
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        return compose("config", list(overrides), return_hydra_config=True)
+
+
+def cells(name: str, *arguments: str) -> list[tuple[str, ...]]:
+    sweeper = composed(f"experiment={name}").hydra.sweeper
+    params, grids = (OmegaConf.to_container(sweeper[key]) or {} for key in ("params", "grids"))
+    return expand(Declared(params, grids or []), arguments, lambda model: model in BASELINES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_composes_and_begins_with_its_command(name: str) -> None:
+    config = plain(composed(f"experiment={name}"))
+    assert config.study == name
+    head = (FOLDER / f"{name}.yaml").read_text().splitlines()[:4]
+    assert any(f"python train.py -m experiment={name}" in line for line in head)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_and_hypotheses_are_valid(name: str) -> None:
+    config = plain(composed(f"experiment={name}"))
+    assert config.hypotheses
+    for label in config.evaluation.instructions:
+        parse(label, config.instruction)
+    for text in config.hypotheses:
+        parse_hypothesis(text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_of_every_grid_names_choices_that_exist(name: str) -> None:
+    made = cells(name)
+    assert made
+    for override in sorted({line for cell in made for line in cell}):
+        plain(composed(f"experiment={name}", override))
+
+
+def test_low_resource_keeps_its_baselines_whatever_the_model() -> None:
+    made = cells("kung_peng_low_resource", "model=tiny_t5", "data_budget=0,2", "seed=0")
+    flat = [" ".join(cell) for cell in made]
+    assert [line for line in flat if "model=uniform_guess" in line]
+    assert sum("model=tiny_t5" in line for line in flat) == 3 * 2
+
+
+def test_llama_and_alpaca_are_a_union() -> None:
+    made = [set(cell) for cell in cells("kung_peng_llama_alpaca")]
+    assert len([cell for cell in made if any("method=" in line for line in cell)]) == 2 * 2 * 2 * 3
+    assert sum("model=alpaca_7b" in cell for cell in made) == 1
+
+
+def test_t0_is_tested_free_and_constrained_and_trained_on_p3() -> None:
+    made = [set(cell) for cell in cells("kung_peng_t0")]
+    assert len(made) == 2 * 2 + 2
+    assert sum("tasks=p3" in cell for cell in made) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("kung_peng_definitions", ["model=tiny_t5", "data_budget=0,1"]),
+        ("kung_peng_examples", ["model=tiny_t5", "data_budget=0,1"]),
+        ("kung_peng_low_resource", ["model=tiny_t5", "data_budget=0,1"]),
+        ("min_2022_demonstrations", ["model=tiny_llama"]),
+        ("hewitt_2024_response_only", ["model=tiny_llama", "data_budget=0,1"]),
+        ("alajrami_2025_noise", ["model=tiny_llama", "data_budget=1"]),
+    ],
+)
+def test_it_runs_in_small(name: str, words: list[str], tmp_path: Path) -> None:
+    small = ["tasks=starter", "tasks.test_tasks=2", "tasks.test_instances=2", "trainer.max_steps=1"]
+    small += ["trainer.batch_size=2", "logger=none", f"output={tmp_path}/multirun", f"cache={tmp_path}/cache"]
+    if name != "min_2022_demonstrations":
+        words = [*words, "seed=0"]
+    run = subprocess.run(
+        [sys.executable, "train.py", "-m", f"experiment={name}", *words, *small, "data_budget.tasks=2"],
+        cwd=FOLDER.parents[1],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    records = list((tmp_path / "multirun" / name).glob("*/record.json"))
+    assert records
+    if name == "kung_peng_examples":
+        assert all(len(list((path.parent / "predictions").glob("*.jsonl"))) == 2 for path in records)
+    if name == "kung_peng_low_resource":
+        assert sum(any(one in path.parent.name for one in BASELINES) for path in records) == 3
