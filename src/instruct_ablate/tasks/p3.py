@@ -17,7 +17,6 @@ from typing import Any
 
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.label_space import distinct
 from instruct_ablate.tasks.rows import data_files, read_rows
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task import Instance, Task
@@ -206,7 +205,7 @@ def _built(name: str, instances: list[Instance], choices: list[tuple[str, tuple[
     """Make the task: choices that all instances share are its label space, others stay with the instances."""
     sets = {found for _, found in choices}
     shared = len(sets) == 1 and len(choices) == len(instances)
-    space = distinct(next(iter(sets))) if shared else None
+    space = next(iter(sets)) if shared else None  # as they stand: equal ones are told before ranking
     held = held_out(name)
     return Task(
         name=name,
