@@ -74,7 +74,7 @@ def run(
     name, strategy, grouping, method = settings
     start = [sys.executable]
     if devices > 1:
-        start += ["-m", "torch.distributed.run", f"--nproc-per-node={devices}", "--master-port=0"]
+        start += ["-m", "torch.distributed.run", f"--nproc-per-node={devices}", "--standalone"]
     command = [*start, str(script), str(folder), str(cache), name, strategy, str(devices), grouping, method]
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'src'}", "OMP_NUM_THREADS": "1"}
