@@ -65,14 +65,20 @@ def _compare(differences: Matrix, seed: int, replicates: int) -> Comparison:
         mean=parts.mean,
         error=parts.error,
         freedom=parts.freedom,
-        interval95=expanded_percentiles(means, parts, 0.95),
-        interval90=expanded_percentiles(means, parts, 0.90),
+        interval95=_possible(expanded_percentiles(means, parts, 0.95)),
+        interval90=_possible(expanded_percentiles(means, parts, 0.90)),
         p_difference=_p_difference(parts),
         p_permutation=permutation_p(differences, seed, replicates),
         seeds=differences.shape[0],
         units=differences.shape[1],
         components=parts,
     )
+
+
+def _possible(interval: tuple[float, float]) -> tuple[float, float]:
+    """Keep an interval of percentage points within what a difference can be."""
+    low, high = interval
+    return (float(np.clip(low, -100, 100)), float(np.clip(high, -100, 100)))
 
 
 def _p_difference(parts: Components) -> float:

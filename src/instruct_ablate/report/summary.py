@@ -56,7 +56,7 @@ def summary_table(title: str, rows: Sequence[Row], reference: str) -> Table:
     table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
     axes = varying_axes(rows)
     for name in axes:
-        table.add_column(_NAMES.get(name, name.replace("_", " ")), justify="left", no_wrap=True)
+        table.add_column(axis_name(name), justify="left", no_wrap=True)
     for heading in COLUMNS.values():
         table.add_column(heading.format(reference=reference), justify="right", no_wrap=True)
     for row in rows:
@@ -74,6 +74,11 @@ def varying_axes(rows: Sequence[Row]) -> tuple[str, ...]:
         row.setting.test_instruction != row.setting.axes.instruction for row in rows if _trained(row)
     )
     return (*varying, "tested on") if tested else tuple(varying)
+
+
+def axis_name(name: str) -> str:
+    """Return an axis' heading."""
+    return _NAMES.get(name, name.replace("_", " "))
 
 
 def axis_text(setting: Setting, name: str) -> str:

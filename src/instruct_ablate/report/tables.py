@@ -13,7 +13,7 @@ from instruct_ablate.cell.files import write_whole
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.metrics import Score
 from instruct_ablate.report.rows import Row
-from instruct_ablate.report.summary import COLUMNS, axis_text, number, varying_axes
+from instruct_ablate.report.summary import COLUMNS, axis_name, axis_text, number, varying_axes
 
 _LATEX = str.maketrans(
     {
@@ -42,7 +42,7 @@ def main_table(rows: Sequence[Row], reference: str) -> Table:
         values = [number(getattr(row, name), signed=name.startswith("to_")) for name in COLUMNS]
         state = ", ".join(f"{count} {state}" for state, count in row.unfinished) or "done"
         lines.append((*(axis_text(row.setting, name) for name in axes), *values, state))
-    return Table("Main table", (*axes, *names, "cells"), tuple(lines), len(axes))
+    return Table("Main table", (*map(axis_name, axes), *names, "cells"), tuple(lines), len(axes))
 
 
 def group_table(cells: Iterable[CellRecord], by: str) -> Table:
@@ -55,8 +55,10 @@ def group_table(cells: Iterable[CellRecord], by: str) -> Table:
             else:
                 groups = [(task.category, task.score) for task in block.scores.tasks]
             lines += [(*_place(cell, block.instruction), *group_line(c, s)) for c, s in groups]
-    headings = ("cell", "model", "budget", "trained on", "tested on", "seed", "category", by)
-    return Table(f"By {by}", (*headings, "instances", "exact match", "ROUGE-L", "format"), tuple(lines), 8)
+    place = ("cell", "model", "budget", "trained on", "tested on", "seed", "category")
+    headings = (*place, "task") if by == "task" else place
+    names = (*headings, "instances", "exact match", "ROUGE-L", "format")
+    return Table(f"By {by}", names, tuple(lines), len(headings))
 
 
 def _place(cell: CellRecord, tested: str) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ def _place(cell: CellRecord, tested: str) -> tuple[str, ...]:
 def group_line(category: str, score: Score) -> tuple[str, ...]:
     """Return a group's numbers as text."""
     form = "-" if score.format_correctness is None else f"{score.format_correctness:.2f}"
-    names = (category or score.name, score.name)
+    names = (category, score.name) if category else (score.name,)
     return (*names, str(score.instances), f"{score.exact_match:.2f}", f"{score.rougeL:.2f}", form)
 
 

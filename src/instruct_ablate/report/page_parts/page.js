@@ -105,6 +105,7 @@ function startBrowser(data) {
       card.append(element("p", `said ${good ? "right" : "wrong"}`, `${good ? "✓" : "✗"} ${texts[text] || "(nothing)"}`));
       card.append(element("p", "quiet", `exact match ${exact}, ROUGE-L ${rouge}`));
       const details = element("details"), summary = element("summary", "quiet", "prompt");
+      details.open = innerWidth > 700;
       details.append(summary, element("pre", "", texts[prompt]));
       card.append(details);
       answers.append(card);
@@ -129,6 +130,7 @@ unpacked.then(startBrowser);
 // The interactive figure; plotly is read after the rest of the page.
 window.drawPlot = () => unpacked.then((data) => {
   if (!window.Plotly || !data.plot.data.length) return;
+  byId("plot").replaceChildren(element("span", "quiet", " "));
   data.plot.layout.paper_bgcolor = data.plot.layout.plot_bgcolor = "rgba(0,0,0,0)";
   data.plot.layout.font = { color: getComputedStyle(document.body).color };
   Plotly.newPlot("plot", data.plot.data, data.plot.layout, { responsive: true, displaylogo: false });

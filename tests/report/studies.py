@@ -1,0 +1,75 @@
+"""Studies on disk, made by hand, for tests of the report."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from instruct_ablate.cell.files import write_whole
+from instruct_ablate.cell.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.record_file import to_json
+from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell
+from tests.report.cells import make_cell
+
+HOSTILE = "<script>document.title='broken'</script>"
+
+
+def rows_of(cell: CellRecord, count: int = 4) -> list[PredictionRow]:
+    """Answers to `count` instances of the classification task; odd ones are right for the original."""
+    trained = cell.axes.instruction
+    rows = []
+    for i in range(count):
+        right = i % 2 == 1 if trained == "original" else i % 3 == 0
+        text = "positive" if right else HOSTILE
+        prompt = f"{trained} prompt {i}: {HOSTILE}"
+        rows.append(
+            PredictionRow(
+                "task_c", "Logic", "classification", f"i{i}", prompt, text, ("positive",),
+                ("positive", "negative"), False, float(right), float(right), float(right), right,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def write_study(
+    folder: Path, cells: list[CellRecord], hypotheses: tuple[str, ...] = (), count: int = 4
+) -> Path:
+    """Write cells, predictions, curves and the declaration of a study."""
+    for cell in cells:
+        place = folder / cell.name
+        place.mkdir(parents=True, exist_ok=True)
+        if cell.state == "missing":
+            continue
+        write_whole(place / "record.json", to_json(cell))
+        write_whole(place / "training.jsonl", '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.5}\n{"ste')
+        for block in cell.blocks:
+            path = place / block.predictions
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer = PredictionWriter(path)
+            for row in rows_of(cell, count):
+                writer.append(row)
+            writer.finish()
+    declared = tuple(DeclaredCell(cell.identity, cell.name, cell.axes, cell.data_hash) for cell in cells)
+    write_whole(folder / DECLARATION, to_json(Declaration(folder.name, declared, hypotheses=hypotheses)))
+    return folder
+
+
+def small_study(folder: Path, count: int = 4) -> Path:
+    """Untuned, original and simplified over two seeds and two budgets; one cell missing, one failed."""
+    cells = [make_cell(5.0, data_budget=0)]
+    for seed in (0, 1):
+        for budget in (2, 8):
+            cells.append(make_cell(50.0 + budget + seed, seed=seed, data_budget=budget))
+            simplified = make_cell(
+                49.0 + budget + seed, seed=seed, data_budget=budget, instruction="simplified"
+            )
+            cells.append(simplified)
+    cells.append(make_cell(None, seed=2))
+    failed = make_cell(None, seed=2, instruction="simplified")
+    cells.append(dataclasses.replace(failed, state="failed"))
+    claims = (
+        "simplified equals original on exact_match within 5 points",
+        "original exceeds untuned on rougeL by 1",
+    )
+    return write_study(folder, cells, claims, count)

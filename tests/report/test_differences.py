@@ -1,0 +1,45 @@
+"""Differences: each setting meets its own reference."""
+
+from __future__ import annotations
+
+import math
+
+from instruct_ablate.report.differences import difference_table, differences, probability
+from tests.report.cells import make_cell
+
+
+def test_each_budget_meets_its_own_reference():
+    cells = [make_cell(50.0 + b, data_budget=b) for b in (2, 8)]
+    cells += [make_cell(40.0 + b, data_budget=b, instruction="simplified") for b in (2, 8)]
+    found = [item for item in differences(cells, "original") if item.metric == "exact_match"]
+    assert [item.trial.axes.data_budget for item in found] == [2, 8]
+    assert all(item.comparison.mean == -10.0 for item in found)
+
+
+def test_the_reference_is_compared_with_itself_only_under_another_test_instruction():
+    cells = [make_cell(50.0), make_cell(40.0, tested="delusive")]
+    found = differences(cells, "original")
+    assert {item.trial.tested for item in found} == {"delusive"}
+
+
+def test_p_values_are_corrected_over_the_table():
+    cells = [make_cell(50.0, seed=s) for s in range(3)]
+    cells += [make_cell(45.0 + s / 10, seed=s, instruction="simplified") for s in range(3)]
+    found = differences(cells, "original")
+    raw = [item.comparison.p_difference for item in found]
+    assert all(item.p_difference >= p for item, p in zip(found, raw, strict=True) if not math.isnan(p))
+
+
+def test_table_lines_fit_the_headings():
+    cells = [make_cell(50.0), make_cell(45.0, instruction="simplified")]
+    table = difference_table(differences(cells, "original"))
+    assert {len(line) for line in table.lines} == {len(table.headings)}
+
+
+def test_nothing_to_compare():
+    assert differences([make_cell(50.0)], "original") == ()
+    assert differences([], "original") == ()
+
+
+def test_probabilities():
+    assert [probability(p) for p in (0.0001, 0.25, math.nan)] == ["<0.001", "0.250", "-"]

@@ -1,0 +1,134 @@
+"""The page in a real browser: no error, no request, filters, paging, escaping, phone width."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.report.report import write_report
+from tests.report.studies import HOSTILE, small_study
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(small_study(tmp_path_factory.mktemp("page") / "s")).page
+
+
+def test_nothing_of_models_or_data_stands_in_the_html_as_it_is(page_file: Path):
+    text = page_file.read_text(encoding="utf-8")
+    assert HOSTILE not in text
+    outside = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert "://" not in re.sub(r"data:[^\"']+", "", outside)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with sync_api.sync_playwright() as play:
+        running = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: Any, page_file: Path) -> Iterator[Any]:
+    shown = browser.new_page(viewport={"width": 1100, "height": 900})
+    shown.problems = []
+    shown.on("console", lambda m: shown.problems.append(m.text) if m.type in ("error", "warning") else None)
+    shown.on("pageerror", lambda e: shown.problems.append(str(e)))
+    local = ("file:", "data:", "blob:")
+    shown.on("request", lambda r: None if r.url.startswith(local) else shown.problems.append(r.url))
+    shown.goto(f"file://{page_file}")
+    shown.wait_for_selector("body[data-ready]", timeout=20_000)
+    yield shown
+    assert shown.problems == []
+    shown.close()
+
+
+@pytest.mark.browser
+def test_it_loads_and_draws(page: Any):
+    page.wait_for_selector("body[data-drawn]", timeout=20_000)
+    assert page.locator("#plot .scatterlayer .trace").count() == 2
+    assert page.locator("#verdicts .undecided").count() == 2
+
+
+@pytest.mark.browser
+def test_filters_filter_and_headings_sort(page: Any):
+    rows = page.locator("#groups-table tbody tr:visible")
+    before = rows.count()
+    page.locator("#groups .filters select[data-column='3']").select_option("simplified")
+    assert 0 < rows.count() < before
+    assert set(page.locator("#groups-table tbody tr:visible td:nth-child(4)").all_inner_texts()) == {
+        "simplified"
+    }
+    page.locator("#groups .filters [data-search]").fill("nothing has this")
+    assert rows.count() == 0
+    heading = page.locator("#main-table th button", has_text="exact match").first
+    heading.click()
+    column = page.evaluate("[...document.querySelectorAll('#main-table th')].findIndex(h => h.ariaSort)") + 1
+    values = page.locator(f"#main-table tbody td:nth-child({column})").all_inner_texts()
+    numbers = [float(value.split()[0]) for value in values if value[0].isdigit()]
+    assert numbers == sorted(numbers)
+
+
+@pytest.mark.browser
+def test_the_prediction_browser_pages_filters_and_searches(page: Any):
+    assert page.locator("#b-place").inner_text() == "1 of 4"
+    assert page.locator("#b-instance .answer").count() == 9
+    page.locator("#b-instance").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#b-place").inner_text() == "2 of 4"
+    options = page.locator("#b-filter option").all_inner_texts()
+    wanted = next(
+        o
+        for o in options
+        if o.startswith("tiny, original, budget 2, seed 0 right, tiny, simplified, budget 2")
+    )
+    page.locator("#b-filter").select_option(label=wanted)
+    assert page.locator("#b-place").inner_text() == "1 of 1"
+    page.locator("#b-filter").select_option("")
+    page.locator("#b-search").fill("prompt 3")
+    assert page.locator("#b-place").inner_text() == "1 of 1"
+
+
+@pytest.mark.browser
+def test_what_a_model_said_stays_text(page: Any):
+    assert HOSTILE in page.locator("#b-instance .answer .said").first.inner_text()
+    assert page.title() != "broken"
+
+
+@pytest.mark.browser
+def test_themes_and_phone_width(page: Any):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(ground)
+    page.locator("#theme").click()
+    assert page.evaluate(ground) != before
+    page.set_viewport_size({"width": 380, "height": 800})
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_hundred_thousand_predictions_stay_usable(browser: Any, tmp_path: Path):
+    path = write_report(small_study(tmp_path / "big", count=11_000)).page
+    assert path.stat().st_size < 30e6
+    shown = browser.new_page()
+    started = time.perf_counter()
+    shown.goto(f"file://{path}", wait_until="commit")
+    shown.wait_for_selector("#verdicts .undecided")
+    painted = shown.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
+    shown.wait_for_selector("body[data-ready]", timeout=60_000)
+    assert painted < 10_000, "the bound is generous: machines that run tests are shared"
+    assert time.perf_counter() - started < 60
+    assert shown.locator("#b-place").inner_text() == "1 of 11000"
+    shown.close()
