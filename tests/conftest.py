@@ -30,7 +30,8 @@ def make_task(name: str = "task1_sentiment", count: int = 6, **changes: object) 
         "name": name,
         "definition": "Read the review. Answer 'positive' if the writer liked it, otherwise 'negative'.",
         "instances": tuple(
-            Instance(f"{name}-{i}", f"The film number {i} was {words[i % 2]}.", (labels[i % 2],)) for i in range(count)
+            Instance(f"{name}-{i}", f"The film number {i} was {words[i % 2]}.", (labels[i % 2],))
+            for i in range(count)
         ),
         "positive_examples": (
             Example("A lovely evening.", "positive", "Lovely is praise."),

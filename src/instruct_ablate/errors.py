@@ -38,3 +38,10 @@ def meant(given: str, allowed: Iterable[str]) -> str:
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the cell was told to stop and can be resumed
     """A cell was told to stop; its checkpoint is written and the same command goes on from there."""
+
+
+def among(what: str, given: str, allowed: Iterable[str]) -> None:
+    """Refuse a name that is not among the allowed ones."""
+    names = tuple(allowed)
+    if given not in names:
+        raise unknown(what, given, names)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.mirror import check_logger
-from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.errors import UserError, UserErrors, among
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
     from instruct_ablate.tasks.task import Task
+
+DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
+ENGINES = ("native", "vllm")
+PRECISIONS = ("auto", "bf16", "fp32", "fp16")
 
 
 def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
@@ -51,10 +56,49 @@ def _checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
         lambda: _variants(config),
     )
     yield f"logger {config.logger}", lambda: check_logger(config.logger)
+    yield f"settings {config.prompt} {config.evaluation} {config.seed}", lambda: _settings(config)
+    yield f"hypotheses {config.hypotheses}", lambda: _hypotheses(config)
     yield f"budget {config.data_budget}", lambda: _budget(config)
     if not is_baseline(config):
         yield f"model {config.model}", lambda: _checkpoint(config)
         yield f"trainer {config.trainer} {config.model}", lambda: _trainer(config)
+        yield f"precision {config.trainer.precision} {config.model}", lambda: _precision(config)
+
+
+def _settings(config: Config) -> list[str]:
+    """Check names that the prompt and the evaluation will look up, and numbers they could not use."""
+    from instruct_ablate.metrics import load_metrics
+    from instruct_ablate.prompt import build  # noqa: F401 - templates register themselves
+    from instruct_ablate.prompt.template import find_template
+
+    evaluation = config.evaluation
+    checks: list[Callable[[], object]] = [
+        lambda: find_template(config.prompt.template),
+        lambda: load_metrics(evaluation.metrics),
+        lambda: among("evaluation.decoding", evaluation.decoding, DECODINGS),
+        lambda: among("evaluation.engine", evaluation.engine, ENGINES),
+    ]
+    found = [fault for check in checks for fault in _told(check)]
+    return found + ([f"seed={config.seed}: give 0 or more"] if config.seed < 0 else [])
+
+
+def _hypotheses(config: Config) -> list[str]:
+    from instruct_ablate.report.hypotheses import parse_hypothesis
+
+    return [fault for text in config.hypotheses for fault in _told(partial(parse_hypothesis, text))]
+
+
+def _precision(config: Config) -> None:
+    """Check the precision's name; where it may not suit model or machine, whether it does."""
+    precision = config.trainer.precision
+    among("trainer.precision", precision, PRECISIONS)
+    if precision == "fp16":
+        from instruct_ablate.model.location import check_checkpoint
+        from instruct_ablate.model.precision import resolve_precision
+
+        resolve_precision(
+            precision, config.trainer.accelerator, check_checkpoint(config.model) == "encoder-decoder"
+        )
 
 
 def _budget(config: Config) -> list[str]:
