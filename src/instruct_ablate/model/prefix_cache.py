@@ -54,11 +54,15 @@ class RowCache:
     def write(self, layer: int, own: Pair, rows: Tensor, columns: Tensor) -> None:
         """Put packed keys and values (1, kv heads, tokens, dim) into their rows and columns."""
         kept = []
-        for states in own:  # zeros, not garbage: hidden columns have weight 0, but 0 times NaN is NaN
-            buffer = states.new_zeros(len(self.owners), states.shape[1], self.columns, states.shape[3])
+        for states in own:
+            buffer = self._buffer(states)
             buffer[rows, :, columns] = states[0].transpose(0, 1)
             kept.append(buffer)
         self.layers[layer] = (kept[0], kept[1])
+
+    def _buffer(self, states: Tensor) -> Tensor:
+        """Return an empty buffer; zeros, because hidden columns have weight 0, and 0 times NaN would be NaN."""
+        return states.new_zeros(len(self.owners), states.shape[1], self.columns, states.shape[3])
 
     def grow(self) -> None:
         """Make room for the next token."""
@@ -70,6 +74,8 @@ class RowCache:
 
     def append(self, layer: int, own: Pair) -> Pair:
         """Add one token per row, (1, kv heads, rows, dim), at the end; return the buffers."""
+        if layer not in self.layers:
+            self.layers[layer] = (self._buffer(own[0]), self._buffer(own[1]))
         for buffer, states in zip(self.layers[layer], own, strict=True):
             buffer[:, :, self.end] = states[0].transpose(0, 1)
         return self.layers[layer]
