@@ -79,3 +79,11 @@ def test_rows_without_choices_cannot_be_ranked(refused: Refused, tmp_path: Path)
 )
 def test_named_before_training(refused: Refused, words: tuple[str, ...], told: str) -> None:
     assert told in refused(*words)
+
+
+@pytest.mark.parametrize("decoding", ["rank", "constrained"])
+def test_equal_labels(refused: Refused, tmp_path: Path, decoding: str) -> None:
+    folder = write_p3(tmp_path / "p3", ["a", "A."])
+    said = refused(*P3, f"tasks.root={folder}", f"evaluation={decoding}")
+    assert "super_glue_copa_best" in said
+    assert "equal" in said

@@ -128,7 +128,7 @@ def _data_hash(config: Config) -> str:
 
     key = json.dumps(dataclasses.asdict(config.tasks), sort_keys=True)
     if key not in _DATA:
-        _DATA[key] = read_tasks(config.tasks).content_hash
+        _DATA[key] = read_tasks(config.tasks, Path(config.cache)).content_hash
     return _DATA[key]
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def work(job: Job) -> Outcome:
     """Do all of a cell's work."""
     job.heartbeat.progress("prepare")
-    collection = read_tasks(job.config.tasks)
+    collection = read_tasks(job.config.tasks, Path(job.config.cache))
     if is_baseline(job.config):
         return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none"))
     with _timed() as prepared:

@@ -38,7 +38,7 @@ def command(
     from instruct_ablate.tasks.collection import read_tasks
 
     config = compose_config(overrides)
-    collection = read_tasks(config.tasks)
+    collection = read_tasks(config.tasks, Path(config.cache))
     matching = Matching(partial, own_references)
     imported = import_predictions(file, collection, matching, _columns(columns), config.evaluation.metrics)
     record = write_imported(imported, Source(**shown), collection, study_folder(config))

@@ -117,7 +117,7 @@ class Estimator:
     def _tasks(self, config: Config) -> TaskCollection:
         key = str(config.tasks)
         if key not in self._collections:
-            self._collections[key] = read_tasks(config.tasks)
+            self._collections[key] = read_tasks(config.tasks, Path(config.cache))
         return self._collections[key]
 
     def _examples(self, config: Config, collection: TaskCollection) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
@@ -116,7 +117,7 @@ def _variants(config: Config) -> list[str]:
     from instruct_ablate.instruction.context import Context
     from instruct_ablate.tasks.collection import read_tasks
 
-    collection = read_tasks(config.tasks)
+    collection = read_tasks(config.tasks, Path(config.cache))
     trained = [] if is_untuned(config) else [(config.instruction, collection.train)]
     found = []
     for instruction, tasks in (*trained, *((shown, collection.test) for _, shown in shown_at_test(config))):

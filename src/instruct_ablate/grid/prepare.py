@@ -12,7 +12,7 @@ def prepare(config: Config) -> Iterator[str]:
     """Read the tasks and load the model once, yielding what was found; later runs take both from the cache."""
     from instruct_ablate.tasks.collection import read_tasks
 
-    collection = read_tasks(config.tasks)
+    collection = read_tasks(config.tasks, Path(config.cache))
     told = f"{len(collection.train)} training and {len(collection.test)} test tasks"
     yield f"tasks {config.tasks.reader}: {told}"
     if config.model.source == "baseline":

@@ -88,7 +88,7 @@ def run_audit(config: Config, folder: Path) -> int:
 
     load_extensions(config.extensions)
     check_instruction(config.instruction)
-    collection = read_tasks(config.tasks)
+    collection = read_tasks(config.tasks, Path(config.cache))
     tasks = (*collection.train, *collection.test)
     findings = audit(tasks, config.instruction, Context(config.seed, tasks))
     name = label(config.instruction)
