@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -144,6 +145,23 @@ def test_a_finished_fit_is_not_done_again(
     given, again = train(config, tmp_path)
     assert same_bits(given, wanted)
     assert again.train_tokens == cost.train_tokens
+
+
+def test_signals_and_memory_are_given_back(
+    cache: Path, tmp_path: Path, stop_after: Callable[[int], None]
+) -> None:
+    numbers = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    stop_after(3)
+    with pytest.raises(Interrupted):
+        train(make_config(cache), tmp_path)
+    assert [signal.getsignal(number) for number in numbers] == before
+    stop_after(0)
+    train(make_config(cache), tmp_path)
+    assert [signal.getsignal(number) for number in numbers] == before
+    # Masters and optimiser states are three times a model's size: none may outlive its fit.
+    gc.collect()
+    assert not [thing for thing in gc.get_objects() if type(thing) is InstructionModule]
 
 
 def test_another_order_of_examples_is_refused(

@@ -57,7 +57,7 @@ def test_a_checkpoint_holds_what_goes_on(tmp_path: Path, module: InstructionModu
     module.done = 0
     keeper = make_keeper(tmp_path, state)
     keeper.on_train_start(TRAINER, module)
-    keeper.teardown(TRAINER, module, "fit")
+    keeper.on_train_end(TRAINER, module)
     assert module.done == 2
     assert keeper.state is None
 
@@ -73,7 +73,7 @@ def test_told_to_stop_it_writes_a_checkpoint_and_stops(
     with pytest.raises(Interrupted, match=rf"{number.name}.*after step 3 of 6"):
         pass_steps(keeper, module, 3)
     assert [path.stem for path in resume.steps(tmp_path)] == ["step-00000003"]
-    keeper.teardown(TRAINER, module, "fit")
+    keeper.on_exception(TRAINER, module, Interrupted())
     assert signal.getsignal(number) is before
 
 

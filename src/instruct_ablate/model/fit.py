@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import logging
 import time
 import warnings
@@ -63,6 +65,8 @@ def fit(
     else:
         weights, cost = finished["masters"], Cost(**finished["cost"])
     _set(model, weights)
+    del weights
+    _release_memory()
     inner = merged(model) if model is not checkpoint.model else model
     inner.config.use_cache = True
     inner.eval()
@@ -98,6 +102,13 @@ def _set(model: Any, weights: Sequence[Tensor]) -> None:
     for parameter, weight in zip(trained, weights, strict=True):
         parameter.copy_(weight)
         parameter.grad = None
+
+
+def _release_memory() -> None:
+    """Give masters, optimiser states and activations back to the system: evaluation needs the room."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # glibc keeps freed memory unless asked
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _train(

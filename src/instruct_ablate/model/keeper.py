@@ -82,6 +82,10 @@ class Keeper(Callback):
             cost = asdict(self.meter.cost(module.done))
             resume.save(self.folder, {**state, "data": data, "cost": cost})
 
-    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Give the signals back, before Lightning gives back its own."""
+        self._listening.close()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
         """Give the signals back."""
         self._listening.close()
