@@ -33,7 +33,7 @@ test: setup  ## All default tests, in minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: setup  ## The long ones: fault injection, Slurm, browser (each skips, saying so, where it cannot run)
-	$(BIN)/python -m pytest -m 'slow or slurm or browser or joblib'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --timeout 600 -m 'slow or slurm or browser or joblib'
 
 test-ray: setup  ## Tests of the Ray launcher, in an environment of its own (.venv-ray)
 	bash tests/ray/run.sh $(abspath $(BIN))
