@@ -50,18 +50,15 @@ def fit(
     Goes on from `folder`/checkpoints where an earlier fit of the same cell was stopped; raises `Interrupted` after
     writing a checkpoint when told to stop.
     """
-    started = time.perf_counter()
-    checkpoints = folder / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
     model = _trainable(checkpoint.model, config)
-    finished = resume.read(checkpoints / resume.TRAINED)
+    finished = resume.read(folder / "checkpoints" / resume.TRAINED)
     if finished is None:
-        encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
-        store = token_store(prompts, encoding, config.prompt, Path(config.cache))
-        data = PromptDataModule(store, config, checkpoint.start_token)
+        started = time.perf_counter()
+        data = _data(checkpoint, prompts, config)
         prepared = time.perf_counter() - started
         weights, cost = _train(model, data, config, folder, loggers)
         cost = replace(cost, prepare_seconds=prepared)
+        del data  # it knows the trainer, and so all that training took
     else:
         weights, cost = finished["masters"], Cost(**finished["cost"])
     _set(model, weights)
@@ -71,6 +68,13 @@ def fit(
     inner.config.use_cache = True
     inner.eval()
     return cost
+
+
+def _data(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config) -> PromptDataModule:
+    """Tokenise the prompts, or map their tokens where that was done before."""
+    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
+    store = token_store(prompts, encoding, config.prompt, Path(config.cache))
+    return PromptDataModule(store, config, checkpoint.start_token)
 
 
 def _trainable(model: Any, config: Config) -> Any:
@@ -116,6 +120,7 @@ def _train(
 ) -> tuple[list[Tensor], Cost]:
     """Train and return the trained weights in fp32, with what they cost."""
     checkpoints, settings = folder / "checkpoints", config.trainer
+    checkpoints.mkdir(parents=True, exist_ok=True)
     state = resume.latest(checkpoints)
     if state is not None:
         data.load_state_dict(state["data"])
