@@ -129,7 +129,7 @@ class TrainerConfig:
     devices: int = 1
     strategy: str = "auto"  # auto | ddp | fsdp
     num_nodes: int = 1
-    micro_batch_tokens: int = 4096
+    micro_batch_tokens: int = 2048
     activation_checkpointing: bool = False
     compile: bool = False
     checkpoint_every_steps: int = 50

@@ -157,19 +157,18 @@ def test_sigterm_stops_the_sweep_and_the_same_command_goes_on(train: Train, tmp_
 
 
 @pytest.mark.slow
-def test_a_finished_study_of_200_cells_is_quick_and_small(train: Train, tmp_path: Path) -> None:
+def test_a_finished_study_of_200_cells_is_skipped_in_little_memory(train: Train, tmp_path: Path) -> None:
     code = (
-        "import resource, pytest, tests.grid.standin_train as s, instruct_ablate.grid.sweep as w;"
+        "import re, pytest, tests.grid.standin_train as s, instruct_ablate.grid.sweep as w;"
         "from tests.standins import work; from instruct_ablate.cell.runner import run_cell; p = pytest.MonkeyPatch();"
         "s.replace_inputs(p); p.setattr(w, '_launch', lambda h, cells: [run_cell(c.config, work) for c in cells]);"
-        "s.main(); print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "s.main(); print('peak', *re.findall(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read()))"
     )
     grid = ["-m", "instruction=simplified,delusive,original,no_definition,no_examples", "seed=0,1,2,3"]
-    words = [sys.executable, "-c", code, *grid, "data_budget=1,2,3,4,5,8,10,20,50,100"]
+    words = [sys.executable, "-c", code, *grid, "data_budget=1,2,3,4,5,8,10,20,50,100", "with_untuned=false"]
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT}/src", "PATH": "/usr/bin:/bin"}
     subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)
-    started = time.monotonic()
     again = subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     assert "200 done and skipped" in again.stdout
-    assert time.monotonic() - started < 20
+    # Not getrusage: its peak is inherited from the process that started this one.
     assert int(again.stdout.rpartition("peak ")[2]) < 300 * 1024

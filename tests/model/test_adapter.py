@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.adapter import adapt, check_method, merged
+from instruct_ablate.model.adapter import adapt, merged
+from instruct_ablate.model.trainer_check import check_method
 from instruct_ablate.schema import MethodConfig
 from tests.model.fits import NAMES, load, make_config
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.optimizer import build_optimizer, build_schedule, check_optimisation, learning_rate
+from instruct_ablate.model.optimizer import build_optimizer, build_schedule, learning_rate
+from instruct_ablate.model.trainer_check import check_optimisation
 from instruct_ablate.schema import TrainerConfig
 
 

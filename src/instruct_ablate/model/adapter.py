@@ -8,21 +8,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.errors import UserError
 from instruct_ablate.schema import MethodConfig
-
-METHODS = ("full", "lora")
-
-
-def check_method(config: MethodConfig) -> None:
-    """Refuse a method that is not there, or sizes it cannot have."""
-    if config.name not in METHODS:
-        raise unknown("method.name", config.name, METHODS)
-    if config.rank < 1 or config.alpha < 1 or not 0 <= config.dropout < 1:
-        raise UserError(
-            f"method: rank={config.rank} and alpha={config.alpha} must be at least 1, "
-            f"dropout={config.dropout} in [0, 1)."
-        )
 
 
 def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:

@@ -9,25 +9,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.model.trainer_check import check_optimisation
 from instruct_ablate.schema import TrainerConfig
-
-OPTIMIZERS = ("adamw", "adafactor")
-SCHEDULES = ("constant", "linear")
-
-
-def check_optimisation(config: TrainerConfig) -> None:
-    """Refuse settings of `trainer` that no optimiser can follow."""
-    if config.optimizer not in OPTIMIZERS:
-        raise unknown("trainer.optimizer", config.optimizer, OPTIMIZERS)
-    if config.schedule not in SCHEDULES:
-        raise unknown("trainer.schedule", config.schedule, SCHEDULES)
-    if config.learning_rate <= 0:
-        raise UserError(f"trainer.learning_rate={config.learning_rate} must be above 0.")
-    if config.warmup_steps < 0 or config.weight_decay < 0:
-        raise UserError("trainer.warmup_steps and trainer.weight_decay must not be negative.")
-    if config.gradient_clip is not None and config.gradient_clip <= 0:
-        raise UserError(f"trainer.gradient_clip={config.gradient_clip} must be above 0, or null for none.")
 
 
 def build_optimizer(weights: Sequence[nn.Parameter], config: TrainerConfig) -> torch.optim.Optimizer:

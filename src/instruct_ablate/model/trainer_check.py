@@ -1,13 +1,18 @@
-"""Trainer settings checked before anything starts: names, numbers, and strategies that cannot work here."""
+"""Trainer settings checked before anything starts: names, numbers, and strategies that cannot work here.
+
+Imports nothing heavy: a finished study is skipped without torch.
+"""
 
 from __future__ import annotations
 
 import os
 
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.model.adapter import check_method
-from instruct_ablate.model.optimizer import check_optimisation
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, MethodConfig, TrainerConfig
+
+METHODS = ("full", "lora")
+OPTIMIZERS = ("adamw", "adafactor")
+SCHEDULES = ("constant", "linear")
 
 STRATEGIES = ("auto", "ddp", "fsdp")
 # What the launchers that start every process themselves leave in the environment.
@@ -38,6 +43,31 @@ def check_trainer(config: Config) -> None:
             f"{started} processes were started, but trainer.devices={settings.devices} times "
             f"trainer.num_nodes={settings.num_nodes} is {wanted}. Make them agree."
         )
+
+
+def check_method(config: MethodConfig) -> None:
+    """Refuse a method that is not there, or sizes it cannot have."""
+    if config.name not in METHODS:
+        raise unknown("method.name", config.name, METHODS)
+    if config.rank < 1 or config.alpha < 1 or not 0 <= config.dropout < 1:
+        raise UserError(
+            f"method: rank={config.rank} and alpha={config.alpha} must be at least 1, "
+            f"dropout={config.dropout} in [0, 1)."
+        )
+
+
+def check_optimisation(config: TrainerConfig) -> None:
+    """Refuse settings of `trainer` that no optimiser can follow."""
+    if config.optimizer not in OPTIMIZERS:
+        raise unknown("trainer.optimizer", config.optimizer, OPTIMIZERS)
+    if config.schedule not in SCHEDULES:
+        raise unknown("trainer.schedule", config.schedule, SCHEDULES)
+    if config.learning_rate <= 0:
+        raise UserError(f"trainer.learning_rate={config.learning_rate} must be above 0.")
+    if config.warmup_steps < 0 or config.weight_decay < 0:
+        raise UserError("trainer.warmup_steps and trainer.weight_decay must not be negative.")
+    if config.gradient_clip is not None and config.gradient_clip <= 0:
+        raise UserError(f"trainer.gradient_clip={config.gradient_clip} must be above 0, or null for none.")
 
 
 def ranks_started() -> int:
