@@ -25,7 +25,7 @@ POOR = make_task(
 @pytest.fixture(autouse=True)
 def _tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     collection = TaskCollection("mine", (make_task(),), (make_task(), POOR), "hash")
-    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config: collection)
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: collection)
 
 
 def test_a_sound_grid_has_no_faults(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def collection(monkeypatch: pytest.MonkeyPatch, tasks: tuple[Task, ...] = TASKS) -> None:
     module = ModuleType("instruct_ablate.tasks.collection")
-    module.read_tasks = lambda config: SimpleNamespace(train=tasks[:1], test=tasks[1:])  # type: ignore[attr-defined]
+    module.read_tasks = lambda config, cache: SimpleNamespace(train=tasks[:1], test=tasks[1:])  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "instruct_ablate.tasks.collection", module)
 
 
