@@ -230,7 +230,7 @@ def test_a_full_disk_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 KILLED = """
-import sys, torch
+import sys, time, torch
 from pathlib import Path
 from instruct_ablate.model.fit import fit
 from tests.model.fits import load, make_config, make_prompts
@@ -239,6 +239,8 @@ folder, cache, name = sys.argv[1:]
 torch.set_num_threads(1)
 config = make_config(Path(cache), name, epochs=6.0, checkpoint_every_steps=1)
 checkpoint = load(config)
+# a step takes its time on any machine, so that a signal finds the process still at work
+checkpoint.model.register_forward_hook(lambda *_: time.sleep(0.05))
 fit(checkpoint, make_prompts(), config, Path(folder))
 torch.save(checkpoint.model.state_dict(), Path(folder) / "final.pt")
 """
@@ -263,7 +265,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(name: str, tmp_path: Pa
         begun = len(read_curve(folder / "training.jsonl")) if (folder / "training.jsonl").exists() else 0
         while process.poll() is None and len(read_curve(folder / "training.jsonl")) in (begun, 0):
             time.sleep(0.01)
-        time.sleep(chance.random() * 0.4)
+        time.sleep(chance.random() * 0.15)
         if kills < 5 and process.poll() is None:
             process.send_signal(signal.SIGKILL)
             kills += 1
