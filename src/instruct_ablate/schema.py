@@ -168,6 +168,7 @@ class Config:
     output: str = "multirun"  # results go to <output>/<study>/<cell>
     cache: str = MISSING  # prepared data and converted models
     retry: str = "failed"  # failed | none
+    reuse: str = "untuned"  # cells taken over from other studies that have done them: none | untuned | all
     fail_fast: bool = False
     detach: bool = False  # return once the jobs are queued
     with_untuned: bool = True  # a sweep that trains asks for the untuned model too

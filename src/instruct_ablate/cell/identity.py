@@ -33,8 +33,8 @@ DOES_NOT_COUNT = frozenset(
         "trainer.checkpoint_every_steps", "data.num_workers", "evaluation.batch_tokens",
         "evaluation.save_prompts",
         # where results and prepared data lie, how a sweep behaves, what a report asks
-        "study", "output", "cache", "retry", "fail_fast", "detach", "with_untuned", "keep_checkpoints", "cell_timeout",
-        "hypotheses", "reference", "logger",
+        "study", "output", "cache", "retry", "reuse", "fail_fast", "detach", "with_untuned", "keep_checkpoints",
+        "cell_timeout", "hypotheses", "reference", "logger",
         # stands for itself elsewhere: content hashes, canonical instructions
         "tasks.root", "model.path", "model.name", "model.revision", "model.source", "model.trust_remote_code",
         "instruction", "evaluation.instructions", "extensions",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instruct_ablate.cell.effective import effective
+from instruct_ablate.cell.elsewhere import take_over
 from instruct_ablate.cell.files import write_whole
 from instruct_ablate.cell.heartbeat import Heartbeat, Owner, this_process
 from instruct_ablate.cell.identity import Identity, identify
@@ -103,6 +104,8 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
     if before is not None and before.state == "done":
         log.info("%s is done already", identity.name)
         return before
+    if before is None and (taken := take_over(config, identity, folder)) is not None:
+        return taken
     running = _begin(config, identity, folder, before)
     with _logged(folder), Heartbeat(folder, cell.owner) as heartbeat:
         if aside is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
+from instruct_ablate.cell.elsewhere import REUSE
 from instruct_ablate.cell.mirror import check_logger
 from instruct_ablate.errors import UserError, UserErrors, among
 from instruct_ablate.schema import Config
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
 ENGINES = ("native", "vllm")
+RETRIES = ("failed", "none")
 PRECISIONS = ("auto", "bf16", "fp32", "fp16")
 
 
@@ -58,6 +60,7 @@ def _checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
     )
     yield f"logger {config.logger}", lambda: check_logger(config.logger)
     yield f"settings {config.prompt} {config.evaluation} {config.seed}", lambda: _settings(config)
+    yield f"sweep {config.retry} {config.reuse}", lambda: _sweep(config)
     yield f"hypotheses {config.hypotheses}", lambda: _hypotheses(config)
     yield f"budget {config.data_budget}", lambda: _budget(config)
     if not is_baseline(config):
@@ -81,6 +84,11 @@ def _settings(config: Config) -> list[str]:
     ]
     found = [fault for check in checks for fault in _told(check)]
     return found + ([f"seed={config.seed}: give 0 or more"] if config.seed < 0 else [])
+
+
+def _sweep(config: Config) -> None:
+    among("retry", config.retry, RETRIES)
+    among("reuse", config.reuse, REUSE)
 
 
 def _hypotheses(config: Config) -> list[str]:
