@@ -26,10 +26,24 @@ def test_equal_to_counting_the_joined_text() -> None:
 
 def test_pieces_seen_before_are_not_counted_again() -> None:
     tokens = WordTokens()
-    room = Room(tokens, 10**6)
+    room = Room(tokens, 60)
     for number in range(50):
-        assert room.fits(["the same definition", f"input {number}"])
+        assert room.fits(["the same definition, a long one", f"an input {number}" + " and" * 10])
     assert tokens.asked == 52  # and the empty text, for the special tokens
+
+
+def test_short_inputs_are_not_counted_at_all() -> None:
+    tokens = WordTokens()
+    room = Room(tokens, 1000)
+    for number in range(50):
+        assert room.fits(["the same definition " * 40, f"input {number}"])
+    assert tokens.asked == 2  # the definition, and the empty text
+
+
+def test_no_bound_for_characters_that_normalisation_may_multiply() -> None:
+    tokens = WordTokens()
+    assert Room(tokens, 1000).fits(["\ufdfa"])
+    assert tokens.asked == 2
 
 
 def test_the_limit_itself_fits() -> None:

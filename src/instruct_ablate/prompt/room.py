@@ -23,14 +23,28 @@ class Room:
 
     def fits(self, pieces: Sequence[str]) -> bool:
         """Tell whether the joined pieces have at most `limit` tokens; pieces seen are not counted again."""
+        seams = SEAM * len(pieces)
+        if self._special + sum(self._at_most(piece) for piece in pieces) + seams < self.limit:
+            return True  # certain without tokenising what is new in this prompt
         estimate = self._special + sum(self._count(piece) for piece in pieces)
-        if abs(self.limit - estimate) > SEAM * len(pieces):
+        if abs(self.limit - estimate) > seams:
             return estimate < self.limit
         return self.tokens.count("".join(pieces)) <= self.limit
 
     def clip(self, text: str) -> str:
         """Return the text of the first `limit` tokens."""
         return self.tokens.clip(text, self.limit)
+
+    def _at_most(self, piece: str) -> int:
+        """Return a piece's count where it is cheap to know, else a bound: no token is shorter than a character.
+
+        That holds for plain ASCII; normalisation can make one other character many. Long texts are those that
+        many prompts share: they are counted, once.
+        """
+        known = self._counts.get(piece)
+        if known is not None:
+            return known
+        return len(piece) if len(piece) < self.limit // 2 and piece.isascii() else self._count(piece)
 
     def _count(self, piece: str) -> int:
         count = self._counts.get(piece)
