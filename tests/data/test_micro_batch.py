@@ -26,6 +26,12 @@ def test_pad_lays_sequences_side_by_side() -> None:
     assert mask.tolist() == [[True] * 3, [True, False, False], [True, True, False]]
 
 
+def test_padding_counts_what_pad_fills() -> None:
+    some = packed([5, 6, 7], [8], [9, 9])
+    assert some.padding == int((~pad(some, fill=0)[1]).sum()) == 3
+    assert packed([5, 6], [7, 8]).padding == 0
+
+
 def test_total_and_grouped() -> None:
     flat = packed([5, 6, 7], [8])
     assert flat.total == 4

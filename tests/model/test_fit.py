@@ -275,3 +275,17 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(name: str, tmp_path: Pa
     assert same_bits(one, other)
     rows = [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, 19))
+
+
+def test_padding_is_counted_across_a_resume(
+    cache: Path, tmp_path: Path, stop_after: Callable[[int], None]
+) -> None:
+    config = changed(make_config(cache), data={"packing": False})
+    _, whole = train(config, tmp_path / "whole")
+    assert 0.02 < whole.padding_share < 0.9
+    stop_after(3)
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "parts")
+    stop_after(0)
+    assert train(config, tmp_path / "parts")[1].padding_share == pytest.approx(whole.padding_share)
+    assert train(make_config(cache), tmp_path / "packed")[1].padding_share == 0

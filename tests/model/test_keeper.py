@@ -27,7 +27,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> InstructionModule:
 
 
 def make_keeper(folder: Path, state: dict[str, Any] | None = None) -> Keeper:
-    curve: Any = SimpleNamespace(tokens=70, examples=7)
+    curve: Any = SimpleNamespace(tokens=70, examples=7, padding=25)
     data: Any = SimpleNamespace(state_dict=lambda: {"step": 99, "schedule": "s"})
     return Keeper(folder, 2, state, data, Meter(curve, Cost(train_tokens=30, train_seconds=5.0), started=0.0))
 
@@ -53,6 +53,7 @@ def test_a_checkpoint_holds_what_goes_on(tmp_path: Path, module: InstructionModu
     assert state is not None
     assert state["data"] == {"step": 2, "schedule": "s"}
     assert (state["cost"]["train_tokens"], state["cost"]["train_steps"]) == (100, 2)
+    assert state["cost"]["padding_share"] == 0.2  # 25 padding places and 100 tokens
     assert state["cost"]["train_seconds"] > 5.0
     module.done = 0
     keeper = make_keeper(tmp_path, state)

@@ -47,7 +47,7 @@ class Cost:
     evaluate_instances: int = 0
     prepare_seconds: float = 0.0
     peak_memory: int = 0
-    padding_share: float = 0.0
+    padding_share: float = 0.0  # of the places that went through the model in training
 
 
 @dataclass(frozen=True, slots=True)

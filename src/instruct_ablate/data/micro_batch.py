@@ -40,6 +40,11 @@ class Packed:
         return sum(self.lengths)
 
     @property
+    def padding(self) -> int:
+        """Places that `pad` would fill up."""
+        return max(self.lengths) * len(self.lengths) - self.total
+
+    @property
     def grouped(self) -> bool:
         """Whether any segment has a parent."""
         return any(parent != NO_PARENT for parent in self.parents)
@@ -76,6 +81,11 @@ class MicroBatch:
     def tokens(self) -> int:
         """Number of real tokens that go through the model."""
         return self.decoder.total + (self.encoder.total if self.encoder else 0)
+
+    @property
+    def padding(self) -> int:
+        """Places filled up where sequences are laid side by side."""
+        return self.decoder.padding + (self.encoder.padding if self.encoder else 0)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> MicroBatch:
         """Return the same on `device`."""

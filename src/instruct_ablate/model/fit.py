@@ -128,7 +128,7 @@ def _train(
     products = next(model.parameters()).dtype
     subject: Any = master_copy(model) if settings.strategy == "fsdp" else model
     module = InstructionModule(subject, settings, data.steps, config.data.packing, products)
-    curve = Curve(folder / "training.jsonl", data.first_step, settings.compile)
+    curve = Curve(folder / "training.jsonl", data.first_step, settings.compile, config.data.packing)
     meter = Meter(curve, Cost(**state["cost"]) if state else Cost(), time.perf_counter())
     keeper = Keeper(checkpoints, settings.checkpoint_every_steps, state, data, meter)
     callbacks: list[Callback] = [curve, keeper]

@@ -29,11 +29,15 @@ class Meter:
 
     def cost(self, steps: int) -> Cost:
         """Return the cost after so many steps."""
+        tokens = self.before.train_tokens + self.curve.tokens
+        share = self.before.padding_share
+        padding = self.before.train_tokens * share / (1 - share) + self.curve.padding
         return Cost(
             train_seconds=self.before.train_seconds + time.perf_counter() - self.started,
             train_steps=steps,
             train_examples=self.before.train_examples + self.curve.examples,
-            train_tokens=self.before.train_tokens + self.curve.tokens,
+            train_tokens=tokens,
+            padding_share=padding / (padding + tokens) if padding else 0.0,
         )
 
 

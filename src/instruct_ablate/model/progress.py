@@ -19,12 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class Curve(Callback):
-    """Writes `training.jsonl`, one row a step, and keeps the tokens and seconds of the fit."""
+    """Writes `training.jsonl`, one row a step, and keeps the tokens, padding and seconds of the fit."""
 
-    def __init__(self, path: Path, first_step: int, compiling: bool = False) -> None:
+    def __init__(self, path: Path, first_step: int, compiling: bool = False, packing: bool = True) -> None:
         self.path = path
+        self.packing = packing  # without it sequences are padded, and what for is counted
         self.compiling = compiling  # the first step will be slow: say how slow
-        self.tokens = self.examples = 0
+        self.tokens = self.examples = self.padding = 0
         self.seconds = self.speed = 0.0
         self._started = time.perf_counter()
         self._keep(first_step)
@@ -48,6 +49,7 @@ class Curve(Callback):
         seconds = time.perf_counter() - self._started
         self.tokens += batch.tokens
         self.examples += batch.examples
+        self.padding += 0 if self.packing else sum(part.padding for part in batch.micro_batches)
         self.seconds += seconds
         self.speed = batch.tokens / max(seconds, 1e-9)
         module.log("tokens_per_second", self.speed, on_step=True, batch_size=batch.examples)
