@@ -1,4 +1,4 @@
-"""The launcher `local_pool`: one process per cell on this machine, as many at once as asked for."""
+"""The launcher `local_pool`: processes on this machine, as many at once as asked for."""
 
 # No `from __future__ import annotations`: Hydra runs plugin modules before they are in `sys.modules`.
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from instruct_ablate.grid.launcher import CellLauncher
 class LocalPoolLauncher(CellLauncher):
     """Hand cells to `instruct_ablate.grid.local_pool`, which does the work."""
 
-    def __init__(self, n: int | None = None, threads: int | None = None) -> None:
-        self.n, self.threads = n, threads
+    def __init__(self, n: int | None = None, threads: int | None = None, cells_per_process: int = 1) -> None:
+        self.n, self.threads, self.cells_per_process = n, threads, cells_per_process
 
     def run(self, cells: Sequence[Any]) -> None:
-        """Run the cells, each in a process of its own."""
+        """Run the cells, each in a process of its own or several in a warm one."""
         from instruct_ablate.grid.local_pool import Pool, shares
 
-        Pool(shares(self.n, self.threads)).run(cells)
+        Pool(shares(self.n, self.threads), cells_per_process=self.cells_per_process).run(cells)

@@ -14,10 +14,12 @@ import pytest
 from instruct_ablate.cell import runner
 from instruct_ablate.cell.runner import Job, Outcome
 from instruct_ablate.entry import run_one
+from instruct_ablate.grid import worker
 from tests.standins import replace_inputs, work
 
 
 def act(job: Job) -> Outcome:
+    (job.folder / "process").write_text(str(os.getpid()))
     (job.folder / "environment.json").write_text(json.dumps(dict(os.environ)))
     (job.folder / "threads").write_text(str(job.config.trainer.threads))
     order = os.environ.get(f"STANDIN_{job.config.seed}", "")
@@ -33,12 +35,18 @@ def act(job: Job) -> Outcome:
     return work(job)
 
 
-if __name__ == "__main__":
-    from omegaconf import OmegaConf
+class Clean:
+    """Stands in for the note of the process's state: says what a cell left when told to."""
 
+    def restore(self, folder: Path) -> list[str]:
+        return ["a thread still runs"] if os.environ.get("STANDIN_LEFT") else []
+
+
+if __name__ == "__main__":
     patch = pytest.MonkeyPatch()
     replace_inputs(patch)
     patch.setattr(runner, "_work", act)
+    patch.setattr(worker, "_first_of_several", Clean)
     if os.environ.get("STANDIN_MUTE"):
         sys.exit("no such module")
-    run_one(OmegaConf.create(sys.stdin.read()))
+    worker.serve(run_one, int(sys.argv[1]))

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,86 @@ def test_a_process_that_never_began_is_a_failure_with_its_words(
     assert record.failure is not None
     assert record.failure.reason == "its process ended with exit status 1"
     assert "no such module" in record.failure.traceback
+
+
+def processes(cells: list[Cell]) -> list[str]:
+    return [(cell.folder / "process").read_text() for cell in cells]
+
+
+@pytest.mark.parametrize(("cells_per_process", "expected"), [(1, "abcde"), (2, "aabbc"), (0, "aaaaa")])
+def test_a_warm_process_runs_so_many_cells(tmp_path: Path, cells_per_process: int, expected: str) -> None:
+    cells = make_cells(tmp_path, 5)
+    Pool(TWO[:1], WORKER, cells_per_process).run(cells)
+    assert states(cells) == ["done"] * 5
+    ran = processes(cells)
+    names = {process: "abcde"[place] for place, process in enumerate(dict.fromkeys(ran))}
+    assert "".join(names[process] for process in ran) == expected
+
+
+def test_a_killed_warm_process_fails_the_cell_it_ran_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STANDIN_1", "killed")
+    cells = make_cells(tmp_path, 4)
+    Pool(TWO[:1], WORKER, 0).run(cells)
+    assert states(cells) == ["done", "failed", "done", "done"]
+    ran = processes(cells)
+    assert ran[0] == ran[1] != ran[2] == ran[3]
+    assert "these were my last words" in str(found(cells)[1])
+    assert "these were my last words" not in (cells[2].folder / "output.txt").read_text()
+
+
+def test_after_a_failure_the_next_cell_has_a_fresh_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STANDIN_0", "broken")
+    cells = make_cells(tmp_path)
+    Pool(TWO[:1], WORKER, 0).run(cells)
+    assert states(cells) == ["failed", "done", "done"]
+    ran = processes(cells)
+    assert ran[0] != ran[1] == ran[2]
+
+
+def test_what_cannot_be_put_back_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STANDIN_LEFT", "1")
+    cells = make_cells(tmp_path, 2)
+    Pool(TWO[:1], WORKER, 0).run(cells)
+    assert states(cells) == ["done", "done"]
+    assert len(set(processes(cells))) == 2
+    assert "a process of its own: a thread still runs" in (cells[0].folder / "output.txt").read_text()
+
+
+def test_other_extensions_need_another_process(tmp_path: Path) -> None:
+    cells = make_cells(tmp_path, 2)
+    mine = tmp_path / "mine.py"
+    mine.touch()
+    other = replace(cells[1].config, extensions=[str(mine)])
+    cells[1] = Cell((), other, identify(other))
+    Pool(TWO[:1], WORKER, 0).run(cells)
+    assert states(cells) == ["done", "done"]
+    assert len(set(processes(cells))) == 2
+
+
+def test_fail_fast_stops_a_warm_process_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STANDIN_1", "broken")
+    cells = make_cells(tmp_path, 4, fail_fast=True)
+    with pytest.raises(SystemExit):
+        Pool(TWO[:1], WORKER, 0).run(cells)
+    assert states(cells) == ["done", "failed", "missing", "missing"]
+
+
+def test_ctrl_c_stops_a_warm_process_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STANDIN_1", "long")
+    cells = make_cells(tmp_path, 3)
+    threading.Thread(target=_press, args=(cells[1].folder / "began", 1), daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        Pool(TWO[:1], WORKER, 0).run(cells)
+    assert states(cells) == ["done", "interrupted", "missing"]
+
+
+def test_cells_per_process_is_checked() -> None:
+    with pytest.raises(UserError, match=r"hydra\.launcher\.cells_per_process=-1: 1 \(a fresh process"):
+        Pool(TWO, WORKER, -1)
 
 
 def test_fail_fast_starts_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,54 +1,28 @@
-"""A pool of processes on this machine: one fresh process per cell, each with its GPU and its share of the cores."""
+"""A pool of processes on this machine, fresh for each cell or warm, each with its GPU and share of the cores."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from instruct_ablate.cell.killed import TAIL, record_killed, why
+from instruct_ablate.cell.killed import record_killed, why
 from instruct_ablate.cell.store import read_record
 from instruct_ablate.errors import UserError
-from instruct_ablate.schema import Config
+from instruct_ablate.grid.worker_process import WORKER, Share, WorkerProcess
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.sweep import Cell
 
 log = logging.getLogger(__name__)
 POLL = 0.05  # seconds between two looks at the processes
-WORKER = (sys.executable, "-m", "instruct_ablate.grid.worker")
-OUTPUT = "output.txt"  # what a cell's process prints
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What of the machine one process gets; `gpu` is None where there are none."""
-
-    gpu: str | None
-    threads: int
-
-
-@dataclass(frozen=True)
-class Running:
-    """A cell's process."""
-
-    cell: Cell
-    process: subprocess.Popen[bytes]
-    share: Share
-    since: float
 
 
 def visible_gpus() -> list[str]:
@@ -75,63 +49,72 @@ def shares(n: int | None, threads: int | None = None) -> list[Share]:
 
 
 class Pool:
-    """Runs cells side by side. A process that is killed takes no other cell with it."""
+    """Runs cells side by side. A process that is killed takes no other cell with it.
 
-    def __init__(self, places: Sequence[Share], worker: Sequence[str] = WORKER) -> None:
+    `cells_per_process`: how many cells a process runs, one after another, before a fresh one takes its place; 0: all.
+    """
+
+    def __init__(
+        self, places: Sequence[Share], worker: Sequence[str] = WORKER, cells_per_process: int = 1
+    ) -> None:
+        if cells_per_process < 0:
+            raise UserError(
+                f"hydra.launcher.cells_per_process={cells_per_process}: 1 (a fresh process per cell), more, or "
+                "0 (as many as there are)"
+            )
         self._free, self._worker = list(places), list(worker)
-        self._running: list[Running] = []
+        self._cells = cells_per_process or -1  # counts down to 0, which -1 never reaches
+        self._running: list[WorkerProcess] = []
+        self._waiting: list[Cell] = []
         self._stops = 0  # how often the user, or a failure with fail_fast, asked to stop
         self._sent = 0
+        self._failed = False
 
     def run(self, cells: Sequence[Cell]) -> None:
         """Run the cells; `KeyboardInterrupt` after Ctrl-C, `SystemExit` after a failure with `fail_fast`."""
-        waiting, failed = list(cells), False
+        self._waiting = list(cells)
         with self._listening():
-            while self._running or (waiting and not self._stops):
-                while waiting and self._free and not self._stops:
-                    self._start(waiting.pop(0))
+            while self._running or (self._waiting and not self._stops):
+                while self._waiting and self._free and not self._stops:
+                    cell, share = self._waiting.pop(0), self._free.pop(0)
+                    self._running.append(WorkerProcess(self._worker, share, cell, self._cells))
+                    _tell_start(cell, share)
                 self._pass_on()
-                for ended in [one for one in self._running if one.process.poll() is not None]:
-                    if not self._end(ended) and ended.cell.config.fail_fast:
-                        failed, self._stops = True, max(self._stops, 1)
+                for one in list(self._running):
+                    self._look(one)
                 time.sleep(POLL)
-        if failed:
+        if self._failed:
             raise SystemExit(1)
         if self._stops:
             raise KeyboardInterrupt
 
-    def _start(self, cell: Cell) -> None:
-        share = self._free.pop(0)
-        trainer = cell.config.trainer
-        config = replace(cell.config, trainer=replace(trainer, threads=trainer.threads or share.threads))
-        cell.folder.mkdir(parents=True, exist_ok=True)
-        since = time.time()
-        with (cell.folder / OUTPUT).open("ab") as output:
-            process = subprocess.Popen(
-                self._worker,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                env=_environment(share),
-                start_new_session=True,  # Ctrl-C reaches the pool alone, which passes it on in order
-            )
-        _hand_over(process, config)
-        where = f" on GPU {share.gpu}" if share.gpu is not None else ""
-        log.info("%s: started%s", cell.identity.name, where)
-        self._running.append(Running(cell, process, share, since))
+    def _look(self, one: WorkerProcess) -> None:
+        """See what has become of a process and its cell."""
+        if one.ready():
+            self._tell_end(one)
+            if self._waiting and not self._stops and one.takes(self._waiting[0]):
+                one.give(cell := self._waiting.pop(0))
+                _tell_start(cell, one.share)
+            else:
+                one.dismiss()
+        elif (status := one.ended()) is not None:
+            self._running.remove(one)
+            self._free.append(one.share)
+            if one.cell is not None:
+                if status != 0 and not self._stops:
+                    words = one.last_words()
+                    record_killed(one.cell.folder, one.cell.identity, why(status), one.since, words)
+                self._tell_end(one)
+            one.close()
 
-    def _end(self, ended: Running) -> bool:
-        """Note a process's end; return False if its cell failed."""
-        self._running.remove(ended)
-        self._free.append(ended.share)
-        cell, status = ended.cell, ended.process.returncode
-        if status != 0 and not self._stops:
-            tail = _tail(cell.folder / OUTPUT)
-            record_killed(cell.folder, cell.identity, why(status), ended.since, tail)
-        record = read_record(cell.folder, cell.identity.hash)
+    def _tell_end(self, one: WorkerProcess) -> None:
+        """Say how a cell ended; a failure may be the end of the sweep."""
+        assert one.cell is not None
+        record = read_record(one.cell.folder, one.cell.identity.hash)
         state = record.state if record else "missing"
-        log.info("%s: %s after %.0f s", cell.identity.name, state, time.time() - ended.since)
-        return state != "failed"
+        log.info("%s: %s after %.0f s", one.cell.identity.name, state, time.time() - one.since)
+        if state == "failed" and one.cell.config.fail_fast:
+            self._failed, self._stops = True, max(self._stops, 1)
 
     def _pass_on(self) -> None:
         """Pass a wish to stop on to the running cells: politely the first time, at once the second."""
@@ -141,10 +124,7 @@ class Pool:
         if self._stops == 1:
             log.warning("stopping after the running cells' checkpoints; once more stops at once")
         for one in self._running:
-            if self._stops == 1:
-                one.process.terminate()
-            else:
-                os.killpg(one.process.pid, signal.SIGKILL)
+            one.stop(at_once=self._stops > 1)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -158,7 +138,7 @@ class Pool:
             yield
         finally:
             for one in self._running:
-                os.killpg(one.process.pid, signal.SIGKILL)
+                one.stop(at_once=True)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -166,24 +146,5 @@ class Pool:
         self._stops += 1
 
 
-def _environment(share: Share) -> dict[str, str]:
-    environment = {**os.environ, **dict.fromkeys(_THREADS, str(share.threads))}
-    if share.gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = share.gpu
-    return environment
-
-
-def _hand_over(process: subprocess.Popen[bytes], config: Config) -> None:
-    assert process.stdin is not None
-    try:
-        process.stdin.write(json.dumps(dataclasses.asdict(config)).encode())
-        process.stdin.close()
-    except BrokenPipeError:
-        return  # it died already; its end is noted like any other's
-
-
-def _tail(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")[-TAIL:]
-    except OSError:
-        return ""
+def _tell_start(cell: Cell, share: Share) -> None:
+    log.info("%s: started%s", cell.identity.name, f" on GPU {share.gpu}" if share.gpu is not None else "")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.fingerprint import checkpoint_fingerprint
+from instruct_ablate.model.kept import SHELF
 from instruct_ablate.model.location import Kind, check_checkpoint, local_folder
 from instruct_ablate.model.silence import quiet
 from instruct_ablate.model.tiny import tiny_model
@@ -50,6 +51,13 @@ class Checkpoint:
 
 def load_checkpoint(config: ModelConfig, dtype: torch.dtype, cache: Path) -> Checkpoint:
     """Load a model (weights in `dtype`, evaluation mode) and its tokenizer; built-in ones are made first."""
+    if not SHELF.is_open:
+        return _load(config, dtype, cache)
+    key = (repr(config), dtype, cache, checkpoint_fingerprint(config, cache))
+    return SHELF.take(key, lambda: _load(config, dtype, cache))
+
+
+def _load(config: ModelConfig, dtype: torch.dtype, cache: Path) -> Checkpoint:
     encoder_decoder = check_checkpoint(config) == "encoder-decoder"
     tokenizer = load_tokenizer(config, cache)
     model = _model(config, dtype, cache, encoder_decoder)
