@@ -39,11 +39,8 @@ def read(root, **changes):
 def test_prompts_targets_and_choices(root):
     collection = read(root)
     (train,), (test,) = collection.train, collection.test
-    assert (train.name, test.name, test.category) == (
-        "imdb_Sentiment",
-        "super_glue_rte_must_be_true",
-        "Natural Language Inference",
-    )
+    assert (train.name, test.name) == ("imdb_Sentiment", "super_glue_rte_must_be_true")
+    assert test.categories == ("super_glue_rte", "Natural Language Inference")
     assert train.prompted
     assert train.definition == ""
     assert train.instances[1].input == "Prompt 1?"

@@ -211,7 +211,8 @@ def _built(name: str, instances: list[Instance], choices: list[tuple[str, tuple[
         name=name,
         definition="",
         instances=tuple(instances),
-        categories=(HELD_OUT[held] if held else name.partition("_")[0],),
+        # By data set, as T0 is scored: a category's accuracy is the mean over its templates' instances.
+        categories=(held, HELD_OUT[held]) if held else (name.partition("_")[0],),
         label_space=space,
         prompted=True,
         answer_choices=() if shared else tuple(choices),

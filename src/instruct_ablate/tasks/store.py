@@ -19,7 +19,7 @@ from instruct_ablate.errors import UserErrors
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task import Example, Instance, Task
 
-FORMAT = "5"  # of the parsed form; a change of a parsing rule needs a new one
+FORMAT = "6"  # of the parsed form; a change of a parsing rule needs a new one
 TEXTS = pa.list_(pa.string())
 SCHEMA = pa.schema({"id": pa.string(), "input": pa.string(), "references": TEXTS, "choices": TEXTS})
 
