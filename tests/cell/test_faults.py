@@ -44,6 +44,7 @@ def grid(folder: Path, cache: Path, study: str) -> list[Config]:
             evaluation=EvaluationConfig(["same", "delusive"]),
             cache=str(cache),
             study=study,
+            reuse="none",  # the undisturbed grid lies in the same folder
         )
         for instruction, budget in cells
     ]
