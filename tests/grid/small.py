@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TASKS = (
     "model=tiny_llama", "tasks.test_tasks=3", "tasks.test_instances=5", "data_budget.tasks=3", "logger=none",
     "trainer.precision=fp32", "trainer.accelerator=cpu", "trainer.threads=1", "trainer.progress=false",
+    "reuse=none",
 )  # fmt: skip
 GRID = (*TASKS, "instruction=original,simplified", "data_budget=0,1")
 LONG = (*TASKS, "data_budget=4", "trainer.checkpoint_every_steps=1000", "with_untuned=false")
