@@ -21,6 +21,11 @@ def basic(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     "words",
     [
         pytest.param(("hydra/launcher=local_pool", "hydra.launcher.n=2"), marks=pytest.mark.slow),
+        pytest.param(
+            ("hydra/launcher=local_pool", "hydra.launcher.n=1", "hydra.launcher.cells_per_process=0"),
+            marks=pytest.mark.slow,
+            id="local_pool, warm",
+        ),
         pytest.param(("hydra/launcher=submitit_local",), marks=pytest.mark.slow),
         pytest.param(("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), marks=pytest.mark.joblib),
     ],

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.checkpoint import load_checkpoint, load_tokenizer
+from instruct_ablate.model.checkpoint import ALIGNED, load_checkpoint, load_tokenizer
 from instruct_ablate.model.tiny import tiny_model
 from instruct_ablate.schema import ModelConfig
 
@@ -44,6 +44,7 @@ def test_loads_both_kinds_in_the_type_asked_for(
     assert {weight.dtype for weight in checkpoint.model.parameters()} == {dtype}
     assert not checkpoint.model.training
     assert checkpoint.start_token == (0 if both else None)
+    assert {weight.data_ptr() % ALIGNED for weight in checkpoint.model.parameters()} == {0}
 
 
 @pytest.mark.parametrize("name", ["tiny_llama", "tiny_t5"])

@@ -48,6 +48,7 @@ class CleanProcess:
         """Put everything back after the cell of `folder`; return what it left that cannot be put back."""
         for undo in self._undo:
             undo()
+        _end_monitor()
         gc.collect()
         self._release()
         return [*self._running_threads(), *_children(), *_open_files(folder)]
@@ -94,6 +95,14 @@ class CleanProcess:
             thread.join(max(0.0, limit - time.monotonic()))
         left = set(threading.enumerate()) - self._threads
         return [f"the thread {thread.name} still runs" for thread in left]
+
+
+def _end_monitor() -> None:
+    """End the thread that watches over tqdm's bars; the next bar starts another."""
+    bars = sys.modules.get("tqdm")
+    if bars is not None and bars.tqdm.monitor is not None:
+        bars.tqdm.monitor.exit()
+        bars.tqdm.monitor = None
 
 
 def _environment() -> Undo:
