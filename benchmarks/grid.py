@@ -62,11 +62,12 @@ def large_plan(folder: Path) -> float:
 def overhead(folder: Path, cells: int = 4) -> float:
     """Seconds a cell takes beyond its own work (loading, training, testing), caches warm and modules loaded."""
     from instruct_ablate.cell import runner
+    from instruct_ablate.cell.job import Job, Outcome
     from instruct_ablate.cell.work import work
 
     inside: list[float] = []
 
-    def timed(job: runner.Job) -> runner.Outcome:
+    def timed(job: Job) -> Outcome:
         started = time.perf_counter()
         outcome = work(job)
         inside.append(time.perf_counter() - started)

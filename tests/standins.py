@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.environment import environment
+from instruct_ablate.cell.job import Job, Outcome
 from instruct_ablate.cell.record import Cost, ScoreBlock
-from instruct_ablate.cell.runner import Job, Outcome
 from instruct_ablate.metrics import Score, Scores
 from instruct_ablate.schema import (
     BudgetConfig,

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.identity import identify
+from instruct_ablate.cell.job import Job, Outcome
 from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.runner import Job, Outcome, run_cell
+from instruct_ablate.cell.runner import run_cell
 from instruct_ablate.cell.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.preflight import _sweep

@@ -7,8 +7,8 @@ import pytest
 from instruct_ablate.cell.evaluation import _complete, file_name, prompts_at_test, score_block, write_rows
 from instruct_ablate.cell.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.identity import identify
+from instruct_ablate.cell.job import Job
 from instruct_ablate.cell.predictions import PredictionRow, make_row, read_predictions
-from instruct_ablate.cell.runner import Job
 from instruct_ablate.cell.work import Words
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import score_prediction

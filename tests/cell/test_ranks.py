@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.identity import identify
+from instruct_ablate.cell.job import Job, Outcome
 from instruct_ablate.cell.ranks import follow, rank
 from instruct_ablate.cell.record import Failure
-from instruct_ablate.cell.runner import Job, Outcome, run_cell
+from instruct_ablate.cell.runner import run_cell
 from instruct_ablate.cell.store import missing_record, write_record
 from tests.standins import make_config, replace_inputs, work
 

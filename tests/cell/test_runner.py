@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.identity import identify
+from instruct_ablate.cell.job import Job, Outcome
 from instruct_ablate.cell.lock import acquire, holder
 from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.runner import Job, Outcome, run_cell
+from instruct_ablate.cell.runner import run_cell
 from instruct_ablate.cell.store import read_record
 from instruct_ablate.errors import Interrupted, UserError
 from tests.standins import make_config, replace_inputs, work

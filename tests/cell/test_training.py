@@ -8,8 +8,8 @@ import pytest
 
 from instruct_ablate.cell.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.identity import identify
+from instruct_ablate.cell.job import Job
 from instruct_ablate.cell.record import Cost
-from instruct_ablate.cell.runner import Job
 from instruct_ablate.cell.training import train
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import BudgetConfig

@@ -9,7 +9,7 @@ import pytest
 
 from instruct_ablate.cell import runner
 from instruct_ablate.cell.identity import identify
-from instruct_ablate.cell.runner import Job, Outcome
+from instruct_ablate.cell.job import Job, Outcome
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.grid import submitted
 from instruct_ablate.grid.submitted import CellJob, Submission

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from instruct_ablate.aggregation import aggregate
+from instruct_ablate.cell.job import Job
 from instruct_ablate.cell.predictions import (
     PredictionRow,
     PredictionWriter,
@@ -17,7 +18,6 @@ from instruct_ablate.cell.predictions import (
     written_rows,
 )
 from instruct_ablate.cell.record import ScoreBlock
-from instruct_ablate.cell.runner import Job
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import load_metrics, score_prediction

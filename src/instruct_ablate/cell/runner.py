@@ -6,8 +6,8 @@ import contextlib
 import logging
 import shutil
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instruct_ablate.cell.effective import effective
@@ -15,10 +15,11 @@ from instruct_ablate.cell.elsewhere import take_over
 from instruct_ablate.cell.files import write_whole
 from instruct_ablate.cell.heartbeat import Heartbeat, Owner, this_process
 from instruct_ablate.cell.identity import Identity, identify
+from instruct_ablate.cell.job import Job, Outcome, Work
 from instruct_ablate.cell.lock import LockedError, locked
-from instruct_ablate.cell.mirror import Mirror, Silent, guarded, open_mirror
+from instruct_ablate.cell.mirror import guarded, open_mirror
 from instruct_ablate.cell.ranks import follow, rank
-from instruct_ablate.cell.record import CellRecord, Cost, Environment, Failure, ScoreBlock
+from instruct_ablate.cell.record import CellRecord, Failure
 from instruct_ablate.cell.stopping import TimedOutError, interruptible, time_limit
 from instruct_ablate.cell.store import missing_record, now, quarantine, read_record, write_record
 from instruct_ablate.errors import Interrupted, UserError
@@ -28,37 +29,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What the stages of a cell need to know."""
-
-    config: Config  # effective: what cannot matter is at its default
-    identity: Identity
-    folder: Path
-    heartbeat: Heartbeat
-    mirror: Mirror = field(default_factory=Silent)
-    leads: bool = True  # False: trains along with the process that keeps the record, and does no more
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a cell's stages give."""
-
-    blocks: tuple[ScoreBlock, ...]
-    cost: Cost
-    environment: Environment
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Cell:
     """A cell whose lock this process holds."""
 
     identity: Identity
     folder: Path
     owner: Owner
-
-
-Work = Callable[[Job], Outcome]
 
 
 def run_cell(config: Config, work: Work | None = None) -> CellRecord:

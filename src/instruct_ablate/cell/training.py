@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from instruct_ablate.cell.job import Job
 from instruct_ablate.cell.record import Cost
-from instruct_ablate.cell.runner import Job
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts, truncation_note

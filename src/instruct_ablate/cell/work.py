@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.cell.effective import is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.environment import environment, peak_memory
 from instruct_ablate.cell.evaluation import Tested, evaluate, prompts_at_test, write_rows
+from instruct_ablate.cell.job import Job, Outcome
 from instruct_ablate.cell.predictions import make_row
 from instruct_ablate.cell.record import Cost
-from instruct_ablate.cell.runner import Job, Outcome
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
 from instruct_ablate.tasks.collection import read_tasks
