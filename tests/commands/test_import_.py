@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from instruct_ablate.cell.runner import run_cell
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.study import read_study
+from instruct_ablate.report.rows import build_rows
+from instruct_ablate.report.tables import main_table, markdown
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 
@@ -46,7 +50,58 @@ def test_a_column_that_cannot_be_read_is_told(file: Path, tmp_path: Path) -> Non
     assert "NAME=COLUMN" in str(result.exception)
 
 
-def test_missing_instances_are_told(file: Path, tmp_path: Path) -> None:
-    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
-    result = CliRunner().invoke(group, [*words(file, tmp_path), "--column", "prediction=answer"])
-    assert isinstance(result.exception, UserError)
+def test_missing_unknown_and_double_instances_are_named(file: Path, tmp_path: Path) -> None:
+    lines = file.read_text().splitlines(keepends=True)
+    first = json.loads(lines[0])
+    strange = json.dumps({**first, "id": "no-such-id"}) + "\n"
+    column = ["--column", "prediction=answer"]
+
+    def said(given: list[str], *more: str) -> str:
+        file.write_text("".join(given))
+        result = CliRunner().invoke(group, [*words(file, tmp_path), *column, *more])
+        assert isinstance(result.exception, UserError), result.output
+        return str(result.exception)
+
+    missing = said(lines[1:])
+    assert "1 instances without a prediction" in missing
+    assert f"{first['task']} {first['id']}" in missing
+    assert f"1 instances that starter does not have: {first['task']} no-such-id" in said([*lines, strange])
+    assert f"1 instances more than once: {first['task']} {first['id']}" in said(
+        [*lines, lines[0]], "--partial"
+    )
+    assert not (tmp_path / "s").exists(), "nothing is written of a file that does not match"
+
+
+def test_partial_says_what_is_left_out(file: Path, tmp_path: Path) -> None:
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
+    arguments = [*words(file, tmp_path), "--column", "prediction=answer", "--partial"]
+    result = CliRunner().invoke(group, arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "5 of 6 test instances" in result.output
+    assert "1 instances of 1 tasks are missing" in result.output
+
+
+def test_real_predictions_stand_in_a_table_beside_guessing(shared: Path, tmp_path: Path) -> None:
+    """Alpaca-7B's 11,810 answers to the 119 test tasks, with Tk-Instruct's own scores of them."""
+    file = shared / "predictions" / "alpaca_llama7b.jsonl"
+    expected = json.loads(file.with_name("alpaca_llama7b_expected.json").read_text())
+    where = ["tasks=natural_instructions", f"tasks.root={shared / 'natural-instructions'}", "study=alpaca"]
+    where += [f"output={tmp_path}", f"cache={tmp_path}/cache"]
+    given = ["import", str(file), "--model", "alpaca_7b", "--partial", "--own-references", *where]
+    result = CliRunner().invoke(group, given)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "11810 of 11810 test instances have an imported prediction" in result.output
+    run_cell(compose_config([*where, "model=uniform_guess", "logger=none"]))
+
+    guess, alpaca = sorted(read_study(tmp_path / "alpaca").cells, key=lambda cell: cell.axes.model)[::-1]
+    scores = alpaca.blocks[0].scores
+    assert round(scores.overall.rougeL, 4) == expected["rougeL"] == 39.3565
+    assert round(scores.overall.exact_match, 4) == expected["exact_match"]
+    for one in scores.categories:
+        name = one.name.lower().replace(" ", "_")
+        assert round(one.rougeL, 4) == expected[f"rougeL_for_{name}"]
+    assert {task.score.name for task in guess.blocks[0].scores.tasks} == {t.score.name for t in scores.tasks}
+    table = markdown(main_table(build_rows(read_study(tmp_path / "alpaca").cells), "original"))
+    for name, score in (("alpaca_7b", "35."), ("uniform_guess", "42.27")):
+        (line,) = [line for line in table.splitlines() if name in line]
+        assert score in line, table
