@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -47,7 +46,5 @@ def test_it_starts_at_once_and_loads_nothing_heavy() -> None:
         "CliRunner().invoke(group, ['--help']);"
         "print([m for m in ('torch', 'transformers', 'hydra', 'pandas', 'omegaconf') if m in sys.modules])"
     )
-    started = time.perf_counter()
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
-    assert time.perf_counter() - started < 3

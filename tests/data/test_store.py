@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,12 +102,14 @@ def test_an_interrupted_write_leaves_nothing(
     assert len(make_store(llama, make_prompts(), tmp_path)) == 21
 
 
-def test_a_later_cell_maps_ten_thousand_prompts_at_once(llama: Checkpoint, tmp_path: Path) -> None:
+def test_a_later_cell_tokenises_nothing(
+    llama: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prompts = [replace(p, source=f"{i} {p.source}") for i, p in enumerate(make_prompts(10, 50) * 20)]
     make_store(llama, prompts, tmp_path)
-    started = time.perf_counter()
+    monkeypatch.setattr(Encoding, "sources", None)
+    monkeypatch.setattr(Encoding, "targets", None)
     assert len(make_store(llama, prompts, tmp_path)) == 10_000
-    assert time.perf_counter() - started < 1
 
 
 def test_no_prompts_are_an_error(llama: Checkpoint, tmp_path: Path) -> None:

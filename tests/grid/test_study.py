@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,7 +94,7 @@ def test_two_sweeps_of_one_study_at_once_lose_nothing(tmp_path: Path) -> None:
     assert {cell.axes.seed for cell in read_study(tmp_path).cells} == set(range(6))
 
 
-def test_two_hundred_cells_are_read_quickly(tmp_path: Path) -> None:
+def test_two_hundred_cells_are_read(tmp_path: Path) -> None:
     identities = cells(tmp_path, range(200))
     declare(tmp_path, identities, make_config(tmp_path))
     scores = make_scores()
@@ -105,6 +104,4 @@ def test_two_hundred_cells_are_read_quickly(tmp_path: Path) -> None:
         write_record(
             tmp_path / identity.name, replace(missing_record(identity), state="done", blocks=(block,))
         )
-    started = time.perf_counter()
     assert len(read_study(tmp_path).cells) == 200
-    assert time.perf_counter() - started < 5

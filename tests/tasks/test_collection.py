@@ -1,5 +1,4 @@
 import os
-import time
 
 import pytest
 
@@ -8,7 +7,7 @@ from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import READERS, check, find_reader, read_tasks
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
-from tests.tasks.layout import task_json, write_collection, write_task
+from tests.tasks.layout import write_collection, write_task
 
 
 @pytest.fixture
@@ -121,13 +120,3 @@ def test_a_reader_of_your_own():
     for name in ("absent_module.function", f"{__name__}.absent"):
         with pytest.raises(UserError, match="cannot import it"):
             read_tasks(TasksConfig(reader=name))
-
-
-def test_a_warm_read_of_many_tasks_is_quick(tmp_path):
-    instances = task_json()["Instances"] * 5
-    tasks = {f"task{n}_x": {"Instances": instances} for n in range(300)}
-    root = write_collection(tmp_path / "ni", tasks, {"task999_t": {}})
-    read_tasks(config(root), tmp_path / "cache")
-    started = time.perf_counter()
-    read_tasks(config(root), tmp_path / "cache")
-    assert time.perf_counter() - started < 1.0
