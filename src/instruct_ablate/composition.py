@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, get_origin, get_type_hints
 
@@ -44,7 +44,7 @@ def keys() -> tuple[str, ...]:
 def check_key(key: str) -> None:
     """Refuse a dotted key that the schema does not know, naming the nearest one."""
     known = tuple(dict.fromkeys((*keys(), *groups())))
-    if key in known or any(key.startswith(f"{free}.") for free in _free_keys()):
+    if key in known or any(key.startswith(f"{free}.") for free in free_keys()):
         return
     parent, _, leaf = key.rpartition(".")
     same_leaf = [name for name in known if name.rpartition(".")[2] == leaf]
@@ -61,7 +61,7 @@ def check_key(key: str) -> None:
 
 
 @cache
-def _free_keys() -> tuple[str, ...]:
+def free_keys() -> tuple[str, ...]:
     """Name the keys that hold a dictionary of the user's own names."""
     hints = dict(_hints(Config))
     return tuple(name for name, hint in hints.items() if get_origin(hint) is dict)
@@ -103,5 +103,13 @@ def _missing(error: Any) -> UserError:
     """Explain a choice or a config file that is not there."""
     group, _, choice = (error.missing_cfg_file or "").rpartition("/")
     if error.options:
-        return unknown(f"choice for {group}:", choice, error.options)
+        return unknown_choice(group, choice, error.options)
     return UserError(" ".join(str(error).split()))
+
+
+def unknown_choice(group: str, choice: str, allowed: Sequence[str]) -> UserError:
+    """Build the error for a choice that a group does not offer."""
+    fault = unknown(f"choice for {group}:", choice, allowed)
+    if group != "data_budget":
+        return fault
+    return UserError(f"{fault} Any other number from 0 on: data_budget.instances_per_task=NUMBER.")

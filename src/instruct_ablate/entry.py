@@ -10,7 +10,7 @@ from typing import Any
 
 from instruct_ablate.composition import explain, register
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.overrides import check, is_sweep, quote_numbers
+from instruct_ablate.grid.overrides import check, for_hydra, is_sweep
 from instruct_ablate.schema import config_directory, plain
 
 INTERRUPTED = 143  # exit status of a process that was told to stop
@@ -72,7 +72,7 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     """Check the overrides among the arguments and make one cell a grid of one."""
     overrides = [word for word in arguments if _is_override(word)]
     check(overrides)
-    words = [quote_numbers(word) if _is_override(word) else word for word in arguments]
+    words = [for_hydra(word) if _is_override(word) else word for word in arguments]
     if any(word.split("=")[0] in _SHOWS for word in words) or {"-m", "--multirun"} & set(words):
         return words
     swept = [word for word in overrides if is_sweep(word)]

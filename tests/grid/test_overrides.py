@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.grid.overrides import check, from_params, is_sweep, quote_numbers, split
+from instruct_ablate.grid.overrides import check, for_hydra, from_params, is_sweep, split
 
 
 @pytest.mark.parametrize(
@@ -36,10 +36,15 @@ def test_what_is_no_override_is_refused(given: str) -> None:
         ("data_budget.instances_per_task=3", "data_budget.instances_per_task=3"),
         ("instruction=original", "instruction=original"),
         ("~experiment", "~experiment"),
+        ("data_budget=-1,1.5", "data_budget='-1','1.5'"),
+        ("model=true", "model='true'"),
+        ("tasks.columns.input=text", "++tasks.columns.input=text"),
+        ("tasks.columns={input: a, output: b}", "++tasks.columns={input: a, output: b}"),
+        ("+tasks.columns.input=text", "+tasks.columns.input=text"),
     ],
 )
-def test_numbers_are_quoted_for_groups_alone(given: str, quoted: str) -> None:
-    assert quote_numbers(given) == quoted
+def test_numbers_are_quoted_for_groups_alone_and_own_keys_added(given: str, quoted: str) -> None:
+    assert for_hydra(given) == quoted
 
 
 def test_params_of_an_experiment_may_be_text_numbers_or_lists() -> None:

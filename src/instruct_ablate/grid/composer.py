@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from instruct_ablate.composition import explain, groups, register
-from instruct_ablate.errors import UserError, UserErrors, unknown
+from instruct_ablate.composition import explain, groups, register, unknown_choice
+from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.expansion import Overrides
-from instruct_ablate.grid.overrides import check, quote_numbers, split
+from instruct_ablate.grid.overrides import check, for_hydra, split
 from instruct_ablate.schema import Config, config_directory, plain
 
 _REFERENCE = re.compile(r"\$\{(?!oc\.env)")
@@ -128,7 +128,7 @@ def check_choices(composer: Composer, cells: Sequence[Overrides]) -> None:
     for group, choice in sorted(asked):
         allowed = composer.options(group)
         if choice not in allowed and choice not in ("null", ""):
-            faults.append(str(unknown(f"choice for {group}:", choice, allowed)))
+            faults.append(str(unknown_choice(group, choice, allowed)))
     if len(faults) == 1:
         raise UserError(faults[0])
     if faults:
@@ -143,7 +143,7 @@ def compose_config(overrides: Sequence[str]) -> Config:
     register()
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):
-            return plain(compose("config", overrides=[quote_numbers(line) for line in overrides]))
+            return plain(compose("config", overrides=[for_hydra(line) for line in overrides]))
     except Exception as error:
         if (fault := explain(error)) is not None:
             raise fault from error

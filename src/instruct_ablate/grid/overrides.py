@@ -1,4 +1,4 @@
-"""Overrides as users write them: checked against the schema, numbers that name a group's choice quoted."""
+"""Overrides as users write them: checked against the schema, and put into the form that Hydra takes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from instruct_ablate.composition import check_key, groups
+from instruct_ablate.composition import check_key, free_keys, groups
 from instruct_ablate.errors import UserError, UserErrors
 
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:$-]+)(=(?P<value>.*))?$", re.DOTALL)
-_NUMBER = re.compile(r"^\s*\d+\s*$")
+_NUMBER = re.compile(r"^\s*([+-]?\d[\w.+-]*|true|false)\s*$", re.IGNORECASE)
 
 
 def split(override: str) -> tuple[str, str, str]:
@@ -21,10 +21,18 @@ def split(override: str) -> tuple[str, str, str]:
     return found["sign"] or "", found["key"], found["value"] or ""
 
 
-def quote_numbers(override: str) -> str:
-    """Quote numbers that name a choice of a group: Hydra refuses `data_budget=8` as a number."""
+def for_hydra(override: str) -> str:
+    """Write an override as Hydra takes it.
+
+    Numbers and truth values that name a choice of a group are quoted (Hydra refuses `data_budget=8` as a number);
+    keys of the user's own (`tasks.columns.input`) are marked as new.
+    """
     sign, key, value = split(override)
-    if key.partition("@")[0] not in groups() or sign == "~":
+    if sign == "~":
+        return override
+    if any(key == free or key.startswith(f"{free}.") for free in free_keys()):
+        return f"{sign or '++'}{key}={value}"
+    if key.partition("@")[0] not in groups():
         return override
     parts = [f"'{part.strip()}'" if _NUMBER.match(part) else part for part in value.split(",")]
     return f"{sign}{key}={','.join(parts)}"
@@ -63,5 +71,5 @@ def from_params(params: Mapping[str, Any]) -> list[str]:
     for key, value in params.items():
         values: Sequence[Any] = value if isinstance(value, list | tuple) else [value]
         text = ",".join("null" if item is None else str(item) for item in values)
-        overrides.append(quote_numbers(f"{key}={text}"))
+        overrides.append(for_hydra(f"{key}={text}"))
     return overrides

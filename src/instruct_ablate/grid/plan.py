@@ -15,7 +15,7 @@ from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator, Speeds, speeds
 from instruct_ablate.grid.expansion import Declared
 from instruct_ablate.grid.order import ordered
-from instruct_ablate.grid.overrides import check, quote_numbers
+from instruct_ablate.grid.overrides import check, for_hydra
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.grid.sweep import Cell, HydraParts, Plan, plan_cells
 from instruct_ablate.schema import config_directory
@@ -45,7 +45,7 @@ def compose_plan(overrides: Sequence[str]) -> Plan:
 
     check(overrides)
     register()
-    lines = [quote_numbers(line) for line in overrides]
+    lines = [for_hydra(line) for line in overrides]
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):
             hydra = GlobalHydra.instance().hydra

@@ -21,7 +21,7 @@ from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.expansion import Declared, Overrides, expand
 from instruct_ablate.grid.launcher import CellLauncher
 from instruct_ablate.grid.order import ordered
-from instruct_ablate.grid.overrides import check, quote_numbers, split
+from instruct_ablate.grid.overrides import check, for_hydra, split
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.grid.queued import queued
 from instruct_ablate.grid.study import declare, read_study
@@ -90,7 +90,7 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
     """Expand and compose a grid, and find out which of its cells are the same."""
     composer = Composer(hydra.context.config_loader, hydra.config)
     check([f"{key}=" for grid in (declared.params, *declared.grids) for key in grid])
-    lines = [quote_numbers(argument) for argument in arguments]
+    lines = [for_hydra(argument) for argument in arguments]
     asked = expand(declared, lines, composer.is_baseline, hydra.context.config_loader)
     check_choices(composer, asked)
     cells: dict[str, Cell] = {}
@@ -100,7 +100,7 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
             config = composer.compose(overrides)
             identity = identify(config)
         except UserError as fault:
-            found.setdefault(str(fault))
+            found |= dict.fromkeys(fault.faults if isinstance(fault, UserErrors) else (str(fault),))
         else:
             cells.setdefault(identity.hash, Cell(overrides, config, identity))
     if not found and len(cells) < len(asked):
