@@ -17,8 +17,8 @@ from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.cell.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid import local_pool
+from instruct_ablate.grid.cell import Cell
 from instruct_ablate.grid.local_pool import Pool, Share, shares
-from instruct_ablate.grid.sweep import Cell
 from tests.grid.small import ROOT
 from tests.standins import make_config, replace_inputs
 

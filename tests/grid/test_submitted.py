@@ -12,8 +12,8 @@ from instruct_ablate.cell.identity import identify
 from instruct_ablate.cell.job import Job, Outcome
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.grid import submitted
+from instruct_ablate.grid.cell import Cell
 from instruct_ablate.grid.submitted import CellJob, Submission
-from instruct_ablate.grid.sweep import Cell
 from tests.standins import make_config, replace_inputs, work
 
 PARAMS = {"submitit_folder": "jobs"}

@@ -15,8 +15,8 @@ import pytest
 
 from instruct_ablate.cell.identity import identify
 from instruct_ablate.cell.store import read_record
+from instruct_ablate.grid.cell import Cell
 from instruct_ablate.grid.local_pool import Pool
-from instruct_ablate.grid.sweep import Cell
 from instruct_ablate.grid.worker import READY, order
 from instruct_ablate.grid.worker_process import Share, WorkerProcess
 from instruct_ablate.schema import Config, EvaluationConfig, MethodConfig, ModelConfig

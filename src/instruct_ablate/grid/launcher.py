@@ -11,7 +11,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from instruct_ablate.grid.sweep import Cell
+    from instruct_ablate.grid.cell import Cell
 
 
 class CellLauncher(Launcher):

@@ -19,7 +19,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.grid.worker_process import WORKER, Share, WorkerProcess
 
 if TYPE_CHECKING:
-    from instruct_ablate.grid.sweep import Cell
+    from instruct_ablate.grid.cell import Cell
 
 log = logging.getLogger(__name__)
 POLL = 0.05  # seconds between two looks at the processes

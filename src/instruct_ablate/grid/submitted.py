@@ -18,7 +18,7 @@ from instruct_ablate.grid.queued import Ticket, queue, write_ticket
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
-    from instruct_ablate.grid.sweep import Cell
+    from instruct_ablate.grid.cell import Cell
 
 log = logging.getLogger(__name__)
 POLL = 2.0  # seconds between two looks at the queue

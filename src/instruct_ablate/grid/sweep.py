@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.effective import is_untuned
-from instruct_ablate.cell.identity import Identity, identify
+from instruct_ablate.cell.identity import identify
 from instruct_ablate.cell.ranks import rank
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.cell.store import missing_record, read_record
 from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.grid.cell import Cell, study_folder
 from instruct_ablate.grid.composer import Composer, check_choices
-from instruct_ablate.grid.expansion import Declared, Overrides, expand
+from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.grid.launcher import CellLauncher
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import check, for_hydra, split
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.grid.queued import queued
 from instruct_ablate.grid.study import declare, read_study
-from instruct_ablate.schema import BudgetConfig, Config
+from instruct_ablate.schema import BudgetConfig
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +38,6 @@ class HydraParts:
     context: Any
     task_function: Any
     config: Any
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One distinct cell of the grid: how it was asked for first, and who it is."""
-
-    overrides: Overrides
-    config: Config
-    identity: Identity
-
-    @property
-    def folder(self) -> Path:
-        """Where its record lies."""
-        return study_folder(self.config) / self.identity.name
-
-
-def study_folder(config: Config) -> Path:
-    """Return the folder of a study."""
-    return Path(config.output) / config.study
 
 
 def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from instruct_ablate.cell.killed import TAIL
 from instruct_ablate.grid.worker import READY, order
 
 if TYPE_CHECKING:
-    from instruct_ablate.grid.sweep import Cell
+    from instruct_ablate.grid.cell import Cell
 
 WORKER = (sys.executable, "-m", "instruct_ablate.grid.worker")
 OUTPUT = "output.txt"  # what is printed while a cell runs
