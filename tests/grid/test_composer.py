@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,10 @@ def test_one_configuration_outside_of_a_sweep(tmp_path: Path) -> None:
         compose_config(["instrction=x"])
     with pytest.raises(UserError, match="did you mean 'simplified'"):
         compose_config(["instruction=simplifed"])
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_several_devices_train_as_one(strategy: str) -> None:
+    one = compose_config(("model=tiny_llama", "data_budget=8"))
+    several = compose_config(("model=tiny_llama", "data_budget=8", f"trainer={strategy}"))
+    assert several.trainer == replace(one.trainer, strategy=strategy, devices=2)

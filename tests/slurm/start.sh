@@ -6,7 +6,8 @@ set -euo pipefail
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 here=$(hostname -s)
 user=$(id -un)
-cores=$(nproc)
+cores=$(getconf _NPROCESSORS_ONLN)  # nproc would look at OMP_NUM_THREADS
+cores=$((cores < 2 ? 2 : cores))
 memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
 port=${SLURM_TEST_PORT:-26817}
 mkdir -p "$folder"/{state,spool,log,munge}
@@ -47,6 +48,7 @@ SlurmctldPidFile=$folder/slurmctld.pid
 SlurmdPidFile=$folder/slurmd.pid
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+SlurmdParameters=config_overrides
 MpiDefault=none
 SwitchType=switch/none
 SelectType=select/cons_tres

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests.grid.small import GRID, LONG, environment, outcome, records, states, 
 pytestmark = pytest.mark.slurm
 HERE = Path(__file__).parent
 SLURM = ("hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.timeout_min=30")
+TWO = ("hydra.launcher.tasks_per_node=2",)  # processes of a cell, on the CPU
 STEPS = 120
 
 
@@ -44,9 +46,9 @@ def jobs() -> list[str]:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
 
-def queue_long(folder: Path) -> tuple[str, Path]:
+def queue_long(folder: Path, *words: str) -> tuple[str, Path]:
     """Queue one long cell, leave, and wait until it trains; return its job and folder."""
-    queued = sweep(folder, *LONG, *SLURM, f"trainer.max_steps={STEPS}", "detach=true")
+    queued = sweep(folder, *LONG, *SLURM, *words, f"trainer.max_steps={STEPS}", "detach=true")
     assert queued.returncode == 0, queued.stderr
     (name,) = records(folder)
     cell = folder / "multirun" / "ablation" / name
@@ -57,9 +59,10 @@ def queue_long(folder: Path) -> tuple[str, Path]:
     return ticket.job, cell
 
 
-def whole(folder: Path) -> dict[str, object]:
+def whole(folder: Path, *more: str) -> dict[str, object]:
     """The same cell, never stopped."""
-    undisturbed = sweep(folder, *LONG, f"trainer.max_steps={STEPS}", "study=whole")
+    here = (*SLURM, *more) if more else ()
+    undisturbed = sweep(folder, *LONG, *here, f"trainer.max_steps={STEPS}", "study=whole")
     assert undisturbed.returncode == 0, undisturbed.stderr
     return outcome(folder, "whole")
 
@@ -74,6 +77,41 @@ def test_a_grid_on_slurm_is_the_grid_of_the_basic_launcher(tmp_path: Path) -> No
     assert "queued as job" not in again.stdout
 
 
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_a_cell_of_two_processes_is_the_cell_of_one(tmp_path: Path, strategy: str) -> None:
+    words = (*LONG, "trainer.max_steps=12")
+    assert sweep(tmp_path, *words, "study=one").returncode == 0
+    two = sweep(tmp_path, *words, *SLURM, f"trainer={strategy}", *TWO)
+    assert two.returncode == 0, two.stdout + two.stderr
+    (one,), (other,) = records(tmp_path, "one").values(), records(tmp_path).values()
+    assert other.identity == one.identity
+    assert other.blocks == one.blocks
+    assert (other.cost.train_steps, other.cost.train_examples) == (12, one.cost.train_examples)
+    curves = [losses(tmp_path / "multirun" / study / one.name) for study in ("one", "ablation")]
+    assert curves[1] == pytest.approx(curves[0], rel=1e-3)
+
+
+def test_a_cancelled_cell_of_two_processes_goes_on(tmp_path: Path) -> None:
+    more = ("trainer=ddp", *TWO)
+    job, cell = queue_long(tmp_path, *more)
+    assert "1 running" in status(tmp_path)
+    subprocess.run(["scancel", job], check=True)
+    until(lambda: not jobs())
+    assert states(tmp_path) == ["interrupted"]
+    assert list(cell.glob("checkpoints/step-*.ckpt"))
+    again = sweep(tmp_path, *LONG, *SLURM, *more, f"trainer.max_steps={STEPS}")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "going on after step" in (cell / "log.txt").read_text()
+    assert outcome(tmp_path) == whole(tmp_path, *more)
+    assert losses(cell) == losses(tmp_path / "multirun" / "whole" / cell.name)
+
+
+def losses(cell: Path) -> list[float]:
+    rows = [json.loads(line) for line in (cell / "training.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, len(rows) + 1))
+    return [row["loss"] for row in rows]
+
+
 def test_a_cancelled_cell_alone_runs_again_and_goes_on(tmp_path: Path) -> None:
     job, cell = queue_long(tmp_path)
     subprocess.run(["scancel", job], check=True)
@@ -86,11 +124,18 @@ def test_a_cancelled_cell_alone_runs_again_and_goes_on(tmp_path: Path) -> None:
     assert outcome(tmp_path) == whole(tmp_path)
 
 
-@pytest.mark.parametrize("words", [("scancel", "--signal=USR2"), ("scontrol", "requeue")])
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (("scancel", "--signal=USR2"), ()),
+        (("scontrol", "requeue"), ()),
+        (("scancel", "--signal=USR2"), ("trainer=ddp", *TWO)),
+    ],
+)
 def test_a_preempted_cell_is_requeued_and_ends_with_the_same_bits(
-    tmp_path: Path, words: tuple[str, ...]
+    tmp_path: Path, words: tuple[str, ...], more: tuple[str, ...]
 ) -> None:
-    job, cell = queue_long(tmp_path)
+    job, cell = queue_long(tmp_path, *more)
     subprocess.run([*words, job], check=True)
     until(lambda: states(tmp_path) == ["interrupted"])
     assert "SIGUSR2" in str(records(tmp_path)[cell.name].notes) or "requeue" in words
@@ -98,7 +143,7 @@ def test_a_preempted_cell_is_requeued_and_ends_with_the_same_bits(
     assert "1 queued" in status(tmp_path)
     assert (
         "1 queued already, 0 to run"
-        in sweep(tmp_path, *LONG, *SLURM, f"trainer.max_steps={STEPS}", "detach=true").stdout
+        in sweep(tmp_path, *LONG, *SLURM, *more, f"trainer.max_steps={STEPS}", "detach=true").stdout
     )
     until(
         lambda: (
@@ -109,7 +154,7 @@ def test_a_preempted_cell_is_requeued_and_ends_with_the_same_bits(
     )
     until(lambda: states(tmp_path) == ["done"])
     assert "going on after step" in (cell / "log.txt").read_text()
-    assert outcome(tmp_path) == whole(tmp_path)
+    assert outcome(tmp_path) == whole(tmp_path, *more)
 
 
 def status(folder: Path) -> str:
