@@ -15,14 +15,19 @@ from tests.report.cells import make_cell
 HOSTILE = "<script>document.title='broken'</script>"
 
 
-def rows_of(cell: CellRecord, count: int = 4) -> list[PredictionRow]:
-    """Answers to `count` instances of the classification task; odd ones are right for the original."""
+def rows_of(cell: CellRecord, count: int = 4, words: int = 0) -> list[PredictionRow]:
+    """Answers to `count` instances of the classification task; odd ones are right for the original.
+
+    Prompts are longer by so many words, each instance's own.
+    """
     trained = cell.axes.instruction
     rows = []
     for i in range(count):
         right = i % 2 == 1 if trained == "original" else i % 3 == 0
         text = "positive" if right else HOSTILE
-        prompt = f"{trained} prompt {i}: {HOSTILE}"
+        prompt = f"{trained} prompt {i}: {HOSTILE}" + "".join(
+            f" {(i * 7919 + n * n) % 9973}" for n in range(words)
+        )
         rows.append(
             PredictionRow(
                 "task_c", "Logic", "classification", f"i{i}", prompt, text, ("positive",),
@@ -33,7 +38,7 @@ def rows_of(cell: CellRecord, count: int = 4) -> list[PredictionRow]:
 
 
 def write_study(
-    folder: Path, cells: list[CellRecord], hypotheses: tuple[str, ...] = (), count: int = 4
+    folder: Path, cells: list[CellRecord], hypotheses: tuple[str, ...] = (), count: int = 4, words: int = 0
 ) -> Path:
     """Write cells, predictions, curves and the declaration of a study."""
     for cell in cells:
@@ -47,7 +52,7 @@ def write_study(
             path = place / block.predictions
             path.parent.mkdir(parents=True, exist_ok=True)
             writer = PredictionWriter(path)
-            for row in rows_of(cell, count):
+            for row in rows_of(cell, count, words):
                 writer.append(row)
             writer.finish()
     declared = tuple(DeclaredCell(cell.identity, cell.name, cell.axes, cell.data_hash) for cell in cells)
@@ -55,7 +60,7 @@ def write_study(
     return folder
 
 
-def small_study(folder: Path, count: int = 4) -> Path:
+def small_study(folder: Path, count: int = 4, words: int = 0) -> Path:
     """Untuned, original and simplified over two seeds and two budgets; one cell missing, one failed."""
     cells = [make_cell(5.0, data_budget=0)]
     for seed in (0, 1):
@@ -72,4 +77,4 @@ def small_study(folder: Path, count: int = 4) -> Path:
         "simplified equals original on exact_match within 5 points",
         "original exceeds untuned on rougeL by 1",
     )
-    return write_study(folder, cells, claims, count)
+    return write_study(folder, cells, claims, count, words)

@@ -1,4 +1,4 @@
-"""The browser's data: texts once, answers by instance, first seeds first where room is short."""
+"""The browser's data: texts once, answers by instance, what is not there told, a bound on the size."""
 
 from __future__ import annotations
 
@@ -6,19 +6,29 @@ import base64
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from instruct_ablate.grid.study import read_study
+from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report import browser
-from instruct_ablate.report.browser import browser_data, chosen_blocks, packed
-from tests.report.cells import make_cell
+from instruct_ablate.report.browser import MOST_TEXT, browser_data, packed, packed_data
+from instruct_ablate.report.sample import choose
 from tests.report.studies import HOSTILE, small_study
+
+
+def unpacked(text: str) -> Any:
+    return json.loads(gzip.decompress(base64.b64decode(text)))
+
+
+def prediction_file(study: Study) -> Path:
+    cell = study.cells[0]
+    return study.folder / cell.name / cell.blocks[0].predictions
 
 
 def test_instances_stand_under_every_variant(tmp_path: Path):
     study = read_study(small_study(tmp_path / "s"))
-    data = browser_data(study.folder, study.cells)
+    data = browser_data(study.folder, choose(study.cells))
     one = data["tasks"]["task_c"]["instances"]["i1"]
     assert len(one["answers"]) == len(data["columns"]) == 9
     column, prompt, answer, exact, _ = one["answers"][1]
@@ -27,22 +37,44 @@ def test_instances_stand_under_every_variant(tmp_path: Path):
     assert data["texts"][answer] == "positive"
     assert exact == 1.0
     assert data["texts"].count(HOSTILE) == 1
+    assert data["note"] == ""
 
 
-def test_first_seeds_first_where_room_is_short(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(browser, "MOST_ROWS", 400)
-    cells = [make_cell(50.0, seed=s, instruction=i) for s in (1, 0) for i in ("original", "simplified")]
-    chosen, total = chosen_blocks(cells)
-    assert total == 4
-    assert [(cell.axes.seed, cell.axes.instruction) for cell, _ in chosen] == [
-        (0, "original"),
-        (0, "simplified"),
-    ]
+def test_predictions_that_are_gone_or_damaged_are_told_and_the_rest_is_shown(tmp_path: Path):
+    study = read_study(small_study(tmp_path / "s"))
+    prediction_file(study).unlink()
+    data = browser_data(study.folder, choose(study.cells))
+    assert data["note"] == f"No predictions on disk: {study.cells[0].name}."
+    assert len(data["tasks"]["task_c"]["instances"]["i1"]["answers"]) == 8
+
+
+def test_long_texts_are_cut_and_say_so(tmp_path: Path):
+    study = read_study(small_study(tmp_path / "s"))
+    path = prediction_file(study)
+    path.write_text(path.read_text().replace("original prompt 0", "x" * (MOST_TEXT + 1)))
+    texts = browser_data(study.folder, choose(study.cells))["texts"]
+    assert max(texts, key=len) == "x" * MOST_TEXT + " […]"
+
+
+def test_a_page_takes_fewer_predictions_where_they_need_more_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    study = read_study(small_study(tmp_path / "s", count=80))
+    whole = packed_data(study.folder, study.cells, {"plot": 1})
+    monkeypatch.setattr(browser, "MOST_PACKED", len(whole) // 2)
+    part = packed_data(study.folder, study.cells, {"plot": 1})
+    assert len(part) <= len(whole) // 2
+    assert unpacked(part)["plot"] == 1
+    assert "of every task the same" in unpacked(part)["browser"]["note"]
 
 
 def test_packed_data_unpack_and_are_the_same_each_time():
     data = {"a": ["</script>", "é"]}
     text = packed(data)
     assert "<" not in text
-    assert json.loads(gzip.decompress(base64.b64decode(text))) == data
+    assert unpacked(text) == data
     assert packed(data) == text
+
+
+def test_half_a_character_that_a_model_made_does_no_harm():
+    assert unpacked(packed(["\ud83d!"])) == ["?!"]

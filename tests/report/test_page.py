@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,17 +88,22 @@ def test_the_prediction_browser_pages_filters_and_searches(page: Any):
     page.locator("#b-instance").focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("#b-place").inner_text() == "2 of 4"
-    options = page.locator("#b-filter option").all_inner_texts()
-    wanted = next(
-        o
-        for o in options
-        if o.startswith("tiny, original, budget 2, seed 0 right, tiny, simplified, budget 2")
-    )
-    page.locator("#b-filter").select_option(label=wanted)
+    page.locator("#b-right").select_option(label="original, budget 2, seed 0")
+    page.locator("#b-wrong").select_option(label="simplified, budget 2, seed 0")
     assert page.locator("#b-place").inner_text() == "1 of 1"
-    page.locator("#b-filter").select_option("")
-    page.locator("#b-search").fill("prompt 3")
-    assert page.locator("#b-place").inner_text() == "1 of 1"
+    page.locator("#b-right").select_option("")
+    page.locator("#b-wrong").select_option("")
+    page.locator("#b-search").fill("PROMPT 3")
+    wait_for_place(page, "1 of 1")
+    page.locator("#b-search").fill("nothing has this")
+    wait_for_place(page, "no instance fits")
+    page.locator("#b-search").fill("")
+    wait_for_place(page, "1 of 4")
+    page.locator("#b-budget").select_option("8")
+    assert set(page.locator("#b-instance .answer h3").all_inner_texts()) == {
+        "(untuned)",
+        *(f"{variant}, budget 8, seed {seed}" for variant in ("original", "simplified") for seed in (0, 1)),
+    }
 
 
 @pytest.mark.browser
@@ -120,15 +126,49 @@ def test_themes_and_phone_width(page: Any):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_a_hundred_thousand_predictions_stay_usable(browser: Any, tmp_path: Path):
-    path = write_report(small_study(tmp_path / "big", count=11_000)).page
-    assert path.stat().st_size < 30e6
-    shown = browser.new_page()
+    path = write_report(small_study(tmp_path / "big", count=11_000, words=200)).page
+    size = path.stat().st_size
+    shown, problems = browser.new_page(), []
+    shown.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    shown.on("pageerror", lambda error: problems.append(str(error)))
+    shown.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else problems.append(r.url))
     started = time.perf_counter()
     shown.goto(f"file://{path}", wait_until="commit")
-    shown.wait_for_selector("#verdicts .undecided")
-    painted = shown.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
     shown.wait_for_selector("body[data-ready]", timeout=60_000)
-    assert painted < 10_000, "the bound is generous: machines that run tests are shared"
-    assert time.perf_counter() - started < 60
+    ready = time.perf_counter() - started
+    painted = shown.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") / 1000
     assert shown.locator("#b-place").inner_text() == "1 of 11000"
+    paging, filtering, searching = (_seconds(shown, act) for act in (_page, _filter, _search))
+    sys.stdout.write(f"{size / 1e6:.1f} MB, first paint {painted:.2f} s, ready {ready:.2f} s, next {paging:.3f} s, "
+          f"filter {filtering:.3f} s, search {searching:.3f} s\n")  # fmt: skip
     shown.close()
+    assert problems == []
+    assert size < 30e6
+    # The aims are 2 s to the first paint and an instant afterwards; machines that run tests are shared.
+    assert painted < 6
+    assert max(paging, filtering, searching) < 6
+
+
+def wait_for_place(shown: Any, told: str) -> None:
+    shown.locator("#b-place", has_text=re.compile(f"^{told}$")).wait_for()
+
+
+def _seconds(shown: Any, act: Callable[[Any], None]) -> float:
+    started = time.perf_counter()
+    act(shown)
+    return time.perf_counter() - started
+
+
+def _page(shown: Any) -> None:
+    shown.locator("#b-next").click()
+    assert shown.locator("#b-place").inner_text() == "2 of 11000"
+
+
+def _filter(shown: Any) -> None:
+    shown.locator("#b-right").select_option(label="original, budget 2, seed 0")
+    assert shown.locator("#b-place").inner_text() == "1 of 5500"
+
+
+def _search(shown: Any) -> None:
+    shown.locator("#b-search").fill("prompt 10999")
+    wait_for_place(shown, "1 of 1")

@@ -6,50 +6,70 @@ import base64
 import gzip
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.predictions import read_predictions
-from instruct_ablate.cell.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.predictions import PredictionRow
+from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.errors import UserError
+from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Sample, choose, read_sample
 
-MOST_ROWS = 100_000  # predictions on a page
-MOST_TEXT = 4_000  # characters of a prompt
-Block = tuple[CellRecord, ScoreBlock]
-
-
-def browser_data(study: Path, cells: Sequence[CellRecord]) -> dict[str, Any]:
-    """Gather predictions: texts once each, and one answer per column (cell and test instruction) and instance."""
-    blocks, total = chosen_blocks(cells)
-    texts: dict[str, int] = {}
-    tasks: dict[str, dict[str, Any]] = {}
-    for column, (cell, block) in enumerate(blocks):
-        for row in read_predictions(study / cell.name / block.predictions):
-            task = tasks.setdefault(row.task, {"category": row.category, "kind": row.kind, "instances": {}})
-            blank = {"references": list(row.references), "answers": []}
-            found = task["instances"].setdefault(row.instance_id, blank)
-            prompt = _numbered(texts, (row.prompt or "")[:MOST_TEXT])
-            answer = _numbered(texts, row.prediction[:MOST_TEXT])
-            found["answers"].append([column, prompt, answer, round(row.exact_match, 3), round(row.rougeL, 3)])
-    columns = [_column(cell, block.instruction) for cell, block in blocks]
-    return {"columns": columns, "tasks": tasks, "texts": list(texts), "shown": len(blocks), "total": total}
+MOST_TEXT = 4_000  # characters of a prompt or an answer
+MOST_PACKED = 24_000_000  # bytes: with plotly, figures and tables a page stays below 30 MB
 
 
-def chosen_blocks(cells: Sequence[CellRecord]) -> tuple[list[Block], int]:
-    """Choose the score blocks a page has room for: first seeds first, so that every variant is there."""
-    every = [(cell, block) for cell in cells if cell.state == "done" for block in cell.blocks]
-    chosen: list[Block] = []
-    room = MOST_ROWS
-    for cell, block in sorted(every, key=lambda pair: pair[0].axes.seed):
-        room -= block.scores.overall.instances
-        if room < 0 and chosen:
-            break
-        chosen.append((cell, block))
-    places = {id(block): place for place, (_, block) in enumerate(every)}
-    return sorted(chosen, key=lambda pair: places[id(pair[1])]), len(every)
+@dataclass
+class _Gathered:
+    """Texts once each, and by task and instance one answer per column (cell and test instruction)."""
+
+    texts: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, column: int, row: PredictionRow) -> None:
+        blank = {"category": row.category, "kind": row.kind, "instances": {}}
+        instances = self.tasks.setdefault(row.task, blank)["instances"]
+        found = instances.setdefault(row.instance_id, {"references": list(row.references), "answers": []})
+        prompt, answer = self._numbered(row.prompt), self._numbered(row.prediction)
+        found["answers"].append([column, prompt, answer, round(row.exact_match, 3), round(row.rougeL, 3)])
+
+    def _numbered(self, text: str) -> int:
+        cut = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} […]"
+        return self.texts.setdefault(cut, len(self.texts))
 
 
-def _numbered(texts: dict[str, int], text: str) -> int:
-    return texts.setdefault(text, len(texts))
+def packed_data(study: Path, cells: Sequence[CellRecord], rest: dict[str, Any]) -> str:
+    """Pack the browser's data with the `rest` of a page's data; fewer predictions where their texts are long."""
+    most = MOST_ROWS
+    while True:
+        sample = choose(cells, most)
+        text = packed({"browser": browser_data(study, sample), **rest})
+        if len(text) <= MOST_PACKED or sample.rows <= FEWEST:
+            return text
+        most = int(0.9 * sample.rows * MOST_PACKED / len(text))
+
+
+def browser_data(study: Path, sample: Sample) -> dict[str, Any]:
+    """Gather the chosen predictions, with a note that says what is left out."""
+    gathered, missing = _gather(study, sample)
+    columns = [_column(cell, block.instruction) for cell, block in sample.blocks]
+    notes = [sample.note, f"No predictions on disk: {', '.join(missing)}." if missing else ""]
+    note = " ".join(filter(None, notes))
+    return {"columns": columns, "tasks": gathered.tasks, "texts": list(gathered.texts), "note": note}
+
+
+def _gather(study: Path, sample: Sample) -> tuple[_Gathered, list[str]]:
+    """Read the chosen predictions; also name the cells whose files are gone or damaged."""
+    gathered, missing = _Gathered(), []
+    for column, (cell, block) in enumerate(sample.blocks):
+        try:
+            rows = read_sample(study / cell.name / block.predictions, sample.per_task)
+        except (OSError, UserError):
+            missing.append(cell.name)
+            continue
+        for row in rows:
+            gathered.add(column, row)
+    return gathered, missing
 
 
 def _column(cell: CellRecord, tested: str) -> dict[str, Any]:
@@ -66,5 +86,5 @@ def _column(cell: CellRecord, tested: str) -> dict[str, Any]:
 
 def packed(data: object) -> str:
     """Compress data for a page: JSON, gzip (without a date, so the same data give the same bytes), base64."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
-    return base64.b64encode(gzip.compress(text, compresslevel=6, mtime=0)).decode()
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return base64.b64encode(gzip.compress(text, compresslevel=4, mtime=0)).decode()

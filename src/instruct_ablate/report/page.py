@@ -12,7 +12,7 @@ import instruct_ablate
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.grid.study import Study
 from instruct_ablate.report.answers import finding_line
-from instruct_ablate.report.browser import browser_data, packed
+from instruct_ablate.report.browser import packed_data
 from instruct_ablate.report.figures import COLOURS
 from instruct_ablate.report.provenance import made_with
 from instruct_ablate.report.rows import Row
@@ -44,7 +44,6 @@ def build_page(contents: Contents) -> str:
 
     template = Environment(loader=FileSystemLoader(PARTS), autoescape=True).get_template("page.html")
     study = contents.study
-    data = {"browser": browser_data(study.folder, study.cells), "plot": plot(contents.rows)}
     return template.render(
         name=study.name,
         version=instruct_ablate.__version__,
@@ -61,7 +60,7 @@ def build_page(contents: Contents) -> str:
         css=(PARTS / "page.css").read_text(encoding="utf-8"),
         script=(PARTS / "page.js").read_text(encoding="utf-8"),
         plotly=get_plotlyjs(),
-        data=packed(data),
+        data=packed_data(study.folder, study.cells, {"plot": plot(contents.rows)}),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from instruct_ablate.report.components import Components, Matrix
@@ -32,17 +33,28 @@ def bootstrap_means(differences: Matrix, parts: Components, seed: int, replicate
     return np.asarray(means)
 
 
-def _reflate(effects: Matrix, variance: float) -> Matrix:
+def _reflate(effects: Matrix, variance: float) -> NDArray[np.float32]:
     """Scale centred effects so that their mean square is the variance component."""
     square = float((effects**2).mean())
-    return effects * np.sqrt(variance / square) if square > 0 else np.zeros_like(effects)
+    reflated = effects * np.sqrt(variance / square) if square > 0 else np.zeros_like(effects)
+    return np.asarray(reflated, dtype=np.float32)
 
 
-@lru_cache(maxsize=16)
-def _draw(count: int, seed: int, replicates: int) -> Matrix:
-    """Return `replicates` rows of resampling weights over `count` items; each row sums to one."""
+@lru_cache(maxsize=8)
+def _draw(count: int, seed: int, replicates: int) -> NDArray[np.float32]:
+    """Return `replicates` rows of resampling weights over `count` items; each row sums to one.
+
+    Kept for all comparisons of one shape; single precision, for there may be ten million weights.
+    """
     generator = np.random.default_rng([seed, count])
-    return generator.multinomial(count, np.full(count, 1 / count), size=replicates) / count
+    weights = np.empty((replicates, count), dtype=np.float32)
+    for start in range(0, replicates, 1000):
+        part = weights[start : start + 1000]
+        drawn = generator.integers(0, count, size=part.shape)
+        drawn += np.arange(len(part))[:, None] * count
+        part[:] = np.bincount(drawn.ravel(), minlength=part.size).reshape(part.shape)
+    weights /= count
+    return weights
 
 
 def expanded_percentiles(means: Matrix, parts: Components, level: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +110,16 @@ def comma_separated(table: Table) -> str:
 def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
     """Yield one flat record per cell, test instruction and task: what other tools read best."""
     for cell in cells:
+        place = {"cell": cell.name, "identity": cell.identity, **asdict(cell.axes)}
         for block in cell.blocks if cell.state == "done" else ():
             for task in block.scores.tasks:
-                score = asdict(task.score)
-                extra = {f"extra_{name}": value for name, value in score.pop("extra")}
-                place = {"cell": cell.name, "identity": cell.identity, **asdict(cell.axes)}
+                numbers = {name: getattr(task.score, name) for name in _NUMBERS}
+                extra = {f"extra_{name}": value for name, value in task.score.extra}
                 yield {**place, "tested_on": block.instruction, "kind": task.kind, "category": task.category,
-                       "task": score.pop("name"), **score, **extra}  # fmt: skip
+                       "task": task.score.name, **numbers, **extra}  # fmt: skip
+
+
+_NUMBERS = tuple(field.name for field in fields(Score) if field.name not in ("name", "extra"))
 
 
 def write_tidy(cells: Iterable[CellRecord], path: Path) -> None:

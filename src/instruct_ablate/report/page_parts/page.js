@@ -67,53 +67,64 @@ async function unpack() {
 }
 
 function startBrowser(data) {
-  const { columns, tasks, texts } = data.browser;
-  const task = byId("b-task"), filter = byId("b-filter"), search = byId("b-search"), shown = byId("b-instance");
-  const name = (c) => `${c.model}, ${c.trained}${c.trained === "(untuned)" ? "" : `, budget ${c.budget}`}, seed ${c.seed}`
-    + (c.tested === c.trained ? "" : `, tested on ${c.tested}`);
+  const { columns, tasks, texts, note } = data.browser;
+  const [task, right, wrong, budget, search] = ["task", "right", "wrong", "budget", "search"].map((id) => byId(`b-${id}`));
+  const shown = byId("b-instance");
+  const models = new Set(columns.map((c) => c.model));
+  const name = (c) => (models.size > 1 ? `${c.model}, ` : "") + c.trained
+    + (c.trained === "(untuned)" ? "" : `, budget ${c.budget}, seed ${c.seed}`)
+    + (c.tested === c.trained || c.trained === "(untuned)" && c.tested === "original" ? "" : `, tested on ${c.tested}`);
   for (const each of Object.keys(tasks).sort()) task.append(new Option(`${each} (${tasks[each].category})`, each));
-  filter.append(new Option("all instances", ""));
-  columns.forEach((a, i) => columns.forEach((b, j) => {
-    if (i !== j && columns.length <= 12) filter.append(new Option(`${name(a)} right, ${name(b)} wrong`, `${i},${j}`));
-  }));
-  if (data.browser.shown < data.browser.total)
-    byId("b-note").textContent = `${data.browser.shown} of ${data.browser.total} cells and test instructions have room here.`;
+  if (Object.keys(tasks).length > 1) task.append(new Option("all tasks", ""));
+  for (const select of [right, wrong]) {
+    select.append(new Option("any", ""));
+    columns.forEach((column, i) => select.append(new Option(name(column), i)));
+  }
+  const budgets = [...new Set(columns.map((c) => c.budget))].filter((b) => b > 0).sort((a, b) => a - b);
+  budget.append(new Option("all", ""), ...budgets.map((b) => new Option(b, b)));
+  byId("b-note").textContent = note;
   let found = [], place = 0;
-  const right = (answers, column) => answers.some((a) => a[0] === column && a[3] >= 1);
-  const wrong = (answers, column) => answers.some((a) => a[0] === column && a[3] < 1);
+  const exact = (one, column) => { const a = one.answers.find((each) => each[0] === column); return a ? a[3] : NaN; };
+  const instances = () => (task.value ? [task.value] : Object.keys(tasks)).flatMap((name) =>
+    Object.entries(tasks[name] ? tasks[name].instances : {}).map(([id, one]) => [name, id, one]));
+  // Every text is searched once, however many answers share it.
+  const matching = (wanted) => { const low = wanted.toLowerCase(); return texts.map((text) => text.toLowerCase().includes(low)); };
   const choose = () => {
-    const [yes, no] = filter.value.split(",").map(Number);
-    const wanted = search.value.toLowerCase();
-    found = Object.entries(tasks[task.value] ? tasks[task.value].instances : {}).filter(([id, one]) =>
-      (!filter.value || (right(one.answers, yes) && wrong(one.answers, no)))
-      && (!wanted || id.toLowerCase().includes(wanted)
-        || one.answers.some((a) => texts[a[1]].toLowerCase().includes(wanted) || texts[a[2]].toLowerCase().includes(wanted))));
+    const yes = Number(right.value), no = Number(wrong.value), wanted = search.value;
+    const hits = wanted ? matching(wanted) : [];
+    found = instances().filter(([, id, one]) =>
+      (right.value === "" || exact(one, yes) >= 1) && (wrong.value === "" || exact(one, no) < 1)
+      && (!wanted || id.toLowerCase().includes(wanted.toLowerCase()) || one.answers.some((a) => hits[a[1]] || hits[a[2]])));
     place = 0;
     show();
+  };
+  const card = ([column, prompt, text, exact, rouge]) => {
+    const made = element("div", "answer"), good = exact >= 1;
+    made.append(element("h3", "", name(columns[column])));
+    made.append(element("p", `said ${good ? "right" : "wrong"}`, `${good ? "✓" : "✗"} ${texts[text] || "(nothing)"}`));
+    made.append(element("p", "quiet", `exact match ${exact}, ROUGE-L ${rouge}`));
+    const details = element("details"), summary = element("summary", "quiet", "prompt");
+    details.open = innerWidth > 700;
+    details.append(summary, element("pre", "", texts[prompt] || "(prompts were not saved)"));
+    made.append(details);
+    return made;
   };
   const show = () => {
     shown.replaceChildren();
     byId("b-place").textContent = found.length ? `${place + 1} of ${found.length}` : "no instance fits";
     if (!found.length) return;
-    const [id, one] = found[place];
-    shown.append(element("p", "quiet", id), element("p", "", `references: ${one.references.join(" | ")}`));
+    const [of, id, one] = found[place];
+    shown.append(element("p", "quiet", `${of}, ${id}`), element("p", "", `references: ${one.references.join(" | ")}`));
     const answers = element("div", "answers");
-    for (const [column, prompt, text, exact, rouge] of one.answers) {
-      const card = element("div", "answer");
-      card.append(element("h3", "", name(columns[column])));
-      const good = exact >= 1;
-      card.append(element("p", `said ${good ? "right" : "wrong"}`, `${good ? "✓" : "✗"} ${texts[text] || "(nothing)"}`));
-      card.append(element("p", "quiet", `exact match ${exact}, ROUGE-L ${rouge}`));
-      const details = element("details"), summary = element("summary", "quiet", "prompt");
-      details.open = innerWidth > 700;
-      details.append(summary, element("pre", "", texts[prompt]));
-      card.append(details);
-      answers.append(card);
-    }
+    const fits = ([column]) => !budget.value || [0, Number(budget.value)].includes(columns[column].budget);
+    answers.append(...one.answers.filter(fits).map(card));
     shown.append(answers);
   };
   const go = (by) => { if (found.length) { place = (place + by + found.length) % found.length; show(); } };
-  for (const input of [task, filter, search]) input.addEventListener("input", choose);
+  let waiting;
+  search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(choose, 150); });
+  for (const input of [task, right, wrong]) input.addEventListener("input", choose);
+  budget.addEventListener("input", show);
   byId("b-before").addEventListener("click", () => go(-1));
   byId("b-next").addEventListener("click", () => go(1));
   shown.addEventListener("keydown", (event) => {
