@@ -61,7 +61,36 @@ def test_each_choice_is_composed_once(loader: Loader) -> None:
         for budget in range(3):
             for seed in range(10):
                 composer.compose((f"instruction={name}", f"data_budget='{budget}'", f"seed={seed}"))
-    assert loader.calls == 1 + 3 + 3 + 10
+    assert loader.calls == 1 + 3 + 3 + 1
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("seed=1", "seed=2", "seed='3'", "seed=4"),
+        ("trainer.epochs=1.5", "trainer.epochs=2", "trainer.epochs=3.0", "trainer.epochs=4"),
+        ("trainer.compile=true", "trainer.compile=false", "trainer.compile=1", "trainer.compile=yes"),
+        ("trainer.max_steps=3", "trainer.max_steps=null", "trainer.max_steps=5"),
+        ("study=one", "study='two and three'", "study=4", "study=5", "study=true"),
+        ("output=a/b", "output=${study}", "output=c/${oc.env:HOME}", "output=d"),
+        ("hypotheses=[a]", "hypotheses=[b,c]", "+hypotheses=[d]"),
+    ],
+)
+def test_later_values_are_what_hydra_makes_of_them(loader: Loader, lines: tuple[str, ...]) -> None:
+    composer = Composer(loader, None)
+    for line in lines:
+        overrides = ("instruction=simplified", line)
+        expected = plain(compose("config", overrides=list(overrides)))
+        assert composer.compose(overrides) == expected, line
+
+
+def test_a_later_value_of_the_wrong_type_is_told(loader: Loader) -> None:
+    composer = Composer(loader, None)
+    assert [composer.compose((f"seed={seed}",)).seed for seed in (1, 2)] == [1, 2]
+    with pytest.raises(UserError, match="seed"):
+        composer.compose(("seed=many",))
+    with pytest.raises(UserError, match="seed"):
+        composer.compose(("seed=1.5",))
 
 
 def test_values_of_the_wrong_type_are_told(loader: Loader) -> None:

@@ -1,7 +1,8 @@
 """Cells composed fast: each distinct choice of a group is composed once by Hydra, then put together.
 
-Choices that reach beyond their own group (an experiment, a file with `@package _global_`) are found by
-comparing, and composed in full.
+Of a single key's plain values (seeds) the first is composed, and the others of its type take its place. Choices that
+reach beyond their own group (an experiment, a file with `@package _global_`) are found by comparing, and composed in
+full.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from instruct_ablate.composition import explain, groups, register, unknown_choice
@@ -28,6 +30,7 @@ class Composer:
         self._composed: dict[Overrides, dict[str, Any]] = {}  # untyped, as Hydra has it
         self._typed: dict[Overrides, Config] = {}
         self._wide: dict[str, bool] = {}
+        self._first: dict[tuple[str, type], str] = {}  # a key's first value of each type
 
     def compose(self, overrides: Overrides) -> Config:
         """Compose one cell; a fault comes out as `UserError`."""
@@ -53,13 +56,27 @@ class Composer:
         lines = tuple(line for line in overrides if not line.startswith("hydra"))
         wide = tuple(line for line in lines if self._reaches_out(line))
         narrow = [line for line in lines if line not in wide]
-        if self._refers(wide) or any(self._refers((*wide, line)) for line in narrow):
+        if self._refers(wide) or any(self._refers((*wide, self._alike(line))) for line in narrow):
             return self._full(lines)
         config = self._full(wide)
         for line in sorted(narrow, key=lambda line: not _group(line)):  # groups first, then single keys
             key = _group(line) or split(line)[1]
-            config = _put(config, key, _at(self._full((*wide, line)), key))
+            config = _put(config, key, self._value(wide, line, key))
         return config
+
+    def _alike(self, line: str) -> str:
+        """Return the line whose composition tells of this one too: the key's first of this type."""
+        value = None if _group(line) else _literal(line)
+        return line if value is None else self._first.setdefault((split(line)[1], type(value)), line)
+
+    def _value(self, wide: Overrides, line: str, key: str) -> Any:
+        """Return what a choice or value puts at its key; one that the schema would convert is composed."""
+        alike = self._alike(line)
+        found = _at(self._full((*wide, alike)), key)
+        if alike == line:
+            return found
+        value = _literal(line)
+        return value if type(value) is type(found) else _at(self._full((*wide, line)), key)
 
     def _raw(self, overrides: Overrides) -> dict[str, Any]:
         """Compose with Hydra; references are left as they stand."""
@@ -78,6 +95,7 @@ class Composer:
 
     def _reaches_out(self, line: str) -> bool:
         """Whether a choice changes more than its own group's part of the configuration."""
+        line = self._alike(line)
         if line not in self._wide:
             own = _group(line) or split(line)[1].partition(".")[0]
             base, chosen = self._raw(()), self._raw((line,))
@@ -88,6 +106,19 @@ class Composer:
     def _refers(self, overrides: Overrides) -> bool:
         """Whether one key's value is taken from another key, so that parts cannot be put together freely."""
         return _has_reference(self._raw(overrides))
+
+
+@cache
+def _literal(line: str) -> int | float | bool | str | None:
+    """Return the value that `key=value` gives, if it is a plain one; None for all else."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if split(line)[0]:
+        return None
+    value = OverridesParser.create().parse_override(line).value()
+    if isinstance(value, str) and ("${" in value or value == "???"):
+        return None
+    return value if isinstance(value, int | float | str) else None
 
 
 def _has_reference(node: Any) -> bool:
