@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from instruct_ablate.cell.record import Environment, Failure
-from instruct_ablate.report.provenance import made_with, to_json
+from instruct_ablate.report.provenance import cell_table, made_with, to_json
 from tests.report.cells import make_cell
 
 MADE = Environment(
@@ -28,3 +28,22 @@ def test_a_line_names_commit_data_and_host():
     cell = replace(make_cell(50.0), environment=MADE, data_hash="d" * 64)
     assert made_with([cell]) == "commit abcdef0123; data dddddddddd; host node7; precision bf16"
     assert made_with([make_cell(None)]) == ""
+
+
+def test_the_table_of_cells_leads_from_a_row_to_how_it_was_made():
+    changed = replace(MADE, commit=f"{MADE.commit}+changes")
+    cells = [
+        replace(make_cell(50.0), environment=changed, data_hash="d" * 64),
+        replace(make_cell(None, seed=1), state="failed", failure=Failure("it broke", "trace")),
+        make_cell(5.0, data_budget=0),
+    ]
+    table = cell_table(cells)
+    done, failed, untuned = (dict(zip(table.headings, line, strict=True)) for line in table.lines)
+    assert (done["model"], done["budget"], done["trained on"], done["seed"]) == ("tiny", "8", "original", "0")
+    assert done["command"] == "train.py -m x=1"
+    assert done["commit"] == "abcdef0123456789+changes"
+    assert (done["data"], done["host"], done["identity"]) == ("d" * 64, "node7", cells[0].identity)
+    assert done["versions"] == "Python 3.11, torch 2.13"
+    assert (failed["state"], failed["command"], failed["notes or failure"]) == ("failed", "-", "it broke")
+    assert (untuned["trained on"], untuned["budget"]) == ("(untuned)", "-")
+    assert made_with(cells).startswith("commit abcdef0123+changes;")

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 from rich.console import Console
 
 from instruct_ablate.report.rows import Mean, build_rows
-from instruct_ablate.report.summary import caption, number, summary_table, varying_axes
+from instruct_ablate.report.summary import (
+    FORMS,
+    caption,
+    measured,
+    number,
+    print_summary,
+    summary_table,
+    varying_axes,
+)
 from tests.report.cells import make_cell
+from tests.report.studies import small_study
 
 
 def shown(cells) -> str:
@@ -54,3 +66,35 @@ def test_numbers():
     assert number(None) == "-"
     assert number(Mean(1.234, None, 1)) == "1.23"
     assert number(Mean(1.234, 0.5, 3), signed=True) == "+1.23 ± 0.50"
+    assert number(Mean(1.234, 0.5, 3), form=FORMS[1]) == "1.2 ± 0.5"
+    assert number(Mean(1.234, 0.5, 3), form=FORMS[2]) == "1.2"
+
+
+def test_the_uniform_guess_does_not_deviate():
+    (row,) = build_rows([make_cell(60.0), make_cell(62.0, seed=1)])
+    assert measured(row, "exact_match") == "61.00 ± 1.41"
+    assert measured(row, "uniform_guess") == "50.00"
+
+
+def test_a_pipe_gets_all_columns_whole(tmp_path: Path):
+    text = io.StringIO()
+    print_summary(small_study(tmp_path / "s"), Console(file=text, width=40))
+    assert "…" not in text.getvalue()
+    assert "58.50 ± 0.71" in text.getvalue()
+    assert "1 missing" in text.getvalue()
+
+
+def test_a_narrow_terminal_gets_shorter_numbers_and_is_told(tmp_path: Path):
+    text = io.StringIO()
+    console = Console(file=text, width=90, force_terminal=True, color_system=None)
+    print_summary(small_study(tmp_path / "s"), console)
+    assert "58.5 " in text.getvalue()
+    assert "58.5 ±" not in text.getvalue()
+    assert "A wider terminal shows" in " ".join(text.getvalue().split())
+    assert "…" not in text.getvalue()
+
+
+def test_an_empty_study_says_so(tmp_path: Path):
+    text = io.StringIO()
+    print_summary(tmp_path, Console(file=text))
+    assert "no cells yet" in text.getvalue()

@@ -6,11 +6,14 @@ import csv
 import io
 import shutil
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from instruct_ablate.report.report import write_report
 from instruct_ablate.report.rows import build_rows
 from instruct_ablate.report.tables import (
     Table,
@@ -23,6 +26,7 @@ from instruct_ablate.report.tables import (
     write_tidy,
 )
 from tests.report.cells import make_cell
+from tests.report.studies import write_study
 
 CELLS = [make_cell(50.0), make_cell(48.0, instruction="simplified"), make_cell(None, seed=1)]
 
@@ -73,15 +77,37 @@ def test_latex_escapes():
     assert r"100 \% of \$1 \#2" in text
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not here")
-def test_latex_compiles(tmp_path: Path):
-    table = main_table(build_rows(CELLS), "original")
-    body = latex(table, "A study, 100 % real, with_underscores.")
-    document = (
-        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n" + body + "\\end{document}\n"
+def test_latex_escapes_what_the_usual_fonts_lack():
+    text = latex(Table("t", ("p",), (("<0.001",), ("[+1, +2]",), ("任务 é",))), "")
+    assert r"\textless{}0.001" in text
+    assert "{[}+1, +2{]}" in text, "a bracket after a line's end would be its optional argument"
+    assert "?? é" in text
+
+
+def compiled(folder: Path, bodies: Sequence[str]) -> bytes:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not here")
+    packages = "\\usepackage{booktabs,graphicx,longtable}"
+    document = "\n".join(
+        ["\\documentclass{article}", packages, "\\begin{document}", *bodies, "\\end{document}"]
     )
-    (tmp_path / "t.tex").write_text(document, encoding="utf-8")
+    (folder / "t.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "t.pdf").stat().st_size > 1000
+    return (folder / "t.pdf").read_bytes()
+
+
+@pytest.mark.slow
+def test_every_latex_table_of_a_report_compiles(tmp_path: Path):
+    hostile = make_cell(47.0, instruction="50%_of&#1~^{x}<任>\\|", seed=1)
+    study = write_study(tmp_path / "a_study & 100%", [*CELLS, replace(hostile, name="hostile_1")])
+    tables = sorted(write_report(study, tmp_path / "report").folder.glob("*.tex"))
+    assert [path.stem for path in tables] == ["categories", "differences", "main", "tasks"]
+    assert len(compiled(tmp_path, [path.read_text(encoding="utf-8") for path in tables])) > 1000
+
+
+@pytest.mark.slow
+def test_a_table_longer_than_a_page_compiles(tmp_path: Path):
+    lines = tuple((f"task_{number}", f"{number}.00 ± 0.10") for number in range(2000))
+    assert len(compiled(tmp_path, [latex(Table("t", ("task", "exact match"), lines), "Long")])) > 1000

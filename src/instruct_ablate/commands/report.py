@@ -16,11 +16,11 @@ def command(study: Path, output: Path | None) -> None:
 
     from instruct_ablate.report.answers import lines
     from instruct_ablate.report.report import write_report
-    from instruct_ablate.report.summary import print_summary
+    from instruct_ablate.report.summary import print_rows
 
     console = Console()
     report = write_report(study, output)
-    print_summary(study, console)
+    print_rows(report.study, report.rows, console)
     for line in lines(report.verdicts):
-        console.print(line, highlight=False, markup=False)
-    console.print(f"Tables, figures and page: {report.folder}", highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Tables, figures and page: {report.folder}", highlight=False, markup=False, soft_wrap=True)

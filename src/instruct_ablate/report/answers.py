@@ -27,18 +27,25 @@ def finding_line(finding: Finding) -> str:
     told = (
         f"{place.model}, budget {place.data_budget}: {finding.answer}; {finding.clause.metric} "
         f"{comparison.mean:+.2f} points, {interval}, p = {probability(finding.p_support)} "
-        f"({comparison.seeds} seeds, {comparison.units} tasks)"
+        f"({counted(comparison.seeds, 'seed')}, {counted(comparison.units, 'task')})"
     )
     return f"{told}; {deciding(finding)}" if finding.answer == "undecided" else told
 
 
 def deciding(finding: Finding) -> str:
     """Say how many seeds or tasks would decide."""
+    if finding.comparison.units < 2:
+        return "one test task cannot decide it: test on more"
     ways = []
     if finding.needed.seeds is not None:
-        ways.append(f"{finding.needed.seeds} seeds")
+        ways.append(f"{counted(finding.needed.seeds, 'seed')}")
     if finding.needed.tasks is not None:
-        ways.append(f"{finding.needed.tasks} test tasks")
+        ways.append(f"{counted(finding.needed.tasks, 'test task')}")
     return (
         f"would be decided by {' or '.join(ways)}" if ways else "no number of seeds or tasks would decide it"
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: "1 seed", "3 seeds"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

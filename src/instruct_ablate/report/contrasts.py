@@ -54,7 +54,12 @@ def contrasts(scored: Scored, clause: Clause, reference: str) -> tuple[Contrast,
         if right is not None:
             seedless = right.axes.untuned and not trial.axes.untuned
             found.append(Contrast(trial.axes, scored[trial], scored[right], seedless))
-    return tuple(sorted(found, key=lambda contrast: str(contrast.place)))
+    return tuple(sorted(found, key=lambda contrast: order(Trial(contrast.place, ""))))
+
+
+def order(trial: Trial) -> tuple[str, str, int, str]:
+    """Sort trials as people read them: by model and method, then budgets by size."""
+    return trial.axes.model, trial.axes.method, trial.axes.data_budget, str(trial)
 
 
 def _is_left(trial: Trial, clause: Clause, reference: str) -> bool:

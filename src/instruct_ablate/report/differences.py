@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.report.contrasts import Scored, Trial, scored_trials
+from instruct_ablate.report.contrasts import Scored, Trial, order, scored_trials
 from instruct_ablate.report.paired import Pairing, pair
 from instruct_ablate.report.statistics import Comparison, compare, holm
 from instruct_ablate.report.tables import Table
@@ -33,7 +33,7 @@ def differences(cells: Sequence[CellRecord], reference: str) -> tuple[Difference
     """Compare every trained setting with the same one under the reference variant, tested alike or as trained."""
     scored = scored_trials(cells)
     found = []
-    for trial in sorted(scored, key=str):
+    for trial in sorted(scored, key=order):
         opposite = _opposite(trial, scored, reference)
         if opposite is None:
             continue

@@ -14,7 +14,7 @@ from instruct_ablate.grid.study import Study
 from instruct_ablate.report.answers import finding_line
 from instruct_ablate.report.browser import packed_data
 from instruct_ablate.report.figures import COLOURS
-from instruct_ablate.report.provenance import made_with
+from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.summary import caption, varying_axes
 from instruct_ablate.report.tables import Table
@@ -84,18 +84,6 @@ def unfinished(cells: Sequence[CellRecord]) -> str:
         if cell.state != "done":
             counts[cell.state] = counts.get(cell.state, 0) + 1
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-
-
-def cell_table(cells: Sequence[CellRecord]) -> Table:
-    """List the cells: where every number comes from."""
-    headings = ("cell", "state", "identity", "commit", "data", "host", "command", "notes or failure")
-    lines = []
-    for cell in cells:
-        made = cell.environment
-        told = cell.failure.reason if cell.failure else "; ".join(cell.notes)
-        origin = (made.commit or "-", cell.data_hash[:12], made.host, made.command) if made else ("-",) * 4
-        lines.append((cell.name, cell.state, cell.identity[:16], *origin, told[:200]))
-    return Table("Cells", headings, tuple(lines), len(headings))
 
 
 def plot(rows: Sequence[Row]) -> dict[str, Any]:

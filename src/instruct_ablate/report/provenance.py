@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.record import CellRecord, Environment
+from instruct_ablate.report.tables import Table
 
 
 def provenance(cells: Iterable[CellRecord]) -> list[dict[str, Any]]:
@@ -41,9 +42,52 @@ def to_json(cells: Iterable[CellRecord]) -> str:
 def made_with(cells: Sequence[CellRecord]) -> str:
     """Say in one line with which code, data and machines a study was made."""
     environments = [cell.environment for cell in cells if cell.environment]
-    commits = sorted({(environment.commit or "unknown")[:10] for environment in environments})
+    commits = sorted({_short(environment.commit) for environment in environments})
     hosts = sorted({environment.host for environment in environments})
     data = sorted({cell.data_hash[:10] for cell in cells if cell.data_hash})
     precision = sorted({environment.precision for environment in environments} - {"none"})
     parts = {"commit": commits, "data": data, "host": hosts, "precision": precision}
     return "; ".join(f"{name} {', '.join(values)}" for name, values in parts.items() if values)
+
+
+def _short(commit: str | None) -> str:
+    head, mark, changes = (commit or "unknown").partition("+")
+    return head[:10] + mark + changes
+
+
+PLACE = ("cell", "model", "budget", "trained on", "seed", "tested on", "state")
+MADE = ("identity", "data", "commit", "host", "device", "precision", "versions", "command")
+
+
+def cell_table(cells: Sequence[CellRecord]) -> Table:
+    """List the cells, by the names that tables give their rows: where every number comes from."""
+    lines = tuple((*_place(cell), *_made(cell), _told(cell)) for cell in cells)
+    headings = (*PLACE, *MADE, "notes or failure")
+    return Table("Cells", headings, lines, len(headings))
+
+
+def _place(cell: CellRecord) -> tuple[str, ...]:
+    axes = cell.axes
+    tested = ", ".join(block.instruction for block in cell.blocks) or "-"
+    named = (
+        ("-", "(untuned)", "-") if axes.untuned else (str(axes.data_budget), axes.instruction, str(axes.seed))
+    )
+    return cell.name, axes.model, *named, tested, cell.state
+
+
+def _made(cell: CellRecord) -> tuple[str, ...]:
+    made = cell.environment
+    own = (cell.identity, cell.data_hash or "-")
+    if made is None:
+        return (*own, *["-"] * 6)
+    versions = ", ".join((f"Python {made.python}", *(f"{name} {version}" for name, version in made.versions)))
+    return (*own, _commit(made), made.host, made.device, made.precision, versions, made.command)
+
+
+def _commit(made: Environment) -> str:
+    """Return the commit; "+changes" at its end says that the checkout held more than that."""
+    return made.commit or "not from a checkout"
+
+
+def _told(cell: CellRecord) -> str:
+    return cell.failure.reason if cell.failure else "; ".join(cell.notes)

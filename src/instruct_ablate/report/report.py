@@ -15,7 +15,7 @@ from instruct_ablate.report.hypotheses import parse_hypothesis
 from instruct_ablate.report.page import Contents, build_page
 from instruct_ablate.report.rows import Row, build_rows
 from instruct_ablate.report.summary import caption
-from instruct_ablate.report.tables import group_table, main_table, write_table, write_tidy
+from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
 from instruct_ablate.report.verdicts import Verdict, judge
 
 
@@ -62,6 +62,7 @@ def _write(report: Report) -> None:
     write_table(tasks, folder / "tasks", f"{study.name}, by task.")
     write_tidy(study.cells, folder / "tidy.parquet")
     write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in lines(report.verdicts)))
+    write_whole(folder / "cells.csv", comma_separated(provenance.cell_table(study.cells)))
     write_whole(folder / "provenance.json", provenance.to_json(study.cells))
     figures = draw_figures(folder / "figures", report.rows, report.differences, study.cells, study.folder)
     contents = Contents(study, report.rows, report.verdicts, main, unequal, categories, figures)

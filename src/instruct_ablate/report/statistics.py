@@ -2,7 +2,7 @@
 
 All functions take a matrix of paired differences, `differences[seed, unit]`: the mean over the shared test
 instances of one task (the unit), variant less reference, for one seed. Seeds and tasks are crossed random
-effects: d[s, t] = mean + seed[s] + task[t] + rest[s, t]. With a single task, units are its instances.
+effects: d[s, t] = mean + seed[s] + task[t] + rest[s, t]. A single task says nothing of other tasks: it has no interval.
 """
 
 from __future__ import annotations

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.record import Axes
-from instruct_ablate.grid.study import read_study
+from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.rows import Mean, Row, Setting, build_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-MINIMUM_WIDTH = 110
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How numbers are written."""
+
+    digits: int = 2
+    spread: bool = True  # with the deviation over seeds
+
+
+FORMS = (Form(), Form(digits=1), Form(digits=1, spread=False))
 COLUMNS = {
     "exact_match": "exact\nmatch",
     "rougeL": "ROUGE-L\n(gen.)",
@@ -35,32 +44,46 @@ _NAMES = {
 
 def print_summary(folder: Path, console: Console | None = None) -> None:
     """Print a study's main table as it stands on disk: one row a setting, mean ± deviation over seeds."""
+    study = read_study(folder)
+    print_rows(study, build_rows(study.cells, study.reference), console)
+
+
+def print_rows(study: Study, rows: Sequence[Row], console: Console | None = None) -> None:
+    """Print rows as wide as the terminal allows: with deviations, shorter, or the means alone."""
     from rich.console import Console
 
     console = console or Console()
-    # A log or a pipe has no width of its own; a table must not lose its columns there.
-    console.width = max(console.width, MINIMUM_WIDTH)
-    study = read_study(folder)
-    rows = build_rows(study.cells, study.reference)
     if not rows:
-        console.print(f"{study.folder}: no cells yet.")
+        console.print(f"{study.folder}: no cells yet.", highlight=False, markup=False)
         return
-    console.print(summary_table(study.name, rows, study.reference))
-    console.print(f"[dim]{caption(rows)}[/dim]", highlight=False)
+    tables = [summary_table(study.name, rows, study.reference, form) for form in FORMS]
+    widths = [
+        console.measure(table, options=console.options.update(max_width=1000)).maximum for table in tables
+    ]
+    # A log or a pipe has no width of its own; a table must not lose its columns there.
+    room = console.width if console.is_terminal else widths[0]
+    place = next((i for i, width in enumerate(widths) if width <= room), len(FORMS) - 1)
+    console.width = max(console.width, widths[place])
+    console.print(tables[place])
+    more = " A wider terminal shows the deviations." if place == len(FORMS) - 1 else ""
+    console.print(f"[dim]{caption(rows)}{more}[/dim]", highlight=False)
 
 
-def summary_table(title: str, rows: Sequence[Row], reference: str) -> Table:
+def summary_table(title: str, rows: Sequence[Row], reference: str, form: Form = FORMS[0]) -> Table:
     """Build the table; axes on which all rows agree are left to the caption."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
     axes = varying_axes(rows)
     for name in axes:
-        table.add_column(axis_name(name), justify="left", no_wrap=True)
+        table.add_column(axis_name(name).replace(" ", "\n", 1), justify="left", no_wrap=True)
     for heading in COLUMNS.values():
         table.add_column(heading.format(reference=reference), justify="right", no_wrap=True)
+    if any(row.unfinished for row in rows):
+        table.add_column("not\nfinished", justify="left", no_wrap=True)
     for row in rows:
-        table.add_row(*(axis_text(row.setting, name) for name in axes), *_values(row))
+        table.add_row(*(axis_text(row.setting, name) for name in axes), *_values(row, form))
     return table
 
 
@@ -96,7 +119,8 @@ def axis_text(setting: Setting, name: str) -> str:
 def caption(rows: Sequence[Row]) -> str:
     """Say what all rows have in common and what the numbers are."""
     axes = [field.name for field in fields(Axes) if field.name not in ("seed", *varying_axes(rows))]
-    shared = ", ".join(f"{_NAMES.get(name, name)}={_shared_text(rows, name)}" for name in axes)
+    texts = {_NAMES.get(name, name): _shared_text(rows, name) for name in axes}
+    shared = ", ".join(f"{name}={text}" for name, text in texts.items() if text != "-")
     seeds = max((row.exact_match or row.rougeL or Mean(0, None, 0)).seeds for row in rows)
     over = f"Mean ± standard deviation over up to {seeds} seeds" if seeds > 1 else "One seed"
     return (
@@ -115,19 +139,27 @@ def _trained(row: Row) -> bool:
     return not row.setting.axes.untuned
 
 
-def _values(row: Row) -> list[str]:
-    if row.exact_match is None and row.rougeL is None:
-        states = ", ".join(f"{count} {state}" for state, count in row.unfinished)
-        return [states, *["-"] * (len(COLUMNS) - 1)]
-    values = [number(getattr(row, name), signed=name.startswith("to_")) for name in COLUMNS]
-    if row.unfinished:
-        values[0] += " *" + ", ".join(f"{count} {state}" for state, count in row.unfinished)
-    return values
+def _values(row: Row, form: Form) -> list[str]:
+    return [*(measured(row, name, form) for name in COLUMNS), unfinished(row)]
 
 
-def number(mean: Mean | None, *, signed: bool = False) -> str:
+def unfinished(row: Row) -> str:
+    """Count a row's cells that are not done, by state: "1 failed, 2 missing"."""
+    return ", ".join(f"{count} {state}" for state, count in row.unfinished)
+
+
+def measured(row: Row, name: str, form: Form = FORMS[0]) -> str:
+    """Return what a row shows in a column; the uniform guess is the data's, so it does not deviate."""
+    mean: Mean | None = getattr(row, name)
+    if mean is not None and name == "uniform_guess":
+        mean = replace(mean, deviation=None)
+    return number(mean, signed=name.startswith("to_"), form=form)
+
+
+def number(mean: Mean | None, *, signed: bool = False, form: Form = FORMS[0]) -> str:
     """Write a mean with its deviation: "48.55 ± 0.31", "+2.10"; "-" where there is none."""
     if mean is None:
         return "-"
-    value = f"{mean.value:+.2f}" if signed else f"{mean.value:.2f}"
-    return value if mean.deviation is None else f"{value} ± {mean.deviation:.2f}"
+    value = f"{mean.value:{'+' if signed else ''}.{form.digits}f}"
+    spread = form.spread and mean.deviation is not None
+    return f"{value} ± {mean.deviation:.{form.digits}f}" if spread else value

@@ -13,12 +13,14 @@ from instruct_ablate.cell.files import write_whole
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.metrics import Score
 from instruct_ablate.report.rows import Row
-from instruct_ablate.report.summary import COLUMNS, axis_name, axis_text, number, varying_axes
+from instruct_ablate.report.summary import COLUMNS, axis_name, axis_text, measured, unfinished, varying_axes
 
+MOST_ON_A_PAGE = 45  # lines of a LaTeX table
 _LATEX = str.maketrans(
     {
         "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
+        "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "[": "{[}", "]": "{]}",
     }
 )  # fmt: skip
 
@@ -39,8 +41,8 @@ def main_table(rows: Sequence[Row], reference: str) -> Table:
     names = [heading.format(reference=reference).replace("\n", " ") for heading in COLUMNS.values()]
     lines = []
     for row in rows:
-        values = [number(getattr(row, name), signed=name.startswith("to_")) for name in COLUMNS]
-        state = ", ".join(f"{count} {state}" for state, count in row.unfinished) or "done"
+        values = [measured(row, name) for name in COLUMNS]
+        state = unfinished(row) or "done"
         lines.append((*(axis_text(row.setting, name) for name in axes), *values, state))
     return Table("Main table", (*map(axis_name, axes), *names, "cells"), tuple(lines), len(axes))
 
@@ -82,20 +84,29 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table, caption: str) -> str:
-    """Write a table with booktabs' rules, ready to be put into a paper."""
+    """Write a table with booktabs' rules, ready to be put into a paper; long ones run over several pages."""
     columns = "l" * table.labels + "r" * (len(table.headings) - table.labels)
-    rows = [" & ".join(_tex(cell) for cell in line) + r" \\" for line in table.lines]
     head = " & ".join(_tex(cell) for cell in table.headings) + r" \\"
-    body = "\n".join(rows)
+    body = "\n".join(" & ".join(_tex(cell) for cell in line) + r" \\" for line in table.lines)
+    told = f"\\caption{{{_tex(caption)}}}"
+    if len(table.lines) > MOST_ON_A_PAGE:
+        return (
+            "% needs \\usepackage{booktabs,longtable}\n"
+            f"{{\\footnotesize\n\\begin{{longtable}}{{{columns}}}\n{told} \\\\\n"
+            f"\\toprule\n{head}\n\\midrule\n\\endhead\n{body}\n\\bottomrule\n\\end{{longtable}}\n}}\n"
+        )
     return (
-        "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\small\n"
-        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
-        f"\\caption{{{_tex(caption)}}}\n\\end{{table}}\n"
+        "% needs \\usepackage{booktabs,graphicx}\n\\begin{table}\n\\centering\n\\small\n"
+        "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n"
+        f"{told}\n\\end{{table}}\n"
     )
 
 
 def _tex(text: str) -> str:
-    return text.translate(_LATEX).replace("±", r"$\pm$")
+    """Escape text; letters that pdfLaTeX's usual fonts lack become question marks."""
+    known = text.replace("±", "\0").encode("latin-1", errors="replace").decode("latin-1")
+    return known.translate(_LATEX).replace("\0", r"$\pm$")
 
 
 def comma_separated(table: Table) -> str:
@@ -119,6 +130,7 @@ def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
                        "task": task.score.name, **numbers, **extra}  # fmt: skip
 
 
+_EMPTY = ("cell", "identity", "tested_on", "kind", "category", "task", "instances", "exact_match", "rougeL")
 _NUMBERS = tuple(field.name for field in fields(Score) if field.name not in ("name", "extra"))
 
 
@@ -128,7 +140,10 @@ def write_tidy(cells: Iterable[CellRecord], path: Path) -> None:
     import pyarrow.parquet as pq
 
     unfinished = path.with_suffix(".tmp")
-    pq.write_table(pa.Table.from_pylist(list(tidy(cells))), unfinished)
+    rows = list(tidy(cells))
+    names = dict.fromkeys(name for row in rows for name in row)  # a further metric may be some cells' alone
+    columns = {name: [row.get(name) for row in rows] for name in names or _EMPTY}
+    pq.write_table(pa.table(columns), unfinished)
     unfinished.replace(path)
 
 
