@@ -146,6 +146,7 @@ class LoggerConfig:
     entity: str | None = None
     mode: str = "auto"  # auto (online with a key) | online | offline
     tags: list[str] = field(default_factory=list)
+    timeout: float = 60.0  # seconds that the end of a cell waits for W&B
     predictions: int = 20  # rows of the predictions table
 
 

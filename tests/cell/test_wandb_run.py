@@ -46,7 +46,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """Every run that was opened."""
     found: list[Run] = []
 
-    def init(settings: dict[str, Any], mode: str) -> Run:
+    def init(settings: dict[str, Any], mode: str, timeout: float) -> Run:
         if mode == "online":
             raise ConnectionError("unreachable")
         found.append(Run(mode=mode, **settings))

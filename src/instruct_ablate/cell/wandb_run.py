@@ -8,6 +8,7 @@ import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from instruct_ablate.cell.identity import Identity
 from instruct_ablate.cell.mirror import flat_scores, guarded, measures
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 INIT_SECONDS = 30.0
-FINISH_SECONDS = 120.0
 
 
 def run_id(identity: str) -> str:
@@ -36,12 +36,12 @@ class WandbRun:
         settings = {"config": dataclasses.asdict(config), **_names(config, identity), "dir": str(folder)}
         mode = resolved_mode(config.logger)
         try:
-            self.run = _init(settings, mode)
+            self.run = _init(settings, mode, config.logger.timeout)
         except Exception as error:
             if mode == "offline":
                 raise
             log.warning("W&B cannot be reached (%s): this cell is logged offline; sync it later", error)
-            self.run = _init(settings, "offline")
+            self.run = _init(settings, "offline", config.logger.timeout)
 
     def loggers(self) -> list[Logger]:
         """Return Lightning's logger around this run."""
@@ -92,12 +92,10 @@ class WandbRun:
         return table
 
 
-def _init(settings: dict[str, Any], mode: str) -> Any:
+def _init(settings: dict[str, Any], mode: str, timeout: float) -> Any:
     import wandb
 
-    quiet = wandb.Settings(
-        silent=True, console="off", init_timeout=INIT_SECONDS, finish_timeout=FINISH_SECONDS
-    )
+    quiet = wandb.Settings(silent=True, console="off", init_timeout=INIT_SECONDS, finish_timeout=timeout)
     return wandb.init(mode=mode, resume="allow", settings=quiet, **settings)  # type: ignore[arg-type]
 
 
@@ -127,8 +125,11 @@ def tags(axes: Axes) -> list[str]:
 
 
 def resolved_mode(config: LoggerConfig) -> str:
-    """Return online or offline: without a key always offline, so that nobody is ever asked for one."""
-    asked = os.environ.get("WANDB_MODE", config.mode)
+    """Return online or offline: without a key always offline, so that nobody is ever asked for one.
+
+    `logger.mode` decides where it is set; `auto` follows WANDB_MODE.
+    """
+    asked = os.environ.get("WANDB_MODE", "online") if config.mode == "auto" else config.mode
     if asked in ("offline", "disabled", "dryrun"):
         return "offline"
     return "online" if has_key() else "offline"
@@ -144,4 +145,4 @@ def has_key() -> bool:
         found = netrc.netrc()
     except (OSError, netrc.NetrcParseError):
         return False
-    return any("wandb" in host for host in found.hosts)
+    return urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).netloc in found.hosts

@@ -1,0 +1,39 @@
+"""`instruct-ablate sync STUDY`: uploads the finished cells that were logged to W&B offline."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command(name="sync")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
+@click.option("--dry-run", is_flag=True, help="Say what would be uploaded, and upload nothing.")
+def command(study: Path, workers: int, dry_run: bool) -> None:
+    """Upload what STUDY logged to W&B offline; running it again goes on with what is left."""
+    from instruct_ablate.cell.offline_runs import offline_runs, sync_runs
+    from instruct_ablate.cell.wandb_run import has_key
+    from instruct_ablate.errors import UserError
+
+    if not study.is_dir():
+        raise UserError(f"no study at {study}. Give the folder of a study, such as multirun/NAME.")
+    runs = offline_runs(study)
+    waiting = [run for run in runs if run.finished and not run.uploaded]
+    before = sum(run.uploaded for run in runs)
+    click.echo(f"{len(runs)} offline logs: {before} uploaded before, {len(waiting)} to upload")
+    if dry_run or not waiting:
+        for run in waiting:
+            click.echo(f"  {run.log}")
+        return
+    if not has_key():
+        raise UserError(
+            "there is no W&B key: set WANDB_API_KEY or run `wandb login` (and WANDB_BASE_URL for a server of your own)."
+        )
+    synced = sync_runs(runs, workers)
+    click.echo(f"{len(synced.uploaded)} uploaded, {len(synced.left)} left")
+    for run, why in synced.left:
+        click.echo(f"  {run.cell}: {why}")
+    sys.exit(1 if any(run.finished for run, _ in synced.left) else 0)
