@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
+from pyarrow import parquet
 
+from instruct_ablate.cell.record import CellRecord, Failure
 from instruct_ablate.commands.compare import command as compare_command
 from instruct_ablate.commands.report import command as report_command
 from instruct_ablate.report.compare import compare_studies
@@ -30,6 +35,53 @@ def test_every_file_is_written(tmp_path: Path):
 def test_a_study_without_a_finished_cell_gives_a_report_too(tmp_path: Path):
     report = write_report(write_study(tmp_path / "s", [make_cell(None)], ("a equals b on rougeL within 1",)))
     assert (report.folder / "verdicts.txt").read_text() == "- no data: a equals b on rougeL within 1\n"
+
+
+def one_task(cell: CellRecord, place: int) -> CellRecord:
+    """The cell with one of its two tasks."""
+    (block,), part = cell.blocks, slice(place, place + 1)
+    scores = block.scores
+    kept = replace(
+        scores, tasks=scores.tasks[part], kinds=scores.kinds[part], categories=scores.categories[part]
+    )
+    return replace(cell, blocks=(replace(block, scores=kept),))
+
+
+PAIR = [make_cell(50.0), make_cell(49.0, instruction="simplified")]
+SEEDS = [(seed, name) for seed in (0, 1) for name in ("original", "simplified")]
+FAILED = replace(make_cell(None), state="failed", failure=Failure("it <b>broke</b>", "trace"))
+STUDIES = {
+    "one seed": (PAIR, "? undecided"),
+    "one classification task": ([one_task(cell, 0) for cell in PAIR], "one test task cannot decide it"),
+    "one generation task": ([one_task(cell, 1) for cell in PAIR], "- no data"),
+    "all ties": ([make_cell(50.0, seed=s, instruction=i) for s, i in SEEDS], "+0.00 points"),
+    "all zeros": ([make_cell(0.0, seed=s, instruction=i) for s, i in SEEDS], "+0.00 points"),
+    "only failed cells": ([FAILED], "- no data"),
+    "a running cell": ([PAIR[0], replace(make_cell(None, seed=1), state="running")], "- no data"),
+    "the untuned model alone": ([make_cell(5.0, data_budget=0)], "- no data"),
+    "imported answers": (
+        [make_cell(40.0, data_budget=0, method="imported", model="api"), *PAIR],
+        "? undecided",
+    ),
+    "an empty folder": ([], ""),
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_any_study_gives_an_answer_without_a_crash_or_a_nan(tmp_path: Path, name: str):
+    cells, expected = STUDIES[name]
+    (tmp_path / "s").mkdir()
+    claims = ("simplified equals original on exact_match within 2 points",) if cells else ()
+    report = write_report(write_study(tmp_path / "s", cells, claims))
+    assert expected in (report.folder / "verdicts.txt").read_text()
+    for path in report.folder.glob("*.*"):
+        if path.suffix in (".md", ".csv", ".tex", ".txt", ".json"):
+            assert re.search(r"\b(nan|NaN|inf|Infinity)\b", path.read_text()) is None, path
+    rows = parquet.read_table(report.folder / "tidy.parquet").to_pylist()
+    assert {row["cell"] for row in rows} == {cell.name for cell in cells if cell.state == "done"}
+    page = report.page.read_text(encoding="utf-8")
+    assert "<b>broke" not in page
+    assert " nan" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
 
 
 def test_the_same_disk_gives_the_same_files(tmp_path: Path):

@@ -1,0 +1,80 @@
+"""Two studies compared: the same, another score, a missing cell, other data or code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from instruct_ablate.cell.record import CellRecord, Environment
+from instruct_ablate.commands.compare import command
+from instruct_ablate.errors import UserError
+from instruct_ablate.report.compare import compare_studies
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
+
+MADE = Environment("node7", "train.py", "abc", "3.11", (("torch", "2.13"),), "cpu", "fp32")
+
+
+def cell(exact: float | None, **axes: object) -> CellRecord:
+    return replace(make_cell(exact, **axes), environment=MADE, data_hash="d1")  # type: ignore[arg-type]
+
+
+CELLS = [cell(50.0), cell(40.0, seed=1), cell(45.0, instruction="simplified")]
+
+
+def told(folder: Path, others: list[CellRecord]) -> tuple[list[dict[str, str]], tuple[str, ...]]:
+    one, other = write_study(folder / "a", CELLS), write_study(folder / "b", others)
+    table, lines = compare_studies(one, other)
+    return [dict(zip(table.headings, line, strict=True)) for line in table.lines], lines
+
+
+def test_a_study_is_the_same_as_its_copy(tmp_path: Path):
+    rows, lines = told(tmp_path, CELLS)
+    assert len(rows) == 2 * 3
+    assert {(row["difference"], row["same"]) for row in rows} == {("+0.00", "yes")}
+    assert len(lines) == 2, "what each was made with, and nothing apart"
+
+
+def test_another_score_is_seen_where_it_is(tmp_path: Path):
+    rows, _ = told(tmp_path, [CELLS[0], cell(44.0, seed=1), CELLS[2]])
+    (row,) = (row for row in rows if row["trained on"] == "original" and row["metric"] == "exact_match")
+    assert (row["difference"], row["seeds"], row["tasks"], row["same"]) == ("+2.00", "2", "1", "no")
+    assert {row["same"] for row in rows if row["trained on"] == "simplified"} == {"yes"}
+
+
+def test_changes_that_cancel_out_are_not_the_same(tmp_path: Path):
+    rows, _ = told(tmp_path, [cell(52.0), cell(38.0, seed=1), CELLS[2]])
+    (row,) = (row for row in rows if row["trained on"] == "original" and row["metric"] == "exact_match")
+    assert (row["difference"], row["same"]) == ("+0.00", "no")
+
+
+def test_a_missing_seed_leaves_the_shared_ones(tmp_path: Path):
+    rows, lines = told(tmp_path, [CELLS[0], cell(None, seed=1), CELLS[2]])
+    assert {row["seeds"] for row in rows} == {"1"}
+    assert "tiny-original-8-1: done in the first, missing in the second" in lines
+
+
+def test_a_setting_that_only_one_has_is_named(tmp_path: Path):
+    _, lines = told(tmp_path, CELLS[:2])
+    assert any(line.startswith("only in") and "simplified" in line for line in lines)
+
+
+def test_other_data_and_other_code_are_named(tmp_path: Path):
+    later = replace(MADE, commit="def+changes", versions=(("torch", "2.14"),))
+    _, lines = told(tmp_path, [replace(each, data_hash="d2", environment=later) for each in CELLS])
+    assert "not the same data hash: d1 against d2" in lines
+    assert "not the same commit: abc against def+changes" in lines
+    assert "not the same package versions: torch-2.13 against torch-2.14" in lines
+
+
+def test_command_prints_it_and_refuses_what_is_no_study(tmp_path: Path):
+    one, other = write_study(tmp_path / "a", CELLS), write_study(tmp_path / "b", [cell(50.0, model="other")])
+    done = CliRunner().invoke(command, [str(one), str(one)])
+    assert done.exit_code == 0
+    assert "| yes |" in done.output
+    assert "no setting in common" in CliRunner().invoke(command, [str(one), str(other)]).output
+    with pytest.raises(UserError, match="no study"):
+        compare_studies(one, tmp_path / "c")
