@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from instruct_ablate.cell.identity import identify
+from instruct_ablate.cell.record import ScoreBlock
+from instruct_ablate.cell.store import missing_record, write_record
+from instruct_ablate.command_line import group
+from instruct_ablate.errors import UserError
+from tests.standins import make_config, make_scores, replace_inputs
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One done cell that still has 3 MB of checkpoints and a record that was put aside."""
+    replace_inputs(monkeypatch)
+    identity = identify(make_config(tmp_path))
+    cell = tmp_path / identity.name
+    (cell / "checkpoints").mkdir(parents=True)
+    (cell / "checkpoints" / "step-00000005.ckpt").write_bytes(b"x" * 3_000_000)
+    (cell / "record.corrupt-1.json").write_text("{" * 2_000_000)
+    block = ScoreBlock("original", "p.jsonl", make_scores())
+    write_record(cell, replace(missing_record(identity), state="done", blocks=(block,)))
+    return tmp_path
+
+
+def clean(*words: str) -> Result:
+    return CliRunner().invoke(group, ["clean", *words])
+
+
+def test_it_says_what_would_go_and_touches_nothing(study: Path) -> None:
+    told = clean(str(study))
+    assert told.exit_code == 0
+    (line, last) = told.output.splitlines()
+    assert line.startswith("      3.00 MB  checkpoints of a done cell: ")
+    assert last == "3.00 MB could be freed: add --yes"
+    assert list(study.glob("*/checkpoints/*"))
+
+
+def test_it_frees_what_it_was_told_to(study: Path) -> None:
+    assert clean(str(study), "--yes").output.endswith("freed 3.00 MB\n")
+    assert not list(study.glob("*/checkpoints"))
+    assert list(study.glob("*/record.json"))
+    assert clean(str(study), "--yes").output == "nothing to free\n"
+
+
+def test_records_put_aside_go_only_on_request(study: Path) -> None:
+    told = clean(str(study), "--quarantined", "--yes").output
+    assert "quarantined record" in told
+    assert told.endswith("freed 5.00 MB\n")
+
+
+def test_no_such_study(tmp_path: Path) -> None:
+    (tmp_path / "ablation").mkdir()
+    result = clean(str(tmp_path / "ablatoin"))
+    assert isinstance(result.exception, UserError)
+    assert "did you mean" in str(result.exception)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from instruct_ablate.command_line import group
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid import probe as probing
+from instruct_ablate.grid.cell import Cell
+from instruct_ablate.grid.estimate import Speed, Speeds
+
+GRID = ("model=tiny_llama", "instruction=original,simplified", "data_budget=2", "logger=none")
+FAST = {("tiny_llama", "full"): Speed(1000, 1.0, 100, 1.0, 2.0, 1)}
+
+
+def plan(folder: Path, *words: str) -> Result:
+    here = (f"output={folder}", f"cache={folder / 'cache'}", "tasks.test_tasks=2", "tasks.test_instances=5")
+    return CliRunner().invoke(group, ["plan", *GRID, *here, *words], env={"COLUMNS": "160"})
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The steps that were asked for; the probe itself is stood in for."""
+    asked: list[int] = []
+
+    def measure(cells: list[Cell], steps: int) -> Speeds:
+        assert len(cells) == 3
+        asked.append(steps)
+        return FAST
+
+    monkeypatch.setattr(probing, "probe", measure)
+    return asked
+
+
+def test_the_table_and_the_sums(tmp_path: Path) -> None:
+    told = plan(tmp_path)
+    assert told.exit_code == 0, told.output
+    assert "tiny_llama-simplified-2-s0" in told.output
+    assert "2 asked for, 3 distinct cells (1 untuned added): 0 done, 3 to run" in told.output
+    assert "testing: 30 predictions" in told.output
+    assert "--probe 20 measures them" in told.output
+
+
+def test_the_sums_alone(tmp_path: Path) -> None:
+    told = plan(tmp_path, "--brief")
+    assert "tiny_llama-simplified" not in told.output
+    assert "3 distinct cells" in told.output
+
+
+def test_a_probe_gives_times(tmp_path: Path, probed: list[int]) -> None:
+    told = plan(tmp_path, "--probe", "7", "--brief")
+    assert probed == [7]
+    assert "time: about 0:0" in told.output
+    assert "never measured" not in told.output
+
+
+def test_a_budget_cuts(tmp_path: Path, probed: list[int]) -> None:
+    told = plan(tmp_path, "--probe", "7", "--budget", "1s")
+    assert "3 over the budget" in told.output
+    assert "over budget" in told.output
+    assert "0 to run, 3 over" in told.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--budget", "soon"), "such as 8h"),
+        (("--budget", "8h"), "add --probe"),
+        (("instruction=simplifed",), "did you mean 'simplified'"),
+        (("instrction=original",), "did you mean 'instruction'"),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    result = plan(tmp_path, *words)
+    assert isinstance(result.exception, UserError)
+    assert message in str(result.exception)
+
+
+def test_nothing_is_written(tmp_path: Path) -> None:
+    plan(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache"}

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from instruct_ablate.command_line import group
+from instruct_ablate.errors import UserError
+
+
+def prepare(*words: str) -> Result:
+    return CliRunner().invoke(group, ["prepare", *words])
+
+
+def test_it_tells_what_is_ready(tmp_path: Path) -> None:
+    told = prepare("model=tiny_llama", f"cache={tmp_path}")
+    assert told.exit_code == 0, told.output
+    tasks, model = [line for line in told.output.splitlines() if line.startswith(("tasks", "model"))]
+    assert tasks.startswith("tasks starter: ")
+    assert model.startswith("model tiny_llama: ")
+    assert list((tmp_path / "models").iterdir())
+
+
+def test_a_baseline(tmp_path: Path) -> None:
+    told = prepare("model=majority", f"cache={tmp_path}")
+    assert told.output.endswith("model majority: a baseline, nothing to fetch\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [("model=tiny_lama", "did you mean 'tiny_llama'"), ("modle=tiny_llama", "did you mean 'model'")],
+)
+def test_mistakes_are_told(word: str, message: str) -> None:
+    result = prepare(word)
+    assert isinstance(result.exception, UserError)
+    assert message in str(result.exception)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from instruct_ablate.command_line import group
+from instruct_ablate.errors import UserError
+from tests.report.studies import small_study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_study(tmp_path_factory.mktemp("multirun") / "s")
+
+
+def report(*words: str) -> Result:
+    return CliRunner().invoke(group, ["report", *words], env={"COLUMNS": "160"})
+
+
+def test_it_writes_prints_and_says_where(study: Path) -> None:
+    told = report(str(study))
+    assert told.exit_code == 0, told.output
+    assert "simplified" in told.output
+    assert "simplified equals original on exact_match within 5 points" in told.output
+    assert f"Tables, figures and page: {study / 'report'}" in told.output.replace("\n", "")
+    assert (study / "report" / "index.html").is_file()
+
+
+def test_another_folder(study: Path, tmp_path: Path) -> None:
+    assert report(str(study), "--output", str(tmp_path / "elsewhere")).exit_code == 0
+    assert (tmp_path / "elsewhere" / "main.csv").is_file()
+
+
+def test_no_such_study(tmp_path: Path) -> None:
+    result = report(str(tmp_path / "none"))
+    assert isinstance(result.exception, UserError)
+    assert "no study at" in str(result.exception)
