@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STUDY ?= ablation
 # The grid of `make sweep`; override GRID for another one.
 GRID ?= instruction=original,simplified,delusive data_budget=0,4
-EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow
+EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow,dashboard
 
 .PHONY: help setup model sweep report test test-slow test-ray check format bench clean
 

@@ -28,6 +28,7 @@ class WandbServer:
         self.system: dict[str, list[dict[str, Any]]] = {}
         self.exit_codes: dict[str, int] = {}
         self.tables: list[str] = []
+        self.views: list[dict[str, Any]] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -93,6 +94,11 @@ class WandbServer:
             self.tables.append(given["input"]["artifactCollectionName"])
             there = {"id": "a", "state": "COMMITTED", "artifactSequence": {"latestArtifact": None}}
             return {"createArtifact": {"artifact": there}}
+        if "upsertView" in query:
+            self.views.append(given)
+            return {
+                "upsertView": {"view": {"id": "view-id", "name": given.get("name"), "type": "project-view"}}
+            }
         if "createRunFiles" in query:
             files = [{"name": name, "uploadUrl": f"{self.url}/upload"} for name in given.get("files", ())]
             return {"createRunFiles": {"runID": "storage-id", "uploadHeaders": [], "files": files}}

@@ -52,7 +52,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
         found.append(Run(mode=mode, **settings))
         return found[-1]
 
-    monkeypatch.setattr(wandb_run, "_init", init)
+    monkeypatch.setattr(wandb_run, "open_run", init)
     return found
 
 
@@ -71,6 +71,7 @@ def test_identity_makes_the_run(opened: list[Run], tmp_path: Path):
     assert (given["id"], given["group"], given["job_type"]) == (IDENTITY.hash[:16], "s", "train")
     assert "instruction:original" in given["tags"]
     assert given["config"]["seed"] == 0
+    assert given["config"]["axes"]["instruction"] == "original"
     assert given["id"] == run_id(IDENTITY.hash)
 
 
@@ -86,7 +87,8 @@ def test_a_done_cell_tells_scores_and_predictions(opened: list[Run], tmp_path: P
     write_study(tmp_path / "s", [cell])
     run = WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path / "s" / cell.name)
     run.finish(cell)
-    assert opened[0].summary["original/classification/exact_match"] == 50.0
+    assert opened[0].summary["original/classification/exact_match"] == opened[0].summary["exact_match"] == 50.0
+    assert opened[0].summary["generation_rougeL"] == 40.0
     assert opened[0].exit_code == 0
     assert len(opened[0].logged["predictions"].data) == 4
     assert {row[1] for row in opened[0].logged["scores"].data} == {"task_c", "task_g"}

@@ -119,6 +119,24 @@ def flat_scores(record: CellRecord) -> dict[str, float]:
     return flat
 
 
+def main_scores(record: CellRecord) -> dict[str, float]:
+    """Return what a done record scored in its first test under names that all cells share, in percent.
+
+    Named as in hypotheses: exact match and format correctness over classification tasks, ROUGE-L over all tasks and
+    over generation tasks.
+    """
+    scores = record.blocks[0].scores
+    found = {"rougeL": scores.task_mean.rougeL}
+    for score in scores.kinds:
+        if score.name == "generation":
+            found["generation_rougeL"] = score.rougeL
+        else:
+            found["exact_match"] = score.exact_match
+            names = ("format_correctness", "uniform_guess")
+            found |= {name: measured for name in names if (measured := getattr(score, name)) is not None}
+    return found
+
+
 def measures(score: Score) -> dict[str, float]:
     """Return the measures of a score that are there."""
     names = ("exact_match", "rouge1", "rougeL", "format_correctness", "uniform_guess")

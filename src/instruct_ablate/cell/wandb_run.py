@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from instruct_ablate.cell.identity import Identity
-from instruct_ablate.cell.mirror import flat_scores, guarded, measures
+from instruct_ablate.cell.mirror import flat_scores, guarded, main_scores, measures
 from instruct_ablate.cell.predictions import read_predictions
 from instruct_ablate.cell.record import Axes, CellRecord
 from instruct_ablate.schema import Config, LoggerConfig
@@ -33,15 +33,19 @@ class WandbRun:
 
     def __init__(self, config: Config, identity: Identity, folder: Path) -> None:
         self.config, self.folder = config, folder
-        settings = {"config": dataclasses.asdict(config), **_names(config, identity), "dir": str(folder)}
+        settings = {
+            "config": shown_config(config, identity.axes),
+            **_names(config, identity),
+            "dir": str(folder),
+        }
         mode = resolved_mode(config.logger)
         try:
-            self.run = _init(settings, mode, config.logger.timeout)
+            self.run = open_run(settings, mode, config.logger.timeout)
         except Exception as error:
             if mode == "offline":
                 raise
             log.warning("W&B cannot be reached (%s): this cell is logged offline; sync it later", error)
-            self.run = _init(settings, "offline", config.logger.timeout)
+            self.run = open_run(settings, "offline", config.logger.timeout)
 
     def loggers(self) -> list[Logger]:
         """Return Lightning's logger around this run."""
@@ -60,7 +64,7 @@ class WandbRun:
         if record.failure:
             self.run.summary["failure"] = record.failure.reason
         if record.state == "done":
-            self.run.summary.update(flat_scores(record))
+            self.run.summary.update({**main_scores(record), **flat_scores(record)})
             self.run.summary.update({f"cost/{k}": v for k, v in dataclasses.asdict(record.cost).items()})
             self.run.log({"scores": self._scores(record), "predictions": self._predictions(record)})
 
@@ -92,7 +96,13 @@ class WandbRun:
         return table
 
 
-def _init(settings: dict[str, Any], mode: str, timeout: float) -> Any:
+def shown_config(config: Config, axes: Axes) -> dict[str, Any]:
+    """Return a run's config: the cell's, and its axes, which are what runs are grouped by."""
+    return {**dataclasses.asdict(config), "axes": dataclasses.asdict(axes)}
+
+
+def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Any:
+    """Open a run that prints nothing and goes on where one of its id was left."""
     import wandb
 
     quiet = wandb.Settings(silent=True, console="off", init_timeout=INIT_SECONDS, finish_timeout=timeout)

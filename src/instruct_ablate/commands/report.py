@@ -10,7 +10,8 @@ import click
 @click.command(name="report")
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write to; default: STUDY/report.")
-def command(study: Path, output: Path | None) -> None:
+@click.option("--wandb", is_flag=True, help="Log it to W&B too, as a run beside those of the study's cells.")
+def command(study: Path, output: Path | None, wandb: bool) -> None:
     """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form."""
     from rich.console import Console
 
@@ -24,3 +25,9 @@ def command(study: Path, output: Path | None) -> None:
     for line in lines(report.verdicts):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"Tables, figures and page: {report.folder}", highlight=False, markup=False, soft_wrap=True)
+    if wandb:
+        from instruct_ablate.report.wandb_summary import log_summary, mirrored_logger
+
+        console.print(
+            f"W&B run: {log_summary(report, mirrored_logger(study))}", highlight=False, markup=False
+        )

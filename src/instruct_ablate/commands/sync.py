@@ -11,9 +11,13 @@ import click
 @click.command(name="sync")
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
+@click.option("--summary/--no-summary", default=True, help="Write the report's own run first.")
 @click.option("--dry-run", is_flag=True, help="Say what would be uploaded, and upload nothing.")
-def command(study: Path, workers: int, dry_run: bool) -> None:
-    """Upload what STUDY logged to W&B offline; running it again goes on with what is left."""
+def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
+    """Upload what STUDY logged to W&B offline; running it again goes on with what is left.
+
+    With the cells goes a run of the study's own, with the tables and figures of its report.
+    """
     from instruct_ablate.cell.offline_runs import offline_runs, sync_runs
     from instruct_ablate.cell.wandb_run import has_key
     from instruct_ablate.errors import UserError
@@ -32,8 +36,23 @@ def command(study: Path, workers: int, dry_run: bool) -> None:
         raise UserError(
             "there is no W&B key: set WANDB_API_KEY or run `wandb login` (and WANDB_BASE_URL for a server of your own)."
         )
-    synced = sync_runs(runs, workers)
+    if summary:
+        _summarise(study)
+    synced = sync_runs(offline_runs(study), workers)
     click.echo(f"{len(synced.uploaded)} uploaded, {len(synced.left)} left")
     for run, why in synced.left:
         click.echo(f"  {run.cell}: {why}")
     sys.exit(1 if any(run.finished for run, _ in synced.left) else 0)
+
+
+def _summarise(study: Path) -> None:
+    """Log the report as it is now, for what goes up with it; where that fails the cells go up without."""
+    from instruct_ablate.cell.mirror import guarded
+    from instruct_ablate.report.report import write_report
+    from instruct_ablate.report.wandb_summary import log_summary, mirrored
+
+    logger = mirrored(study)
+    if logger is not None:
+        logger.mode = "offline"
+        with guarded("the study's own run"):
+            log_summary(write_report(study), logger)

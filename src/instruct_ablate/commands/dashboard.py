@@ -1,0 +1,41 @@
+"""`instruct-ablate dashboard STUDY`: a saved W&B workspace with panels by variant and budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command(name="dashboard")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--entity", help="Your W&B user or team; default: logger.entity of the cells, then the key's owner."
+)
+@click.option("--show", is_flag=True, help="Print the workspace as JSON and save nothing.")
+def command(study: Path, entity: str | None, show: bool) -> None:
+    """Save a workspace for STUDY at W&B and print its address."""
+    from instruct_ablate.cell.wandb_run import has_key
+    from instruct_ablate.errors import UserError
+    from instruct_ablate.report.wandb_summary import mirrored_logger
+    from instruct_ablate.report.workspace import build_workspace
+
+    logger = mirrored_logger(study)
+    owner = entity or logger.entity
+    if show:
+        workspace = build_workspace(study.name, logger.project, owner or "")
+        click.echo(json.dumps(dataclasses.asdict(workspace), default=str, indent=1))
+        return
+    if not has_key():
+        raise UserError("there is no W&B key: set WANDB_API_KEY or run `wandb login`; --show needs none")
+    workspace = build_workspace(study.name, logger.project, owner or _owner())
+    workspace.save()
+    click.echo(workspace.url)
+
+
+def _owner() -> str:
+    import wandb
+
+    return str(wandb.Api().default_entity)

@@ -1,0 +1,81 @@
+"""A study's W&B workspace: scores by variant and by budget, learning curves, costs; by wandb-workspaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from instruct_ablate.errors import UserError
+
+SCORES = {
+    "exact_match": "Exact match, classification (%)",
+    "generation_rougeL": "ROUGE-L, generation (%)",
+    "rougeL": "ROUGE-L, all tasks (%)",
+    "format_correctness": "Format correctness (%)",
+}
+CURVES = {"loss": "Training loss", "learning_rate": "Learning rate", "tokens_per_second": "Tokens per second"}
+COSTS = ("cost/train_seconds", "cost/evaluate_seconds", "cost/peak_memory")
+BY = {"variant": "axes.instruction", "budget": "axes.data_budget", "model": "axes.model"}
+
+
+def build_workspace(study: str, project: str, entity: str) -> Any:
+    """Build the workspace of a study: its runs alone, grouped by training variant, the untuned ones among them."""
+    try:
+        import wandb_workspaces.workspaces as ws
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "dashboard needs the package wandb-workspaces: pip install 'instruct-ablate[dashboard]'"
+        ) from error
+    by_axis = [
+        ws.Section(name=f"Scores by {name}", panels=_bars(key), is_open=name == "variant")
+        for name, key in BY.items()
+    ]
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=f"{study}: ablation",
+        sections=[
+            *by_axis,
+            ws.Section(name="Learning curves", panels=_curves()),
+            ws.Section("Cost", panels=_costs()),
+        ],
+        runset_settings=ws.RunsetSettings(
+            filters=ws.And(ws.Metric("Group") == study, ws.Metric("JobType") != "summary"),
+            groupby=[ws.Config(BY["variant"])],
+        ),
+    )
+
+
+def _bars(key: str) -> list[Any]:
+    """One panel a score: the mean over the runs of a group, its spread beside it."""
+    import wandb_workspaces.reports.v2 as wr
+
+    return [
+        wr.BarPlot(
+            title=title,
+            metrics=[metric],
+            groupby=wr.Config(key),
+            groupby_aggfunc="mean",
+            groupby_rangefunc="stddev",
+        )
+        for metric, title in SCORES.items()
+    ]
+
+
+def _curves() -> list[Any]:
+    import wandb_workspaces.reports.v2 as wr
+
+    return [
+        wr.LinePlot(
+            title=title, x="Step", y=[metric], groupby=wr.Config(BY["variant"]), groupby_aggfunc="mean"
+        )
+        for metric, title in CURVES.items()
+    ]
+
+
+def _costs() -> list[Any]:
+    import wandb_workspaces.reports.v2 as wr
+
+    return [
+        wr.BarPlot(title=metric, metrics=[metric], groupby=wr.Config(BY["model"]), groupby_aggfunc="mean")
+        for metric in COSTS
+    ]
