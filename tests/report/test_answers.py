@@ -20,7 +20,7 @@ def test_a_supported_claim():
 def test_an_open_claim_says_what_would_decide():
     _, second = lines(judge(study(0.0, 20.0, seeds=1), [CLAIM], "original"))
     assert "undecided" in second
-    assert "would be decided by" in second or "no number of seeds or tasks" in second
+    assert "would be decided by" in second or "neither 200 seeds nor 5,000 test tasks" in second
 
 
 def test_no_data():

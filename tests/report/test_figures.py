@@ -6,7 +6,7 @@ from pathlib import Path
 
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.differences import differences
-from instruct_ablate.report.figures import COLOURS, DASHES, MARKERS, draw_figures
+from instruct_ablate.report.figures import COLOURS, DASHES, MARKERS, draw_figures, levels
 from instruct_ablate.report.rows import build_rows
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
@@ -43,3 +43,18 @@ def test_an_empty_study_draws_nothing(tmp_path: Path):
 def test_lines_differ_in_more_than_colour():
     styles = [(MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)]) for i in range(len(COLOURS))]
     assert len(set(styles)) == len(styles)
+
+
+def test_levels_name_the_untuned_model_and_the_guess_once():
+    cells = [
+        make_cell(5.0, data_budget=0),
+        make_cell(50.0, data_budget=0, model="uniform_guess"),
+        make_cell(3.0, data_budget=0, model="copy_input"),
+        make_cell(60.0),
+    ]
+    drawn = list(levels(build_rows(cells), "exact_match"))
+    assert sorted(drawn) == [("copy input", 3.0), ("uniform guess", 50.0), ("untuned", 5.0)]
+    two = [*cells, make_cell(7.0, data_budget=0, model="larger")]
+    assert {name for name, _ in levels(build_rows(two), "overall_rougeL")} == {
+        "tiny, untuned", "larger, untuned", "copy input", "uniform guess",
+    }  # fmt: skip

@@ -58,7 +58,8 @@ def page(browser: Any, page_file: Path) -> Iterator[Any]:
 @pytest.mark.browser
 def test_it_loads_and_draws(page: Any):
     page.wait_for_selector("body[data-drawn]", timeout=20_000)
-    assert page.locator("#plot .scatterlayer .trace").count() == 2
+    names = page.locator("#plot .legendtext").all_inner_texts()
+    assert names == ["original", "simplified", "untuned", "uniform guess"]
     assert page.locator("#verdicts .undecided").count() == 2
 
 

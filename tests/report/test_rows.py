@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.report.rows import Row, build_rows
+from instruct_ablate.report.rows import Row, budget_text, build_rows, trained_on
 from tests.report.cells import make_cell
 
 
@@ -90,3 +90,10 @@ def test_a_test_variant_is_compared_with_the_reference_tested_alike():
     row = by_instruction(build_rows(cells))["simplified"]
     assert row.to_reference is not None
     assert row.to_reference.value == pytest.approx(-10.0)
+
+
+def test_baselines_are_called_by_their_name_and_the_untuned_model_untuned():
+    axes = make_cell(1.0, data_budget=0).axes
+    assert (trained_on(axes), budget_text(axes)) == ("(untuned)", "-")
+    assert trained_on(make_cell(1.0, data_budget=0, model="uniform_guess").axes) == "(uniform_guess)"
+    assert (trained_on(make_cell(1.0).axes), budget_text(make_cell(1.0).axes)) == ("original", "8")

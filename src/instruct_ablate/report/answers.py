@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from instruct_ablate.report.differences import probability
+from instruct_ablate.report.power import MOST_SEEDS, MOST_TASKS
 from instruct_ablate.report.verdicts import Finding, Verdict
 
 MARKS = {"supported": "✓", "refuted": "✗", "undecided": "?", "no data": "-"}
@@ -36,14 +37,12 @@ def deciding(finding: Finding) -> str:
     """Say how many seeds or tasks would decide."""
     if finding.comparison.units < 2:
         return "one test task cannot decide it: test on more"
-    ways = []
-    if finding.needed.seeds is not None:
-        ways.append(f"{counted(finding.needed.seeds, 'seed')}")
-    if finding.needed.tasks is not None:
-        ways.append(f"{counted(finding.needed.tasks, 'test task')}")
-    return (
-        f"would be decided by {' or '.join(ways)}" if ways else "no number of seeds or tasks would decide it"
-    )
+    found = finding.needed
+    ways = [counted(found.seeds, "seed")] if found.seeds else []
+    ways += [counted(found.tasks, "test task")] if found.tasks else []
+    if ways:
+        return f"would be decided by {' or '.join(ways)}"
+    return f"neither {MOST_SEEDS} seeds nor {MOST_TASKS:,} test tasks alone would decide it"
 
 
 def counted(number: int, noun: str) -> str:

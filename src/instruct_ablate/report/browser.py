@@ -13,6 +13,7 @@ from typing import Any
 from instruct_ablate.cell.predictions import PredictionRow
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.errors import UserError
+from instruct_ablate.report.rows import trained_on
 from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Sample, choose, read_sample
 
 MOST_TEXT = 4_000  # characters of a prompt or an answer
@@ -78,7 +79,7 @@ def _column(cell: CellRecord, tested: str) -> dict[str, Any]:
         "cell": cell.name,
         "model": axes.model,
         "budget": axes.data_budget,
-        "trained": "(untuned)" if axes.untuned else axes.instruction,
+        "trained": trained_on(axes),
         "tested": tested,
         "seed": axes.seed,
     }

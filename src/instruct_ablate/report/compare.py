@@ -12,6 +12,7 @@ from instruct_ablate.report.contrasts import Trial, order, scored_trials
 from instruct_ablate.report.differences import METRICS, probability
 from instruct_ablate.report.paired import pair
 from instruct_ablate.report.provenance import made_with
+from instruct_ablate.report.rows import budget_text, trained_on
 from instruct_ablate.report.statistics import Comparison, compare
 from instruct_ablate.report.tables import Table
 
@@ -82,8 +83,7 @@ _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
 
 
 def _place(trial: Trial) -> tuple[str, ...]:
-    trained = "(untuned)" if trial.axes.untuned else trial.axes.instruction
-    return trial.axes.model, str(trial.axes.data_budget), trained, trial.tested
+    return trial.axes.model, budget_text(trial.axes), trained_on(trial.axes), trial.tested
 
 
 def _numbers(comparison: Comparison) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.report.contrasts import Scored, Trial, order, scored_trials
 from instruct_ablate.report.paired import Pairing, pair
+from instruct_ablate.report.rows import budget_text, trained_on
 from instruct_ablate.report.statistics import Comparison, compare, holm
 from instruct_ablate.report.tables import Table
 
@@ -72,8 +73,8 @@ def _line(item: Difference) -> tuple[str, ...]:
     low, high = comparison.interval95
     return (
         axes.model,
-        str(axes.data_budget),
-        "(untuned)" if axes.untuned else axes.instruction,
+        budget_text(axes),
+        trained_on(axes),
         item.trial.tested,
         item.metric,
         f"{comparison.mean:+.2f}",

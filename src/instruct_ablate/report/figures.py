@@ -6,20 +6,22 @@ figure also reads in black and white.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from instruct_ablate.baselines import BASELINES
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.report.curves import learning_curves
 from instruct_ablate.report.differences import Difference
-from instruct_ablate.report.rows import Mean, Row
+from instruct_ablate.report.rows import Mean, Row, trained_on
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = "osD^vPX*"
 DASHES = ("-", "--", "-.", ":")
+LEVEL_DASHES = ((0, (1, 1)), (0, (1, 4)), (0, (5, 5)), (0, (6, 3, 1, 3)))
 _STYLE: Any = {
     "svg.hashsalt": "instruct-ablate",
     "font.size": 9,
@@ -61,6 +63,7 @@ def _save(stem: Path, draw: Callable[[Any], bool]) -> Path | None:
         if not draw(axes):
             return None
         figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+        figure.set_layout_engine("none")  # what was laid out once stays
         figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
         return stem.with_suffix(".svg")
     finally:
@@ -89,12 +92,20 @@ def over_budget(axes: Any, rows: Sequence[Row], measure: str, label: str) -> boo
         )
     _levels(axes, rows, measure)
     axes.set(xlabel="training instances per task", ylabel=label)
-    axes.set_xscale("symlog", linthresh=1)
+    if not trained:
+        return False
     budgets = sorted({row.setting.axes.data_budget for row in trained})
+    axes.set_xscale("log")
     axes.set_xticks(budgets, [str(budget) for budget in budgets])
-    if trained:
-        axes.legend(fontsize=7)
-    return bool(trained)
+    axes.minorticks_off()
+    axes.set_xlim(budgets[0] / 1.2, budgets[-1] * 1.2)
+    _legend(axes)
+    return True
+
+
+def _legend(axes: Any) -> None:
+    """Put the legend below the axes: above the lines it would hide some."""
+    axes.figure.legend(loc="outside lower center", ncols=3, fontsize=7)
 
 
 def _value(row: Row, measure: str) -> Mean | None:
@@ -116,16 +127,24 @@ def _line_name(row: Row, rows: Sequence[Row]) -> str:
 
 def _levels(axes: Any, rows: Sequence[Row], measure: str) -> None:
     """Draw the untuned model's level and, for exact match, the uniform guess."""
+    for index, (name, value) in enumerate(levels(rows, measure)):
+        axes.axhline(value, color="grey", linestyle=LEVEL_DASHES[index % 4], linewidth=1.2, label=name)
+
+
+def levels(rows: Sequence[Row], measure: str) -> Iterator[tuple[str, float]]:
+    """Yield name and value of what is drawn as a level: models before training, baselines, the uniform guess."""
     untuned = [row for row in rows if row.setting.axes.untuned and _value(row, measure) is not None]
-    for row in untuned[:3]:
-        mean = _value(row, measure)
+    models = {row.setting.axes.model for row in untuned if row.setting.axes.model not in BASELINES}
+    for row in untuned:
+        axes, mean = row.setting.axes, _value(row, measure)
         assert mean is not None
-        axes.axhline(
-            mean.value, color="grey", linestyle=":", linewidth=1.2, label=f"{row.setting.axes.model}, untuned"
-        )
+        if axes.model in models:
+            yield "untuned" if len(models) == 1 else f"{axes.model}, untuned", mean.value
+        elif axes.model != "uniform_guess" or measure != "exact_match":
+            yield axes.model.replace("_", " "), mean.value
     guess = next((row.uniform_guess for row in rows if row.uniform_guess), None)
     if measure == "exact_match" and guess is not None:
-        axes.axhline(guess.value, color="black", linestyle=(0, (1, 3)), linewidth=1.2, label="uniform guess")
+        yield "uniform guess", guess.value
 
 
 def _heat(
@@ -171,7 +190,7 @@ def by_category(axes: Any, cells: Sequence[CellRecord]) -> bool:
     """Draw ROUGE-L by category and variant, averaged over seeds and budgets."""
     sums: dict[tuple[str, str], list[float]] = {}
     for cell in cells:
-        name = "(untuned)" if cell.axes.untuned else cell.axes.instruction
+        name = trained_on(cell.axes)
         for block in cell.blocks if cell.state == "done" else ():
             for score in block.scores.categories:
                 sums.setdefault((score.name, name), []).append(score.rougeL)
@@ -197,7 +216,7 @@ def by_task(axes: Any, found: Sequence[Difference]) -> bool:
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xlabel="tasks, sorted, %", ylabel="ROUGE-L less the reference, points")
     if shown:
-        axes.legend(fontsize=7)
+        _legend(axes)
     return bool(shown)
 
 
@@ -210,5 +229,5 @@ def learning(axes: Any, study: Path, cells: Sequence[CellRecord]) -> bool:
         drawn += 1
     axes.set(xlabel="optimiser step", ylabel="loss per target token")
     if drawn:
-        axes.legend(fontsize=7)
+        _legend(axes)
     return drawn > 0

@@ -13,7 +13,7 @@ from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.grid.study import Study
 from instruct_ablate.report.answers import finding_line
 from instruct_ablate.report.browser import packed_data
-from instruct_ablate.report.figures import COLOURS
+from instruct_ablate.report.figures import COLOURS, levels
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.summary import caption, varying_axes
@@ -55,7 +55,7 @@ def build_page(contents: Contents) -> str:
         caption=caption(contents.rows) if contents.rows else "",
         differences=contents.differences,
         groups=contents.groups,
-        cells=cell_table(study.cells),
+        cells=cell_table(study.cells, brief=True),
         figures=[_figure(path) for path in contents.figures],
         css=(PARTS / "page.css").read_text(encoding="utf-8"),
         script=(PARTS / "page.js").read_text(encoding="utf-8"),
@@ -89,15 +89,20 @@ def unfinished(cells: Sequence[CellRecord]) -> str:
 def plot(rows: Sequence[Row]) -> dict[str, Any]:
     """Describe the interactive figure for plotly: exact match over budget, a line a variant."""
     lines: dict[str, list[Row]] = {}
+    several = len({row.setting.axes.model for row in rows if not row.setting.axes.untuned}) > 1
     for row in rows:
         axes = row.setting.axes
         if row.exact_match is not None and not axes.untuned:
             tested = row.setting.test_instruction
             other = "" if tested == axes.instruction else f", tested on {tested}"
-            lines.setdefault(f"{axes.model}, {axes.instruction}{other}", []).append(row)
+            model = f"{axes.model}, " if several else ""
+            lines.setdefault(f"{model}{axes.instruction}{other}", []).append(row)
     data = [_trace(name, own, index) for index, (name, own) in enumerate(lines.items())]
+    budgets = sorted({row.setting.axes.data_budget for own in lines.values() for row in own})
+    data += [_level(name, value, budgets) for name, value in levels(rows, "exact_match") if budgets]
     layout = {
         "margin": {"t": 20},
+        "legend": {"orientation": "h", "y": -0.2},
         "xaxis": {"title": {"text": "training instances per task"}, "type": "category"},
         "yaxis": {"title": {"text": "exact match (classification), %"}},
     }
@@ -116,3 +121,10 @@ def _trace(name: str, rows: Sequence[Row], index: int) -> dict[str, Any]:
         "error_y": {"type": "data", "array": [mean.deviation or 0 for mean in means]},
         "line": {"color": COLOURS[index % len(COLOURS)], "dash": _PLOTLY_DASHES[index % 4]},
     }
+
+
+def _level(name: str, value: float, budgets: Sequence[int]) -> dict[str, Any]:
+    """A level over all budgets: the untuned model's or a guess's."""
+    line = {"color": "#888888", "dash": "dash" if name == "uniform guess" else "dot", "width": 1}
+    x = [str(budget) for budget in budgets]
+    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": [value] * len(x), "line": line}

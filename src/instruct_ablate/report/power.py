@@ -27,16 +27,26 @@ def needed(parts: Components, distance: float, size: tuple[int, int], power: flo
 
     `distance` is how far the mean lies on the right side of its bound (margin - |mean| for an equivalence,
     mean - bound for "exceeds"); the normal formula error <= distance / (z_alpha + z_power) (Chow, Shao & Wang
-    2008) with the error of the crossed components at (seeds, tasks). `size` is the (seeds, tasks) at hand.
+    2008), its quantiles Student's with the freedom that (seeds, tasks) would have. `size` is what is at hand; the
+    answers are larger, for that has not decided.
     """
     if distance <= 0 or not np.isfinite(parts.error):
         return Needed(None, None)
-    error = distance / (stats.norm.ppf(0.95) + stats.norm.ppf(power))
     seeds, tasks = size
     return Needed(
-        _smallest(lambda n: error_at(parts, n, tasks) <= error, seeds, MOST_SEEDS),
-        _smallest(lambda n: error_at(parts, seeds, n) <= error, tasks, MOST_TASKS),
+        _smallest(lambda n: reach(parts, n, tasks, power) <= distance, seeds + 1, MOST_SEEDS),
+        _smallest(lambda n: reach(parts, seeds, n, power) <= distance, tasks + 1, MOST_TASKS),
     )
+
+
+def reach(parts: Components, seeds: int, tasks: int, power: float) -> float:
+    """Return the smallest distance that so many seeds and tasks decide with this power."""
+    by_seed = parts.seed / seeds
+    by_task = parts.unit / tasks + parts.rest / (seeds * tasks)
+    spread = by_task**2 / (tasks - 1) + (by_seed**2 / (seeds - 1) if seeds > 1 else 0.0)
+    freedom = (by_seed + by_task) ** 2 / spread if spread > 0 else tasks - 1.0
+    quantiles = stats.t.ppf(0.95, freedom) + stats.t.ppf(power, freedom)
+    return float(quantiles) * error_at(parts, seeds, tasks)
 
 
 def error_at(parts: Components, seeds: int, tasks: int) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from instruct_ablate.cell.record import CellRecord, Environment
+from instruct_ablate.report.rows import budget_text, trained_on
 from instruct_ablate.report.tables import Table
 
 
@@ -59,9 +60,12 @@ PLACE = ("cell", "model", "budget", "trained on", "seed", "tested on", "state")
 MADE = ("identity", "data", "commit", "host", "device", "precision", "versions", "command")
 
 
-def cell_table(cells: Sequence[CellRecord]) -> Table:
-    """List the cells, by the names that tables give their rows: where every number comes from."""
-    lines = tuple((*_place(cell), *_made(cell), _told(cell)) for cell in cells)
+def cell_table(cells: Sequence[CellRecord], brief: bool = False) -> Table:
+    """List the cells, by the names that tables give their rows: where every number comes from.
+
+    `brief` shortens hashes to what a person can tell apart.
+    """
+    lines = tuple((*_place(cell), *_made(cell, 12 if brief else 64), _told(cell)) for cell in cells)
     headings = (*PLACE, *MADE, "notes or failure")
     return Table("Cells", headings, lines, len(headings))
 
@@ -69,15 +73,13 @@ def cell_table(cells: Sequence[CellRecord]) -> Table:
 def _place(cell: CellRecord) -> tuple[str, ...]:
     axes = cell.axes
     tested = ", ".join(block.instruction for block in cell.blocks) or "-"
-    named = (
-        ("-", "(untuned)", "-") if axes.untuned else (str(axes.data_budget), axes.instruction, str(axes.seed))
-    )
+    named = (budget_text(axes), trained_on(axes), "-" if axes.untuned else str(axes.seed))
     return cell.name, axes.model, *named, tested, cell.state
 
 
-def _made(cell: CellRecord) -> tuple[str, ...]:
+def _made(cell: CellRecord, letters: int) -> tuple[str, ...]:
     made = cell.environment
-    own = (cell.identity, cell.data_hash or "-")
+    own = (cell.identity[:letters], cell.data_hash[:letters] or "-")
     if made is None:
         return (*own, *["-"] * 6)
     versions = ", ".join((f"Python {made.python}", *(f"{name} {version}" for name, version in made.versions)))

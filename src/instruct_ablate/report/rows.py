@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from instruct_ablate.baselines import BASELINES
 from instruct_ablate.cell.record import Axes, CellRecord
 from instruct_ablate.metrics import Score, Scores
 
@@ -44,6 +45,18 @@ class Row:
     to_reference: Mean | None  # exact match (ROUGE-L without classification) less the reference variant's
     to_untuned: Mean | None
     unfinished: tuple[tuple[str, int], ...] = ()  # cells of this setting by state, other than done
+
+
+def trained_on(axes: Axes) -> str:
+    """Return what tables say of training: a variant, the untuned model, or the name of a baseline without one."""
+    if not axes.untuned:
+        return axes.instruction
+    return f"({axes.model})" if axes.model in BASELINES else "(untuned)"
+
+
+def budget_text(axes: Axes) -> str:
+    """Return what tables say of the budget: nothing where nothing was trained."""
+    return "-" if axes.untuned else str(axes.data_budget)
 
 
 Measure = Callable[[Scores], float | None]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instruct_ablate.baselines import BASELINES
 from instruct_ablate.cell.record import Axes
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.report.rows import Mean, Row, Setting, build_rows
+from instruct_ablate.report.rows import Mean, Row, Setting, build_rows, trained_on
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,8 +110,10 @@ def axis_text(setting: Setting, name: str) -> str:
     if name == "tested on":
         return setting.test_instruction
     value: Any = getattr(setting.axes, name)
-    if setting.axes.untuned and name == "instruction":
-        return "(untuned)"
+    if name == "instruction":
+        return trained_on(setting.axes)
+    if name == "model" and setting.axes.model in BASELINES:
+        return "-"
     if setting.axes.untuned and name in ("method", "num_positive", "data_budget", "budget_tasks"):
         return "-"
     return "all" if value is None else str(value)

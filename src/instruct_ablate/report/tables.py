@@ -12,7 +12,7 @@ from typing import Any
 from instruct_ablate.cell.files import write_whole
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.metrics import Score
-from instruct_ablate.report.rows import Row
+from instruct_ablate.report.rows import Row, budget_text, trained_on
 from instruct_ablate.report.summary import COLUMNS, axis_name, axis_text, measured, unfinished, varying_axes
 
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table
@@ -65,8 +65,7 @@ def group_table(cells: Iterable[CellRecord], by: str) -> Table:
 
 def _place(cell: CellRecord, tested: str) -> tuple[str, ...]:
     axes = cell.axes
-    trained = "(untuned)" if axes.untuned else axes.instruction
-    return cell.name, axes.model, str(axes.data_budget), trained, tested, str(axes.seed)
+    return cell.name, axes.model, budget_text(axes), trained_on(axes), tested, str(axes.seed)
 
 
 def group_line(category: str, score: Score) -> tuple[str, ...]:

@@ -70,10 +70,10 @@ function startBrowser(data) {
   const { columns, tasks, texts, note } = data.browser;
   const [task, right, wrong, budget, search] = ["task", "right", "wrong", "budget", "search"].map((id) => byId(`b-${id}`));
   const shown = byId("b-instance");
-  const models = new Set(columns.map((c) => c.model));
-  const name = (c) => (models.size > 1 ? `${c.model}, ` : "") + c.trained
-    + (c.trained === "(untuned)" ? "" : `, budget ${c.budget}, seed ${c.seed}`)
-    + (c.tested === c.trained || c.trained === "(untuned)" && c.tested === "original" ? "" : `, tested on ${c.tested}`);
+  const models = new Set(columns.filter((c) => c.trained !== `(${c.model})`).map((c) => c.model));
+  const name = (c) => (models.size > 1 && models.has(c.model) ? `${c.model}, ` : "") + c.trained
+    + (c.budget === 0 ? "" : `, budget ${c.budget}, seed ${c.seed}`)
+    + (c.tested === c.trained || c.budget === 0 && c.tested === "original" ? "" : `, tested on ${c.tested}`);
   for (const each of Object.keys(tasks).sort()) task.append(new Option(`${each} (${tasks[each].category})`, each));
   if (Object.keys(tasks).length > 1) task.append(new Option("all tasks", ""));
   for (const select of [right, wrong]) {
@@ -98,10 +98,12 @@ function startBrowser(data) {
     place = 0;
     show();
   };
-  const card = ([column, prompt, text, exact, rouge]) => {
+  const card = (kind, [column, prompt, text, exact, rouge]) => {
     const made = element("div", "answer"), good = exact >= 1;
+    // Text that is generated is rarely equal to its reference: it is not marked as wrong for that.
+    const mark = good ? ["right", "✓ "] : kind === "classification" ? ["wrong", "✗ "] : ["", ""];
     made.append(element("h3", "", name(columns[column])));
-    made.append(element("p", `said ${good ? "right" : "wrong"}`, `${good ? "✓" : "✗"} ${texts[text] || "(nothing)"}`));
+    made.append(element("p", `said ${mark[0]}`, `${mark[1]}${texts[text] || "(nothing)"}`));
     made.append(element("p", "quiet", `exact match ${exact}, ROUGE-L ${rouge}`));
     const details = element("details"), summary = element("summary", "quiet", "prompt");
     details.open = innerWidth > 700;
@@ -117,7 +119,7 @@ function startBrowser(data) {
     shown.append(element("p", "quiet", `${of}, ${id}`), element("p", "", `references: ${one.references.join(" | ")}`));
     const answers = element("div", "answers");
     const fits = ([column]) => !budget.value || [0, Number(budget.value)].includes(columns[column].budget);
-    answers.append(...one.answers.filter(fits).map(card));
+    answers.append(...one.answers.filter(fits).map((answer) => card(tasks[of].kind, answer)));
     shown.append(answers);
   };
   const go = (by) => { if (found.length) { place = (place + by + found.length) % found.length; show(); } };
