@@ -53,3 +53,11 @@ def test_prompted_tasks_support_three_definitions_and_no_examples() -> None:
     assert fault(InstructionConfig("simplified"), prompted=True) == ""
     assert "original, simplified, empty" in fault(InstructionConfig("shuffled"), prompted=True)
     assert "without examples" in fault(InstructionConfig(examples="delusive"), prompted=True)
+
+
+def test_delusive_without_label_space_and_negatives() -> None:
+    bare = {"label_space": None, "negative_examples": ()}
+    told = fault(InstructionConfig(examples="delusive"), **bare)
+    assert "neither negative examples nor a label space" in told
+    assert "tasks.include" in told
+    assert fault(InstructionConfig(examples="delusive"), label_space=None) == ""

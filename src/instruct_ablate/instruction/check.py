@@ -49,6 +49,8 @@ def _too_few_examples(task: Task, config: InstructionConfig, context: Context) -
     wanted = min(config.num_positive, len(task.positive_examples))
     if not wanted or config.examples in ("original", "empty"):
         return None
+    if config.examples == "delusive" and task.label_space is None and not task.negative_examples:
+        return f"instruction.examples=delusive: the task has neither negative examples nor a label space. {ADVICE}"
     shown = vary(task, config, context).positive_examples[:wanted]
     if config.examples == "delusive" and len(shown) < wanted:
         return (
