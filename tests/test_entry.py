@@ -12,6 +12,7 @@ __all__ = ["train"]
 def test_one_cell_becomes_a_grid_of_one() -> None:
     assert prepared(["data_budget=2"]) == ["--multirun", "data_budget='2'", "hydra.sweeper.single=true"]
     assert prepared(["-m", "data_budget=0,2"]) == ["-m", "data_budget='0','2'"]
+    assert prepared(["seed=1", "-m", "data_budget=0,2"]) == ["-m", "seed=1", "data_budget='0','2'"]
 
 
 def test_what_only_shows_is_left_to_hydra() -> None:

@@ -14,6 +14,7 @@ from instruct_ablate.grid.overrides import check, for_hydra, is_sweep
 from instruct_ablate.schema import config_directory, plain
 
 INTERRUPTED = 143  # exit status of a process that was told to stop
+_MANY = ("-m", "--multirun")
 _SHOWS = {
     "--help",
     "-h",
@@ -73,7 +74,8 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     overrides = [word for word in arguments if _is_override(word)]
     check(overrides)
     words = [for_hydra(word) if _is_override(word) else word for word in arguments]
-    if any(word.split("=")[0] in _SHOWS for word in words) or {"-m", "--multirun"} & set(words):
+    words.sort(key=lambda word: word not in _MANY)  # Hydra reads no overrides on both sides of an option
+    if any(word.split("=")[0] in _SHOWS for word in words) or set(_MANY) & set(words):
         return words
     swept = [word for word in overrides if is_sweep(word)]
     if swept:
