@@ -43,7 +43,8 @@ import json, resource, sys, time
 from instruct_ablate.command_line import group
 group(["report", sys.argv[1]], standalone_mode=False)
 assert "torch" not in sys.modules and "transformers" not in sys.modules
-print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps([used.ru_maxrss / 1024, used.ru_utime + used.ru_stime]))
 """
 
 
@@ -144,11 +145,13 @@ def measure(study: Path) -> dict[str, object]:
     seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(done.stderr[-3000:])
+    memory, busy = json.loads(done.stdout.splitlines()[-1])
     files = [path for path in (study / "report").rglob("*") if path.is_file()]
     return {
         "report, seconds": round(seconds, 2),
         "goal, seconds": GOAL,
-        "peak memory, MiB": round(json.loads(done.stdout.splitlines()[-1])),
+        "processor, seconds": round(busy, 2),
+        "peak memory, MiB": round(memory),
         "page, MB": round((study / "report" / "index.html").stat().st_size / 1e6, 1),
         "all files, MB": round(sum(path.stat().st_size for path in files) / 1e6, 1),
         "torch imported": False,

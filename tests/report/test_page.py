@@ -58,7 +58,7 @@ def page(browser: Any, page_file: Path) -> Iterator[Any]:
 @pytest.mark.browser
 def test_it_loads_and_draws(page: Any):
     page.wait_for_selector("body[data-drawn]", timeout=20_000)
-    names = page.locator("#plot .legendtext").all_inner_texts()
+    names = page.locator("#plot .legendtext").all_text_contents()
     assert names == ["original", "simplified", "untuned", "uniform guess"]
     assert page.locator("#verdicts .undecided").count() == 2
 

@@ -67,6 +67,9 @@ def test_holm_agrees_with_statsmodels_and_leaves_out_what_cannot_be_tested():
     expected = multipletests([0.01, 0.04, 0.03], method="holm")[1]
     assert [adjusted[0], *adjusted[2:]] == pytest.approx(list(expected))
     assert holm([]) == ()
+    many = np.random.default_rng(9).beta(0.3, 1.0, size=50)
+    many[10] = many[20]
+    assert holm(list(many)) == pytest.approx(multipletests(many, method="holm")[1])
 
 
 def test_all_ties_and_all_zeros():

@@ -40,7 +40,6 @@ def draw_figures(
     """Draw every figure that the study has numbers for, as SVG and PDF; return the SVG files."""
     import matplotlib as mpl
 
-    mpl.use("Agg")
     drawn: list[tuple[str, Callable[[Any], bool]]] = [
         ("exact_match", lambda ax: over_budget(ax, rows, "exact_match", "exact match (classification), %")),
         ("rougeL", lambda ax: over_budget(ax, rows, "overall_rougeL", "ROUGE-L (all tasks), %")),
@@ -56,18 +55,15 @@ def draw_figures(
 
 
 def _save(stem: Path, draw: Callable[[Any], bool]) -> Path | None:
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure  # without pyplot, which keeps figures and needs a display's backend
 
-    figure, axes = plt.subplots(figsize=(5.2, 3.6))
-    try:
-        if not draw(axes):
-            return None
-        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
-        figure.set_layout_engine("none")  # what was laid out once stays
-        figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
-        return stem.with_suffix(".svg")
-    finally:
-        plt.close(figure)
+    figure = Figure(figsize=(5.2, 3.6))
+    if not draw(figure.subplots()):
+        return None
+    figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+    figure.set_layout_engine("none")  # what was laid out once stays
+    figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
+    return stem.with_suffix(".svg")
 
 
 def over_budget(axes: Any, rows: Sequence[Row], measure: str, label: str) -> bool:

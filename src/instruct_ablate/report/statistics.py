@@ -91,12 +91,14 @@ def _p_difference(parts: Components) -> float:
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Adjust p-values for the number of comparisons (Holm 1979); what cannot be tested stays NaN and out."""
-    from statsmodels.stats.multitest import multipletests
+    """Adjust p-values for the number of comparisons (Holm 1979); what cannot be tested stays NaN and out.
 
+    statsmodels' `multipletests` says the same and takes half a second to import.
+    """
     values = np.asarray(p_values, dtype=np.float64)
-    known = np.isfinite(values)
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
     adjusted = np.full(values.shape, np.nan)
-    if known.any():
-        adjusted[known] = multipletests(values[known], method="holm")[1]
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * factors))
     return tuple(float(value) for value in adjusted)
