@@ -37,6 +37,22 @@ def test_a_study_without_a_finished_cell_gives_a_report_too(tmp_path: Path):
     assert (report.folder / "verdicts.txt").read_text() == "- no data: a equals b on rougeL within 1\n"
 
 
+def test_the_guide_names_the_files_that_are_there(tmp_path: Path):
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    named = {
+        name
+        for line in page.splitlines()
+        if line.startswith("| `")
+        for name in NAME.findall(line.split("|")[1])
+    }
+    written = {path.name for path in write_report(small_study(tmp_path / "s")).folder.iterdir()}
+    others = {f"{name}{end}" for name in ("categories", "tasks") for end in (".md", ".tex")}
+    assert named | others == written
+
+
+NAME = re.compile(r"`([^`]+)`")
+
+
 def one_task(cell: CellRecord, place: int) -> CellRecord:
     """The cell with one of its two tasks."""
     (block,), part = cell.blocks, slice(place, place + 1)

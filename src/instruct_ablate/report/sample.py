@@ -107,8 +107,8 @@ def _smallest(lines: Sequence[bytes], per_task: int) -> Iterator[bytes]:
     """
     tasks: dict[bytes, list[tuple[int, int]]] = {}
     for number, line in enumerate(lines):
-        head = line.partition(b', "prompt": ')[0]
-        task = head.partition(b', "category": ')[0]
+        head = line[: line.find(b', "prompt": ')]
+        task = head[: head.find(b', "category": ')]
         tasks.setdefault(task, []).append((zlib.crc32(head), number))
     for found in tasks.values():
         found.sort()
