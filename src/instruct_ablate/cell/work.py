@@ -108,7 +108,9 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
             prompts = prompts_at_test(job, collection.test, shown, Words())
             context = Context(config.seed, collection.test)
             tasks = [vary(task, shown, context) for task in collection.test]
-            answers = predict_baseline(config.model.name, prompts, tasks, config.seed, config.model.tries)
+            answers = predict_baseline(
+                config.model.name, prompts, tasks, config.seed, config.model.tries, config.evaluation.metrics
+            )
             rows = [
                 make_row(prediction, score, config.evaluation.save_prompts, answers.expected)
                 for prediction, score in zip(answers.predictions, answers.scores, strict=True)

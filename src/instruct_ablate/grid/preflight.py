@@ -49,7 +49,7 @@ def _told(check: Callable[[], object]) -> tuple[str, ...]:
         return error.faults
     except UserError as error:
         return (str(error),)
-    return tuple(str(fault) for fault in result) if isinstance(result, list | tuple) else ()
+    return tuple(map(str, result)) if isinstance(result, list) else ()
 
 
 def _checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
