@@ -1,57 +1,47 @@
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from instruct_ablate.model.choices import check_choices
-from tests.model.decoding_cases import make_checkpoint, make_prompts
+from instruct_ablate.model import choices
+from instruct_ablate.model.choices import check_labels
+from tests.conftest import make_task
+from tests.model.decoding_cases import make_checkpoint
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return make_checkpoint("tiny_llama", tmp_path_factory.mktemp("cache")).tokenizer
 
 
-def faults(tokenizer, choices, **changes):
-    return check_choices([replace(prompt, **changes) for prompt in make_prompts(1, 3, choices)], tokenizer)
+def faults(tokenizer: Any, *lists: tuple[str, ...]) -> list[str]:
+    """The faults of a task whose instances choose from these lists."""
+    own = tuple((str(number), labels) for number, labels in enumerate(lists))
+    return check_labels([replace(make_task(), name="task0", label_space=None, answer_choices=own)], tokenizer)
 
 
-def test_proper_labels_pass(tokenizer):
-    assert faults(tokenizer, ("yes", "no", "no way")) == []
+def test_proper_labels_pass(tokenizer: Any) -> None:
+    assert faults(tokenizer, ("yes", "no", "no way"), ("+", "-")) == []
 
 
-def test_a_label_without_tokens_is_named_once_per_task(tokenizer):
-    found = faults(tokenizer, ("yes", ""))
-    assert len(found) == 1
-    assert "task0" in found[0]
-    assert "''" in found[0]
-    assert "tasks.label_spaces" in found[0]
+def test_a_label_without_tokens_is_named_once_a_task(tokenizer: Any) -> None:
+    (found,) = faults(tokenizer, ("yes", ""), ("yes", ""))
+    assert found.startswith("task0: the label ''")
+    assert "answer_choices" in found
 
 
-def test_labels_equal_after_normalisation(tokenizer):
-    found = faults(tokenizer, ("Yes", "no", "yes."))
-    assert len(found) == 1
-    assert "'Yes' and 'yes.'" in found[0]
-    assert "normalisation" in found[0]
+def test_the_label_space_is_looked_at_too(tokenizer: Any) -> None:
+    task = replace(make_task(), name="task1", label_space=("a", ""))
+    assert check_labels([task], tokenizer)[0].startswith("task1: the label ''")
 
 
-def test_labels_of_punctuation_alone_are_told_apart(tokenizer):
-    assert not [fault for fault in faults(tokenizer, ("+", "-")) if "normalisation" in fault]
-
-
-def test_labels_equal_after_tokenisation(tokenizer, monkeypatch):
-    from instruct_ablate.model import choices
-
+def test_labels_of_the_same_tokens(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choices.Encoding, "targets", lambda self, texts, limit: ([[7, 0]] * len(texts), []))
-    found = faults(tokenizer, ("red", "blue"))
-    assert len(found) == 1
-    assert "tokenisation" in found[0]
+    (found,) = faults(tokenizer, ("red", "blue"))
+    assert "'red' and 'blue' are the same tokens" in found
 
 
-def test_classification_without_choices(tokenizer):
-    found = faults(tokenizer, None, kind="classification")
-    assert len(found) == 1
-    assert "answer_choices" in found[0]
-
-
-def test_generation_needs_none(tokenizer):
-    assert faults(tokenizer, None) == []
+def test_a_task_of_free_answers_has_none(tokenizer: Any) -> None:
+    assert faults(tokenizer) == []

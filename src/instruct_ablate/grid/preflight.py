@@ -58,6 +58,8 @@ def _checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
         f"tasks {config.tasks} {config.instruction} {config.evaluation} {config.seed}",
         lambda: _variants(config),
     )
+    if config.evaluation.decoding != "greedy" and not is_baseline(config):
+        yield f"labels {config.tasks} {config.model}", lambda: _labels(config)
     yield f"logger {config.logger}", lambda: check_logger(config.logger)
     yield f"settings {config.prompt} {config.evaluation} {config.seed}", lambda: _settings(config)
     yield f"sweep {config.retry} {config.reuse}", lambda: _sweep(config)
@@ -149,6 +151,16 @@ def _choices(config: Config, tested: Sequence[Task]) -> list[str]:
                 "answer_choices to rank. Leave the prompt set out (tasks.include) or use evaluation=greedy."
             )
     return found
+
+
+def _labels(config: Config) -> list[str]:
+    """Check that the model's tokenizer can tell the labels apart."""
+    from instruct_ablate.model.checkpoint import load_tokenizer
+    from instruct_ablate.model.choices import check_labels
+    from instruct_ablate.tasks.collection import read_tasks
+
+    tested = read_tasks(config.tasks, Path(config.cache)).test
+    return check_labels(tested, load_tokenizer(config.model, Path(config.cache)))
 
 
 def _checkpoint(config: Config) -> object:

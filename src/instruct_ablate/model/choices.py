@@ -1,4 +1,4 @@
-"""Answer choices: what makes them unfit to decide between, found before anything runs."""
+"""Labels as a tokenizer writes them: what makes them unfit to decide between, found before anything runs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.metrics import normalize
-from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.tasks.task import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,45 +14,32 @@ if TYPE_CHECKING:
 LIMIT = 1_000_000  # tokens: labels are looked at whole
 
 
-def check_choices(prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Return the faults that bar constrained decoding or ranking, each naming its task, each once.
-
-    Generation prompts need no choices: they are decoded greedily, whatever `evaluation.decoding`.
-    """
+def check_labels(tasks: Sequence[Task], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Return the faults that bar constrained decoding or ranking, each naming its task, each once."""
     encoding = Encoding(tokenizer, encoder_decoder=True)
-    faults: dict[str, None] = {}
-    seen: dict[tuple[str, tuple[str, ...] | None], str] = {}
-    for prompt in prompts:
-        if prompt.choices is not None or prompt.kind == "classification":
-            seen.setdefault((prompt.task, prompt.choices), prompt.instance_id)
-    for (task, choices), instance in seen.items():
-        for fault in _faults(choices or (), encoding):
-            faults[f"task {task} (instance {instance}): {fault}"] = None
-    return list(faults)
+    return list(
+        dict.fromkeys(f"{task.name}: {fault}" for task in tasks for fault in _of_task(task, encoding))
+    )
+
+
+def _of_task(task: Task, encoding: Encoding) -> Iterator[str]:
+    """Look at every list of labels that the task's instances choose from, each once."""
+    lists = dict.fromkeys(
+        (*([task.label_space] if task.label_space else []), *(c for _, c in task.answer_choices))
+    )
+    for choices in lists:
+        yield from _faults(choices, encoding)
 
 
 def _faults(choices: Sequence[str], encoding: Encoding) -> Iterator[str]:
-    """Say what is wrong with one list of choices."""
-    if not choices:
-        yield (
-            "it is a classification task without answer choices, which constrained decoding and ranking choose "
-            "from. Give its labels in tasks.label_spaces (P3: answer_choices), or use evaluation.decoding=greedy."
-        )
-        return
-    ids = [tuple(tokens[:-1]) for tokens in encoding.targets(choices, LIMIT)[0]]
-    for choice, tokens in zip(choices, ids, strict=True):
+    """Say what is wrong with one list of labels."""
+    first: dict[tuple[int, ...], str] = {}
+    for choice, ids in zip(choices, encoding.targets(choices, LIMIT)[0], strict=True):
+        tokens = tuple(ids[:-1])  # the last one ends the target
         if not tokens:
-            yield f"the label {choice!r} becomes no token at all; rename it in tasks.label_spaces."
-    yield from _doubles(choices, [normalize(choice) or choice for choice in choices], "normalisation")
-    yield from _doubles(choices, ids, "tokenisation")
-
-
-def _doubles(choices: Sequence[str], forms: Sequence[object], why: str) -> Iterator[str]:
-    """Name labels that share a form."""
-    first: dict[object, str] = {}
-    for choice, form in zip(choices, forms, strict=True):
-        if first.setdefault(form, choice) != choice:
+            yield f"the label {choice!r} becomes no token at all: rename it (tasks.label_spaces; P3: answer_choices)"
+        elif first.setdefault(tokens, choice) != choice:
             yield (
-                f"the labels {first[form]!r} and {choice!r} are the same after {why}, so that no prediction could "
-                "tell them apart; rename or remove one in tasks.label_spaces."
+                f"the labels {first[tokens]!r} and {choice!r} are the same tokens to this model's tokenizer, so that "
+                "it cannot choose between them: rename one (tasks.label_spaces; P3: answer_choices)"
             )
