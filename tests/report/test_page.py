@@ -83,6 +83,16 @@ def test_filters_filter_and_headings_sort(page: Any):
 
 
 @pytest.mark.browser
+def test_a_row_leads_to_its_cells(page: Any):
+    row = page.locator("#main-table tbody tr", has_text="simplified").filter(has_text="51.50").first
+    row.locator("button").click()
+    cells = page.locator("#cells-table tbody tr:visible")
+    assert cells.count() == 2
+    assert set(cells.locator("td:nth-child(4)").all_inner_texts()) == {"simplified"}
+    assert len(set(cells.locator("td:nth-child(3)").all_inner_texts())) == 1
+
+
+@pytest.mark.browser
 def test_the_prediction_browser_pages_filters_and_searches(page: Any):
     assert page.locator("#b-place").inner_text() == "1 of 4"
     assert page.locator("#b-instance .answer").count() == 9

@@ -59,6 +59,25 @@ for (const filters of document.querySelectorAll(".filters[data-for]")) {
   apply();
 }
 
+// A row of the main table leads to its cells: the table of cells is filtered by what both have.
+const headings = (table) => [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+for (const row of byId("main-table").tBodies[0].rows) {
+  const last = row.cells[row.cells.length - 1], columns = headings(byId("main-table"));
+  const button = element("button", "", last.textContent);
+  button.type = "button";
+  button.title = "show these cells";
+  last.replaceChildren(button);
+  button.addEventListener("click", () => {
+    const filters = document.querySelector("#cells .filters");
+    for (const select of filters.querySelectorAll("select")) {
+      const shared = columns.indexOf(headings(byId("cells-table"))[select.dataset.column]);
+      select.value = shared < 0 ? "" : row.cells[shared].textContent;
+    }
+    filters.dispatchEvent(new Event("input"));
+    byId("cells").scrollIntoView();
+  });
+}
+
 // The data: base64 of gzipped JSON, unpacked when the page has been painted.
 async function unpack() {
   const bytes = Uint8Array.from(atob(byId("data").textContent.trim()), (c) => c.charCodeAt(0));
