@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -124,12 +126,31 @@ def test_a_thread_that_is_about_to_end_is_waited_for(clean: CleanProcess, tmp_pa
     assert clean.restore(tmp_path) == []
 
 
+def test_threads_that_a_library_keeps_are_left_alone(clean: CleanProcess, tmp_path: Path) -> None:
+    over = threading.Event()
+    threading.Thread(target=over.wait, name="OtelBatchLogRecordProcessor", daemon=True).start()
+    started = time.monotonic()
+    assert clean.restore(tmp_path) == []
+    assert time.monotonic() - started < process.PATIENCE
+    over.set()
+
+
 def test_the_thread_of_progress_bars_is_ended(clean: CleanProcess, tmp_path: Path) -> None:
     from tqdm import tqdm
 
     list(tqdm(range(3), file=(tmp_path / "bar").open("w")))
     clean.restore(tmp_path)
     assert "tqdm_monitor" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_service_of_weights_and_biases_is_ended(
+    clean: CleanProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    service = SimpleNamespace(teardown=lambda: ended.append(True))
+    monkeypatch.setitem(sys.modules, "wandb", service)  # type: ignore[arg-type]
+    clean.restore(tmp_path)
+    assert ended == [True]
 
 
 def test_the_peak_of_memory_counts_anew(clean: CleanProcess, tmp_path: Path) -> None:

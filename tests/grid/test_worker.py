@@ -19,7 +19,7 @@ from instruct_ablate.grid.cell import Cell
 from instruct_ablate.grid.local_pool import Pool
 from instruct_ablate.grid.worker import READY, order
 from instruct_ablate.grid.worker_process import Share, WorkerProcess
-from instruct_ablate.schema import Config, EvaluationConfig, MethodConfig, ModelConfig
+from instruct_ablate.schema import Config, EvaluationConfig, LoggerConfig, MethodConfig, ModelConfig
 from tests.cell.test_faults import grid
 from tests.grid.small import ROOT
 from tests.standins import make_config
@@ -75,6 +75,22 @@ def test_a_warm_process_gives_the_bits_of_fresh_ones(tmp_path: Path) -> None:
     warm_seconds = time.monotonic() - started
     assert [result(cell) for cell in warm] == [result(cell) for cell in fresh]
     assert warm_seconds < cold_seconds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("logger", ["wandb", "csv", "tensorboard", "mlflow"])
+def test_loggers_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logger: str) -> None:
+    if logger != "csv":
+        pytest.importorskip(logger)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    mirrored = LoggerConfig(logger, mode="offline")
+    cells = cells_of(
+        [replace(_short(config), logger=mirrored) for config in grid(tmp_path, tmp_path / "cache", "s")[:2]]
+    )
+    Pool(ONE, cells_per_process=0).run(cells)
+    for cell in cells:
+        assert result(cell)
+        assert "a process of its own" not in (cell.folder / "output.txt").read_text()
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 Undo = Callable[[], object]
+TELEMETRY = "Otel"  # threads that wandb keeps for a whole process; they know nothing of cells
 PATIENCE = 2.0  # seconds that a cell's threads have to end
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGCHLD, signal.SIGINT)
 
@@ -48,7 +49,7 @@ class CleanProcess:
         """Put everything back after the cell of `folder`; return what it left that cannot be put back."""
         for undo in self._undo:
             undo()
-        _end_monitor()
+        _end_services()
         gc.collect()
         self._release()
         return [*self._running_threads(), *_children(), *_open_files(folder)]
@@ -91,18 +92,23 @@ class CleanProcess:
 
     def _running_threads(self) -> list[str]:
         limit = time.monotonic() + PATIENCE
-        for thread in set(threading.enumerate()) - self._threads:
+        for thread in self._new_threads():
             thread.join(max(0.0, limit - time.monotonic()))
-        left = set(threading.enumerate()) - self._threads
-        return [f"the thread {thread.name} still runs" for thread in left]
+        return [f"the thread {thread.name} still runs" for thread in self._new_threads()]
+
+    def _new_threads(self) -> list[threading.Thread]:
+        running = set(threading.enumerate()) - self._threads
+        return [thread for thread in running if not thread.name.startswith(TELEMETRY)]
 
 
-def _end_monitor() -> None:
-    """End the thread that watches over tqdm's bars; the next bar starts another."""
-    bars = sys.modules.get("tqdm")
+def _end_services() -> None:
+    """End what libraries keep running between uses; the next use starts it again."""
+    bars, wandb = sys.modules.get("tqdm"), sys.modules.get("wandb")
     if bars is not None and bars.tqdm.monitor is not None:
         bars.tqdm.monitor.exit()
         bars.tqdm.monitor = None
+    if wandb is not None:
+        wandb.teardown()
 
 
 def _environment() -> Undo:
