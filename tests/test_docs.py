@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from instruct_ablate.cell.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.store import read_record
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import instruct
 from instruct_ablate.instruction.variant import VARIANTS, load_extensions
@@ -78,17 +85,67 @@ def test_reader(own: Path):
     assert collection.test[0].instances[1].references == ("odd",)
 
 
+def write_reviews(folder: Path) -> None:
+    rows = {"train": "text,label\nlovely,positive\nawful,negative\n", "test": "text,label\ngreat,positive\n"}
+    (folder / "my_reviews").mkdir()
+    for name, text in rows.items():
+        (folder / "my_reviews" / f"{name}.csv").write_text(text, encoding="utf-8")
+
+
 def test_own_data_set(own: Path):
     import yaml
 
-    rows = {"train": "text,label\nlovely,positive\nawful,negative\n", "test": "text,label\ngreat,positive\n"}
-    (own / "my_reviews").mkdir()
-    for name, text in rows.items():
-        (own / "my_reviews" / f"{name}.csv").write_text(text, encoding="utf-8")
+    write_reviews(own)
     config = TasksConfig(**yaml.safe_load((own / "reviews.yaml").read_text(encoding="utf-8")))
     collection = read_tasks(config, own / "cache")
     assert collection.train[0].label_space == ("positive", "negative")
     assert collection.test[0].instances[0].references == ("positive",)
+
+
+def run(folder: Path, *words: str) -> tuple[CellRecord, tuple[PredictionRow, ...]]:
+    """Run one cell as a user would, from the user's own directory; return record and predictions."""
+    common = ["logger=none", "trainer.progress=false", "trainer.accelerator=cpu", f"cache={folder}/cache"]
+    done = subprocess.run(
+        [sys.executable, str(DOCS.parent / "train.py"), *words, *common],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(DOCS.parent / "src"), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = folder.glob("multirun/*/*/record.json")
+    record = read_record(path.parent)
+    assert record is not None
+    return record, read_predictions(path.parent / record.blocks[0].predictions)
+
+
+def test_all_of_ones_own_together_through_the_command(own: Path):
+    record, rows = run(
+        own, "model=tiny_llama", "data_budget=0", "tasks.reader=my_tasks.parity", "extensions=[my_variants.py]",
+        "instruction.definition=shouted", "evaluation.instructions=[shouted+original]",
+        "prompt.template=my_prompts.question", "evaluation.metrics=[my_metrics.first_word]",
+    )  # fmt: skip
+    assert rows[0].prompt == "50\n\nIS THE NUMBER 'EVEN' OR 'ODD'?\nAnswer:"
+    assert [name for name, _ in record.blocks[0].scores.overall.extra] == ["first_word"]
+
+
+def test_columns_on_the_command_line(own: Path):
+    write_reviews(own)
+    page = (DOCS / "tasks.md").read_text(encoding="utf-8")
+    (command,) = [line for line in page.splitlines() if "tasks.columns=" in line]
+    words = shlex.split(command)
+    assert words[:2] == ["python", "train.py"]
+    _, rows = run(own, "model=majority", *words[2:])
+    assert [row.references for row in rows] == [("positive",)]
+
+
+def test_the_ten_lines_of_yaml_as_a_choice(own: Path):
+    write_reviews(own)
+    (own / "conf" / "tasks").mkdir(parents=True)
+    (own / "reviews.yaml").rename(own / "conf" / "tasks" / "reviews.yaml")
+    _, rows = run(own, "model=majority", "tasks=reviews")
+    assert rows[0].choices == ("positive", "negative")
 
 
 def test_every_name_in_the_tables_exists():

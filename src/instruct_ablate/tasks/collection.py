@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -81,6 +82,8 @@ def check(config: TasksConfig) -> None:
 
 def _own_reader(config: TasksConfig) -> TaskCollection:
     module, _, name = config.reader.rpartition(".")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a script's own folder is there, the working directory is not
     try:
         function = vars(importlib.import_module(module))[name]
     except (ImportError, KeyError) as error:
