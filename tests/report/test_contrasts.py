@@ -48,6 +48,13 @@ def test_test_variants_are_trained_alike():
     assert pairs == [(8, 50.0, 60.0)]
 
 
+def test_at_test_a_trained_model_stands_against_itself_not_the_untuned_one():
+    untuned = block_of(make_cell(5.0, data_budget=0), "delusive", 4.0)
+    trained = block_of(make_cell(60.0), "delusive", 50.0)
+    pairs = found([untuned, trained], "delusive is lower than original on exact_match at test")
+    assert pairs == [(0, 4.0, 5.0), (8, 50.0, 60.0)]
+
+
 def test_a_baseline_is_a_side():
     cells = [make_cell(60.0), make_cell(33.0, model="uniform_guess", data_budget=0)]
     assert found(cells, "original exceeds uniform_guess on exact_match by 0") == [(8, 60.0, 33.0)]

@@ -71,8 +71,10 @@ def _is_right(other: Trial, trial: Trial, clause: Clause, reference: str) -> boo
     if not _plays(other, clause.right, clause, reference):
         return False
     if other.axes.untuned and not trial.axes.untuned:
+        # a trained model stands against an untuned one only where the clause names that one
         return (
-            _same_place(other.axes, trial.axes, ("tasks", "prompt", "decoding"))
+            clause.right in ("untuned", other.axes.model)
+            and _same_place(other.axes, trial.axes, ("tasks", "prompt", "decoding"))
             and other.tested in (trial.tested, reference)
             and other.axes.model in (clause.right, trial.axes.model)
         )
