@@ -102,7 +102,7 @@ def plot(rows: Sequence[Row]) -> dict[str, Any]:
     data += [_level(name, value, budgets) for name, value in levels(rows, "exact_match") if budgets]
     layout = {
         "margin": {"t": 20},
-        "legend": {"orientation": "h", "y": -0.2},
+        "legend": {"orientation": "h", "y": -0.3},
         "xaxis": {"title": {"text": "training instances per task"}, "type": "category"},
         "yaxis": {"title": {"text": "exact match (classification), %"}},
     }

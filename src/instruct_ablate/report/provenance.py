@@ -57,7 +57,7 @@ def _short(commit: str | None) -> str:
 
 
 PLACE = ("cell", "model", "budget", "trained on", "seed", "tested on", "state")
-MADE = ("identity", "data", "commit", "host", "device", "precision", "versions", "command")
+MADE = ("identity", "data", "commit", "host", "command", "device", "precision", "versions")
 
 
 def cell_table(cells: Sequence[CellRecord], brief: bool = False) -> Table:
@@ -83,7 +83,7 @@ def _made(cell: CellRecord, letters: int) -> tuple[str, ...]:
     if made is None:
         return (*own, *["-"] * 6)
     versions = ", ".join((f"Python {made.python}", *(f"{name} {version}" for name, version in made.versions)))
-    return (*own, _commit(made), made.host, made.device, made.precision, versions, made.command)
+    return (*own, _commit(made), made.host, made.command, made.device, made.precision, versions)
 
 
 def _commit(made: Environment) -> str:
