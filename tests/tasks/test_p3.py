@@ -101,6 +101,13 @@ def test_folders_of_splits_parquet_and_arrow(root):
     assert sizes["trec_pick"] == 6, "trained on train"
 
 
+def test_rows_for_each_choice_are_not_counted_again(root):
+    for name in ("super_glue_rte_must_be_true_score_eval", "hellaswag_alone_score_eval"):
+        write(root / f"{name}.jsonl", rows(choices=None))
+    names = [task.name for task in read(root).test]
+    assert sorted(names) == ["hellaswag_alone_score_eval", "super_glue_rte_must_be_true"]
+
+
 def test_other_test_sets_by_globs(root):
     collection = read(root, test_split="imdb_*, absent")
     assert [task.name for task in collection.test] == ["imdb_Sentiment"]

@@ -41,6 +41,7 @@ HELD_OUT = {
 }
 _ANLI = re.compile(r"^anli_.*_(r[123])(?:_score_eval)?$")
 _SPECIAL = re.compile(r"(?:\s*(?:<\|endoftext\|>|</s>|<pad>))+\s*$")
+_PER_CHOICE = "_score_eval"
 _SPLITS = ("train", "validation", "test")
 
 Rows = Callable[[], Iterable[dict[str, Any]]]
@@ -76,7 +77,7 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     if not root.exists() and config.root.count("/") == 1 and not config.root.startswith((".", "/", "~")):
         return _hub(config)
     files = _by_set(root)
-    names = [name for name in files if _matches(name, config.include)]
+    names = [name for name in files if _matches(name, config.include) and not _spelt_out(name, files)]
     if not names:
         raise UserError(f"tasks.root={root}: no prompt sets there{_hint(config, files)}")
     sets, used = [], []
@@ -86,6 +87,11 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
         used += chosen
         sets.append(PromptSet(name, test, partial(_chain, chosen), str(chosen[0])))
     return _source(sets, tuple(used), config)
+
+
+def _spelt_out(name: str, files: dict[str, list[Path]]) -> bool:
+    """Tell whether a set only repeats another with a row for each choice, as P3 keeps for scoring."""
+    return name.endswith(_PER_CHOICE) and name.removesuffix(_PER_CHOICE) in files
 
 
 def _source(sets: list[PromptSet], files: tuple[Path, ...], config: TasksConfig, key: str = "") -> Source:
