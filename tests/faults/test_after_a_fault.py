@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,6 +199,44 @@ def test_a_cell_killed_in_a_pool_is_recorded_and_runs_again(tmp_path: Path) -> N
     assert sweep(tmp_path, *words).returncode == 0
     (after,) = records(tmp_path).values()
     assert after.state == "done"
+
+
+def test_a_warm_process_that_is_killed_takes_one_cell_with_it(tmp_path: Path) -> None:
+    warm = ("hydra/launcher=local_pool", "hydra.launcher.n=1", "hydra.launcher.cells_per_process=0")
+    words = (*LONG, "seed=0,1,2", f"trainer.max_steps={STEPS}")
+    running = start_sweep(tmp_path, *words, *warm)
+    _until(lambda: len(list(tmp_path.glob("multirun/ablation/*/training.jsonl"))) == 2)
+    _until(lambda: any(_steps(path) >= 5 for path in _running(tmp_path)))
+    (cell,) = _running(tmp_path)
+    owner = store.holder(cell)
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGKILL)
+    output, _ = running.communicate(timeout=120)
+    assert running.returncode == 1
+    assert "killed by SIGKILL" in output
+    assert states(tmp_path) == ["done", "done", "failed"]
+    before = {name: record.finished for name, record in records(tmp_path).items() if record.state == "done"}
+    assert sweep(tmp_path, *words, *warm).returncode == 0
+    assert {name: records(tmp_path)[name].finished for name in before} == before
+    assert sweep(tmp_path, *words, "study=whole").returncode == 0
+    assert outcome(tmp_path) == outcome(tmp_path, "whole")
+
+
+def _until(reached: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 120
+    while not reached():
+        assert time.monotonic() < limit, "it took too long"
+        time.sleep(0.02)
+
+
+def _running(folder: Path) -> list[Path]:
+    """The cells that a process holds and trains."""
+    curves = folder.glob("multirun/ablation/*/training.jsonl")
+    return [path.parent for path in curves if store.holder(path.parent) is not None]
+
+
+def _steps(cell: Path) -> int:
+    return (cell / "training.jsonl").read_text().count("\n")
 
 
 def test_weights_and_biases_out_of_reach_stop_nothing(
