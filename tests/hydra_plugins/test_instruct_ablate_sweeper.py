@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from hydra_plugins.instruct_ablate_sweeper import AblationSweeper, AblationSweeperConf
+from hydra_plugins.instruct_ablate_sweeper import AblationSweeperConf
 from instruct_ablate.grid import sweep
 from instruct_ablate.grid.expansion import Declared
 from instruct_ablate.grid.sweep import HydraParts
@@ -30,12 +30,14 @@ class Ran:
         return self.left
 
 
-def make(**changes: Any) -> AblationSweeper:
+def make(**changes: Any) -> Any:
     """The sweeper as Hydra makes it from its configuration."""
     node = OmegaConf.structured(AblationSweeperConf(**changes))
     sweeper = instantiate(node)
-    assert isinstance(sweeper, AblationSweeper)
-    sweeper.setup(hydra_context="context", task_function=print, config=OmegaConf.create({"a": 1}))  # type: ignore[arg-type]
+    assert (
+        type(sweeper).__name__ == "AblationSweeper"
+    )  # Hydra loads plugins anew: the class itself may differ
+    sweeper.setup(hydra_context="context", task_function=print, config=OmegaConf.create({"a": 1}))
     return sweeper
 
 
