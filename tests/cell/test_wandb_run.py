@@ -87,7 +87,9 @@ def test_a_done_cell_tells_scores_and_predictions(opened: list[Run], tmp_path: P
     write_study(tmp_path / "s", [cell])
     run = WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path / "s" / cell.name)
     run.finish(cell)
-    assert opened[0].summary["original/classification/exact_match"] == opened[0].summary["exact_match"] == 50.0
+    assert (
+        opened[0].summary["original/classification/exact_match"] == opened[0].summary["exact_match"] == 50.0
+    )
     assert opened[0].summary["generation_rougeL"] == 40.0
     assert opened[0].exit_code == 0
     assert len(opened[0].logged["predictions"].data) == 4

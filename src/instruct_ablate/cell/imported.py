@@ -13,14 +13,13 @@ from instruct_ablate.cell.answer_file import Answer, read_answers
 from instruct_ablate.cell.environment import environment
 from instruct_ablate.cell.lock import locked
 from instruct_ablate.cell.predictions import PredictionRow, PredictionWriter, make_row, partial_path
-from instruct_ablate.cell.record import Axes, CellRecord, Cost, ScoreBlock
+from instruct_ablate.cell.record import IMPORTED, Axes, CellRecord, Cost, ScoreBlock
 from instruct_ablate.cell.store import now, write_record
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.metrics import Scores, aggregate, score_all
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 
-IMPORTED = "imported"
 _NAMED = 5  # so many instances are named in a message
 Key = tuple[str, str]
 Place = tuple[Task, Instance]

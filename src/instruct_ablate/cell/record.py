@@ -11,6 +11,7 @@ from typing import Literal
 from instruct_ablate.metrics import Scores
 
 FORMAT = 1
+IMPORTED = "imported"  # the method, prompt and decoding of cells whose predictions were made elsewhere
 State = Literal["missing", "running", "interrupted", "failed", "done"]
 
 

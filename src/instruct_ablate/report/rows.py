@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from instruct_ablate.baselines import BASELINES
-from instruct_ablate.cell.record import Axes, CellRecord
+from instruct_ablate.cell.record import IMPORTED, Axes, CellRecord
 from instruct_ablate.metrics import Score, Scores
 
 
@@ -48,10 +48,11 @@ class Row:
 
 
 def trained_on(axes: Axes) -> str:
-    """Return what tables say of training: a variant, the untuned model, or the name of a baseline without one."""
+    """Return what tables say of training: a variant, the untuned model, or the name of what was not trained here."""
     if not axes.untuned:
         return axes.instruction
-    return f"({axes.model})" if axes.model in BASELINES else "(untuned)"
+    elsewhere = axes.model in BASELINES or axes.method == IMPORTED
+    return f"({axes.model})" if elsewhere else "(untuned)"
 
 
 def budget_text(axes: Axes) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.baselines import BASELINES
-from instruct_ablate.cell.record import Axes
+from instruct_ablate.cell.record import IMPORTED, Axes
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.rows import Mean, Row, Setting, build_rows, trained_on
 
@@ -112,7 +112,9 @@ def axis_text(setting: Setting, name: str) -> str:
     value: Any = getattr(setting.axes, name)
     if name == "instruction":
         return trained_on(setting.axes)
-    if name == "model" and setting.axes.model in BASELINES:
+    if setting.axes.model in BASELINES and name in ("model", "prompt", "decoding"):
+        return "-"
+    if value == IMPORTED:
         return "-"
     if setting.axes.untuned and name in ("method", "num_positive", "data_budget", "budget_tasks"):
         return "-"
