@@ -56,8 +56,15 @@ def test_at_test_a_trained_model_stands_against_itself_not_the_untuned_one():
 
 
 def test_a_baseline_is_a_side():
-    cells = [make_cell(60.0), make_cell(33.0, model="uniform_guess", data_budget=0)]
+    cells = [make_cell(60.0), make_cell(33.0, model="uniform_guess", data_budget=0, prompt="plain")]
     assert found(cells, "original exceeds uniform_guess on exact_match by 0") == [(8, 60.0, 33.0)]
+
+
+def test_imported_answers_are_a_side():
+    places = {"method": "imported", "prompt": "imported", "decoding": "imported"}
+    cells = [make_cell(60.0), make_cell(33.0, model="alpaca_7b", data_budget=0, **places)]
+    assert found(cells, "original exceeds alpaca_7b on exact_match by 0") == [(8, 60.0, 33.0)]
+    assert found(cells, "original exceeds untuned on exact_match by 0") == []
 
 
 def test_a_baseline_is_not_the_untuned_model():

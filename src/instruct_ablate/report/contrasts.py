@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from instruct_ablate.cell.record import Axes, CellRecord
+from instruct_ablate.baselines import BASELINES
+from instruct_ablate.cell.record import IMPORTED, Axes, CellRecord
 from instruct_ablate.metrics import Scores
 from instruct_ablate.report.hypotheses import Clause
 from instruct_ablate.report.paired import Side
@@ -74,7 +75,7 @@ def _is_right(other: Trial, trial: Trial, clause: Clause, reference: str) -> boo
         # a trained model stands against an untuned one only where the clause names that one
         return (
             clause.right in ("untuned", other.axes.model)
-            and _same_place(other.axes, trial.axes, ("tasks", "prompt", "decoding"))
+            and _same_place(other.axes, trial.axes, _shared(other.axes))
             and other.tested in (trial.tested, reference)
             and other.axes.model in (clause.right, trial.axes.model)
         )
@@ -101,6 +102,12 @@ def _plays(trial: Trial, side: str, clause: Clause, reference: str) -> bool:
     if clause.where == "training":
         return axes.instruction == side and trial.tested == reference
     return axes.instruction == side and trial.tested == side
+
+
+def _shared(axes: Axes) -> tuple[str, ...]:
+    """Name what an untuned side shares with a trained one; baselines and imported answers know prompts of their own."""
+    own = axes.model in BASELINES or axes.method == IMPORTED
+    return ("tasks",) if own else ("tasks", "prompt", "decoding")
 
 
 def _same_place(one: Axes, other: Axes, names: Iterable[str]) -> bool:
