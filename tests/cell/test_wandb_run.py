@@ -13,6 +13,7 @@ from instruct_ablate.cell.record import Failure
 from instruct_ablate.cell.wandb_run import WandbRun, job_type, resolved_mode, run_id, tags
 from instruct_ablate.schema import Config, LoggerConfig
 from tests.cell.test_mirror import IDENTITY
+from tests.grid.small import TASKS, records, sweep
 from tests.report.cells import AXES, make_cell
 from tests.report.studies import write_study
 
@@ -120,3 +121,23 @@ def test_a_real_offline_run_is_written(tmp_path: Path):
     (log,) = folder.glob("wandb/offline-run-*/*.wandb")
     assert run_id(IDENTITY.hash) in log.name
     assert log.stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_wandb_service_of_another_process_is_no_obstacle(tmp_path: Path, alive: bool):
+    import wandb
+
+    wandb.setup()  # keeps a service in this process's working directory, and names it in the environment
+    gone = {} if alive else {"WANDB_SERVICE": f"3-99999-unix-{tmp_path}/gone"}
+    (tmp_path / "elsewhere").mkdir()
+    words = [word for word in TASKS if not word.startswith("logger=")]
+    done = sweep(tmp_path / "elsewhere", *words, "data_budget=0", "logger=wandb", **gone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (cell,) = records(tmp_path / "elsewhere").values()
+    folder = tmp_path / "elsewhere" / "multirun" / "ablation" / cell.name
+    (log,) = folder.glob("wandb/offline-run-*/*.wandb")
+    assert log.stat().st_size > 1000
+    told = (folder / "log.txt").read_text()
+    assert ("would not begin" in told) is not alive, told
+    assert "is complete without it" not in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -36,15 +37,15 @@ class WandbRun:
         settings = {
             "config": shown_config(config, identity.axes),
             **_names(config, identity),
-            "dir": str(folder),
+            "dir": folder,
         }
         mode = resolved_mode(config.logger)
         try:
             self.run = open_run(settings, mode, config.logger.timeout)
         except Exception as error:
-            if mode == "offline":
-                raise
-            log.warning("W&B cannot be reached (%s): this cell is logged offline; sync it later", error)
+            what = "cannot be reached" if mode == "online" else "would not begin"
+            log.warning("W&B %s (%s): this cell is logged offline; sync it later", what, error)
+            leave_service()
             self.run = open_run(settings, "offline", config.logger.timeout)
 
     def loggers(self) -> list[Logger]:
@@ -105,8 +106,19 @@ def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Any:
     """Open a run that prints nothing and goes on where one of its id was left."""
     import wandb
 
+    # a service that another process keeps has a working directory of its own
+    settings = {**settings, "dir": str(Path(settings["dir"]).resolve())}
     quiet = wandb.Settings(silent=True, console="off", init_timeout=INIT_SECONDS, finish_timeout=timeout)
     return wandb.init(mode=mode, resume="allow", settings=quiet, **settings)  # type: ignore[arg-type]
+
+
+def leave_service() -> None:
+    """Start anew with W&B's own process: one that failed to open a run goes on holding the run's id."""
+    import wandb
+
+    os.environ.pop("WANDB_SERVICE", None)
+    with contextlib.suppress(Exception):  # what is given up may well be broken
+        wandb.teardown()
 
 
 def _names(config: Config, identity: Identity) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def log_summary(report: Report, logger: LoggerConfig) -> str:
             "reference": report.study.reference,
             "commands": list(report.study.commands),
         },
-        "dir": str(folder),
+        "dir": folder,
     }
     run = open_run(settings, resolved_mode(logger), logger.timeout)
     states = [cell.state for cell in report.study.cells]
