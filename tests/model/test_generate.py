@@ -6,10 +6,14 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import exact_match, in_label_space
 from instruct_ablate.model.checkpoint import load_checkpoint
 from instruct_ablate.model.generate import predict
-from instruct_ablate.schema import ModelConfig
+from instruct_ablate.model.tokens import TokenizerTokens
+from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.schema import Config, ModelConfig, TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
 from tests.model.decoding_cases import (
     LABELS,
     LIMIT,
@@ -144,24 +148,40 @@ def test_cutting_wrong_answers_changes_no_exact_match(checkpoint):
         assert in_label_space(long, ("a", "b")) == in_label_space(short, ("a", "b"))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize(("name", "kind"), [("smollm2_135m", "wheel"), ("tiny_t5", "random")])
-def test_real_prompts_as_generate(shared, tmp_path, name, kind):
-    """Real prompts of up to 1,024 tokens in fp32: every text as from `generate`.
-
-    There are 400; every second one is taken, all with INSTRUCT_ABLATE_ALL_PROMPTS=1 (a quarter of an hour on one core).
-    """
-    every = 1 if os.environ.get("INSTRUCT_ABLATE_ALL_PROMPTS") else 2
+def real_prompts(shared, cache, tokenizer):
+    """Every second golden prompt of 400; with INSTRUCT_ABLATE_ALL_PROMPTS=1 all of them and 100 of test tasks."""
     lines = (shared / "golden" / "tk_instruct_prompts.jsonl").read_text(encoding="utf-8").splitlines()
-    model = load_checkpoint(ModelConfig(name=name, source=kind), torch.float32, tmp_path)
-    model.model.generation_config.eos_token_id = [model.tokenizer.eos_token_id]
     base, prompts = make_prompts(1, 1)[0], []
-    for number, case in enumerate(map(json.loads, lines[::every])):
+    whole = bool(os.environ.get("INSTRUCT_ABLATE_ALL_PROMPTS"))
+    for number, case in enumerate(map(json.loads, lines if whole else lines[::2])):
         text = case["expected_source"]
         prompts.append(replace(base, task=case["task"], instance_id=str(number), source=text))
+    if whole:
+        root = str(shared / "natural-instructions")
+        tasks = read_tasks(
+            TasksConfig(reader="natural_instructions", root=root, test_instances=1), cache
+        ).test
+        config, tokens = Config(), TokenizerTokens(tokenizer)
+        config.prompt.template = "tk_instruct"
+        prompts += build_prompts(
+            tasks[:100], config.instruction, config.prompt, tokens, Context(0, tuple(tasks))
+        )
+    return prompts
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(6000)
+@pytest.mark.parametrize(("name", "kind"), [("smollm2_135m", "wheel"), ("tiny_t5", "random")])
+def test_real_prompts_as_generate(shared, tmp_path, name, kind):
+    """Real prompts of up to 1,024 tokens in fp32: every text as from `generate`."""
+    model = load_checkpoint(ModelConfig(name=name, source=kind), torch.float32, tmp_path)
+    model.model.generation_config.eos_token_id = [model.tokenizer.eos_token_id]
+    prompts = real_prompts(shared, tmp_path, model.tokenizer)
+    assert len({p.source for p in prompts}) > (450 if len(prompts) > 400 else 180)
     config = make_config(batch_tokens=4096)
     config.prompt.max_source_length = 1024
     found = texts(predict(model, prompts, config))
-    different = [p.instance_id for p in prompts if found[p.task, p.instance_id] != generated(model, p, 1024)]
+    different = [
+        (p.task, p.instance_id) for p in prompts if found[p.task, p.instance_id] != generated(model, p, 1024)
+    ]
     assert different == []
