@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
+import absl.logging
 import pytest
 
 # One thread a process: tests run side by side, and threads that wait for each other's cores are many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from instruct_ablate.tasks.task import Example, Instance, Task
+
+# absl (imported by rouge-score) closes what was the standard error when it was imported, each time Hydra sets
+# up logging: here that would be the file in which pytest captures.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @pytest.fixture(scope="session")

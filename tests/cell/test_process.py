@@ -29,6 +29,8 @@ from instruct_ablate.model.kept import SHELF
 
 @pytest.fixture
 def clean() -> Iterator[CleanProcess]:
+    torch.use_deterministic_algorithms(False)  # a cell that ran in this process before leaves it so
+    torch.utils.deterministic.fill_uninitialized_memory = True
     yield CleanProcess()
     SHELF.close()
     gc.unfreeze()

@@ -96,5 +96,5 @@ def test_a_narrow_terminal_gets_shorter_numbers_and_is_told(tmp_path: Path):
 
 def test_an_empty_study_says_so(tmp_path: Path):
     text = io.StringIO()
-    print_summary(tmp_path, Console(file=text))
+    print_summary(tmp_path, Console(file=text, width=1000))
     assert "no cells yet" in text.getvalue()
