@@ -13,6 +13,7 @@ from scipy.stats import binom
 from instruct_ablate.cell.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.metrics import Score
+from instruct_ablate.report.rows import build_rows, trained_on
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import TaskCollection
@@ -28,13 +29,13 @@ METRIC = '''def first_word(prediction, references):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two studies in a user's folder: all baselines with a metric of the user's, and the best of five guesses."""
+    """A study in a user's folder: all baselines with a metric of the user's, then the best of five guesses."""
     folder = tmp_path_factory.mktemp("baselines")
     (folder / "my_metrics.py").write_text(METRIC)
     common = ("logger=none", f"cache={folder}/cache")
     for words in (
         (f"model={NAMES}", "evaluation.metrics=[my_metrics.first_word]"),
-        ("model=uniform_guess", "model.tries=5", "study=tries"),
+        ("model=uniform_guess", "model.tries=5"),
     ):
         run = sweep(folder, *words, *common)
         assert run.returncode == 0, run.stdout + run.stderr
@@ -46,8 +47,8 @@ def starter(folder: Path) -> TaskCollection:
     return read_tasks(TasksConfig("starter", test_instances=EACH), folder / "cache")
 
 
-def cell(folder: Path, model: str, study: str = "ablation") -> CellRecord:
-    (found,) = [one for one in records(folder, study).values() if one.axes.model == model]
+def cell(folder: Path, model: str) -> CellRecord:
+    (found,) = [one for one in records(folder).values() if one.axes.model == model]
     assert found.state == "done"
     return found
 
@@ -78,11 +79,15 @@ def test_the_best_of_five_guesses(folder: Path, starter: TaskCollection) -> None
     }
     scores = {
         one.score.name: one.score.exact_match
-        for one in cell(folder, "uniform_guess", "tries").blocks[0].scores.tasks
+        for one in cell(folder, "uniform_guess_best_of_5").blocks[0].scores.tasks
     }
     for task in starter.test:
         assert scores[task.name] == pytest.approx(best[len(task.label_space)] if task.label_space else 0.0)
-    assert kind(cell(folder, "uniform_guess", "tries")).exact_match == pytest.approx(57.9623, abs=1e-4)
+    assert kind(cell(folder, "uniform_guess_best_of_5")).exact_match == pytest.approx(57.9623, abs=1e-4)
+    table = build_rows(tuple(records(folder).values()), "original")
+    shown = {trained_on(row.setting.axes): row.exact_match.value for row in table if row.exact_match}
+    assert shown["(uniform_guess)"] == pytest.approx((8 * 50 + 100 / 3 + 20) / 10)
+    assert shown["(uniform_guess_best_of_5)"] == pytest.approx(57.9623, abs=1e-4)
 
 
 def test_majority_and_label_prior(folder: Path, starter: TaskCollection) -> None:

@@ -195,3 +195,14 @@ DRAWN_FROM_LABELS: dict[str, Callable[[Prompt, Mapping[int, int], int], str]] = 
     "label_prior": label_prior,
 }
 BASELINES = ("uniform_guess", *DRAWN_FROM_LABELS, *COPIED)
+_BEST = "_best_of_"
+
+
+def shown_as(name: str, tries: int) -> str:
+    """Return a baseline's name in records and tables: guesses of several tries stand beside the single one."""
+    return name if tries == 1 else f"{name}{_BEST}{tries}"
+
+
+def is_baseline_name(model: str) -> bool:
+    """Whether a record's model is a baseline."""
+    return model.partition(_BEST)[0] in BASELINES

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from instruct_ablate.baselines import shown_as
 from instruct_ablate.cell.effective import canonical_blocks, effective, is_baseline, is_untuned
 from instruct_ablate.cell.record import FORMAT, Axes
 from instruct_ablate.errors import UserError
@@ -111,7 +112,7 @@ def _axes(config: Config) -> Axes:
         num_positive=config.instruction.num_positive,
         data_budget=config.data_budget.instances_per_task,
         budget_tasks=config.data_budget.tasks,
-        model=config.model.name,
+        model=shown_as(config.model.name, config.model.tries),
         method=config.method.name,
         prompt=config.prompt.template,
         decoding=config.evaluation.decoding,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from instruct_ablate.baselines import BASELINES
+from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.record import IMPORTED, Axes, CellRecord
 from instruct_ablate.metrics import Scores
 from instruct_ablate.report.hypotheses import Clause
@@ -106,7 +106,7 @@ def _plays(trial: Trial, side: str, clause: Clause, reference: str) -> bool:
 
 def _shared(axes: Axes) -> tuple[str, ...]:
     """Name what an untuned side shares with a trained one; baselines and imported answers know prompts of their own."""
-    own = axes.model in BASELINES or axes.method == IMPORTED
+    own = is_baseline_name(axes.model) or axes.method == IMPORTED
     return ("tasks",) if own else ("tasks", "prompt", "decoding")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from instruct_ablate.baselines import BASELINES
+from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.report.curves import learning_curves
 from instruct_ablate.report.differences import Difference
@@ -130,7 +130,7 @@ def _levels(axes: Any, rows: Sequence[Row], measure: str) -> None:
 def levels(rows: Sequence[Row], measure: str) -> Iterator[tuple[str, float]]:
     """Yield name and value of what is drawn as a level: models before training, baselines, the uniform guess."""
     untuned = [row for row in rows if row.setting.axes.untuned and _value(row, measure) is not None]
-    models = {row.setting.axes.model for row in untuned if row.setting.axes.model not in BASELINES}
+    models = {row.setting.axes.model for row in untuned if not is_baseline_name(row.setting.axes.model)}
     for row in untuned:
         axes, mean = row.setting.axes, _value(row, measure)
         assert mean is not None

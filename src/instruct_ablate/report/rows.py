@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from instruct_ablate.baselines import BASELINES
+from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.record import IMPORTED, Axes, CellRecord
 from instruct_ablate.metrics import Score, Scores
 
@@ -51,7 +51,7 @@ def trained_on(axes: Axes) -> str:
     """Return what tables say of training: a variant, the untuned model, or the name of what was not trained here."""
     if not axes.untuned:
         return axes.instruction
-    elsewhere = axes.model in BASELINES or axes.method == IMPORTED
+    elsewhere = is_baseline_name(axes.model) or axes.method == IMPORTED
     return f"({axes.model})" if elsewhere else "(untuned)"
 
 

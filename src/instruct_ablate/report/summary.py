@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.baselines import BASELINES
+from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.record import IMPORTED, Axes
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.rows import Mean, Row, Setting, build_rows, trained_on
@@ -112,7 +112,7 @@ def axis_text(setting: Setting, name: str) -> str:
     value: Any = getattr(setting.axes, name)
     if name == "instruction":
         return trained_on(setting.axes)
-    if setting.axes.model in BASELINES and name in ("model", "prompt", "decoding"):
+    if is_baseline_name(setting.axes.model) and name in ("model", "prompt", "decoding"):
         return "-"
     if value == IMPORTED:
         return "-"
