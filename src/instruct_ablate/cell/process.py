@@ -42,6 +42,7 @@ class CleanProcess:
         undos = (_environment, _folder, _logging, _warnings, _signals, _generators, self._flags)
         self._undo: list[Undo] = [remember() for remember in undos]
         self._threads = set(threading.enumerate())
+        self._processes = frozenset(_children())
         gc.collect()
         gc.freeze()  # what is there now stays: collecting after each cell need not look at it
 
@@ -52,7 +53,7 @@ class CleanProcess:
         _end_services()
         gc.collect()
         self._release()
-        return [*self._running_threads(), *_children(), *_open_files(folder)]
+        return [*self._running_threads(), *self._new_children(), *_open_files(folder)]
 
     def _flags(self) -> Undo:
         """Torch's settings that change results or speed."""
@@ -95,6 +96,9 @@ class CleanProcess:
         for thread in self._new_threads():
             thread.join(max(0.0, limit - time.monotonic()))
         return [f"the thread {thread.name} still runs" for thread in self._new_threads()]
+
+    def _new_children(self) -> list[str]:
+        return [told for told in _children() if told not in self._processes]
 
     def _new_threads(self) -> list[threading.Thread]:
         running = set(threading.enumerate()) - self._threads
