@@ -14,9 +14,10 @@ import pytest
 from instruct_ablate.cell.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.record import CellRecord
 from instruct_ablate.cell.store import read_record
+from instruct_ablate.extensions import load_extensions
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import instruct
-from instruct_ablate.instruction.variant import VARIANTS, load_extensions
+from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.metrics import load_metrics, score_prediction
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.schema import InstructionConfig, PromptConfig, TasksConfig

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from instruct_ablate.aggregation import aggregate, uniform_guess
 from instruct_ablate.errors import UserError
+from instruct_ablate.extensions import load_function
 from instruct_ablate.prompt.prompt import Prediction
 from instruct_ablate.scores import InstanceScore, Score, Scores, TaskScore
 
@@ -87,8 +88,6 @@ def _applied(name: str, metric: Metric, prediction: str, references: Sequence[st
 
 def load_metrics(paths: Sequence[str]) -> tuple[tuple[str, Metric], ...]:
     """Find the user's metrics by dotted path (`module.function`); each is called by its function's name."""
-    from instruct_ablate.instruction.variant import load_function
-
     found = tuple((path.rpartition(".")[2], load_function(path, "evaluation.metrics")) for path in paths)
     names = [name for name, _ in found]
     if len(set(names)) < len(names):

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.extensions import load_extensions, load_function
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import instruct
-from instruct_ablate.instruction.variant import VARIANTS, load_extensions, load_function, variant
+from instruct_ablate.instruction.variant import VARIANTS, variant
 from instruct_ablate.schema import InstructionConfig
 from instruct_ablate.tasks.task import Task
 from tests.conftest import make_task

@@ -20,8 +20,8 @@ from instruct_ablate.baselines import shown_as
 from instruct_ablate.cell.effective import canonical_blocks, effective, is_baseline, is_untuned
 from instruct_ablate.cell.record import FORMAT, Axes
 from instruct_ablate.errors import UserError
+from instruct_ablate.extensions import load_extensions
 from instruct_ablate.instruction.label import canonical, label
-from instruct_ablate.instruction.variant import load_extensions
 from instruct_ablate.schema import Config, ModelConfig
 
 CODE = 1  # raised when the code's results change: prompts, sampling, optimisation, scoring

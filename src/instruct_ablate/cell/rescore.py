@@ -99,7 +99,7 @@ def _own_metrics(folder: Path) -> list[str]:
     """Return `evaluation.metrics` of the cell's configuration; imported cells have none."""
     from omegaconf import OmegaConf
 
-    from instruct_ablate.instruction.variant import load_extensions
+    from instruct_ablate.extensions import load_extensions
 
     path = folder / "config.yaml"
     if not path.exists():

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.extensions import load_extensions
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.check import check_variant
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import Instruction, as_instruction, check_instruction, vary
 from instruct_ablate.instruction.label import label
 from instruct_ablate.instruction.promise import broken
-from instruct_ablate.instruction.variant import load_extensions
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.task import Task
 

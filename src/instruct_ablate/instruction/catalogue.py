@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from instruct_ablate.errors import unknown
+from instruct_ablate.extensions import load_function
 from instruct_ablate.instruction import content, definitions, delusive, examples, noise
-from instruct_ablate.instruction.variant import FIELDS, VARIANTS, Slot, Variant, load_function
+from instruct_ablate.instruction.variant import FIELDS, VARIANTS, Slot, Variant
 
 MODULES = (definitions, noise, content, delusive, examples)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from instruct_ablate.errors import unknown
+from instruct_ablate.extensions import load_function
 from instruct_ablate.instruction.instruction import Instruction
-from instruct_ablate.instruction.variant import load_function
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.tasks.task import Instance
 

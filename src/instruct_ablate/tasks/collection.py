@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import cast
 
 from instruct_ablate.errors import UserError, UserErrors, unknown
+from instruct_ablate.extensions import load_function
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import label_space, selection
 from instruct_ablate.tasks.source import Source
@@ -81,15 +81,11 @@ def check(config: TasksConfig) -> None:
 
 
 def _own_reader(config: TasksConfig) -> TaskCollection:
-    module, _, name = config.reader.rpartition(".")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # a script's own folder is there, the working directory is not
     try:
-        function = vars(importlib.import_module(module))[name]
-    except (ImportError, KeyError) as error:
+        function = load_function(config.reader, "tasks.reader")
+    except UserError as error:
         raise UserError(
-            f"tasks.reader={config.reader}: cannot import it ({error}). Give module.function of your own, "
-            f"importable from here, or one of: {', '.join(sorted(READERS))}."
+            f"tasks.reader={config.reader}: cannot import it ({error}) Or give one of: {', '.join(sorted(READERS))}."
         ) from error
     collection = function(config)
     if not isinstance(collection, TaskCollection):
