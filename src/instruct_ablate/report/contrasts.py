@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from instruct_ablate.baselines import is_baseline_name
-from instruct_ablate.cell.record import IMPORTED, Axes, CellRecord
+from instruct_ablate.cell.record import Axes, CellRecord
 from instruct_ablate.metrics import Scores
 from instruct_ablate.report.hypotheses import Clause
 from instruct_ablate.report.paired import Side
+from instruct_ablate.report.rows import answers_by_itself
 
 DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
 
@@ -106,8 +106,7 @@ def _plays(trial: Trial, side: str, clause: Clause, reference: str) -> bool:
 
 def _shared(axes: Axes) -> tuple[str, ...]:
     """Name what an untuned side shares with a trained one; baselines and imported answers know prompts of their own."""
-    own = is_baseline_name(axes.model) or axes.method == IMPORTED
-    return ("tasks",) if own else ("tasks", "prompt", "decoding")
+    return ("tasks",) if answers_by_itself(axes) else ("tasks", "prompt", "decoding")
 
 
 def _same_place(one: Axes, other: Axes, names: Iterable[str]) -> bool:

@@ -51,8 +51,12 @@ def trained_on(axes: Axes) -> str:
     """Return what tables say of training: a variant, the untuned model, or the name of what was not trained here."""
     if not axes.untuned:
         return axes.instruction
-    elsewhere = is_baseline_name(axes.model) or axes.method == IMPORTED
-    return f"({axes.model})" if elsewhere else "(untuned)"
+    return f"({axes.model})" if answers_by_itself(axes) else "(untuned)"
+
+
+def answers_by_itself(axes: Axes) -> bool:
+    """Whether answers come from a baseline or from elsewhere: no model was asked here, and no prompt of ours shown."""
+    return is_baseline_name(axes.model) or axes.method == IMPORTED
 
 
 def budget_text(axes: Axes) -> str:

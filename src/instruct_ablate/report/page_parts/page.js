@@ -61,8 +61,9 @@ for (const filters of document.querySelectorAll(".filters[data-for]")) {
 
 // A row of the main table leads to its cells: the table of cells is filtered by what both have.
 const headings = (table) => [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+const mainColumns = headings(byId("main-table")), cellColumns = headings(byId("cells-table"));
 for (const row of byId("main-table").tBodies[0].rows) {
-  const last = row.cells[row.cells.length - 1], columns = headings(byId("main-table"));
+  const last = row.cells[row.cells.length - 1];
   const button = element("button", "", last.textContent);
   button.type = "button";
   button.title = "show these cells";
@@ -70,7 +71,7 @@ for (const row of byId("main-table").tBodies[0].rows) {
   button.addEventListener("click", () => {
     const filters = document.querySelector("#cells .filters");
     for (const select of filters.querySelectorAll("select")) {
-      const shared = columns.indexOf(headings(byId("cells-table"))[select.dataset.column]);
+      const shared = mainColumns.indexOf(cellColumns[select.dataset.column]);
       select.value = shared < 0 ? "" : row.cells[shared].textContent;
     }
     filters.dispatchEvent(new Event("input"));
