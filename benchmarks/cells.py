@@ -94,8 +94,8 @@ def cell(words: Sequence[str], peer_batch: int) -> None:
 
     from instruct_ablate.grid.composer import compose_config
     from instruct_ablate.instruction.context import Context
-    from instruct_ablate.model.checkpoint import load_checkpoint
-    from instruct_ablate.model.tokens import TokenizerTokens
+    from instruct_ablate.model.loading.checkpoint import load_checkpoint
+    from instruct_ablate.model.loading.tokenizer import TokenizerTokens
     from instruct_ablate.prompt.build import build_prompts
     from instruct_ablate.tasks.budget import sample
     from instruct_ablate.tasks.collection import read_tasks

@@ -23,10 +23,10 @@ import torch
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.model.checkpoint import Checkpoint, load_checkpoint, load_tokenizer
-from instruct_ablate.model.generate import predict
-from instruct_ablate.model.question import stop_tokens
-from instruct_ablate.model.tokens import TokenizerTokens
+from instruct_ablate.model.decoding.predict import predict
+from instruct_ablate.model.decoding.question import stop_tokens
+from instruct_ablate.model.loading.checkpoint import Checkpoint, load_checkpoint, load_tokenizer
+from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, ModelConfig, TasksConfig

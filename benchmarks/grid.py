@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from instruct_ablate.cell.record import Cost, ScoreBlock
-from instruct_ablate.cell.store import missing_record, now, write_record
+from instruct_ablate.cell.state.record import Cost, ScoreBlock
+from instruct_ablate.cell.state.store import missing_record, now, write_record
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.plan import compose_plan, planned
 from instruct_ablate.metrics import Score, Scores
@@ -61,9 +61,9 @@ def large_plan(folder: Path) -> float:
 
 def overhead(folder: Path, cells: int = 4) -> float:
     """Seconds a cell takes beyond its own work (loading, training, testing), caches warm and modules loaded."""
-    from instruct_ablate.cell import runner
-    from instruct_ablate.cell.job import Job, Outcome
-    from instruct_ablate.cell.work import work
+    from instruct_ablate.cell.run import runner
+    from instruct_ablate.cell.run.job import Job, Outcome
+    from instruct_ablate.cell.run.stages import work
 
     inside: list[float] = []
 

@@ -21,13 +21,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from instruct_ablate.aggregation import aggregate
-from instruct_ablate.cell.environment import environment
-from instruct_ablate.cell.files import write_whole
-from instruct_ablate.cell.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.cell.record import Axes, CellRecord, Cost, ScoreBlock
-from instruct_ablate.cell.record_file import to_json
-from instruct_ablate.cell.store import write_record
+from instruct_ablate.cell.state.environment import environment
+from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record import Axes, CellRecord, Cost, ScoreBlock
+from instruct_ablate.cell.state.record_file import to_json
+from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell
+from instruct_ablate.whole_files import write_whole
 
 VARIANTS = ("original", "simplified", "delusive", "no_definition")
 BUDGETS = (1, 2, 5, 10, 20)

@@ -34,8 +34,8 @@ from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.model.checkpoint import Checkpoint, load_checkpoint, load_tokenizer
-from instruct_ablate.model.tokens import TokenizerTokens
+from instruct_ablate.model.loading.checkpoint import Checkpoint, load_checkpoint, load_tokenizer
+from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, ModelConfig, TasksConfig
@@ -126,8 +126,8 @@ class Clock:
 def ours(checkpoint: Checkpoint, prompts: list[Prompt], config: Config, clock: Clock) -> dict[str, Any]:
     from pytorch_lightning.loggers import Logger
 
-    from instruct_ablate.model.fit import fit
-    from instruct_ablate.model.progress import read_curve
+    from instruct_ablate.model.training.fit import fit
+    from instruct_ablate.model.training.progress import read_curve
 
     class Steps(Logger):
         name, version = "steps", 0

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.environment import environment
-from instruct_ablate.cell.job import Job, Outcome
-from instruct_ablate.cell.record import Cost, ScoreBlock
+from instruct_ablate.cell.run.job import Job, Outcome
+from instruct_ablate.cell.state.environment import environment
+from instruct_ablate.cell.state.record import Cost, ScoreBlock
 from instruct_ablate.metrics import Score, Scores
 from instruct_ablate.schema import (
     BudgetConfig,
@@ -41,8 +41,8 @@ def make_config(folder: Path, **changes: Any) -> Config:
 
 def replace_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every cell the same data and weights, without reading any."""
-    monkeypatch.setattr("instruct_ablate.cell.identity._data_hash", lambda config: "data")
-    monkeypatch.setattr("instruct_ablate.cell.identity._fingerprint", lambda config: config.model.name)
+    monkeypatch.setattr("instruct_ablate.cell.state.identity._data_hash", lambda config: "data")
+    monkeypatch.setattr("instruct_ablate.cell.state.identity._fingerprint", lambda config: config.model.name)
     monkeypatch.setattr("instruct_ablate.grid.preflight._checks", lambda config: [])
 
 

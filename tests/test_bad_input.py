@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from instruct_ablate.entry import main
-from instruct_ablate.model.tiny import tiny_model
+from instruct_ablate.model.loading.random_model import tiny_model
 from tests.tasks.layout import write_collection
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from scipy.stats import binom
 
-from instruct_ablate.cell.predictions import PredictionRow, read_predictions
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Score
 from instruct_ablate.report.rows import build_rows, trained_on
 from instruct_ablate.schema import TasksConfig

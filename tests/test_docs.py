@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.predictions import PredictionRow, read_predictions
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.store import read_record
+from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import instruct

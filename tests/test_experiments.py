@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from instruct_ablate.composition import register
 from instruct_ablate.grid.expansion import Declared, expand
+from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.instruction.label import parse
-from instruct_ablate.report.hypotheses import parse_hypothesis
 from instruct_ablate.schema import config_directory, plain
 
 FOLDER = config_directory() / "experiment"

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from instruct_ablate.cell.predictions import PredictionRow, read_predictions
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.store import read_record
+from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import read_record
 from tests.grid.small import sweep
 
 Row = Mapping[str, Any]

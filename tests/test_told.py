@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.predictions import PredictionWriter, partial_path, read_predictions
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.store import read_record
+from instruct_ablate.cell.state.predictions import PredictionWriter, partial_path, read_predictions
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.entry import main
 from tests.tasks.layout import write_collection
 

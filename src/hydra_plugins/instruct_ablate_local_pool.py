@@ -4,17 +4,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from instruct_ablate.grid.launcher import CellLauncher
+from instruct_ablate.grid.launch.launcher import CellLauncher
 
 
 class LocalPoolLauncher(CellLauncher):
-    """Hand cells to `instruct_ablate.grid.local_pool`, which does the work."""
+    """Hand cells to `instruct_ablate.grid.launch.local_pool`, which does the work."""
 
     def __init__(self, n: int | None = None, threads: int | None = None, cells_per_process: int = 1) -> None:
         self.n, self.threads, self.cells_per_process = n, threads, cells_per_process
 
     def run(self, cells: Sequence[Any]) -> None:
         """Run the cells, each in a process of its own or several in a warm one."""
-        from instruct_ablate.grid.local_pool import Pool, shares
+        from instruct_ablate.grid.launch.local_pool import Pool, shares
 
         Pool(shares(self.n, self.threads), cells_per_process=self.cells_per_process).run(cells)

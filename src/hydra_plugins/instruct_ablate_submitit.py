@@ -4,11 +4,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from instruct_ablate.grid.launcher import CellLauncher
+from instruct_ablate.grid.launch.launcher import CellLauncher
 
 
 class _SubmititLauncher(CellLauncher):
-    """Hand cells to `instruct_ablate.grid.submitted`, which does the work."""
+    """Hand cells to `instruct_ablate.grid.launch.slurm_jobs`, which does the work."""
 
     cluster = ""
 
@@ -17,7 +17,7 @@ class _SubmititLauncher(CellLauncher):
 
     def run(self, cells: Sequence[Any]) -> None:
         """Queue one job a cell; wait for them unless told to leave."""
-        from instruct_ablate.grid.submitted import run_submitted
+        from instruct_ablate.grid.launch.slurm_jobs import run_submitted
 
         run_submitted(self.cluster, self.params, cells)
 

@@ -34,7 +34,7 @@ def run_one(config: Any) -> str:
 
     What must stop the whole sweep leaves as `SystemExit`: a stop from outside, or a failure with `fail_fast`.
     """
-    from instruct_ablate.cell.runner import run_cell
+    from instruct_ablate.cell.run.runner import run_cell
 
     cell = plain(config)
     try:

@@ -1,6 +1,6 @@
 """Typed configuration: every key there is, its type and its default; a key that is not here is an error.
 
-Which keys make a cell's identity and which do not is decided in one place, `cell/identity.py`.
+Which keys make a cell's identity and which do not is decided in one place, `cell/state/identity.py`.
 """
 
 from __future__ import annotations

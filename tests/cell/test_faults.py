@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.runner import run_cell
-from instruct_ablate.cell.store import read_record
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -68,9 +68,6 @@ def done(folder: Path) -> dict[str, CellRecord]:
 
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments_it_ends_the_same(tmp_path: Path) -> None:
-    import instruct_ablate.cell.work
-    import instruct_ablate.model.fit
-    import instruct_ablate.model.generate  # noqa: F401 - imported once, not in every killed process
 
     cache, draw = tmp_path / "cache", random.Random(5)
     start(grid(tmp_path, cache, "whole")).join()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.runner import run_cell
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.schema import LoggerConfig
 from tests.cell.test_work import folder_of, small
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from instruct_ablate.cell.identity import identify
-from instruct_ablate.cell.record import ScoreBlock
-from instruct_ablate.cell.store import missing_record, write_record
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from tests.standins import make_config, make_scores, replace_inputs

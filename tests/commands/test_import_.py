@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from instruct_ablate.cell.runner import run_cell
+from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composer import compose_config

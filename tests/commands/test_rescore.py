@@ -4,7 +4,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from instruct_ablate.cell.runner import run_cell
+from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import ModelConfig, TasksConfig

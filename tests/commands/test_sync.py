@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from instruct_ablate.cell import offline_runs
-from instruct_ablate.cell.store import write_record
+from instruct_ablate.cell.mirror import offline_runs
+from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from tests.cell.test_offline_runs import log_of, mark

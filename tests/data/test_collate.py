@@ -8,7 +8,7 @@ from torch import Tensor
 from instruct_ablate.data.collate import collate, shared_prefix
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.data.store import TokenStore
-from instruct_ablate.model.checkpoint import Checkpoint
+from instruct_ablate.model.loading.checkpoint import Checkpoint
 
 
 def may_attend(packed: Packed) -> Tensor:

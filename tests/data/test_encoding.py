@@ -7,7 +7,7 @@ from tokenizers import processors
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.checkpoint import Checkpoint
+from instruct_ablate.model.loading.checkpoint import Checkpoint
 
 TEXT = "Is it true that a week has seven days?"
 

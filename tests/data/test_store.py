@@ -9,7 +9,7 @@ import pytest
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.checkpoint import Checkpoint
+from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.schema import PromptConfig
 
 from .conftest import make_prompts, make_store

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell import store
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.runner import run_cell
-from instruct_ablate.cell.store import read_record
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state import store
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.schema import LoggerConfig
 from tests.cell.test_faults import done, grid, run_all, start
 from tests.grid.small import LONG, outcome, records, states, sweep
@@ -133,7 +133,7 @@ def test_a_hanging_cell_is_ended_and_the_others_go_on(
 ) -> None:
     configs = grid(tmp_path, whole[0] / "cache", "s")
     with monkeypatch.context() as patch:
-        patch.setattr("instruct_ablate.cell.training.build_prompts", lambda *_: time.sleep(60))
+        patch.setattr("instruct_ablate.cell.run.training.build_prompts", lambda *_: time.sleep(60))
         record = run_cell(replace(configs[0], cell_timeout=1 / 3600))
     assert record.state == "failed"
     assert record.failure is not None

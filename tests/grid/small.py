@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
 
 ROOT = Path(__file__).resolve().parents[2]

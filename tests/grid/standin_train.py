@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.cell import runner
+from instruct_ablate.cell.run import runner
 from instruct_ablate.entry import main
 from tests.standins import replace_inputs, work
 

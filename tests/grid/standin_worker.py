@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell import runner
-from instruct_ablate.cell.job import Job, Outcome
+from instruct_ablate.cell.run import runner
+from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.entry import run_one
-from instruct_ablate.grid import worker
+from instruct_ablate.grid.launch import worker
 from tests.standins import replace_inputs, work
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from instruct_ablate.cell.identity import identify
-from instruct_ablate.cell.lock import locked
-from instruct_ablate.cell.record import ScoreBlock
-from instruct_ablate.cell.store import missing_record, write_record
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.lock import locked
+from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.commands.clean import command
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.clean import STALE, leftovers, remove

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.environment import environment
-from instruct_ablate.cell.record import CellRecord, Cost
-from instruct_ablate.cell.store import missing_record
+from instruct_ablate.cell.state.environment import environment
+from instruct_ablate.cell.state.record import CellRecord, Cost
+from instruct_ablate.cell.state.store import missing_record
 from instruct_ablate.grid import estimate as module
 from instruct_ablate.grid.estimate import BYTES, Characters, Estimator, Speed, speeds
 from instruct_ablate.schema import (
@@ -39,7 +39,7 @@ def cell(folder: Path, **changes: Any) -> Config:
 
 
 def record(folder: Path, model: str = "tiny_llama", state: str = "done", **cost: Any) -> CellRecord:
-    from instruct_ablate.cell.identity import identify
+    from instruct_ablate.cell.state.identity import identify
 
     config = make_config(folder, model=ModelConfig(model, source="random"))
     return replace(

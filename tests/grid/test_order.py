@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.identity import identify
-from instruct_ablate.grid.cell import Cell
+from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.grid.order import ordered
+from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.schema import BudgetConfig, InstructionConfig, ModelConfig
 from tests.standins import make_config, replace_inputs
 

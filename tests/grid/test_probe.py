@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.identity import identify
-from instruct_ablate.cell.record import CellRecord, Cost, Environment, Failure
-from instruct_ablate.cell.store import missing_record
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.record import CellRecord, Cost, Environment, Failure
+from instruct_ablate.cell.state.store import missing_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid import probe as module
-from instruct_ablate.grid.cell import Cell
+from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.probe import TESTED, probe
 from instruct_ablate.schema import BudgetConfig, Config, LoggerConfig, MethodConfig, ModelConfig, TasksConfig
 from tests.standins import make_config, replace_inputs

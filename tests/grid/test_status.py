@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from instruct_ablate.cell.heartbeat import Heartbeat
-from instruct_ablate.cell.identity import Identity, identify
-from instruct_ablate.cell.lock import acquire
-from instruct_ablate.cell.record import Failure
-from instruct_ablate.cell.store import missing_record, write_record
+from instruct_ablate.cell.state.heartbeat import Heartbeat
+from instruct_ablate.cell.state.identity import Identity, identify
+from instruct_ablate.cell.state.lock import acquire
+from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.grid.status import cell_statuses, status_table
 from instruct_ablate.grid.study import declare, read_study
 from tests.standins import make_config, replace_inputs

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.identity import Identity, identify
-from instruct_ablate.cell.record import ScoreBlock
-from instruct_ablate.cell.store import missing_record, write_record
+from instruct_ablate.cell.state.identity import Identity, identify
+from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import declare, read_declaration, read_study
 from instruct_ablate.metrics import TaskScore

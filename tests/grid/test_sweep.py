@@ -160,7 +160,8 @@ def test_sigterm_stops_the_sweep_and_the_same_command_goes_on(train: Train, tmp_
 def test_a_finished_study_of_200_cells_is_skipped_in_little_memory(train: Train, tmp_path: Path) -> None:
     code = (
         "import re, pytest, tests.grid.standin_train as s, instruct_ablate.grid.sweep as w;"
-        "from tests.standins import work; from instruct_ablate.cell.runner import run_cell; p = pytest.MonkeyPatch();"
+        "from tests.standins import work; from instruct_ablate.cell.run.runner import run_cell;"
+        "p = pytest.MonkeyPatch();"
         "s.replace_inputs(p); p.setattr(w, '_launch', lambda h, cells: [run_cell(c.config, work) for c in cells]);"
         "s.main(); print('peak', *re.findall(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read()))"
     )

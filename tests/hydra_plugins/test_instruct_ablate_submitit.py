@@ -10,7 +10,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from hydra_plugins.instruct_ablate_submitit import LocalLauncher, SlurmLauncher
-from instruct_ablate.grid import submitted
+from instruct_ablate.grid.launch import slurm_jobs as submitted
 from instruct_ablate.schema import config_directory
 
 FOLDER = config_directory() / "hydra" / "launcher"

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.model.checkpoint import Checkpoint, load_checkpoint
+from instruct_ablate.model.loading.checkpoint import Checkpoint, load_checkpoint
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, ModelConfig
 

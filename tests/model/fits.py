@@ -14,7 +14,7 @@ from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.data.store import TokenStore, token_store
-from instruct_ablate.model.checkpoint import Checkpoint, load_checkpoint
+from instruct_ablate.model.loading.checkpoint import Checkpoint, load_checkpoint
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import (
     BudgetConfig,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from instruct_ablate.cell.record import Axes, CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record import Axes, CellRecord, ScoreBlock
 from instruct_ablate.metrics import Score, Scores, TaskScore
 
 AXES = Axes("starter", "original", 2, 8, None, "tiny", "full", "tk_instruct", "greedy", 0)

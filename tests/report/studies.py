@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from instruct_ablate.cell.files import write_whole
-from instruct_ablate.cell.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.record_file import to_json
+from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record_file import to_json
 from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell
+from instruct_ablate.whole_files import write_whole
 from tests.report.cells import make_cell
 
 HOSTILE = "<script>document.title='broken'</script>"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from instruct_ablate.cell.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.contrasts import contrasts, scored_trials
-from instruct_ablate.report.hypotheses import parse_hypothesis
 from tests.report.cells import make_cell, make_scores
 
 

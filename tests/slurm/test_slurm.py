@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.grid.queued import read_ticket
+from instruct_ablate.grid.launch.slurm_queue import read_ticket
 from tests.grid.small import GRID, LONG, environment, outcome, records, states, sweep
 
 pytestmark = pytest.mark.slurm

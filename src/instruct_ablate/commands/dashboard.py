@@ -17,7 +17,7 @@ import click
 @click.option("--show", is_flag=True, help="Print the workspace as JSON and save nothing.")
 def command(study: Path, entity: str | None, show: bool) -> None:
     """Save a workspace for STUDY at W&B and print its address."""
-    from instruct_ablate.cell.wandb_run import has_key
+    from instruct_ablate.cell.mirror.wandb_run import has_key
     from instruct_ablate.errors import UserError
     from instruct_ablate.report.wandb_summary import mirrored_logger
     from instruct_ablate.report.workspace import build_workspace

@@ -32,9 +32,14 @@ def command(
 
     OVERRIDES are those of train.py: tasks=natural_instructions tasks.root=PATH study=NAME
     """
-    from instruct_ablate.cell.imported import Matching, Source, import_predictions, write_imported
-    from instruct_ablate.grid.cell import study_folder
+    from instruct_ablate.cell.after.import_predictions import (
+        Matching,
+        Source,
+        import_predictions,
+        write_imported,
+    )
     from instruct_ablate.grid.composer import compose_config
+    from instruct_ablate.grid.planned_cell import study_folder
     from instruct_ablate.tasks.collection import read_tasks
 
     config = compose_config(overrides)

@@ -15,9 +15,9 @@ def command(study: Path, output: Path | None, wandb: bool) -> None:
     """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form."""
     from rich.console import Console
 
-    from instruct_ablate.report.answers import lines
     from instruct_ablate.report.report import write_report
     from instruct_ablate.report.summary import print_rows
+    from instruct_ablate.report.verdicts import lines
 
     console = Console()
     report = write_report(study, output)

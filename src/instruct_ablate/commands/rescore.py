@@ -14,7 +14,7 @@ import click
 )
 def command(study: Path, metrics: tuple[str, ...]) -> None:
     """Compute the scores of STUDY again after a metric changed; earlier scores are kept beside the new ones."""
-    from instruct_ablate.cell.rescore import rescore_study
+    from instruct_ablate.cell.after.rescore import rescore_study
 
     results = rescore_study(study, metrics or None)
     for result in results:

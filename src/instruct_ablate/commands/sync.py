@@ -18,8 +18,8 @@ def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
 
     With the cells goes a run of the study's own, with the tables and figures of its report.
     """
-    from instruct_ablate.cell.offline_runs import offline_runs, sync_runs
-    from instruct_ablate.cell.wandb_run import has_key
+    from instruct_ablate.cell.mirror.offline_runs import offline_runs, sync_runs
+    from instruct_ablate.cell.mirror.wandb_run import has_key
     from instruct_ablate.errors import UserError
 
     if not study.is_dir():
@@ -47,7 +47,7 @@ def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
 
 def _summarise(study: Path) -> None:
     """Log the report as it is now, for what goes up with it; where that fails the cells go up without."""
-    from instruct_ablate.cell.mirror import guarded
+    from instruct_ablate.cell.mirror.loggers import guarded
     from instruct_ablate.report.report import write_report
     from instruct_ablate.report.wandb_summary import log_summary, mirrored
 

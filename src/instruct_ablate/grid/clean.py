@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from instruct_ablate.cell.store import read_record, running_by
+from instruct_ablate.cell.state.store import read_record, running_by
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import read_study
 

@@ -7,8 +7,8 @@ from dataclasses import astuple, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.data.batches import Schedule
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts
@@ -139,7 +139,7 @@ class Estimator:
         return self._lengths[key]
 
     def _bytes(self, config: Config) -> int | None:
-        from instruct_ablate.model.size import trainable_parameters
+        from instruct_ablate.model.loading.parameter_count import trainable_parameters
 
         key = f"{config.model} {config.method}"
         if key not in self._sizes:

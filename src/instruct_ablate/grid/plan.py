@@ -9,14 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from instruct_ablate.cell.store import state_of
+from instruct_ablate.cell.state.store import state_of
 from instruct_ablate.composition import explain, register
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.grid.cell import Cell
 from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator, Speeds, speeds
 from instruct_ablate.grid.expansion import Declared
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import check, for_hydra
+from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.grid.sweep import HydraParts, Plan, plan_cells
 from instruct_ablate.schema import config_directory

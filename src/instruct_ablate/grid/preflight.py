@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instruct_ablate.cell.effective import effective, is_baseline, is_untuned, shown_at_test
-from instruct_ablate.cell.elsewhere import REUSE
-from instruct_ablate.cell.mirror import check_logger
+from instruct_ablate.cell.mirror.loggers import check_logger
+from instruct_ablate.cell.run.reuse import REUSE
+from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.errors import UserError, UserErrors, among
 from instruct_ablate.schema import Config
 
@@ -94,7 +94,7 @@ def _sweep(config: Config) -> None:
 
 
 def _hypotheses(config: Config) -> list[str]:
-    from instruct_ablate.report.hypotheses import parse_hypothesis
+    from instruct_ablate.hypotheses import parse_hypothesis
 
     return [fault for text in config.hypotheses for fault in _told(partial(parse_hypothesis, text))]
 
@@ -104,8 +104,8 @@ def _precision(config: Config) -> None:
     precision = config.trainer.precision
     among("trainer.precision", precision, PRECISIONS)
     if precision == "fp16":
-        from instruct_ablate.model.location import check_checkpoint
-        from instruct_ablate.model.precision import resolve_precision
+        from instruct_ablate.model.loading.location import check_checkpoint
+        from instruct_ablate.model.loading.precision import resolve_precision
 
         resolve_precision(
             precision, config.trainer.accelerator, check_checkpoint(config.model) == "encoder-decoder"
@@ -138,7 +138,7 @@ def _variants(config: Config) -> list[str]:
 
 def _choices(config: Config, tested: Sequence[Task]) -> list[str]:
     """Check that constrained decoding and ranking have choices, and can tell them apart."""
-    from instruct_ablate.instruction.answers import equal_labels
+    from instruct_ablate.instruction.outputs import equal_labels
 
     decoding = config.evaluation.decoding
     if decoding == "greedy":
@@ -155,8 +155,8 @@ def _choices(config: Config, tested: Sequence[Task]) -> list[str]:
 
 def _labels(config: Config) -> list[str]:
     """Check that the model's tokenizer can tell the labels apart."""
-    from instruct_ablate.model.checkpoint import load_tokenizer
-    from instruct_ablate.model.choices import check_labels
+    from instruct_ablate.model.decoding.label_check import check_labels
+    from instruct_ablate.model.loading.checkpoint import load_tokenizer
     from instruct_ablate.tasks.collection import read_tasks
 
     tested = read_tasks(config.tasks, Path(config.cache)).test
@@ -164,12 +164,12 @@ def _labels(config: Config) -> list[str]:
 
 
 def _checkpoint(config: Config) -> object:
-    from instruct_ablate.model.location import check_checkpoint
+    from instruct_ablate.model.loading.location import check_checkpoint
 
     return check_checkpoint(config.model)
 
 
 def _trainer(config: Config) -> None:
-    from instruct_ablate.model.trainer_check import check_trainer
+    from instruct_ablate.model.training.settings import check_trainer
 
     check_trainer(config)

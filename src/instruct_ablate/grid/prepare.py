@@ -20,7 +20,7 @@ def prepare(config: Config) -> Iterator[str]:
         return
     import torch
 
-    from instruct_ablate.model.checkpoint import load_checkpoint
+    from instruct_ablate.model.loading.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(config.model, torch.bfloat16, Path(config.cache))
     size = sum(weight.numel() for weight in checkpoint.model.parameters())

@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 
-from instruct_ablate.cell.effective import effective, is_baseline, is_untuned
-from instruct_ablate.cell.runner import run_cell
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.cell import Cell
 from instruct_ablate.grid.estimate import Speeds, speeds
+from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.schema import Config
 
 TESTED = (20, 2)  # test tasks, and instances of each, that a probe predicts

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instruct_ablate.cell.heartbeat import Beat, read_beat
-from instruct_ablate.cell.lock import holder
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.grid.queued import queued, read_ticket
+from instruct_ablate.cell.state.heartbeat import Beat, read_beat
+from instruct_ablate.cell.state.lock import holder
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.grid.launch.slurm_queue import queued, read_ticket
 from instruct_ablate.grid.study import Study, read_study
 
 if TYPE_CHECKING:

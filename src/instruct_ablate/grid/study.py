@@ -12,13 +12,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from instruct_ablate.cell.files import explained, write_whole
-from instruct_ablate.cell.identity import Identity
-from instruct_ablate.cell.record import Axes, CellRecord
-from instruct_ablate.cell.record_file import CorruptRecordError, from_json, to_json
-from instruct_ablate.cell.store import RECORD, read_record
+from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.record import Axes, CellRecord
+from instruct_ablate.cell.state.record_file import CorruptRecordError, from_json, to_json
+from instruct_ablate.cell.state.store import RECORD, read_record
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.schema import Config
+from instruct_ablate.whole_files import explained, write_whole
 
 DECLARATION = "study.json"
 

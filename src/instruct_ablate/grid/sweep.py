@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.effective import is_untuned
-from instruct_ablate.cell.identity import identify
-from instruct_ablate.cell.ranks import rank
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.cell.store import missing_record, read_record
+from instruct_ablate.cell.run.ranks import rank
+from instruct_ablate.cell.state.canonical import is_untuned
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import missing_record, read_record
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.grid.cell import Cell, study_folder
 from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.expansion import Declared, expand
-from instruct_ablate.grid.launcher import CellLauncher
+from instruct_ablate.grid.launch.launcher import CellLauncher
+from instruct_ablate.grid.launch.slurm_queue import queued
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import check, for_hydra, split
+from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.preflight import faults
-from instruct_ablate.grid.queued import queued
 from instruct_ablate.grid.study import declare, read_study
 from instruct_ablate.schema import BudgetConfig
 

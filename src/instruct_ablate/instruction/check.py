@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from instruct_ablate.instruction.answers import normalise
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
+from instruct_ablate.instruction.outputs import normalise
 from instruct_ablate.schema import InstructionConfig
 from instruct_ablate.tasks.task import Task
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from instruct_ablate.instruction.answers import normalise
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.outputs import normalise
 from instruct_ablate.instruction.variant import variant
 from instruct_ablate.tasks.task import Task
 

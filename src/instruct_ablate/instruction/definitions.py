@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from instruct_ablate.instruction.answers import distinct, normalise
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.outputs import distinct, normalise
 from instruct_ablate.instruction.variant import variant
 from instruct_ablate.instruction.wording import without_wording
 from instruct_ablate.tasks.task import Task

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from instruct_ablate.instruction.answers import outputs, wrong_output
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.outputs import outputs, wrong_output
 from instruct_ablate.instruction.variant import variant
 from instruct_ablate.tasks.task import Example, Task
 

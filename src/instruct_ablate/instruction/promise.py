@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 
-from instruct_ablate.instruction.answers import distinct, normalise, outputs, right_answers
 from instruct_ablate.instruction.content import clauses
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.definitions import IRRELEVANT
 from instruct_ablate.instruction.noise import STOP_WORDS
+from instruct_ablate.instruction.outputs import distinct, normalise, outputs, right_answers
 from instruct_ablate.instruction.variant import Variant
 from instruct_ablate.tasks.task import Task
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.predictions import PredictionRow
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.state.predictions import PredictionRow
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.rows import trained_on
 from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Sample, choose, read_sample

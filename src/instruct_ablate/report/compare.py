@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.contrasts import Trial, order, scored_trials
 from instruct_ablate.report.differences import METRICS, probability
-from instruct_ablate.report.paired import pair
 from instruct_ablate.report.provenance import made_with
 from instruct_ablate.report.rows import budget_text, trained_on
-from instruct_ablate.report.statistics import Comparison, compare
+from instruct_ablate.report.statistics.comparison import Comparison, compare
+from instruct_ablate.report.statistics.paired import pair
 from instruct_ablate.report.tables import Table
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from instruct_ablate.cell.record import Axes, CellRecord
+from instruct_ablate.cell.state.record import Axes, CellRecord
+from instruct_ablate.hypotheses import Clause
 from instruct_ablate.metrics import Scores
-from instruct_ablate.report.hypotheses import Clause
-from instruct_ablate.report.paired import Side
 from instruct_ablate.report.rows import answers_by_itself
+from instruct_ablate.report.statistics.paired import Side
 
 DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
 

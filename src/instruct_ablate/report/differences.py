@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.report.contrasts import Scored, Trial, order, scored_trials
-from instruct_ablate.report.paired import Pairing, pair
 from instruct_ablate.report.rows import budget_text, trained_on
-from instruct_ablate.report.statistics import Comparison, compare, holm
+from instruct_ablate.report.statistics.comparison import Comparison, compare, holm
+from instruct_ablate.report.statistics.paired import Pairing, pair
 from instruct_ablate.report.tables import Table
 
 METRICS = ("exact_match", "rougeL", "format_correctness")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from instruct_ablate.baselines import is_baseline_name
-from instruct_ablate.cell.record import CellRecord
-from instruct_ablate.report.curves import learning_curves
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.learning_curve import learning_curves
 from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.rows import Mean, Row, trained_on
 

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import instruct_ablate
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import Study
-from instruct_ablate.report.answers import finding_line
 from instruct_ablate.report.browser import packed_data
 from instruct_ablate.report.figures import COLOURS, levels
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.summary import caption, varying_axes
 from instruct_ablate.report.tables import Table
-from instruct_ablate.report.verdicts import Verdict
+from instruct_ablate.report.verdicts import Verdict, finding_line
 
 PARTS = Path(__file__).parent / "page_parts"
 _PLOTLY_DASHES = ("solid", "dash", "dashdot", "dot")

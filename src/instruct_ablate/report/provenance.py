@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from instruct_ablate.cell.record import CellRecord, Environment
+from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.report.rows import budget_text, trained_on
 from instruct_ablate.report.tables import Table
 

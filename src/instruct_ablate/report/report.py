@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from instruct_ablate.cell.files import write_whole
 from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report import provenance
-from instruct_ablate.report.answers import lines
 from instruct_ablate.report.differences import Difference, difference_table, differences
 from instruct_ablate.report.figures import draw_figures
-from instruct_ablate.report.hypotheses import parse_hypothesis
 from instruct_ablate.report.page import Contents, build_page
 from instruct_ablate.report.rows import Row, build_rows
 from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
-from instruct_ablate.report.verdicts import Verdict, judge
+from instruct_ablate.report.verdicts import Verdict, judge, lines
+from instruct_ablate.whole_files import write_whole
 
 
 @dataclass(frozen=True)

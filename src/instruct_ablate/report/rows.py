@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from instruct_ablate.baselines import is_baseline_name
-from instruct_ablate.cell.record import IMPORTED, Axes, CellRecord
+from instruct_ablate.cell.state.record import IMPORTED, Axes, CellRecord
 from instruct_ablate.metrics import Score, Scores
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instruct_ablate.cell.files import explained
-from instruct_ablate.cell.predictions import PredictionRow, from_line
-from instruct_ablate.cell.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.predictions import PredictionRow, from_line
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
+from instruct_ablate.whole_files import explained
 
 MOST_ROWS = 100_000  # predictions on a page
 FEWEST = 10  # instances of a task; with less room than that, settings are left out instead

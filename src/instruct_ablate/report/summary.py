@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.baselines import is_baseline_name
-from instruct_ablate.cell.record import IMPORTED, Axes
+from instruct_ablate.cell.state.record import IMPORTED, Axes
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.rows import Mean, Row, Setting, build_rows, trained_on
 

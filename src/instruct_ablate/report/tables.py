@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.files import write_whole
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Score
 from instruct_ablate.report.rows import Row, budget_text, trained_on
 from instruct_ablate.report.summary import COLUMNS, axis_name, axis_text, measured, unfinished, varying_axes
+from instruct_ablate.whole_files import write_whole
 
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table
 _LATEX = str.maketrans(

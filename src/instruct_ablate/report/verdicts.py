@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from instruct_ablate.cell.record import Axes, CellRecord
+from instruct_ablate.cell.state.record import Axes, CellRecord
+from instruct_ablate.hypotheses import Clause, Hypothesis
 from instruct_ablate.report.contrasts import Contrast, contrasts, scored_trials
-from instruct_ablate.report.hypotheses import Clause, Hypothesis
-from instruct_ablate.report.paired import pair
-from instruct_ablate.report.power import Needed, needed
-from instruct_ablate.report.statistics import Comparison, compare, holm
+from instruct_ablate.report.differences import probability
+from instruct_ablate.report.statistics.comparison import Comparison, compare, holm
+from instruct_ablate.report.statistics.paired import pair
+from instruct_ablate.report.statistics.power import MOST_SEEDS, MOST_TASKS, Needed, needed
 
 Answer = Literal["supported", "refuted", "undecided", "no data"]
 LEVEL = 0.05
@@ -115,3 +117,44 @@ def _overall(findings: Sequence[Sequence[Finding]]) -> Answer:
     if "refuted" in answers:
         return "refuted"
     return "supported" if answers == {"supported"} else "undecided"
+
+
+MARKS = {"supported": "✓", "refuted": "✗", "undecided": "?", "no data": "-"}
+
+
+def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Yield a line for every hypothesis and, indented, for every place it was tried at."""
+    for verdict in verdicts:
+        yield f"{MARKS[verdict.answer]} {verdict.answer}: {verdict.hypothesis.text}"
+        for finding in verdict.findings:
+            yield f"    {finding_line(finding)}"
+
+
+def finding_line(finding: Finding) -> str:
+    """Tell one finding: place, difference, interval, p and, where it is open, what would decide it."""
+    place, comparison = finding.place, finding.comparison
+    low, high = comparison.interval90
+    interval = "no interval (one task)" if math.isnan(low) else f"90 % interval {low:+.2f} to {high:+.2f}"
+    told = (
+        f"{place.model}, budget {place.data_budget}: {finding.answer}; {finding.clause.metric} "
+        f"{comparison.mean:+.2f} points, {interval}, p = {probability(finding.p_support)} "
+        f"({counted(comparison.seeds, 'seed')}, {counted(comparison.units, 'task')})"
+    )
+    return f"{told}; {deciding(finding)}" if finding.answer == "undecided" else told
+
+
+def deciding(finding: Finding) -> str:
+    """Say how many seeds or tasks would decide."""
+    if finding.comparison.units < 2:
+        return "one test task cannot decide it: test on more"
+    found = finding.needed
+    ways = [counted(found.seeds, "seed")] if found.seeds else []
+    ways += [counted(found.tasks, "test task")] if found.tasks else []
+    if ways:
+        return f"would be decided by {' or '.join(ways)}"
+    return f"neither {MOST_SEEDS} seeds nor {MOST_TASKS:,} test tasks alone would decide it"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: "1 seed", "3 seeds"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.cell.wandb_run import open_run, resolved_mode
+from instruct_ablate.cell.mirror.wandb_run import open_run, resolved_mode
 from instruct_ablate.errors import UserError
-from instruct_ablate.report.answers import lines
 from instruct_ablate.report.differences import difference_table
 from instruct_ablate.report.tables import Table, main_table
+from instruct_ablate.report.verdicts import lines
 from instruct_ablate.schema import LoggerConfig
 
 if TYPE_CHECKING:

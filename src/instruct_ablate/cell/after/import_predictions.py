@@ -1,0 +1,217 @@
+"""Predictions made elsewhere (an API model, another cluster) as an evaluated cell, checked against tasks."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from instruct_ablate.cell.after.prediction_file import Answer, read_answers
+from instruct_ablate.cell.state.environment import environment
+from instruct_ablate.cell.state.lock import locked
+from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row, partial_path
+from instruct_ablate.cell.state.record import IMPORTED, Axes, CellRecord, Cost, ScoreBlock
+from instruct_ablate.cell.state.store import now, write_record
+from instruct_ablate.errors import UserError, nearest
+from instruct_ablate.metrics import Scores, aggregate, score_all
+from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.tasks.task import Instance, Task, TaskCollection
+
+_NAMED = 5  # so many instances are named in a message
+Key = tuple[str, str]
+Place = tuple[Task, Instance]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where predictions come from: what a table shows of them; `tasks` None: the collection's name."""
+
+    model: str
+    tasks: str | None = None
+    instruction: str = "original"
+    data_budget: int = 0
+    num_positive: int = 2
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Predictions matched with their instances, in the collection's order."""
+
+    rows: tuple[PredictionRow, ...]
+    scores: Scores
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How strictly a file must match the tasks.
+
+    `partial`: missing instances are left out and unknown ones dropped, both said in the notes.
+    `own_references`: the file's references count, also for instances of known tasks that the collection does
+    not have (another release of the same tasks); only whole tasks can then be missing.
+    """
+
+    partial: bool = False
+    own_references: bool = False
+
+
+def import_predictions(
+    file: Path,
+    collection: TaskCollection,
+    matching: Matching = Matching(),
+    columns: Mapping[str, str] | None = None,
+    metrics: Sequence[str] = (),
+) -> Imported:
+    """Match a file's predictions with the test instances, and score them.
+
+    Missing, unknown and double instances are an error that names them; double ones are never guessed about.
+    """
+    known = {(task.name, one.id): (task, one) for task in collection.test for one in task.instances}
+    by_key = _keyed(read_answers(file, columns), known)
+    double = [key for key, answers in by_key.items() if len(answers) > 1]
+    if double:
+        raise UserError(_told(file, "more than once", double) + " Keep one prediction for each.")
+    answers = {key: answers[0] for key, answers in by_key.items()}
+    if matching.own_references:
+        known = _with_own_references(answers, known, collection)
+    unknown = [key for key in answers if key not in known]
+    missing = [key for key in known if key not in answers]
+    found = [key for key in known if key in answers]
+    if not found or (not matching.partial and (unknown or missing)):
+        raise UserError(_mismatch(file, unknown, missing, collection))
+    predictions = [Prediction(_prompt(*known[key], answers[key]), answers[key].text) for key in found]
+    scores = score_all(predictions, extra=metrics)
+    rows = tuple(make_row(one, score) for one, score in zip(predictions, scores, strict=True))
+    notes = _notes(len(found), len(known), missing, unknown)
+    if matching.own_references:
+        notes = (*notes, "references are the imported file's own")
+    return Imported(rows, aggregate(predictions, scores), notes)
+
+
+def _with_own_references(
+    answers: Mapping[Key, Answer], known: Mapping[Key, Place], collection: TaskCollection
+) -> dict[Key, Place]:
+    """Return the instances of the file, with its references, and those of tasks that it leaves out whole."""
+    tasks = {task.name: task for task in collection.test}
+    given = {name for name, _ in answers}
+    places = {key: place for key, place in known.items() if key[0] not in given}
+    for key, answer in answers.items():
+        if key[0] in tasks and answer.references:
+            source = known[key][1].input if key in known else ""
+            places[key] = (tasks[key[0]], Instance(key[1], source, answer.references))
+    return places
+
+
+def _keyed(answers: Sequence[Answer], known: Mapping[Key, object]) -> dict[Key, list[Answer]]:
+    """Group answers by task and instance; a file without tasks is matched by ids that only one task has."""
+    count = Counter(instance for _, instance in known)
+    task_of = {instance: task for task, instance in known if count[instance] == 1}
+    grouped: dict[Key, list[Answer]] = {}
+    for answer in answers:
+        task = answer.task if answer.task is not None else task_of.get(answer.instance_id, "")
+        grouped.setdefault((task, answer.instance_id), []).append(answer)
+    return grouped
+
+
+def _prompt(task: Task, instance: Instance, answer: Answer) -> Prompt:
+    choices = dict(task.answer_choices).get(instance.id, task.label_space)
+    references = instance.references
+    return Prompt(
+        task.name, task.category, task.kind, instance.id, answer.prompt, references, references[0], choices
+    )
+
+
+def _told(file: Path, what: str, keys: Sequence[Key]) -> str:
+    named = ", ".join(f"{task or '(no task)'} {instance}" for task, instance in keys[:_NAMED])
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return f"{file}: {len(keys)} instances {what}: {named}{more}."
+
+
+def _mismatch(file: Path, unknown: Sequence[Key], missing: Sequence[Key], collection: TaskCollection) -> str:
+    parts = []
+    if unknown:
+        names = [task.name for task in collection.test]
+        strange = next((task for task, _ in unknown if task and task not in names), None)
+        hint = nearest(strange, names) if strange else ""
+        parts.append(_told(file, f"that {collection.name} does not have", unknown) + hint)
+    if missing:
+        parts.append(_told(file, "without a prediction", missing))
+    parts.append(
+        "Import with --partial to score those that match, with --own-references if the file brings the "
+        "references of another release, or choose other tasks."
+    )
+    return "\n".join(parts)
+
+
+def _notes(found: int, total: int, missing: Sequence[Key], unknown: Sequence[Key]) -> tuple[str, ...]:
+    notes = [f"{found} of {total} test instances have an imported prediction"]
+    if missing:
+        tasks = sorted({task for task, _ in missing})
+        notes.append(
+            f"{len(missing)} instances of {len(tasks)} tasks are missing: {', '.join(tasks[:_NAMED])}"
+        )
+    if unknown:
+        notes.append(f"{len(unknown)} predictions of unknown instances were dropped")
+    return tuple(notes)
+
+
+def write_imported(imported: Imported, source: Source, collection: TaskCollection, study: Path) -> CellRecord:
+    """Write an imported cell into a study's folder, as a run cell would lie there; return its record."""
+    axes = Axes(
+        tasks=source.tasks or collection.name,
+        instruction=source.instruction,
+        num_positive=source.num_positive,
+        data_budget=source.data_budget,
+        budget_tasks=None,
+        model=source.model,
+        method=IMPORTED,
+        prompt=IMPORTED,
+        decoding=IMPORTED,
+        seed=source.seed,
+    )
+    identity = _identity(imported, axes, collection)
+    readable = _file_name(f"{source.model}-{IMPORTED}-{source.instruction}")
+    name = f"{readable}-{identity[:8]}"
+    file = f"predictions/{_file_name(source.instruction)}.jsonl"
+    record = CellRecord(
+        identity,
+        name,
+        axes,
+        "done",
+        (ScoreBlock(source.instruction, file, imported.scores),),
+        Cost(evaluate_instances=len(imported.rows)),
+        environment("none", "none"),
+        notes=imported.notes,
+        data_hash=collection.content_hash,
+        started=now(),
+        finished=now(),
+    )
+    with locked(study / name):
+        _write_rows(study / name / file, imported.rows)
+        write_record(study / name, record)
+    return record
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^\w.+()-]+", "_", text)[:100]
+
+
+def _identity(imported: Imported, axes: Axes, collection: TaskCollection) -> str:
+    """Hash what makes an imported cell itself: its place in the grid, the tasks and every prediction."""
+    digest = hashlib.sha256(f"{axes}\n{collection.content_hash}\n".encode())
+    for row in imported.rows:
+        digest.update(repr((row.key, row.prediction)).encode())
+    return digest.hexdigest()
+
+
+def _write_rows(path: Path, rows: Sequence[PredictionRow]) -> None:
+    path.unlink(missing_ok=True)  # importing the same file again writes the same cell again
+    partial_path(path).unlink(missing_ok=True)
+    with PredictionWriter(path) as writer:
+        for row in rows:
+            writer.append(row)
+        writer.finish()

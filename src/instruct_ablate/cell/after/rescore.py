@@ -1,0 +1,114 @@
+"""Recompute scores from saved predictions, without models, after a metric has changed.
+
+The earlier record stays beside the new one as `record.<n>.json`. Prediction files and record are each renamed
+into place, the record last: stopped in between, the same command finishes the work.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from instruct_ablate.cell.state.lock import LockedError, locked
+from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions, to_line
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.store import RECORD, read_record, write_record
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import InstanceScore, Score, aggregate, score_all
+from instruct_ablate.whole_files import write_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """What became of one cell: overall score before and after per test instruction, or why it was left."""
+
+    name: str
+    blocks: tuple[tuple[str, Score, Score], ...] = ()
+    left: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether any overall score differs from the earlier one."""
+        return any(before != after for _, before, after in self.blocks)
+
+
+def rescore_study(study: Path, metrics: Sequence[str] | None = None) -> tuple[Rescored, ...]:
+    """Rescore every done cell of a study; None: with the further metrics of each cell's own configuration."""
+    folders = sorted(path.parent for path in study.glob(f"*/{RECORD}"))
+    if not folders:
+        raise UserError(f"no cells under {study}. Give the folder of a study, such as multirun/NAME.")
+    return tuple(rescore_cell(folder, metrics) for folder in folders)
+
+
+def rescore_cell(folder: Path, metrics: Sequence[str] | None = None) -> Rescored:
+    """Rescore one cell, unless it is not done or somebody is at work on it."""
+    try:
+        with locked(folder):
+            record = read_record(folder)
+            if record is None or record.state != "done":
+                return Rescored(folder.name, left=f"is {record.state if record else 'unreadable'}")
+            return _rescored(folder, record, _own_metrics(folder) if metrics is None else metrics)
+    except LockedError as busy:
+        return Rescored(folder.name, left=str(busy))
+
+
+def _rescored(folder: Path, record: CellRecord, metrics: Sequence[str]) -> Rescored:
+    new = tuple(_block(folder, block, metrics) for block in record.blocks)
+    result = Rescored(
+        folder.name,
+        tuple(
+            (old.instruction, old.scores.overall, after.scores.overall)
+            for old, (after, _) in zip(record.blocks, new, strict=True)
+        ),
+    )
+    blocks = tuple(block for block, _ in new)
+    if blocks == record.blocks:
+        return result
+    write_whole(_next_name(folder), (folder / RECORD).read_text(encoding="utf-8"))
+    for block, rows in new:
+        write_whole(folder / block.predictions, "".join(to_line(row) + "\n" for row in rows))
+    write_record(folder, replace(record, blocks=blocks))
+    return result
+
+
+def _block(folder: Path, block: ScoreBlock, metrics: Sequence[str]) -> tuple[ScoreBlock, list[PredictionRow]]:
+    order = {task.score.name: place for place, task in enumerate(block.scores.tasks)}
+    found = read_predictions(folder / block.predictions)  # in the order in which they were answered
+    rows = sorted(found, key=lambda row: order.get(row.task, len(order)))
+    predictions = [row.to_prediction() for row in rows]
+    fresh = score_all(predictions, extra=metrics)
+    scores = [row.score if row.expected else score for row, score in zip(rows, fresh, strict=True)]
+    renewed = [_with_score(row, score) for row, score in zip(rows, scores, strict=True)]
+    return replace(block, scores=aggregate(predictions, scores)), renewed
+
+
+def _with_score(row: PredictionRow, score: InstanceScore) -> PredictionRow:
+    return replace(
+        row,
+        exact_match=score.exact_match,
+        rouge1=score.rouge1,
+        rougeL=score.rougeL,
+        in_label_space=score.in_label_space,
+        extra=score.extra,
+    )
+
+
+def _own_metrics(folder: Path) -> list[str]:
+    """Return `evaluation.metrics` of the cell's configuration; imported cells have none."""
+    from omegaconf import OmegaConf
+
+    from instruct_ablate.extensions import load_extensions
+
+    path = folder / "config.yaml"
+    if not path.exists():
+        return []
+    config = OmegaConf.load(path)
+    load_extensions(list(config.extensions))
+    return list(config.evaluation.metrics)
+
+
+def _next_name(folder: Path) -> Path:
+    names = (folder / f"record.{number}.json" for number in itertools.count(1))
+    return next(path for path in names if not path.exists())

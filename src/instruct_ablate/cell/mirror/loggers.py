@@ -1,0 +1,171 @@
+"""The mirror: a cell's curves and scores at W&B or another logger, beside the record, which is the truth.
+
+Whatever a logging service does - no key, no network, an error in the middle - the cell goes on; it is told in the log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.metrics import Score
+from instruct_ablate.schema import Config, LoggerConfig
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+log = logging.getLogger(__name__)
+LOGGERS = ("wandb", "csv", "tensorboard", "mlflow", "none")
+MODES = ("auto", "online", "offline")
+
+
+class Mirror(Protocol):
+    """Where a running cell is mirrored."""
+
+    def loggers(self) -> list[Logger]:
+        """Return Lightning loggers for the training curve."""
+
+    def finish(self, record: CellRecord) -> None:
+        """Tell the end: state, scores, tables."""
+
+
+class Silent:
+    """Mirrors nowhere."""
+
+    def loggers(self) -> list[Logger]:
+        """No loggers."""
+        return []
+
+    def finish(self, record: CellRecord) -> None:
+        """Nothing to tell."""
+
+
+class Plain:
+    """Mirrors to one of Lightning's own loggers: CSV, TensorBoard or MLflow."""
+
+    def __init__(self, logger: Logger, identity: Identity) -> None:
+        self.logger = logger
+        axes = {name: str(getattr(identity.axes, name)) for name in identity.axes.__slots__}
+        logger.log_hyperparams({**axes, "identity": identity.hash})
+
+    def loggers(self) -> list[Logger]:
+        """The one logger."""
+        return [self.logger]
+
+    def finish(self, record: CellRecord) -> None:
+        """Log the scores and close with the record's state."""
+        if record.state == "done":
+            self.logger.log_metrics(flat_scores(record), step=record.cost.train_steps)
+        self.logger.save()
+        self.logger.finalize("success" if record.state == "done" else "failed")
+
+
+@contextlib.contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Let nothing that a logging service does end a cell."""
+    try:
+        yield
+    except Exception as error:
+        # any failure of a mirror is only worth a line: the record on disk is complete without it
+        log.warning(
+            "%s: %s: %s; the record on disk is complete without it", what, type(error).__name__, error
+        )
+
+
+def open_mirror(config: Config, identity: Identity, folder: Path) -> Mirror:
+    """Open the mirror that `logger` names; one that cannot be opened is told and done without."""
+    check_logger(config.logger)
+    openers: dict[str, Callable[[], Mirror]] = {
+        "wandb": lambda: _wandb(config, identity, folder),
+        "csv": lambda: Plain(_csv(folder), identity),
+        "tensorboard": lambda: Plain(_tensorboard(folder), identity),
+        "mlflow": lambda: Plain(_mlflow(config, identity), identity),
+    }
+    if config.logger.name != "none":
+        with guarded(f"logger {config.logger.name}"):
+            return openers[config.logger.name]()
+    return Silent()
+
+
+def check_logger(config: LoggerConfig) -> None:
+    """Refuse a logger that is not there, or whose package is not installed."""
+    import importlib.util
+
+    if config.name not in LOGGERS:
+        raise unknown("logger.name", config.name, LOGGERS)
+    if config.mode not in MODES:
+        raise unknown("logger.mode", config.mode, MODES)
+    needs = {"tensorboard": "tensorboard", "mlflow": "mlflow"}.get(config.name)
+    if needs and importlib.util.find_spec(needs) is None:
+        raise UserError(
+            f"logger={config.name} needs the package {needs}: pip install 'instruct-ablate[{needs}]'."
+        )
+
+
+def flat_scores(record: CellRecord) -> dict[str, float]:
+    """Return a done record's main scores as "test instruction/kind/metric": percent."""
+    flat: dict[str, float] = {}
+    for block in record.blocks:
+        for score in (block.scores.task_mean, *block.scores.kinds):
+            flat |= {
+                f"{block.instruction}/{score.name}/{key}": value for key, value in measures(score).items()
+            }
+    return flat
+
+
+def main_scores(record: CellRecord) -> dict[str, float]:
+    """Return what a done record scored in its first test under names that all cells share, in percent.
+
+    Named as in hypotheses: exact match and format correctness over classification tasks, ROUGE-L over all tasks and
+    over generation tasks.
+    """
+    scores = record.blocks[0].scores
+    found = {"rougeL": scores.task_mean.rougeL}
+    for score in scores.kinds:
+        if score.name == "generation":
+            found["generation_rougeL"] = score.rougeL
+        else:
+            found["exact_match"] = score.exact_match
+            names = ("format_correctness", "uniform_guess")
+            found |= {name: measured for name in names if (measured := getattr(score, name)) is not None}
+    return found
+
+
+def measures(score: Score) -> dict[str, float]:
+    """Return the measures of a score that are there."""
+    names = ("exact_match", "rouge1", "rougeL", "format_correctness", "uniform_guess")
+    values = {name: getattr(score, name) for name in names}
+    return {name: value for name, value in (*values.items(), *score.extra) if value is not None}
+
+
+def _wandb(config: Config, identity: Identity, folder: Path) -> Mirror:
+    from instruct_ablate.cell.mirror.wandb_run import WandbRun
+
+    return WandbRun(config, identity, folder)
+
+
+def _csv(folder: Path) -> Logger:
+    from pytorch_lightning.loggers import CSVLogger
+
+    return CSVLogger(folder, name="csv", version="")
+
+
+def _tensorboard(folder: Path) -> Logger:
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
+
+
+def _mlflow(config: Config, identity: Identity) -> Logger:
+    from pytorch_lightning.loggers import MLFlowLogger
+
+    store: Any = (Path(config.output) / "mlflow.db").resolve()
+    return MLFlowLogger(
+        experiment_name=config.study, run_name=identity.name, tracking_uri=f"sqlite:///{store}"
+    )

@@ -1,0 +1,91 @@
+"""Runs that W&B has yet to get: the transaction logs of offline cells, and their upload by `wandb sync`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from instruct_ablate.cell.state.store import read_record
+
+ATTEMPTS = 4
+PAUSE = 15.0  # seconds before a second attempt; each further one waits twice as long
+AT_ONCE = 100  # logs handed to one `wandb sync`
+
+Upload = Callable[[Sequence[Path], int], str]
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineRun:
+    """One transaction log of a cell; a cell that was interrupted has several, of one run."""
+
+    cell: str
+    log: Path
+    state: str  # of the cell
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether `wandb sync` has marked it as uploaded."""
+        return self.log.with_name(f"{self.log.name}.synced").exists()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will be added to it by this cell."""
+        return self.state in ("done", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What became of the runs of a study."""
+
+    uploaded: tuple[OfflineRun, ...]
+    left: tuple[tuple[OfflineRun, str], ...]  # with the reason
+
+
+def offline_runs(study: Path) -> tuple[OfflineRun, ...]:
+    """Return a study's offline logs, each cell's in the order of time."""
+    found = []
+    for log in sorted(study.glob("*/wandb/offline-run-*/*.wandb")):
+        folder = log.parents[2]
+        record = read_record(folder)
+        # the report's own run has a folder without a record, and is whole when it is there
+        state = record.state if record else "done" if not (folder / "identity.json").exists() else "missing"
+        found.append(OfflineRun(folder.name, log, state))
+    return tuple(found)
+
+
+def sync_runs(
+    runs: Sequence[OfflineRun],
+    workers: int,
+    upload: Upload | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Synced:
+    """Upload what is finished and not yet uploaded; what fails is tried again, later and later.
+
+    `wandb sync` takes one run's logs in order, several runs at once, keeps W&B's rate limits, and marks each log that
+    is through: a second call goes on where the first one stopped.
+    """
+    wanted = [run for run in runs if run.finished and not run.uploaded]
+    left, why = wanted, ""
+    for attempt in range(ATTEMPTS):
+        if attempt and left:
+            pause(PAUSE * 2 ** (attempt - 1))
+        for start in range(0, len(left), AT_ONCE):
+            some = [run.log for run in left[start : start + AT_ONCE]]
+            why = (upload or wandb_sync)(some, workers) or why
+        left = [run for run in left if not run.uploaded]
+    open_ = [(run, f"its cell is {run.state}") for run in runs if not run.finished and not run.uploaded]
+    uploaded = tuple(run for run in wanted if run.uploaded)
+    return Synced(uploaded, tuple([(run, why or "wandb sync left it") for run in left] + open_))
+
+
+def wandb_sync(logs: Sequence[Path], workers: int) -> str:
+    """Upload logs by `wandb sync`; return its last words where it failed."""
+    command = [sys.executable, "-m", "wandb", "sync", "-n", str(workers), *map(str, logs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    told = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    faults = [line for line in told if "ERROR" in line or "error" in line.lower()]
+    return "" if done.returncode == 0 and not faults else (faults or told or ["no word from wandb sync"])[-1]

@@ -1,0 +1,170 @@
+"""One cell's W&B run: its id is made from the cell's identity, so a resumed or repeated cell continues its run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from instruct_ablate.cell.mirror.loggers import flat_scores, guarded, main_scores, measures
+from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.cell.state.record import Axes, CellRecord
+from instruct_ablate.schema import Config, LoggerConfig
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+log = logging.getLogger(__name__)
+INIT_SECONDS = 30.0
+
+
+def run_id(identity: str) -> str:
+    """Return the W&B run id of a cell."""
+    return identity[:16]
+
+
+class WandbRun:
+    """Mirrors a cell to W&B: curves while it trains, scores and a sample of predictions at its end."""
+
+    def __init__(self, config: Config, identity: Identity, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        settings = {
+            "config": shown_config(config, identity.axes),
+            **_names(config, identity),
+            "dir": folder,
+        }
+        mode = resolved_mode(config.logger)
+        try:
+            self.run = open_run(settings, mode, config.logger.timeout)
+        except Exception as error:
+            what = "cannot be reached" if mode == "online" else "would not begin"
+            log.warning("W&B %s (%s): this cell is logged offline; sync it later", what, error)
+            leave_service()
+            self.run = open_run(settings, "offline", config.logger.timeout)
+
+    def loggers(self) -> list[Logger]:
+        """Return Lightning's logger around this run."""
+        from pytorch_lightning.loggers import WandbLogger
+
+        return [WandbLogger(experiment=self.run)]
+
+    def finish(self, record: CellRecord) -> None:
+        """Log scores and predictions; a failed cell is a failed run."""
+        with guarded("W&B"):
+            self._tell(record)
+        self.run.finish(exit_code=0 if record.state == "done" else 1)
+
+    def _tell(self, record: CellRecord) -> None:
+        self.run.summary["state"] = record.state
+        if record.failure:
+            self.run.summary["failure"] = record.failure.reason
+        if record.state == "done":
+            self.run.summary.update({**main_scores(record), **flat_scores(record)})
+            self.run.summary.update({f"cost/{k}": v for k, v in dataclasses.asdict(record.cost).items()})
+            self.run.log({"scores": self._scores(record), "predictions": self._predictions(record)})
+
+    def _scores(self, record: CellRecord) -> Any:
+        """Return every task's score as a table."""
+        import wandb
+
+        table = wandb.Table(
+            columns=["tested on", "task", "category", "kind", "instances", "metric", "percent"]
+        )
+        for block in record.blocks:
+            for task in block.scores.tasks:
+                place = (block.instruction, task.score.name, task.category, task.kind, task.score.instances)
+                for name, value in measures(task.score).items():
+                    table.add_data(*place, name, value)
+        return table
+
+    def _predictions(self, record: CellRecord) -> Any:
+        """Return the first predictions of every score block as a table."""
+        import wandb
+
+        names = ["task", "instance_id", "prompt", "prediction", "references", "exact_match", "rougeL"]
+        table = wandb.Table(columns=["tested on", *names])
+        for block in record.blocks:
+            rows = read_predictions(self.folder / block.predictions)
+            for row in itertools.islice(rows, self.config.logger.predictions):
+                values = [getattr(row, name) for name in names]
+                table.add_data(block.instruction, *(list(v) if isinstance(v, tuple) else v for v in values))
+        return table
+
+
+def shown_config(config: Config, axes: Axes) -> dict[str, Any]:
+    """Return a run's config: the cell's, and its axes, which are what runs are grouped by."""
+    return {**dataclasses.asdict(config), "axes": dataclasses.asdict(axes)}
+
+
+def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Any:
+    """Open a run that prints nothing and goes on where one of its id was left."""
+    import wandb
+
+    # a service that another process keeps has a working directory of its own
+    settings = {**settings, "dir": str(Path(settings["dir"]).resolve())}
+    quiet = wandb.Settings(silent=True, console="off", init_timeout=INIT_SECONDS, finish_timeout=timeout)
+    return wandb.init(mode=mode, resume="allow", settings=quiet, **settings)  # type: ignore[arg-type]
+
+
+def leave_service() -> None:
+    """Start anew with W&B's own process: one that failed to open a run goes on holding the run's id."""
+    import wandb
+
+    os.environ.pop("WANDB_SERVICE", None)
+    with contextlib.suppress(Exception):  # what is given up may well be broken
+        wandb.teardown()
+
+
+def _names(config: Config, identity: Identity) -> dict[str, Any]:
+    return {
+        "id": run_id(identity.hash),
+        "name": identity.name,
+        "project": config.logger.project,
+        "entity": config.logger.entity,
+        "group": config.study,
+        "job_type": job_type(identity.axes, config.model.source),
+        "tags": [*config.logger.tags, *tags(identity.axes)],
+    }
+
+
+def job_type(axes: Axes, source: str) -> str:
+    """Return what kind of cell it is: baseline, untuned or train."""
+    if source == "baseline":
+        return "baseline"
+    return "untuned" if axes.untuned else "train"
+
+
+def tags(axes: Axes) -> list[str]:
+    """Return the axes as tags "name:value" (W&B cuts none up to 64 characters)."""
+    values = {field.name: getattr(axes, field.name) for field in dataclasses.fields(axes)}
+    return [f"{name}:{value}"[:64] for name, value in values.items() if value is not None]
+
+
+def resolved_mode(config: LoggerConfig) -> str:
+    """Return online or offline: without a key always offline, so that nobody is ever asked for one.
+
+    `logger.mode` decides where it is set; `auto` follows WANDB_MODE.
+    """
+    asked = os.environ.get("WANDB_MODE", "online") if config.mode == "auto" else config.mode
+    if asked in ("offline", "disabled", "dryrun"):
+        return "offline"
+    return "online" if has_key() else "offline"
+
+
+def has_key() -> bool:
+    """Whether there is a W&B key: in the environment, or in the user's netrc."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    import netrc
+
+    try:
+        found = netrc.netrc()
+    except (OSError, netrc.NetrcParseError):
+        return False
+    return urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).netloc in found.hosts

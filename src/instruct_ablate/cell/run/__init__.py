@@ -1,0 +1,1 @@
+"""A cell's run: its stages under a lock, with a heartbeat."""

@@ -1,0 +1,112 @@
+"""Testing: predictions written as they come and scored; what is written already is never predicted again."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from instruct_ablate.aggregation import aggregate
+from instruct_ablate.cell.run.job import Job
+from instruct_ablate.cell.state.predictions import (
+    PredictionRow,
+    PredictionWriter,
+    make_row,
+    read_predictions,
+    written_rows,
+)
+from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.metrics import load_metrics, score_prediction
+from instruct_ablate.prompt.build import build_prompts, truncation_note
+from instruct_ablate.prompt.prompt import Prompt, Tokens
+from instruct_ablate.schema import InstructionConfig
+from instruct_ablate.tasks.task import Task
+
+if TYPE_CHECKING:
+    from instruct_ablate.model.loading.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One score block, how long it took and what was met."""
+
+    block: ScoreBlock
+    seconds: float
+    instances: int
+    notes: tuple[str, ...] = ()
+
+
+def prompts_at_test(
+    job: Job, tasks: Sequence[Task], shown: InstructionConfig, tokens: Tokens
+) -> tuple[Prompt, ...]:
+    """Build the prompts of the test tasks under one test-time instruction."""
+    if not any(task.instances for task in tasks):
+        raise UserError("there are no test instances: check tasks.root, tasks.include and tasks.categories")
+    context = Context(job.config.seed, tuple(tasks))
+    return build_prompts(tasks, shown, job.config.prompt, tokens, context)
+
+
+def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Prompt]) -> Tested:
+    """Predict what is not yet written, score it row by row, and average."""
+    from instruct_ablate.model.decoding.predict import predict
+
+    started, path = time.perf_counter(), job.folder / file_name(label)
+    finished = frozenset(row.key for row in written_rows(path) if row.key in {_key(p) for p in prompts})
+    metrics = load_metrics(job.config.evaluation.metrics)
+    with PredictionWriter(path) as writer:
+        done = len(finished)
+        job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
+        for prediction in predict(checkpoint, prompts, job.config, finished):
+            prompt = prediction.prompt
+            score = score_prediction(prediction.text, prompt.references, prompt.choices, metrics)
+            writer.append(make_row(prediction, score, job.config.evaluation.save_prompts))
+            done += 1
+            job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
+        writer.finish()
+    rows = _complete(read_predictions(path), prompts)
+    notes = (f"test, {label}: {note}",) if (note := truncation_note(prompts)) else ()
+    seconds = time.perf_counter() - started
+    return Tested(score_block(label, rows), seconds, len(prompts) - len(finished), notes)
+
+
+def write_rows(job: Job, label: str, rows: Iterable[PredictionRow]) -> ScoreBlock:
+    """Write rows that are scored already, and average."""
+    path = job.folder / file_name(label)
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}.partial").unlink(missing_ok=True)
+    kept = tuple(rows)
+    with PredictionWriter(path) as writer:
+        for row in kept:
+            writer.append(row)
+        writer.finish()
+    return score_block(label, kept)
+
+
+def score_block(label: str, rows: Sequence[PredictionRow]) -> ScoreBlock:
+    """Average the rows of one test-time instruction."""
+    scores = aggregate([row.to_prediction() for row in rows], [row.score for row in rows])
+    return ScoreBlock(label, file_name(label), scores)
+
+
+def file_name(label: str) -> str:
+    """Return the prediction file of a test-time instruction, relative to the cell's folder."""
+    return f"predictions/{re.sub(r'[^A-Za-z0-9_.+()-]+', '_', label)}.jsonl"
+
+
+def _key(prompt: Prompt) -> tuple[str, str]:
+    return prompt.task, prompt.instance_id
+
+
+def _complete(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> tuple[PredictionRow, ...]:
+    """Return one row per prompt, in the prompts' order; a missing one is an error."""
+    by_key = {row.key: row for row in rows}
+    missing = [prompt for prompt in prompts if _key(prompt) not in by_key]
+    if missing:
+        raise RuntimeError(
+            f"{len(missing)} of {len(prompts)} prompts were not answered, first {_key(missing[0])}"
+        )
+    return tuple(by_key[_key(prompt)] for prompt in prompts)

@@ -1,0 +1,43 @@
+"""Several processes on one cell (torchrun, srun): the first one keeps the record, the others only train with it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import read_record
+
+_NAMES = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
+_CAME_UP = time.time()
+POLL = 0.2  # seconds between two looks at the record
+
+
+def rank() -> int:
+    """Return this process's place among those that a launcher started for the same cell; 0 is the first."""
+    for place, size in _NAMES:
+        if int(os.environ.get(size, "1")) > 1:
+            return int(os.environ.get(place, "0"))
+    return 0
+
+
+def follow(folder: Path, identity: str, work: Callable[[], None], poll: float = POLL) -> CellRecord:
+    """Work along with the first process: begin when it has begun, return when it has ended."""
+    record = _when(folder, identity, lambda record: record.state == "running" or _ended(record), poll)
+    if record.state == "running":
+        work()
+        record = _when(folder, identity, lambda record: record.state != "running", poll)
+    return record
+
+
+def _ended(record: CellRecord) -> bool:
+    """Whether the cell ended in this run; a failure of an earlier command is about to be tried again."""
+    return record.state == "done" or record.finished >= _CAME_UP
+
+
+def _when(folder: Path, identity: str, reached: Callable[[CellRecord], bool], poll: float) -> CellRecord:
+    while (record := read_record(folder, identity)) is None or not reached(record):
+        time.sleep(poll)
+    return record

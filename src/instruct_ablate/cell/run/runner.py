@@ -1,0 +1,178 @@
+"""One cell from configuration to record: locked, alive, resumable; a fault ends in its record."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from instruct_ablate.cell.mirror.loggers import guarded, open_mirror
+from instruct_ablate.cell.run.job import Job, Outcome, Work
+from instruct_ablate.cell.run.ranks import follow, rank
+from instruct_ablate.cell.run.reuse import take_over
+from instruct_ablate.cell.run.stopping import TimedOutError, interruptible, time_limit
+from instruct_ablate.cell.state.canonical import effective
+from instruct_ablate.cell.state.heartbeat import Heartbeat, Owner, this_process
+from instruct_ablate.cell.state.identity import Identity, identify
+from instruct_ablate.cell.state.lock import LockedError, locked
+from instruct_ablate.cell.state.record import CellRecord, Failure
+from instruct_ablate.cell.state.store import missing_record, now, quarantine, read_record, write_record
+from instruct_ablate.errors import Interrupted, UserError
+from instruct_ablate.schema import Config
+from instruct_ablate.whole_files import write_whole
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell whose lock this process holds."""
+
+    identity: Identity
+    folder: Path
+    owner: Owner
+
+
+def run_cell(config: Config, work: Work | None = None) -> CellRecord:
+    """Run the cell that `config` asks for and return its record; a done cell is returned as it is.
+
+    `work` does the training and testing; it stands apart so that all around it can be tested by itself.
+    """
+    identity = identify(config)
+    folder = Path(config.output) / config.study / identity.name
+    if rank() > 0:
+        return _follow(config, identity, folder, work or _work)
+    try:
+        with locked(folder) as owner:
+            return _run_locked(config, Cell(identity, folder, owner), work or _work)
+    except LockedError as busy:
+        log.warning("%s", busy)
+        return read_record(folder, identity.hash) or missing_record(identity)
+
+
+def _follow(config: Config, identity: Identity, folder: Path, work: Work) -> CellRecord:
+    """Train along with the first process of this cell."""
+    job = Job(effective(config), identity, folder, Heartbeat(folder, this_process()), leads=False)
+    return follow(folder, identity.hash, lambda: _along(job, work))
+
+
+def _along(job: Job, work: Work) -> None:
+    try:
+        work(job)
+    except Interrupted as stop:
+        log.warning("%s interrupted: %s", job.identity.name, stop)
+
+
+def _work(job: Job) -> Outcome:
+    from instruct_ablate.cell.run.stages import work
+
+    return work(job)
+
+
+def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
+    identity, folder = cell.identity, cell.folder
+    aside = quarantine(folder, identity.hash)
+    before = read_record(folder, identity.hash)
+    if before is not None and before.state == "done":
+        log.info("%s is done already", identity.name)
+        return before
+    if before is None and (taken := take_over(config, identity, folder)) is not None:
+        return taken
+    running = _begin(config, identity, folder, before)
+    with _logged(folder), Heartbeat(folder, cell.owner) as heartbeat:
+        if aside is not None:
+            log.warning("%s: the record could not be read and was put aside as %s", identity.name, aside.name)
+        job = Job(effective(config), identity, folder, heartbeat, open_mirror(config, identity, folder))
+        record = _finish(folder, _guarded(job, running, work, config.cell_timeout))
+        with guarded(f"logger {config.logger.name}"):
+            job.mirror.finish(record)
+    if record.state == "done" and not config.keep_checkpoints:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they were for resuming alone
+    return record
+
+
+def _begin(config: Config, identity: Identity, folder: Path, before: CellRecord | None) -> CellRecord:
+    """Write down that the cell runs, with what it was asked for."""
+    from omegaconf import OmegaConf
+
+    write_whole(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_whole(folder / "identity.json", identity.to_json())
+    failure = before.failure if before else None
+    running = replace(missing_record(identity), state="running", started=now(), failure=failure)
+    write_record(folder, running)
+    return running
+
+
+def _guarded(job: Job, running: CellRecord, work: Work, hours: float | None) -> CellRecord:
+    """Do the work and return the record of how it ended; only a stop from outside is raised further."""
+
+    def hung(reason: str) -> None:
+        write_record(job.folder, _failed(running, reason, ""))
+
+    try:
+        with interruptible(), time_limit(hours, hung):
+            outcome = work(job)
+    except Interrupted as stop:
+        log.warning("%s interrupted: %s", running.name, stop)
+        return replace(running, state="interrupted", notes=(str(stop),), finished=now())
+    except (KeyboardInterrupt, SystemExit):
+        _finish(job.folder, replace(running, state="interrupted", finished=now()))
+        raise
+    except (UserError, TimedOutError) as error:
+        return _failed(running, str(error), "")
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".strip()
+        return _failed(running, reason, traceback.format_exc())
+    return _done(running, outcome)
+
+
+def _done(running: CellRecord, outcome: Outcome) -> CellRecord:
+    return replace(
+        running,
+        state="done",
+        blocks=outcome.blocks,
+        cost=outcome.cost,
+        environment=outcome.environment,
+        notes=outcome.notes,
+        failure=None,
+        finished=now(),
+    )
+
+
+def _failed(running: CellRecord, reason: str, trace: str) -> CellRecord:
+    attempts = running.failure.attempts + 1 if running.failure else 1
+    log.error("%s failed: %s", running.name, reason)
+    if trace:
+        log.debug("%s", trace)
+    return replace(running, state="failed", failure=Failure(reason, trace, attempts), finished=now())
+
+
+def _finish(folder: Path, record: CellRecord) -> CellRecord:
+    """Write the final record; where even that fails the cell stays open and is run again."""
+    try:
+        write_record(folder, record)
+    except UserError as error:
+        log.error("%s: its record could not be written: %s", record.name, error)
+        return _failed(replace(record, blocks=()), str(error), "")
+    return record
+
+
+@contextlib.contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """Keep what is logged in the cell's own file too."""
+    try:
+        handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {folder / 'log.txt'}: {error.strerror}") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()

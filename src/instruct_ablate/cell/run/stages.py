@@ -1,0 +1,145 @@
+"""What a cell does: tasks, budget, prompts, training, testing under each instruction, scores.
+
+This is the one place where the towers meet: tasks and prompts on one side, the model on the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instruct_ablate.cell.run.evaluation import Tested, evaluate, prompts_at_test, write_rows
+from instruct_ablate.cell.run.job import Job, Outcome
+from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test
+from instruct_ablate.cell.state.environment import environment, peak_memory
+from instruct_ablate.cell.state.predictions import make_row
+from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.instruction import vary
+from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.task import TaskCollection
+
+if TYPE_CHECKING:
+    from instruct_ablate.model.loading.checkpoint import Checkpoint
+
+
+def work(job: Job) -> Outcome:
+    """Do all of a cell's work."""
+    job.heartbeat.progress("prepare")
+    collection = read_tasks(job.config.tasks, Path(job.config.cache))
+    if is_baseline(job.config):
+        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none"))
+    with _timed() as prepared:
+        checkpoint, precision = _load(job)
+    cost, notes = Cost(), collection.notes
+    if not is_untuned(job.config):
+        from instruct_ablate.cell.run.training import train
+
+        cost, told = train(job, collection, checkpoint)
+        notes += told
+    tested = _tests(job, collection, checkpoint) if job.leads else []
+    device = str(next(checkpoint.model.parameters()).device)
+    cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
+    return _outcome(tested, cost, notes, (device, precision))
+
+
+def _load(job: Job) -> tuple[Checkpoint, str]:
+    """Load the checkpoint in the precision meant for this machine."""
+    import torch
+
+    from instruct_ablate.model.loading.checkpoint import check_checkpoint, load_checkpoint
+    from instruct_ablate.model.loading.precision import resolve_precision
+
+    trainer, cache = job.config.trainer, Path(job.config.cache)
+    if trainer.threads is not None:
+        torch.set_num_threads(trainer.threads)
+    kind = check_checkpoint(job.config.model)
+    precision = resolve_precision(trainer.precision, trainer.accelerator, kind == "encoder-decoder")
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+    return load_checkpoint(job.config.model, dtype, cache), precision
+
+
+def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list[Tested]:
+    """Test under each test-time instruction."""
+    from instruct_ablate.model.loading.tokenizer import TokenizerTokens
+
+    tokens = TokenizerTokens(checkpoint.tokenizer)
+    _to_device(checkpoint, job.config.trainer.accelerator)
+    blocks = []
+    for label, shown in shown_at_test(job.config):
+        prompts = prompts_at_test(job, collection.test, shown, tokens)
+        blocks.append(evaluate(job, checkpoint, label, prompts))
+    return blocks
+
+
+def _to_device(checkpoint: Checkpoint, accelerator: str) -> None:
+    """Put the model where it is tested: the GPU, where there is one and it is not refused."""
+    import torch
+
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        model: Any = checkpoint.model
+        model.to("cuda")
+
+
+def _outcome(tested: list[Tested], cost: Cost, notes: tuple[str, ...], machine: tuple[str, str]) -> Outcome:
+    cost = replace(
+        cost,
+        evaluate_seconds=sum(block.seconds for block in tested),
+        evaluate_instances=sum(block.instances for block in tested),
+        peak_memory=max(cost.peak_memory, peak_memory()),
+    )
+    told = (*notes, *(note for block in tested for note in block.notes))
+    return Outcome(
+        tuple(block.block for block in tested), cost, environment(*machine), tuple(dict.fromkeys(told))
+    )
+
+
+def _baseline(job: Job, collection: TaskCollection) -> Outcome:
+    """Answer and score without a model."""
+    from instruct_ablate.baselines import predict_baseline
+
+    config, tested = job.config, []
+    for label, shown in shown_at_test(config):
+        with _timed() as took:
+            prompts = prompts_at_test(job, collection.test, shown, Words())
+            context = Context(config.seed, collection.test)
+            tasks = [vary(task, shown, context) for task in collection.test]
+            answers = predict_baseline(
+                config.model.name, prompts, tasks, config.seed, config.model.tries, config.evaluation.metrics
+            )
+            rows = [
+                make_row(prediction, score, config.evaluation.save_prompts, answers.expected)
+                for prediction, score in zip(answers.predictions, answers.scores, strict=True)
+            ]
+            block = write_rows(job, label, rows)
+        tested.append(Tested(block, took[0], len(prompts)))
+    return _outcome(tested, Cost(), collection.notes, ("none", "none"))
+
+
+class Words:
+    """`Tokens` for baselines, which have no tokenizer: words, and nothing is ever too long."""
+
+    def count(self, text: str) -> int:
+        """Return 0: a baseline reads prompts of any length."""
+        return 0
+
+    def clip(self, text: str, limit: int) -> str:
+        """Return the text as it is."""
+        return text
+
+    def chat(self, text: str) -> str:
+        """Return the text as it is."""
+        return text
+
+
+@contextmanager
+def _timed() -> Iterator[list[float]]:
+    """Measure a block; the seconds are in the list afterwards."""
+    took: list[float] = []
+    started = time.perf_counter()
+    yield took
+    took.append(time.perf_counter() - started)

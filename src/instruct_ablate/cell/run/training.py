@@ -1,0 +1,53 @@
+"""Training: the budget's sample of the training tasks, prompts under the training instruction, the fit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from instruct_ablate.cell.run.job import Job
+from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.prompt.build import build_prompts, truncation_note
+from instruct_ablate.schema import TrainerConfig
+from instruct_ablate.tasks.budget import sample
+from instruct_ablate.tasks.task import TaskCollection
+
+if TYPE_CHECKING:
+    from instruct_ablate.model.loading.checkpoint import Checkpoint
+
+
+def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple[Cost, tuple[str, ...]]:
+    """Train the checkpoint in place; return what it cost and what was met."""
+    from instruct_ablate.model.loading.tokenizer import TokenizerTokens
+    from instruct_ablate.model.training.fit import check_trainer, fit
+
+    config, started = job.config, time.perf_counter()
+    check_trainer(config)
+    budgeted = sample(collection.train, config.data_budget, config.seed)
+    if not any(task.instances for task in budgeted.tasks):
+        raise UserError(
+            "there is nothing to train on: no training task has an instance; data_budget=0 is untuned"
+        )
+    prompts = build_prompts(
+        budgeted.tasks,
+        config.instruction,
+        config.prompt,
+        TokenizerTokens(checkpoint.tokenizer),
+        Context(config.seed, collection.train),
+    )
+    prepared = time.perf_counter() - started
+    job.heartbeat.progress("train", 0, _steps(config.trainer, len(prompts)))
+    cost = fit(checkpoint, prompts, config, job.folder, job.mirror.loggers())
+    note = truncation_note(prompts)
+    notes = (*budgeted.notes, *((f"training: {note}",) if note else ()))
+    return replace(cost, prepare_seconds=cost.prepare_seconds + prepared), notes
+
+
+def _steps(config: TrainerConfig, examples: int) -> int:
+    """Return how many steps the fit will take, for those who watch it."""
+    from instruct_ablate.data.batches import Schedule
+
+    return Schedule(examples, config.batch_size, config.epochs, 0, config.max_steps).steps

@@ -1,0 +1,68 @@
+"""What a cell ran with: host, command, commit, versions, device."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import resource
+import shlex
+import socket
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from instruct_ablate.cell.state.record import Environment
+
+PACKAGES = ("instruct-ablate", "torch", "transformers", "pytorch-lightning", "peft", "numpy", "rouge-score")
+
+
+def environment(device: str, precision: str) -> Environment:
+    """Describe the calling process."""
+    return Environment(
+        host=socket.gethostname(),
+        command=shlex.join(sys.argv),
+        commit=commit(),
+        python=platform.python_version(),
+        versions=versions(),
+        device=device,
+        precision=precision,
+    )
+
+
+@cache
+def versions() -> tuple[tuple[str, str], ...]:
+    """Return the versions of the packages that decide over results."""
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+@cache
+def commit() -> str | None:
+    """Return the checkout's commit, with "+changes" where files differ; None outside a checkout."""
+    folder = Path(__file__).parents[3]
+    if not (folder / ".git").exists():
+        return None
+    head = _git(folder, "rev-parse", "HEAD")
+    changed = head and _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return f"{head}+changes" if changed else head
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def peak_memory() -> int:
+    """Return the largest resident size of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,147 @@
+"""Signs of life: a small file that a running cell rewrites every few seconds, and how to judge it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import socket
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from instruct_ablate.cell.state.record_file import CorruptRecordError, from_json, to_json
+from instruct_ablate.whole_files import write_whole
+
+BEAT = 5.0  # seconds between two beats
+STALE = 60.0  # seconds without a beat after which a cell counts as dead
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process, told apart from every other on every host: also after a reboot or a reused pid."""
+
+    host: str
+    pid: int
+    boot: str  # boot id and pid name space: where `pid` means something
+    started: str  # the process's start, in clock ticks since boot
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One sign of life. `counter` grows with every beat, whatever the clock does."""
+
+    owner: Owner
+    counter: int
+    time: float
+    stage: str = ""  # prepare, train, evaluate
+    done: int = 0  # of `total` steps or instances
+    total: int = 0
+    since: float = 0.0  # when the stage began
+
+
+def this_process() -> Owner:
+    """Describe the calling process."""
+    return Owner(socket.gethostname(), os.getpid(), _boot(), _started(os.getpid()) or "")
+
+
+@cache
+def _boot() -> str:
+    parts = []
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with contextlib.suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(parts)
+
+
+def _started(pid: int) -> str | None:
+    """Return the start of a process in clock ticks since boot, or None if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def alive_here(owner: Owner) -> bool | None:
+    """Tell whether `owner` runs on this machine; None if it belongs to another one."""
+    if owner.host != socket.gethostname() or owner.boot != _boot():
+        return None
+    return _started(owner.pid) == owner.started
+
+
+def read_beat(folder: Path) -> Beat | None:
+    """Read a cell's last sign of life."""
+    try:
+        return from_json((folder / "heartbeat").read_text(encoding="utf-8"), Beat)
+    except (OSError, CorruptRecordError):
+        return None
+
+
+def age(path: Path) -> float:
+    """Return the age of a file in seconds by the file system's own clock, not by this host's."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".clock.", dir=path.parent) as now:
+            return Path(now.name).stat().st_mtime - path.stat().st_mtime
+    except OSError:
+        with contextlib.suppress(OSError):
+            return time.time() - path.stat().st_mtime
+        return float("inf")
+
+
+def seems_dead(folder: Path, owner: Owner, stale: float = STALE) -> bool:
+    """Judge at a glance (a report must not wait) whether the owner of a running cell is gone."""
+    here = alive_here(owner)
+    return not here if here is not None else age(folder / "heartbeat") > stale
+
+
+def is_dead(folder: Path, owner: Owner, stale: float = STALE, watch: float = 2.5 * BEAT) -> bool:
+    """Judge for a take-over: what seems dead is watched; a moving counter is life, whatever clocks say."""
+    here = alive_here(owner)
+    if here is not None:
+        return not here
+    if 0 <= age(folder / "heartbeat") <= stale:
+        return False
+    before = read_beat(folder)
+    time.sleep(watch)
+    after = read_beat(folder)
+    return (before and before.counter) == (after and after.counter)
+
+
+class Heartbeat:
+    """Beats in a thread as long as the cell runs; `progress` says how far it is."""
+
+    def __init__(self, folder: Path, owner: Owner, beat: float = BEAT) -> None:
+        self._folder, self._interval = folder, beat
+        self._last = Beat(owner, 0, time.time(), since=time.time())
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        (self._folder / "heartbeat").unlink(missing_ok=True)
+
+    def progress(self, stage: str, done: int = 0, total: int = 0) -> None:
+        """Note how far the cell is; the next beat tells it."""
+        since = self._last.since if stage == self._last.stage else time.time()
+        self._last = dataclasses.replace(self._last, stage=stage, done=done, total=total, since=since)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            self._write()
+
+    def _write(self) -> None:
+        last = self._last
+        self._last = dataclasses.replace(last, counter=last.counter + 1, time=time.time())
+        with contextlib.suppress(Exception):  # a full disk must not end the cell through its heartbeat
+            write_whole(self._folder / "heartbeat", to_json(self._last), durable=False)

@@ -1,0 +1,226 @@
+"""Predictions on disk: one JSON line each, appended as they come, renamed to their final name when complete.
+
+A line is whole or it does not count: what a killed process left half-written is dropped on reading and cut
+off before writing goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import InstanceScore
+from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.tasks.task import Kind
+from instruct_ablate.whole_files import explained
+
+log = logging.getLogger(__name__)
+PARTIAL = ".partial"
+_SYNC_EVERY = 256  # rows; a killed process loses none, a machine without power at most so many
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRow:
+    """One prediction with its references and scores; `prompt` is empty where prompts are not saved.
+
+    `expected` marks a baseline's expected score, which no single text has: it cannot be computed again from
+    `prediction`.
+    """
+
+    task: str
+    category: str
+    kind: Kind
+    instance_id: str
+    prompt: str
+    prediction: str
+    references: tuple[str, ...]
+    choices: tuple[str, ...] | None
+    truncated: bool
+    exact_match: float
+    rouge1: float
+    rougeL: float  # noqa: N815 - the field's own name
+    in_label_space: bool | None = None
+    extra: tuple[tuple[str, float], ...] = ()
+    expected: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Task and instance id: what tells rows apart."""
+        return self.task, self.instance_id
+
+    @property
+    def score(self) -> InstanceScore:
+        """The row's scores by themselves."""
+        return InstanceScore(self.exact_match, self.rouge1, self.rougeL, self.in_label_space, self.extra)
+
+    def to_prediction(self) -> Prediction:
+        """Return the prediction as the metrics take it."""
+        source = Prompt(
+            self.task,
+            self.category,
+            self.kind,
+            self.instance_id,
+            self.prompt,
+            self.references,
+            self.references[0],
+            self.choices,
+            self.truncated,
+        )
+        return Prediction(source, self.prediction)
+
+
+def make_row(
+    prediction: Prediction, score: InstanceScore, save_prompt: bool = True, expected: bool = False
+) -> PredictionRow:
+    """Join a prediction and its scores."""
+    prompt = prediction.prompt
+    return PredictionRow(
+        prompt.task,
+        prompt.category,
+        prompt.kind,
+        prompt.instance_id,
+        prompt.source if save_prompt else "",
+        prediction.text,
+        prompt.references,
+        prompt.choices,
+        prompt.truncated,
+        score.exact_match,
+        score.rouge1,
+        score.rougeL,
+        score.in_label_space,
+        score.extra,
+        expected,
+    )
+
+
+def to_line(row: PredictionRow) -> str:
+    """Write a row as one JSON line; a lone surrogate that a model made is kept, escaped."""
+    fields: dict[str, Any] = {name: getattr(row, name) for name in PredictionRow.__slots__}
+    fields["extra"] = dict(row.extra)
+    line = json.dumps(fields, ensure_ascii=False)
+    return line if line.isascii() or _encodable(line) else json.dumps(fields)
+
+
+def _encodable(line: str) -> bool:
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def from_line(line: str | bytes) -> PredictionRow:
+    """Read a row back; `ValueError`, `TypeError` or `KeyError` where the line is none."""
+    fields = json.loads(line)
+    fields["references"] = tuple(fields["references"])
+    fields["extra"] = tuple(fields["extra"].items()) if fields["extra"] else ()
+    if fields["choices"] is not None:
+        fields["choices"] = tuple(fields["choices"])
+    return PredictionRow(**fields)
+
+
+def partial_path(path: Path) -> Path:
+    """Return where rows lie until the file is complete."""
+    return path.with_name(path.name + PARTIAL)
+
+
+def read_predictions(path: Path) -> tuple[PredictionRow, ...]:
+    """Read a prediction file; a half-written last line is dropped and said, any other damage is an error."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read the predictions {path}: {error.strerror}.") from error
+    whole, _, tail = content.rpartition(b"\n")
+    if tail:
+        log.warning("%s: the last line is half-written and was dropped", path)
+    rows = []
+    for number, line in enumerate(whole.split(b"\n") if whole else (), 1):
+        try:
+            rows.append(from_line(line))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{path}, line {number}: not a prediction row ({error}).") from error
+    return tuple(rows)
+
+
+def written_rows(path: Path) -> tuple[PredictionRow, ...]:
+    """Return the rows that are there already, of a complete or an unfinished file."""
+    for candidate in (path, partial_path(path)):
+        if candidate.exists():
+            return read_predictions(candidate)
+    return ()
+
+
+def written_ids(path: Path) -> frozenset[tuple[str, str]]:
+    """Return (task, instance id) of every row that is there already: what need not be predicted again."""
+    return frozenset(row.key for row in written_rows(path))
+
+
+class PredictionWriter:
+    """Appends rows to `<path>.partial`; `finish` renames it. Each row reaches the system before the next.
+
+    Where the disk fills up, `append` raises a `UserError`; the rows before are whole on disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows = 0
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():  # complete, but its cell is not done: go on from there
+                path.replace(partial_path(path))
+            self._file = partial_path(path).open("ab", buffering=0)
+            self._size = self._cut_tail()
+
+    def append(self, row: PredictionRow) -> None:
+        """Write one row, whole or not at all."""
+        line = to_line(row).encode() + b"\n"
+        with explained(self.path):
+            try:
+                self._write(line)
+            except OSError:
+                self._file.truncate(self._size)
+                raise
+        self._size += len(line)
+
+    def finish(self) -> None:
+        """Make the file durable and give it its final name."""
+        with explained(self.path):
+            os.fsync(self._file.fileno())
+            self._file.close()
+            partial_path(self.path).replace(self.path)
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _write(self, line: bytes) -> None:
+        rest = memoryview(line)
+        while rest:  # a nearly full disk takes a part of a line before it refuses
+            rest = rest[self._file.write(rest) :]
+        self._rows += 1
+        if self._rows % _SYNC_EVERY == 0:
+            os.fsync(self._file.fileno())
+
+    def _cut_tail(self) -> int:
+        """Cut off a half-written last line; return the size that stays."""
+        content = partial_path(self.path).read_bytes()
+        size = content.rfind(b"\n") + 1
+        if size < len(content):
+            log.warning("%s: the last line is half-written and was dropped", self.path)
+            self._file.truncate(size)
+        return size
+
+    def __enter__(self) -> PredictionWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,112 @@
+"""A cell's folder on disk, and its state: missing, running, interrupted, failed or done.
+
+Done means a final record with scores and the same identity, renamed into place; nothing else proves anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from instruct_ablate.cell.state.heartbeat import Owner, seems_dead
+from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.lock import holder
+from instruct_ablate.cell.state.record import CellRecord, State
+from instruct_ablate.cell.state.record_file import CorruptRecordError, parse_record, to_json
+from instruct_ablate.whole_files import explained, write_whole
+
+RECORD = "record.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CellFolder:
+    """Where one cell's files lie: `<output>/<study>/<name>/`."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """The record, the truth about the cell."""
+        return self.path / RECORD
+
+    @property
+    def predictions(self) -> Path:
+        """One JSON-lines file per test-time instruction."""
+        return self.path / "predictions"
+
+    @property
+    def log(self) -> Path:
+        """What the cell printed."""
+        return self.path / "log.txt"
+
+
+def write_record(folder: Path, record: CellRecord) -> None:
+    """Write a record whole, durably."""
+    write_whole(folder / RECORD, to_json(record))
+
+
+def read_record(folder: Path, identity: str | None = None) -> CellRecord | None:
+    """Read a cell's record as it stands; None where there is none, or a corrupt or another cell's one.
+
+    A cell that says it is running while its process is gone counts as interrupted.
+    """
+    try:
+        record = parse_record((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, CorruptRecordError):
+        return None
+    if not _plausible(record) or (identity is not None and record.identity != identity):
+        return None
+    if record.state == "running" and _abandoned(folder):
+        return dataclasses.replace(record, state="interrupted")
+    return record
+
+
+def quarantine(folder: Path, identity: str) -> Path | None:
+    """Put a record aside that cannot be read or belongs to another cell; return where it went."""
+    path = folder / RECORD
+    if not path.exists() or read_record(folder, identity) is not None:
+        return None
+    for number in itertools.count(1):
+        aside = folder / f"record.corrupt-{number}.json"
+        if not aside.exists():
+            with explained(aside):
+                path.rename(aside)
+            return aside
+    return None
+
+
+def missing_record(identity: Identity) -> CellRecord:
+    """Return the record of a cell that nobody has run yet."""
+    return CellRecord(identity.hash, identity.name, identity.axes, "missing", data_hash=identity.data_hash)
+
+
+def state_of(folder: Path, identity: str) -> State:
+    """Return a cell's state."""
+    record = read_record(folder, identity)
+    return record.state if record else "missing"
+
+
+def running_by(folder: Path) -> Owner | None:
+    """Say which living process runs the cell, if any."""
+    owner = holder(folder)
+    return owner if owner and not seems_dead(folder, owner) else None
+
+
+def now() -> float:
+    """Return the time that records carry."""
+    return time.time()
+
+
+def _abandoned(folder: Path) -> bool:
+    owner = holder(folder)
+    return owner is None or seems_dead(folder, owner)
+
+
+def _plausible(record: CellRecord) -> bool:
+    """A done cell has scores, a failed one a reason."""
+    if record.state == "done":
+        return bool(record.blocks) and all(block.scores.overall.instances > 0 for block in record.blocks)
+    return record.state != "failed" or record.failure is not None

@@ -1,0 +1,1 @@
+"""Launching cells: here, in a pool of processes, on Slurm."""

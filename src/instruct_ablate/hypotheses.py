@@ -1,0 +1,83 @@
+"""Hypotheses: claims written in an experiment file, read into a form that can be tested.
+
+    clause     := side verb side ["on" metric] ["within" | "by" number ["points"]] ["at training" | "at test"]
+    verb       := "equals" | "exceeds" | "is lower than" | "is lower"
+    hypothesis := clause { ";" clause }           (later clauses may leave out what the first one said)
+
+A side is a variant's label (original, simplified, delusive, ...), `untuned`, a baseline's name or a decoding.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.report.statistics.paired import METRICS
+
+Verb = Literal["equals", "exceeds", "is lower"]
+Where = Literal["same", "training", "test"]
+
+_CLAUSE = re.compile(
+    r"^(?:(?P<left>[\w.+()-]+)\s+)?(?P<verb>equals|exceeds|is lower)(?:\s+than)?"
+    r"(?:\s+(?!on\b|within\b|by\b|at\b)(?P<right>[\w.+()-]+))?"
+    r"(?:\s+on\s+(?P<metric>\w+))?"
+    r"(?:\s+(?P<kind>within|by)\s+(?P<number>\d+(?:\.\d+)?)(?:\s+points?)?)?"
+    r"(?:\s+at\s+(?P<where>training|test))?$"
+)
+_FORM = (
+    "write `A equals B on METRIC within N`, `A exceeds B on METRIC by N` or `A is lower than B on METRIC`, "
+    "each may end in `at training` or `at test`; join clauses by `;`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One claim: left (less right) on a metric, against a margin in percentage points.
+
+    `where`: same: each side trained and tested on its own variant; training: trained on the variant, tested
+    alike; test: trained alike (on the reference), tested on the variant.
+    """
+
+    left: str
+    verb: Verb
+    right: str
+    metric: str
+    margin: float
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A claim as written, with its clauses; all must hold."""
+
+    text: str
+    clauses: tuple[Clause, ...]
+
+
+def parse_hypothesis(text: str) -> Hypothesis:
+    """Read a hypothesis; `UserError` says what of it is not understood."""
+    clauses: list[Clause] = []
+    for part in text.split(";"):
+        clauses.append(_clause(" ".join(part.split()), text, clauses[-1] if clauses else None))
+    return Hypothesis(text, tuple(clauses))
+
+
+def _clause(part: str, text: str, before: Clause | None) -> Clause:
+    found = _CLAUSE.match(part)
+    if found is None:
+        raise UserError(f"hypothesis {text!r}: {part!r} is not understood; {_FORM}")
+    left = found["left"] or (before.left if before else None)
+    right = found["right"] or (before.right if before else None)
+    metric = found["metric"] or (before.metric if before else None)
+    if left is None or right is None or metric is None:
+        raise UserError(f"hypothesis {text!r}: {part!r} lacks a side or its metric; {_FORM}")
+    if metric not in METRICS:
+        raise unknown(f"metric in hypothesis {text!r}:", metric, METRICS)
+    verb, where = cast(Verb, found["verb"]), cast(Where, found["where"] or "same")
+    if verb == "equals" and found["number"] is None:
+        raise UserError(f"hypothesis {text!r}: say within how many points, as in `within 2`.")
+    if (found["kind"] == "within") != (verb == "equals") and found["kind"]:
+        raise UserError(f"hypothesis {text!r}: `equals` goes with `within`, the others with `by`.")
+    return Clause(left, verb, right, metric, float(found["number"] or 0.0), where)

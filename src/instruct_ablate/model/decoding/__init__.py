@@ -1,0 +1,1 @@
+"""Decoding: prompts to predictions, free, constrained or ranked."""

@@ -1,0 +1,93 @@
+"""A decoder-only model on a batch of packed rows: read shared prefixes once, then decode or score label trees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from instruct_ablate.model.decoding.attention import Layout, Run, decoding
+from instruct_ablate.model.decoding.batch import Batch, runs
+from instruct_ablate.model.decoding.kv_cache import Prefill, PrefixCache, RowCache, Score, Step
+
+
+class PackedDecoder:
+    """Forward passes of one batch; its passes swap the model's attention and put it back."""
+
+    def __init__(self, model: PreTrainedModel, batch: Batch) -> None:
+        self.model, self.batch = model, batch
+        self.device = model.device
+        self.prefixes = PrefixCache([len(prefix) for prefix in batch.prefixes])
+        self.cache: RowCache | None = None
+        self.positions = self._tensor([batch.prefix_length(row) + len(row.tokens) for row in batch.rows])
+        if batch.prefixes:
+            tokens = [token for prefix in batch.prefixes for token in prefix]
+            places = [place for prefix in batch.prefixes for place in range(len(prefix))]
+            self._forward(self._tensor(tokens), self._tensor(places), self.prefixes, self._tensor([0]))
+
+    def prefill(self, room: int) -> Tensor:
+        """Read all rows and keep space for `room` further tokens; return the next-token logits."""
+        rows = self.batch.rows
+        lengths = self._tensor([len(row.tokens) for row in rows])
+        self.cache = RowCache(self.prefixes, [row.prefix for row in rows], lengths, room)
+        index = torch.arange(len(rows), device=self.device).repeat_interleave(lengths)
+        ends = lengths.cumsum(0)
+        within = torch.arange(len(index), device=self.device) - (ends - lengths)[index]
+        before = self.positions - lengths
+        layout = Prefill(self.cache, self._runs(False), index, within + self.cache.starts[index])
+        tokens = self._tensor([token for row in rows for token in row.tokens])
+        return self._forward(tokens, within + before[index], layout, ends - 1)
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Read one token per row; return the next-token logits."""
+        assert self.cache is not None
+        everyone = torch.arange(len(tokens), device=self.device)
+        logits = self._forward(tokens, self.positions, Step(self.cache), everyone)
+        self.cache.end += 1
+        self.positions = self.positions + 1
+        return logits
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but these."""
+        assert self.cache is not None
+        self.cache.keep(rows)
+        self.positions = self.positions[rows]
+
+    def score(self) -> list[Tensor]:
+        """Return each row's logits (1 + nodes, vocabulary): what follows the source, and each node of its tree."""
+        tokens: list[int] = []
+        places: list[int] = []
+        wanted: list[int] = []
+        for row in self.batch.rows:
+            before = self.batch.prefix_length(row)
+            nodes, depths = ((), ()) if row.tree is None else (row.tree.tokens, row.tree.depths)
+            tokens += [*row.tokens, *nodes]
+            after = before + len(row.tokens)
+            places += [*range(before, after), *(after + depth for depth in depths)]
+            wanted += range(len(tokens) - len(nodes) - 1, len(tokens))
+        layout = Score(self.prefixes, self._runs(True))
+        logits = self._forward(self._tensor(tokens), self._tensor(places), layout, self._tensor(wanted))
+        return list(torch.split(logits, [1 + row.nodes for row in self.batch.rows]))
+
+    def _runs(self, trees: bool) -> list[Run]:
+        found = runs(self.batch, trees)
+        return [run if run.mask is None else replace(run, mask=run.mask.to(self.device)) for run in found]
+
+    def _tensor(self, numbers: Sequence[int]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.long, device=self.device)
+
+    def _forward(self, ids: Tensor, positions: Tensor, layout: Layout, wanted: Tensor) -> Tensor:
+        """Return the logits (wanted, vocabulary) of one packed pass."""
+        with decoding(self.model):
+            output = self.model(
+                input_ids=ids[None],
+                position_ids=positions[None],
+                use_cache=False,
+                logits_to_keep=wanted,
+                layout=layout,
+            )
+        logits: Tensor = output.logits[0]
+        return logits

@@ -1,0 +1,95 @@
+"""An encoder-decoder model on a batch of rows: encode once, then decode token by token or score label trees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from instruct_ablate.model.decoding import t5_layers as t5
+from instruct_ablate.model.decoding.attention import Pair
+from instruct_ablate.model.decoding.batch import Batch, runs
+from instruct_ablate.model.decoding.kv_cache import PrefixCache, RowCache
+
+
+class EncoderDecoder:
+    """Forward passes of one batch of a T5 model; all rows' targets begin at the same place."""
+
+    def __init__(self, model: Any, batch: Batch, start: int) -> None:
+        self.model, self.batch, self.start = model, batch, start
+        self.device = model.device
+        packed = runs(batch)
+        tokens = torch.tensor([token for row in batch.rows for token in row.tokens], device=self.device)
+        self.cross, self.real = t5.cross_keys(model, t5.encode(model, tokens, packed), packed)
+        self.cache = self._no_tokens(0)
+
+    def prefill(self, room: int) -> Tensor:
+        """Read the start token; return the next-token logits and keep space for `room` further tokens."""
+        self.cache = self._no_tokens(room + 1)
+        return self.step(torch.full((len(self.batch.rows),), self.start, device=self.device))
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Read one token per row; return the next-token logits."""
+        self.cache.grow()
+        bias = self._position_bias(1, self.cache.columns, self.cache.end)
+        bias = bias.masked_fill(self.cache.hidden()[:, None, None], float("-inf"))
+        logits = t5.decode(self.model, tokens[:, None], bias, self._append, self.cross, self.real)
+        self.cache.end += 1
+        return logits[:, 0]
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but these."""
+        self.cache.keep(rows)
+        self.real = self.real[rows]
+        longest = int(self.real.sum(1).max())
+        self.real = self.real[:, :longest]
+        self.cross = [
+            (keys[rows, :, :longest].contiguous(), values[rows, :, :longest].contiguous())
+            for keys, values in self.cross
+        ]
+
+    def score(self) -> list[Tensor]:
+        """Return each row's logits (1 + nodes, vocabulary): what follows the start token, and each node."""
+        trees = [row.tree for row in self.batch.rows if row.tree is not None]
+        width = 1 + max(map(len, trees))
+        ids = torch.full((len(trees), width), self.start)
+        places = torch.zeros(len(trees), width, dtype=torch.long)
+        sees = torch.zeros(len(trees), width, width, dtype=torch.bool)
+        sees[:, :, 0] = True
+        for row, tree in enumerate(trees):
+            ids[row, 1 : 1 + len(tree)] = torch.tensor(tree.tokens, dtype=torch.long)
+            places[row, 1 : 1 + len(tree)] = torch.tensor(tree.depths, dtype=torch.long) + 1
+            sees[row, 1 : 1 + len(tree), 1 : 1 + len(tree)] = tree.sees
+        logits = t5.decode(
+            self.model, ids.to(self.device), self._tree_bias(places, sees), _only_new, self.cross, self.real
+        )
+        return [one[: 1 + len(tree)] for one, tree in zip(logits, trees, strict=True)]
+
+    def _position_bias(self, queries: int, keys: int, seen: int) -> Tensor:
+        attention = self.model.decoder.block[0].layer[0].SelfAttention
+        bias: Tensor = attention.compute_bias(queries, keys, past_seen_tokens=seen)
+        return bias
+
+    def _tree_bias(self, places: Tensor, sees: Tensor) -> Tensor:
+        """Return the bias (rows, heads, nodes, nodes) by the nodes' depths, hiding what is no ancestor."""
+        deepest = int(places.max()) + 1
+        table = self._position_bias(deepest, deepest, 0)[0]
+        bias = table[:, places[:, :, None], places[:, None, :]].transpose(0, 1)
+        return bias.masked_fill(~sees[:, None].to(self.device), float("-inf"))
+
+    def _append(self, layer: int, key: Tensor, value: Tensor) -> Pair:
+        """Keep one token's key and value (rows, heads, 1, dim); return all of the target so far."""
+        return self.cache.append(
+            layer, (key[:, :, 0].transpose(0, 1)[None], value[:, :, 0].transpose(0, 1)[None])
+        )
+
+    def _no_tokens(self, room: int) -> RowCache:
+        """Return an empty cache: targets begin together, and share no prefix."""
+        rows = len(self.batch.rows)
+        return RowCache(PrefixCache([]), [None] * rows, self.real.new_zeros(rows, dtype=torch.long), room)
+
+
+def _only_new(layer: int, key: Tensor, value: Tensor) -> Pair:
+    """See the target tokens of this pass alone."""
+    return key, value

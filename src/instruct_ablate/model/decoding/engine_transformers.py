@@ -1,0 +1,91 @@
+"""Decoding with transformers' own `generate`, for architectures that the packed decoders do not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.decoding.question import Question, stop_tokens
+from instruct_ablate.model.modes import evaluating
+from instruct_ablate.schema import Config
+
+if TYPE_CHECKING:
+    from instruct_ablate.model.loading.checkpoint import Checkpoint
+
+
+def answer(
+    checkpoint: Checkpoint,
+    questions: Sequence[Question],
+    config: Config,
+    finished: Callable[[Question], bool],
+) -> Iterator[tuple[Question, str]]:
+    """Yield answers, questions of equal length together, so that nothing is padded."""
+    for asked in _equal(questions, config.evaluation.batch_tokens):
+        if all(finished(question) for question in asked):
+            continue
+        with evaluating(checkpoint.model):
+            texts = _answer_batch(checkpoint, asked, config)
+        yield from zip(asked, texts, strict=True)
+
+
+def _answer_batch(checkpoint: Checkpoint, asked: Sequence[Question], config: Config) -> list[str]:
+    """Answer questions of equal length."""
+    ids = torch.tensor([question.ids for question in asked], device=checkpoint.model.device)
+    if asked[0].tree is None:
+        return _generate(checkpoint, ids, config)
+    scored = _score(checkpoint, ids, asked)
+    decoding = config.evaluation.decoding
+    return [one.choose(scores, decoding) for one, scores in zip(asked, scored, strict=True)]
+
+
+def _equal(questions: Sequence[Question], tokens: int) -> Iterator[list[Question]]:
+    """Join questions of equal length; each one that is bound to choices stands alone."""
+    batch: list[Question] = []
+    for question in sorted(questions, key=lambda one: (one.tree is not None, len(one.ids))):
+        alike = batch and question.tree is None and len(batch[0].ids) == len(question.ids)
+        if batch and not (alike and len(question.ids) * (len(batch) + 1) <= tokens):
+            yield batch
+            batch = []
+        batch.append(question)
+    if batch:
+        yield batch
+
+
+def _generate(checkpoint: Checkpoint, ids: Tensor, config: Config) -> list[str]:
+    """Decode greedily."""
+    model: Any = checkpoint.model
+    stops = stop_tokens(model, Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder))
+    written = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, num_beams=1, eos_token_id=sorted(stops),
+        max_new_tokens=config.prompt.max_target_length, pad_token_id=checkpoint.tokenizer.pad_token_id,
+    )  # fmt: skip
+    answers = written[:, 1 if checkpoint.encoder_decoder else ids.shape[1] :].tolist()
+    open_ended = [list(takewhile(lambda token: token not in stops, answer)) for answer in answers]
+    return [text.strip() for text in checkpoint.tokenizer.batch_decode(open_ended, skip_special_tokens=True)]
+
+
+def _score(checkpoint: Checkpoint, ids: Tensor, asked: Sequence[Question]) -> list[list[list[float]]]:
+    """Return the log-likelihoods of the labels' tokens, one forward pass per label."""
+    found = []
+    for source, question in zip(ids, asked, strict=True):
+        labels = [ids.new_tensor([token for _, token in path]) for path in question.label_tree.paths]
+        found.append([_along(checkpoint, source, label) for label in labels])
+    return found
+
+
+def _along(checkpoint: Checkpoint, source: Tensor, label: Tensor) -> list[float]:
+    """Return the log-likelihood of each token of one label."""
+    if checkpoint.encoder_decoder:
+        before = torch.cat([label.new_tensor([checkpoint.start_token]), label[:-1]])
+        logits = checkpoint.model(input_ids=source[None], decoder_input_ids=before[None]).logits[0]
+    else:
+        logits = checkpoint.model(input_ids=torch.cat([source, label[:-1]])[None]).logits[
+            0, len(source) - 1 :
+        ]
+    scores: list[float] = logits.float().log_softmax(-1).gather(1, label[:, None])[:, 0].tolist()
+    return scores

@@ -1,0 +1,98 @@
+"""Decoding with vLLM on a GPU (`evaluation.engine=vllm`): the same questions and answers, its own kernels."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.decoding.question import Question, stop_tokens
+from instruct_ablate.schema import Config
+
+if TYPE_CHECKING:
+    from instruct_ablate.model.loading.checkpoint import Checkpoint
+
+BLOCK = 2048  # questions handed over at once; what is finished is written before the next block starts
+
+
+def answer(
+    checkpoint: Checkpoint,
+    questions: Sequence[Question],
+    config: Config,
+    finished: Callable[[Question], bool],
+) -> Iterator[tuple[Question, str]]:
+    """Yield answers block by block. Labels are scored through prompt log-probabilities, on shared prefixes."""
+    vllm = _vllm()
+    if checkpoint.encoder_decoder:
+        raise UserError(
+            f"evaluation.engine=vllm does not run encoder-decoder models such as {checkpoint.name}. "
+            "Use evaluation.engine=native."
+        )
+    open_questions = [question for question in questions if not finished(question)]
+    with tempfile.TemporaryDirectory(prefix="instruct-ablate-") as folder:
+        engine = _engine(vllm, checkpoint, config, Path(folder))
+        for start in range(0, len(open_questions), BLOCK):
+            block = open_questions[start : start + BLOCK]
+            yield from _free(vllm, engine, [one for one in block if one.tree is None], checkpoint, config)
+            yield from _bound(vllm, engine, [one for one in block if one.tree is not None], config)
+
+
+def _vllm() -> Any:
+    """Import vLLM, or say how to get it."""
+    try:
+        import vllm
+    except ImportError as error:
+        raise UserError(
+            "evaluation.engine=vllm needs the package vllm, which is not installed here. Install it with "
+            "`pip install 'instruct-ablate[vllm]'` (a CUDA GPU is needed), or use evaluation.engine=native."
+        ) from error
+    return vllm
+
+
+def _engine(vllm: Any, checkpoint: Checkpoint, config: Config, folder: Path) -> Any:
+    """Load the weights as they are now: written out, with adapters merged into a copy."""
+    model = checkpoint.model
+    if hasattr(model, "merge_and_unload"):
+        model = copy.deepcopy(model).merge_and_unload()
+    model.save_pretrained(folder)
+    checkpoint.tokenizer.save_pretrained(folder)
+    room = config.prompt.max_source_length + config.prompt.max_target_length
+    return vllm.LLM(
+        model=str(folder), dtype=str(model.dtype).removeprefix("torch."), max_model_len=room, seed=config.seed,
+        enable_prefix_caching=True, trust_remote_code=config.model.trust_remote_code,
+    )  # fmt: skip
+
+
+def _free(
+    vllm: Any, engine: Any, questions: Sequence[Question], checkpoint: Checkpoint, config: Config
+) -> Iterator[tuple[Question, str]]:
+    """Decode greedily."""
+    stops = sorted(stop_tokens(checkpoint.model, Encoding(checkpoint.tokenizer, encoder_decoder=False)))
+    sampling = vllm.SamplingParams(
+        temperature=0.0, max_tokens=config.prompt.max_target_length, stop_token_ids=stops
+    )
+    prompts = [{"prompt_token_ids": list(question.ids)} for question in questions]
+    for question, output in zip(questions, engine.generate(prompts, sampling), strict=True):
+        yield question, str(output.outputs[0].text).strip()
+
+
+def _bound(
+    vllm: Any, engine: Any, questions: Sequence[Question], config: Config
+) -> Iterator[tuple[Question, str]]:
+    """Score every label as a continuation of its source."""
+    sampling = vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
+    labels = [[token for _, token in path] for question in questions for path in question.label_tree.paths]
+    sources = [question.ids for question in questions for _ in question.label_tree.paths]
+    prompts = [{"prompt_token_ids": [*source, *label]} for source, label in zip(sources, labels, strict=True)]
+    outputs = iter(zip(labels, engine.generate(prompts, sampling), strict=True))
+    for question in questions:
+        scores = []
+        for _ in question.label_tree.paths:
+            label, output = next(outputs)
+            found = output.prompt_logprobs[-len(label) :]
+            scores.append([float(at[token].logprob) for at, token in zip(found, label, strict=True)])
+        yield question, question.choose(scores, config.evaluation.decoding)

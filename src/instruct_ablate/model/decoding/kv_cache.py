@@ -1,0 +1,149 @@
+"""Keys and values of a decoding batch: the prefixes that rows share, and each row's own tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from instruct_ablate.model.decoding.attention import Pair, Run, Share, run_attention, step_attention
+
+SPARE = 16  # columns added at a time
+
+
+class PrefixCache:
+    """The keys and values of packed prefixes, filled by the forward pass that this is the layout of."""
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        ends = [sum(lengths[: index + 1]) for index in range(len(lengths))]
+        self.runs = [Run(end - length, 1, length) for end, length in zip(ends, lengths, strict=True)]
+        self.layers: dict[int, list[Pair]] = {}
+
+    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+        """Keep a layer's keys and values; every prefix sees itself."""
+        keys, values = own[0][0], own[1][0]
+        cuts = [slice(run.start, run.stop) for run in self.runs]
+        self.layers[layer] = [(keys[:, cut].clone(), values[:, cut].clone()) for cut in cuts]
+        return torch.cat([run_attention(run, query, own, None, scale) for run in self.runs], dim=1)[None]
+
+    def read(self, layer: int, prefix: int | None) -> Pair | None:
+        """Return keys and values (kv heads, length, dim) of one prefix."""
+        return None if prefix is None else self.layers[layer][prefix]
+
+
+class RowCache:
+    """The rows' own keys and values; all rows end at the same column, so that a new token is one slice.
+
+    Rows begin at different columns (`starts`). Buffers have some columns to spare and are read whole, what is
+    not there being hidden: products of whole buffers are several times as fast as products of slices.
+    """
+
+    def __init__(
+        self, prefixes: PrefixCache, owners: Sequence[int | None], lengths: Tensor, room: int
+    ) -> None:
+        self.prefixes = prefixes
+        self.owners = list(owners)  # each row's prefix; rows of one prefix are neighbours
+        self.end = int(lengths.max())
+        self.starts = self.end - lengths
+        self.columns = self.end + min(room, SPARE)
+        self.layers: dict[int, Pair] = {}
+
+    def write(self, layer: int, own: Pair, rows: Tensor, columns: Tensor) -> None:
+        """Put packed keys and values (1, kv heads, tokens, dim) into their rows and columns."""
+        kept = []
+        for states in own:
+            buffer = self._buffer(states)
+            buffer[rows, :, columns] = states[0].transpose(0, 1)
+            kept.append(buffer)
+        self.layers[layer] = (kept[0], kept[1])
+
+    def _buffer(self, states: Tensor) -> Tensor:
+        """Return an empty buffer; zeros, because hidden columns have weight 0, and 0 times NaN would be NaN."""
+        return states.new_zeros(len(self.owners), states.shape[1], self.columns, states.shape[3])
+
+    def grow(self) -> None:
+        """Make room for the next token."""
+        if self.end < self.columns:
+            return
+        self.columns = self.end + SPARE
+        for layer, (keys, values) in self.layers.items():
+            self.layers[layer] = (F.pad(keys, (0, 0, 0, SPARE)), F.pad(values, (0, 0, 0, SPARE)))
+
+    def append(self, layer: int, own: Pair) -> Pair:
+        """Add one token per row, (1, kv heads, rows, dim), at the end; return the buffers."""
+        if layer not in self.layers:
+            self.layers[layer] = (self._buffer(own[0]), self._buffer(own[1]))
+        for buffer, states in zip(self.layers[layer], own, strict=True):
+            buffer[:, :, self.end] = states[0].transpose(0, 1)
+        return self.layers[layer]
+
+    def hidden(self) -> Tensor:
+        """Return which columns hold nothing of a row, once it has its next token."""
+        columns = torch.arange(self.columns, device=self.starts.device)
+        return (columns < self.starts[:, None]) | (columns > self.end)
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but these, and the columns that none of them uses."""
+        self.starts = self.starts[rows]
+        self.owners = [self.owners[row] for row in rows.tolist()]
+        first = int(self.starts.min())
+        self.starts, self.end, self.columns = self.starts - first, self.end - first, self.columns - first
+        for layer, (keys, values) in self.layers.items():
+            self.layers[layer] = (keys[rows, :, first:].contiguous(), values[rows, :, first:].contiguous())
+
+    def shares(self, layer: int) -> list[Share]:
+        """Return the stretches of rows that stand behind one prefix."""
+        stretches: list[Share] = []
+        first = 0
+        for owner, same in groupby(self.owners):
+            last = first + len(list(same))
+            pair = self.prefixes.read(layer, owner)
+            stretches += [] if pair is None else [Share(first, last, *pair)]
+            first = last
+        return stretches
+
+
+class Prefill:
+    """Layout of the pass over the rows' own tokens, behind their prefixes."""
+
+    def __init__(self, cache: RowCache, runs: Sequence[Run], rows: Tensor, columns: Tensor) -> None:
+        self.cache, self.runs, self.rows, self.columns = cache, runs, rows, columns
+
+    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+        """Keep keys and values where decoding will go on, and attend run by run."""
+        self.cache.write(layer, own, self.rows, self.columns)
+        return Score(self.cache.prefixes, self.runs).attend(layer, query, own, scale)
+
+
+class Score:
+    """Layout of a pass over the rows' own tokens and label trees: nothing follows, so nothing is kept."""
+
+    def __init__(self, prefixes: PrefixCache, runs: Sequence[Run]) -> None:
+        self.prefixes, self.runs = prefixes, runs
+
+    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+        """Attend run by run."""
+        read = self.prefixes.read
+        return torch.cat(
+            [run_attention(run, query, own, read(layer, run.prefix), scale) for run in self.runs], 1
+        )[None]
+
+
+class Step:
+    """Layout of the pass over one new token per row."""
+
+    def __init__(self, cache: RowCache) -> None:
+        self.cache = cache
+        cache.grow()
+        self.hidden = cache.hidden()
+
+    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+        """Add the token to the cache and attend to prefix and own tokens."""
+        pair = self.cache.append(layer, own)
+        _, _, rows, dim = query.shape
+        states = query.view(pair[0].shape[1], -1, rows, dim).permute(2, 0, 1, 3)
+        output = step_attention(states, pair, self.hidden, self.cache.shares(layer), scale)
+        return output.permute(1, 2, 0, 3).flatten(0, 1)[None]

@@ -1,0 +1,45 @@
+"""Predictions of a checkpoint: prompts in, answers out, as they finish."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.errors import unknown
+from instruct_ablate.model.decoding import engine_native, engine_vllm
+from instruct_ablate.model.decoding.question import Question, ask
+from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.schema import Config
+
+if TYPE_CHECKING:
+    from instruct_ablate.model.loading.checkpoint import Checkpoint
+
+Key = tuple[str, str]  # task, instance id
+DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
+ENGINES = {"native": engine_native.answer, "vllm": engine_vllm.answer}
+
+
+def predict(
+    checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config, finished: Collection[Key] = frozenset()
+) -> Iterator[Prediction]:
+    """Yield a prediction for each prompt, in any order, as they finish.
+
+    Best give all prompts of the score block, and in `finished` (task, instance id) those already written: they
+    are not yielded again, and the others are decoded in the same company as without interruption (in bf16 the
+    last bits of a row depend on its company; in fp32 they make no difference to the text).
+    """
+    if config.evaluation.decoding not in DECODINGS:
+        raise unknown("evaluation.decoding", config.evaluation.decoding, DECODINGS)
+    if config.evaluation.engine not in ENGINES:
+        raise unknown("evaluation.engine", config.evaluation.engine, ENGINES)
+
+    def is_finished(question: Question) -> bool:
+        return all((prompt.task, prompt.instance_id) in finished for prompt in question.prompts)
+
+    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
+    questions = ask(prompts, encoding, config)
+    for question, text in ENGINES[config.evaluation.engine](checkpoint, questions, config, is_finished):
+        for prompt in question.prompts:
+            if (prompt.task, prompt.instance_id) not in finished:
+                yield Prediction(prompt, text)

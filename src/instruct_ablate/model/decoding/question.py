@@ -1,0 +1,66 @@
+"""Questions: distinct prompts as token ids. The same source is asked once, whatever the number of its prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.decoding.label_tree import LabelTree, best, label_tree, walk
+from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.schema import Config
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One source to answer and the prompts that ask it; `tree` holds the allowed answers, None leaves it free."""
+
+    ids: Ids
+    prompts: tuple[Prompt, ...]
+    tree: LabelTree | None = None
+
+    @property
+    def task(self) -> str:
+        """The task of the first prompt."""
+        return self.prompts[0].task
+
+    @property
+    def label_tree(self) -> LabelTree:
+        """The tree of a question that is bound to choices."""
+        assert self.tree is not None
+        return self.tree
+
+    def choose(self, scores: Sequence[Sequence[float]], decoding: str) -> str:
+        """Choose a label by the log-likelihoods of all labels' tokens, under `evaluation.decoding`."""
+        if decoding == "constrained":
+            return walk(self.label_tree, scores)
+        return best(self.label_tree, scores, normalized=decoding == "rank_normalized")
+
+
+def ask(prompts: Sequence[Prompt], encoding: Encoding, config: Config) -> list[Question]:
+    """Tokenise the distinct sources; under another decoding than greedy, prompts with choices are bound to them."""
+    bound = config.evaluation.decoding != "greedy"
+    asked: dict[tuple[str, tuple[str, ...] | None], list[Prompt]] = {}
+    for prompt in prompts:
+        asked.setdefault((prompt.source, prompt.choices if bound else None), []).append(prompt)
+
+    @cache
+    def tree(choices: tuple[str, ...]) -> LabelTree:
+        return label_tree(choices, encoding.targets(choices, config.prompt.max_target_length)[0])
+
+    ids = encoding.sources([source for source, _ in asked], config.prompt.max_source_length)
+    return [
+        Question(tuple(tokens), tuple(same), tree(choices) if choices else None)
+        for tokens, ((_, choices), same) in zip(ids, asked.items(), strict=True)
+    ]
+
+
+def stop_tokens(model: Any, encoding: Encoding) -> frozenset[int]:
+    """Return the tokens that end an answer: a target's end token and those of the generation config."""
+    configured = model.generation_config.eos_token_id if model.generation_config is not None else None
+    listed = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in [*listed, encoding.end] if token is not None)

@@ -1,0 +1,202 @@
+"""Where a checkpoint lies, and what its small files say: found out and checked without loading a weight."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.model.loading.random_model import RECIPES
+from instruct_ablate.model.loading.wheel_model import NAMES
+from instruct_ablate.schema import ModelConfig
+
+Kind = Literal["encoder-decoder", "decoder-only"]
+KINDS = ("encoder-decoder", "decoder-only")
+SOURCES = ("pretrained", "wheel", "random", "baseline")
+BUILT_IN: dict[str, Kind] = {
+    "smollm2_135m": "decoder-only",
+    "tiny_llama": "decoder-only",
+    "tiny_t5": "encoder-decoder",
+}
+# Configurations that may leave `is_encoder_decoder` to their class.
+ENCODER_DECODERS = frozenset(
+    {"t5", "mt5", "umt5", "longt5", "switch_transformers", "bart", "mbart", "pegasus", "led"}
+)
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+REACH_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a checkpoint before it is loaded; `commit` where it comes from a hub."""
+
+    kind: Kind
+    commit: str | None = None
+
+
+def check_checkpoint(config: ModelConfig) -> Kind:
+    """Check all that can be checked without loading or converting; return the kind of model."""
+    return facts(config).kind
+
+
+def facts(config: ModelConfig) -> Facts:
+    """Find out kind and commit of a checkpoint; every fault is a `UserError`."""
+    if config.source not in SOURCES:
+        raise unknown("model.source", config.source, SOURCES)
+    if config.kind is not None and config.kind not in KINDS:
+        raise unknown("model.kind", config.kind, KINDS)
+    if config.source == "baseline":
+        raise UserError(f"model={config.name} is a baseline: there is no checkpoint to look at.")
+    if config.source in ("wheel", "random"):
+        allowed = NAMES if config.source == "wheel" else tuple(RECIPES)
+        if config.name not in allowed:
+            raise unknown(f"model for model.source={config.source}", config.name, allowed)
+        return Facts(BUILT_IN[config.name])
+    folder = local_folder(config)
+    return Facts(_check_folder(folder, config)) if folder else _check_hub(config)
+
+
+def local_folder(config: ModelConfig) -> Path | None:
+    """Return the local folder that `model.path` means, or None for a hub id."""
+    if not config.path:
+        raise UserError(
+            f"model={config.name}: no model.path. Give a local folder or a hub id: model.path=..."
+        )
+    folder = Path(config.path).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise UserError(f"model.path={config.path} is a file; give the folder that holds config.json.")
+    if config.path.startswith((".", "/", "~")) or config.path.count("/") > 1:
+        raise UserError(f"model.path={config.path}: there is no such folder.")
+    return None
+
+
+def _check_folder(folder: Path, config: ModelConfig) -> Kind:
+    """Check a local checkpoint: its configuration, its tokenizer, its weights' headers."""
+    kind = _kind(_read(folder / "config.json", "a model folder needs one"), config, str(folder))
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise UserError(
+            f"{folder} holds no tokenizer (none of {', '.join(TOKENIZER_FILES)}). "
+            "Save it beside the model: tokenizer.save_pretrained(folder)."
+        )
+    if (folder / "tokenizer_config.json").is_file():
+        _refuse_code(_read(folder / "tokenizer_config.json"), config, f"{folder}/tokenizer_config.json")
+    weights = [path for pattern in WEIGHTS for path in sorted(folder.glob(pattern))]
+    if not weights:
+        raise UserError(f"{folder} holds no weights (none of {', '.join(WEIGHTS)}).")
+    for path in weights:
+        if path.suffix == ".safetensors":
+            _check_safetensors(path)
+    return kind
+
+
+def _check_hub(config: ModelConfig) -> Facts:
+    """Check a hub checkpoint by its configuration: from the hub's local cache, else fetched."""
+    path = _hub_file(config)
+    commit = path.parent.name if path.parent.parent.name == "snapshots" else None
+    return Facts(_kind(_read(path), config, str(config.path)), commit)
+
+
+def _hub_file(config: ModelConfig) -> Path:
+    """Fetch config.json of a hub id, quickly found unreachable."""
+    from huggingface_hub import hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    name, revision = str(config.path), config.revision
+    where = f"model.path={name}" + (f" model.revision={revision}" if revision else "")
+    try:
+        return Path(hf_hub_download(name, "config.json", revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass
+    except HFValidationError as error:
+        raise UserError(
+            f"model.path={name} is neither a local folder nor a hub id: {_first_line(error)}"
+        ) from error
+    try:
+        _reach(hf_hub_url(name, "config.json", revision=revision))
+        return Path(hf_hub_download(name, "config.json", revision=revision))
+    except (GatedRepoError, RepositoryNotFoundError) as error:
+        raise UserError(
+            f"{where}: the hub knows no such model, or you may not read it. {_first_line(error)}"
+        ) from error
+    except Exception as error:
+        raise UserError(
+            f"{where}: no such local folder, and the hub cannot be reached or has no config.json there "
+            f"({_first_line(error)}). Check the name and the network, or give a local folder as model.path."
+        ) from error
+
+
+def _reach(url: str) -> None:
+    """Fail at once where there is no network (the hub's own client tries for half a minute)."""
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        raise OSError("HF_HUB_OFFLINE is set")
+    get_session().head(url, timeout=REACH_SECONDS)
+
+
+def _kind(raw: dict[str, Any], config: ModelConfig, where: str) -> Kind:
+    """Tell the kind of model from its configuration."""
+    _refuse_code(raw, config, f"{where}/config.json")
+    if "model_type" not in raw:
+        raise UserError(
+            f"{where}/config.json has no model_type: it is not a transformers model's configuration."
+        )
+    both = raw.get("is_encoder_decoder", raw["model_type"] in ENCODER_DECODERS)
+    kind: Kind = "encoder-decoder" if both else "decoder-only"
+    if config.kind not in (None, kind):
+        raise UserError(
+            f"model.kind={config.kind}, but {where} ({raw['model_type']}) is {kind}. Leave model.kind out."
+        )
+    return kind
+
+
+def _refuse_code(raw: dict[str, Any], config: ModelConfig, where: str) -> None:
+    """Refuse a checkpoint that brings code of its own, unless it was asked for."""
+    if "auto_map" in raw and not config.trust_remote_code:
+        raise UserError(
+            f"{where} would run code that comes with the checkpoint ({raw['auto_map']}). If you trust "
+            "it, set model.trust_remote_code=true."
+        )
+
+
+def _read(path: Path, why: str = "") -> dict[str, Any]:
+    """Read a JSON object."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path.parent} holds no {path.name}" + (f"; {why}." if why else ".")) from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {_first_line(error)}") from error
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} does not hold a JSON object.")
+    return raw
+
+
+def _check_safetensors(path: Path) -> None:
+    """Compare a weights file's length with what its header promises (a broken download is shorter)."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            header = json.loads(file.read(min(length, size)))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+            raise UserError(f"{path} is not a safetensors file, or it is broken.") from error
+    if size < 8 + length + max(ends, default=0):
+        raise UserError(f"{path} is cut short: {size} bytes of {8 + length + max(ends, default=0)}.")
+
+
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,1 @@
+"""Training: loss, batches through the model, optimiser, what a resume needs."""

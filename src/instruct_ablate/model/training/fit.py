@@ -1,0 +1,186 @@
+"""The fit: prompts and a checkpoint to trained weights, resumable at every step, through Lightning's trainer."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import Logger
+from torch import Tensor
+
+from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.data.datamodule import PromptDataModule
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.data.store import token_store
+from instruct_ablate.model.loading.checkpoint import Checkpoint
+from instruct_ablate.model.training import training_state as resume
+from instruct_ablate.model.training.lora import adapt, merged
+from instruct_ablate.model.training.loss import packed_attention_of
+from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.model.training.progress import Bar, Curve
+from instruct_ablate.model.training.saver import Keeper, Meter
+from instruct_ablate.model.training.settings import check_trainer
+from instruct_ablate.model.training.strategies import build_strategy, master_copy
+from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.schema import Config
+
+__all__ = ["check_trainer", "fit"]
+log = logging.getLogger(__name__)
+
+
+def fit(
+    checkpoint: Checkpoint,
+    prompts: Sequence[Prompt],
+    config: Config,
+    folder: Path,
+    loggers: Sequence[Logger] = (),
+) -> Cost:
+    """Train `checkpoint.model` in place on `prompts` and return what it cost.
+
+    Goes on from `folder`/checkpoints where an earlier fit of the same cell was stopped; raises `Interrupted` after
+    writing a checkpoint when told to stop.
+    """
+    model = _trainable(checkpoint.model, config)
+    finished = resume.read(folder / "checkpoints" / resume.TRAINED)
+    if finished is None:
+        started = time.perf_counter()
+        data = _data(checkpoint, prompts, config)
+        prepared = time.perf_counter() - started
+        weights, cost = _train(model, data, config, folder, loggers)
+        cost = replace(cost, prepare_seconds=prepared)
+        del data  # it knows the trainer, and so all that training took
+    else:
+        weights, cost = finished["masters"], Cost(**finished["cost"])
+    _set(model, weights)
+    del weights
+    _release_memory()
+    inner = merged(model) if model is not checkpoint.model else model
+    inner.config.use_cache = True
+    inner.eval()
+    return cost
+
+
+def _data(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config) -> PromptDataModule:
+    """Tokenise the prompts, or map their tokens where that was done before."""
+    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
+    store = token_store(prompts, encoding, config.prompt, Path(config.cache))
+    return PromptDataModule(store, config, checkpoint.start_token)
+
+
+def _trainable(model: Any, config: Config) -> Any:
+    """Return the model as it is trained: dropout off, adapters added, checkpointing on where asked for.
+
+    Dropout is off: its draws would depend on how a step is divided among micro-batches and devices.
+    """
+    for part in model.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+        if isinstance(getattr(part, "dropout", None), float):
+            part.dropout = 0.0
+    model.config.use_cache = False
+    model = adapt(model, config.method, config.seed) if config.method.name == "lora" else model
+    if config.trainer.activation_checkpointing:
+        _inner(model).activation_checkpointing_enable({"use_reentrant": False})
+    return model.train()
+
+
+def _inner(model: Any) -> Any:
+    """Return the transformers model itself, from under peft's wrapping."""
+    return model.get_base_model() if "get_base_model" in dir(model) else model
+
+
+@torch.no_grad()
+def _set(model: Any, weights: Sequence[Tensor]) -> None:
+    """Put trained weights into the parameters that were trained, and leave no gradients behind."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter, weight in zip(trained, weights, strict=True):
+        parameter.copy_(weight)
+        parameter.grad = None
+
+
+def _release_memory() -> None:
+    """Give masters, optimiser states and activations back to the system: evaluation needs the room."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # glibc keeps freed memory unless asked
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _train(
+    model: Any, data: PromptDataModule, config: Config, folder: Path, loggers: Sequence[Logger]
+) -> tuple[list[Tensor], Cost]:
+    """Train and return the trained weights in fp32, with what they cost."""
+    checkpoints, settings = folder / "checkpoints", config.trainer
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    state = resume.latest(checkpoints)
+    if state is not None:
+        data.load_state_dict(state["data"])
+        log.info("going on after step %d of %d", state["step"], data.steps)
+    products = next(model.parameters()).dtype
+    subject: Any = master_copy(model) if settings.strategy == "fsdp" else model
+    module = InstructionModule(subject, settings, data.steps, config.data.packing, products)
+    curve = Curve(folder / "training.jsonl", data.first_step, settings.compile, config.data.packing)
+    meter = Meter(curve, Cost(**state["cost"]) if state else Cost(), time.perf_counter())
+    keeper = Keeper(checkpoints, settings.checkpoint_every_steps, state, data, meter)
+    callbacks: list[Callback] = [curve, keeper]
+    if settings.progress:
+        callbacks.append(Bar(data.steps, data.first_step, curve))
+    with _quiet(), packed_attention_of(subject, config.data.packing, settings.compile):
+        trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
+        trainer.fit(module, datamodule=data)
+    assert module.weights is not None
+    weights, cost = module.weights.state(), meter.cost(module.done)
+    module.weights.release()
+    if trainer.is_global_zero:
+        resume.write(checkpoints / resume.TRAINED, {"masters": weights, "cost": asdict(cost)})
+    return weights, cost
+
+
+def _trainer(config: Config, steps: int, callbacks: list[Callback], loggers: Sequence[Logger]) -> Trainer:
+    settings = config.trainer
+    on_cpu = settings.accelerator == "cpu" or not torch.cuda.is_available()
+    # Determinism would also have every new tensor filled with NaN, against reading what was never written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return Trainer(
+        accelerator="cpu" if on_cpu else settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.num_nodes,
+        strategy=build_strategy(settings),
+        max_steps=steps,
+        callbacks=callbacks,
+        logger=list(loggers) or False,
+        log_every_n_steps=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        # On GPUs some kernels have no deterministic form: those warn.
+        deterministic=True if on_cpu else "warn",
+        use_distributed_sampler=False,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning from telling what is meant to be so here."""
+    names = ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning.*")
+        warnings.filterwarnings("ignore", module="lightning_fabric.*")
+        warnings.filterwarnings("ignore", message=".*torch.utils._pytree.*")
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)

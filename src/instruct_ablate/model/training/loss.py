@@ -1,0 +1,124 @@
+"""From a micro-batch to the hidden states that predict its target tokens, and from them to the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+
+from instruct_ablate.data.micro_batch import MicroBatch, pad
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.training import decoder_attention as packed_attention
+from instruct_ablate.model.training import t5_attention
+from instruct_ablate.model.training.fused_layers import compiled, fused
+
+ROWS = 256  # target positions whose logits exist at a time
+
+
+@contextmanager
+def packed_attention_of(
+    model: PreTrainedModel, packing: bool = True, compiling: bool = False
+) -> Iterator[None]:
+    """Let `model` attend within packed segments, its norms and gates fused (or compiled); undone at the end."""
+    check_model(model)
+    before = model.config._attn_implementation
+    with ExitStack() as changes:
+        changes.enter_context(compiled(model) if compiling else fused(model))
+        if packing:
+            t5 = bool(model.config.is_encoder_decoder)
+            changes.callback(model.set_attn_implementation, before)
+            model.set_attn_implementation(t5_attention.NAME if t5 else packed_attention.NAME)
+            changes.enter_context(t5_attention.corner_bias(model) if t5 else nullcontext())
+        yield
+
+
+class TokenLosses(nn.Module):
+    """A model with its loss: micro-batch in, cross-entropy of every target token out.
+
+    With `packing` it must be called within `packed_attention_of` the model; without, sequences are padded.
+    """
+
+    def __init__(self, model: PreTrainedModel, packing: bool = True) -> None:
+        super().__init__()
+        self.model = model
+        self.packing = packing
+
+    def forward(self, batch: MicroBatch) -> Tensor:
+        """Return (targets,) in fp32."""
+        return token_losses(self.model, batch, self.packing)
+
+
+def target_states(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+    """Return the hidden states (targets, width) before the output layer; call within `packed_attention_of`."""
+    states = _decoder_only(model, batch) if batch.encoder is None else t5_attention.t5_states(model, batch)
+    return states[0, batch.rows]
+
+
+def padded_states(model: Any, batch: MicroBatch) -> Tensor:
+    """The same by transformers' own attention on sequences laid side by side, for comparison."""
+    fill = int(model.config.pad_token_id or 0)
+    ids, mask = pad(batch.decoder, fill)
+    if batch.encoder is None:
+        output = model.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)
+    else:
+        sources, seen = pad(batch.encoder, fill)
+        encoded = model.get_encoder()(input_ids=sources, attention_mask=seen).last_hidden_state
+        output = model.get_decoder()(
+            input_ids=ids, encoder_hidden_states=encoded, encoder_attention_mask=seen, use_cache=False
+        )
+    states: Tensor = output.last_hidden_state[mask][batch.rows]
+    return t5_attention.scaled(model, states) if batch.encoder is not None else states
+
+
+def _decoder_only(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+    packed = batch.decoder
+    output = model.get_decoder()(
+        input_ids=packed.ids[None],
+        position_ids=packed.positions[None],
+        use_cache=False,
+        packed=packed_attention.PackedLayout(packed),
+    )
+    states: Tensor = output.last_hidden_state
+    return states
+
+
+def check_model(model: PreTrainedModel) -> None:
+    """Refuse models whose loss would silently be computed wrong here."""
+    settings, kind = model.config.to_dict(), model.config.model_type
+    if model.config.is_encoder_decoder and kind not in t5_attention.FAMILIES:
+        families = " and ".join(t5_attention.FAMILIES)
+        raise UserError(f"encoder-decoder models of type {kind} cannot be trained here, only {families}.")
+    for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
+        if settings.get(name) not in (None, 1.0):
+            raise UserError(
+                f"models with {name} ({kind}) cannot be trained here yet; "
+                "use one whose output layer is linear (LLaMA, Qwen, Mistral, T5, ...)."
+            )
+
+
+def token_losses(model: PreTrainedModel, batch: MicroBatch, packing: bool = True) -> Tensor:
+    """Return the cross-entropy of every target token, (targets,) in fp32.
+
+    Logits exist for `ROWS` target positions at a time, in the backward pass too (they are computed again there).
+    """
+    states = target_states(model, batch) if packing else padded_states(model, batch)
+    head = model.get_output_embeddings()
+    if len(states) <= ROWS:
+        return _losses(states, batch.labels, head)
+    pieces = zip(torch.split(states, ROWS), torch.split(batch.labels, ROWS), strict=True)
+    return torch.cat([_recomputed(piece, labels, head) for piece, labels in pieces])
+
+
+def _recomputed(states: Tensor, labels: Tensor, head: nn.Module) -> Tensor:
+    result: Any = checkpoint(_losses, states, labels, head, use_reentrant=False)
+    return torch.as_tensor(result)
+
+
+def _losses(states: Tensor, labels: Tensor, head: nn.Module) -> Tensor:
+    return F.cross_entropy(head(states).float(), labels, reduction="none")

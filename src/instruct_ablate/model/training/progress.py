@@ -1,0 +1,119 @@
+"""What a fit tells while it runs: a progress bar, and the learning curve on disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from instruct_ablate.data.micro_batch import EffectiveBatch
+from instruct_ablate.model.training.module import InstructionModule
+
+log = logging.getLogger(__name__)
+
+
+class Curve(Callback):
+    """Writes `training.jsonl`, one row a step, and keeps the tokens, padding and seconds of the fit."""
+
+    def __init__(self, path: Path, first_step: int, compiling: bool = False, packing: bool = True) -> None:
+        self.path = path
+        self.packing = packing  # without it sequences are padded, and what for is counted
+        self.compiling = compiling  # the first step will be slow: say how slow
+        self.tokens = self.examples = self.padding = 0
+        self.seconds = self.speed = 0.0
+        self._started = time.perf_counter()
+        self._keep(first_step)
+
+    def _keep(self, first_step: int) -> None:
+        """Drop rows of steps that will be taken again, and a row cut short."""
+        rows = [row for row in read_curve(self.path) if row["step"] <= first_step]
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def on_train_batch_start(
+        self, trainer: Trainer, module: LightningModule, batch: EffectiveBatch, index: int
+    ) -> None:
+        """Start the step's clock."""
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: EffectiveBatch, index: int
+    ) -> None:
+        """Write the step's row."""
+        assert isinstance(module, InstructionModule)
+        seconds = time.perf_counter() - self._started
+        self.tokens += batch.tokens
+        self.examples += batch.examples
+        self.padding += 0 if self.packing else sum(part.padding for part in batch.micro_batches)
+        self.seconds += seconds
+        self.speed = batch.tokens / max(seconds, 1e-9)
+        module.log("tokens_per_second", self.speed, on_step=True, batch_size=batch.examples)
+        if self.compiling:
+            log.info("first step, with compiling: %.1f s", seconds)
+            self.compiling = False
+        if trainer.is_global_zero:
+            self._write(module, seconds)
+
+    def _write(self, module: InstructionModule, seconds: float) -> None:
+        row = {
+            "step": module.done,
+            "loss": module.loss,
+            "learning_rate": module.rate,
+            "tokens_per_second": round(self.speed, 1),
+            "seconds": round(seconds, 4),
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    """Read a learning curve; a last row cut short is left out."""
+    rows: list[dict[str, float]] = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return rows
+
+
+class Bar(Callback):
+    """A rich progress bar: step, loss, tokens per second, time left; silent where nobody looks."""
+
+    def __init__(self, steps: int, first_step: int, curve: Curve) -> None:
+        self.curve = curve
+        console = Console(stderr=True)
+        self.progress = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self.task = self.progress.add_task("training", total=steps, completed=first_step, told="")
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Show the bar."""
+        if trainer.is_global_zero:
+            self.progress.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: EffectiveBatch, index: int
+    ) -> None:
+        """Advance the bar."""
+        assert isinstance(module, InstructionModule)
+        told = f"loss {module.loss:.3f}  {self.curve.speed:,.0f} tokens/s"
+        self.progress.update(self.task, completed=module.done, told=told)
+
+    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Take the bar away."""
+        self.progress.stop()

@@ -1,0 +1,95 @@
+"""The keeper of a fit: restores its state, writes checkpoints between steps, and stops when told to."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.data.datamodule import PromptDataModule
+from instruct_ablate.errors import Interrupted
+from instruct_ablate.model.training import training_state as resume
+from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.model.training.progress import Curve
+
+
+@dataclass
+class Meter:
+    """What a fit costs, the time and tokens before a resume included."""
+
+    curve: Curve
+    before: Cost
+    started: float
+
+    def cost(self, steps: int) -> Cost:
+        """Return the cost after so many steps."""
+        tokens = self.before.train_tokens + self.curve.tokens
+        share = self.before.padding_share
+        padding = self.before.train_tokens * share / (1 - share) + self.curve.padding
+        return Cost(
+            train_seconds=self.before.train_seconds + time.perf_counter() - self.started,
+            train_steps=steps,
+            train_examples=self.before.train_examples + self.curve.examples,
+            train_tokens=tokens,
+            padding_share=padding / (padding + tokens) if padding else 0.0,
+        )
+
+
+class Keeper(Callback):
+    """Writes `step-N.ckpt` every so many steps and when told to stop; begins where the last one was written."""
+
+    def __init__(
+        self, folder: Path, every: int, state: dict[str, Any] | None, data: PromptDataModule, meter: Meter
+    ) -> None:
+        self.folder, self.every, self.state, self.data, self.meter = folder, every, state, data, meter
+        self.stop = resume.StopRequest()
+        self._listening = contextlib.ExitStack()
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Go on from the state, and listen for signals (after Lightning has set its own handlers)."""
+        assert isinstance(module, InstructionModule)
+        self._listening.enter_context(self.stop.listening())
+        if self.state is not None:
+            module.restore(self.state)
+            self.state = None  # its memory is the masters' now
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Write a checkpoint when one is due; when told to stop, write it and stop."""
+        assert isinstance(module, InstructionModule)
+        told = self._told(trainer)
+        due = module.done % self.every == 0
+        if (due or told) and module.done < module.steps:
+            self._save(trainer, module)
+        if told and module.done < module.steps:
+            raise Interrupted(f"told to stop ({told}) after step {module.done} of {module.steps}")
+
+    def _told(self, trainer: Trainer) -> str | None:
+        """Whether any process was told to stop: all must stop after the same step."""
+        if trainer.world_size == 1:
+            return self.stop.reason
+        flag = torch.tensor(int(self.stop.reason is not None), device=trainer.strategy.root_device)
+        torch.distributed.all_reduce(flag)
+        return (self.stop.reason or "another process was") if int(flag) else None
+
+    def _save(self, trainer: Trainer, module: InstructionModule) -> None:
+        state = module.state()  # by all processes: sharded weights are put together
+        if trainer.is_global_zero:
+            data = {**self.data.state_dict(), "step": module.done}
+            cost = asdict(self.meter.cost(module.done))
+            resume.save(self.folder, {**state, "data": data, "cost": cost})
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Give the signals back, before Lightning gives back its own."""
+        self._listening.close()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """Give the signals back."""
+        self._listening.close()

@@ -1,0 +1,149 @@
+"""T5 over packed sequences: relative position bias, and cross-attention of each target to its own source.
+
+transformers builds the bias for all pairs of tokens; of a packed batch most never meet. The bias depends on the
+distance alone, so one square for the longest sequence, made once per pass, has all others in its corner.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface
+
+from instruct_ablate.data.micro_batch import MicroBatch, Packed
+from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
+
+NAME = "instruct_ablate_packed_t5"
+FAMILIES = ("t5", "mt5")
+
+
+class T5Layout:
+    """Who asks and who is asked in one kind of attention; made once per micro-batch, read by every layer."""
+
+    def __init__(self, asking: Packed, asked: Packed, causal: bool) -> None:
+        self.asking, self.asked, self.causal = list(asking.lengths), list(asked.lengths), causal
+        self.blocks: list[Block] = []
+        for queries, keys in zip(_spans(asking), _spans(asked), strict=True):
+            self.blocks += blocks(queries, [] if causal else [keys], causal)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """Return (1, tokens, heads, dim) from (1, heads, tokens, dim); T5 does not scale its scores."""
+        if query.device.type == "cpu":
+            result: Tensor = BlockAttention.apply(query, key, value, bias, Plan(self.blocks, 1.0))  # type: ignore[no-untyped-call]
+            return result
+        return self.by_sequence(query, key, value, bias)
+
+    def by_sequence(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """The same by PyTorch's kernels, one call a sequence."""
+        asked = zip(torch.split(key, self.asked, 2), torch.split(value, self.asked, 2), strict=True)
+        parts = [
+            F.scaled_dot_product_attention(own, *seen, attn_mask=self._mask(own, bias), scale=1.0)
+            for own, seen in zip(torch.split(query, self.asking, 2), asked, strict=True)
+        ]
+        return torch.cat(parts, dim=2).transpose(1, 2)
+
+    def _mask(self, query: Tensor, bias: Tensor | None) -> Tensor | None:
+        """Return the corner of the bias that a sequence needs, its future hidden."""
+        if bias is None:
+            return None
+        length = query.shape[2]
+        mask = bias[None, :, :length, :length].to(query.dtype)
+        if self.causal:
+            later = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
+            mask = mask.masked_fill(later, float("-inf"))
+        return mask
+
+
+def t5_states(model: Any, batch: MicroBatch) -> Tensor:
+    """Return the decoder's last states (1, tokens, width) for a packed batch."""
+    assert batch.encoder is not None
+    encoder, decoder = model.get_encoder(), model.get_decoder()
+    within = {"own": T5Layout(batch.encoder, batch.encoder, causal=False)}
+    states = _stack(encoder, batch.encoder, within, None)
+    within = {
+        "own": T5Layout(batch.decoder, batch.decoder, causal=True),
+        "crossed": T5Layout(batch.decoder, batch.encoder, causal=False),
+    }
+    states = _stack(decoder, batch.decoder, within, states)
+    return scaled(model, states)
+
+
+def scaled(model: Any, states: Tensor) -> Tensor:
+    """Scale the decoder's states where the output layer is tied to the embeddings (T5 version 1.0)."""
+    return states * model.config.d_model**-0.5 if model.config.scale_decoder_outputs else states
+
+
+def _stack(stack: Any, packed: Packed, layouts: dict[str, T5Layout], encoded: Tensor | None) -> Tensor:
+    """Run one stack, as transformers' `T5Stack.forward` does, with the bias of our own."""
+    states: Tensor = stack.dropout(stack.embed_tokens(packed.ids[None]))
+    _first(stack).longest = max(packed.lengths)
+    # Something must stand in for cross-attention's bias, or each layer would make a square of zeros.
+    bias, nothing = None, states.new_zeros(1)
+    for block in stack.block:
+        states, bias, _ = block(states, None, bias, encoded, None, nothing, layouts=layouts)
+    result: Tensor = stack.dropout(stack.final_layer_norm(states))
+    return result
+
+
+@contextmanager
+def corner_bias(model: Any) -> Iterator[None]:
+    """Let the first layers, which have the bias for all of their stack, make one square for the longest sequence.
+
+    They make it inside their own forward pass: there sharded weights are whole, and it can be recomputed.
+    """
+    firsts = [_first(stack) for stack in (model.get_encoder(), model.get_decoder())]
+    for first in firsts:
+        first.compute_bias = partial(position_bias, first)
+    try:
+        yield
+    finally:
+        for first in firsts:
+            del first.compute_bias
+
+
+def _first(stack: Any) -> Any:
+    return stack.block[0].layer[0].SelfAttention
+
+
+def position_bias(attention: Any, *_: Any, **__: Any) -> Tensor:
+    """Return the bias (heads, longest, longest) in fp32, of which each sequence has the corner of its length."""
+    longest = attention.longest
+    device = attention.relative_attention_bias.weight.device
+    distance = torch.arange(1 - longest, longest, device=device)
+    bucket = attention._relative_position_bucket(
+        distance,
+        bidirectional=not attention.is_decoder,
+        num_buckets=attention.relative_attention_num_buckets,
+        max_distance=attention.relative_attention_max_distance,
+    )
+    # fp32, because the gradient sums over all pairs at a distance, in all layers.
+    by_distance: Tensor = attention.relative_attention_bias(bucket).float().T
+    return by_distance.unfold(1, longest, 1).flip(1)
+
+
+def _spans(packed: Packed) -> list[Span]:
+    return list(itertools.pairwise(packed.offsets.tolist()))
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **keywords: Any,
+) -> tuple[Tensor, None]:
+    """Attend within packed sequences (transformers' calling convention for T5)."""
+    crossing = bool(module.is_decoder) and not module.is_causal
+    layout: T5Layout = keywords["layouts"]["crossed" if crossing else "own"]
+    return layout.attend(query, key, value, None if crossing else keywords["position_bias"]), None
+
+
+AttentionInterface.register(NAME, _attention)

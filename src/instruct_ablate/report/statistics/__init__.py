@@ -1,0 +1,1 @@
+"""Paired statistics: what a difference is worth."""

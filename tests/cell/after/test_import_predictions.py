@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.after.import_predictions import Matching, Source, import_predictions, write_imported
+from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.cell.state.store import read_record
+from instruct_ablate.errors import UserError
+from instruct_ablate.tasks.task import Instance, Task, TaskCollection
+from tests.conftest import make_task
+
+COLLECTION = TaskCollection("small", (), (make_task(), make_task("task2_other", 2)), "hash")
+
+
+def rows() -> list[dict[str, Any]]:
+    return [
+        {"task": task.name, "instance_id": one.id, "prediction": one.references[0] if place else "neutral"}
+        for task in COLLECTION.test
+        for place, one in enumerate(task.instances)
+    ]
+
+
+def write(tmp_path: Path, given: list[dict[str, Any]]) -> Path:
+    path = tmp_path / "answers.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in given))
+    return path
+
+
+def test_predictions_are_matched_and_scored(tmp_path: Path) -> None:
+    imported = import_predictions(write(tmp_path, rows()[::-1]), COLLECTION)
+    assert [row.instance_id for row in imported.rows] == [row["instance_id"] for row in rows()]
+    assert imported.scores.overall.exact_match == pytest.approx(75)
+    assert imported.scores.overall.format_correctness == pytest.approx(75)
+    assert imported.scores.overall.uniform_guess == 50
+    assert imported.notes == ("8 of 8 test instances have an imported prediction",)
+
+
+def test_a_file_without_task_names_is_matched_by_id(tmp_path: Path) -> None:
+    given = [{"id": row["instance_id"], "output": row["prediction"]} for row in rows()]
+    assert len(import_predictions(write(tmp_path, given), COLLECTION).rows) == 8
+
+
+def test_missing_and_unknown_instances_are_named(tmp_path: Path) -> None:
+    given = rows()[1:]
+    given[0] |= {"task": "task1_sentimnt"}
+    with pytest.raises(UserError) as caught:
+        import_predictions(write(tmp_path, given), COLLECTION)
+    message = str(caught.value)
+    assert "1 instances that small does not have: task1_sentimnt task1_sentiment-1" in message
+    assert "did you mean 'task1_sentiment'" in message
+    assert "2 instances without a prediction: task1_sentiment task1_sentiment-0" in message
+    assert "--partial" in message
+
+
+def test_partial_takes_what_matches_and_says_so(tmp_path: Path) -> None:
+    given = [*rows()[2:], {"task": "elsewhere", "id": "1", "prediction": "x"}]
+    imported = import_predictions(write(tmp_path, given), COLLECTION, Matching(partial=True))
+    assert len(imported.rows) == 6
+    assert "2 instances of 1 tasks are missing: task1_sentiment" in imported.notes
+    assert "1 predictions of unknown instances were dropped" in imported.notes
+    with pytest.raises(UserError, match="does not have"):
+        import_predictions(write(tmp_path, given[-1:]), COLLECTION, Matching(partial=True))
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_double_instances_are_named(tmp_path: Path, partial: bool) -> None:
+    with pytest.raises(UserError, match=r"8 instances more than once: task1_sentiment .* and 3 more"):
+        import_predictions(write(tmp_path, rows() * 2), COLLECTION, Matching(partial))
+
+
+def test_the_cell_lies_in_the_study_as_a_run_one_would(tmp_path: Path) -> None:
+    imported = import_predictions(write(tmp_path, rows()), COLLECTION)
+    source = Source("some/model 7B", instruction="simplified+no_examples")
+    record = write_imported(imported, source, COLLECTION, tmp_path / "study")
+    folder = tmp_path / "study" / record.name
+    assert folder.name.startswith("some_model_7B-imported-simplified+no_examples-")
+    assert read_record(folder) == record
+    assert (record.state, record.axes.model, record.axes.untuned) == ("done", "some/model 7B", True)
+    assert read_predictions(folder / record.blocks[0].predictions) == imported.rows
+    again = write_imported(imported, source, COLLECTION, tmp_path / "study")
+    assert again.identity == record.identity
+    assert len(list((tmp_path / "study").iterdir())) == 1
+
+
+def test_other_predictions_are_another_cell(tmp_path: Path) -> None:
+    imported = import_predictions(write(tmp_path, rows()), COLLECTION)
+    other = replace(imported, rows=(replace(imported.rows[0], prediction="else"), *imported.rows[1:]))
+    names = {write_imported(one, Source("m"), COLLECTION, tmp_path / "s").name for one in (imported, other)}
+    assert len(names) == 2
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def real_task(path: Path) -> Task:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    given = tuple(Instance(i["id"], i["input"], tuple(as_list(i["output"]))) for i in raw["Instances"][:100])
+    return Task(path.stem, "", given, categories=tuple(raw["Categories"]))
+
+
+def test_another_release_brings_its_own_instances_and_references(tmp_path: Path) -> None:
+    given = [row | {"instance_id": f"new-{i}", "references": ["neutral"]} for i, row in enumerate(rows())]
+    path = write(tmp_path, given)
+    with pytest.raises(UserError, match="--own-references"):
+        import_predictions(path, COLLECTION)
+    imported = import_predictions(path, COLLECTION, Matching(own_references=True))
+    assert [row.references for row in imported.rows] == [("neutral",)] * 8
+    assert imported.scores.overall.exact_match == pytest.approx(25)
+    assert imported.notes[-1] == "references are the imported file's own"
+    with pytest.raises(UserError, match="2 instances without a prediction: task2_other"):
+        import_predictions(write(tmp_path, given[:6]), COLLECTION, Matching(own_references=True))
+
+
+def test_real_predictions_of_an_alpaca_model(shared: Path) -> None:
+    """Of 11,810 predictions 6,208 carry an instance id of the release at hand, the others another's."""
+    folder = shared / "natural-instructions"
+    names = (folder / "splits" / "default" / "test_tasks.txt").read_text().split()
+    tasks = tuple(real_task(folder / "tasks" / f"{name}.json") for name in names)
+    collection = TaskCollection("real", (), tasks, "")
+    file = shared / "predictions" / "alpaca_llama7b.jsonl"
+    with pytest.raises(UserError, match="5602 instances that real does not have"):
+        import_predictions(file, collection)
+    assert len(import_predictions(file, collection, Matching(partial=True)).rows) == 6208
+    imported = import_predictions(file, collection, Matching(own_references=True))
+    assert len(imported.rows) == 11_810
+    assert round(imported.scores.overall.rougeL, 4) == 39.3565

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from instruct_ablate.cell.after.import_predictions import Imported, Source, import_predictions, write_imported
+from instruct_ablate.cell.after.rescore import rescore_cell, rescore_study
+from instruct_ablate.cell.state.lock import locked
+from instruct_ablate.cell.state.predictions import make_row, read_predictions
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import read_record, write_record
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import InstanceScore, aggregate
+from instruct_ablate.tasks.task import TaskCollection
+from tests.conftest import make_task
+
+COLLECTION = TaskCollection("small", (), (make_task(),), "hash")
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Imported:
+    file = tmp_path / "answers.jsonl"
+    given = COLLECTION.test[0].instances
+    file.write_text("".join(json.dumps({"id": one.id, "prediction": "positive"}) + "\n" for one in given))
+    return import_predictions(file, COLLECTION)
+
+
+def spoiled(imported: Imported, expected: bool = False) -> Imported:
+    """The same predictions, scored by some earlier, other metric."""
+    predictions = [row.to_prediction() for row in imported.rows]
+    scores = [InstanceScore(0.25, 0.25, 0.25, True)] * len(predictions)
+    rows = tuple(make_row(p, s, expected=expected) for p, s in zip(predictions, scores, strict=True))
+    return replace(imported, rows=rows, scores=aggregate(predictions, scores))
+
+
+def written(imported: Imported, tmp_path: Path) -> tuple[Path, CellRecord]:
+    record = write_imported(imported, Source("m"), COLLECTION, tmp_path / "study")
+    return tmp_path / "study" / record.name, record
+
+
+def test_scores_are_computed_again_and_the_earlier_record_kept(imported: Imported, tmp_path: Path) -> None:
+    folder, before = written(spoiled(imported), tmp_path)
+    earlier = (folder / "record.json").read_text()
+    (result,) = rescore_study(tmp_path / "study")
+    assert result.changed
+    assert [(old.exact_match, new.exact_match) for _, old, new in result.blocks] == [(25, 50)]
+    after = read_record(folder)
+    assert after == replace(before, blocks=after.blocks) if after else False
+    assert after is not None
+    assert after.blocks[0].scores == imported.scores
+    assert read_predictions(folder / after.blocks[0].predictions) == imported.rows
+    assert (folder / "record.1.json").read_text() == earlier
+
+
+def test_nothing_is_written_where_nothing_changes(imported: Imported, tmp_path: Path) -> None:
+    folder, _ = written(imported, tmp_path)
+    stamp = (folder / "record.json").stat().st_mtime_ns
+    assert not rescore_cell(folder).changed
+    assert (folder / "record.json").stat().st_mtime_ns == stamp
+    assert not (folder / "record.1.json").exists()
+
+
+def test_the_order_of_the_predictions_does_not_matter(tmp_path: Path) -> None:
+    collection = TaskCollection("two", (), (make_task(), make_task("task2_other")), "hash")
+    file = tmp_path / "answers.jsonl"
+    given = [one for task in collection.test for one in task.instances]
+    file.write_text("".join(json.dumps({"id": one.id, "prediction": "positive"}) + "\n" for one in given))
+    folder, record = written(import_predictions(file, collection), tmp_path)
+    path = folder / record.blocks[0].predictions
+    path.write_text("".join(f"{line}\n" for line in reversed(path.read_text().splitlines())))
+    assert not rescore_cell(folder).changed
+    assert not (folder / "record.1.json").exists()
+
+
+def test_each_rescoring_keeps_its_predecessor(
+    imported: Imported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("own_rescore_metrics")
+    vars(module)["brevity"] = lambda prediction, references: 0.5
+    monkeypatch.setitem(sys.modules, "own_rescore_metrics", module)
+    folder, _ = written(spoiled(imported), tmp_path)
+    rescore_cell(folder)
+    rescore_cell(folder, ["own_rescore_metrics.brevity"])
+    assert sorted(path.name for path in folder.glob("record.*.json")) == ["record.1.json", "record.2.json"]
+    after = read_record(folder)
+    assert after is not None
+    assert after.blocks[0].scores.overall.extra == (("brevity", 50.0),)
+
+
+def test_the_cells_own_metrics_are_used(imported: Imported, tmp_path: Path) -> None:
+    folder, _ = written(imported, tmp_path)
+    (tmp_path / "own_counting.py").write_text("def letters(prediction, references):\n    return 0.75\n")
+    (folder / "config.yaml").write_text(
+        f"extensions: ['{tmp_path / 'own_counting.py'}']\nevaluation:\n  metrics: [own_counting.letters]\n"
+    )
+    ((_, _, after),) = rescore_cell(folder).blocks
+    assert after.extra == (("letters", 75.0),)
+
+
+def test_expected_scores_of_a_baseline_stay(imported: Imported, tmp_path: Path) -> None:
+    folder, _ = written(spoiled(imported, expected=True), tmp_path)
+    assert not rescore_cell(folder).changed
+
+
+def test_cells_at_work_or_not_done_are_left(imported: Imported, tmp_path: Path) -> None:
+    folder, record = written(spoiled(imported), tmp_path)
+    with locked(folder):
+        assert "is being run by" in rescore_cell(folder).left
+    write_record(folder, replace(record, state="interrupted", blocks=()))
+    assert rescore_cell(folder).left == "is interrupted"
+
+
+def test_lost_predictions_are_a_users_error_and_change_nothing(imported: Imported, tmp_path: Path) -> None:
+    folder, record = written(spoiled(imported), tmp_path)
+    (folder / record.blocks[0].predictions).unlink()
+    with pytest.raises(UserError, match="cannot read the predictions"):
+        rescore_cell(folder)
+    assert read_record(folder) == record
+
+
+def test_no_study(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no cells under"):
+        rescore_study(tmp_path)

@@ -1,0 +1,198 @@
+"""Offline runs: what is finished goes up, in order and once; wandb's own reader finds in the logs what was told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.mirror.offline_runs import ATTEMPTS, OfflineRun, offline_runs, sync_runs, wandb_sync
+from instruct_ablate.cell.mirror.wandb_run import WandbRun, run_id
+from instruct_ablate.cell.state.record import CellRecord, Failure
+from instruct_ablate.cell.state.store import write_record
+from instruct_ablate.schema import Config, LoggerConfig
+from tests.cell.test_mirror import IDENTITY
+from tests.grid.small import TASKS, records, start
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
+from tests.wandb_server import WandbServer
+
+
+def log_of(study: Path, cell: str, number: int = 1) -> Path:
+    """An offline log of a cell, which nobody will read."""
+    folder = study / cell / "wandb" / f"offline-run-2026010{number}_000000-{cell}"
+    folder.mkdir(parents=True)
+    log = folder / f"run-{cell}.wandb"
+    log.write_bytes(b"log")
+    return log
+
+
+def mark(log: Path) -> None:
+    log.with_name(f"{log.name}.synced").touch()
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Cells that are done, failed, interrupted (twice) and running, each with its logs."""
+    for state in ("done", "failed", "interrupted", "running"):
+        log_of(tmp_path, state)
+        record = replace(make_cell(50.0 if state == "done" else None), state=state)
+        write_record(
+            tmp_path / state, replace(record, failure=Failure("r", "")) if state == "failed" else record
+        )
+    log_of(tmp_path, "interrupted", 2)
+    return tmp_path
+
+
+def test_logs_are_found_in_order_with_the_cells_state(study: Path) -> None:
+    found = offline_runs(study)
+    # no process of the running cell is alive: it is an interrupted one
+    assert [(run.cell, run.state) for run in found] == [
+        ("done", "done"), ("failed", "failed"), ("interrupted", "interrupted"), ("interrupted", "interrupted"),
+        ("running", "interrupted"),
+    ]  # fmt: skip
+    first, second = (run.log.parent.name for run in found if run.cell == "interrupted")
+    assert first < second
+
+
+def test_finished_cells_go_up_once_and_others_are_named(study: Path) -> None:
+    asked: list[list[str]] = []
+
+    def upload(logs: Sequence[Path], workers: int) -> str:
+        asked.append([log.stem for log in logs])
+        assert workers == 3
+        for log in logs:
+            mark(log)
+        return ""
+
+    synced = sync_runs(offline_runs(study), 3, upload, pytest.fail)
+    assert asked == [["run-done", "run-failed"]]
+    assert [run.cell for run in synced.uploaded] == ["done", "failed"]
+    assert [why for _, why in synced.left] == ["its cell is interrupted"] * 3
+    assert sync_runs(offline_runs(study), 3, upload, pytest.fail).uploaded == ()
+    assert len(asked) == 1
+
+
+def test_what_fails_is_tried_again_later_and_later(study: Path) -> None:
+    waits: list[float] = []
+
+    def upload(logs: Sequence[Path], workers: int) -> str:
+        if len(waits) == 2:
+            mark(logs[0])
+        return "429 Too Many Requests"
+
+    synced = sync_runs(offline_runs(study)[:2], 4, upload, waits.append)
+    assert waits == [15, 30, 60]
+    assert len(waits) == ATTEMPTS - 1
+    assert [run.cell for run in synced.uploaded] == ["done"]
+    assert [(run.cell, why) for run, why in synced.left] == [("failed", "429 Too Many Requests")]
+
+
+def test_killed_halfway_it_goes_on_with_the_rest(study: Path) -> None:
+    def killed(logs: Sequence[Path], workers: int) -> str:
+        mark(logs[0])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sync_runs(offline_runs(study), 1, killed, pytest.fail)
+    asked: list[Path] = []
+
+    def upload(logs: Sequence[Path], workers: int) -> str:
+        asked.extend(logs)
+        for log in logs:
+            mark(log)
+        return ""
+
+    sync_runs(offline_runs(study), 1, upload, pytest.fail)
+    assert [log.stem for log in asked] == ["run-failed"]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
+    """A W&B that answers."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    running = WandbServer()
+    for name, value in running.environment.items():
+        monkeypatch.setenv(name, value)
+    yield running
+    running.stop()
+
+
+def log_cell(folder: Path, record: CellRecord, hash_: str, losses: Sequence[float] = ()) -> None:
+    """Mirror a cell offline: its curve, then its end."""
+    config = replace(Config(), study="s", logger=LoggerConfig("wandb", mode="offline"))
+    run = WandbRun(config, replace(IDENTITY, hash=hash_, name=record.name), folder)
+    for loss in losses:
+        run.run.log({"loss": loss})
+    run.finish(record)
+
+
+@pytest.mark.slow
+def test_wandbs_own_reader_finds_all_that_a_cell_told(server: WandbServer, tmp_path: Path) -> None:
+    done, failed = make_cell(50.0), replace(make_cell(None), name="broken", identity="b" * 64, state="failed")
+    failed = replace(failed, failure=Failure("it broke", "trace"))
+    study = tmp_path / "s"
+    write_study(study, [done, failed])
+    interrupted = replace(make_cell(None), name=done.name, state="interrupted")
+    log_cell(study / done.name, interrupted, "a" * 64, [3.0])
+    log_cell(study / done.name, done, "a" * 64, [2.0, 1.0])
+    log_cell(study / "broken", failed, "b" * 64)
+    (study / done.name / "identity.json").touch()
+    runs = offline_runs(study)
+    assert [run.cell for run in runs].count(done.name) == 2, "the resumed cell has two logs"
+    synced = sync_runs(runs, 2)
+    assert (len(synced.uploaded), synced.left) == (3, ())
+
+    assert set(server.runs) == {"a" * 16, "b" * 16}, "one run a cell, however often it was resumed"
+    told = server.runs["a" * 16]
+    assert (told["groupName"], told["jobType"], told["displayName"]) == ("s", "train", done.name)
+    assert "instruction:original" in told["tags"]
+    assert json.loads(told["config"])["seed"]["value"] == 0
+    assert told["summary"]["original/classification/exact_match"] == 50.0
+    assert [row["loss"] for row in server.history["a" * 16] if "loss" in row] == [3.0, 2.0, 1.0]
+    assert any("system.memory_percent" in row for row in server.system["a" * 16])
+    assert {f"run-{'a' * 16}-scores", f"run-{'a' * 16}-predictions"} <= set(server.tables)
+    assert server.exit_codes == {"a" * 16: 0, "b" * 16: 1}
+    assert server.runs["b" * 16]["summary"]["failure"] == "it broke"
+    assert sync_runs(offline_runs(study), 2, pytest.fail).uploaded == ()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_busy_is_asked_again(server: WandbServer, tmp_path: Path) -> None:
+    cell = make_cell(50.0)
+    write_study(tmp_path / "s", [cell])
+    log_cell(tmp_path / "s" / cell.name, cell, "a" * 64)
+    server.refusals = 2
+    synced = sync_runs(offline_runs(tmp_path / "s"), 1, pause=lambda _: None)
+    assert len(synced.uploaded) == 1
+    assert server.refusals == 0
+
+
+@pytest.mark.slow
+def test_a_log_that_cannot_be_read_is_left_with_the_reason(server: WandbServer, study: Path) -> None:
+    (run,) = offline_runs(study)[:1]
+    assert wandb_sync([run.log], 1)
+    assert not OfflineRun(run.cell, run.log, "done").uploaded
+
+
+@pytest.mark.slow
+def test_wandb_lost_once_a_cell_has_begun_ends_no_cell(server: WandbServer, tmp_path: Path) -> None:
+    words = ("seed=0", "with_untuned=false", "data_budget=8", "trainer.batch_size=1", "logger=wandb")
+    small = [word for word in TASKS if not word.startswith("logger=")]
+    process = start(tmp_path, *small, *words, "logger.mode=online", "logger.timeout=5", **server.environment)
+    while process.poll() is None and not server.runs:
+        time.sleep(0.05)
+    server.stop()
+    told, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, told
+    (cell,) = records(tmp_path).values()
+    assert cell.state == "done"
+    assert set(server.runs) == {run_id(cell.identity)}, "it had begun to tell"
+    assert not server.exit_codes
+    assert cell.cost.train_steps == 24
+    (log,) = (tmp_path / "multirun" / "ablation" / cell.name).glob("wandb/run-*/*.wandb")
+    assert log.stat().st_size > 1000, "what it told lies on the disk"

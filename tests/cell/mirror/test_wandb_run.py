@@ -1,0 +1,143 @@
+"""W&B: offline without a key and never a question; the run's id is the cell's, a failed cell is a failed run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.mirror import wandb_run
+from instruct_ablate.cell.mirror.wandb_run import WandbRun, job_type, resolved_mode, run_id, tags
+from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.schema import Config, LoggerConfig
+from tests.cell.test_mirror import IDENTITY
+from tests.grid.small import TASKS, records, sweep
+from tests.report.cells import AXES, make_cell
+from tests.report.studies import write_study
+
+
+class Run:
+    """Stands in for a W&B run and notes what it is told."""
+
+    def __init__(self, **given: Any) -> None:
+        self.given = given
+        self.summary: dict[str, Any] = {}
+        self.logged: dict[str, Any] = {}
+        self.exit_code: int | None = None
+
+    def log(self, values: dict[str, Any]) -> None:
+        self.logged |= values
+
+    def finish(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A user without a key, in the environment or at home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Every run that was opened."""
+    found: list[Run] = []
+
+    def init(settings: dict[str, Any], mode: str, timeout: float) -> Run:
+        if mode == "online":
+            raise ConnectionError("unreachable")
+        found.append(Run(mode=mode, **settings))
+        return found[-1]
+
+    monkeypatch.setattr(wandb_run, "open_run", init)
+    return found
+
+
+def test_without_a_key_it_is_offline_whatever_is_asked(monkeypatch: pytest.MonkeyPatch):
+    assert resolved_mode(LoggerConfig("wandb")) == "offline"
+    assert resolved_mode(LoggerConfig("wandb", mode="online")) == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    assert resolved_mode(LoggerConfig("wandb")) == "online"
+    assert resolved_mode(LoggerConfig("wandb", mode="offline")) == "offline"
+
+
+def test_identity_makes_the_run(opened: list[Run], tmp_path: Path):
+    config = replace(Config(), study="s", logger=LoggerConfig("wandb"))
+    WandbRun(config, IDENTITY, tmp_path)
+    given = opened[0].given
+    assert (given["id"], given["group"], given["job_type"]) == (IDENTITY.hash[:16], "s", "train")
+    assert "instruction:original" in given["tags"]
+    assert given["config"]["seed"] == 0
+    assert given["config"]["axes"]["instruction"] == "original"
+    assert given["id"] == run_id(IDENTITY.hash)
+
+
+def test_an_unreachable_server_means_offline(opened: list[Run], tmp_path: Path, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path)
+    assert opened[0].given["mode"] == "offline"
+    assert "cannot be reached" in caplog.text
+
+
+def test_a_done_cell_tells_scores_and_predictions(opened: list[Run], tmp_path: Path):
+    cell = make_cell(50.0)
+    write_study(tmp_path / "s", [cell])
+    run = WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path / "s" / cell.name)
+    run.finish(cell)
+    assert (
+        opened[0].summary["original/classification/exact_match"] == opened[0].summary["exact_match"] == 50.0
+    )
+    assert opened[0].summary["generation_rougeL"] == 40.0
+    assert opened[0].exit_code == 0
+    assert len(opened[0].logged["predictions"].data) == 4
+    assert {row[1] for row in opened[0].logged["scores"].data} == {"task_c", "task_g"}
+
+
+def test_a_failed_cell_is_a_failed_run(opened: list[Run], tmp_path: Path):
+    failed = replace(make_cell(None), state="failed", failure=Failure("it broke", "trace"))
+    WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path).finish(failed)
+    assert opened[0].exit_code == 1
+    assert opened[0].summary["failure"] == "it broke"
+
+
+def test_kinds_and_tags():
+    assert job_type(AXES, "wheel") == "train"
+    assert job_type(replace(AXES, data_budget=0), "wheel") == "untuned"
+    assert job_type(AXES, "baseline") == "baseline"
+    assert all(len(tag) <= 64 for tag in tags(replace(AXES, model="m" * 100)))
+
+
+@pytest.mark.slow
+def test_a_real_offline_run_is_written(tmp_path: Path):
+    cell = make_cell(50.0)
+    write_study(tmp_path / "s", [cell])
+    folder = tmp_path / "s" / cell.name
+    run = WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, folder)
+    run.finish(cell)
+    (log,) = folder.glob("wandb/offline-run-*/*.wandb")
+    assert run_id(IDENTITY.hash) in log.name
+    assert log.stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_wandb_service_of_another_process_is_no_obstacle(tmp_path: Path, alive: bool):
+    import wandb
+
+    wandb.setup()  # keeps a service in this process's working directory, and names it in the environment
+    gone = {} if alive else {"WANDB_SERVICE": f"3-99999-unix-{tmp_path}/gone"}
+    (tmp_path / "elsewhere").mkdir()
+    words = [word for word in TASKS if not word.startswith("logger=")]
+    done = sweep(tmp_path / "elsewhere", *words, "data_budget=0", "logger=wandb", **gone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (cell,) = records(tmp_path / "elsewhere").values()
+    folder = tmp_path / "elsewhere" / "multirun" / "ablation" / cell.name
+    (log,) = folder.glob("wandb/offline-run-*/*.wandb")
+    assert log.stat().st_size > 1000
+    told = (folder / "log.txt").read_text()
+    assert ("would not begin" in told) is not alive, told
+    assert "is complete without it" not in told

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.run.evaluation import _complete, file_name, prompts_at_test, score_block, write_rows
+from instruct_ablate.cell.run.job import Job
+from instruct_ablate.cell.run.stages import Words
+from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.predictions import PredictionRow, make_row, read_predictions
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import score_prediction
+from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.schema import InstructionConfig
+from tests.conftest import make_task
+from tests.standins import make_config, replace_inputs
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    replace_inputs(monkeypatch)
+    config = make_config(tmp_path)
+    return Job(config, identify(config), tmp_path, Heartbeat(tmp_path, this_process()))
+
+
+def prompts(job: Job) -> tuple[Prompt, ...]:
+    return prompts_at_test(job, [make_task()], InstructionConfig(), Words())
+
+
+def row(prompt: Prompt, text: str = "positive") -> PredictionRow:
+    return make_row(Prediction(prompt, text), score_prediction(text, prompt.references, prompt.choices))
+
+
+def test_prompts_are_built_for_every_test_instance(job: Job) -> None:
+    assert [prompt.instance_id for prompt in prompts(job)] == [f"task1_sentiment-{i}" for i in range(6)]
+
+
+def test_no_test_instances_is_told(job: Job) -> None:
+    with pytest.raises(UserError, match="there are no test instances"):
+        prompts_at_test(job, [make_task(count=0)], InstructionConfig(), Words())
+
+
+def test_rows_are_written_and_averaged(job: Job) -> None:
+    block = write_rows(job, "original", [row(prompt) for prompt in prompts(job)])
+    assert (block.instruction, block.predictions) == ("original", "predictions/original.jsonl")
+    assert block.scores.overall.exact_match == pytest.approx(50.0)
+    again = write_rows(job, "original", [row(prompt, "negative") for prompt in prompts(job)])
+    assert again.scores.overall.instances == 6
+    assert {one.prediction for one in read_predictions(job.folder / again.predictions)} == {"negative"}
+
+
+def test_a_missing_answer_is_an_error_and_never_averaged_over(job: Job) -> None:
+    asked = prompts(job)
+    rows = [row(prompt) for prompt in asked]
+    assert _complete(list(reversed(rows)), asked) == tuple(rows)
+    with pytest.raises(RuntimeError, match="1 of 6 prompts were not answered"):
+        _complete(rows[1:], asked)
+
+
+def test_scores_of_a_block_are_of_its_own_rows(job: Job) -> None:
+    rows = [row(prompt, prompt.references[0]) for prompt in prompts(job)]
+    assert score_block("same", rows).scores.overall.exact_match == pytest.approx(100.0)
+
+
+def test_labels_become_file_names() -> None:
+    assert file_name("deleted(0.2)+delusive") == "predictions/deleted(0.2)+delusive.jsonl"
+    assert file_name("my.module/variant") == "predictions/my.module_variant.jsonl"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.run.job import Job, Outcome
+from instruct_ablate.cell.run.ranks import follow, rank
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.cell.state.store import missing_record, write_record
+from tests.standins import make_config, replace_inputs, work
+
+CONTEXT = multiprocessing.get_context("fork")
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, 0),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, 0),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, 1),
+        ({"RANK": "3", "WORLD_SIZE": "1"}, 0),
+        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "4"}, 2),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, 0),
+    ],
+)
+def test_the_place_comes_from_the_launcher(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: int
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert rank() == expected
+
+
+def noting(folder: Path) -> object:
+    def together(job: Job) -> Outcome:
+        (folder / f"worked-{rank()}-{job.leads}").touch()
+        time.sleep(0.2)
+        return work(job)
+
+    return together
+
+
+def _second(folder: Path) -> None:
+    os.environ.update(RANK="1", WORLD_SIZE="2")
+    record = run_cell(make_config(folder), noting(folder))  # type: ignore[arg-type]
+    (folder / f"second-{record.state}").touch()
+
+
+@pytest.mark.parametrize("failed_before", [False, True])
+def test_the_second_process_works_along_and_keeps_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed_before: bool
+) -> None:
+    replace_inputs(monkeypatch)
+    config = make_config(tmp_path)
+    identity = identify(config)
+    if failed_before:
+        before = replace(missing_record(identity), state="failed", failure=Failure("no", ""), finished=1.0)
+        write_record(tmp_path / config.study / identity.name, before)
+    process = CONTEXT.Process(target=_second, args=(tmp_path,))
+    process.start()
+    time.sleep(0.3)
+    record = run_cell(config, noting(tmp_path))  # type: ignore[arg-type]
+    process.join(timeout=20)
+    assert record.state == "done"
+    names = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert names == {"worked-0-True", "worked-1-False", "second-done"}
+
+
+def test_a_cell_that_is_done_is_not_worked_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_inputs(monkeypatch)
+    config = make_config(tmp_path)
+    done = run_cell(config, work)
+
+    def never() -> None:
+        raise AssertionError
+
+    assert follow(tmp_path / config.study / done.name, done.identity, never, poll=0.01) == done

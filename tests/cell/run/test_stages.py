@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.schema import (
+    BudgetConfig,
+    Config,
+    EvaluationConfig,
+    ModelConfig,
+    TasksConfig,
+    TrainerConfig,
+)
+from tests.standins import make_config
+
+BLOCKS = ("original", "delusive")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def small(folder: Path, cache: Path, **changes: Any) -> Config:
+    """A real cell: starter tasks, a tiny model with random weights."""
+    fields: dict[str, Any] = {
+        "tasks": TasksConfig("starter", test_tasks=2, test_instances=4),
+        "data_budget": BudgetConfig(2, tasks=2),
+        "trainer": TrainerConfig(
+            precision="fp32", batch_size=2, accelerator="cpu", progress=False, threads=1
+        ),
+        "cache": str(cache),
+        **changes,
+    }
+    return make_config(folder, **fields)
+
+
+def folder_of(config: Config, record: CellRecord) -> Path:
+    return Path(config.output) / config.study / record.name
+
+
+def test_a_trained_cell_is_tested_under_each_instruction(tmp_path: Path, cache: Path) -> None:
+    config = small(tmp_path, cache, evaluation=EvaluationConfig(["same", "delusive"]))
+    record = run_cell(config)
+    assert record.state == "done", record.failure
+    assert [block.instruction for block in record.blocks] == ["original", "delusive"]
+    for block in record.blocks:
+        rows = read_predictions(folder_of(config, record) / block.predictions)
+        assert len(rows) == block.scores.overall.instances == 8
+    assert record.cost.train_steps == 2
+    assert record.cost.evaluate_instances == 16
+    assert record.cost.peak_memory > 0
+    assert record.environment is not None
+    assert (record.environment.device, record.environment.precision) == ("cpu", "fp32")
+    assert not (folder_of(config, record) / "checkpoints").exists()
+
+
+def test_the_untuned_model_is_not_trained(tmp_path: Path, cache: Path) -> None:
+    record = run_cell(small(tmp_path, cache, data_budget=BudgetConfig(0)))
+    assert record.state == "done", record.failure
+    assert record.cost.train_steps == 0
+    assert record.axes.untuned
+
+
+@pytest.mark.parametrize(
+    "name", ["uniform_guess", "majority", "label_prior", "copy_input", "copy_demonstration"]
+)
+def test_baselines_need_no_model(tmp_path: Path, cache: Path, name: str) -> None:
+    config = small(tmp_path, cache, model=ModelConfig(name, source="baseline"))
+    record = run_cell(config)
+    assert record.state == "done", record.failure
+    score = next(kind for kind in record.blocks[0].scores.kinds if kind.name == "classification")
+    if name == "uniform_guess":
+        assert score.exact_match == pytest.approx(score.uniform_guess)
+    if name.startswith("copy"):
+        rows = read_predictions(folder_of(config, record) / record.blocks[0].predictions)
+        assert all(row.prediction for row in rows)
+
+
+def test_a_cell_stopped_while_testing_predicts_nothing_twice(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = small(tmp_path, cache, study="whole")
+    expected = run_cell(whole)
+    from instruct_ablate.model.decoding import predict as generate
+
+    real, asked = generate.predict, []
+
+    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any) -> Any:
+        for number, prediction in enumerate(real(checkpoint, prompts, config, finished)):
+            if number == 3 and not finished:
+                raise RuntimeError("the power went")
+            asked.append(prediction.prompt.instance_id)
+            yield prediction
+
+    monkeypatch.setattr(generate, "predict", stops)
+    config = small(tmp_path, cache, study="broken")
+    assert run_cell(config).state == "failed"
+    record = run_cell(config)
+    assert record.state == "done"
+    assert len(asked) == len(set(asked)) == 8
+    assert record.blocks == expected.blocks
+    paths = (folder_of(each, record) / record.blocks[0].predictions for each in (whole, config))
+    assert len({path.read_bytes() for path in paths}) == 1
+
+
+def test_the_folder_says_what_was_hashed_and_asked_for(tmp_path: Path, cache: Path) -> None:
+    config = small(tmp_path, cache, model=ModelConfig("majority", source="baseline"), seed=7)
+    record = run_cell(config)
+    folder = folder_of(config, record)
+    assert json.loads((folder / "identity.json").read_text())["identity"] == record.identity
+    assert "seed: 7" in (folder / "config.yaml").read_text()
+    assert replace(record, state="done") == record

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.run.job import Job
+from instruct_ablate.cell.run.training import train
+from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.errors import UserError
+from instruct_ablate.schema import BudgetConfig
+from instruct_ablate.tasks.task import TaskCollection
+from tests.conftest import make_task
+from tests.standins import make_config, replace_inputs
+
+COLLECTION = TaskCollection("mine", (make_task("a"), make_task("b")), (make_task("c"),), "hash")
+
+
+class Tokenizer:
+    def __call__(self, text: Any, **_: Any) -> dict[str, list[str]]:
+        return {"input_ids": text.split()}
+
+    def decode(self, ids: list[str], **_: Any) -> str:
+        return " ".join(ids)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    replace_inputs(monkeypatch)
+    calls: list[Any] = []
+
+    def fit(checkpoint: Any, prompts: Any, config: Any, folder: Path, loggers: Any = ()) -> Cost:
+        calls.append(prompts)
+        return Cost(train_steps=3, prepare_seconds=1.0)
+
+    monkeypatch.setattr("instruct_ablate.model.training.fit.fit", fit)
+    return calls
+
+
+def run(tmp_path: Path, budget: BudgetConfig, collection: TaskCollection = COLLECTION) -> Any:
+    config = make_config(tmp_path, data_budget=budget)
+    job = Job(config, identify(config), tmp_path, Heartbeat(tmp_path, this_process()))
+    return train(job, collection, SimpleNamespace(tokenizer=Tokenizer()))  # type: ignore[arg-type]
+
+
+def test_the_budgets_sample_is_trained_on(tmp_path: Path, seen: list[Any]) -> None:
+    cost, _ = run(tmp_path, BudgetConfig(2))
+    assert cost.train_steps == 3
+    assert cost.prepare_seconds > 1.0
+    assert len(seen[0]) == 4
+    assert {prompt.task for prompt in seen[0]} == {"a", "b"}
+
+
+def test_more_than_there_is_is_used_as_it_is_and_said(tmp_path: Path, seen: list[Any]) -> None:
+    _, notes = run(tmp_path, BudgetConfig(50))
+    assert len(seen[0]) == 12
+    assert notes
+
+
+def test_nothing_to_train_on_is_told(tmp_path: Path, seen: list[Any]) -> None:
+    empty = TaskCollection("mine", (), (make_task("c"),), "hash")
+    with pytest.raises(UserError):
+        run(tmp_path, BudgetConfig(2), empty)
+    assert not seen

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.state import heartbeat
+from instruct_ablate.cell.state.heartbeat import (
+    Beat,
+    Heartbeat,
+    age,
+    alive_here,
+    is_dead,
+    read_beat,
+    seems_dead,
+    this_process,
+)
+from instruct_ablate.cell.state.record_file import to_json
+from instruct_ablate.whole_files import write_whole
+
+FAR = replace(this_process(), host="elsewhere")
+
+
+def beat(folder: Path, counter: int, seconds_ago: float = 0.0) -> None:
+    write_whole(folder / "heartbeat", to_json(Beat(FAR, counter, time.time())))
+    then = time.time() - seconds_ago
+    os.utime(folder / "heartbeat", (then, then))
+
+
+def test_it_beats_tells_progress_and_is_gone_afterwards(tmp_path: Path) -> None:
+    with Heartbeat(tmp_path, this_process(), beat=0.02) as alive:
+        first = read_beat(tmp_path)
+        alive.progress("train", 3, 10)
+        time.sleep(0.2)
+        later = read_beat(tmp_path)
+    assert first is not None
+    assert later is not None
+    assert later.counter > first.counter
+    assert (later.stage, later.done, later.total) == ("train", 3, 10)
+    assert read_beat(tmp_path) is None
+
+
+def test_a_heartbeat_that_cannot_be_written_does_not_end_the_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(heartbeat, "write_whole", full)
+    with Heartbeat(tmp_path, this_process(), beat=0.01):
+        time.sleep(0.05)
+
+
+def test_this_process_is_alive_and_an_ended_one_is_not() -> None:
+    assert alive_here(this_process()) is True
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    owner = replace(this_process(), pid=child.pid)
+    child.wait()
+    assert alive_here(owner) is False
+
+
+def test_a_reused_pid_is_not_taken_for_the_owner() -> None:
+    assert alive_here(replace(this_process(), started="1")) is False
+
+
+def test_a_process_elsewhere_cannot_be_asked() -> None:
+    assert alive_here(FAR) is None
+    assert alive_here(replace(this_process(), boot="another boot")) is None
+
+
+def test_a_fresh_heartbeat_elsewhere_is_life(tmp_path: Path) -> None:
+    beat(tmp_path, 1)
+    assert not seems_dead(tmp_path, FAR)
+    assert not is_dead(tmp_path, FAR, watch=0.01)
+
+
+def test_an_old_or_absent_heartbeat_elsewhere_is_death(tmp_path: Path) -> None:
+    assert is_dead(tmp_path, FAR, watch=0.01)
+    beat(tmp_path, 1, seconds_ago=3600)
+    assert seems_dead(tmp_path, FAR)
+    assert is_dead(tmp_path, FAR, watch=0.01)
+
+
+@pytest.mark.parametrize("seconds_ago", [7200, -7200])
+def test_a_clock_that_jumps_does_not_kill_a_cell_whose_counter_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds_ago: float
+) -> None:
+    beat(tmp_path, 1, seconds_ago)
+    monkeypatch.setattr(heartbeat.time, "sleep", lambda _: beat(tmp_path, 2, seconds_ago))
+    assert not is_dead(tmp_path, FAR)
+
+
+def test_a_heartbeat_from_the_future_that_stands_still_is_death(tmp_path: Path) -> None:
+    beat(tmp_path, 1, seconds_ago=-7200)
+    assert is_dead(tmp_path, FAR, watch=0.01)
+
+
+def test_age_is_measured_by_the_file_systems_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beat(tmp_path, 1, seconds_ago=100)
+    monkeypatch.setattr(heartbeat.time, "time", lambda: 0.0)
+    assert 99 < age(tmp_path / "heartbeat") < 110
+    assert age(tmp_path / "nothing") == float("inf")

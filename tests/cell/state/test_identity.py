@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from instruct_ablate.cell.state import identity as module
+from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, identify
+from instruct_ablate.errors import UserError
+from instruct_ablate.schema import (
+    BudgetConfig,
+    Config,
+    EvaluationConfig,
+    InstructionConfig,
+    LoggerConfig,
+    ModelConfig,
+    TrainerConfig,
+)
+from tests.standins import make_config, replace_inputs
+
+OUT = Path("out")
+
+
+@pytest.fixture(autouse=True)
+def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_inputs(monkeypatch)
+
+
+def same(**changes: Any) -> bool:
+    return identify(make_config(OUT)).hash == identify(make_config(OUT, **changes)).hash
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {
+            "trainer": TrainerConfig(
+                devices=2, micro_batch_tokens=7, threads=3, progress=False, strategy="ddp"
+            )
+        },
+        {"logger": LoggerConfig("wandb", project="x")},
+        {"study": "other", "output": "elsewhere", "cache": "c", "retry": "none", "fail_fast": True},
+        {"hypotheses": ["a claim"], "cell_timeout": 3.0, "keep_checkpoints": True, "detach": True},
+        {"instruction": InstructionConfig(rate=0.9, correct=0.1)},
+        {"evaluation": EvaluationConfig(["original"])},
+        {"evaluation": EvaluationConfig(["same", "original"], batch_tokens=5, save_prompts=False)},
+    ],
+)
+def test_what_cannot_change_the_result_does_not_count(changes: dict[str, Any]) -> None:
+    assert same(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"data_budget": BudgetConfig(4)},
+        {"data_budget": BudgetConfig(8, tasks=3)},
+        {"instruction": InstructionConfig("simplified")},
+        {"instruction": InstructionConfig(num_positive=1)},
+        {"evaluation": EvaluationConfig(["same", "delusive"])},
+        {"evaluation": EvaluationConfig(decoding="constrained")},
+        {"trainer": TrainerConfig(learning_rate=2e-4)},
+        {"trainer": TrainerConfig(precision="fp32")},
+        {"model": ModelConfig("tiny_t5", source="random")},
+    ],
+)
+def test_what_changes_the_result_counts(changes: dict[str, Any]) -> None:
+    assert not same(**changes)
+
+
+def test_a_parameter_counts_where_the_variant_reads_it() -> None:
+    deleted = InstructionConfig("deleted")
+    assert identify(make_config(OUT, instruction=deleted)) != identify(
+        make_config(OUT, instruction=replace(deleted, rate=0.5))
+    )
+
+
+def test_the_order_of_test_instructions_does_not_count() -> None:
+    one, two = (EvaluationConfig(names) for names in (["original", "delusive"], ["delusive", "original"]))
+    assert identify(make_config(OUT, evaluation=one)).hash == identify(make_config(OUT, evaluation=two)).hash
+
+
+def test_the_data_and_the_weights_count_by_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identify(make_config(OUT)).hash
+    monkeypatch.setattr(module, "_data_hash", lambda config: "other data")
+    assert identify(make_config(OUT)).hash != before
+
+
+def test_the_same_weights_under_another_name_are_the_same_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_fingerprint", lambda config: "weights")
+    elsewhere = ModelConfig("copy", path="some/folder")
+    assert identify(make_config(OUT)).hash == identify(make_config(OUT, model=elsewhere)).hash
+
+
+def test_the_untuned_model_is_one_cell_over_a_whole_grid() -> None:
+    configs = [
+        make_config(OUT, instruction=shown, data_budget=BudgetConfig(budget), seed=seed)
+        for shown in (
+            InstructionConfig("simplified"),
+            InstructionConfig(examples="delusive"),
+            InstructionConfig(),
+        )
+        for budget in (0, 8)
+        for seed in (0, 1)
+    ]
+    assert len({identify(config).hash for config in configs}) == 1 + 3 * 2
+
+
+def test_names_can_be_read() -> None:
+    trained = identify(make_config(OUT, instruction=InstructionConfig("simplified")))
+    assert trained.name == f"tiny_llama-simplified-8-s0-{trained.hash[:8]}"
+    untuned = identify(make_config(OUT, data_budget=BudgetConfig(0), seed=5))
+    assert untuned.name == f"tiny_llama-untuned-{untuned.hash[:8]}"
+    odd = identify(make_config(OUT, model=ModelConfig("some folder/with: odd*signs")))
+    assert odd.name.startswith("some_folder_with_odd_signs-original-8-s0-")
+
+
+def test_axes_say_where_the_cell_stands() -> None:
+    axes = identify(make_config(OUT, instruction=InstructionConfig("empty", "delusive"), seed=2)).axes
+    assert (axes.instruction, axes.data_budget, axes.seed, axes.untuned) == ("empty+delusive", 8, 2, False)
+
+
+def test_users_own_code_counts_by_content(tmp_path: Path) -> None:
+    file = tmp_path / "my_own_variants.py"
+    file.write_text("A = 1")
+    one = identify(make_config(OUT, extensions=[str(file)])).hash
+    module._content.cache_clear()
+    file.write_text("A = 2")
+    assert identify(make_config(OUT, extensions=[str(file)])).hash != one
+    with pytest.raises(UserError, match="extensions: "):
+        identify(make_config(OUT, extensions=[str(tmp_path / "none.py")]))
+
+
+def test_every_key_that_does_not_count_exists() -> None:
+    known = {f.name for f in fields(Config)}
+    for name, hint in get_type_hints(Config).items():
+        if is_dataclass(hint):
+            known |= {f"{name}.{part.name}" for part in fields(hint)}
+    assert known >= DOES_NOT_COUNT

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.state import lock
+from instruct_ablate.cell.state.heartbeat import this_process
+from instruct_ablate.cell.state.lock import LockedError, acquire, holder, locked, release
+
+CONTEXT = multiprocessing.get_context("fork")
+
+
+def dead(folder: Path, owner: object) -> bool:
+    return True
+
+
+def run(target: Callable[..., None], *arguments: Any) -> Any:
+    process = CONTEXT.Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
+def test_the_lock_is_held_named_and_given_back(tmp_path: Path) -> None:
+    with locked(tmp_path) as owner:
+        assert holder(tmp_path) == owner
+        with pytest.raises(LockedError, match=rf"is being run by process {os.getpid()} on "):
+            acquire(tmp_path)
+    assert holder(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
+    process = run(acquire, tmp_path)
+    process.join()
+    assert holder(tmp_path) is not None
+    with locked(tmp_path) as owner:
+        assert holder(tmp_path) == owner
+        assert [path.name for path in tmp_path.iterdir()] == ["lock-2"]
+
+
+def test_the_lock_of_a_living_process_elsewhere_is_respected(tmp_path: Path) -> None:
+    far = replace(this_process(), host="node7", pid=42, token="t")
+    assert lock._make(tmp_path, 1, far)
+    with pytest.raises(LockedError, match="process 42 on node7"):
+        acquire(tmp_path, lambda folder, owner: False)
+
+
+def test_a_lock_that_was_taken_over_is_not_released_by_its_first_owner(tmp_path: Path) -> None:
+    first = acquire(tmp_path)
+    second = acquire(tmp_path, dead)
+    release(tmp_path, first)
+    assert holder(tmp_path) == second
+
+
+def test_an_unreadable_lock_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "lock-1").write_text("{")
+    owner = acquire(tmp_path)
+    assert holder(tmp_path) == owner
+
+
+def test_who_comes_late_with_an_old_view_stands_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    acquire(tmp_path, dead)
+    stale_view = [lock._generations(tmp_path)]
+    current = acquire(tmp_path, dead)  # somebody takes over in the meantime ...
+    real = lock._generations
+    monkeypatch.setattr(lock, "_generations", lambda folder: stale_view.pop() if stale_view else real(folder))
+    with pytest.raises(LockedError):
+        acquire(tmp_path, dead)  # ... and the late one judged the old owner, not the new one
+    assert holder(tmp_path) == current
+
+
+def test_file_systems_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, "no links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with locked(tmp_path) as owner:
+        assert holder(tmp_path) == owner
+        with pytest.raises(LockedError):
+            acquire(tmp_path)
+
+
+def _contend(folder: Path, results: Any, start: float) -> None:
+    time.sleep(max(0.0, start - time.time()))
+    try:
+        owner = acquire(folder)
+    except LockedError:
+        results.put(0)
+        return
+    results.put(1)
+    time.sleep(0.5)
+    release(folder, owner)
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_of_many_processes_at_most_one_gets_it(tmp_path: Path, stale: bool) -> None:
+    if stale:
+        run(acquire, tmp_path).join()
+    results = CONTEXT.Queue()
+    start = time.time() + 0.2
+    processes = [run(_contend, tmp_path, results, start) for _ in range(8)]
+    won = sum(results.get(timeout=20) for _ in processes)
+    for process in processes:
+        process.join()
+    assert won == 1
+
+
+def _lock_forever(folder: Path) -> None:
+    while True:
+        release(folder, acquire(folder))
+
+
+def test_sigkill_at_any_moment_leaves_a_lock_that_can_be_taken(tmp_path: Path) -> None:
+    for delay in (0.005, 0.011, 0.017, 0.029):
+        process = run(_lock_forever, tmp_path)
+        time.sleep(delay)
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        with locked(tmp_path) as owner:
+            assert holder(tmp_path) == owner

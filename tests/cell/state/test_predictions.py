@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.state.predictions import (
+    PredictionRow,
+    PredictionWriter,
+    make_row,
+    partial_path,
+    read_predictions,
+    to_line,
+    written_ids,
+    written_rows,
+)
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import InstanceScore
+from instruct_ablate.prompt.prompt import Prediction, Prompt
+
+PROMPT = Prompt("t1", "C", "classification", "t1-0", "Say yes.", ("yes", "ja"), "yes", ("yes", "no"), True)
+ROW = make_row(Prediction(PROMPT, " yes"), InstanceScore(1.0, 0.5, 1 / 3, True, (("brevity", 0.25),)))
+
+
+def rows(count: int) -> list[PredictionRow]:
+    return [replace(ROW, instance_id=f"t1-{i}") for i in range(count)]
+
+
+def write(path: Path, given: list[PredictionRow], finish: bool = True) -> None:
+    with PredictionWriter(path) as writer:
+        for row in given:
+            writer.append(row)
+        if finish:
+            writer.finish()
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    odd = replace(
+        ROW, prediction='line\nbreak "quote" \u2028 日本 \ud800', choices=None, extra=(), in_label_space=None
+    )
+    write(tmp_path / "a" / "original.jsonl", [ROW, odd])
+    assert read_predictions(tmp_path / "a" / "original.jsonl") == (ROW, odd)
+    assert not partial_path(tmp_path / "a" / "original.jsonl").exists()
+
+
+def test_a_row_gives_prediction_and_score_back() -> None:
+    assert ROW.to_prediction().prompt == PROMPT
+    assert ROW.score == InstanceScore(1.0, 0.5, 1 / 3, True, (("brevity", 0.25),))
+    assert make_row(Prediction(PROMPT, "x"), ROW.score, save_prompt=False).prompt == ""
+
+
+def test_nothing_is_complete_before_finish(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    write(path, rows(3), finish=False)
+    assert not path.exists()
+    assert written_ids(path) == {("t1", "t1-0"), ("t1", "t1-1"), ("t1", "t1-2")}
+
+
+def test_nothing_written_yet(tmp_path: Path) -> None:
+    assert written_ids(tmp_path / "p.jsonl") == frozenset()
+
+
+@pytest.mark.parametrize("cut", [1, 20, len(to_line(ROW)) - 1])
+def test_a_half_written_line_is_dropped_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, cut: int
+) -> None:
+    path = tmp_path / "p.jsonl"
+    write(path, rows(2), finish=False)
+    with partial_path(path).open("a") as file:
+        file.write(to_line(ROW)[:cut])
+    with caplog.at_level(logging.WARNING):
+        assert len(written_rows(path)) == 2
+    assert "half-written" in caplog.text
+    write(path, [replace(ROW, instance_id="t1-2")])
+    assert read_predictions(path) == tuple(rows(3))
+
+
+def test_a_complete_file_of_an_unfinished_cell_is_continued(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    write(path, rows(2))
+    write(path, rows(3)[2:])
+    assert read_predictions(path) == tuple(rows(3))
+
+
+@pytest.mark.parametrize("damage", ["not json", "[]", '{"task": "t"}', '{"references": [], "extra": 3}'])
+def test_damage_inside_names_the_line(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(f"{to_line(ROW)}\n{damage}\n{to_line(ROW)}\n")
+    with pytest.raises(UserError, match="line 2: not a prediction row"):
+        read_predictions(path)
+
+
+def test_a_missing_file_is_a_users_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot read the predictions"):
+        read_predictions(tmp_path / "none.jsonl")
+
+
+class FullDisk:
+    """Takes some bytes, then half of a line, then nothing."""
+
+    def __init__(self, file: object) -> None:
+        self.file, self.left = file, 3
+
+    def write(self, data: memoryview) -> int:
+        self.left -= 1
+        if self.left == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return int(self.file.write(data if self.left > 1 else data[:10]))  # type: ignore[attr-defined]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.file, name)
+
+
+def test_a_full_disk_loses_no_finished_row(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    with PredictionWriter(path) as writer:
+        vars(writer)["_file"] = FullDisk(vars(writer)["_file"])
+        writer.append(rows(2)[0])
+        with pytest.raises(UserError, match=r"disk is full"):
+            writer.append(rows(2)[1])
+    assert partial_path(path).read_bytes().endswith(b"\n")
+    assert written_rows(path) == tuple(rows(1))

@@ -1,0 +1,75 @@
+"""Right and wrong answers."""
+
+from __future__ import annotations
+
+import random
+
+from instruct_ablate.instruction.outputs import (
+    as_label,
+    distinct,
+    equal_labels,
+    normalise,
+    outputs,
+    right_answers,
+    wrong_output,
+)
+from instruct_ablate.tasks.task import Example, Instance
+from tests.conftest import make_task
+
+
+def test_normalise_is_exact_matchs() -> None:
+    assert normalise(" The  End. ") == "the end"
+    assert normalise("+") == "+"
+    assert normalise("-") != normalise("+")
+
+
+def test_right_answers_come_from_examples_and_all_references() -> None:
+    shown = (Example("Hello there", "c"),)
+    task = make_task(instances=(Instance("1", "Hello   there", ("A.", "b")),), negative_examples=shown)
+    assert right_answers(task, "Hello there") == {"a", "b"}
+    assert right_answers(task, "A lovely evening.") == {"positive"}
+    assert right_answers(task, "never seen") == frozenset()
+
+
+def test_right_answers_do_not_outlive_their_task() -> None:
+    one, other = make_task(), make_task(positive_examples=(Example("A lovely evening.", "other"),))
+    assert right_answers(one, "A lovely evening.") == {"positive"}
+    assert right_answers(other, "A lovely evening.") == {"other"}
+
+
+def test_outputs_add_what_positive_examples_say() -> None:
+    task = make_task(label_space=("positive",))
+    assert outputs(task) == ("positive", "negative")
+    assert as_label(task, "Negative.") == "negative"
+    assert as_label(task, "neutral") is None
+
+
+def test_outputs_of_generation_do_not_depend_on_the_sample_of_instances() -> None:
+    assert outputs(make_task(count=2, label_space=None)) == outputs(make_task(count=6, label_space=None))
+    lone = make_task(label_space=None, positive_examples=(Example("a", "b"),))
+    assert outputs(lone) == ("b", "positive", "negative")
+    assert as_label(lone, "anything") == "anything"
+
+
+def test_wrong_output_is_never_right() -> None:
+    task = make_task(label_space=("positive", "negative", "neutral"))
+    draws = {wrong_output(task, task.positive_examples[0], random.Random(i)) for i in range(30)}
+    assert draws == {"negative", "neutral"}
+    single = make_task(label_space=("yes",), positive_examples=(Example("a", "Yes."),), instances=())
+    assert wrong_output(single, single.positive_examples[0], random.Random(0)) is None
+
+
+def test_examples_that_all_answer_one_input_take_an_instances_output() -> None:
+    same = (Example("q", "a"), Example("q", "b"))
+    task = make_task(label_space=None, positive_examples=same)
+    assert wrong_output(task, same[0], random.Random(0)) in ("positive", "negative")
+
+
+def test_equal_labels_are_named() -> None:
+    assert distinct(("Her", "his", "her")) == ("Her", "his")
+    fault = equal_labels(make_task(label_space=("Her", "his", "her")))
+    assert fault is not None
+    assert "task1_sentiment: labels 'Her' and 'her'" in fault
+    assert "tasks.label_spaces" in fault
+    assert equal_labels(make_task()) is None
+    assert equal_labels(make_task(label_space=None)) is None

@@ -1,0 +1,64 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from instruct_ablate.model.decoding.attention import NAME, Run, Share, decoding, run_attention, step_attention
+from tests.model.decoding_cases import make_checkpoint
+
+HEADS, KV, DIM, SCALE = 4, 2, 8, 0.3
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def plain(query, key, value, mask):
+    repeats = query.shape[0] // key.shape[0]
+    key, value = key.repeat_interleave(repeats, 0), value.repeat_interleave(repeats, 0)
+    scores = (query @ key.transpose(1, 2) * SCALE).masked_fill(~mask, float("-inf"))
+    return scores.softmax(-1) @ value
+
+
+def test_a_run_attends_causally_within_each_row():
+    query, key, value = (torch.randn(1, h, 9, DIM) for h in (HEADS, KV, KV))
+    found = run_attention(Run(1, 2, 4), query, (key, value), None, SCALE)
+    causal = torch.ones(4, 4, dtype=torch.bool).tril()
+    for row, start in enumerate((1, 5)):
+        cut = [states[0, :, start : start + 4] for states in (query, key, value)]
+        torch.testing.assert_close(found[:, 4 * row : 4 * row + 4], plain(*cut, causal))
+
+
+def test_a_run_sees_its_prefix():
+    query, key, value = (torch.randn(1, h, 3, DIM) for h in (HEADS, KV, KV))
+    prefix = (torch.randn(KV, 5, DIM), torch.randn(KV, 5, DIM))
+    mask = torch.ones(3, 8, dtype=torch.bool).tril(5)
+    found = run_attention(Run(0, 1, 3, 0, mask), query, (key, value), prefix, SCALE)
+    whole = [torch.cat([before, own[0]], 1) for before, own in zip(prefix, (key, value), strict=True)]
+    torch.testing.assert_close(found, plain(query[0], *whole, mask))
+
+
+@pytest.mark.parametrize("shared", [(), ((0, 2, 5), (3, 5, 2)), ((0, 5, 4),)])
+def test_a_step_equals_plain_attention_per_row(shared):
+    rows, columns, group = 5, 6, HEADS // KV
+    query = torch.randn(rows, KV, group, DIM)
+    keys, values = torch.randn(rows, KV, columns, DIM), torch.randn(rows, KV, columns, DIM)
+    hidden = torch.arange(columns) < torch.tensor([0, 3, 5, 1, 2])[:, None]
+    shares = [Share(a, b, torch.randn(KV, n, DIM), torch.randn(KV, n, DIM)) for a, b, n in shared]
+    found = step_attention(query, (keys, values), hidden, shares, SCALE)
+    for row in range(rows):
+        own = ~hidden[row]
+        pair = [keys[row][:, own], values[row][:, own]]
+        for share in shares:
+            if share.first <= row < share.last:
+                pair = [torch.cat(both, 1) for both in zip((share.keys, share.values), pair, strict=True)]
+        expected = F.scaled_dot_product_attention(query[row], *pair, scale=SCALE)
+        torch.testing.assert_close(found[row], expected)
+
+
+def test_the_former_attention_comes_back(tmp_path):
+    model = make_checkpoint("tiny_llama", tmp_path).model
+    former = model.config._attn_implementation
+    with decoding(model):
+        assert model.config._attn_implementation == NAME
+    assert model.config._attn_implementation == former

@@ -1,0 +1,34 @@
+from dataclasses import replace
+
+import pytest
+
+from instruct_ablate.model.decoding.early_stop import is_lost, settled
+from instruct_ablate.model.decoding.question import Question
+from tests.model.decoding_cases import make_prompts
+
+
+@pytest.mark.parametrize("text", ["", " ", "Y", "yes", "Yes.", "Yes,\n", "no", "No w", "no way!", "Y\ufffd"])
+def test_what_may_still_become_a_label(text):
+    assert not is_lost(text, ("Yes", "No way"))
+
+
+@pytest.mark.parametrize("text", ["x", "Yes, because", "yesterday", "now", "no way out", "a yes"])
+def test_what_no_continuation_makes_right(text):
+    assert is_lost(text, ("Yes", "No way"))
+
+
+class Letters:
+    def decode(self, tokens, skip_special_tokens):
+        return "".join(map(chr, tokens))
+
+
+def test_references_and_choices_of_all_prompts_count():
+    prompt = replace(make_prompts(1, 1, ("yes", "no"))[0], references=("maybe",))
+    test = settled([Question((1,), (prompt, replace(prompt, references=("later",))))], Letters())
+    assert not any(test(0, list(text.encode())) for text in ("ye", "no", "may", "lat"))
+    assert test(0, list(b"never"))
+
+
+def test_generation_is_never_cut():
+    prompt = make_prompts(1, 1)[0]
+    assert not settled([Question((1,), (prompt,))], Letters())(0, list(b"zzz"))

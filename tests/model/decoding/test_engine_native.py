@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.decoding.engine_native import answer
+from instruct_ablate.model.decoding.question import ask
+from instruct_ablate.model.loading.checkpoint import Checkpoint
+from tests.model.decoding_cases import LABELS, generated, make_checkpoint, make_config, make_prompts, scored
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return make_checkpoint("tiny_llama", tmp_path)
+
+
+def answers(checkpoint, prompts, config, finished=lambda question: False):
+    questions = ask(prompts, Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder), config)
+    return {
+        question.prompts[0].instance_id: text
+        for question, text in answer(checkpoint, questions, config, finished)
+    }
+
+
+def test_a_batch_is_decoded_whole_or_not_at_all(checkpoint):
+    prompts = make_prompts(2, 10)
+    done = {prompt.instance_id for prompt in prompts[:10]}
+    found = answers(
+        checkpoint, prompts, make_config(batch_tokens=120), lambda q: q.prompts[0].instance_id in done
+    )
+    assert {p.instance_id for p in prompts[10:]} <= set(found)
+    assert set(found) < {p.instance_id for p in prompts}
+
+
+def test_the_model_is_left_as_it_was_and_the_caller_outside_inference_mode(checkpoint):
+    checkpoint.model.train()
+    former = checkpoint.model.config._attn_implementation
+    config = make_config()
+    questions = ask(make_prompts(1, 3), Encoding(checkpoint.tokenizer, False), config)
+    for _ in answer(checkpoint, questions, config, lambda question: False):
+        assert not torch.is_inference_mode_enabled()
+        assert checkpoint.model.training
+        assert checkpoint.model.config._attn_implementation == former
+
+
+def test_adapters_take_part(checkpoint):
+    from peft import LoraConfig, get_peft_model
+
+    prompts = make_prompts(1, 6)
+    before = answers(checkpoint, prompts, make_config())
+    wrapped = get_peft_model(
+        checkpoint.model, LoraConfig(target_modules="all-linear", init_lora_weights=False, r=8)
+    )
+    tuned = Checkpoint(wrapped, checkpoint.tokenizer, False, "tuned")
+    found = answers(tuned, prompts, make_config())
+    wrapped.eval()
+    assert found == {p.instance_id: generated(tuned, p) for p in prompts}
+    assert found != before
+
+
+def test_ranking_in_bf16_uses_fp32_logits(checkpoint, monkeypatch):
+    from instruct_ablate.model.decoding import engine_native
+
+    seen = []
+    keep = engine_native.token_scores
+    monkeypatch.setattr(
+        engine_native, "token_scores", lambda tree, logits: seen.append(logits.dtype) or keep(tree, logits)
+    )
+    checkpoint.model.to(torch.bfloat16)
+    answers(checkpoint, make_prompts(1, 3, LABELS), make_config("rank"))
+    assert set(seen) == {torch.float32}
+    assert not checkpoint.model.get_output_embeddings()._forward_hooks
+
+
+def test_label_scores_equal_separate_passes(checkpoint, monkeypatch):
+    from instruct_ablate.model.decoding import engine_native
+
+    seen = []
+    keep = engine_native.token_scores
+    monkeypatch.setattr(engine_native, "token_scores", lambda *given: seen.append(keep(*given)) or seen[-1])
+    prompts = make_prompts(1, 5, LABELS)
+    order = list(answers(checkpoint, prompts, make_config("rank")))
+    by_id = {prompt.instance_id: prompt for prompt in prompts}
+    for name, rows in zip(order, seen, strict=True):
+        for row, expected in zip(rows, scored(checkpoint, by_id[name]), strict=True):
+            assert row == pytest.approx(expected, abs=1e-5, rel=1e-5)
+
+
+def test_unknown_architectures_go_through_the_library(checkpoint, monkeypatch):
+    from instruct_ablate.model.decoding import engine_native
+
+    prompts = make_prompts(1, 4)
+    expected = answers(checkpoint, prompts, make_config())
+    monkeypatch.setattr(engine_native, "is_packable", lambda *given: False)
+    monkeypatch.setattr(engine_native, "PackedDecoder", None)
+    assert answers(checkpoint, prompts, make_config()) == expected

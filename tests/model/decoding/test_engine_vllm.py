@@ -1,0 +1,92 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.decoding.predict import predict
+from instruct_ablate.model.loading.checkpoint import Checkpoint
+from tests.model.decoding_cases import LABELS, make_checkpoint, make_config, make_prompts
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return make_checkpoint("tiny_llama", tmp_path_factory.mktemp("cache"))
+
+
+class Engine:
+    """vLLM's interface as far as it is used, on transformers."""
+
+    def __init__(self, model, **options):
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.model, self.tokenizer = (
+            AutoModelForCausalLM.from_pretrained(model),
+            AutoTokenizer.from_pretrained(model),
+        )
+        Engine.options = options
+
+    def generate(self, prompts, sampling):
+        return [self._one(prompt["prompt_token_ids"], sampling) for prompt in prompts]
+
+    @torch.no_grad()
+    def _one(self, ids, sampling):
+        scores = self.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        along = [None] + [{t: SimpleNamespace(logprob=float(scores[at, t]))} for at, t in enumerate(ids[1:])]
+        written = list(ids)
+        for _ in range(sampling.max_tokens):
+            written.append(int(self.model(torch.tensor([written])).logits[0, -1].argmax()))
+            if written[-1] in (sampling.stop_token_ids or ()):
+                written.pop()
+                break
+        text = self.tokenizer.decode(written[len(ids) :], skip_special_tokens=True)
+        return SimpleNamespace(outputs=[SimpleNamespace(text=text)], prompt_logprobs=along)
+
+
+@pytest.fixture
+def _vllm(monkeypatch):
+    def sampling(temperature, max_tokens, stop_token_ids=None, prompt_logprobs=None):
+        assert temperature == 0.0
+        return SimpleNamespace(max_tokens=max_tokens, stop_token_ids=stop_token_ids)
+
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(LLM=Engine, SamplingParams=sampling))
+
+
+def texts(checkpoint, config, prompts):
+    return {one.prompt.instance_id: one.text for one in predict(checkpoint, prompts, config)}
+
+
+@pytest.mark.usefixtures("_vllm")
+@pytest.mark.parametrize("decoding", ["greedy", "constrained", "rank"])
+def test_the_same_records_as_the_native_engine(checkpoint, decoding):
+    prompts = [*make_prompts(1, 3), *make_prompts(2, 4, LABELS)[4:]]
+    native, vllm = (
+        texts(checkpoint, make_config(decoding, engine=engine), prompts) for engine in ("native", "vllm")
+    )
+    assert vllm == native
+    assert Engine.options["max_model_len"] >= 112
+    assert Engine.options["enable_prefix_caching"]
+
+
+@pytest.mark.usefixtures("_vllm")
+def test_adapters_are_merged_into_what_the_engine_loads(tmp_path):
+    from peft import LoraConfig, get_peft_model
+
+    plain = make_checkpoint("tiny_llama", tmp_path)
+    lora = LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    tuned = Checkpoint(get_peft_model(plain.model, lora), plain.tokenizer, False, "tuned")
+    prompts = make_prompts(1, 4)
+    assert texts(tuned, make_config(engine="vllm"), prompts) == texts(tuned, make_config(), prompts)
+
+
+@pytest.mark.usefixtures("_vllm")
+def test_encoder_decoders_are_refused(tmp_path):
+    with pytest.raises(UserError, match="engine=native"):
+        texts(make_checkpoint("tiny_t5", tmp_path), make_config(engine="vllm"), make_prompts(1, 1))
+
+
+def test_without_the_package_the_extra_is_named(checkpoint, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(UserError, match=r"instruct-ablate\[vllm\]"):
+        texts(checkpoint, make_config(engine="vllm"), make_prompts(1, 1))

@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from instruct_ablate.model.decoding import t5_layers as t5
+from instruct_ablate.model.decoding.batch import Batch, Row, runs
+from tests.model.decoding_cases import make_checkpoint
+
+ROWS = tuple(Row(tuple(range(3, 3 + length))) for length in (2, 2, 5, 60))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_checkpoint("tiny_t5", tmp_path_factory.mktemp("cache")).model.eval()
+
+
+def packed(rows):
+    return torch.tensor([token for row in rows for token in row.tokens])
+
+
+@torch.no_grad()
+def test_packed_sources_are_encoded_as_each_alone(model):
+    found = t5.encode(model, packed(ROWS), runs(Batch((), ROWS)))
+    expected = [model.encoder(input_ids=torch.tensor([row.tokens])).last_hidden_state[0] for row in ROWS]
+    torch.testing.assert_close(found, torch.cat(expected), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_cross_keys_are_filled_up_and_marked(model):
+    spans = runs(Batch((), ROWS))
+    encoded = t5.encode(model, packed(ROWS), spans)
+    pairs, real = t5.cross_keys(model, encoded, spans)
+    assert real.sum(1).tolist() == [2, 2, 5, 60]
+    attention = model.decoder.block[1].layer[1].EncDecAttention
+    keys = pairs[1][0]
+    torch.testing.assert_close(keys[2, :, :5], t5.heads(attention, attention.k(encoded[4:9])))
+    assert not keys[0, :, 2:].any()
+
+
+@torch.no_grad()
+def test_decode_several_tokens_at_once(model):
+    spans = runs(Batch((), ROWS))
+    cross, real = t5.cross_keys(model, t5.encode(model, packed(ROWS), spans), spans)
+    ids = torch.tensor([[0, 9, 8], [0, 7, 6], [0, 5, 4], [0, 3, 2]])
+    bias = model.decoder.block[0].layer[0].SelfAttention.compute_bias(3, 3)
+    bias = bias.masked_fill(torch.ones(3, 3, dtype=torch.bool).triu(1), float("-inf"))
+    found = t5.decode(model, ids, bias, lambda layer, key, value: (key, value), cross, real)
+    for row, target, one in zip(ROWS, ids, found, strict=True):
+        expected = model(input_ids=torch.tensor([row.tokens]), decoder_input_ids=target[None]).logits[0]
+        torch.testing.assert_close(one, expected, rtol=1e-4, atol=1e-4)

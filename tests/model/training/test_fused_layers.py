@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from instruct_ablate.model.training.fused_layers import ROWS, Gated, RMSNorm, compiled, fused
+from tests.model.fits import NAMES, load, make_config
+
+
+def plain_norm(states: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    wide = states.float()
+    return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + epsilon)).to(states.dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_norm_and_its_gradients(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    states = torch.randn(1, ROWS + 9, 32, dtype=dtype, requires_grad=True)
+    weight = torch.randn(32, dtype=dtype, requires_grad=True)
+    given, wanted = RMSNorm.apply(states, weight, 1e-5), plain_norm(states, weight, 1e-5)
+    assert torch.equal(given, wanted)
+    slopes = torch.randn_like(wanted)
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    for one, other in zip(
+        torch.autograd.grad(given, (states, weight), slopes),
+        torch.autograd.grad(wanted, (states, weight), slopes),
+        strict=True,
+    ):
+        assert one.dtype == dtype
+        assert (one - other).abs().max() <= tolerance * other.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "activate"), [("silu", F.silu), ("gelu", lambda x: F.gelu(x, approximate="tanh"))]
+)
+def test_gate_and_its_gradients(name: str, activate: nn.Module) -> None:
+    torch.manual_seed(0)
+    gate, up = torch.randn(5, 8, requires_grad=True), torch.randn(5, 8, requires_grad=True)
+    given, wanted = Gated.apply(gate, up, name), activate(gate) * up
+    torch.testing.assert_close(given, wanted)
+    for one, other in zip(
+        torch.autograd.grad(given.sin().sum(), (gate, up)),
+        torch.autograd.grad(wanted.sin().sum(), (gate, up)),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_all_norms_and_gates_of_a_model_are_replaced_and_put_back(
+    name: str, dtype: torch.dtype, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    model = load(make_config(tmp_path_factory.getbasetemp() / "cache", name), dtype).model
+    norms = [part for part in model.modules() if "variance_epsilon" in vars(part)]
+    with fused(model) as replaced:
+        assert replaced == len(norms) + (2 if name == "tiny_llama" else 4)
+        assert all("forward" in vars(part) for part in norms)
+    assert not any("forward" in vars(part) for part in model.modules())
+
+
+class Other(nn.Module):
+    """Looks like a norm, and is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.variance_epsilon = nn.Parameter(torch.ones(4)), 1e-5
+
+    def forward(self, states: Tensor) -> Tensor:
+        return states * self.weight
+
+
+def test_what_computes_something_else_is_left_alone() -> None:
+    with fused(nn.Sequential(Other(), nn.Linear(4, 4))) as replaced:
+        assert replaced == 0
+
+
+def test_a_failure_inside_puts_the_modules_back(tmp_path_factory: pytest.TempPathFactory) -> None:
+    model = load(make_config(tmp_path_factory.getbasetemp() / "cache")).model
+    with pytest.raises(KeyError), fused(model):
+        raise KeyError
+    assert not any("forward" in vars(part) for part in model.modules())
+
+
+def test_compiling_is_undone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder: Path = tmp_path_factory.getbasetemp() / "cache"
+    model = load(make_config(folder)).model
+    with compiled(model) as count:
+        assert count == 7
+        assert sum(part._compiled_call_impl is not None for part in model.modules()) == 7
+    assert all(part._compiled_call_impl is None for part in model.modules())

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.training.lora import adapt, merged
+from instruct_ablate.model.training.settings import check_method
+from instruct_ablate.schema import MethodConfig
+from tests.model.fits import NAMES, load, make_config
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.getbasetemp() / "cache"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_small_matrices_are_trained_and_the_rest_stays_as_it_is(name: str, cache: Path) -> None:
+    model = load(make_config(cache, name), torch.bfloat16).model
+    total = sum(weight.numel() for weight in model.parameters())
+    adapted = adapt(model, MethodConfig(name="lora", rank=2), seed=0)
+    trained = {key: weight for key, weight in adapted.named_parameters() if weight.requires_grad}
+    assert all("lora_" in key for key in trained)
+    assert 0 < sum(weight.numel() for weight in trained.values()) < total / 5
+    frozen = [weight for key, weight in adapted.named_parameters() if key not in trained]
+    assert {weight.dtype for weight in frozen} == {torch.bfloat16}
+
+
+def test_adapters_depend_on_the_seed_alone(cache: Path) -> None:
+    def drawn(seed: int) -> list[torch.Tensor]:
+        torch.manual_seed(torch.randint(100, (1,)).item())
+        adapted = adapt(load(make_config(cache)).model, MethodConfig(name="lora"), seed)
+        return [weight for weight in adapted.parameters() if weight.requires_grad]
+
+    before = torch.get_rng_state()
+    one, same, other = drawn(3), drawn(3), drawn(4)
+    assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    torch.set_rng_state(before)
+
+
+def test_random_numbers_of_the_fit_are_not_used_up(cache: Path) -> None:
+    model = load(make_config(cache)).model
+    before = torch.get_rng_state()
+    adapt(model, MethodConfig(name="lora"), seed=0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_merging_gives_a_plain_model_that_answers_the_same(name: str, cache: Path) -> None:
+    model = load(make_config(cache, name)).model
+    adapted = adapt(model, MethodConfig(name="lora", rank=2), seed=0)
+    for key, weight in adapted.named_parameters():
+        if "lora_B" in key:
+            torch.nn.init.normal_(weight, std=0.1)
+    inputs = {"input_ids": torch.arange(3, 9)[None]}
+    if name == "tiny_t5":
+        inputs["decoder_input_ids"] = torch.tensor([[0, 5]])
+    with torch.no_grad():
+        wanted = adapted.eval()(**inputs).logits
+        plain = merged(adapted)
+        given = plain(**inputs).logits
+    assert type(plain) is type(load(make_config(cache, name)).model)
+    assert not any("lora" in key for key, _ in plain.named_parameters())
+    assert all(weight.requires_grad for weight in plain.parameters())
+    torch.testing.assert_close(given, wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_named_layers_alone(cache: Path) -> None:
+    model = load(make_config(cache)).model
+    adapted = adapt(model, MethodConfig(name="lora", target_modules=["q_proj"]), seed=0)
+    trained = [key for key, weight in adapted.named_parameters() if weight.requires_grad]
+    assert len(trained) == 4  # two layers, two matrices each
+    assert all("q_proj" in key for key in trained)
+
+
+def test_faults(cache: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'lora'"):
+        check_method(MethodConfig(name="lore"))
+    for changes in ({"rank": 0}, {"alpha": 0}, {"dropout": 1.0}):
+        with pytest.raises(UserError, match="must be at least 1"):
+            check_method(MethodConfig(name="lora", **changes))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="target_modules"):
+        adapt(load(make_config(cache)).model, MethodConfig(name="lora", target_modules=["nothing"]), 0)

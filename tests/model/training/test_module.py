@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from instruct_ablate.data.micro_batch import EffectiveBatch
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.training.loss import packed_attention_of, token_losses
+from instruct_ablate.model.training.module import FP16_SCALE, InstructionModule, idle_batch
+from instruct_ablate.schema import Config
+from tests.model.fits import NAMES, changed, first_batch, load, make_config
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.getbasetemp() / "cache"
+
+
+def make_module(config: Config, dtype: torch.dtype = torch.float32, steps: int = 10) -> InstructionModule:
+    """A module as Lightning's trainer leaves it before the first step."""
+    module = InstructionModule(load(config, dtype).model, config.trainer, steps)
+    module._trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]
+    module.log_dict = lambda *_, **__: None  # type: ignore[assignment,method-assign]
+    optimizer = module.configure_optimizers()
+    module.optimizers = lambda *_: optimizer  # type: ignore[assignment,method-assign]
+    return module
+
+
+def take(module: InstructionModule, batch: EffectiveBatch, steps: int = 1) -> list[float]:
+    found = []
+    with packed_attention_of(module.losses.model):
+        for index in range(steps):
+            module.training_step(batch, index)
+            found.append(module.loss)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("grouping", ["none", "task"])
+def test_a_step_does_not_depend_on_micro_batches(name: str, grouping: str, cache: Path) -> None:
+    results = []
+    for tokens in (100, 100_000):
+        config = changed(
+            make_config(cache, name, batch_size=14, micro_batch_tokens=tokens), data={"grouping": grouping}
+        )
+        batch, module = first_batch(load(config), config), make_module(config)
+        results.append((len(batch.micro_batches), take(module, batch, 2), module._weights.masters))
+    (many, losses, masters), (one, other_losses, other_masters) = results
+    assert (many > 5, one) == (True, 1)
+    assert losses == pytest.approx(other_losses, rel=1e-5)
+    for master, other in zip(masters, other_masters, strict=True):
+        torch.testing.assert_close(master, other, rtol=1e-3, atol=1e-4)
+
+
+def test_the_loss_is_the_mean_over_all_target_tokens(cache: Path) -> None:
+    config = make_config(cache, batch_size=14)
+    batch, module = first_batch(load(config), config), make_module(config)
+    with torch.no_grad(), packed_attention_of(module.losses.model):
+        every = torch.cat([token_losses(module.losses.model, part) for part in batch.micro_batches])
+    assert len(every) == batch.target_tokens
+    assert take(module, batch)[0] == pytest.approx(float(every.mean()), rel=1e-5)
+
+
+def test_training_goes_down_and_gradients_are_clipped(cache: Path) -> None:
+    config = make_config(cache, batch_size=14, gradient_clip=1e-9, optimizer="adafactor")
+    batch = first_batch(load(config), config)
+    losses = take(make_module(config), batch, 6)
+    assert losses[-1] < losses[0] / 2
+    module = make_module(make_config(cache, batch_size=14, gradient_clip=1e-3))
+    norms: list[float] = []
+    module._optimizer.register_step_pre_hook(
+        lambda *_: norms.append(float(sum(m.grad.square().sum() for m in module._weights.masters).sqrt()))  # type: ignore[union-attr]
+    )
+    take(module, batch)
+    assert norms == pytest.approx([1e-3], rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_ends_training(value: float, cache: Path) -> None:
+    config = make_config(cache, batch_size=14, learning_rate=0.25)
+    module, batch = make_module(config), first_batch(load(config), config)
+    take(module, batch)
+    with torch.no_grad():
+        module.losses.model.lm_head.weight[:] = value
+    with pytest.raises(UserError, match=r"step 2 of 10 \(learning rate 0.25\).*trainer.learning_rate"):
+        take(module, batch)
+    assert module.done == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "settings", [{}, {"optimizer": "adafactor", "schedule": "linear", "warmup_steps": 2}]
+)
+def test_a_restored_module_takes_the_same_next_step(name: str, settings: dict[str, Any], cache: Path) -> None:
+    config = make_config(cache, name, batch_size=14, **settings)
+    batch, module = first_batch(load(config), config), make_module(config, torch.bfloat16)
+    take(module, batch, 2)
+    saved = torch.load(_saved(module.state(), cache), weights_only=True)
+    take(module, batch, 2)
+    other = make_module(config, torch.bfloat16)
+    other.restore(saved)
+    assert other.done == 2
+    take(other, batch, 2)
+    assert (other.loss, other.rate) == (module.loss, module.rate)
+    for master, same in zip(module._weights.masters, other._weights.masters, strict=True):
+        assert torch.equal(master, same)
+
+
+def _saved(state: dict[str, Any], folder: Path) -> Path:
+    torch.save(state, folder / "state.pt")
+    return folder / "state.pt"
+
+
+def test_random_numbers_go_on_too(cache: Path) -> None:
+    module = make_module(make_config(cache))
+    saved = module.state()
+    drawn = torch.rand(3)
+    module.restore(saved)
+    assert torch.equal(torch.rand(3), drawn)
+
+
+def test_bf16_learns_as_fp32_does(cache: Path) -> None:
+    config = make_config(cache, batch_size=14, learning_rate=2e-3)
+    batch = first_batch(load(config), config)
+    exact, low = (take(make_module(config, dtype), batch, 12) for dtype in (torch.float32, torch.bfloat16))
+    assert exact[-1] < 0.7 * exact[0]
+    assert low == pytest.approx(exact, rel=0.02)
+
+
+def test_fp16_halves_its_scale_where_gradients_overflow(cache: Path) -> None:
+    config = make_config(cache, batch_size=14, learning_rate=2e-3)
+    batch, module = first_batch(load(config), config), make_module(config, torch.float16)
+    assert module.scale == FP16_SCALE
+    module.scale = 2.0**24
+    losses = take(module, batch, 8)
+    assert module.scale < 2.0**24
+    exact = take(make_module(config), batch, 8)
+    assert losses == pytest.approx(exact, rel=0.02)
+    assert module.state()["scale"] == module.scale
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_idle_batch_passes_through_the_model(name: str, cache: Path) -> None:
+    model = load(make_config(cache, name)).model
+    with packed_attention_of(model):
+        assert token_losses(model, idle_batch(name == "tiny_t5")).shape == (1,)
+
+
+def test_processes_with_fewer_micro_batches_go_along(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make_config(cache, batch_size=14)
+    batch, module = first_batch(load(config), config), make_module(config)
+
+    def most(tensor: torch.Tensor, _: Any) -> None:
+        tensor.fill_(5)
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", most)
+    rounds = module._rounds(batch, sharded=True)
+    own = len(batch.micro_batches)
+    assert [counts for _, counts in rounds] == [1.0] * own + [0.0] * (5 - own)
+    empty = module._rounds(replace(batch, micro_batches=()), sharded=True)
+    assert [counts for _, counts in empty] == [0.0] * 5
+    assert [counts for _, counts in module._rounds(batch, sharded=False)] == [1.0] * own

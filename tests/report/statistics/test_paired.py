@@ -1,0 +1,49 @@
+"""Pairing: by seed and task, on what both sides have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from instruct_ablate.report.statistics.paired import pair, task_values
+from tests.report.cells import make_scores
+
+
+def test_differences_by_seed_and_task():
+    own = {0: make_scores(60.0, 30.0), 1: make_scores(50.0, 40.0)}
+    other = {0: make_scores(55.0, 30.0), 1: make_scores(52.0, 35.0), 2: make_scores(1.0)}
+    found = pair(own, other, "rougeL")
+    assert found is not None
+    assert found.seeds == (0, 1)
+    assert found.tasks == ("task_c", "task_g")
+    assert found.differences == pytest.approx(np.array([[5.0, 0.0], [-2.0, 5.0]]))
+
+
+def test_exact_match_is_of_classification_tasks_alone():
+    assert list(task_values(make_scores(60.0), "exact_match")) == [("task_c", 100)]
+    assert list(task_values(make_scores(60.0), "generation_rougeL")) == [("task_g", 100)]
+    assert task_values(make_scores(60.0, form=80.0), "format_correctness") == {("task_c", 100): 80.0}
+
+
+def test_the_untuned_model_stands_against_every_seed():
+    found = pair(
+        {3: make_scores(60.0), 4: make_scores(62.0)}, {0: make_scores(20.0)}, "exact_match", seedless=True
+    )
+    assert found is not None
+    assert found.differences[:, 0] == pytest.approx([40.0, 42.0])
+
+
+def test_tasks_scored_on_other_instances_are_dropped_and_named():
+    scores = make_scores(60.0)
+    fewer = replace(scores.tasks[0], score=replace(scores.tasks[0].score, instances=50))
+    found = pair({0: scores}, {0: replace(scores, tasks=(fewer, scores.tasks[1]))}, "rougeL")
+    assert found is not None
+    assert found.tasks == ("task_g",)
+    assert found.dropped == ("task_c",)
+
+
+def test_nothing_shared():
+    assert pair({0: make_scores(1.0)}, {1: make_scores(1.0)}, "rougeL") is None
+    assert pair({0: make_scores(1.0)}, {}, "rougeL", seedless=True) is None

@@ -1,0 +1,58 @@
+"""Hypotheses: every form that the experiment files use is read; what is not understood is said."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.hypotheses import Clause, parse_hypothesis
+from instruct_ablate.schema import config_directory
+
+
+def test_equals():
+    (clause,) = parse_hypothesis("simplified equals original on exact_match within 2 points").clauses
+    assert clause == Clause("simplified", "equals", "original", "exact_match", 2.0, "same")
+
+
+def test_exceeds():
+    (clause,) = parse_hypothesis("original exceeds untuned on rougeL by 5").clauses
+    assert clause == Clause("original", "exceeds", "untuned", "rougeL", 5.0, "same")
+
+
+def test_a_second_clause_leans_on_the_first():
+    first, second = parse_hypothesis(
+        "delusive equals original on rougeL within 1 at training; is lower at test"
+    ).clauses
+    assert first.where == "training"
+    assert second == Clause("delusive", "is lower", "original", "rougeL", 0.0, "test")
+
+
+def test_labels_with_parameters():
+    (clause,) = parse_hypothesis("deleted(0.2)+delusive is lower than original on rougeL by 1.5").clauses
+    assert (clause.left, clause.margin) == ("deleted(0.2)+delusive", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("simplified resembles original", "not understood"),
+        ("simplified equals original on exact_match", "within how many points"),
+        ("simplified equals original on exact_match by 2", "`within`"),
+        ("simplified equals original on exact_macth within 2", "did you mean 'exact_match'"),
+        ("simplified exceeds original by 2", "lacks a side or its metric"),
+        ("; is lower at test", "not understood"),
+    ],
+)
+def test_what_is_not_understood_is_said(text: str, says: str):
+    with pytest.raises(UserError, match=says):
+        parse_hypothesis(text)
+
+
+def test_every_shipped_hypothesis_is_read():
+    found = 0
+    for path in (config_directory() / "experiment").glob("*.yaml"):
+        for text in yaml.safe_load(path.read_text(encoding="utf-8")).get("hypotheses", []):
+            assert parse_hypothesis(text).clauses
+            found += 1
+    assert found >= 10
