@@ -10,7 +10,7 @@ import pytest
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.schema import LoggerConfig
-from tests.cell.test_work import folder_of, small
+from tests.cell.run.test_stages import folder_of, small
 
 STEPS = 2
 

@@ -10,7 +10,7 @@ from instruct_ablate.cell.mirror import offline_runs
 from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from tests.cell.test_offline_runs import log_of, mark
+from tests.cell.mirror.test_offline_runs import log_of, mark
 from tests.report.cells import make_cell
 
 

@@ -9,7 +9,7 @@ from instruct_ablate.cell.state.lock import acquire, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure, State
 from instruct_ablate.cell.state.record_file import to_json
 from instruct_ablate.cell.state.store import quarantine, read_record, running_by, state_of, write_record
-from tests.cell.test_record_file import AXES, make_record
+from tests.cell.state.test_record_file import AXES, make_record
 
 
 def in_state(state: State) -> CellRecord:
