@@ -20,7 +20,7 @@ from instruct_ablate.tasks.task import Task, TaskCollection
 
 READERS = {
     "natural_instructions": "natural_instructions",
-    "starter": "shipped",
+    "starter": "starter_reader",
     "p3": "p3",
     "instruction_json": "instruction_json",
     "hf_dataset": "hf_dataset",

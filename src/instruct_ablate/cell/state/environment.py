@@ -45,7 +45,7 @@ def versions() -> tuple[tuple[str, str], ...]:
 @cache
 def commit() -> str | None:
     """Return the checkout's commit, with "+changes" where files differ; None outside a checkout."""
-    folder = Path(__file__).parents[3]
+    folder = Path(__file__).parents[4]
     if not (folder / ".git").exists():
         return None
     head = _git(folder, "rev-parse", "HEAD")
