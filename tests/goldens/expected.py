@@ -1,0 +1,85 @@
+"""What the goldens hold, computed from today's code: `make.py` writes it, the tests compare with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from instruct_ablate.cell.wandb_run import job_type, run_id, tags
+from instruct_ablate.grid.study import read_study
+from instruct_ablate.report.differences import difference_table, differences
+from instruct_ablate.report.rows import build_rows
+from instruct_ablate.report.tables import comma_separated, main_table
+from instruct_ablate.tasks.collection import read_tasks
+from tests.goldens import cases
+
+
+def identity_row(name: str, overrides: Sequence[str], alike: str | None, folder: Path) -> dict[str, Any]:
+    """Identify a case; what was hashed is left out where the case is another one over again."""
+    identity = cases.identity_of(overrides, folder)
+    row: dict[str, Any] = {"name": name, "overrides": list(overrides)}
+    row |= {"hash": identity.hash, "folder": identity.name, "axes": dataclasses.asdict(identity.axes)}
+    if name in cases.WANDB:
+        source = cases.compose(overrides, folder).model.source
+        kind, marks = job_type(identity.axes, source), tags(identity.axes)
+        row["wandb"] = {"id": run_id(identity.hash), "job_type": kind, "tags": marks}
+    return {**row, "alike": alike} if alike else {**row, "counted": identity.counted}
+
+
+def task_rows(name: str, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Return the tasks of a case as they are stored beside their instances, with their digests."""
+    tasks = cases.compose(overrides, folder).tasks
+    cache = folder / "stored" / name
+    total = read_tasks(tasks, cache).content_hash
+    (stored,) = cache.glob("tasks/*/tasks.json")
+    rows = json.loads(stored.read_text(encoding="utf-8"))
+    return {"name": name, "overrides": list(overrides), "content_hash": total, "rows": rows}
+
+
+def import_row(name: str, folder: Path) -> dict[str, Any]:
+    """Import a case."""
+    record = cases.import_cell(cases.IMPORTS[name], folder)
+    return {"name": name, "hash": record.identity, "folder": record.name, "axes": repr(record.axes)}
+
+
+UNREAD = {
+    "untuned": ((*cases.UNTUNED, *cases.TRAINS_OTHERWISE), ("trainer.", "data.", "data_budget.", "method.", "seed")),
+    "baseline": (
+        ("model=majority", *cases.TRAINS_OTHERWISE, *cases.TESTS_OTHERWISE),
+        ("trainer.", "data.", "data_budget.", "method.", "prompt.", "evaluation.", "model.", "seed"),
+    ),
+    "trained in full": ((*cases.TINY, "method.rank=3", "method.alpha=5", "method.dropout=0.1"), ("method.",)),
+}  # fmt: skip
+
+
+def neutral_values(folder: Path) -> dict[str, Any]:
+    """Return what is hashed in place of settings that a cell does not use, although all of them are set otherwise."""
+    found: dict[str, Any] = {}
+    for name, (overrides, keys) in UNREAD.items():
+        counted = cases.identity_of(overrides, folder).counted
+        found[name] = {key: value for key, value in counted.items() if key.startswith(keys)}
+    simplified = (*cases.TINY, "instruction=simplified", "instruction.rate=0.9", "instruction.correct=0.1")
+    found["an instruction without parameters"] = cases.identity_of(simplified, folder).counted["instruction"]
+    majority = ("model=majority", "instruction=delusive", "evaluation.instructions=[simplified,delusive]")
+    found["what a baseline is shown"] = cases.identity_of(majority, folder).counted["tested"]
+    return found
+
+
+def report_texts(folder: Path) -> dict[str, str]:
+    """Return what a study's report says of its scores, by the file that it is frozen in."""
+    study = read_study(folder)
+    found = differences(study.cells, study.reference)
+    scores = {
+        cell.name: {block.instruction: dataclasses.asdict(block.scores) for block in cell.blocks}
+        for cell in sorted(study.cells, key=lambda cell: cell.name)
+    }
+    return {
+        "expected_main.csv": comma_separated(
+            main_table(build_rows(study.cells, study.reference), study.reference)
+        ),
+        "expected_differences.csv": comma_separated(difference_table(found)),
+        "expected_scores.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
+    }
