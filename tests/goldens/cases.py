@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.identity import Identity, identify
-from instruct_ablate.cell.imported import Source, import_predictions, write_imported
-from instruct_ablate.cell.record import CellRecord
+from instruct_ablate.cell.after.import_predictions import Source, import_predictions, write_imported
+from instruct_ablate.cell.state.identity import Identity, identify
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.schema import Config
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.wandb_run import job_type, run_id, tags
+from instruct_ablate.cell.mirror.wandb_run import job_type, run_id, tags
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.differences import difference_table, differences
 from instruct_ablate.report.rows import build_rows

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from instruct_ablate.cell.runner import run_cell
-from instruct_ablate.cell.store import read_record
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.store import read_record
 from tests.goldens import cases
 from tests.goldens.test_old_study import configuration
 

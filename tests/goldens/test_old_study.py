@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from instruct_ablate.cell.identity import identify
-from instruct_ablate.cell.job import Job, Outcome
-from instruct_ablate.cell.rescore import rescore_study
-from instruct_ablate.cell.runner import run_cell
-from instruct_ablate.cell.store import quarantine, read_record
+from instruct_ablate.cell.after.rescore import rescore_study
+from instruct_ablate.cell.run.job import Job, Outcome
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.store import quarantine, read_record
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.report import write_report
 from instruct_ablate.schema import Config
