@@ -1,0 +1,236 @@
+"""`python -m benchmarks.mutants FILE... [--count 25] [--seed 0]`: do the tests notice a changed line?
+
+A mutant is a copy of the repository with one comparison, constant or branch of one file changed. Each is met by the
+tests of the changed file alone (src/instruct_ablate/a/b.py: tests/a/test_b.py); one that they let pass has survived.
+Messages, annotations and docstrings are left alone. Nothing is written into the working tree.
+"""
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = Path("src/instruct_ablate")
+SWAPPED = {
+    **{ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt},
+    **{ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In},
+    **{ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And},
+}
+# What no test of behaviour can see: speed, messages, types.
+LEFT_ALONE = ("dataclass", "cache", "lru_cache", "cast", "overload", "TypeVar")
+SPOKEN = ("debug", "info", "warning", "echo", "print", "field")
+TIMES = 5  # a mutant that takes so many times as long as the tests do otherwise hangs, and is caught
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one place."""
+
+    path: Path
+    line: int
+    start: int  # bytes of the file
+    end: int
+    text: str
+
+    def apply(self, content: bytes) -> bytes:
+        return content[: self.start] + self.text.encode() + content[self.end :]
+
+
+def mutants(path: Path, content: bytes) -> list[Mutant]:
+    """List all mutants of a file."""
+    starts = [0]
+    for line in content.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+
+    def place(node: ast.expr) -> tuple[int, int]:
+        last, column = node.end_lineno or node.lineno, node.end_col_offset or 0
+        return starts[node.lineno - 1] + node.col_offset, starts[last - 1] + column
+
+    found = [
+        Mutant(path, node.lineno, *place(node), f"({text})" if " " in text else text)
+        for node in _walk(ast.parse(content))
+        for text in _changed(node)
+    ]
+    return list({(one.start, one.end, one.text): one for one in found}.values())
+
+
+def _walk(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield the expressions that a test can see the value of."""
+    if isinstance(node, ast.JoinedStr | ast.Raise) or _name(node) in (*LEFT_ALONE, *SPOKEN):
+        return
+    if isinstance(node, ast.If | ast.While | ast.IfExp) and "TYPE_CHECKING" not in ast.unparse(node.test):
+        yield _Branch(node.test)
+    if isinstance(node, ast.expr):
+        yield node
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns", "slice") and not isinstance(node, ast.Subscript):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not _is_docstring(child):
+                yield from _walk(child)
+
+
+class _Branch(ast.expr):
+    """The condition of a branch, to be turned round."""
+
+    def __init__(self, test: ast.expr) -> None:
+        super().__init__()
+        self.test = test
+        ast.copy_location(self, test)
+
+
+def _name(node: ast.AST) -> str:
+    """Name what a call calls."""
+    called = node.func if isinstance(node, ast.Call) else None
+    return getattr(called, "id", "") or getattr(called, "attr", "")
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _changed(node: ast.expr) -> Iterator[str]:
+    """Yield what may stand in an expression's place."""
+    if isinstance(node, _Branch) and not isinstance(node.test, ast.Compare | ast.UnaryOp):
+        yield f"not ({ast.unparse(node.test)})"
+    elif isinstance(node, ast.Compare):
+        for at, operator in enumerate(node.ops):
+            swapped = [*node.ops[:at], SWAPPED[type(operator)](), *node.ops[at + 1 :]]
+            yield ast.unparse(ast.Compare(node.left, swapped, node.comparators))
+    elif isinstance(node, ast.BoolOp):
+        yield ast.unparse(ast.BoolOp(SWAPPED[type(node.op)](), node.values))
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield ast.unparse(node.operand)
+    elif isinstance(node, ast.Constant):
+        yield from _other(node.value)
+
+
+def _other(value: object) -> Iterator[str]:
+    """Yield another constant: a number one off, a truth turned round, a name misspelt."""
+    if isinstance(value, bool):
+        yield repr(not value)
+    elif isinstance(value, int | float):
+        yield repr(value + 1)
+    elif isinstance(value, str) and value.isidentifier():
+        yield repr(f"{value}_")
+
+
+def test_file(path: Path) -> Path:
+    """Return the test file of a source file."""
+    inner = path.relative_to(SOURCE)
+    return Path("tests", inner.parent, f"test_{inner.name}")
+
+
+def copy_tree(target: Path) -> Path:
+    """Copy what git knows of the repository, changes included; the development data are found beside it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    tree = target / "tree"
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree / name)
+    if (ROOT.parent / "shared").is_dir():
+        (target / "shared").symlink_to((ROOT.parent / "shared").resolve())
+    return tree
+
+
+def passes(tree: Path, test: Path, limit: float | None = None) -> bool:
+    """Whether a tree's test file passes."""
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(test)]
+    try:
+        run = subprocess.run(
+            command, cwd=tree, env=environment, capture_output=True, timeout=limit, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return run.returncode == 0
+
+
+def survives(tree: Path, mutant: Mutant, limit: float) -> bool:
+    """Whether the tests let a mutant pass; the tree is as before afterwards."""
+    file = tree / mutant.path
+    content = file.read_bytes()
+    try:
+        file.write_bytes(mutant.apply(content))
+        return passes(tree, test_file(mutant.path), limit)
+    finally:
+        file.write_bytes(content)
+
+
+def shown(tree: Path, mutant: Mutant) -> str:
+    """Write a mutant's line before and after."""
+    content = (tree / mutant.path).read_bytes()
+    before, after = content[mutant.start : mutant.end].decode(), mutant.text
+    line = content.decode().splitlines()[mutant.line - 1].strip()
+    return f"{mutant.path.relative_to(SOURCE)}:{mutant.line}  {' '.join(before.split())}  ->  {after}   in: {line}"
+
+
+def run(files: Sequence[Path], count: int, seed: int) -> tuple[int, int]:
+    """Try `count` mutants of the files, drawn evenly over them; print each; return (caught, all)."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        tree = copy_tree(Path(folder))
+        limits = dict.fromkeys(files, 0.0)
+        drawn = draw(files, tree, count, random.Random(seed))
+        survived = 0
+        for mutant in drawn:
+            limits[mutant.path] = limits[mutant.path] or _limit(tree, test_file(mutant.path))
+            alive = survives(tree, mutant, limits[mutant.path])
+            survived += alive
+            print(f"{'SURVIVED' if alive else 'caught  '}  {shown(tree, mutant)}", flush=True)
+    print(f"{len(drawn) - survived} of {len(drawn)} caught ({(len(drawn) - survived) / len(drawn):.0%})")
+    return len(drawn) - survived, len(drawn)
+
+
+def _limit(tree: Path, test: Path) -> float:
+    """Return the seconds that a mutant's tests may take; without a change they must pass."""
+    before = os.times().elapsed
+    if not (tree / test).is_file() or not passes(tree, test):
+        sys.exit(f"{test} is missing or fails without any change")
+    return 10 + TIMES * (os.times().elapsed - before)
+
+
+def draw(files: Sequence[Path], tree: Path, count: int, chance: random.Random) -> list[Mutant]:
+    """Draw mutants, one file after the other, so that large files do not crowd out small ones."""
+    queues = []
+    for path in files:
+        of_file = mutants(path, (tree / path).read_bytes())
+        queues.append(chance.sample(of_file, len(of_file)))
+    chance.shuffle(queues)
+    drawn: list[Mutant] = []
+    while len(drawn) < count and any(queues):
+        drawn += [queue.pop() for queue in queues if queue][: count - len(drawn)]
+    return drawn
+
+
+def main() -> None:
+    """Read the command line; exit 1 where fewer than the share asked for were caught."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("files", nargs="+", type=Path, help="source files, or folders of them")
+    parser.add_argument("--count", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--at-least", type=float, default=0.0, help="share that must be caught")
+    given = parser.parse_args()
+    inside = [path.resolve().relative_to(ROOT) for path in given.files]
+    listed = [file for path in inside for file in (sorted((ROOT / path).rglob("*.py")) or [ROOT / path])]
+    files = [file.relative_to(ROOT) for file in listed if file.name != "__init__.py"]
+    caught, tried = run(
+        [file for file in files if (ROOT / test_file(file)).is_file()], given.count, given.seed
+    )
+    sys.exit(caught < given.at_least * tried)
+
+
+if __name__ == "__main__":
+    main()
