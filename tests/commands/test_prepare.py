@@ -35,3 +35,16 @@ def test_mistakes_are_told(word: str, message: str) -> None:
     result = prepare(word)
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)
+
+
+def test_verify_compares_every_byte_and_what_is_damaged_is_built_again(tmp_path: Path) -> None:
+    prepare("model=tiny_llama", f"cache={tmp_path}")
+    weights = next(tmp_path.glob("models/*/model.safetensors"))
+    good = weights.read_bytes()
+    told = prepare("model=tiny_llama", f"cache={tmp_path}", "--verify")
+    assert "2 prepared folders" in told.output
+    weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    told = prepare("model=tiny_llama", f"cache={tmp_path}", "--verify")
+    assert "model.safetensors: its content is not what was written" in told.output
+    assert "1 prepared folders" in told.output
+    assert weights.read_bytes() == good

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,3 +123,30 @@ def test_a_limit_below_one_is_an_error(llama: Checkpoint, tmp_path: Path, key: s
     config = PromptConfig(template="plain", **{key: 0})
     with pytest.raises(UserError, match=f"{key}"):
         token_store(make_prompts(), Encoding(llama.tokenizer, False), config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["sources.bin", "sources.npy", "targets.bin", "targets.npy", "tasks.npy", "cut_targets"]
+)
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_store_cut_short_is_built_again(llama: Checkpoint, tmp_path: Path, name: str, share: float) -> None:
+    before = make_store(llama, make_prompts(), tmp_path)
+    path = tmp_path / "tokens" / stores(tmp_path)[0] / name
+    ids, lengths = before.sources.ids.copy(), before.lengths
+    os.truncate(path, int(path.stat().st_size * share))
+    after = make_store(llama, make_prompts(), tmp_path)
+    assert np.array_equal(after.sources.ids, ids)
+    assert np.array_equal(after.lengths, lengths)
+
+
+def test_tokens_that_do_not_fit_their_offsets_are_built_again(
+    llama: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the manifest says: a power cut before it was checked could leave such a file."""
+    before = make_store(llama, make_prompts(), tmp_path)
+    lengths = before.lengths
+    folder = tmp_path / "tokens" / stores(tmp_path)[0]
+    np.save(folder / "sources.npy", np.load(folder / "sources.npy")[:-1])
+    with monkeypatch.context() as patch:
+        patch.setattr("instruct_ablate.prepared._check", lambda *_, **__: None)
+        assert np.array_equal(make_store(llama, make_prompts(), tmp_path).lengths, lengths)

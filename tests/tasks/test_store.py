@@ -90,9 +90,9 @@ def test_a_killed_builder_leaves_nothing_half_made(tmp_path):
     assert builder.pid
     os.kill(builder.pid, signal.SIGKILL)
     builder.join()
-    assert list((tmp_path / "tasks").glob("*.part*")), "it was at work"
+    assert list((tmp_path / "tasks").glob("*.unfinished")), "it was at work"
     assert load_or_build(source(*TASKS), tmp_path)[0].parsed == TASKS[0]
-    assert not list((tmp_path / "tasks").glob("*.part*")), "what it left is gone"
+    assert not list((tmp_path / "tasks").glob("*.unfinished")), "what it left is gone"
 
 
 def test_of_two_builders_one_waits_and_maps(tmp_path):
@@ -109,3 +109,29 @@ def test_of_two_builders_one_waits_and_maps(tmp_path):
         worker.join()
     assert pids == {worker.pid for worker in workers}
     assert not second.is_set(), "the second parsed nothing"
+
+
+@pytest.mark.parametrize("name", ["instances.arrow", "tasks.json"])
+def test_a_damaged_store_is_parsed_again(tmp_path, name):
+    load_or_build(source(*TASKS), tmp_path)
+    path = next((tmp_path / "tasks").glob(f"*/{name}"))
+    os.truncate(path, path.stat().st_size // 2)
+    assert load_or_build(source(*TASKS), tmp_path)[0].parsed == TASKS[0]
+    again = load_or_build(Source("own", (), lambda: 1 / 0, "k"), tmp_path)  # type: ignore[arg-type, return-value]
+    assert again[1].parsed == TASKS[1]
+
+
+@pytest.mark.parametrize("content", ["", "0" * 32, "[1]", "null"])
+def test_a_damaged_note_of_a_key_is_not_believed(tmp_path, content):
+    file = tmp_path / "data"
+    file.write_text("one")
+    key = content_key(source(files=(file,)), tmp_path)
+    memo = next((tmp_path / "tasks" / "seen").iterdir())
+    memo.write_text(content)
+    assert content_key(source(files=(file,)), tmp_path) == key
+    other = tmp_path / "other"
+    other.write_text("two")
+    content_key(source(files=(other,)), tmp_path)
+    note = next(path for path in memo.parent.iterdir() if path != memo)
+    memo.write_text(note.read_text())  # a note of another file
+    assert content_key(source(files=(file,)), tmp_path) == key

@@ -7,13 +7,21 @@ import click
 
 @click.command(name="prepare")
 @click.argument("overrides", nargs=-1)
-def command(overrides: tuple[str, ...]) -> None:
+@click.option(
+    "--verify", "compare", is_flag=True, help="First compare every byte in the cache with what was built."
+)
+def command(overrides: tuple[str, ...], compare: bool) -> None:
     """Fetch and convert the model, read the tasks. OVERRIDES are those of train.py: model=smollm2_135m
 
     Compute nodes without internet then find everything in the cache.
     """
-    from instruct_ablate.grid.composer import compose_config
-    from instruct_ablate.grid.prepare import prepare
+    from pathlib import Path
 
-    for line in prepare(compose_config(overrides)):
+    from instruct_ablate.grid.composer import compose_config
+    from instruct_ablate.grid.prepare import prepare, verify
+
+    config = compose_config(overrides)
+    for line in verify(Path(config.cache)) if compare else ():
+        click.echo(line)
+    for line in prepare(config):
         click.echo(line)

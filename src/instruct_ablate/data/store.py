@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.data.prepared import prepared
 from instruct_ablate.errors import UserError
+from instruct_ablate.prepared import prepared_as
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import PromptConfig
 
@@ -74,8 +74,14 @@ def token_store(
     if min(config.max_source_length, config.max_target_length) < 1:
         raise UserError("prompt.max_source_length and prompt.max_target_length must be at least 1.")
     folder = cache / "tokens" / _key(prompts, encoding, config)[:32]
-    prepared(folder, lambda unfinished: _write(unfinished, prompts, encoding, config))
-    return _open(folder, encoding.encoder_decoder)
+    store = prepared_as(
+        folder,
+        lambda unfinished: _write(unfinished, prompts, encoding, config),
+        lambda whole: _open(whole, encoding.encoder_decoder),
+    )
+    if len(store) != len(prompts):
+        raise RuntimeError(f"{folder} holds {len(store)} prompts, {len(prompts)} were asked for")
+    return store
 
 
 def _key(prompts: Sequence[Prompt], encoding: Encoding, config: PromptConfig) -> str:
@@ -132,12 +138,26 @@ def _blocks(prompts: Sequence[Prompt]) -> Iterator[Sequence[Prompt]]:
 
 
 def _open(folder: Path, encoder_decoder: bool) -> TokenStore:
-    """Map a finished store."""
-
-    def ragged(name: str) -> Ragged:
-        ids = np.memmap(folder / f"{name}.bin", dtype=np.int32, mode="r")
-        return Ragged(ids, np.load(folder / f"{name}.npy"))
-
+    """Map a finished store; `ValueError` where its parts do not fit together."""
     cut = int((folder / "cut_targets").read_text())
     tasks = np.load(folder / "tasks.npy")
-    return TokenStore(ragged("sources"), ragged("targets"), tasks, cut, encoder_decoder)
+    return TokenStore(
+        _ragged(folder, "sources", len(tasks)),
+        _ragged(folder, "targets", len(tasks)),
+        tasks,
+        cut,
+        encoder_decoder,
+    )
+
+
+def _ragged(folder: Path, name: str, count: int) -> Ragged:
+    ids = np.memmap(folder / f"{name}.bin", dtype=np.int32, mode="r")
+    offsets = np.load(folder / f"{name}.npy")
+    if (
+        len(offsets) != count + 1
+        or offsets[0] != 0
+        or offsets[-1] != len(ids)
+        or (np.diff(offsets) < 0).any()
+    ):
+        raise ValueError(f"{name}: {len(ids)} tokens and their offsets do not fit together")
+    return Ragged(ids, offsets)

@@ -1,11 +1,15 @@
-"""Models and tasks put into the cache ahead of a sweep."""
+"""Models and tasks put into the cache ahead of a sweep, and what is there compared with what was built."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from instruct_ablate.prepared import damage
 from instruct_ablate.schema import Config
+from instruct_ablate.whole_files import put_aside
+
+PREPARED = ("tokens", "tasks", "models")  # folders of the cache that hold prepared ones
 
 
 def prepare(config: Config) -> Iterator[str]:
@@ -26,3 +30,20 @@ def prepare(config: Config) -> Iterator[str]:
     size = sum(weight.numel() for weight in checkpoint.model.parameters())
     kind = "encoder-decoder" if checkpoint.encoder_decoder else "decoder-only"
     yield f"model {config.model.name}: {size / 1e6:.1f} million weights, {kind}, ready"
+
+
+def verify(cache: Path) -> Iterator[str]:
+    """Compare every byte of what is prepared in the cache; put aside what is damaged, yielding what was found."""
+    whole = 0
+    for folder in sorted(
+        path for kind in PREPARED for path in (cache / kind).glob("*") if _is_prepared(path)
+    ):
+        if (fault := damage(folder, whole=True)) is None:
+            whole += 1
+        else:
+            yield f"{folder} is damaged ({fault}): put aside as {put_aside(folder).name}, built again when needed"
+    yield f"{whole} prepared folders of {cache} are whole"
+
+
+def _is_prepared(path: Path) -> bool:
+    return not path.name.startswith(".") and ".damaged-" not in path.name and path.name != "seen"

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast, overload
 
 import pyarrow as pa
-from filelock import FileLock
 
 from instruct_ablate.errors import UserErrors
+from instruct_ablate.prepared import prepared_as
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task import Example, Instance, Task
+from instruct_ablate.whole_files import read_sealed, write_sealed
 
 FORMAT = "6"  # of the parsed form; a change of a parsing rule needs a new one
 TEXTS = pa.list_(pa.string())
@@ -88,12 +87,7 @@ class Stored:
 def load_or_build(source: Source, cache: Path) -> tuple[Stored, ...]:
     """Map the parsed tasks of a source, parsing it first where no one has; one process builds, others wait."""
     folder = cache / "tasks" / content_key(source, cache)
-    if not (folder / "tasks.json").is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not (folder / "tasks.json").is_file():
-                _build(source, folder)
-    return _load(folder)
+    return prepared_as(folder, lambda unfinished: _build(source, unfinished), _load)
 
 
 def content_key(source: Source, cache: Path) -> str:
@@ -101,7 +95,7 @@ def content_key(source: Source, cache: Path) -> str:
     stats = [(str(path.resolve()), *_stamp(path)) for path in source.files]
     known = hashlib.sha256(json.dumps([FORMAT, source.name, source.key, stats]).encode()).hexdigest()
     memo = cache / "tasks" / "seen" / known[:32]
-    if source.files and memo.is_file() and len(key := memo.read_text()) == 32:
+    if source.files and isinstance(key := read_sealed(memo), str):
         return key
     total = hashlib.sha256(json.dumps([FORMAT, source.name, source.key]).encode())
     for path in source.files:
@@ -109,8 +103,7 @@ def content_key(source: Source, cache: Path) -> str:
         if path.is_file() and os.access(path, os.R_OK):
             total.update(hashlib.sha256(path.read_bytes()).digest())
     key = total.hexdigest()[:32]
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(memo, key)
+    write_sealed(memo, key, "cache")
     return key
 
 
@@ -122,28 +115,10 @@ def _stamp(path: Path) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def _write_whole(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).chmod(0o644)  # a cache may be shared
-    Path(name).replace(path)
-
-
 def _build(source: Source, folder: Path) -> None:
-    """Parse into a folder of another name, then rename it: a killed builder leaves no half-made store."""
-    for leftover in folder.parent.glob(f"{folder.name}.part*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part", dir=folder.parent))
-    try:
-        rows = write(source.parse(), part / "instances.arrow")
-        _write_whole(part / "tasks.json", json.dumps(rows, ensure_ascii=False))
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.chmod(0o755)
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    """Parse into a folder that is not there yet for others."""
+    rows = write(source.parse(), folder / "instances.arrow")
+    (folder / "tasks.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
 
 
 def write(items: Iterable[Parsed | Fault], path: Path) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def made(cache: Path) -> list[str]:
 
 def test_a_wheel_put_there_by_hand_is_used_and_kept(by_hand: Path) -> None:
     folder = wheel_model(NAME, by_hand)
-    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "manifest.json"]
     assert (by_hand / "downloads" / WHEEL).is_file()
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from pathlib import Path
 
 from instruct_ablate.model.loading.location import facts, local_folder
 from instruct_ablate.model.loading.random_model import tiny_fingerprint
 from instruct_ablate.model.loading.wheel_model import wheel_fingerprint
 from instruct_ablate.schema import ModelConfig
+from instruct_ablate.whole_files import read_sealed, write_sealed
 
 COUNTED = frozenset({".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".py"})
 BLOCK = 1 << 22
@@ -42,7 +41,7 @@ def _folder_hash(folder: Path, cache: Path) -> str:
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in COUNTED)
     hashes = {path.name: _file_hash(path, known) for path in files}
     if hashes != known:
-        _remember(memory, hashes)
+        write_sealed(memory, hashes, "cache")
     lines = "\n".join(f"{name} {content}" for name, (content, _, _) in hashes.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -61,19 +60,6 @@ def _file_hash(path: Path, known: dict[str, tuple[str, int, int]]) -> tuple[str,
 
 
 def _remembered(memory: Path) -> dict[str, tuple[str, int, int]]:
-    """Read the hashes of last time; none where they are missing or unreadable."""
-    try:
-        raw = json.loads(memory.read_text())
-        return {
-            name: (str(content), int(size), int(changed)) for name, (content, size, changed) in raw.items()
-        }
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
-
-
-def _remember(memory: Path, hashes: dict[str, tuple[str, int, int]]) -> None:
-    """Write the hashes under a temporary name and rename."""
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = memory.with_suffix(f".{os.getpid()}.unfinished")
-    unfinished.write_text(json.dumps(hashes))
-    unfinished.replace(memory)
+    """Read the hashes of last time; none where they are missing or not as they were written."""
+    raw = read_sealed(memory) or {}
+    return {name: (content, size, changed) for name, (content, size, changed) in raw.items()}

@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.data.prepared import prepared
 from instruct_ablate.errors import unknown
 from instruct_ablate.model.modes import quiet
+from instruct_ablate.prepared import prepared
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -12,9 +12,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-from instruct_ablate.data.prepared import prepared
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.model.modes import quiet
+from instruct_ablate.prepared import prepared
 
 log = logging.getLogger(__name__)
 
