@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from instruct_ablate.cell.state.record import Cost, ScoreBlock
+from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, now, write_record
+from instruct_ablate.cost import Cost
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.plan import compose_plan, planned
 from instruct_ablate.metrics import Score, Scores

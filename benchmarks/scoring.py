@@ -19,6 +19,7 @@ from pathlib import Path
 from rouge_score.rouge_scorer import RougeScorer
 
 from instruct_ablate import metrics, rouge
+from instruct_ablate.normalisation import normalised
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 
 Rows = list[tuple[str, tuple[str, ...]]]
@@ -65,7 +66,7 @@ def plain_normal(text: str) -> str:
 def ours(rows: Rows) -> list[tuple[float, float, float]]:
     rouge.words.cache_clear()
     rouge._tokenizer.cache_clear()
-    metrics.normalize.cache_clear()
+    normalised.cache_clear()
     predictions = [
         Prediction(Prompt("", "", "generation", "", "", references, references[0]), text)
         for text, references in rows

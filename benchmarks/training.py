@@ -126,8 +126,8 @@ class Clock:
 def ours(checkpoint: Checkpoint, prompts: list[Prompt], config: Config, clock: Clock) -> dict[str, Any]:
     from pytorch_lightning.loggers import Logger
 
+    from instruct_ablate.learning_curve import read_curve
     from instruct_ablate.model.training.fit import fit
-    from instruct_ablate.model.training.progress import read_curve
 
     class Steps(Logger):
         name, version = "steps", 0

@@ -11,7 +11,8 @@ import pytest
 
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.environment import environment
-from instruct_ablate.cell.state.record import Cost, ScoreBlock
+from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cost import Cost
 from instruct_ablate.metrics import Score, Scores
 from instruct_ablate.schema import (
     BudgetConfig,

@@ -14,7 +14,6 @@ from instruct_ablate.metrics import (
     exact_match,
     in_label_space,
     load_metrics,
-    normalize,
     score_all,
     score_prediction,
 )
@@ -75,10 +74,6 @@ def test_real_predictions_overall_by_category_and_by_task(shared: Path) -> None:
 )
 def test_exact_match_ignores_case_punctuation_and_space(said: str, right: str, equal: bool) -> None:
     assert exact_match(said, ["other", right]) is equal
-
-
-def test_normalize_keeps_articles() -> None:
-    assert normalize("The U.S.\t is\n big.") == "the us is big"
 
 
 @pytest.mark.parametrize(("said", "inside"), [(" yes\n", True), ("Yes", False), ("yes.", False), ("", False)])

@@ -35,11 +35,13 @@ class AblationSweeper(Sweeper):
         """Run the grid that `arguments` and the declared params span; exit status 1 if cells are not done."""
         from instruct_ablate.grid.expansion import Declared
         from instruct_ablate.grid.sweep import HydraParts, run_sweep
+        from instruct_ablate.report.summary import print_summary
 
         declared = (
             Declared({}, []) if self.single else Declared(dict(self.params), [dict(g) for g in self.grids])
         )
-        if run_sweep(HydraParts(self.context, self.task_function, self.config), declared, arguments):
+        parts = HydraParts(self.context, self.task_function, self.config)
+        if run_sweep(parts, declared, arguments, print_summary):
             sys.exit(1)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from instruct_ablate.composition import explain, register
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.overrides import check, for_hydra, is_sweep
-from instruct_ablate.schema import config_directory, plain
+from instruct_ablate.schema import config_directory
 
-INTERRUPTED = 143  # exit status of a process that was told to stop
 _MANY = ("-m", "--multirun")
 _SHOWS = {
     "--help",
@@ -29,29 +26,11 @@ _SHOWS = {
 }
 
 
-def run_one(config: Any) -> str:
-    """Run one cell, as every launcher calls it; return the state it ended in.
-
-    What must stop the whole sweep leaves as `SystemExit`: a stop from outside, or a failure with `fail_fast`.
-    """
-    from instruct_ablate.cell.run.runner import run_cell
-
-    cell = plain(config)
-    try:
-        state = run_cell(cell).state
-    except UserError as fault:  # the cell's folder itself cannot be written: there is no record to tell it
-        logging.getLogger(__name__).error("%s", fault)
-        state = "failed"
-    if state == "interrupted":
-        raise SystemExit(INTERRUPTED)
-    if state == "failed" and cell.fail_fast:
-        raise SystemExit(1)
-    return state
-
-
 def main() -> None:
     """Run `train.py`: exit status 0 if all cells are done, 1 if some are not, 2 for a user's mistake."""
     import hydra
+
+    from instruct_ablate.cell.run.task_function import run_one
 
     try:
         sys.argv[1:] = prepared(sys.argv[1:])

@@ -1,40 +1,45 @@
-"""Learning curves as the cells wrote them."""
+"""A fit's learning curve on disk: `training.jsonl`, a row of JSON a step; written by the fit, read by all."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.whole_files import write_whole
 
-MOST = 8
-
-
-def learning_curves(study: Path, cells: Sequence[CellRecord]) -> Iterator[tuple[str, list[int], list[float]]]:
-    """Yield name, steps and losses of one cell per variant and budget."""
-    seen: set[tuple[str, int]] = set()
-    for cell in cells:
-        kind = (cell.axes.instruction, cell.axes.data_budget)
-        path = study / cell.name / "training.jsonl"
-        if kind in seen or len(seen) >= MOST or not path.is_file():
-            continue
-        rows = read_rows(path)
-        if rows:
-            seen.add(kind)
-            yield (
-                f"{kind[0]}, budget {kind[1]}",
-                [int(row["step"]) for row in rows],
-                [row["loss"] for row in rows],
-            )
+FILE = "training.jsonl"
+_LONGEST_ROW = 256  # bytes; rows are about half as long
 
 
-def read_rows(path: Path) -> list[dict[str, float]]:
-    """Read a learning curve; a last row cut short is left out."""
-    rows: list[dict[str, float]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
+def read_curve(path: Path, last: int | None = None) -> list[dict[str, float]]:
+    """Read a learning curve, or its `last` rows; a row cut short is left out, and no file has no rows."""
+    try:
+        with path.open("rb") as file:
+            if last is not None:
+                file.seek(max(0, path.stat().st_size - _LONGEST_ROW * last))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    rows = [row for line in lines if (row := _row(line)) is not None]
+    return rows if last is None else rows[-last:]
+
+
+def append_row(path: Path, row: dict[str, float]) -> None:
+    """Write a step's row behind the others."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def keep_rows(path: Path, step: int) -> None:
+    """Drop the rows of steps after `step`: they will be taken again."""
+    rows = [row for row in read_curve(path) if row["step"] <= step]
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows), durable=False)
+
+
+def _row(line: str) -> dict[str, float] | None:
+    """Read one row; None for what is being written, or was cut short."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and "step" in row else None

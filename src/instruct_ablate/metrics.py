@@ -6,13 +6,12 @@ The protocol is Tk-Instruct's (Wang et al. 2022, `compute_metrics.py`), default 
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 from instruct_ablate.aggregation import aggregate, uniform_guess
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import load_function
+from instruct_ablate.normalisation import normalised, strict
 from instruct_ablate.prompt.prompt import Prediction
 from instruct_ablate.scores import InstanceScore, Score, Scores, TaskScore
 
@@ -26,7 +25,6 @@ __all__ = [
     "exact_match",
     "in_label_space",
     "load_metrics",
-    "normalize",
     "score_all",
     "score_prediction",
     "uniform_guess",
@@ -36,19 +34,11 @@ __all__ = [
 Metric = Callable[[str, Sequence[str]], float]
 """A user's metric: prediction and references in, a number in [0, 1] out (reported in percent)."""
 
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-@lru_cache(maxsize=2**16)
-def normalize(text: str) -> str:
-    """Lower-case, strip ASCII punctuation and extra white space (SQuAD's rule, articles kept)."""
-    return " ".join(text.lower().translate(_PUNCTUATION).split())
-
 
 def exact_match(prediction: str, references: Sequence[str]) -> bool:
     """Tell whether a prediction equals any reference once both are normalised."""
-    said = normalize(prediction)
-    return any(said == normalize(reference) for reference in references)
+    said = normalised(prediction)
+    return any(said == normalised(reference) for reference in references)
 
 
 def in_label_space(prediction: str, label_space: Sequence[str]) -> bool:
@@ -56,8 +46,8 @@ def in_label_space(prediction: str, label_space: Sequence[str]) -> bool:
 
     Plain string equality as in Kung & Peng's format analysis: case and punctuation count here.
     """
-    said = prediction.strip()
-    return any(said == label.strip() for label in label_space)
+    said = strict(prediction)
+    return any(said == strict(label) for label in label_space)
 
 
 def score_prediction(

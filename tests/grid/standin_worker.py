@@ -13,7 +13,7 @@ import pytest
 
 from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.job import Job, Outcome
-from instruct_ablate.entry import run_one
+from instruct_ablate.cell.run.task_function import run_one
 from instruct_ablate.grid.launch import worker
 from tests.standins import replace_inputs, work
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.state.environment import environment
-from instruct_ablate.cell.state.record import CellRecord, Cost
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import missing_record
+from instruct_ablate.cost import Cost
 from instruct_ablate.grid import estimate as module
 from instruct_ablate.grid.estimate import BYTES, Characters, Estimator, Speed, speeds
 from instruct_ablate.schema import (

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import CellRecord, Cost, Environment, Failure
+from instruct_ablate.cell.state.record import CellRecord, Environment, Failure
 from instruct_ablate.cell.state.store import missing_record
+from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid import probe as module
 from instruct_ablate.grid.planned_cell import Cell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from omegaconf import OmegaConf
 from hydra_plugins.instruct_ablate_sweeper import AblationSweeperConf
 from instruct_ablate.grid import sweep
 from instruct_ablate.grid.expansion import Declared
-from instruct_ablate.grid.sweep import HydraParts
+from instruct_ablate.report.summary import print_summary
 
 PARAMS = {"seed": "0,1"}
 GRIDS = [{"instruction": "original"}, {"instruction": "delusive"}]
@@ -23,10 +22,10 @@ class Ran:
     """Stands in for the sweep; so many cells are not done."""
 
     def __init__(self, left: int) -> None:
-        self.left, self.calls = left, list[tuple[HydraParts, Declared, Sequence[str]]]()
+        self.left, self.calls = left, list[tuple[Any, ...]]()
 
-    def __call__(self, hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> int:
-        self.calls.append((hydra, declared, arguments))
+    def __call__(self, *given: Any) -> int:
+        self.calls.append(given)
         return self.left
 
 
@@ -50,7 +49,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
 
 def test_the_declared_grid_and_hydras_parts_are_handed_on(ran: Ran) -> None:
     make(params=PARAMS, grids=GRIDS).sweep(["model=tiny_llama"])
-    ((hydra, declared, arguments),) = ran.calls
+    ((hydra, declared, arguments, summary),) = ran.calls
+    assert summary is print_summary
     assert declared == Declared(PARAMS, GRIDS)
     assert all(type(grid) is dict for grid in declared.grids)
     assert arguments == ["model=tiny_llama"]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instruct_ablate import learning_curve
 from instruct_ablate.cell.state.heartbeat import Beat, read_beat
 from instruct_ablate.cell.state.lock import holder
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.launch.slurm_queue import queued, read_ticket
 from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.learning_curve import read_curve
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -83,7 +84,7 @@ def _running(folder: Path, record: CellRecord, error: str) -> CellStatus:
 
 def _training(folder: Path, beat: Beat) -> Pace:
     """Read the pace from the last rows of the learning curve."""
-    rows = _last_rows(folder / "training.jsonl")
+    rows = read_curve(folder / learning_curve.FILE, last=RECENT)
     if not rows or not beat.total:
         return Pace(f"train {beat.done}/{beat.total}" if beat.total else "train")
     step = int(rows[-1]["step"])
@@ -101,24 +102,6 @@ def _testing(beat: Beat) -> Pace:
         return Pace(progress)
     each = elapsed / beat.done
     return Pace(progress, f"{1 / each:.1f} instances/s", each * (beat.total - beat.done))
-
-
-def _last_rows(path: Path) -> list[dict[str, float]]:
-    """Read the end of a learning curve, without the row that is just being written."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 256 * RECENT))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    rows = []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        rows += [row] if isinstance(row, dict) else []
-    return rows[-RECENT:]
 
 
 def status_table(folder: Path) -> Table:

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import check, for_hydra, split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.preflight import faults
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.study import declare
 from instruct_ablate.schema import BudgetConfig
 
 log = logging.getLogger(__name__)
+Summary = Callable[[Path], None]  # prints a study's table: reports stand below the grid
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class HydraParts:
     config: Any
 
 
-def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> int:
-    """Run the grid and return how many of its cells are not done."""
+def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], print_summary: Summary) -> int:
+    """Run the grid, print what became of each study, and return how many of its cells are not done."""
     plan = plan_cells(hydra, declared, arguments)
     todo = _todo(plan.cells)
     if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], _starts_ranks(hydra)))):
@@ -55,7 +56,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -
         log.warning("the sweep stopped early (exit status %s)", stop.code)
     if plan.cells and plan.cells[0].config.detach:
         return 0  # the jobs are queued; how they end is told by `instruct-ablate status`
-    return sum(_summary(folder, cells) for folder, cells in by_study.items())
+    return sum(_summary(folder, cells, print_summary) for folder, cells in by_study.items())
 
 
 @dataclass(frozen=True)
@@ -177,16 +178,10 @@ def _launcher(hydra: HydraParts) -> Any:
         raise lacking from error
 
 
-def _summary(folder: Path, cells: Sequence[Cell]) -> int:
+def _summary(folder: Path, cells: Sequence[Cell], print_summary: Summary) -> int:
     """Print what became of the study's cells; return how many of those asked for are not done."""
     records = [_current(cell) for cell in cells]
-    study = read_study(folder)
-    try:
-        from instruct_ablate.report.summary import print_summary
-    except ModuleNotFoundError:
-        log.info("study %s: %d cells", study.name, len(study.cells))
-    else:
-        print_summary(folder)
+    print_summary(folder)
     open_ = [record for record in records if record.state != "done"]
     for record in open_:
         reason = record.failure.reason if record.failure else ""

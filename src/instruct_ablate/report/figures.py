@@ -14,8 +14,8 @@ import numpy as np
 
 from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.learning_curve import learning_curves
 from instruct_ablate.report.differences import Difference
+from instruct_ablate.report.learning import learning_curves
 from instruct_ablate.report.rows import Mean, Row, trained_on
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")

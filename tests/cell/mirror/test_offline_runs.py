@@ -15,7 +15,7 @@ from instruct_ablate.cell.mirror.wandb_run import WandbRun, run_id
 from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.schema import Config, LoggerConfig
-from tests.cell.mirror.test_loggers import IDENTITY
+from tests.cell.mirror.test_mirror import IDENTITY
 from tests.grid.small import TASKS, records, start
 from tests.report.cells import make_cell
 from tests.report.studies import write_study

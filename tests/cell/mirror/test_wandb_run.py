@@ -12,7 +12,7 @@ from instruct_ablate.cell.mirror import wandb_run
 from instruct_ablate.cell.mirror.wandb_run import WandbRun, job_type, resolved_mode, run_id, tags
 from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.schema import Config, LoggerConfig
-from tests.cell.mirror.test_loggers import IDENTITY
+from tests.cell.mirror.test_mirror import IDENTITY
 from tests.grid.small import TASKS, records, sweep
 from tests.report.cells import AXES, make_cell
 from tests.report.studies import write_study

@@ -10,7 +10,7 @@ from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.training import train
 from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import BudgetConfig
 from instruct_ablate.tasks.task import TaskCollection

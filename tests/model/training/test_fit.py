@@ -18,12 +18,12 @@ import pytest
 import torch
 from pytorch_lightning.loggers import CSVLogger
 
-from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.cost import Cost
 from instruct_ablate.errors import Interrupted, UserError
+from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.training import training_state as resume
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.module import InstructionModule
-from instruct_ablate.model.training.progress import read_curve
 from instruct_ablate.schema import Config
 from tests.model.fits import NAMES, changed, load, make_config, make_prompts, same_bits, weights
 

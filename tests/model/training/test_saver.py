@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.cost import Cost
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.model.training import training_state as resume
 from instruct_ablate.model.training.module import InstructionModule

@@ -13,8 +13,9 @@ from instruct_ablate.cell.after.prediction_file import Answer, read_answers
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row, partial_path
-from instruct_ablate.cell.state.record import IMPORTED, Axes, CellRecord, Cost, ScoreBlock
+from instruct_ablate.cell.state.record import IMPORTED, Axes, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import now, write_record
+from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.metrics import Scores, aggregate, score_all
 from instruct_ablate.prompt.prompt import Prediction, Prompt

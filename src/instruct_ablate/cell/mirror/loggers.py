@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
 
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.metrics import Score
-from instruct_ablate.schema import Config, LoggerConfig
+from instruct_ablate.schema import LoggerConfig
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -78,21 +77,6 @@ def guarded(what: str) -> Iterator[None]:
         )
 
 
-def open_mirror(config: Config, identity: Identity, folder: Path) -> Mirror:
-    """Open the mirror that `logger` names; one that cannot be opened is told and done without."""
-    check_logger(config.logger)
-    openers: dict[str, Callable[[], Mirror]] = {
-        "wandb": lambda: _wandb(config, identity, folder),
-        "csv": lambda: Plain(_csv(folder), identity),
-        "tensorboard": lambda: Plain(_tensorboard(folder), identity),
-        "mlflow": lambda: Plain(_mlflow(config, identity), identity),
-    }
-    if config.logger.name != "none":
-        with guarded(f"logger {config.logger.name}"):
-            return openers[config.logger.name]()
-    return Silent()
-
-
 def check_logger(config: LoggerConfig) -> None:
     """Refuse a logger that is not there, or whose package is not installed."""
     import importlib.util
@@ -142,30 +126,3 @@ def measures(score: Score) -> dict[str, float]:
     names = ("exact_match", "rouge1", "rougeL", "format_correctness", "uniform_guess")
     values = {name: getattr(score, name) for name in names}
     return {name: value for name, value in (*values.items(), *score.extra) if value is not None}
-
-
-def _wandb(config: Config, identity: Identity, folder: Path) -> Mirror:
-    from instruct_ablate.cell.mirror.wandb_run import WandbRun
-
-    return WandbRun(config, identity, folder)
-
-
-def _csv(folder: Path) -> Logger:
-    from pytorch_lightning.loggers import CSVLogger
-
-    return CSVLogger(folder, name="csv", version="")
-
-
-def _tensorboard(folder: Path) -> Logger:
-    from pytorch_lightning.loggers import TensorBoardLogger
-
-    return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
-
-
-def _mlflow(config: Config, identity: Identity) -> Logger:
-    from pytorch_lightning.loggers import MLFlowLogger
-
-    store: Any = (Path(config.output) / "mlflow.db").resolve()
-    return MLFlowLogger(
-        experiment_name=config.study, run_name=identity.name, tracking_uri=f"sqlite:///{store}"
-    )

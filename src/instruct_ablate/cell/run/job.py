@@ -9,7 +9,8 @@ from pathlib import Path
 from instruct_ablate.cell.mirror.loggers import Mirror, Silent
 from instruct_ablate.cell.state.heartbeat import Heartbeat
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import Cost, Environment, ScoreBlock
+from instruct_ablate.cell.state.record import Environment, ScoreBlock
+from instruct_ablate.cost import Cost
 from instruct_ablate.schema import Config
 
 

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from instruct_ablate import learning_curve
 from instruct_ablate.cell.state.canonical import is_untuned
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
@@ -49,7 +50,7 @@ def _copied(source: Path, folder: Path, record: CellRecord) -> bool:
             part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
             shutil.copyfile(source / block.predictions, part)
             part.replace(target)
-    for name in ("config.yaml", "identity.json", "training.jsonl"):
+    for name in ("config.yaml", "identity.json", learning_curve.FILE):
         if (source / name).is_file():
             with explained(folder / name):
                 shutil.copyfile(source / name, folder / name)

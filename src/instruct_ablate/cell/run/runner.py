@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instruct_ablate.cell.mirror.loggers import guarded, open_mirror
+from instruct_ablate.cell.mirror.loggers import guarded
+from instruct_ablate.cell.mirror.mirror import open_mirror
 from instruct_ablate.cell.run.job import Job, Outcome, Work
 from instruct_ablate.cell.run.ranks import follow, rank
 from instruct_ablate.cell.run.reuse import take_over

@@ -17,7 +17,7 @@ from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.state.environment import environment, peak_memory
 from instruct_ablate.cell.state.predictions import make_row
-from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
 from instruct_ablate.tasks.collection import read_tasks

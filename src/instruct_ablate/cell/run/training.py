@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
-from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts, truncation_note

@@ -5,9 +5,10 @@ Import nothing of the model side here: a report reads records on machines withou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from instruct_ablate.cost import Cost
 from instruct_ablate.metrics import Scores
 
 FORMAT = 1
@@ -34,21 +35,6 @@ class Axes:
     def untuned(self) -> bool:
         """Whether nothing was trained."""
         return self.data_budget == 0
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Time, tokens and memory; never mixed with scores. Times in seconds, memory in bytes."""
-
-    train_seconds: float = 0.0
-    train_steps: int = 0
-    train_examples: int = 0
-    train_tokens: int = 0  # real (non-padding) tokens
-    evaluate_seconds: float = 0.0
-    evaluate_instances: int = 0
-    prepare_seconds: float = 0.0
-    peak_memory: int = 0
-    padding_share: float = 0.0  # of the places that went through the model in training
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +77,7 @@ class CellRecord:
     axes: Axes
     state: State
     blocks: tuple[ScoreBlock, ...] = ()
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
     environment: Environment | None = None
     failure: Failure | None = None
     notes: tuple[str, ...] = ()  # what was met on the way: truncated prompts, short tasks, ...

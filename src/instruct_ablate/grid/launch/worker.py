@@ -35,7 +35,7 @@ def order(config: Config, output: Path, last: bool) -> bytes:
 def main(answers: int) -> None:
     """Run cells as ordered; exit status 0 unless told to stop."""
     _follow_parent()
-    from instruct_ablate.entry import run_one
+    from instruct_ablate.cell.run.task_function import run_one
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     serve(run_one, answers)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from instruct_ablate.metrics import normalize
 from instruct_ablate.model.decoding.greedy import Settled
 from instruct_ablate.model.decoding.question import Question
+from instruct_ablate.normalisation import normalised
 
 
 def is_lost(text: str, rights: tuple[str, ...]) -> bool:
@@ -16,8 +16,8 @@ def is_lost(text: str, rights: tuple[str, ...]) -> bool:
     Normalising deletes and joins but never reorders, so that what is written so far, normalised, is a beginning
     of the whole; an unfinished last character is left out.
     """
-    said = normalize(text.rstrip("\ufffd"))
-    return not any(normalize(right).startswith(said) for right in rights)
+    said = normalised(text.rstrip("\ufffd"))
+    return not any(normalised(right).startswith(said) for right in rights)
 
 
 def settled(questions: Sequence[Question], tokenizer: Any) -> Settled:

@@ -56,7 +56,8 @@ def load_checkpoint(config: ModelConfig, dtype: torch.dtype, cache: Path) -> Che
     if not SHELF.is_open:
         return _load(config, dtype, cache)
     key = (repr(config), dtype, cache, checkpoint_fingerprint(config, cache))
-    return SHELF.take(key, lambda: _load(config, dtype, cache))
+    checkpoint: Checkpoint = SHELF.take(key, lambda: _load(config, dtype, cache))
+    return checkpoint
 
 
 def _load(config: ModelConfig, dtype: torch.dtype, cache: Path) -> Checkpoint:

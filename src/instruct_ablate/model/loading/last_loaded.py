@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Hashable
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from instruct_ablate.model.loading.checkpoint import Checkpoint
+Loaded = TypeVar("Loaded")
 
 
-class Shelf:
+class Shelf(Generic[Loaded]):
     """Room for one checkpoint on the CPU; closed unless a process that runs several cells opens it."""
 
     def __init__(self) -> None:
         self.is_open = False
-        self._kept: tuple[Hashable, Checkpoint] | None = None
+        self._held: tuple[Hashable, Loaded] | None = None
 
     def open(self) -> None:
         """Keep checkpoints from now on."""
@@ -24,15 +22,14 @@ class Shelf:
 
     def close(self) -> None:
         """Keep none, and forget what was kept."""
-        self.is_open, self._kept = False, None
+        self.is_open, self._held = False, None
 
-    def take(self, key: Hashable, load: Callable[[], Checkpoint]) -> Checkpoint:
-        """Return a copy of the checkpoint kept under `key`; another is loaded, and takes its place."""
-        if self._kept is None or self._kept[0] != key:
-            self._kept = None  # two at once may be too much for the memory
-            self._kept = (key, load())
-        kept = self._kept[1]
-        return replace(kept, model=copy.deepcopy(kept.model), tokenizer=copy.deepcopy(kept.tokenizer))
+    def take(self, key: Hashable, load: Callable[[], Loaded]) -> Loaded:
+        """Return a copy of the checkpoint held under `key`; another is loaded, and takes its place."""
+        if self._held is None or self._held[0] != key:
+            self._held = None  # two at once may be too much for the memory
+            self._held = (key, load())
+        return copy.deepcopy(self._held[1])
 
 
-SHELF = Shelf()
+SHELF: Shelf[Any] = Shelf()

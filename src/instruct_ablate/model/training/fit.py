@@ -18,7 +18,8 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from instruct_ablate.cell.state.record import Cost
+from instruct_ablate import learning_curve
+from instruct_ablate.cost import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import token_store
@@ -128,7 +129,7 @@ def _train(
     products = next(model.parameters()).dtype
     subject: Any = master_copy(model) if settings.strategy == "fsdp" else model
     module = InstructionModule(subject, settings, data.steps, config.data.packing, products)
-    curve = Curve(folder / "training.jsonl", data.first_step, settings.compile, config.data.packing)
+    curve = Curve(folder / learning_curve.FILE, data.first_step, settings.compile, config.data.packing)
     meter = Meter(curve, Cost(**state["cost"]) if state else Cost(), time.perf_counter())
     keeper = Keeper(checkpoints, settings.checkpoint_every_steps, state, data, meter)
     callbacks: list[Callback] = [curve, keeper]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from instruct_ablate.data.micro_batch import EffectiveBatch
+from instruct_ablate.learning_curve import append_row, keep_rows
 from instruct_ablate.model.training.module import InstructionModule
 
 log = logging.getLogger(__name__)
@@ -28,12 +28,7 @@ class Curve(Callback):
         self.tokens = self.examples = self.padding = 0
         self.seconds = self.speed = 0.0
         self._started = time.perf_counter()
-        self._keep(first_step)
-
-    def _keep(self, first_step: int) -> None:
-        """Drop rows of steps that will be taken again, and a row cut short."""
-        rows = [row for row in read_curve(self.path) if row["step"] <= first_step]
-        self.path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        keep_rows(path, first_step)
 
     def on_train_batch_start(
         self, trainer: Trainer, module: LightningModule, batch: EffectiveBatch, index: int
@@ -67,20 +62,7 @@ class Curve(Callback):
             "tokens_per_second": round(self.speed, 1),
             "seconds": round(seconds, 4),
         }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-
-def read_curve(path: Path) -> list[dict[str, float]]:
-    """Read a learning curve; a last row cut short is left out."""
-    rows: list[dict[str, float]] = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-    return rows
+        append_row(self.path, row)
 
 
 class Bar(Callback):

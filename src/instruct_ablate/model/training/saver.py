@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from instruct_ablate.cell.state.record import Cost
+from instruct_ablate.cost import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.model.training import training_state as resume

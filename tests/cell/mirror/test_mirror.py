@@ -1,18 +1,56 @@
-"""Real cells under every logger that writes to the local disk, read back by that logger's own reader."""
+"""The mirror: a cell's end is told; real cells under every logger that writes to the local disk, read back."""
 
 from __future__ import annotations
 
 import csv
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from instruct_ablate.cell.mirror.loggers import Silent
+from instruct_ablate.cell.mirror.mirror import open_mirror
 from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.schema import LoggerConfig
+from instruct_ablate.schema import Config, LoggerConfig
 from tests.cell.run.test_stages import folder_of, small
+from tests.report.cells import AXES, make_cell
 
+IDENTITY = Identity("ab" * 32, "tiny-original-8-s0-abababab", AXES, "d" * 64, {})
 STEPS = 2
+
+
+def config(name: str) -> Config:
+    return replace(Config(), logger=LoggerConfig(name))
+
+
+def test_none_is_silent(tmp_path: Path):
+    mirror = open_mirror(config("none"), IDENTITY, tmp_path)
+    assert isinstance(mirror, Silent)
+    assert mirror.loggers() == []
+    mirror.finish(make_cell(50.0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_csv_holds_axes_and_scores(tmp_path: Path):
+    mirror = open_mirror(config("csv"), IDENTITY, tmp_path)
+    assert len(mirror.loggers()) == 1
+    mirror.finish(make_cell(50.0))
+    (row,) = csv.DictReader((tmp_path / "csv" / "metrics.csv").read_text().splitlines())
+    assert float(row["original/classification/exact_match"]) == 50.0
+    assert "instruction: original" in (tmp_path / "csv" / "hparams.yaml").read_text()
+
+
+def test_a_mirror_that_breaks_is_told_and_done_without(tmp_path: Path, monkeypatch, caplog):
+    def broken(*given: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("instruct_ablate.cell.mirror.mirror.WandbRun", broken)
+    with caplog.at_level(logging.WARNING):
+        assert isinstance(open_mirror(config("wandb"), IDENTITY, tmp_path), Silent)
+    assert "no network" in caplog.text
 
 
 def run(tmp_path: Path, logger: str) -> tuple[CellRecord, Path]:

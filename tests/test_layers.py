@@ -1,0 +1,220 @@
+"""The partition holds: no import upwards, no circle, no heavy library where it has no business.
+
+Every import counts: those inside functions and those for type checkers alone too.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "instruct_ablate"
+ROOT = Path(__file__).parents[1] / "src" / PACKAGE
+
+# From the ground up; a room imports from its own line and from the lines before it, never from one after.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("errors", "cost"),
+    ("schema", "extensions", "normalisation", "whole_files"),
+    ("composition", "learning_curve"),
+    ("tasks",),
+    ("instruction",),
+    ("prompt",),
+    ("data",),
+    ("model",),
+    ("scores", "rouge", "aggregation", "metrics"),
+    ("baselines",),
+    ("cell.state",),
+    ("cell.mirror",),
+    ("cell.run",),
+    ("cell.after",),
+    ("hypotheses",),
+    ("grid",),
+    ("report",),
+    ("commands", "entry", "command_line"),
+)
+MODEL_SIDE = ("data", "model")
+HEAVY = ("torch", "transformers", "pytorch_lightning", "lightning_fabric", "peft", "accelerate", "vllm")
+# Two towers: these stand above the model side and know nothing of it, but where a line below says why.
+WITHOUT_MODEL = (
+    "scores",
+    "rouge",
+    "aggregation",
+    "metrics",
+    "baselines",
+    "cell.state",
+    "cell.mirror",
+    "grid",
+    "report",
+)
+WITHOUT_HEAVY = ("tasks", "instruction", "prompt", *WITHOUT_MODEL)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement: who imports what, and where."""
+
+    importer: str
+    target: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.target}"
+
+
+# Importer, what it may import all the same, and why. Those of the model side wait until they are called.
+ALLOWED: dict[tuple[str, str], str] = {
+    (
+        "cell.state.identity",
+        "model.loading.fingerprint",
+    ): "an identity counts the checkpoint's files",
+    ("hypotheses", "report.statistics.paired"): "until a hypothesis names a measure of the registry",
+    ("grid.estimate", "data.batches"): "a plan counts the very steps that the fit will take; numpy alone",
+    ("grid.estimate", "model.loading.parameter_count"): "a plan counts parameters on the meta device",
+    ("grid.preflight", "model.decoding.label_check"): "a check is the code that the use calls",
+    ("grid.preflight", "model.loading.checkpoint"): "labels are told apart by the model's own tokenizer",
+    ("grid.preflight", "model.loading.location"): "a check is the code that the use calls",
+    ("grid.preflight", "model.loading.precision"): "a check is the code that the use calls",
+    ("grid.preflight", "model.training.settings"): "a check is the code that the use calls",
+    ("grid.prepare", "model.loading.checkpoint"): "preparing converts checkpoints before the grid starts",
+    ("grid.prepare", "torch"): "preparing converts checkpoints before the grid starts",
+    ("cell.mirror.loggers", "pytorch_lightning"): "a mirror hands Lightning its loggers",
+    ("cell.mirror.mirror", "pytorch_lightning"): "a mirror hands Lightning its loggers",
+    ("cell.mirror.wandb_run", "pytorch_lightning"): "a mirror hands Lightning its loggers",
+}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def modules() -> dict[str, Path]:
+    return {name_of(path): path for path in ROOT.rglob("*.py")}
+
+
+def room(module: str) -> str | None:
+    """The entry of `FLOORS` that a module belongs to; None for the package itself."""
+    named = [name for floor in FLOORS for name in floor if module == name or module.startswith(f"{name}.")]
+    return named[0] if named else None
+
+
+@cache
+def floor_of(module: str) -> int:
+    return next((at for at, floor in enumerate(FLOORS) if room(module) in floor), -1)
+
+
+def targets(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    for alias in node.names:
+        if isinstance(node, ast.Import):
+            name, inner = alias.name, alias.name
+        else:
+            name, inner = str(node.module), f"{node.module}.{alias.name}"
+        own = inner.removeprefix(f"{PACKAGE}.")
+        yield (
+            own
+            if inner.startswith("instruct_ablate.") and own in modules()
+            else name.removeprefix("instruct_ablate.")
+        )
+
+
+@cache
+def imports() -> tuple[Import, ...]:
+    found: list[Import] = []
+    for importer, path in modules().items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative import"
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                found += [Import(importer, target, node.lineno) for target in targets(node)]
+    return tuple(dict.fromkeys(found))
+
+
+def is_in(module: str, rooms: tuple[str, ...]) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in rooms)
+
+
+def allowed(found: Import) -> bool:
+    return any(found.importer == importer and is_in(found.target, (target,)) for importer, target in ALLOWED)
+
+
+def test_every_module_has_its_floor() -> None:
+    homeless = [name for name in modules() if name and floor_of(name) < 0 and name != "cell"]
+    assert homeless == []
+
+
+def test_no_import_goes_upwards() -> None:
+    upwards = [
+        str(found)
+        for found in imports()
+        if found.target in modules()
+        and floor_of(found.target) > floor_of(found.importer)
+        and not allowed(found)
+    ]
+    assert upwards == []
+
+
+def test_no_circle() -> None:
+    """Modules are taken away while they import none of those left; what stays goes round in a circle."""
+    needs = {
+        name: {found.target for found in imports() if found.importer == name and found.target in modules()}
+        - {name}
+        for name in modules()
+    }
+    while ready := [name for name, needed in needs.items() if not needed & needs.keys()]:
+        for name in ready:
+            del needs[name]
+    assert sorted(needs) == []
+
+
+def test_scores_and_reports_know_no_model_code() -> None:
+    found = [
+        str(found)
+        for found in imports()
+        if is_in(found.importer, WITHOUT_MODEL) and is_in(found.target, MODEL_SIDE) and not allowed(found)
+    ]
+    assert found == []
+
+
+def test_heavy_libraries_stay_on_the_model_side() -> None:
+    found = [
+        str(found)
+        for found in imports()
+        if is_in(found.importer, WITHOUT_HEAVY) and is_in(found.target, HEAVY) and not allowed(found)
+    ]
+    assert found == []
+
+
+def test_what_is_allowed_is_there_and_heavy_parts_wait_until_called() -> None:
+    for importer, target in ALLOWED:
+        known = [
+            found for found in imports() if found.importer == importer and is_in(found.target, (target,))
+        ]
+        assert known, f"{importer} imports {target} no more: take the line out"
+
+
+@pytest.mark.parametrize(
+    "rooms",
+    [
+        ("tasks", "instruction", "prompt", "metrics", "baselines", "hypotheses"),
+        ("cell.state", "cell.mirror", "cell.after", "report"),
+        ("grid", "commands", "command_line", "entry"),
+    ],
+    ids=lambda rooms: rooms[0],
+)
+def test_loading_them_loads_no_heavy_library(rooms: tuple[str, ...]) -> None:
+    """The real import of every module of these rooms, in a fresh process: what libraries bring along counts too."""
+    names = [f"{PACKAGE}.{name}" for name in sorted(modules()) if is_in(name, rooms)]
+    code = (
+        f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\n"
+        f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
