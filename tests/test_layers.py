@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "cost"),
     ("schema", "extensions", "normalisation", "whole_files"),
-    ("composition", "learning_curve"),
+    ("composition", "learning_curve", "prepared"),
     ("tasks",),
     ("instruction",),
     ("prompt",),
