@@ -89,15 +89,16 @@ def test_file_systems_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             acquire(tmp_path)
 
 
-def _contend(folder: Path, results: Any, start: float) -> None:
-    time.sleep(max(0.0, start - time.time()))
+def _contend(folder: Path, results: Any, barrier: Any) -> None:
+    barrier.wait(60)
     try:
         owner = acquire(folder)
     except LockedError:
         results.put(0)
+        barrier.wait(60)
         return
     results.put(1)
-    time.sleep(0.5)
+    barrier.wait(60)  # the winner holds it until all have tried, however slow the machine is
     release(folder, owner)
 
 
@@ -106,9 +107,9 @@ def test_of_many_processes_at_most_one_gets_it(tmp_path: Path, stale: bool) -> N
     if stale:
         run(acquire, tmp_path).join()
     results = CONTEXT.Queue()
-    start = time.time() + 0.2
-    processes = [run(_contend, tmp_path, results, start) for _ in range(8)]
-    won = sum(results.get(timeout=20) for _ in processes)
+    barrier = CONTEXT.Barrier(8)
+    processes = [run(_contend, tmp_path, results, barrier) for _ in range(8)]
+    won = sum(results.get(timeout=60) for _ in processes)
     for process in processes:
         process.join()
     assert won == 1
