@@ -1,47 +1,98 @@
-"""The user's own code: functions by dotted path, and files that register what they hold."""
+"""The user's own code: functions by dotted path, and files that register what they hold.
+
+Only what the user's own command names is ever imported, and of it only functions that a decorator has marked are used:
+importing runs a module's code, and any other function of it would do whatever it does.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from instruct_ablate.errors import UserError
 
+F = TypeVar("F", bound=Callable[..., Any])
+# The key that names a function, and the decorator that such a function carries.
+DECORATORS = {
+    "tasks.reader": "@reader (from instruct_ablate.tasks.collection)",
+    "prompt.template": "@template (from instruct_ablate.prompt.template)",
+    "instruction.definition": '@variant("definition") (from instruct_ablate.instruction.variant)',
+    "instruction.examples": '@variant("examples") (from instruct_ablate.instruction.variant)',
+}
+_DECORATED: dict[str, list[Callable[..., Any]]] = {}
+_LOADED: set[str] = set()  # modules of the files that this command named
 
-def load_function(path: str, what: str) -> Callable[..., Any]:
-    """Import `module.function`; the working directory is searched too. `what` names it in errors."""
+
+def decorated(key: str, function: F) -> F:
+    """Note that a function is meant to be named by a key of the configuration: what the decorators do."""
+    _DECORATED.setdefault(key, []).append(function)
+    return function
+
+
+def load_function(path: str, key: str) -> Callable[..., Any]:
+    """Import `module.function`, as `key` of the user's command names it; the working directory is searched too."""
     module_name, _, name = path.rpartition(".")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, ValueError, TypeError) as error:
         raise UserError(
-            f"{what} {path!r}: cannot import module {module_name!r} ({error}). "
+            f"{key} {path!r}: cannot import module {module_name!r} ({error}). "
             "Give module.function with the module in the working directory, or list its file in `extensions`."
         ) from error
     function = vars(module).get(name)
     if not callable(function):
-        raise UserError(f"{what} {path!r}: module {module_name!r} has no function {name!r}.")
+        raise UserError(f"{key} {path!r}: module {module_name!r} has no function {name!r}.")
+    if key in DECORATORS and not any(function is one for one in _DECORATED.get(key, ())):
+        raise UserError(
+            f"{key} {path!r} is not meant for this: decorate the function with {DECORATORS[key]}."
+        )
     return function  # type: ignore[no-any-return]
 
 
-def load_extensions(files: list[str]) -> None:
+def load_extensions(files: Sequence[str]) -> None:
     """Run the user's Python files once each, so that what they register can be named in the configuration."""
     for file in files:
         path = Path(file)
         known = sys.modules.get(path.stem)
-        if known is not None and Path(str(known.__file__)).resolve() == path.resolve():
-            continue
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if not path.is_file() or spec is None or spec.loader is None:
-            raise UserError(f"extensions: {file!r} is not a Python file here ({Path.cwd()}).")
-        if path.stem in sys.modules:
-            raise UserError(f"extensions: {file!r}: a module named {path.stem!r} exists; rename the file.")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module
+        if known is None or Path(str(known.__file__)).resolve() != path.resolve():
+            _run(file, path)
+        _LOADED.add(path.stem)
+
+
+def _run(file: str, path: Path) -> None:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise UserError(f"extensions: {file!r} is not a Python file here ({Path.cwd()}).")
+    if path.stem in sys.modules:
+        raise UserError(f"extensions: {file!r}: a module named {path.stem!r} exists; rename the file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
         spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]  # another try runs it again, instead of finding half of it
+        raise
+
+
+def admit(names: Sequence[str], files: Sequence[str], trust: bool, command: str) -> None:
+    """Refuse code that a study names, unless this command has loaded it from a file of the user's, or trusts the study.
+
+    `names` are the study's functions by dotted path, `files` the extensions that it was run with.
+    """
+    if trust:
+        load_extensions(files)
+        return
+    strange = [name for name in names if "." in name and name.rpartition(".")[0] not in _LOADED]
+    if strange:
+        file = next(iter(files), f"{strange[0].split('.')[0]}.py")
+        raise UserError(
+            f"{strange[0]} is code that the study names, and reading a study runs none: "
+            f"`{command} --extensions {file}` takes it from your own file, "
+            f"`{command} --trust` from where the study says"
+        )

@@ -25,6 +25,7 @@ RUNS = []
 RUNS.append(1)
 
 
+@variant("definition")
 def shout(task, context):
     return replace(task, definition=task.definition.upper())
 
@@ -65,7 +66,9 @@ def test_extensions_register_and_run_once(tmp_path: Path) -> None:
     load_extensions([str(file)])
     made = instruct(make_task(), InstructionConfig(examples="first_only_here"), Context(0))
     assert len(made.positive_examples) == 1
-    assert load_function("my_extension_file.shout", "x")(make_task(), Context(0)).definition.isupper()
+    assert load_function("my_extension_file.shout", "instruction.definition")(
+        make_task(), Context(0)
+    ).definition.isupper()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.collection import READERS, check, find_reader, read_tasks
+from instruct_ablate.tasks.collection import READERS, check, find_reader, read_tasks, reader
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
 from tests.tasks.layout import write_collection, write_task
@@ -105,10 +105,12 @@ def test_every_reader_declares_keys_that_exist(name):
     assert find_reader(name).fields <= set(TasksConfig.__dataclass_fields__)
 
 
+@reader
 def own(config: TasksConfig) -> TaskCollection:
     return TaskCollection("own", (), (make_task(str(config.root)),), "hash")
 
 
+@reader  # type: ignore[arg-type]
 def wrong(config: TasksConfig) -> str:
     return "tasks"
 

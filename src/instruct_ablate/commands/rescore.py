@@ -12,11 +12,15 @@ import click
 @click.option(
     "--metric", "metrics", multiple=True, help="A further metric, module.function; may be repeated."
 )
-def command(study: Path, metrics: tuple[str, ...]) -> None:
+@click.option("--extensions", multiple=True, help="A Python file of yours with metrics; may be repeated.")
+@click.option("--trust", is_flag=True, help="Run the code that the study itself names.")
+def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], trust: bool) -> None:
     """Compute the scores of STUDY again after a metric changed; earlier scores are kept beside the new ones."""
     from instruct_ablate.cell.after.rescore import rescore_study
+    from instruct_ablate.extensions import load_extensions
 
-    results = rescore_study(study, metrics or None)
+    load_extensions(extensions)
+    results = rescore_study(study, metrics or None, trust)
     for result in results:
         if result.left:
             click.echo(f"{result.name}: left as it is ({result.left})")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from instruct_ablate.extensions import decorated
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.tasks.task import Task
 
@@ -44,6 +45,6 @@ def variant(
             name or function.__name__, slot, function, changes or (FIELDS[slot],), parameter, shows
         )
         VARIANTS[slot][known.name] = known
-        return function
+        return decorated(f"instruction.{slot}", function)
 
     return register

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from instruct_ablate.errors import unknown
-from instruct_ablate.extensions import load_function
+from instruct_ablate.extensions import decorated, load_function
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.tasks.task import Instance
@@ -28,7 +28,7 @@ TEMPLATES: dict[str, Template] = {}
 def template(function: Template) -> Template:
     """Register a function as a template under its own name."""
     TEMPLATES[function.__name__] = function
-    return function
+    return decorated("prompt.template", function)
 
 
 def find_template(name: str) -> Template:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.mirror.wandb_run import open_run, resolved_mode
+from instruct_ablate.cell.state.stored_config import CONFIG, stored_config
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.differences import difference_table
 from instruct_ablate.report.tables import Table, main_table
@@ -20,16 +22,12 @@ if TYPE_CHECKING:
 
 
 def mirrored(study: Path) -> LoggerConfig | None:
-    """Return the logger of a study's cells where it is W&B."""
-    from omegaconf import OmegaConf
-
-    for path in sorted(study.glob("*/config.yaml")):
-        given: Any = OmegaConf.load(path)
-        if given.logger.name == "wandb":
-            known = {
-                name: given.logger[name] for name in LoggerConfig.__dataclass_fields__ if name in given.logger
-            }
-            return LoggerConfig(**{**known, "tags": list(given.logger.tags)})
+    """Return the logger of a study's cells where it is W&B; a cell whose configuration is unreadable is passed over."""
+    for path in sorted(study.glob(f"*/{CONFIG}")):
+        with contextlib.suppress(UserError):
+            given = stored_config(path.parent).get("logger")
+            if isinstance(given, Mapping) and given.get("name") == "wandb":
+                return LoggerConfig(**{n: given[n] for n in LoggerConfig.__dataclass_fields__ if n in given})
     return None
 
 

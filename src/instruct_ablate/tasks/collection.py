@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from instruct_ablate.errors import UserError, UserErrors, unknown
-from instruct_ablate.extensions import load_function
+from instruct_ablate.extensions import decorated, load_function
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import label_space, selection
 from instruct_ablate.tasks.source import Source
@@ -51,6 +51,11 @@ def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection
     stored = load_or_build(source, folder)
     kept, notes = selection.select(stored, config)
     return _collect(source, kept, (*source.notes, *notes), _spaces(config, stored), config)
+
+
+def reader(function: Callable[[TasksConfig], TaskCollection]) -> Callable[[TasksConfig], TaskCollection]:
+    """Mark a function of your own as a reader, to be named by `tasks.reader=module.function`."""
+    return decorated("tasks.reader", function)
 
 
 def find_reader(name: str) -> Reader:

@@ -15,6 +15,7 @@ from instruct_ablate.cell.state.predictions import make_row, read_predictions
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
+from instruct_ablate.extensions import load_extensions
 from instruct_ablate.metrics import InstanceScore, aggregate
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
@@ -92,14 +93,42 @@ def test_each_rescoring_keeps_its_predecessor(
     assert after.blocks[0].scores.overall.extra == (("brevity", 50.0),)
 
 
-def test_the_cells_own_metrics_are_used(imported: Imported, tmp_path: Path) -> None:
+def name_code(folder: Path, module: str, metric: str) -> None:
+    """A study whose configuration names a file that leaves a proof of having run, and a metric."""
+    file = folder / f"{module}.py"
+    code = f"open({str(folder / 'proof')!r}, 'w')\n\ndef letters(prediction, references):\n    return 0.75\n"
+    file.write_text(code)
+    (folder / "config.yaml").write_text(f"extensions: ['{file}']\nevaluation:\n  metrics: [{metric}]\n")
+
+
+@pytest.mark.parametrize("metric", ["strange_one.letters", "os.execvp", "strange_one"])
+def test_code_that_a_study_names_does_not_run(imported: Imported, tmp_path: Path, metric: str) -> None:
+    folder, record = written(spoiled(imported), tmp_path)
+    name_code(folder, "strange_one", metric)
+    left = rescore_cell(folder).left
+    assert metric.partition(".")[0] in left
+    assert "\n" not in left
+    if "." in metric:
+        assert f"`instruct-ablate rescore {folder.parent} --trust`" in left
+    assert not (folder / "proof").exists()
+    assert read_record(folder) == record
+
+
+def test_the_cells_own_metrics_are_taken_from_the_users_file_or_on_trust(
+    imported: Imported, tmp_path: Path
+) -> None:
     folder, _ = written(imported, tmp_path)
-    (tmp_path / "own_counting.py").write_text("def letters(prediction, references):\n    return 0.75\n")
-    (folder / "config.yaml").write_text(
-        f"extensions: ['{tmp_path / 'own_counting.py'}']\nevaluation:\n  metrics: [own_counting.letters]\n"
-    )
+    name_code(folder, "strange_two", "strange_two.letters")
+    assert rescore_cell(folder).left
+    mine = tmp_path / "strange_two.py"
+    mine.write_text("def letters(prediction, references):\n    return 0.5\n")
+    load_extensions([str(mine)])
     ((_, _, after),) = rescore_cell(folder).blocks
+    assert after.extra == (("letters", 50.0),)
+    name_code(folder, "strange_three", "strange_three.letters")
+    ((_, _, after),) = rescore_cell(folder, trust=True).blocks
     assert after.extra == (("letters", 75.0),)
+    assert (folder / "proof").exists()
 
 
 def test_expected_scores_of_a_baseline_stay(imported: Imported, tmp_path: Path) -> None:
@@ -118,8 +147,7 @@ def test_cells_at_work_or_not_done_are_left(imported: Imported, tmp_path: Path) 
 def test_lost_predictions_are_a_users_error_and_change_nothing(imported: Imported, tmp_path: Path) -> None:
     folder, record = written(spoiled(imported), tmp_path)
     (folder / record.blocks[0].predictions).unlink()
-    with pytest.raises(UserError, match="cannot read the predictions"):
-        rescore_cell(folder)
+    assert "cannot read the predictions" in rescore_cell(folder).left
     assert read_record(folder) == record
 
 

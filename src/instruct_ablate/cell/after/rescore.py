@@ -15,7 +15,9 @@ from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions, to_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import RECORD, read_record, write_record
+from instruct_ablate.cell.state.stored_config import stored_texts
 from instruct_ablate.errors import UserError
+from instruct_ablate.extensions import admit
 from instruct_ablate.metrics import InstanceScore, Score, aggregate, score_all
 from instruct_ablate.whole_files import write_whole
 
@@ -34,24 +36,29 @@ class Rescored:
         return any(before != after for _, before, after in self.blocks)
 
 
-def rescore_study(study: Path, metrics: Sequence[str] | None = None) -> tuple[Rescored, ...]:
-    """Rescore every done cell of a study; None: with the further metrics of each cell's own configuration."""
+def rescore_study(
+    study: Path, metrics: Sequence[str] | None = None, trust: bool = False
+) -> tuple[Rescored, ...]:
+    """Rescore every done cell of a study; None: with the further metrics of each cell's own configuration.
+
+    Their code must have been loaded by this command; `trust` loads it from where the study says.
+    """
     folders = sorted(path.parent for path in study.glob(f"*/{RECORD}"))
     if not folders:
         raise UserError(f"no cells under {study}. Give the folder of a study, such as multirun/NAME.")
-    return tuple(rescore_cell(folder, metrics) for folder in folders)
+    return tuple(rescore_cell(folder, metrics, trust) for folder in folders)
 
 
-def rescore_cell(folder: Path, metrics: Sequence[str] | None = None) -> Rescored:
+def rescore_cell(folder: Path, metrics: Sequence[str] | None = None, trust: bool = False) -> Rescored:
     """Rescore one cell, unless it is not done or somebody is at work on it."""
     try:
         with locked(folder):
             record = read_record(folder)
             if record is None or record.state != "done":
                 return Rescored(folder.name, left=f"is {record.state if record else 'unreadable'}")
-            return _rescored(folder, record, _own_metrics(folder) if metrics is None else metrics)
-    except LockedError as busy:
-        return Rescored(folder.name, left=str(busy))
+            return _rescored(folder, record, _own_metrics(folder, trust) if metrics is None else metrics)
+    except (LockedError, UserError) as fault:
+        return Rescored(folder.name, left=str(fault))
 
 
 def _rescored(folder: Path, record: CellRecord, metrics: Sequence[str]) -> Rescored:
@@ -95,18 +102,11 @@ def _with_score(row: PredictionRow, score: InstanceScore) -> PredictionRow:
     )
 
 
-def _own_metrics(folder: Path) -> list[str]:
-    """Return `evaluation.metrics` of the cell's configuration; imported cells have none."""
-    from omegaconf import OmegaConf
-
-    from instruct_ablate.extensions import load_extensions
-
-    path = folder / "config.yaml"
-    if not path.exists():
-        return []
-    config = OmegaConf.load(path)
-    load_extensions(list(config.extensions))
-    return list(config.evaluation.metrics)
+def _own_metrics(folder: Path, trust: bool) -> list[str]:
+    """Return the further metrics of the cell's configuration, where their code may run."""
+    names, files = stored_texts(folder, "evaluation", "metrics"), stored_texts(folder, "extensions")
+    admit(names, files, trust, f"instruct-ablate rescore {folder.parent}")
+    return names
 
 
 def _next_name(folder: Path) -> Path:

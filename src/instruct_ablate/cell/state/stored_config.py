@@ -1,0 +1,36 @@
+"""The configuration that a cell was run with, as it lies beside the record: read as data, nothing in it is resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.whole_files import read_inside
+
+CONFIG = "config.yaml"
+
+
+def stored_config(folder: Path) -> Mapping[str, Any]:
+    """Return a cell's configuration, empty where it has none (imported cells); one that is none is a `UserError`."""
+    import yaml
+
+    try:
+        text = read_inside(folder, CONFIG).decode()
+        tree = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{folder / CONFIG} cannot be read ({type(error).__name__})") from error
+    if not isinstance(tree, Mapping):
+        raise UserError(f"{folder / CONFIG} is no configuration")
+    return tree
+
+
+def stored_texts(folder: Path, *keys: str) -> list[str]:
+    """Return a list of texts of a cell's configuration, such as `evaluation`, `metrics`; empty where there is none."""
+    value: Any = stored_config(folder)
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
