@@ -43,21 +43,28 @@ def write_whole(path: Path, text: str, durable: bool = True, key: str = "output"
     the file's place is put aside; the file may be read by whoever may read its folder. Errors name the setting `key`
     that says where `path` is.
     """
+    with whole_file(path, durable, key) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, durable: bool = True, key: str = "output") -> Iterator[Path]:
+    """Yield a temporary path to write to, which takes the name `path` once the block has ended well."""
     with explained(path, key):
         make_folder(path.parent)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-            follow_mode(Path(temporary))
+            yield temporary
+            if durable:
+                _sync(temporary)
+            follow_mode(temporary)
             if path.is_dir() and not path.is_symlink():
                 put_aside(path)
-            Path(temporary).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         if durable:
             sync_folder(path.parent)
@@ -97,11 +104,16 @@ def shared_mode(folder: Path) -> int:
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` durable; file systems that cannot are left as they are."""
     with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    """Have the content of a file, or the entries of a folder, reach the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def shared_lock(path: Path) -> BaseFileLock:

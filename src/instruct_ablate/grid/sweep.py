@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.run.ranks import rank
 from instruct_ablate.cell.state.canonical import is_untuned
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record import CellRecord
@@ -26,6 +25,7 @@ from instruct_ablate.grid.overrides import check, for_hydra, split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.grid.study import declare
+from instruct_ablate.processes import rank
 from instruct_ablate.schema import BudgetConfig
 
 log = logging.getLogger(__name__)

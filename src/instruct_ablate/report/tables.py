@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Score
 from instruct_ablate.report.rows import Row, budget_text, trained_on
 from instruct_ablate.report.summary import COLUMNS, axis_name, axis_text, measured, unfinished, varying_axes
-from instruct_ablate.whole_files import write_whole
+from instruct_ablate.whole_files import whole_file, write_whole
 
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table
 _LATEX = str.maketrans(
@@ -138,12 +138,11 @@ def write_tidy(cells: Iterable[CellRecord], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    unfinished = path.with_suffix(".tmp")
     rows = list(tidy(cells))
     names = dict.fromkeys(name for row in rows for name in row)  # a further metric may be some cells' alone
     columns = {name: [row.get(name) for row in rows] for name in names or _EMPTY}
-    pq.write_table(pa.table(columns), unfinished)
-    unfinished.replace(path)
+    with whole_file(path, durable=False) as temporary:
+        pq.write_table(pa.table(columns), temporary)
 
 
 def write_table(table: Table, stem: Path, caption: str) -> None:

@@ -9,35 +9,15 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.run.job import Job, Outcome
-from instruct_ablate.cell.run.ranks import follow, rank
+from instruct_ablate.cell.run.ranks import follow
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
+from instruct_ablate.processes import rank
 from tests.standins import make_config, replace_inputs, work
 
 CONTEXT = multiprocessing.get_context("fork")
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({}, 0),
-        ({"RANK": "0", "WORLD_SIZE": "2"}, 0),
-        ({"RANK": "1", "WORLD_SIZE": "2"}, 1),
-        ({"RANK": "3", "WORLD_SIZE": "1"}, 0),
-        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "4"}, 2),
-        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, 0),
-    ],
-)
-def test_the_place_comes_from_the_launcher(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: int
-) -> None:
-    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert rank() == expected
 
 
 def noting(folder: Path) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +9,8 @@ from pathlib import Path
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 
-_NAMES = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
 _CAME_UP = time.time()
 POLL = 0.2  # seconds between two looks at the record
-
-
-def rank() -> int:
-    """Return this process's place among those that a launcher started for the same cell; 0 is the first."""
-    for place, size in _NAMES:
-        if int(os.environ.get(size, "1")) > 1:
-            return int(os.environ.get(place, "0"))
-    return 0
 
 
 def follow(folder: Path, identity: str, work: Callable[[], None], poll: float = POLL) -> CellRecord:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.schema import Config
-from instruct_ablate.whole_files import explained
+from instruct_ablate.whole_files import explained, whole_file
 
 log = logging.getLogger(__name__)
 REUSE = ("none", "untuned", "all")
@@ -45,11 +44,8 @@ def _copied(source: Path, folder: Path, record: CellRecord) -> bool:
         return False
     for block in record.blocks:
         target = folder / block.predictions
-        with explained(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        with whole_file(target, durable=False) as part:
             shutil.copyfile(source / block.predictions, part)
-            part.replace(target)
     for name in ("config.yaml", "identity.json", learning_curve.FILE):
         if (source / name).is_file():
             with explained(folder / name):

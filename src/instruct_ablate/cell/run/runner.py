@@ -13,7 +13,7 @@ from pathlib import Path
 from instruct_ablate.cell.mirror.loggers import guarded
 from instruct_ablate.cell.mirror.mirror import open_mirror
 from instruct_ablate.cell.run.job import Job, Outcome, Work
-from instruct_ablate.cell.run.ranks import follow, rank
+from instruct_ablate.cell.run.ranks import follow
 from instruct_ablate.cell.run.reuse import take_over
 from instruct_ablate.cell.run.stopping import TimedOutError, interruptible, time_limit
 from instruct_ablate.cell.state.canonical import effective
@@ -23,6 +23,7 @@ from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import missing_record, now, quarantine, read_record, write_record
 from instruct_ablate.errors import Interrupted, UserError
+from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import write_whole
 

@@ -8,9 +8,9 @@ import torch
 
 from instruct_ablate.model.decoding.batch import Batch, Row
 from instruct_ablate.model.decoding.decoder_only import PackedDecoder
+from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.modes import evaluating
 
-T5_LIKE = ("t5", "mt5")  # encoder-decoders with T5's layers
 PREFIX, OWN = 9, 7  # tokens of the trial
 TOLERANCE = 0.5  # in standard deviations of the logits: rounding stays far below, another attention far above
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.model.families import ENCODER_DECODERS
 from instruct_ablate.model.loading.random_model import RECIPES
 from instruct_ablate.model.loading.wheel_model import NAMES
 from instruct_ablate.schema import ModelConfig
@@ -21,10 +22,6 @@ BUILT_IN: dict[str, Kind] = {
     "tiny_llama": "decoder-only",
     "tiny_t5": "encoder-decoder",
 }
-# Configurations that may leave `is_encoder_decoder` to their class.
-ENCODER_DECODERS = frozenset(
-    {"t5", "mt5", "umt5", "longt5", "switch_transformers", "bart", "mbart", "pegasus", "led"}
-)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 REACH_SECONDS = 10.0

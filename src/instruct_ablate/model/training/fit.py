@@ -24,6 +24,7 @@ from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import token_store
 from instruct_ablate.model.loading.checkpoint import Checkpoint
+from instruct_ablate.model.modes import bare
 from instruct_ablate.model.training import training_state as resume
 from instruct_ablate.model.training.lora import adapt, merged
 from instruct_ablate.model.training.loss import packed_attention_of
@@ -91,13 +92,8 @@ def _trainable(model: Any, config: Config) -> Any:
     model.config.use_cache = False
     model = adapt(model, config.method, config.seed) if config.method.name == "lora" else model
     if config.trainer.activation_checkpointing:
-        _inner(model).activation_checkpointing_enable({"use_reentrant": False})
+        bare(model).activation_checkpointing_enable({"use_reentrant": False})
     return model.train()
-
-
-def _inner(model: Any) -> Any:
-    """Return the transformers model itself, from under peft's wrapping."""
-    return model.get_base_model() if "get_base_model" in dir(model) else model
 
 
 @torch.no_grad()

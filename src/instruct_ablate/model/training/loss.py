@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from instruct_ablate.data.micro_batch import MicroBatch, pad
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.training import decoder_attention as packed_attention
 from instruct_ablate.model.training import t5_attention
 from instruct_ablate.model.training.fused_layers import compiled, fused
@@ -91,8 +92,8 @@ def _decoder_only(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
 def check_model(model: PreTrainedModel) -> None:
     """Refuse models whose loss would silently be computed wrong here."""
     settings, kind = model.config.to_dict(), model.config.model_type
-    if model.config.is_encoder_decoder and kind not in t5_attention.FAMILIES:
-        families = " and ".join(t5_attention.FAMILIES)
+    if model.config.is_encoder_decoder and kind not in T5_LIKE:
+        families = " and ".join(T5_LIKE)
         raise UserError(f"encoder-decoder models of type {kind} cannot be trained here, only {families}.")
     for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
         if settings.get(name) not in (None, 1.0):

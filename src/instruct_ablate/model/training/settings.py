@@ -5,9 +5,8 @@ Imports nothing heavy: a finished study is skipped without torch.
 
 from __future__ import annotations
 
-import os
-
 from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.processes import process_count
 from instruct_ablate.schema import Config, MethodConfig, TrainerConfig
 
 METHODS = ("full", "lora")
@@ -15,8 +14,6 @@ OPTIMIZERS = ("adamw", "adafactor")
 SCHEDULES = ("constant", "linear")
 
 STRATEGIES = ("auto", "ddp", "fsdp")
-# What the launchers that start every process themselves leave in the environment.
-RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
 
 
 def check_trainer(config: Config) -> None:
@@ -30,7 +27,7 @@ def check_trainer(config: Config) -> None:
         raise UserError("trainer.devices and trainer.num_nodes must be at least 1.")
     if settings.checkpoint_every_steps < 1:
         raise UserError("trainer.checkpoint_every_steps must be at least 1.")
-    wanted, started = settings.devices * settings.num_nodes, ranks_started()
+    wanted, started = settings.devices * settings.num_nodes, process_count()
     if wanted > 1 and started < 2:
         raise UserError(
             f"trainer.devices={settings.devices}: Lightning would start this script again for every further device, "
@@ -68,8 +65,3 @@ def check_optimisation(config: TrainerConfig) -> None:
         raise UserError("trainer.warmup_steps and trainer.weight_decay must not be negative.")
     if config.gradient_clip is not None and config.gradient_clip <= 0:
         raise UserError(f"trainer.gradient_clip={config.gradient_clip} must be above 0, or null for none.")
-
-
-def ranks_started() -> int:
-    """Return how many processes a launcher has started for this fit; 1 where it started this one alone."""
-    return max(int(os.environ.get(total, "1")) if rank in os.environ else 1 for rank, total in RANKS)

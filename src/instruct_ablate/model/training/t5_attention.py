@@ -21,7 +21,6 @@ from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
 
 NAME = "instruct_ablate_packed_t5"
-FAMILIES = ("t5", "mt5")
 
 
 class T5Layout:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import signal
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.whole_files import whole_file
 
 log = logging.getLogger(__name__)
 KEPT = 2
@@ -32,16 +32,10 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 
 def write(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint under a temporary name, flush it to the disk and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        with unfinished.open("wb") as file:
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except (OSError, RuntimeError) as error:
-        unfinished.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
         raise UserError(
             f"cannot write the checkpoint {path}: {error}. Free some space and run again."
         ) from error

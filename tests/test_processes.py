@@ -1,0 +1,30 @@
+"""Processes of one cell: place and number as launchers leave them in the environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.processes import RANKS, process_count, rank
+
+
+@pytest.mark.parametrize(
+    ("environment", "place", "count"),
+    [
+        ({}, 0, 1),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, 0, 2),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, 1, 2),
+        ({"RANK": "3", "WORLD_SIZE": "1"}, 0, 1),
+        ({"WORLD_SIZE": "2"}, 0, 1),
+        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "4"}, 2, 4),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, 0, 1),
+        ({"RANK": "0", "WORLD_SIZE": "1", "SLURM_PROCID": "1", "SLURM_NTASKS": "2"}, 1, 2),
+    ],
+)
+def test_the_place_comes_from_the_launcher(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], place: int, count: int
+) -> None:
+    for name in (name for names in RANKS for name in names):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert (rank(), process_count()) == (place, count)
