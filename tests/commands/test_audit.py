@@ -1,11 +1,31 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
+from instruct_ablate.cell.run.evaluation import prompts_at_test
+from instruct_ablate.cell.run.stages import Words
+from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.audit import run_audit
+from instruct_ablate.instruction.catalogue import names
+from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.instruction.label import label
+from instruct_ablate.prompt.plain import write
+from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.schema import BudgetConfig, Config, InstructionConfig, PromptConfig, TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.task import Example, Instance
+
+VARIANTS = [
+    *(InstructionConfig(name, num_negative=1) for name in names("definition")),
+    *(InstructionConfig(examples=name, explanations=True) for name in names("examples")),
+]
 
 
 def test_it_writes_a_page_for_the_configured_variant(tmp_path: Path) -> None:
@@ -19,3 +39,40 @@ def test_it_writes_a_page_for_the_configured_variant(tmp_path: Path) -> None:
 def test_a_misspelt_key_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(group, ["audit", "instrction=delusive", "--output", str(tmp_path)])
     assert isinstance(result.exception, UserError)
+
+
+def shown(finding: dict[str, Any], prompt: Prompt, inputs: dict[tuple[str, str], str]) -> str:
+    """The prompt that the audit's text makes of an instance."""
+    after = finding["after"]
+    examples = (
+        tuple(Example(**one) for one in after[f"{sign}_examples"]) for sign in ("positive", "negative")
+    )
+    instruction = Instruction(after["task"], after["definition"], *examples, tuple(after["shows"]))
+    # The one variant of whole tasks that changes inputs makes all of them alike.
+    own = finding["input_after"] if finding["input_before"] else inputs[prompt.task, prompt.instance_id]
+    return "".join(write(instruction, Instance("", own, ())))
+
+
+@pytest.mark.parametrize("instruction", VARIANTS, ids=label)
+def test_the_audit_shows_what_a_run_s_prompts_hold(
+    instruction: InstructionConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On both sides, of all starter tasks, at a budget that leaves few instances of each."""
+    config = Config(
+        TasksConfig("starter", test_instances=1),
+        instruction=instruction,
+        data_budget=BudgetConfig(2),
+        prompt=PromptConfig("plain"),
+        seed=3,
+    )
+    run_audit(config, tmp_path)
+    (file,) = tmp_path.glob("*.json")
+    findings = {finding["task"]: finding for finding in json.loads(file.read_text())["findings"]}
+    collection = read_tasks(config.tasks, tmp_path)
+    tasks = (*collection.train, *collection.test)
+    inputs = {(task.name, instance.id): instance.input for task in tasks for instance in task.instances}
+    in_training, _ = prompts_in_training(config, collection, Words())
+    at_test = prompts_at_test(config, collection, instruction, Words())
+    first = {prompt.task: prompt for prompt in reversed((*in_training, *at_test))}
+    assert first.keys() == findings.keys() == {task.name for task in tasks}
+    assert [n for n, p in first.items() if shown(findings[n], p, inputs) != p.source] == []

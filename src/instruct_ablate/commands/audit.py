@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,7 +19,9 @@ def command(overrides: tuple[str, ...], output: Path) -> None:
 
     OVERRIDES are those of train.py: instruction=delusive tasks=natural_instructions tasks.root=PATH
     """
+    from instruct_ablate.cell.state.canonical import effective
     from instruct_ablate.grid.composer import compose_config
     from instruct_ablate.instruction.audit import run_audit
 
-    sys.exit(run_audit(compose_config(overrides), output))
+    config = compose_config(overrides)
+    sys.exit(run_audit(replace(config, seed=effective(config).seed), output))  # as the cell itself draws

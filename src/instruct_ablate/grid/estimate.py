@@ -166,7 +166,7 @@ def _cut(task: Task) -> Task:
 
 
 def _mean_length(tasks: list[Task], config: Config, collection: TaskCollection) -> float:
-    tokens, context = Characters(), Context(config.seed, collection.train)
+    tokens, context = Characters(), Context.of(config, collection, "train")
     prompts = build_prompts(tasks, config.instruction, config.prompt, tokens, context)
     limit = config.prompt.max_target_length
     lengths = [tokens.count(p.source) + min(limit, tokens.count(p.target)) for p in prompts]

@@ -23,7 +23,10 @@ from instruct_ablate.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One task before and after the variant; `violations` break its promise, `notes` only inform."""
+    """One task before and after the variant; `violations` break its promise, `notes` only inform.
+
+    `input_before` and `input_after` are the first instance's, where the variant changes inputs too (P3, response_only).
+    """
 
     task: str
     category: str
@@ -32,13 +35,14 @@ class Finding:
     after: Instruction
     violations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    input_before: str = ""
+    input_after: str = ""
 
 
 def audit(tasks: Sequence[Task], config: InstructionConfig, context: Context) -> tuple[Finding, ...]:
-    """Apply the configured variants to every task and check what they promise."""
+    """Apply the configured variants to every task of one side and check what they promise."""
     check_instruction(config)
-    context = replace(context, rate=config.rate, correct=config.correct, num_positive=config.num_positive)
-    return tuple(_find(task, config, context) for task in tasks)
+    return tuple(_find(task, config, context.under(config)) for task in tasks)
 
 
 def _find(task: Task, config: InstructionConfig, context: Context) -> Finding:
@@ -54,9 +58,14 @@ def _find(task: Task, config: InstructionConfig, context: Context) -> Finding:
     after = as_instruction(varied, config)
     asked = not (config.definition == config.examples == "original")
     notes = ("unchanged: the variant finds nothing to alter",) if asked and varied == task else ()
-    return Finding(
-        task.name, task.category, task.kind, before, after, (*violations, *([fault] if fault else [])), notes
-    )
+    faults = (*violations, *([fault] if fault else []))
+    return Finding(task.name, task.category, task.kind, before, after, faults, notes, *_inputs(task, varied))
+
+
+def _inputs(task: Task, varied: Task) -> tuple[str, str]:
+    """Return the first instance's input before and after; nothing where it stays."""
+    pairs = ((one.input, other.input) for one, other in zip(task.instances, varied.instances, strict=True))
+    return next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
 
 
 def write_audit(findings: Sequence[Finding], name: str, folder: Path) -> tuple[Path, Path]:
@@ -89,8 +98,10 @@ def run_audit(config: Config, folder: Path) -> int:
     load_extensions(config.extensions)
     check_instruction(config.instruction)
     collection = read_tasks(config.tasks, Path(config.cache))
-    tasks = (*collection.train, *collection.test)
-    findings = audit(tasks, config.instruction, Context(config.seed, tasks))
+    findings = (
+        *audit(collection.train, config.instruction, Context.of(config, collection, "train")),
+        *audit(collection.test, config.instruction, Context.of(config, collection, "test")),
+    )
     name = label(config.instruction)
     page, data = write_audit(findings, name, folder)
     for finding in findings:

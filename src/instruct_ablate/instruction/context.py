@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from instruct_ablate.tasks.task import Task
+from instruct_ablate.schema import Config, InstructionConfig
+from instruct_ablate.tasks.task import Task, TaskCollection
+
+Side = Literal["train", "test"]
 
 
 def hashed(*parts: object) -> int:
@@ -17,9 +21,10 @@ def hashed(*parts: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The seed and all tasks; `rate`, `correct` and `num_positive` are set from the configuration.
+    """The seed and all tasks of one side; `rate`, `correct` and `num_positive` are those of the instruction.
 
-    `tasks` are the collection's tasks in full, before any budget: a variant is the same at every budget.
+    `tasks` are the side's tasks in full, before any budget: a variant is the same at every budget, and never borrows
+    from the other side. Runs, checks and the audit make it with `of` alone, so that all see the same variant.
     """
 
     seed: int
@@ -27,6 +32,20 @@ class Context:
     rate: float = 0.2
     correct: float = 0.5
     num_positive: int = 2
+
+    @classmethod
+    def of(cls, config: Config, collection: TaskCollection, side: Side) -> Context:
+        """Return what the variants of a cell know on one side; `config` is the cell's effective configuration."""
+        return cls(config.seed, collection.train if side == "train" else collection.test)
+
+    def under(self, instruction: InstructionConfig) -> Context:
+        """Return the context with an instruction's parameters."""
+        return replace(
+            self,
+            rate=instruction.rate,
+            correct=instruction.correct,
+            num_positive=instruction.num_positive,
+        )
 
     def random(self, task: Task, purpose: str) -> random.Random:
         """Return a generator that depends on the seed, the task's name and the purpose alone."""

@@ -39,7 +39,7 @@ def check_instruction(config: InstructionConfig) -> None:
 
 def vary(task: Task, config: InstructionConfig, context: Context) -> Task:
     """Return the task with the definition's and the examples' variant applied, each to its own field."""
-    context = replace(context, rate=config.rate, correct=config.correct, num_positive=config.num_positive)
+    context = context.under(config)
     altered = find("definition", config.definition).function(task, context)
     shown = find("examples", config.examples).function(task, context)
     return replace(altered, positive_examples=shown.positive_examples)

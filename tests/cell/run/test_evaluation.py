@@ -14,6 +14,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import score_prediction
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.schema import InstructionConfig
+from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config, replace_inputs
 
@@ -26,7 +27,9 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
 
 
 def prompts(job: Job) -> tuple[Prompt, ...]:
-    return prompts_at_test(job, [make_task()], InstructionConfig(), Words())
+    return prompts_at_test(
+        job.config, TaskCollection("x", (), (make_task(),), ""), InstructionConfig(), Words()
+    )
 
 
 def row(prompt: Prompt, text: str = "positive") -> PredictionRow:
@@ -38,8 +41,9 @@ def test_prompts_are_built_for_every_test_instance(job: Job) -> None:
 
 
 def test_no_test_instances_is_told(job: Job) -> None:
+    empty = TaskCollection("x", (), (make_task(count=0),), "")
     with pytest.raises(UserError, match="there are no test instances"):
-        prompts_at_test(job, [make_task(count=0)], InstructionConfig(), Words())
+        prompts_at_test(job.config, empty, InstructionConfig(), Words())
 
 
 def test_rows_are_written_and_averaged(job: Job) -> None:

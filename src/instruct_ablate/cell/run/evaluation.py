@@ -23,8 +23,8 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import load_metrics, score_prediction
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
-from instruct_ablate.schema import InstructionConfig
-from instruct_ablate.tasks.task import Task
+from instruct_ablate.schema import Config, InstructionConfig
+from instruct_ablate.tasks.task import TaskCollection
 
 if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
@@ -41,13 +41,13 @@ class Tested:
 
 
 def prompts_at_test(
-    job: Job, tasks: Sequence[Task], shown: InstructionConfig, tokens: Tokens
+    config: Config, collection: TaskCollection, shown: InstructionConfig, tokens: Tokens
 ) -> tuple[Prompt, ...]:
     """Build the prompts of the test tasks under one test-time instruction."""
-    if not any(task.instances for task in tasks):
+    if not any(task.instances for task in collection.test):
         raise UserError("there are no test instances: check tasks.root, tasks.include and tasks.categories")
-    context = Context(job.config.seed, tuple(tasks))
-    return build_prompts(tasks, shown, job.config.prompt, tokens, context)
+    context = Context.of(config, collection, "test")
+    return build_prompts(collection.test, shown, config.prompt, tokens, context)
 
 
 def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Prompt]) -> Tested:

@@ -71,7 +71,7 @@ def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list
     _to_device(checkpoint, job.config.trainer.accelerator)
     blocks = []
     for label, shown in shown_at_test(job.config):
-        prompts = prompts_at_test(job, collection.test, shown, tokens)
+        prompts = prompts_at_test(job.config, collection, shown, tokens)
         blocks.append(evaluate(job, checkpoint, label, prompts))
     return blocks
 
@@ -105,8 +105,8 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
     config, tested = job.config, []
     for label, shown in shown_at_test(config):
         with _timed() as took:
-            prompts = prompts_at_test(job, collection.test, shown, Words())
-            context = Context(config.seed, collection.test)
+            prompts = prompts_at_test(config, collection, shown, Words())
+            context = Context.of(config, collection, "test")
             tasks = [vary(task, shown, context) for task in collection.test]
             answers = predict_baseline(
                 config.model.name, prompts, tasks, config.seed, config.model.tries, config.evaluation.metrics

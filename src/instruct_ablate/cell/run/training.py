@@ -11,7 +11,8 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts, truncation_note
-from instruct_ablate.schema import TrainerConfig
+from instruct_ablate.prompt.prompt import Prompt, Tokens
+from instruct_ablate.schema import Config, TrainerConfig
 from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.task import TaskCollection
 
@@ -26,24 +27,26 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple
 
     config, started = job.config, time.perf_counter()
     check_trainer(config)
+    prompts, notes = prompts_in_training(config, collection, TokenizerTokens(checkpoint.tokenizer))
+    prepared = time.perf_counter() - started
+    job.heartbeat.progress("train", 0, _steps(config.trainer, len(prompts)))
+    cost = fit(checkpoint, prompts, config, job.folder, job.mirror.loggers())
+    return replace(cost, prepare_seconds=cost.prepare_seconds + prepared), notes
+
+
+def prompts_in_training(
+    config: Config, collection: TaskCollection, tokens: Tokens
+) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
+    """Build the prompts of the budget's sample; return them and what was met."""
     budgeted = sample(collection.train, config.data_budget, config.seed)
     if not any(task.instances for task in budgeted.tasks):
         raise UserError(
             "there is nothing to train on: no training task has an instance; data_budget=0 is untuned"
         )
-    prompts = build_prompts(
-        budgeted.tasks,
-        config.instruction,
-        config.prompt,
-        TokenizerTokens(checkpoint.tokenizer),
-        Context(config.seed, collection.train),
-    )
-    prepared = time.perf_counter() - started
-    job.heartbeat.progress("train", 0, _steps(config.trainer, len(prompts)))
-    cost = fit(checkpoint, prompts, config, job.folder, job.mirror.loggers())
+    context = Context.of(config, collection, "train")
+    prompts = build_prompts(budgeted.tasks, config.instruction, config.prompt, tokens, context)
     note = truncation_note(prompts)
-    notes = (*budgeted.notes, *((f"training: {note}",) if note else ()))
-    return replace(cost, prepare_seconds=cost.prepare_seconds + prepared), notes
+    return prompts, (*budgeted.notes, *((f"training: {note}",) if note else ()))
 
 
 def _steps(config: TrainerConfig, examples: int) -> int:
