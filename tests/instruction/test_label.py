@@ -8,6 +8,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.label import canonical, label, parse
 from instruct_ablate.schema import InstructionConfig as Config
 
+HERE = "instruct_ablate.instruction"  # where functions by dotted path are taken from
 PAIRS = [
     ("original", Config()),
     ("simplified", Config(definition="simplified")),
@@ -19,8 +20,9 @@ PAIRS = [
     ("deleted(0.2)", Config(definition="deleted")),
     ("partly_correct(0.25)", Config(examples="partly_correct", correct=0.25)),
     ("deleted(0.4)+partly_correct(0)", Config("deleted", "partly_correct", rate=0.4, correct=0.0)),
-    ("json.dumps", Config(definition="json.dumps")),
-    ("original+json.dumps", Config(examples="json.dumps")),
+    (f"{HERE}.definitions.irrelevant", Config(definition=f"{HERE}.definitions.irrelevant")),
+    (f"original+{HERE}.examples.outputs_only", Config(examples=f"{HERE}.examples.outputs_only")),
+    (f"{HERE}.noise.deleted(0.4)", Config(definition=f"{HERE}.noise.deleted", rate=0.4)),
 ]
 
 

@@ -57,6 +57,13 @@ def test_users_function_by_dotted_path(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(tmp_path)
     made = instruct(make_task(), InstructionConfig(definition="my_shouting.shout"), Context(0))
     assert made.definition.startswith("READ THE REVIEW")
+    assert find("definition", "my_shouting.shout").name == "my_shouting.shout"
+
+
+def test_a_function_by_dotted_path_is_all_that_its_decorator_says() -> None:
+    found = find("definition", "instruct_ablate.instruction.noise.deleted")
+    assert (found.name, found.parameter) == ("instruct_ablate.instruction.noise.deleted", "rate")
+    assert find("examples", "instruct_ablate.instruction.examples.outputs_only").shows == ("output",)
 
 
 def test_extensions_register_and_run_once(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from instruct_ablate.errors import unknown
 from instruct_ablate.extensions import load_function
 from instruct_ablate.instruction import content, definitions, delusive, examples, noise
@@ -21,4 +23,6 @@ def find(slot: Slot, name: str) -> Variant:
         return VARIANTS[slot][name]
     if "." not in name:
         raise unknown(f"variant of instruction.{slot}", name, names(slot))
-    return Variant(name, slot, load_function(name, f"instruction.{slot}"), (FIELDS[slot],))
+    function = load_function(name, f"instruction.{slot}")
+    registered = (known for known in VARIANTS[slot].values() if known.function is function)
+    return replace(next(registered, Variant(name, slot, function, (FIELDS[slot],))), name=name)
