@@ -1,21 +1,29 @@
 from __future__ import annotations
 
+import json
+import os
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from instruct_ablate.cell.run.evaluation import write_rows
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.predictions import make_row
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.preflight import _sweep
-from instruct_ablate.schema import BudgetConfig, Config
+from instruct_ablate.metrics import score_all
+from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.schema import BudgetConfig, Config, TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
 from tests.standins import make_config, replace_inputs, work
-
-ANSWER = '{"prediction": "yes"}\n'
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +32,27 @@ def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answering(job: Job) -> Outcome:
-    """The stand-in's work, with a file of predictions."""
-    (job.folder / "predictions").mkdir(exist_ok=True)
-    (job.folder / "predictions" / "original.jsonl").write_text(ANSWER)
-    return work(job)
+    """The stand-in's work, with real predictions of the tasks' instances."""
+    test = read_tasks(job.config.tasks, Path(job.config.cache)).test
+    prompts = [
+        Prompt(
+            task.name,
+            task.category,
+            task.kind,
+            one.id,
+            one.input,
+            one.references,
+            one.references[0],
+            task.label_space,
+        )
+        for task in test
+        for one in task.instances
+    ]
+    predictions = [
+        Prediction(prompt, prompt.references[0] if i % 2 else "odd") for i, prompt in enumerate(prompts)
+    ]
+    rows = [make_row(one, score) for one, score in zip(predictions, score_all(predictions), strict=True)]
+    return replace(work(job), blocks=(write_rows(job, "original", rows),))
 
 
 def never(job: Job) -> Outcome:
@@ -35,7 +60,8 @@ def never(job: Job) -> Outcome:
 
 
 def config_of(folder: Path, study: str, budget: int = 0, **changes: object) -> Config:
-    return make_config(folder, study=study, data_budget=BudgetConfig(budget), **changes)
+    tasks = TasksConfig("starter", test_tasks=2, test_instances=3)
+    return make_config(folder, study=study, tasks=tasks, data_budget=BudgetConfig(budget), **changes)
 
 
 def folder_of(config: Config) -> Path:
@@ -54,8 +80,11 @@ def test_the_untuned_model_of_another_study_is_taken_over(tmp_path: Path) -> Non
     assert record.state == "done"
     assert record.notes[-1] == "taken over from study one, which had done the same cell"
     assert read_record(folder, record.identity) == record
-    assert (folder / "predictions" / "original.jsonl").read_text() == ANSWER
-    original = read_record(folder_of(config_of(tmp_path, "one")))
+    source = folder_of(config_of(tmp_path, "one"))
+    for name in ("predictions/original.jsonl", "identity.json"):
+        assert (folder / name).read_text() == (source / name).read_text()
+    assert "study: two" in (folder / "config.yaml").read_text()
+    original = read_record(source)
     assert original is not None
     assert replace(record, notes=original.notes) == original
 
@@ -79,10 +108,113 @@ def test_another_cell_is_not_taken_over(tmp_path: Path) -> None:
     assert run_cell(other, answering).notes == ("a note",)
 
 
-def test_a_cell_whose_predictions_are_gone_is_computed(tmp_path: Path) -> None:
+def lines(source: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (source / FILE).read_text().splitlines()]
+
+
+def put(source: Path, rows: list[dict[str, Any]]) -> None:
+    (source / FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def change(name: str, **fields: Any) -> Callable[[Path], None]:
+    """Change fields of a JSON file of the source."""
+
+    def changed(source: Path) -> None:
+        path = source / name
+        tree = json.loads(path.read_text())
+        path.write_text(json.dumps({**tree, **fields}))
+
+    return changed
+
+
+def renamed(predictions: str) -> Callable[[Path], None]:
+    """Let the record name another file of predictions."""
+
+    def changed(source: Path) -> None:
+        tree = json.loads((source / "record.json").read_text())
+        tree["blocks"][0]["predictions"] = predictions
+        (source / "record.json").write_text(json.dumps(tree))
+
+    return changed
+
+
+def linked(source: Path) -> None:
+    (source / FILE).rename(source.parent / "moved.jsonl")
+    (source / FILE).symlink_to(source.parent / "moved.jsonl")
+
+
+def folder_linked(source: Path) -> None:
+    (source / "predictions").rename(source.parent / "moved")
+    (source / "predictions").symlink_to(source.parent / "moved")
+
+
+def raised_score(source: Path) -> None:
+    tree = json.loads((source / "record.json").read_text())
+    text = json.dumps(tree["blocks"][0]["scores"]["overall"])
+    tree["blocks"][0]["scores"]["overall"] = json.loads(re.sub(r"50\.0", "99.0", text))
+    (source / "record.json").write_text(json.dumps(tree))
+
+
+def pipe(source: Path) -> None:
+    (source / FILE).unlink()
+    os.mkfifo(source / FILE)
+
+
+FILE = "predictions/original.jsonl"
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "gone": lambda source: (source / FILE).unlink(),
+    "a name above": renamed("../../../precious"),
+    "a name from the root": renamed("/etc/hostname"),
+    "another file": renamed("training.jsonl"),
+    "a link": linked,
+    "a linked folder": folder_linked,
+    "a pipe": pipe,
+    "a row too few": lambda source: put(source, lines(source)[1:]),
+    "a row twice": lambda source: put(source, [*lines(source), lines(source)[0]]),
+    "a row of another": lambda source: put(
+        source, [{**lines(source)[0], "instance_id": "x"}, *lines(source)[1:]]
+    ),
+    "an easier reference": lambda source: put(
+        source, [{**row, "references": [row["prediction"]]} for row in lines(source)]
+    ),
+    "another prediction": lambda source: put(
+        source, [{**row, "prediction": "better"} for row in lines(source)]
+    ),
+    "expected": lambda source: put(source, [{**row, "expected": True} for row in lines(source)]),
+    "no rows": lambda source: (source / FILE).write_text("[1]\nnull\n"),
+    "no text": lambda source: (source / FILE).write_bytes(b"\xff\n"),
+    "deep": lambda source: (source / FILE).write_text("[" * 100_000 + "\n"),
+    "cut short": lambda source: os.truncate(source / FILE, 100),
+    "other scores": raised_score,
+    "no identity": lambda source: (source / "identity.json").unlink(),
+    "another identity": change("identity.json", counted={"seed": 7}),
+    "no identity at all": change("identity.json", counted=None),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_cannot_be_verified_is_computed_here(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    output = tmp_path / "multirun"
+    (tmp_path / "precious").write_text("mine")
+    run_cell(config_of(output, "one"), answering)
+    source = folder_of(config_of(output, "one"))
+    HOSTILE[kind](source)
+    record = run_cell(config_of(output, "two"), answering)
+    assert (record.state, record.notes) == ("done", ("a note",))
+    assert (tmp_path / "precious").read_text() == "mine"
+    told = [message for message in caplog.messages if "is not taken over" in message]
+    assert all("\n" not in message for message in told)
+    assert len(told) == 1 or "name" in kind
+
+
+def test_the_cell_s_own_configuration_is_neither_read_nor_copied(tmp_path: Path) -> None:
     run_cell(config_of(tmp_path, "one"), answering)
-    (folder_of(config_of(tmp_path, "one")) / "predictions" / "original.jsonl").unlink()
-    assert run_cell(config_of(tmp_path, "two"), answering).notes == ("a note",)
+    (folder_of(config_of(tmp_path, "one")) / "config.yaml").write_text("extensions: [/evil.py]")
+    record = run_cell(config_of(tmp_path, "two"), never)
+    assert "taken over" in record.notes[-1]
+    assert "evil" not in (folder_of(config_of(tmp_path, "two")) / "config.yaml").read_text()
 
 
 def test_a_failed_cell_is_not_taken_over(tmp_path: Path) -> None:

@@ -1,53 +1,156 @@
-"""A cell that another study has done already: its result is taken over instead of being computed again."""
+"""A cell that another study has done already: its result is taken over instead of being computed again.
+
+Another study is data, whoever wrote it: its cell must have been made from what ours would be, key by key, its
+predictions must be those of our instances, and its scores are computed again from them. What does not pass is
+computed here.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
-import shutil
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from instruct_ablate import learning_curve
-from instruct_ablate.cell.state.canonical import is_untuned
+from instruct_ablate.cell.run.evaluation import file_name, score_block
+from instruct_ablate.cell.run.stages import baseline_rows
+from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.predictions import PredictionRow, from_line
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import read_record, write_record
+from instruct_ablate.cell.state.stored_config import IDENTITY, describe
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import InstanceScore, score_all
 from instruct_ablate.schema import Config
-from instruct_ablate.whole_files import explained, whole_file
+from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.task import TaskCollection
+from instruct_ablate.whole_files import inside, read_inside, write_whole
 
 log = logging.getLogger(__name__)
 REUSE = ("none", "untuned", "all")
+_NO_ROW = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One test of another study's cell: its scores as computed here, and its predictions as they were read."""
+
+    block: ScoreBlock
+    predictions: str
 
 
 def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | None:
     """Copy the same cell's result from another study of this output folder; None where there is none to take.
 
-    The identity is the same, so are data, weights, settings and version: what is copied is what would come out.
     `reuse` says which cells: `untuned` (baselines included), `all`, or `none`.
     """
     if config.reuse == "none" or (config.reuse == "untuned" and not is_untuned(config)):
         return None
     for source in sorted(Path(config.output).glob(f"*/*-{identity.hash[:8]}")):
         record = read_record(source, identity.hash) if source != folder else None
-        if record is not None and record.state == "done" and _copied(source, folder, record):
-            note = f"taken over from study {source.parent.name}, which had done the same cell"
-            log.info("%s: %s", identity.name, note)
-            taken = replace(record, notes=tuple(dict.fromkeys((*record.notes, note))))
-            write_record(folder, taken)
-            return taken
+        if record is None or record.state != "done":
+            continue
+        try:
+            tested = _verified(effective(config), identity, source, record)
+        except (UserError, OSError) as fault:
+            log.warning(
+                "%s: the cell of study %s is not taken over: %s", identity.name, source.parent.name, fault
+            )
+            continue
+        return _taken(config, identity, folder, source, replace(record, name=identity.name), tested)
     return None
 
 
-def _copied(source: Path, folder: Path, record: CellRecord) -> bool:
-    """Copy all that a done cell keeps, its predictions whole or not at all; False where some are gone."""
-    if not all((source / block.predictions).is_file() for block in record.blocks):
-        return False
-    for block in record.blocks:
-        target = folder / block.predictions
-        with whole_file(target, durable=False) as part:
-            shutil.copyfile(source / block.predictions, part)
-    for name in ("config.yaml", "identity.json", learning_curve.FILE):
-        if (source / name).is_file():
-            with explained(folder / name):
-                shutil.copyfile(source / name, folder / name)
-    return True
+def _verified(config: Config, identity: Identity, source: Path, record: CellRecord) -> list[Verified]:
+    """Check that a cell is ours and its scores are those of its predictions; `UserError` says what is not."""
+    _check_counted(identity, source)
+    tests = shown_at_test(config)
+    if [label for label, _ in tests] != [block.instruction for block in record.blocks]:
+        raise UserError("it was tested under other instructions")
+    collection = read_tasks(config.tasks, Path(config.cache))
+    verified = []
+    for (_, shown), block in zip(tests, record.blocks, strict=True):
+        text, rows = _read(source, block, collection)
+        if is_baseline(config):  # answers at once, and expected scores are those of no prediction
+            right = list(rows) == list(baseline_rows(config, collection, shown))
+        else:
+            right = [row.score for row in rows] == _scores(config, rows)
+        scored = score_block(block.instruction, rows)
+        if not right or scored.scores != block.scores:
+            raise UserError(f"{block.predictions} has other scores than its predictions have now")
+        verified.append(Verified(scored, text))
+    return verified
+
+
+def _check_counted(identity: Identity, source: Path) -> None:
+    """Compare what two identities were made from, key by key."""
+    try:
+        theirs: Any = json.loads(read_inside(source, IDENTITY))["counted"]
+        ours = json.loads(identity.to_json())["counted"]
+        other = sorted(key for key in {*ours, *theirs} if key not in theirs or ours.get(key) != theirs[key])
+    except _NO_ROW as error:
+        raise UserError(f"its {IDENTITY} cannot be read ({type(error).__name__})") from error
+    if other:
+        raise UserError(f"its identity was made from another {other[0]}")
+
+
+def _read(source: Path, block: ScoreBlock, collection: TaskCollection) -> tuple[str, Sequence[PredictionRow]]:
+    """Read one test's predictions, one for each instance; `UserError` where they are others."""
+    references = {(task.name, one.id): one.references for task in collection.test for one in task.instances}
+    text = _decoded(read_inside(source, block.predictions), block)
+    rows = {row.key: row for row in _rows(text, block)}
+    if rows.keys() != references.keys() or text.count("\n") != len(rows):
+        raise UserError(f"{block.predictions} does not hold one prediction for each instance")
+    if any(row.references != references[key] for key, row in rows.items()):
+        raise UserError(f"{block.predictions} has other references than the tasks")
+    return text, [rows[key] for key in references]
+
+
+def _scores(config: Config, rows: Sequence[PredictionRow]) -> list[InstanceScore]:
+    """Score predictions anew; expected scores, which no prediction has, are refused."""
+    if any(row.expected for row in rows):
+        raise UserError("it has expected scores, which are for baselines alone")
+    return list(score_all([row.to_prediction() for row in rows], extra=config.evaluation.metrics))
+
+
+def _decoded(data: bytes, block: ScoreBlock) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{block.predictions} is no text") from error
+
+
+def _rows(text: str, block: ScoreBlock) -> Sequence[PredictionRow]:
+    try:
+        return [from_line(line) for line in text.split("\n") if line]
+    except _NO_ROW as error:
+        raise UserError(
+            f"{block.predictions} holds what is no prediction ({type(error).__name__})"
+        ) from error
+
+
+def _taken(
+    config: Config,
+    identity: Identity,
+    folder: Path,
+    source: Path,
+    record: CellRecord,
+    tested: Sequence[Verified],
+) -> CellRecord:
+    """Write another study's cell as ours, the record last."""
+    note = f"taken over from study {source.parent.name}, which had done the same cell"
+    log.info("%s: %s", identity.name, note)
+    describe(folder, config, identity)
+    for one in tested:
+        write_whole(inside(folder, file_name(one.block.instruction)), one.predictions)
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        write_whole(folder / learning_curve.FILE, read_inside(source, learning_curve.FILE).decode())
+    notes = tuple(dict.fromkeys((*record.notes, note)))
+    taken = replace(record, blocks=tuple(one.block for one in tested), notes=notes)
+    write_record(folder, taken)
+    return taken

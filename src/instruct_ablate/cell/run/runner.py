@@ -22,10 +22,10 @@ from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import missing_record, now, quarantine, read_record, write_record
+from instruct_ablate.cell.state.stored_config import describe
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
-from instruct_ablate.whole_files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -99,10 +99,7 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
 
 def _begin(config: Config, identity: Identity, folder: Path, before: CellRecord | None) -> CellRecord:
     """Write down that the cell runs, with what it was asked for."""
-    from omegaconf import OmegaConf
-
-    write_whole(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
-    write_whole(folder / "identity.json", identity.to_json())
+    describe(folder, config, identity)
     failure = before.failure if before else None
     running = replace(missing_record(identity), state="running", started=now(), failure=failure)
     write_record(folder, running)

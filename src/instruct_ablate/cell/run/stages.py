@@ -16,10 +16,11 @@ from instruct_ablate.cell.run.evaluation import Tested, evaluate, prompts_at_tes
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.state.environment import environment, peak_memory
-from instruct_ablate.cell.state.predictions import make_row
+from instruct_ablate.cell.state.predictions import PredictionRow, make_row
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
+from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import TaskCollection
 
@@ -100,24 +101,31 @@ def _outcome(tested: list[Tested], cost: Cost, notes: tuple[str, ...], machine: 
 
 def _baseline(job: Job, collection: TaskCollection) -> Outcome:
     """Answer and score without a model."""
+    tested = []
+    for label, shown in shown_at_test(job.config):
+        with _timed() as took:
+            rows = baseline_rows(job.config, collection, shown)
+            block = write_rows(job, label, rows)
+        tested.append(Tested(block, took[0], len(rows)))
+    return _outcome(tested, Cost(), collection.notes, ("none", "none"))
+
+
+def baseline_rows(
+    config: Config, collection: TaskCollection, shown: InstructionConfig
+) -> tuple[PredictionRow, ...]:
+    """Return a baseline's answers to the test tasks under one test-time instruction."""
     from instruct_ablate.baselines import predict_baseline
 
-    config, tested = job.config, []
-    for label, shown in shown_at_test(config):
-        with _timed() as took:
-            prompts = prompts_at_test(config, collection, shown, Words())
-            context = Context.of(config, collection, "test")
-            tasks = [vary(task, shown, context) for task in collection.test]
-            answers = predict_baseline(
-                config.model.name, prompts, tasks, config.seed, config.model.tries, config.evaluation.metrics
-            )
-            rows = [
-                make_row(prediction, score, config.evaluation.save_prompts, answers.expected)
-                for prediction, score in zip(answers.predictions, answers.scores, strict=True)
-            ]
-            block = write_rows(job, label, rows)
-        tested.append(Tested(block, took[0], len(prompts)))
-    return _outcome(tested, Cost(), collection.notes, ("none", "none"))
+    prompts = prompts_at_test(config, collection, shown, Words())
+    context = Context.of(config, collection, "test")
+    tasks = [vary(task, shown, context) for task in collection.test]
+    answers = predict_baseline(
+        config.model.name, prompts, tasks, config.seed, config.model.tries, config.evaluation.metrics
+    )
+    return tuple(
+        make_row(prediction, score, config.evaluation.save_prompts, answers.expected)
+        for prediction, score in zip(answers.predictions, answers.scores, strict=True)
+    )
 
 
 class Words:

@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.lock import holder
 from instruct_ablate.cell.state.record import CellRecord, State
 from instruct_ablate.cell.state.record_file import CorruptRecordError, parse_record, to_json
-from instruct_ablate.whole_files import explained, write_whole
+from instruct_ablate.whole_files import explained, is_inside, write_whole
 
 RECORD = "record.json"
 
@@ -106,7 +106,10 @@ def _abandoned(folder: Path) -> bool:
 
 
 def _plausible(record: CellRecord) -> bool:
-    """A done cell has scores, a failed one a reason."""
+    """A done cell has scores, a failed one a reason; the files of either lie in its folder."""
+    names = (record.name, *(block.predictions for block in record.blocks))
+    if "/" in record.name or not all(map(is_inside, names)):
+        return False
     if record.state == "done":
         return bool(record.blocks) and all(block.scores.overall.instances > 0 for block in record.blocks)
     return record.state != "failed" or record.failure is not None

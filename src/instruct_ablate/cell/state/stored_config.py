@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.whole_files import read_inside
+from instruct_ablate.whole_files import read_inside, write_whole
 
-CONFIG = "config.yaml"
+if TYPE_CHECKING:
+    from instruct_ablate.cell.state.identity import Identity
+    from instruct_ablate.schema import Config
+
+CONFIG, IDENTITY = "config.yaml", "identity.json"
+
+
+def describe(folder: Path, config: Config, identity: Identity) -> None:
+    """Write down what a cell was asked for, and what its identity is made from."""
+    from omegaconf import OmegaConf
+
+    write_whole(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_whole(folder / IDENTITY, identity.to_json())
 
 
 def stored_config(folder: Path) -> Mapping[str, Any]:
