@@ -218,3 +218,36 @@ def test_loading_them_loads_no_heavy_library(rooms: tuple[str, ...]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+# Modules that know the inside of a library; each names in a test what broke when a new version moves it.
+INTERNALS = "_internals"
+SYSTEM = {"os._exit"}  # documented in spite of its name
+
+
+def test_private_names_of_libraries_stand_in_named_places() -> None:
+    """A private attribute belongs to `self`, `cls`, or to something that the same file gives that attribute."""
+    found = []
+    for module, path in modules().items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        own = {node.attr for node in attributes if ast.unparse(node.value) in ("self", "cls")}
+        own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        foreign = [node for node in attributes if node.attr.startswith("_") and node.attr not in own]
+        private = [
+            node for node in foreign if not node.attr.startswith("__") and ast.unparse(node) not in SYSTEM
+        ]
+        if not module.endswith(INTERNALS):
+            found += [f"{module}:{node.lineno} uses {ast.unparse(node)}" for node in private]
+    assert found == []
+
+
+def test_every_file_of_internals_has_its_tests() -> None:
+    tests = Path(__file__).parent
+    lacking = [
+        str(path)
+        for module, path in modules().items()
+        if module.endswith(INTERNALS)
+        and not (tests / path.relative_to(ROOT).with_name(f"test_{path.name}")).is_file()
+    ]
+    assert lacking == []

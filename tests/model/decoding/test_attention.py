@@ -2,8 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from instruct_ablate.model.decoding.attention import NAME, Run, Share, decoding, run_attention, step_attention
-from tests.model.decoding_cases import make_checkpoint
+from instruct_ablate.model.decoding.attention import Run, Share, run_attention, step_attention
 
 HEADS, KV, DIM, SCALE = 4, 2, 8, 0.3
 
@@ -54,11 +53,3 @@ def test_a_step_equals_plain_attention_per_row(shared):
                 pair = [torch.cat(both, 1) for both in zip((share.keys, share.values), pair, strict=True)]
         expected = F.scaled_dot_product_attention(query[row], *pair, scale=SCALE)
         torch.testing.assert_close(found[row], expected)
-
-
-def test_the_former_attention_comes_back(tmp_path):
-    model = make_checkpoint("tiny_llama", tmp_path).model
-    former = model.config._attn_implementation
-    with decoding(model):
-        assert model.config._attn_implementation == NAME
-    assert model.config._attn_implementation == former

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import logging
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from instruct_ablate.cell.mirror.loggers import flat_scores, guarded, main_scores, measures
+from instruct_ablate.cell.mirror.wandb_internals import leave_service
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.record import Axes, CellRecord
@@ -110,15 +110,6 @@ def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Any:
     settings = {**settings, "dir": str(Path(settings["dir"]).resolve())}
     quiet = wandb.Settings(silent=True, console="off", init_timeout=INIT_SECONDS, finish_timeout=timeout)
     return wandb.init(mode=mode, resume="allow", settings=quiet, **settings)  # type: ignore[arg-type]
-
-
-def leave_service() -> None:
-    """Start anew with W&B's own process: one that failed to open a run goes on holding the run's id."""
-    import wandb
-
-    os.environ.pop("WANDB_SERVICE", None)
-    with contextlib.suppress(Exception):  # what is given up may well be broken
-        wandb.teardown()
 
 
 def _names(config: Config, identity: Identity) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from instruct_ablate.cell.mirror.wandb_internals import TELEMETRY, teardown
+
 Undo = Callable[[], object]
-TELEMETRY = "Otel"  # threads that wandb keeps for a whole process; they know nothing of cells
 PATIENCE = 2.0  # seconds that a cell's threads have to end
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGCHLD, signal.SIGINT)
 
@@ -57,6 +58,8 @@ class CleanProcess:
 
     def _flags(self) -> Undo:
         """Torch's settings that change results or speed."""
+        from instruct_ablate.model.torch_internals import forget_compiled
+
         torch = self._torch
         state, threads, dtype = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
         flags = torch.are_deterministic_algorithms_enabled()
@@ -74,8 +77,7 @@ class CleanProcess:
             torch.set_float32_matmul_precision(products)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
             torch.set_grad_enabled(True)
-            if "torch._dynamo" in sys.modules:
-                torch._dynamo.reset()
+            forget_compiled()
 
         return undo
 
@@ -107,12 +109,11 @@ class CleanProcess:
 
 def _end_services() -> None:
     """End what libraries keep running between uses; the next use starts it again."""
-    bars, wandb = sys.modules.get("tqdm"), sys.modules.get("wandb")
+    bars = sys.modules.get("tqdm")
     if bars is not None and bars.tqdm.monitor is not None:
         bars.tqdm.monitor.exit()
         bars.tqdm.monitor = None
-    if wandb is not None:
-        wandb.teardown()
+    teardown()
 
 
 def _environment() -> Undo:

@@ -15,6 +15,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.launch.slurm_queue import Ticket, queue, write_ticket
+from instruct_ablate.grid.launch.submitit_internals import terminate
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ class Submission:
         for _, job in jobs.values():
             if self._cluster == "slurm":
                 job.cancel(check=False)
-            elif job._process is not None:
-                job._process.terminate()
+            else:
+                terminate(job)
 
     def _over(self, jobs: Mapping[str, tuple[Cell, Any]]) -> list[str]:
         if self._cluster == "slurm":

@@ -6,15 +6,14 @@ values are kept and who sees whom; rows never see each other, and no linear laye
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface
 
 NAME = "instruct_ablate_decoding"
 Pair = tuple[Tensor, Tensor]  # keys and values
@@ -134,14 +133,3 @@ def _attention(
 
 
 AttentionInterface.register(NAME, _attention)
-
-
-@contextmanager
-def decoding(model: PreTrainedModel) -> Iterator[None]:
-    """Let `model` attend through layouts; its former attention is restored."""
-    former = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(former)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from instruct_ablate.model.decoding.attention import Layout, Run, decoding
+from instruct_ablate.model.decoding.attention import NAME, Layout, Run
 from instruct_ablate.model.decoding.batch import Batch, runs
 from instruct_ablate.model.decoding.kv_cache import Prefill, PrefixCache, RowCache, Score, Step
+from instruct_ablate.model.transformers_internals import attending
 
 
 class PackedDecoder:
@@ -81,7 +82,7 @@ class PackedDecoder:
 
     def _forward(self, ids: Tensor, positions: Tensor, layout: Layout, wanted: Tensor) -> Tensor:
         """Return the logits (wanted, vocabulary) of one packed pass."""
-        with decoding(self.model):
+        with attending(self.model, NAME):
             output = self.model(
                 input_ids=ids[None],
                 position_ids=positions[None],

@@ -11,6 +11,7 @@ from instruct_ablate.model.decoding import t5_layers as t5
 from instruct_ablate.model.decoding.attention import Pair
 from instruct_ablate.model.decoding.batch import Batch, runs
 from instruct_ablate.model.decoding.kv_cache import PrefixCache, RowCache
+from instruct_ablate.model.transformers_internals import bias_attention
 
 
 class EncoderDecoder:
@@ -67,7 +68,7 @@ class EncoderDecoder:
         return [one[: 1 + len(tree)] for one, tree in zip(logits, trees, strict=True)]
 
     def _position_bias(self, queries: int, keys: int, seen: int) -> Tensor:
-        attention = self.model.decoder.block[0].layer[0].SelfAttention
+        attention = bias_attention(self.model.decoder)
         bias: Tensor = attention.compute_bias(queries, keys, past_seen_tokens=seen)
         return bias
 

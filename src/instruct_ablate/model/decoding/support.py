@@ -10,6 +10,7 @@ from instruct_ablate.model.decoding.batch import Batch, Row
 from instruct_ablate.model.decoding.decoder_only import PackedDecoder
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.modes import evaluating
+from instruct_ablate.model.transformers_internals import takes_registered_attention
 
 PREFIX, OWN = 9, 7  # tokens of the trial
 TOLERANCE = 0.5  # in standard deviations of the logits: rounding stays far below, another attention far above
@@ -30,7 +31,7 @@ def is_packable(model: Any, encoder_decoder: bool, room: int) -> bool:
     kinds = {"full_attention", "sliding_attention"}
     if not set(settings.get("layer_types") or kinds) <= kinds:
         return False
-    return bool(type(model)._supports_attention_backend) and _agrees(model)
+    return takes_registered_attention(model) and _agrees(model)
 
 
 def _agrees(model: Any) -> bool:

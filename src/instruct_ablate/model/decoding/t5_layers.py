@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instruct_ablate.model.decoding.attention import Pair, Run
+from instruct_ablate.model.transformers_internals import bias_attention
 
 
 def heads(attention: Any, states: Tensor) -> Tensor:
@@ -25,7 +26,7 @@ def encode(model: Any, ids: Tensor, runs: list[Run]) -> Tensor:
     """Return the encoder's output (tokens, width) for packed sources."""
     encoder = model.encoder
     longest = max(run.length for run in runs)
-    bias = encoder.block[0].layer[0].SelfAttention.compute_bias(longest, longest)
+    bias = bias_attention(encoder).compute_bias(longest, longest)
     states = encoder.embed_tokens(ids)
     for block in encoder.block:
         layer = block.layer[0]

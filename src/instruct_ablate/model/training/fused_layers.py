@@ -15,6 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from instruct_ablate.model.torch_internals import gelu_slopes, silu_slopes, uncompile
+from instruct_ablate.model.transformers_internals import replaced
+
 ROWS = 256  # on processors: few enough rows for a chain of operations to stay in the cache
 
 
@@ -72,10 +75,10 @@ class Gated(torch.autograd.Function):
 
 
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
-    "silu": (F.silu, torch.ops.aten.silu_backward),
+    "silu": (F.silu, silu_slopes),
     "gelu": (
         lambda states: F.gelu(states, approximate="tanh"),
-        lambda slopes, states: torch.ops.aten.gelu_backward(slopes, states, approximate="tanh"),
+        gelu_slopes,
     ),
 }
 # How families name gate, up and output of their feed-forward layers.
@@ -86,19 +89,15 @@ GATES = (("gate_proj", "up_proj", "down_proj"), ("wi_0", "wi_1", "wo"))
 def fused(model: nn.Module) -> Iterator[int]:
     """Replace norms and gated layers of `model` while this lasts; gives the number of modules replaced."""
     chosen: dict[type, Callable[[Any], Callable[[Tensor], Tensor]] | None] = {}
-    changed = []
+    forwards: dict[nn.Module, Callable[[Tensor], Tensor]] = {}
     for module in model.modules():
         if type(module) not in chosen:
             chosen[type(module)] = _replacement(module)
         make = chosen[type(module)]
         if make is not None:
-            module.forward = make(module)
-            changed.append(module)
-    try:
-        yield len(changed)
-    finally:
-        for module in changed:
-            del module.forward
+            forwards[module] = make(module)
+    with replaced("forward", forwards):
+        yield len(forwards)
 
 
 @contextmanager
@@ -111,7 +110,7 @@ def compiled(model: nn.Module) -> Iterator[int]:
         yield len(chosen)
     finally:
         for module in chosen:
-            module._compiled_call_impl = None
+            uncompile(module)
 
 
 def _is_norm(module: nn.Module) -> bool:

@@ -18,6 +18,7 @@ from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.training import decoder_attention as packed_attention
 from instruct_ablate.model.training import t5_attention
 from instruct_ablate.model.training.fused_layers import compiled, fused
+from instruct_ablate.model.transformers_internals import attending
 
 ROWS = 256  # target positions whose logits exist at a time
 
@@ -28,13 +29,11 @@ def packed_attention_of(
 ) -> Iterator[None]:
     """Let `model` attend within packed segments, its norms and gates fused (or compiled); undone at the end."""
     check_model(model)
-    before = model.config._attn_implementation
     with ExitStack() as changes:
         changes.enter_context(compiled(model) if compiling else fused(model))
         if packing:
             t5 = bool(model.config.is_encoder_decoder)
-            changes.callback(model.set_attn_implementation, before)
-            model.set_attn_implementation(t5_attention.NAME if t5 else packed_attention.NAME)
+            changes.enter_context(attending(model, t5_attention.NAME if t5 else packed_attention.NAME))
             changes.enter_context(t5_attention.corner_bias(model) if t5 else nullcontext())
         yield
 

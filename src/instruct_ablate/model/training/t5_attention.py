@@ -19,6 +19,7 @@ from transformers import AttentionInterface
 
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
+from instruct_ablate.model.transformers_internals import bias_attention, position_buckets, replaced
 
 NAME = "instruct_ablate_packed_t5"
 
@@ -82,7 +83,7 @@ def scaled(model: Any, states: Tensor) -> Tensor:
 def _stack(stack: Any, packed: Packed, layouts: dict[str, T5Layout], encoded: Tensor | None) -> Tensor:
     """Run one stack, as transformers' `T5Stack.forward` does, with the bias of our own."""
     states: Tensor = stack.dropout(stack.embed_tokens(packed.ids[None]))
-    _first(stack).longest = max(packed.lengths)
+    bias_attention(stack).longest = max(packed.lengths)
     # Something must stand in for cross-attention's bias, or each layer would make a square of zeros.
     bias, nothing = None, states.new_zeros(1)
     for block in stack.block:
@@ -97,18 +98,9 @@ def corner_bias(model: Any) -> Iterator[None]:
 
     They make it inside their own forward pass: there sharded weights are whole, and it can be recomputed.
     """
-    firsts = [_first(stack) for stack in (model.get_encoder(), model.get_decoder())]
-    for first in firsts:
-        first.compute_bias = partial(position_bias, first)
-    try:
+    firsts = [bias_attention(stack) for stack in (model.get_encoder(), model.get_decoder())]
+    with replaced("compute_bias", {first: partial(position_bias, first) for first in firsts}):
         yield
-    finally:
-        for first in firsts:
-            del first.compute_bias
-
-
-def _first(stack: Any) -> Any:
-    return stack.block[0].layer[0].SelfAttention
 
 
 def position_bias(attention: Any, *_: Any, **__: Any) -> Tensor:
@@ -116,12 +108,7 @@ def position_bias(attention: Any, *_: Any, **__: Any) -> Tensor:
     longest = attention.longest
     device = attention.relative_attention_bias.weight.device
     distance = torch.arange(1 - longest, longest, device=device)
-    bucket = attention._relative_position_bucket(
-        distance,
-        bidirectional=not attention.is_decoder,
-        num_buckets=attention.relative_attention_num_buckets,
-        max_distance=attention.relative_attention_max_distance,
-    )
+    bucket = position_buckets(attention, distance)
     # fp32, because the gradient sums over all pairs at a distance, in all layers.
     by_distance: Tensor = attention.relative_attention_bias(bucket).float().T
     return by_distance.unfold(1, longest, 1).flip(1)

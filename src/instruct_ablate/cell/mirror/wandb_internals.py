@@ -1,0 +1,27 @@
+"""What the mirror knows of the inside of wandb: its service, its threads; nowhere else.
+
+Each has a test that says what broke when a new version moves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+TELEMETRY = "Otel"  # threads that wandb keeps for a whole process; they know nothing of cells
+SERVICE = "WANDB_SERVICE"  # the environment variable by which a process finds the service of another
+
+
+def teardown() -> None:
+    """End wandb's service, if it was used at all; the next use starts it again."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None:
+        wandb.teardown()
+
+
+def leave_service() -> None:
+    """Start anew with W&B's own process: one that failed to open a run goes on holding the run's id."""
+    os.environ.pop(SERVICE, None)
+    with contextlib.suppress(Exception):  # what is given up may well be broken
+        teardown()

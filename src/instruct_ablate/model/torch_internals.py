@@ -1,0 +1,34 @@
+"""What the model side takes from inside torch: private names and operators; nowhere else.
+
+Each has a test that says what broke when a new version moves it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+
+def uncompile(module: nn.Module) -> None:
+    """Take back `module.compile()`."""
+    module._compiled_call_impl = None
+
+
+def forget_compiled() -> None:
+    """Drop what `torch.compile` made in this process, if it was used at all."""
+    if "torch._dynamo" in sys.modules:
+        torch._dynamo.reset()
+
+
+def silu_slopes(slopes: Tensor, states: Tensor) -> Tensor:
+    """Return the gradient of SiLU with respect to its input."""
+    result: Tensor = torch.ops.aten.silu_backward(slopes, states)
+    return result
+
+
+def gelu_slopes(slopes: Tensor, states: Tensor) -> Tensor:
+    """Return the gradient of GELU (its tanh form) with respect to its input."""
+    result: Tensor = torch.ops.aten.gelu_backward(slopes, states, approximate="tanh")
+    return result

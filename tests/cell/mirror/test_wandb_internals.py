@@ -1,0 +1,37 @@
+"""What the mirror knows of the inside of wandb is so; a failure names what moved."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from instruct_ablate.cell.mirror.wandb_internals import SERVICE, leave_service, teardown
+
+
+def test_the_service_is_found_through_the_environment() -> None:
+    from wandb import env
+
+    assert env.SERVICE == SERVICE, "wandb finds its service by another variable"
+
+
+def test_a_broken_service_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise OSError("no service")
+
+    monkeypatch.setenv(SERVICE, "3-1-unix-gone")
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(teardown=broken))
+    leave_service()
+    assert SERVICE not in os.environ
+
+
+def test_what_was_never_used_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    teardown()
+    assert "wandb" not in sys.modules
+    ended: list[bool] = []
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(teardown=lambda: ended.append(True)))
+    teardown()
+    assert ended == [True]

@@ -1,0 +1,48 @@
+"""What is taken from inside torch is there and does what it did; each failure names what moved."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from instruct_ablate.model.torch_internals import forget_compiled, gelu_slopes, silu_slopes, uncompile
+
+
+def test_compiling_a_module_is_taken_back() -> None:
+    layer = nn.Linear(2, 2)
+    layer.compile(dynamic=True)
+    assert layer._compiled_call_impl is not None, "Module.compile keeps what it made under another name"
+    uncompile(layer)
+    assert layer._compiled_call_impl is None
+
+
+def test_what_was_compiled_is_forgotten() -> None:
+    import torch._dynamo
+
+    assert callable(torch._dynamo.reset), "torch._dynamo.reset is gone"
+    compiled = torch.compile(lambda value: value + 1, backend="eager")
+    assert compiled(torch.zeros(1)) == 1
+    forget_compiled()
+    assert compiled(torch.zeros(1)) == 1
+
+
+def test_nothing_is_imported_to_forget_what_was_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch._dynamo", raising=False)
+    forget_compiled()
+    assert "torch._dynamo" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("ours", "activate"),
+    [(silu_slopes, F.silu), (gelu_slopes, lambda states: F.gelu(states, approximate="tanh"))],
+)
+def test_slopes_are_those_of_autograd(ours: object, activate: object) -> None:
+    states = torch.linspace(-3, 3, 13, requires_grad=True)
+    slopes = torch.linspace(1, 2, 13)
+    (wanted,) = torch.autograd.grad(activate(states), states, slopes)  # type: ignore[operator]
+    given = ours(slopes, states.detach())  # type: ignore[operator]
+    torch.testing.assert_close(given, wanted, msg="an operator *_backward of torch.ops.aten has changed")
