@@ -45,3 +45,7 @@ def among(what: str, given: str, allowed: Iterable[str]) -> None:
     names = tuple(allowed)
     if given not in names:
         raise unknown(what, given, names)
+
+
+class BrokenInvariantError(Exception):
+    """A cell's result contradicts itself, or its model is none any more: it fails, and says why."""

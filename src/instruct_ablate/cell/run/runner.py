@@ -23,7 +23,7 @@ from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import missing_record, now, quarantine, read_record, write_record
 from instruct_ablate.cell.state.stored_config import describe
-from instruct_ablate.errors import Interrupted, UserError
+from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
 
@@ -121,7 +121,7 @@ def _guarded(job: Job, running: CellRecord, work: Work, hours: float | None) -> 
     except (KeyboardInterrupt, SystemExit):
         _finish(job.folder, replace(running, state="interrupted", finished=now()))
         raise
-    except (UserError, TimedOutError) as error:
+    except (UserError, TimedOutError, BrokenInvariantError) as error:
         return _failed(running, str(error), "")
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".strip()

@@ -6,13 +6,14 @@ This is the one place where the towers meet: tasks and prompts on one side, the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.run.evaluation import Tested, evaluate, prompts_at_test, write_rows
+from instruct_ablate.cell.run.invariants import check_block, check_weights
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.state.environment import environment, peak_memory
@@ -20,6 +21,7 @@ from instruct_ablate.cell.state.predictions import PredictionRow, make_row
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
+from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import TaskCollection
@@ -42,6 +44,8 @@ def work(job: Job) -> Outcome:
 
         cost, told = train(job, collection, checkpoint)
         notes += told
+    if job.leads:
+        check_weights(checkpoint.model, trained=not is_untuned(job.config))
     tested = _tests(job, collection, checkpoint) if job.leads else []
     device = str(next(checkpoint.model.parameters()).device)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
@@ -73,8 +77,13 @@ def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list
     blocks = []
     for label, shown in shown_at_test(job.config):
         prompts = prompts_at_test(job.config, collection, shown, tokens)
-        blocks.append(evaluate(job, checkpoint, label, prompts))
+        blocks.append(_checked(job, evaluate(job, checkpoint, label, prompts), prompts))
     return blocks
+
+
+def _checked(job: Job, tested: Tested, prompts: Sequence[Prompt]) -> Tested:
+    """Hold a block to its invariants, and add what they note."""
+    return replace(tested, notes=(*tested.notes, *check_block(job.folder, tested.block, prompts)))
 
 
 def _to_device(checkpoint: Checkpoint, accelerator: str) -> None:
@@ -104,9 +113,9 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
     tested = []
     for label, shown in shown_at_test(job.config):
         with _timed() as took:
-            rows = baseline_rows(job.config, collection, shown)
-            block = write_rows(job, label, rows)
-        tested.append(Tested(block, took[0], len(rows)))
+            prompts = prompts_at_test(job.config, collection, shown, Words())
+            block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
+        tested.append(_checked(job, Tested(block, took[0], len(prompts)), prompts))
     return _outcome(tested, Cost(), collection.notes, ("none", "none"))
 
 
@@ -114,9 +123,14 @@ def baseline_rows(
     config: Config, collection: TaskCollection, shown: InstructionConfig
 ) -> tuple[PredictionRow, ...]:
     """Return a baseline's answers to the test tasks under one test-time instruction."""
+    return _answered(config, collection, shown, prompts_at_test(config, collection, shown, Words()))
+
+
+def _answered(
+    config: Config, collection: TaskCollection, shown: InstructionConfig, prompts: Sequence[Prompt]
+) -> tuple[PredictionRow, ...]:
     from instruct_ablate.baselines import predict_baseline
 
-    prompts = prompts_at_test(config, collection, shown, Words())
     context = Context.of(config, collection, "test")
     tasks = [vary(task, shown, context) for task in collection.test]
     answers = predict_baseline(

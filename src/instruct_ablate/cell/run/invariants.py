@@ -1,0 +1,149 @@
+"""What must hold of a cell before it is done: its weights, its rows, its scores; and what its reader should know.
+
+A cell that breaks an invariant ends as failed: a wrong number is never shown. What may be right but often is not
+becomes a note.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from instruct_ablate.cell.run.evaluation import score_block
+from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.errors import BrokenInvariantError
+from instruct_ablate.normalisation import normalised
+from instruct_ablate.prompt.prompt import Prompt
+
+if TYPE_CHECKING:
+    import torch
+
+# Where notes begin, as shares of predictions (or of a task's predictions).
+EMPTY = 0.01
+OUTSIDE = 0.1
+COLLAPSED = 0.9
+FEWEST = 10  # predictions of a task from which one and the same answer says something
+ADVICE = "Remove the cell's folder to have it done again; if that does not help, this is a fault to report."
+
+
+def check_weights(model: torch.nn.Module, trained: bool) -> None:
+    """Refuse a model in which a weight is NaN or infinite: whatever it says means nothing."""
+    import torch
+
+    with torch.no_grad():
+        named = [(name, value) for name, value in model.named_parameters() if value.is_floating_point()]
+        # A sum is finite where all it sums is, short of an overflow, and needs no second copy of the weights.
+        sums = torch.stack([value.sum(dtype=torch.float32).cpu() for _, value in named])
+        suspects = [named[at] for at in torch.nonzero(~torch.isfinite(sums)).flatten().tolist()]
+        broken = [name for name, value in suspects if not torch.isfinite(value).all()]
+    if broken:
+        then = (
+            "after training. Lower trainer.learning_rate, or set trainer.gradient_clip or trainer.precision=fp32"
+            if trained
+            else "as loaded: the checkpoint is damaged, or its numbers are too large for trainer.precision"
+        )
+        raise BrokenInvariantError(
+            f"{len(broken)} of the model's {len(named)} weights are NaN or infinite ({broken[0]}) {then}."
+        )
+
+
+def check_block(folder: Path, block: ScoreBlock, prompts: Sequence[Prompt]) -> tuple[str, ...]:
+    """Compare a score block with the predictions on disk and these with what was asked; return what to note."""
+    rows = read_predictions(folder / block.predictions)
+    fault = _rows_fault(rows, prompts) or _scores_fault(block, _in_order(rows, prompts))
+    if fault:
+        raise BrokenInvariantError(f"{block.instruction}, {block.predictions}: {fault}. {ADVICE}")
+    return tuple(f"test, {block.instruction}: {note}" for note in _notes(rows))
+
+
+def _rows_fault(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> str | None:
+    """Say how the rows differ from one row a prompt, each with its prompt's references and choices."""
+    if len(rows) != len(prompts):
+        return f"{len(rows)} predictions for {len(prompts)} test instances"
+    by_key = {row.key: row for row in rows}
+    if len(by_key) < len(rows):
+        return f"{len(rows) - len(by_key)} predictions are of an instance that has one already"
+    for prompt in prompts:
+        row = by_key.get((prompt.task, prompt.instance_id))
+        if row is None:
+            return f"{prompt.task}, {prompt.instance_id} has no prediction"
+        if (row.references, row.choices) != (prompt.references, prompt.choices):
+            return f"{prompt.task}, {prompt.instance_id} was scored against other references than the task's"
+        if row.prompt not in ("", prompt.source):
+            return f"{prompt.task}, {prompt.instance_id} was predicted from another prompt than the task's"
+    return None
+
+
+def _in_order(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> list[PredictionRow]:
+    by_key = {row.key: row for row in rows}
+    return [by_key[prompt.task, prompt.instance_id] for prompt in prompts]
+
+
+def _scores_fault(block: ScoreBlock, rows: Sequence[PredictionRow]) -> str | None:
+    """Say which score is no number, or not the mean of the rows."""
+    again = dict(_numbers(score_block(block.instruction, rows).scores))
+    for name, value in _numbers(block.scores):
+        if not math.isfinite(value):
+            return f"{name} is {value}"
+        if again.pop(name, None) != value:
+            return f"{name} is {value} in the record, but not by its predictions"
+    return f"{next(iter(again))} is missing in the record" if again else None
+
+
+def _numbers(value: object, name: str = "scores") -> Iterator[tuple[str, float]]:
+    """Yield every number that scores hold, with its place."""
+    if isinstance(value, float | int):
+        yield name, float(value)
+    elif isinstance(value, tuple) and value and isinstance(value[0], str):
+        yield from _numbers(value[1], f"{name}.{value[0]}")
+    elif isinstance(value, tuple):
+        for one in value:
+            named = getattr(one, "score", one)
+            yield from _numbers(one, f"{name}.{getattr(named, 'name', '')}".rstrip("."))
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _numbers(getattr(value, field.name), f"{name}.{field.name}")
+
+
+def _notes(rows: Sequence[PredictionRow]) -> Iterator[str]:
+    """Yield what a reader of the scores should know of the predictions; expected scores have none to look at."""
+    said = [row for row in rows if not row.expected]
+    empty = sum(not row.prediction.strip() for row in said)
+    if said and empty >= EMPTY * len(said):
+        yield f"{empty} of {len(said)} predictions are empty ({empty / len(said):.0%})"
+    labelled = [row for row in said if row.choices]
+    outside = sum(normalised(row.prediction) not in map(normalised, row.choices or ()) for row in labelled)
+    if labelled and outside >= OUTSIDE * len(labelled):
+        yield (
+            f"{outside} of {len(labelled)} answers to classification tasks lie outside the label space "
+            f"({outside / len(labelled):.0%})"
+        )
+    yield from _collapse(labelled)
+
+
+def _collapse(labelled: Sequence[PredictionRow]) -> Iterator[str]:
+    """Say of how many classification tasks nearly all instances got one answer, though their references differ."""
+    tasks: dict[str, list[PredictionRow]] = {}
+    for row in labelled:
+        if len(set(row.choices or ())) > 1:
+            tasks.setdefault(row.task, []).append(row)
+    large = {name: rows for name, rows in tasks.items() if len(rows) >= FEWEST}
+    collapsed = {name: text for name, rows in large.items() if (text := _one_answer(rows)) is not None}
+    if collapsed:
+        name, text = next(iter(collapsed.items()))
+        yield (
+            f"{len(collapsed)} of {len(large)} classification tasks with several labels got one answer for "
+            f"{COLLAPSED:.0%} of their instances or more (such as {name}: {text[:40]!r})"
+        )
+
+
+def _one_answer(rows: Sequence[PredictionRow]) -> str | None:
+    """Return the answer that nearly all rows have and not nearly all references; None where there is none."""
+    text, number = Counter(normalised(row.prediction) for row in rows).most_common(1)[0]
+    right = sum(text in map(normalised, row.references) for row in rows)
+    return text if number >= COLLAPSED * len(rows) > right else None
