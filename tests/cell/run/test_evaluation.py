@@ -58,9 +58,10 @@ def test_rows_are_written_and_averaged(job: Job) -> None:
 def test_a_missing_answer_is_an_error_and_never_averaged_over(job: Job) -> None:
     asked = prompts(job)
     rows = [row(prompt) for prompt in asked]
-    assert _complete(list(reversed(rows)), asked) == tuple(rows)
+    by_key = {one.key: one for one in reversed(rows)}
+    assert _complete(by_key, asked) == tuple(rows)
     with pytest.raises(RuntimeError, match="1 of 6 prompts were not answered"):
-        _complete(rows[1:], asked)
+        _complete({one.key: one for one in rows[1:]}, asked)
 
 
 def test_scores_of_a_block_are_of_its_own_rows(job: Job) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from instruct_ablate.cell.state.predictions import (
     PredictionRow,
     PredictionWriter,
     make_row,
-    read_predictions,
     written_rows,
 )
 from instruct_ablate.cell.state.record import ScoreBlock
@@ -51,11 +50,13 @@ def prompts_at_test(
 
 
 def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Prompt]) -> Tested:
-    """Predict what is not yet written, score it row by row, and average."""
+    """Predict what is not yet written, score it row by row, and average; the invariants read the file again."""
     from instruct_ablate.model.decoding.predict import predict
 
     started, path = time.perf_counter(), job.folder / file_name(label)
-    finished = frozenset(row.key for row in written_rows(path) if row.key in {_key(p) for p in prompts})
+    asked = {_key(prompt) for prompt in prompts}
+    rows = {row.key: row for row in written_rows(path) if row.key in asked}
+    finished = frozenset(rows)
     metrics = load_metrics(job.config.evaluation.metrics)
     with PredictionWriter(path) as writer:
         done = len(finished)
@@ -63,14 +64,16 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
         for prediction in predict(checkpoint, prompts, job.config, finished):
             prompt = prediction.prompt
             score = score_prediction(prediction.text, prompt.references, prompt.choices, metrics)
-            writer.append(make_row(prediction, score, job.config.evaluation.save_prompts))
+            row = make_row(prediction, score, job.config.evaluation.save_prompts)
+            writer.append(row)
+            rows[row.key] = row
             done += 1
             job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
         writer.finish()
-    rows = _complete(read_predictions(path), prompts)
+    block = score_block(label, _complete(rows, prompts))
     notes = (f"test, {label}: {note}",) if (note := truncation_note(prompts)) else ()
     seconds = time.perf_counter() - started
-    return Tested(score_block(label, rows), seconds, len(prompts) - len(finished), notes)
+    return Tested(block, seconds, len(prompts) - len(finished), notes)
 
 
 def write_rows(job: Job, label: str, rows: Iterable[PredictionRow]) -> ScoreBlock:
@@ -101,9 +104,10 @@ def _key(prompt: Prompt) -> tuple[str, str]:
     return prompt.task, prompt.instance_id
 
 
-def _complete(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> tuple[PredictionRow, ...]:
+def _complete(
+    by_key: Mapping[tuple[str, str], PredictionRow], prompts: Sequence[Prompt]
+) -> tuple[PredictionRow, ...]:
     """Return one row per prompt, in the prompts' order; a missing one is an error."""
-    by_key = {row.key: row for row in rows}
     missing = [prompt for prompt in prompts if _key(prompt) not in by_key]
     if missing:
         raise RuntimeError(
