@@ -18,7 +18,7 @@ from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task import Example, Instance, Task
 from instruct_ablate.whole_files import read_sealed, write_sealed
 
-FORMAT = "6"  # of the parsed form; a change of a parsing rule needs a new one
+FORMAT = "7"  # of the parsed form; a change of a parsing rule needs a new one
 TEXTS = pa.list_(pa.string())
 SCHEMA = pa.schema({"id": pa.string(), "input": pa.string(), "references": TEXTS, "choices": TEXTS})
 
