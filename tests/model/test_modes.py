@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers.utils import logging
 
-from instruct_ablate.model.modes import bare, evaluating, quiet
+from instruct_ablate.model.modes import evaluating, quiet
 
 
 def test_modes_are_restored_module_by_module_even_after_an_error():
@@ -20,16 +20,6 @@ def test_modes_are_restored_module_by_module_even_after_an_error():
         pass
     assert [module.training for module in model.modules()] == [True, True, False]
     assert not torch.is_inference_mode_enabled()
-
-
-def test_bare_takes_the_peft_wrapper_off(tmp_path):
-    from peft import LoraConfig, get_peft_model
-
-    from tests.model.decoding_cases import make_checkpoint
-
-    model = make_checkpoint("tiny_llama", tmp_path).model
-    assert bare(model) is model
-    assert bare(get_peft_model(model, LoraConfig(target_modules="all-linear"))) is model
 
 
 def test_inside_nothing_is_said_and_afterwards_all_is_as_before() -> None:

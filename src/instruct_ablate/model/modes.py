@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-
-
-def bare(model: Any) -> Any:
-    """Return the model inside a peft wrapper; its adapters sit in the layers and act as before."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 @contextmanager

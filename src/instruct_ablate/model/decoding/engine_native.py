@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.decoding import engine_transformers as engine_library
 from instruct_ablate.model.decoding.batch import Batch
 from instruct_ablate.model.decoding.decoder_only import PackedDecoder
@@ -21,7 +22,7 @@ from instruct_ablate.model.decoding.label_tree import token_scores
 from instruct_ablate.model.decoding.question import Question, stop_tokens
 from instruct_ablate.model.decoding.shared_prefix import Family, batches, families
 from instruct_ablate.model.decoding.support import is_packable
-from instruct_ablate.model.modes import bare, evaluating
+from instruct_ablate.model.modes import evaluating
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:

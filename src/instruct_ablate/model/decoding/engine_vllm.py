@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.adapters import bare, merged
 from instruct_ablate.model.decoding.question import Question, stop_tokens
 from instruct_ablate.schema import Config
 
@@ -54,17 +55,23 @@ def _vllm() -> Any:
 
 
 def _engine(vllm: Any, checkpoint: Checkpoint, config: Config, folder: Path) -> Any:
-    """Load the weights as they are now: written out, with adapters merged into a copy."""
+    """Load the weights as they are now."""
+    write_checkpoint(checkpoint, folder)
     model = checkpoint.model
-    if hasattr(model, "merge_and_unload"):
-        model = copy.deepcopy(model).merge_and_unload()
-    model.save_pretrained(folder)
-    checkpoint.tokenizer.save_pretrained(folder)
     room = config.prompt.max_source_length + config.prompt.max_target_length
     return vllm.LLM(
         model=str(folder), dtype=str(model.dtype).removeprefix("torch."), max_model_len=room, seed=config.seed,
         enable_prefix_caching=True, trust_remote_code=config.model.trust_remote_code,
     )  # fmt: skip
+
+
+def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write model and tokenizer as any other program reads them: adapters are folded into a copy."""
+    model = checkpoint.model
+    if bare(model) is not model:
+        model = merged(copy.deepcopy(model))
+    model.save_pretrained(folder)
+    checkpoint.tokenizer.save_pretrained(folder)
 
 
 def _free(

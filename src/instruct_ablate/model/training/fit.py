@@ -23,10 +23,10 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import token_store
+from instruct_ablate.model.adapters import bare, merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
-from instruct_ablate.model.modes import bare
 from instruct_ablate.model.training import training_state as resume
-from instruct_ablate.model.training.lora import adapt, merged
+from instruct_ablate.model.training.lora import adapt
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.progress import Bar, Curve

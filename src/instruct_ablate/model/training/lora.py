@@ -1,4 +1,4 @@
-"""LoRA through peft: small trainable matrices beside frozen weights, merged into them after training."""
+"""LoRA through peft: small trainable matrices beside frozen weights (`model/adapters` folds them in)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.schema import MethodConfig
 
 
@@ -19,6 +20,11 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
+    if model.config.model_type in T5_LIKE and "shared" in config.target_modules:
+        raise UserError(
+            "method.target_modules: T5 reads its embeddings through embed_tokens; an adapter on shared would never "
+            "be used. Name embed_tokens."
+        )
     targets: Any = list(config.target_modules) or "all-linear"
     task = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
     lora = LoraConfig(
@@ -35,10 +41,3 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
             return get_peft_model(model, lora)
         except ValueError as error:
             raise UserError(f"method.target_modules={list(config.target_modules)}: {error}") from error
-
-
-def merged(adapted: Any) -> PreTrainedModel:
-    """Fold the adapters into the weights and return the plain model."""
-    model: PreTrainedModel = adapted.merge_and_unload()
-    model.requires_grad_(True)
-    return model
