@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.predictions import PredictionWriter, partial_path, read_predictions
+from instruct_ablate.cell.state.predictions import PredictionWriter, read_predictions, unfinished
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.entry import main
@@ -93,7 +93,8 @@ def test_a_full_disk_ends_the_cell_and_loses_nothing(
     assert "original.jsonl" in said
     record, folder = only(tmp_path)
     assert record.state == "failed"
-    kept = partial_path(folder / "predictions" / "original.jsonl").read_bytes()
+    (rest,) = unfinished(folder / "predictions" / "original.jsonl")
+    kept = rest.read_bytes()
     assert kept == b"".join(written)
 
     monkeypatch.setattr(PredictionWriter, "_write", whole)

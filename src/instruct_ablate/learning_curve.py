@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from instruct_ablate.whole_files import write_whole
+from instruct_ablate.whole_files import check_fence, write_whole
 
 FILE = "training.jsonl"
 _LONGEST_ROW = 256  # bytes; rows are about half as long
@@ -27,6 +27,7 @@ def read_curve(path: Path, last: int | None = None) -> list[dict[str, float]]:
 def append_row(path: Path, row: dict[str, float]) -> None:
     """Write a step's row behind the others."""
     with path.open("a", encoding="utf-8") as file:
+        check_fence(path)
         file.write(json.dumps(row) + "\n")
 
 

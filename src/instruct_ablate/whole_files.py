@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -47,6 +47,32 @@ def write_whole(path: Path, text: str, durable: bool = True, key: str = "output"
         temporary.write_text(text, encoding="utf-8")
 
 
+_FENCES: dict[str, tuple[int, Callable[[], None]]] = {}
+
+
+def fence(folder: Path, generation: int, check: Callable[[], None]) -> None:
+    """Let `check` be asked before anything in a folder is written; it raises once this process may no longer.
+
+    `generation`: how many processes have written there, one after another; files that grow have it in their names.
+    """
+    _FENCES[str(folder.absolute())] = generation, check
+
+
+def open_fence(folder: Path) -> None:
+    """Ask no more."""
+    _FENCES.pop(str(folder.absolute()), None)
+
+
+def check_fence(path: Path) -> int | None:
+    """Ask whether `path` may be written, as the last thing before it is; return the generation that writes it."""
+    place, generation = path.absolute(), None
+    for folder in (place, *place.parents) if _FENCES else ():
+        if (fenced := _FENCES.get(str(folder))) is not None:
+            generation, check = fenced
+            check()
+    return generation
+
+
 @contextlib.contextmanager
 def whole_file(path: Path, durable: bool = True, key: str = "output") -> Iterator[Path]:
     """Yield a temporary path to write to, which takes the name `path` once the block has ended well."""
@@ -60,6 +86,7 @@ def whole_file(path: Path, durable: bool = True, key: str = "output") -> Iterato
             if durable:
                 _sync(temporary)
             follow_mode(temporary)
+            check_fence(path)
             if path.is_dir() and not path.is_symlink():
                 put_aside(path)
             temporary.replace(path)

@@ -42,7 +42,7 @@ def _of_cell(cell: Path, quarantined: bool) -> Iterator[Leftover]:
         for path in sorted(cell.glob("checkpoints/*.damaged")):
             yield _leftover(path, "damaged checkpoint")
     if record is not None and record.state == "done":
-        for path in sorted(cell.glob("predictions/*.partial")):
+        for path in sorted(cell.glob("predictions/*.partial*")):
             yield _leftover(path, "unfinished predictions of a done cell")
     yield from _temporary(
         cell, (*cell.glob(".*"), *cell.glob("predictions/.*"), *cell.glob("checkpoints/*.tmp"))

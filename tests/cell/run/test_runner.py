@@ -42,7 +42,7 @@ def test_a_cell_ends_done_with_all_its_files(tmp_path: Path) -> None:
     assert record.finished >= record.started > 0
     assert read_record(folder_of(tmp_path), record.identity) == record
     names = {path.name for path in folder_of(tmp_path).iterdir()}
-    assert names == {"config.yaml", "identity.json", "record.json", "log.txt"}
+    assert names == {"config.yaml", "identity.json", "record.json", "log.txt", "lock-1"}
 
 
 def test_while_it_runs_the_disk_says_so(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from instruct_ablate.cell.state.predictions import (
     PredictionRow,
     PredictionWriter,
+    discard,
     make_row,
     partial_path,
     read_predictions,
@@ -21,6 +22,7 @@ from instruct_ablate.cell.state.predictions import (
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import InstanceScore
 from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.whole_files import fence, open_fence
 
 PROMPT = Prompt("t1", "C", "classification", "t1-0", "Say yes.", ("yes", "ja"), "yes", ("yes", "no"), True)
 ROW = make_row(Prediction(PROMPT, " yes"), InstanceScore(1.0, 0.5, 1 / 3, True, (("brevity", 0.25),)))
@@ -124,3 +126,38 @@ def test_a_full_disk_loses_no_finished_row(tmp_path: Path) -> None:
             writer.append(rows(2)[1])
     assert partial_path(path).read_bytes().endswith(b"\n")
     assert written_rows(path) == tuple(rows(1))
+
+
+@pytest.mark.parametrize("kind", ["garbage", "pipe", "folder", "link"])
+def test_what_is_damaged_of_an_unfinished_file_is_put_aside(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "original.jsonl"
+    one = partial_path(path)
+    {
+        "garbage": lambda: one.write_bytes(os.urandom(100) + b"\n"),
+        "pipe": lambda: os.mkfifo(one),
+        "folder": one.mkdir,
+        "link": lambda: one.symlink_to("/etc/hostname"),
+    }[kind]()
+    assert written_ids(path) == frozenset()
+    assert [aside.name for aside in tmp_path.iterdir()] == [f"{one.name}.damaged-1"]
+    with PredictionWriter(path) as writer:
+        writer.finish()
+    assert path.read_bytes() == b""
+
+
+def test_a_later_process_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "original.jsonl"
+    fence(tmp_path, 1, lambda: None)
+    first = PredictionWriter(path)
+    first.append(ROW)
+    fence(tmp_path, 2, lambda: None)
+    with PredictionWriter(path) as second:
+        assert written_ids(path) == {ROW.key}
+        second.append(replace(ROW, instance_id="other"))
+        first._file.write(b"woken")  # as if it had passed its check just before
+        second.finish()
+    open_fence(tmp_path)
+    assert [row.instance_id for row in read_predictions(path)] == [ROW.instance_id, "other"]
+    assert [one.name for one in tmp_path.iterdir()] == ["original.jsonl"]
+    discard(path)
+    assert not list(tmp_path.iterdir())

@@ -49,9 +49,9 @@ def test_failed_needs_a_reason(tmp_path: Path) -> None:
 def test_running_lasts_as_long_as_its_process(tmp_path: Path) -> None:
     write_record(tmp_path, in_state("running"))
     assert state_of(tmp_path, "ab") == "interrupted"
-    with locked(tmp_path) as owner:
+    with locked(tmp_path) as alive:
         assert state_of(tmp_path, "ab") == "running"
-        assert running_by(tmp_path) == owner
+        assert running_by(tmp_path) == alive.owner
     assert running_by(tmp_path) is None
 
 

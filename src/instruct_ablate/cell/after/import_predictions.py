@@ -12,7 +12,7 @@ from pathlib import Path
 from instruct_ablate.cell.after.prediction_file import Answer, read_answers
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.lock import locked
-from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row, partial_path
+from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, discard, make_row
 from instruct_ablate.cell.state.record import IMPORTED, Axes, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import now, write_record
 from instruct_ablate.cost import Cost
@@ -210,8 +210,7 @@ def _identity(imported: Imported, axes: Axes, collection: TaskCollection) -> str
 
 
 def _write_rows(path: Path, rows: Sequence[PredictionRow]) -> None:
-    path.unlink(missing_ok=True)  # importing the same file again writes the same cell again
-    partial_path(path).unlink(missing_ok=True)
+    discard(path)  # importing the same file again writes the same cell again
     with PredictionWriter(path) as writer:
         for row in rows:
             writer.append(row)

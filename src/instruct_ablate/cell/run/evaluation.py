@@ -13,6 +13,7 @@ from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.state.predictions import (
     PredictionRow,
     PredictionWriter,
+    discard,
     make_row,
     written_rows,
 )
@@ -79,8 +80,7 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
 def write_rows(job: Job, label: str, rows: Iterable[PredictionRow]) -> ScoreBlock:
     """Write rows that are scored already, and average."""
     path = job.folder / file_name(label)
-    path.unlink(missing_ok=True)
-    path.with_name(f"{path.name}.partial").unlink(missing_ok=True)
+    discard(path)
     kept = tuple(rows)
     with PredictionWriter(path) as writer:
         for row in kept:

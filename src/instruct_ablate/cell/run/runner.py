@@ -17,7 +17,7 @@ from instruct_ablate.cell.run.ranks import follow
 from instruct_ablate.cell.run.reuse import take_over
 from instruct_ablate.cell.run.stopping import TimedOutError, interruptible, time_limit
 from instruct_ablate.cell.state.canonical import effective
-from instruct_ablate.cell.state.heartbeat import Heartbeat, Owner, this_process
+from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure
@@ -26,6 +26,7 @@ from instruct_ablate.cell.state.stored_config import describe
 from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
+from instruct_ablate.whole_files import check_fence
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Cell:
 
     identity: Identity
     folder: Path
-    owner: Owner
+    heartbeat: Heartbeat
 
 
 def run_cell(config: Config, work: Work | None = None) -> CellRecord:
@@ -49,8 +50,8 @@ def run_cell(config: Config, work: Work | None = None) -> CellRecord:
     if rank() > 0:
         return _follow(config, identity, folder, work or _work)
     try:
-        with locked(folder) as owner:
-            return _run_locked(config, Cell(identity, folder, owner), work or _work)
+        with locked(folder) as heartbeat:
+            return _run_locked(config, Cell(identity, folder, heartbeat), work or _work)
     except LockedError as busy:
         log.warning("%s", busy)
         return read_record(folder, identity.hash) or missing_record(identity)
@@ -85,14 +86,15 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
     if before is None and (taken := take_over(config, identity, folder)) is not None:
         return taken
     running = _begin(config, identity, folder, before)
-    with _logged(folder), Heartbeat(folder, cell.owner) as heartbeat:
+    with _logged(folder):
         if aside is not None:
             log.warning("%s: the record could not be read and was put aside as %s", identity.name, aside.name)
-        job = Job(effective(config), identity, folder, heartbeat, open_mirror(config, identity, folder))
+        job = Job(effective(config), identity, folder, cell.heartbeat, open_mirror(config, identity, folder))
         record = _finish(folder, _guarded(job, running, work, config.cell_timeout))
         with guarded(f"logger {config.logger.name}"):
             job.mirror.finish(record)
     if record.state == "done" and not config.keep_checkpoints:
+        check_fence(folder)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they were for resuming alone
     return record
 
@@ -121,6 +123,8 @@ def _guarded(job: Job, running: CellRecord, work: Work, hours: float | None) -> 
     except (KeyboardInterrupt, SystemExit):
         _finish(job.folder, replace(running, state="interrupted", finished=now()))
         raise
+    except LockedError:
+        raise  # another process has the cell: its record is not ours to write
     except (UserError, TimedOutError, BrokenInvariantError) as error:
         return _failed(running, str(error), "")
     except Exception as error:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from instruct_ablate.cell.state.record_file import CorruptRecordError, from_json, to_json
-from instruct_ablate.whole_files import write_whole
+from instruct_ablate.whole_files import check_fence, read_plain, write_whole
 
 BEAT = 5.0  # seconds between two beats
 STALE = 60.0  # seconds without a beat after which a cell counts as dead
@@ -29,6 +29,7 @@ class Owner:
     boot: str  # boot id and pid name space: where `pid` means something
     started: str  # the process's start, in clock ticks since boot
     token: str = ""
+    released: bool = False  # given back: the lock is free
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ def alive_here(owner: Owner) -> bool | None:
 def read_beat(folder: Path) -> Beat | None:
     """Read a cell's last sign of life."""
     try:
-        return from_json((folder / "heartbeat").read_text(encoding="utf-8"), Beat)
-    except (OSError, CorruptRecordError):
+        return from_json(read_plain(folder / "heartbeat").decode(), Beat)
+    except (OSError, UnicodeDecodeError, CorruptRecordError):
         return None
 
 
@@ -93,21 +94,21 @@ def age(path: Path) -> float:
         return float("inf")
 
 
-def seems_dead(folder: Path, owner: Owner, stale: float = STALE) -> bool:
+def seems_dead(folder: Path, owner: Owner, stale: float | None = None) -> bool:
     """Judge at a glance (a report must not wait) whether the owner of a running cell is gone."""
     here = alive_here(owner)
-    return not here if here is not None else age(folder / "heartbeat") > stale
+    return not here if here is not None else age(folder / "heartbeat") > (STALE if stale is None else stale)
 
 
-def is_dead(folder: Path, owner: Owner, stale: float = STALE, watch: float = 2.5 * BEAT) -> bool:
+def is_dead(folder: Path, owner: Owner, stale: float | None = None, watch: float | None = None) -> bool:
     """Judge for a take-over: what seems dead is watched; a moving counter is life, whatever clocks say."""
     here = alive_here(owner)
     if here is not None:
         return not here
-    if 0 <= age(folder / "heartbeat") <= stale:
+    if 0 <= age(folder / "heartbeat") <= (STALE if stale is None else stale):
         return False
     before = read_beat(folder)
-    time.sleep(watch)
+    time.sleep(2.5 * BEAT if watch is None else watch)
     after = read_beat(folder)
     return (before and before.counter) == (after and after.counter)
 
@@ -115,8 +116,9 @@ def is_dead(folder: Path, owner: Owner, stale: float = STALE, watch: float = 2.5
 class Heartbeat:
     """Beats in a thread as long as the cell runs; `progress` says how far it is."""
 
-    def __init__(self, folder: Path, owner: Owner, beat: float = BEAT) -> None:
-        self._folder, self._interval = folder, beat
+    def __init__(self, folder: Path, owner: Owner, beat: float | None = None) -> None:
+        self.owner = owner
+        self._folder, self._interval = folder, BEAT if beat is None else beat
         self._last = Beat(owner, 0, time.time(), since=time.time())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -129,7 +131,9 @@ class Heartbeat:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        (self._folder / "heartbeat").unlink(missing_ok=True)
+        with contextlib.suppress(Exception):  # it may be another process's by now
+            check_fence(self._folder)
+            (self._folder / "heartbeat").unlink(missing_ok=True)
 
     def progress(self, stage: str, done: int = 0, total: int = 0) -> None:
         """Note how far the cell is; the next beat tells it."""

@@ -18,7 +18,16 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import InstanceScore
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.tasks.task import Kind
-from instruct_ablate.whole_files import explained
+from instruct_ablate.whole_files import (
+    check_fence,
+    explained,
+    make_folder,
+    put_aside,
+    read_plain,
+    remove,
+    sync_folder,
+    whole_file,
+)
 
 log = logging.getLogger(__name__)
 PARTIAL = ".partial"
@@ -125,15 +134,33 @@ def from_line(line: str | bytes) -> PredictionRow:
     return PredictionRow(**fields)
 
 
-def partial_path(path: Path) -> Path:
-    """Return where rows lie until the file is complete."""
-    return path.with_name(path.name + PARTIAL)
+def partial_path(path: Path, generation: int | None = None) -> Path:
+    """Return where rows lie until the file is complete: each process that holds the cell has a file of its own."""
+    return path.with_name(f"{path.name}{PARTIAL}{'' if generation is None else f'-{generation}'}")
+
+
+def unfinished(path: Path) -> list[Path]:
+    """Return the files of rows that are not complete, the latest last."""
+    start = f"{path.name}{PARTIAL}"
+    ends = {one.name.removeprefix(start): one for one in path.parent.glob("*") if one.name.startswith(start)}
+    return [ends[end] for end in sorted((e for e in ends if e == "" or e[1:].isdecimal()), key=_generation)]
+
+
+def _generation(end: str) -> int:
+    return int(end[1:] or 0)
+
+
+def discard(path: Path) -> None:
+    """Remove a file of predictions, complete or not."""
+    check_fence(path)
+    for one in (path, *unfinished(path)):
+        remove(one)
 
 
 def read_predictions(path: Path) -> tuple[PredictionRow, ...]:
     """Read a prediction file; a half-written last line is dropped and said, any other damage is an error."""
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
     except OSError as error:
         raise UserError(f"cannot read the predictions {path}: {error.strerror}.") from error
     whole, _, tail = content.rpartition(b"\n")
@@ -149,10 +176,14 @@ def read_predictions(path: Path) -> tuple[PredictionRow, ...]:
 
 
 def written_rows(path: Path) -> tuple[PredictionRow, ...]:
-    """Return the rows that are there already, of a complete or an unfinished file."""
-    for candidate in (path, partial_path(path)):
-        if candidate.exists():
-            return read_predictions(candidate)
+    """Return the rows that are there already, of a complete or an unfinished file; what is damaged is put aside."""
+    for one in (path, *reversed(unfinished(path))):
+        if os.path.lexists(one):
+            try:
+                return read_predictions(one)
+            except UserError as fault:
+                check_fence(path)
+                log.warning("%s; it was put aside as %s and is predicted again", fault, put_aside(one).name)
     return ()
 
 
@@ -162,24 +193,36 @@ def written_ids(path: Path) -> frozenset[tuple[str, str]]:
 
 
 class PredictionWriter:
-    """Appends rows to `<path>.partial`; `finish` renames it. Each row reaches the system before the next.
+    """Appends rows to `<path>.partial-<generation>`; `finish` renames it. Each row reaches the system before the next.
 
-    Where the disk fills up, `append` raises a `UserError`; the rows before are whole on disk.
+    Where the disk fills up, `append` raises a `UserError`; the rows before are whole on disk. What an earlier process
+    has written is copied, not gone on with: should it still live, it writes to a file of its own.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._rows = 0
         with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists():  # complete, but its cell is not done: go on from there
-                path.replace(partial_path(path))
-            self._file = partial_path(path).open("ab", buffering=0)
+            make_folder(path.parent)
+            self._partial = partial_path(path, check_fence(path))
+            self._go_on()
+            self._file = self._partial.open("ab", buffering=0)
             self._size = self._cut_tail()
+
+    def _go_on(self) -> None:
+        """Take over the rows that are there: of a complete file whose cell is not done, or of earlier processes."""
+        earlier = [*unfinished(self.path), *([self.path] if self.path.exists() else [])]
+        if earlier and earlier[-1] != self._partial:
+            with whole_file(self._partial, durable=False) as copy:
+                copy.write_bytes(read_plain(earlier[-1]))
+        for one in earlier:
+            if one != self._partial:
+                remove(one)
 
     def append(self, row: PredictionRow) -> None:
         """Write one row, whole or not at all."""
         line = to_line(row).encode() + b"\n"
+        check_fence(self.path)
         with explained(self.path):
             try:
                 self._write(line)
@@ -193,12 +236,9 @@ class PredictionWriter:
         with explained(self.path):
             os.fsync(self._file.fileno())
             self._file.close()
-            partial_path(self.path).replace(self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            check_fence(self.path)
+            self._partial.replace(self.path)
+            sync_folder(self.path.parent)
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
@@ -210,7 +250,7 @@ class PredictionWriter:
 
     def _cut_tail(self) -> int:
         """Cut off a half-written last line; return the size that stays."""
-        content = partial_path(self.path).read_bytes()
+        content = read_plain(self._partial)
         size = content.rfind(b"\n") + 1
         if size < len(content):
             log.warning("%s: the last line is half-written and was dropped", self.path)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.whole_files import whole_file
+from instruct_ablate.whole_files import check_fence, whole_file
 
 log = logging.getLogger(__name__)
 KEPT = 2
@@ -63,6 +63,7 @@ def read(path: Path) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # torch raises many kinds of error on a truncated file; each means the same here
+        check_fence(path)
         path.replace(path.with_suffix(".damaged"))
         log.warning(
             "the checkpoint %s is damaged (%s): the one before is used", path.name, type(error).__name__

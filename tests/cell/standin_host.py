@@ -1,0 +1,57 @@
+"""One host of two: runs a stand-in cell slowly, with a short heartbeat; told of on standard output."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.run import runner
+from instruct_ablate.cell.run.job import Job, Outcome
+from instruct_ablate.cell.state import heartbeat
+from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row, written_ids
+from instruct_ablate.learning_curve import FILE, append_row, keep_rows
+from instruct_ablate.metrics import score_all
+from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.whole_files import write_whole
+from tests.standins import make_config, replace_inputs, work
+
+ROWS = 12
+heartbeat.BEAT, heartbeat.STALE = 0.1, 0.6
+
+
+def slowly(job: Job) -> Outcome:
+    """Train and test for a second or so, writing as a cell does."""
+    job.heartbeat.progress("train")
+    keep_rows(job.folder / FILE, 0)
+    for step in range(1, ROWS + 1):
+        time.sleep(pause)
+        append_row(job.folder / FILE, {"step": step})
+        write_whole(job.folder / "checkpoints" / f"step-{step:08d}.ckpt", str(step))
+    path = job.folder / "predictions" / "original.jsonl"
+    there = written_ids(path)
+    with PredictionWriter(path) as writer:
+        for number in range(ROWS):
+            if ("task", str(number)) not in there:
+                time.sleep(pause)
+                writer.append(from_row(number))
+        writer.finish()
+    return replace(work(job), notes=(sys.argv[2],))
+
+
+def from_row(number: int) -> PredictionRow:
+    prompt = Prompt("task", "c", "generation", str(number), "in", ("yes",), "yes")
+    prediction = Prediction(prompt, "yes")
+    return make_row(prediction, score_all([prediction])[0])
+
+
+if __name__ == "__main__":
+    pause = float(sys.argv[3])
+    patch = pytest.MonkeyPatch()
+    replace_inputs(patch)
+    record = runner.run_cell(make_config(Path(sys.argv[1])), slowly)
+    sys.stdout.write(" ".join([record.state, *record.notes]) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,72 @@
+"""Two hosts and one cell: one is suspended, taken for dead, and wakes after the other has done the cell."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cell import standin_host
+
+MOMENTS = 10  # at which the first host is suspended, spread over its run
+
+
+def start(folder: Path, host: str, pause: float) -> subprocess.Popen[str]:
+    words = [sys.executable, standin_host.__file__, str(folder), host, str(pause)]
+    command = ["unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "sh", *words]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+@pytest.fixture(autouse=True)
+def _hosts() -> None:
+    if subprocess.run(["unshare", "--uts", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to make UTS namespaces")
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file of a study with its hash."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "cache" not in path.parts]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def progressed(folder: Path, share: float) -> bool:
+    """Whether the first host has written that share of its rows and predictions."""
+    lines = sum(len(path.read_text().splitlines()) for path in folder.rglob("*.jsonl*") if path.is_file())
+    return lines >= share * 2 * standin_host.ROWS
+
+
+def suspend(process: subprocess.Popen[str], folder: Path, share: float) -> None:
+    end = time.monotonic() + 60
+    while not (any(folder.rglob("lock-*")) and progressed(folder, share)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    process.send_signal(signal.SIGSTOP)
+
+
+@pytest.mark.parametrize(
+    "moment", [6, *(pytest.param(n, marks=pytest.mark.slow) for n in range(MOMENTS) if n != 6)]
+)
+def test_a_woken_host_leaves_the_cell_that_it_lost(tmp_path: Path, moment: int) -> None:
+    first = start(tmp_path, "one", 0.08)
+    suspend(first, tmp_path, moment / MOMENTS)
+    said, _ = start(tmp_path, "two", 0.0).communicate(timeout=60)
+    assert said.splitlines()[-1] == "done two"
+    after = contents(tmp_path)
+    first.send_signal(signal.SIGCONT)
+    said, told = first.communicate(timeout=60)
+    assert said.splitlines()[-1] == "done two", "it reports the cell as the other host has done it"
+    assert "which stops here" in told or "is being run by" in told
+    assert contents(tmp_path) == after
+    written = {path.name: len(path.read_text().splitlines()) for path in tmp_path.rglob("*.jsonl*")}
+    assert written == {"original.jsonl": standin_host.ROWS, "training.jsonl": standin_host.ROWS}
+    assert not list(tmp_path.rglob("*.ckpt"))
