@@ -12,7 +12,7 @@ from instruct_ablate import learning_curve
 from instruct_ablate.cell.state.heartbeat import Beat, read_beat
 from instruct_ablate.cell.state.lock import holder
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.grid.launch.slurm_queue import queued, read_ticket
+from instruct_ablate.grid.launch.slurm_queue import read_ticket, seen_queued
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.learning_curve import read_curve
 
@@ -53,7 +53,7 @@ class Pace:
 
 def cell_statuses(study: Study) -> tuple[CellStatus, ...]:
     """Return what is known of each cell, running ones first."""
-    waiting = queued([study.folder / record.name for record in study.cells if record.state != "done"])
+    waiting = seen_queued([study.folder / record.name for record in study.cells if record.state != "done"])
     lines = [_status(study.folder / record.name, record, waiting) for record in study.cells]
     return tuple(sorted(lines, key=lambda line: SHOWN.index(line.state)))
 

@@ -2,11 +2,20 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from instruct_ablate.grid.launch import slurm_queue as module
-from instruct_ablate.grid.launch.slurm_queue import Ticket, queue, queued, read_ticket, write_ticket
+from instruct_ablate.grid.launch.slurm_queue import (
+    SlurmSilentError,
+    Ticket,
+    queue,
+    queued,
+    read_ticket,
+    seen_queued,
+    write_ticket,
+)
 
 
 def told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -28,10 +37,37 @@ def test_slurms_queue_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     assert queue() == {"12_0": "RUNNING", "12_1": "PENDING (PartitionTimeLimit)"}
 
 
-def test_without_slurm_nothing_is_queued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [(None, "FileNotFoundError"), ("echo 'Unable to contact' >&2; exit 1", "Unable to contact")],
+)
+def test_a_queue_that_cannot_be_asked_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, why: str
+) -> None:
+    if script is not None:
+        (tmp_path / "squeue").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    write_ticket(tmp_path, Ticket("1", 0.0, ""))
+    assert queued([tmp_path / "a"]) == {}
+    write_ticket(tmp_path / "a", Ticket("1", 0.0, ""))
+    write_ticket(tmp_path / "b", Ticket("1", 0.0, "", "local"))
+    with pytest.raises(SlurmSilentError, match=f"{why}.*nothing is queued twice"):
+        queued([tmp_path / "a"])
+    assert queued([tmp_path / "b"]) == {}
+    seen = seen_queued([tmp_path / "a", tmp_path / "b"])
+    assert list(seen) == [tmp_path / "a"]
+    assert why in seen[tmp_path / "a"]
+
+
+def test_a_cell_that_told_its_end_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    write_ticket(tmp_path, Ticket("1", 5.0, ""))
+    record = SimpleNamespace(state="failed", finished=6.0)
+    monkeypatch.setattr(module, "read_record", lambda folder: record)
     assert queued([tmp_path]) == {}
+    record.finished = 4.0
+    with pytest.raises(SlurmSilentError):
+        queued([tmp_path])
 
 
 def test_only_jobs_that_are_not_over_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

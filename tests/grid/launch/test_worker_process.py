@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -144,3 +146,28 @@ def test_a_cell_without_output_has_no_last_words(start: Start, tmp_path: Path) -
     assert one.last_words() == ""
     (make_cell(tmp_path).folder / OUTPUT).unlink()
     assert one.last_words() == ""
+
+
+ORPHANED = """
+import os, signal, subprocess, sys
+from functools import partial
+from instruct_ablate.grid.launch.worker_process import _follow_parent
+child = subprocess.Popen(["sleep", "60"], preexec_fn=partial(_follow_parent, int(sys.argv[1]) or os.getpid()))
+print(child.pid, child.wait() if int(sys.argv[1]) else "", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def orphan(parent: int) -> list[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", ORPHANED, str(parent)]
+    return subprocess.run(words, capture_output=True, text=True, env=environment, check=False).stdout.split()
+
+
+def test_it_dies_with_the_pool_from_the_first_instruction_on() -> None:
+    (pid,) = orphan(0)
+    wait(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2])
+
+
+def test_a_pool_that_died_before_is_noticed() -> None:
+    assert orphan(999_999)[1] == str(128 + signal.SIGTERM)

@@ -16,6 +16,8 @@ from instruct_ablate.cell.state.record import Environment
 
 PACKAGES = ("instruct-ablate", "torch", "transformers", "pytorch-lightning", "peft", "numpy", "rouge-score")
 
+COMMIT_FILE = "commit"
+
 
 def environment(device: str, precision: str) -> Environment:
     """Describe the calling process."""
@@ -44,8 +46,13 @@ def versions() -> tuple[tuple[str, str], ...]:
 
 @cache
 def commit() -> str | None:
-    """Return the checkout's commit, with "+changes" where files differ; None outside a checkout."""
+    """Return the checkout's commit, with "+changes" where files differ; None outside a checkout.
+
+    A copy that was made for queued jobs has its commit in a file.
+    """
     folder = Path(__file__).parents[4]
+    if (folder / COMMIT_FILE).is_file():
+        return (folder / COMMIT_FILE).read_text(encoding="utf-8") or None
     if not (folder / ".git").exists():
         return None
     head = _git(folder, "rev-parse", "HEAD")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import shlex
 import signal
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +18,8 @@ from instruct_ablate.cell.after.post_mortem import record_killed
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.launch.slurm_queue import Ticket, queue, write_ticket
+from instruct_ablate.grid.launch.slurm_queue import SlurmSilentError, Ticket, queue, read_ticket, write_ticket
+from instruct_ablate.grid.launch.snapshot import own_files, search_path, snapshot
 from instruct_ablate.grid.launch.submitit_internals import terminate
 from instruct_ablate.schema import Config
 
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 POLL = 2.0  # seconds between two looks at the queue
+LONGEST = 60.0  # the same while Slurm does not answer
 TAKE_OVER = 120.0  # seconds that a requeued job waits for the death of its predecessor to show
 _COMMON = ("timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name")
 
@@ -65,13 +71,19 @@ class Submission:
     def __init__(self, cluster: str, params: Mapping[str, Any]) -> None:
         self._cluster, self._params = cluster, dict(params)
         self._told = ""
+        self._unanswered = 0  # times in a row
 
     def submit(self, cells: Sequence[Cell]) -> dict[str, tuple[Cell, Any]]:
         """Queue one job a cell (an array on Slurm) and note it in the cell's folder; return them by id."""
-        executor = self._executor()
-        jobs = executor.map_array(CellJob(), [cell.config for cell in cells])
+        study = cells[0].folder.parent if cells else Path()
+        code = snapshot(study) if cells else Path()
+        executor = self._executor(code)
+        configs = [_with_own_files(cell.config, study) for cell in cells]
+        with _one_line(self._cluster):
+            jobs = executor.map_array(CellJob(), configs)
         for cell, job in zip(cells, jobs, strict=True):
-            write_ticket(cell.folder, Ticket(job.job_id, time.time(), str(job.paths.stderr)))
+            ticket = Ticket(job.job_id, time.time(), str(job.paths.stderr), self._cluster, str(code))
+            write_ticket(cell.folder, ticket)
             log.info("%s: queued as job %s", cell.identity.name, job.job_id)
         return {job.job_id: (cell, job) for cell, job in zip(cells, jobs, strict=True)}
 
@@ -79,7 +91,7 @@ class Submission:
         """Wait until the jobs are over; the disk says how each one ended."""
         since, open_ = time.time(), dict(jobs)
         while open_:
-            time.sleep(poll)
+            time.sleep(min(poll * 2**self._unanswered, max(poll, LONGEST)))
             for job in self._over(open_):
                 cell = open_.pop(job)[0]
                 if self._ended(cell, job, since) == "failed" and cell.config.fail_fast:
@@ -95,16 +107,29 @@ class Submission:
                 terminate(job)
 
     def _over(self, jobs: Mapping[str, tuple[Cell, Any]]) -> list[str]:
-        if self._cluster == "slurm":
+        """Return the jobs that are over; none where Slurm does not say, which is asked ever more rarely."""
+        if self._cluster != "slurm":
+            return [name for name, (_, job) in jobs.items() if job.done()]
+        try:
             states = queue()
-            if (waiting := _waiting(states, jobs)) != self._told:
-                self._told = waiting
-                log.info("%s", waiting or "no job left in the queue")
-            return [name for name in jobs if name not in states]
-        return [name for name, (_, job) in jobs.items() if job.done()]
+        except SlurmSilentError as silent:
+            self._unanswered = min(self._unanswered + 1, 10)
+            self._say(f"Slurm does not answer ({silent.why}); the jobs are waited for")
+            return []
+        self._unanswered = 0
+        self._say(_waiting(states, jobs) or "no job left in the queue")
+        return [name for name in jobs if name not in states]
+
+    def _say(self, text: str) -> None:
+        """Log what is new."""
+        if text != self._told:
+            self._told = text
+            log.info("%s", text)
 
     def _ended(self, cell: Cell, job: str, since: float) -> str:
-        reason = f"job {job} ended without a word; its output is under {self._params['submitit_folder']}"
+        ticket = read_ticket(cell.folder)
+        output = f"; its output is in {ticket.output}" if ticket is not None and ticket.output else ""
+        reason = f"job {job} ended without a word{output}"
         record = read_record(cell.folder, cell.identity.hash)
         if record is not None and record.state == "interrupted" and record.finished < since:
             record_killed(cell.folder, cell.identity, reason, since)
@@ -113,10 +138,17 @@ class Submission:
         log.info("%s: %s", cell.identity.name, state)
         return state
 
-    def _executor(self) -> Any:
+    def _executor(self, code: Path) -> Any:
         import submitit
 
+        check_limits(self._cluster, self._params)
         params = {name: value for name, value in self._params.items() if value is not None}
+        if self._cluster == "slurm":  # a process of this machine is started at once, with the code of now
+            path = shlex.quote(str(search_path(code).absolute()))
+            params["setup"] = [
+                f"export PYTHONPATH={path}${{PYTHONPATH:+:$PYTHONPATH}}",
+                *params.get("setup", ()),
+            ]
         folder = Path(params.pop("submitit_folder"))
         limit = {f"{self._cluster}_max_num_timeout": params.pop("max_num_timeout", 0)}
         try:
@@ -130,6 +162,33 @@ class Submission:
         except (RuntimeError, ValueError, NameError) as error:
             raise UserError(f"hydra/launcher=submitit_{self._cluster}: {error}") from error
         return executor
+
+
+def check_limits(cluster: str, params: Mapping[str, Any]) -> None:
+    """Refuse numbers that no job can run with; for Slurm, a time limit of 0 is none at all."""
+    for name in ("timeout_min", "nodes", "tasks_per_node", "cpus_per_task", "mem_gb", "array_parallelism"):
+        value = params.get(name)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or value <= 0
+        ):
+            raise UserError(f"hydra.launcher.{name}={value}: a number above 0, or null (submitit_{cluster})")
+
+
+@contextlib.contextmanager
+def _one_line(cluster: str) -> Iterator[None]:
+    """Turn sbatch's refusal into one line."""
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    try:
+        yield
+    except (FailedJobError, FailedSubmissionError, OSError, subprocess.SubprocessError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"hydra/launcher=submitit_{cluster}: the jobs were refused: {said[:500]}") from error
+
+
+def _with_own_files(config: Config, study: Path) -> Config:
+    """Let a job load the user's own files as they are now."""
+    return replace(config, extensions=own_files(study, config.extensions))
 
 
 def _waiting(states: Mapping[str, str], jobs: Iterable[str]) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from instruct_ablate.cell.state.record_file import CorruptRecordError, from_json, to_json
-from instruct_ablate.whole_files import write_whole
+from instruct_ablate.cell.state.store import read_record
+from instruct_ablate.errors import UserError
+from instruct_ablate.whole_files import read_plain, write_whole
 
 TICKET = "queue.json"
 
@@ -21,6 +22,19 @@ class Ticket:
     job: str  # Slurm's id; of an array's part: 12_3
     submitted: float
     output: str  # where the job's own output goes
+    cluster: str = "slurm"  # or local: a process of the submitting machine
+    code: str = ""  # the copy of this package that the job runs
+
+
+class SlurmSilentError(UserError):
+    """Slurm does not say which jobs it has: which is not to have none."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f"Slurm cannot be asked which jobs are queued or running ({why}): nothing is queued twice on doubt. Try "
+            f"again later; where the jobs are known to be gone, remove {TICKET} from their cells' folders."
+        )
 
 
 def write_ticket(folder: Path, ticket: Ticket) -> None:
@@ -31,8 +45,8 @@ def write_ticket(folder: Path, ticket: Ticket) -> None:
 def read_ticket(folder: Path) -> Ticket | None:
     """Read which job was queued for a cell last."""
     try:
-        return from_json((folder / TICKET).read_text(encoding="utf-8"), Ticket)
-    except (OSError, CorruptRecordError):
+        return from_json(read_plain(folder / TICKET).decode(), Ticket)
+    except (OSError, UnicodeDecodeError, CorruptRecordError):
         return None
 
 
@@ -43,17 +57,49 @@ def tickets(folders: Iterable[Path]) -> dict[Path, Ticket]:
 
 
 def queue() -> Mapping[str, str]:
-    """Return Slurm's jobs of this user that are not over, by id: RUNNING, PENDING (why); none without Slurm."""
+    """Return Slurm's jobs of this user that are not over, by id: RUNNING, PENDING (why)."""
     words = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T (%r)"]
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
+    try:
         told = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout
-        lines = [line.strip().replace(" (None)", "") for line in told.splitlines() if "|" in line]
-        return dict(line.split("|", 1) for line in lines)
-    return {}
+    except subprocess.CalledProcessError as error:
+        raise SlurmSilentError(
+            _line(error.stderr) or f"squeue ended with status {error.returncode}"
+        ) from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SlurmSilentError(f"squeue: {type(error).__name__}") from error
+    lines = [line.strip().replace(" (None)", "") for line in told.splitlines() if "|" in line]
+    return dict(line.split("|", 1) for line in lines)
 
 
 def queued(folders: Iterable[Path]) -> dict[Path, str]:
-    """Return the cells whose job is still in the queue or running, with its state; Slurm is asked once."""
-    known = tickets(folders)
-    states = queue() if known else {}
-    return {folder: states[ticket.job] for folder, ticket in known.items() if ticket.job in states}
+    """Return the cells whose job is still in the queue or running, with its state; Slurm is asked once.
+
+    `SlurmSilentError` where it does not answer and some cell's job has not told its end.
+    """
+    known = {folder: one for folder, one in tickets(folders).items() if one.cluster == "slurm"}
+    open_ = {folder: one for folder, one in known.items() if not _ended(folder, one)}
+    states = queue() if open_ else {}
+    return {folder: states[one.job] for folder, one in open_.items() if one.job in states}
+
+
+def seen_queued(folders: Sequence[Path]) -> dict[Path, str]:
+    """Return the same for those who only look: where Slurm does not answer, that is said of every open job."""
+    try:
+        return queued(folders)
+    except SlurmSilentError as silent:
+        known = tickets(folders)
+        return {
+            folder: f"Slurm cannot be asked: {silent.why}"
+            for folder, one in known.items()
+            if one.cluster == "slurm" and not _ended(folder, one)
+        }
+
+
+def _ended(folder: Path, ticket: Ticket) -> bool:
+    """Whether the cell's record tells that it ended after its job was queued."""
+    record = read_record(folder)
+    return record is not None and record.state in ("done", "failed") and record.finished >= ticket.submitted
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())[:200]

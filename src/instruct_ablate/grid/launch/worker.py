@@ -7,13 +7,10 @@ of the input, and after a cell that is not done: what such a cell leaves in memo
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import dataclasses
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +19,6 @@ from typing import IO, Any
 from instruct_ablate.schema import Config
 
 READY = b"ready\n"
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 Run = Callable[[Any], str]
 
 
@@ -34,7 +30,6 @@ def order(config: Config, output: Path, last: bool) -> bytes:
 
 def main(answers: int) -> None:
     """Run cells as ordered; exit status 0 unless told to stop."""
-    _follow_parent()
     from instruct_ablate.cell.run.task_function import run_one
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -89,12 +84,6 @@ def _restored(clean: Any, folder: Path) -> bool:
     if left:
         logging.getLogger(__name__).warning("the next cell gets a process of its own: %s", "; ".join(left))
     return not left
-
-
-def _follow_parent() -> None:
-    """Ask the kernel for SIGTERM when the sweep dies: the cell then stops after its checkpoint."""
-    with contextlib.suppress(OSError, AttributeError):  # Linux alone has it
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.after.post_mortem import TAIL
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 WORKER = (sys.executable, "-m", "instruct_ablate.grid.launch.worker")
 OUTPUT = "output.txt"  # what is printed while a cell runs
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
@@ -49,6 +53,7 @@ class WorkerProcess:
                 env=_environment(share),
                 pass_fds=[answers],
                 start_new_session=True,  # Ctrl-C reaches the pool alone, which passes it on in order
+                preexec_fn=partial(_follow_parent, os.getpid()),  # noqa: PLW1509 - it takes no lock
             )
         os.close(answers)
         self.give(first)
@@ -114,6 +119,17 @@ class WorkerProcess:
         except OSError:
             return ""
         return text[-TAIL:]
+
+
+def _follow_parent(parent: int) -> None:
+    """Ask the kernel for SIGTERM when the sweep dies: a cell then stops after its checkpoint.
+
+    Done between fork and exec, so that there is no moment without it; a parent that died before is noticed after.
+    """
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(128 + signal.SIGTERM)
 
 
 def _environment(share: Share) -> dict[str, str]:
