@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from instruct_ablate.aggregation import aggregate
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
 from instruct_ablate.cell.state.record import Axes, CellRecord, ScoreBlock
@@ -28,6 +27,7 @@ from instruct_ablate.cell.state.record_file import to_json
 from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell
+from instruct_ablate.metrics.aggregation import aggregate
 from instruct_ablate.whole_files import write_whole
 
 VARIANTS = ("original", "simplified", "delusive", "no_definition")

@@ -12,13 +12,15 @@ import argparse
 import json
 import random
 import statistics
+import string
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from rouge_score.rouge_scorer import RougeScorer
 
-from instruct_ablate import metrics, rouge
+from instruct_ablate import metrics
+from instruct_ablate.metrics import rouge
 from instruct_ablate.normalisation import normalised
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 
@@ -59,20 +61,22 @@ def plain_loop(rows: Rows) -> list[tuple[float, float, float]]:
 
 
 def plain_normal(text: str) -> str:
-    kept = "".join(letter for letter in text.lower() if letter not in metrics.string.punctuation)
+    kept = "".join(letter for letter in text.lower() if letter not in string.punctuation)
     return " ".join(kept.split())
 
 
 def ours(rows: Rows) -> list[tuple[float, float, float]]:
     rouge.words.cache_clear()
     rouge._tokenizer.cache_clear()
+    rouge.best_rouge.cache_clear()
     normalised.cache_clear()
     predictions = [
         Prediction(Prompt("", "", "generation", "", "", references, references[0]), text)
         for text, references in rows
     ]
     return [
-        (score.exact_match, score.rouge1, score.rougeL) for score in metrics.score_all(predictions, workers=1)
+        tuple(score.get(name) or 0.0 for name in ("exact_match", "rouge1", "rougeL"))
+        for score in metrics.score_all(predictions, workers=1)
     ]
 
 

@@ -13,7 +13,7 @@ from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.cost import Cost
-from instruct_ablate.metrics import Score, Scores
+from instruct_ablate.metrics import Scores
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -23,6 +23,7 @@ from instruct_ablate.schema import (
     PromptConfig,
     TasksConfig,
 )
+from tests.scored import score
 
 
 def make_config(folder: Path, **changes: Any) -> Config:
@@ -49,8 +50,8 @@ def replace_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_scores(value: float = 50.0) -> Scores:
     """Scores of one instance."""
-    score = Score("overall", 1, value, value, value, 100.0, 50.0)
-    return Scores(score, score, (score,), (score,), ())
+    one = score("overall", 1, value, value, value, 100.0, 50.0)
+    return Scores(one, one, (one,), (one,), ())
 
 
 def work(job: Job) -> Outcome:

@@ -76,8 +76,8 @@ def test_prompt(own: Path, task: Task):
 
 def test_metric(own: Path):
     metrics = load_metrics(["my_metrics.first_word"])
-    assert score_prediction("Paris it is", ("Paris",), None, metrics).extra == (("first_word", 1.0),)
-    assert score_prediction("Lyon", ("Paris",), None, metrics).extra == (("first_word", 0.0),)
+    assert score_prediction("Paris it is", ("Paris",), None, metrics).get("first_word") == 1.0
+    assert score_prediction("Lyon", ("Paris",), None, metrics).get("first_word") == 0.0
 
 
 def test_reader(own: Path):
@@ -128,7 +128,7 @@ def test_all_of_ones_own_together_through_the_command(own: Path):
         "prompt.template=my_prompts.question", "evaluation.metrics=[my_metrics.first_word]",
     )  # fmt: skip
     assert rows[0].prompt == "50\n\nIS THE NUMBER 'EVEN' OR 'ODD'?\nAnswer:"
-    assert [name for name, _ in record.blocks[0].scores.overall.extra] == ["first_word"]
+    assert record.blocks[0].scores.overall.values[-1][0] == "first_word"
 
 
 def test_columns_on_the_command_line(own: Path):

@@ -1,24 +1,44 @@
-"""The two rules of comparing texts."""
-
 from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.normalisation import normalised, strict
+from instruct_ablate.normalisation import classes, is_answerable, merged, normalised, strict
 
 
 @pytest.mark.parametrize(
-    ("text", "same"),
-    [("The U.S.\t is\n big.", "the us is big"), ("  Yes! ", "yes"), ("a-b", "ab"), ("naïve?", "naïve")],
+    ("said", "right", "equal"),
+    [(" The  Cat! ", "the cat", True), ("a cat", "cat", False), ("«x»", "x", False), ("", "...", True)],
 )
-def test_normalised_keeps_articles_and_drops_case_punctuation_and_space(text: str, same: str) -> None:
-    assert normalised(text) == same
+def test_normalised_ignores_case_punctuation_and_space(said: str, right: str, equal: bool) -> None:
+    assert (normalised(said) == normalised(right)) is equal
 
 
-def test_signs_are_nothing_once_normalised() -> None:
-    assert normalised("+") == normalised("-") == normalised("") == ""
+def test_normalised_keeps_articles() -> None:
+    assert normalised("The U.S.\t is\n big.") == "the us is big"
 
 
-def test_strict_takes_off_white_space_at_the_ends_alone() -> None:
-    assert strict(" Yes. \n") == "Yes."
-    assert strict("a  b") == "a  b"
+def test_strict_is_plain_equality_but_for_space_at_the_ends() -> None:
+    assert strict(" Yes.\n") == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups"),
+    [
+        (("-1", "0", "1"), (("-1", "1"),)),
+        (("1.0", "10", "2"), (("1.0", "10"),)),
+        (("+", "-", ""), (("+", "-", ""),)),
+        (("yes", "no", "yes "), ()),
+    ],
+)
+def test_labels_that_exact_match_takes_for_one(labels: tuple[str, ...], groups: object) -> None:
+    assert merged(labels) == groups
+
+
+def test_classes_are_what_exact_match_counts() -> None:
+    assert classes(("-1", "0", "1", " 0")) == (("-1", "1"), ("0",))
+
+
+def test_a_choice_is_right_under_exact_match() -> None:
+    assert is_answerable(("Yes", "No"), ("yes.",))
+    assert not is_answerable(("Yes", "No"), ("maybe",))
+    assert not is_answerable((), ("maybe",))

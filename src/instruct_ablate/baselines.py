@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.instruction.context import hashed
-from instruct_ablate.metrics import InstanceScore, score_all, uniform_guess
+from instruct_ablate.metrics import InstanceScore, Metric, load_metrics, score_all, score_prediction
+from instruct_ablate.metrics.aggregation import mean_values
+from instruct_ablate.metrics.built_in import guess_chance
+from instruct_ablate.normalisation import classes, is_answerable, normalised, strict
 from instruct_ablate.prompt.prompt import Prediction, Prompt
-from instruct_ablate.rouge import best_rouge
 from instruct_ablate.tasks.task import Task
-
-NOTHING = InstanceScore(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,10 @@ def predict_baseline(
     """Answer every prompt by the baseline `name`.
 
     `tasks` are the prompts' tasks after the instruction's variant: inputs and demonstrations are read there.
-    `seed` matters to what is drawn, `tries` to the uniform guess; `metrics` are further ones by dotted path,
-    which an expectation has not.
+    `seed` matters to what is drawn, `tries` to the uniform guess; `metrics` names further ones.
     """
     if name == "uniform_guess":
-        return _uniform_answers(prompts, tries)
+        return _uniform_answers(prompts, tries, load_metrics(metrics))
     if name not in COPIED | DRAWN_FROM_LABELS:
         raise unknown("baseline", name, BASELINES)
     if name in COPIED:
@@ -109,10 +108,10 @@ def _position_counts(prompts: Sequence[Prompt]) -> dict[str, dict[int, int]]:
     """Count, per task, how often the label at each position is right."""
     counts: dict[str, dict[int, int]] = {}
     for prompt in prompts:
-        right = {reference.strip() for reference in prompt.references}
+        right = {normalised(reference) for reference in prompt.references}
         of_task = counts.setdefault(prompt.task, {})
         for place, label in enumerate(prompt.choices or ()):
-            if label.strip() in right:
+            if normalised(label) in right:
                 of_task[place] = of_task.get(place, 0) + 1
     return counts
 
@@ -121,13 +120,13 @@ def _position_counts(prompts: Sequence[Prompt]) -> dict[str, dict[int, int]]:
 
 
 def mean_uniform_guess(label_spaces: Sequence[Sequence[str]], floor: bool = False) -> float:
-    """Average the chance of a uniform guess over tasks, in percent.
+    """Average the chance of a uniform guess over the strictly distinct labels over tasks, in percent.
 
     `floor` rounds each task's 100/|labels| down to a whole number, as the analysis behind Kung & Peng's
     figure does: 2432/57 = 42.67 over their 57 tasks with the 47 labels that task1394's definition states
     (100 // 47 = 2); 2431/57 = 42.65, their figure, if that one space is counted with more than 50 labels.
     """
-    chances = [100 * uniform_guess(labels) for labels in label_spaces]
+    chances = [100 / len(set(map(strict, labels))) for labels in label_spaces]
     return math.fsum(math.floor(chance + 1e-9) if floor else chance for chance in chances) / len(chances)
 
 
@@ -151,39 +150,41 @@ def expected_maximum(chances: Sequence[float], tries: int) -> float:
     return float(np.sum(1 - below**tries) / len(chances))
 
 
-def _uniform_answers(prompts: Sequence[Prompt], tries: int) -> Answers:
+def _uniform_answers(prompts: Sequence[Prompt], tries: int, metrics: Sequence[Metric]) -> Answers:
     """Score the guess by expectation: no sampling, no text.
 
     With one try an instance's exact match is 1/|labels|; with more, each instance of a task has the expected
-    maximum of its task. Given how many are right, which ones is left to chance, so that ROUGE is the right
-    labels' mean where the guess is right and the wrong labels' mean elsewhere.
+    maximum of its task. Given how many are right, which ones is left to chance, so that every other metric is
+    the right labels' mean where the guess is right and the wrong labels' mean elsewhere. Where no label is
+    right, no guess is.
     """
     by_task: dict[str, list[float]] = {}
     for prompt in prompts:
-        if prompt.choices:
-            by_task.setdefault(prompt.task, []).append(uniform_guess(prompt.choices))
-    best = {task: expected_maximum(chances, tries) for task, chances in by_task.items()}
+        by_task.setdefault(prompt.task, []).extend(_guess(prompt))
+    best = {task: expected_maximum(chances, tries) for task, chances in by_task.items() if chances}
     scores = tuple(
-        _expected(prompt, best[prompt.task] if tries > 1 else uniform_guess(prompt.choices))
-        if prompt.choices
-        else NOTHING
+        _expected(prompt, best[prompt.task] if tries > 1 and guess else sum(guess), metrics)
         for prompt in prompts
+        for guess in [_guess(prompt)]
     )
     return Answers(tuple(Prediction(prompt, "") for prompt in prompts), scores, expected=True)
 
 
-def _expected(prompt: Prompt, chance: float) -> InstanceScore:
-    labels = list(dict.fromkeys(label.strip() for label in prompt.choices or ()))
-    references = {reference.strip() for reference in prompt.references}
-    scored = [(label in references, *best_rouge(label, prompt.references)) for label in labels]
-    right = [row for row in scored if row[0]] or scored
-    wrong = [row for row in scored if not row[0]] or scored
+def _guess(prompt: Prompt) -> tuple[float, ...]:
+    """Return the chance of one guess; nothing where there are no labels, or none of them is right."""
+    choices = prompt.choices or ()
+    return (guess_chance(choices),) if is_answerable(choices, prompt.references) else ()
 
-    def mean(column: int) -> float:
-        hit = math.fsum(row[column] for row in right) / len(right)
-        return chance * hit + (1 - chance) * math.fsum(row[column] for row in wrong) / len(wrong)
 
-    return InstanceScore(chance, mean(1), mean(2), in_label_space=True)
+def _expected(prompt: Prompt, guess: float, metrics: Sequence[Metric]) -> InstanceScore:
+    labels = [spellings[0] for spellings in classes(prompt.choices or ("",))]
+    scored = [score_prediction(label, prompt.references, prompt.choices, metrics) for label in labels]
+    right = [score for score in scored if score.get("exact_match")] or scored
+    wrong = [score for score in scored if not score.get("exact_match")] or scored
+    hit, miss = (mean_values(score.values for score in side) for side in (right, wrong))
+    otherwise = dict(miss)
+    means = {name: guess * value + (1 - guess) * otherwise.get(name, value) for name, value in hit}
+    return InstanceScore(tuple({**means, "exact_match": guess}.items()))
 
 
 COPIED: dict[str, Callable[[Prompt, Task, int], str]] = {

@@ -1,11 +1,15 @@
-"""How texts are compared: the two rules, each in one place for whoever scores, derives labels or decodes.
+"""The two rules by which answers and labels are compared; everything that compares them calls these.
 
-This file imports nothing of the package: tasks, decoding and metrics all stand below it.
+*normalised* is Tk-Instruct's exact match: case, ASCII punctuation and white space do not count. Labels that are
+nothing but punctuation ("+", "-", "") are all equal under it, and so are -1 and 1, or 1.0 and 10: where it merges
+labels of one space that is announced. *strict* is Kung & Peng's format: letter for letter, white space at the ends
+aside.
 """
 
 from __future__ import annotations
 
 import string
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -13,13 +17,29 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 @lru_cache(maxsize=2**16)
 def normalised(text: str) -> str:
-    """Lower-case, strip ASCII punctuation and extra white space (Tk-Instruct's rule: SQuAD's, articles kept).
-
-    "+", "-" and "" are equal under it.
-    """
+    """Lower-case, strip ASCII punctuation and extra white space (SQuAD's rule, articles kept)."""
     return " ".join(text.lower().translate(_PUNCTUATION).split())
 
 
 def strict(text: str) -> str:
-    """Take off white space at the ends: the rule of Kung & Peng's format analysis and guess."""
+    """Return the text as it is, without white space at its ends."""
     return text.strip()
+
+
+def classes(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Group labels that exact match cannot tell apart, each once under the strict rule, in their order."""
+    groups: dict[str, dict[str, None]] = {}
+    for label in labels:
+        groups.setdefault(normalised(label), {})[strict(label)] = None
+    return tuple(tuple(group) for group in groups.values())
+
+
+def merged(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of different labels that exact match takes for one; empty where it merges none."""
+    return tuple(group for group in classes(labels) if len(group) > 1)
+
+
+def is_answerable(choices: Sequence[str], references: Sequence[str]) -> bool:
+    """Whether any of the choices is right under exact match."""
+    right = {normalised(reference) for reference in references}
+    return any(normalised(choice) in right for choice in choices)

@@ -1,33 +1,69 @@
-"""What a prediction, a task and a whole score block scored, as frozen records."""
+"""What a prediction, a task and a whole score block scored: names and values, as frozen records."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+Values = tuple[tuple[str, float], ...]
+"""Metric names with their values, in the metrics' order; a metric that is not defined has no entry."""
+
+# The fields that scores and prediction rows had before they held names and values (record version 1).
+_FORMER = ("exact_match", "rouge1", "rougeL", "in_label_space", "format_correctness", "uniform_guess")
+_NOW = {"in_label_space": "format_correctness"}
+
+
+def value_of(values: Values, name: str) -> float | None:
+    """Return a metric's value; None where it is not defined."""
+    return next((value for key, value in values if key == name), None)
+
+
+def agree(one: Values, other: Values) -> bool:
+    """Whether two sets of values are equal where both have a metric: one scored earlier may lack some."""
+    known = dict(other)
+    return all(known.get(name, value) == value for name, value in one)
+
+
+def with_values(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record's fields with `values` in place of the fields of their own that they were in version 1."""
+    if "values" in fields:
+        return dict(fields)
+    extra: Any = fields.get("extra") or ()
+    further: Iterable[Any] = extra.items() if isinstance(extra, dict) else extra
+    known = [(name, fields[name]) for name in _FORMER if fields.get(name) is not None]
+    values = [[_NOW.get(name, name), float(value)] for name, value in known]
+    rest = {name: value for name, value in fields.items() if name not in (*_FORMER, "extra")}
+    return {**rest, "values": [*values, *([name, float(value)] for name, value in further)]}
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceScore:
-    """Scores of one prediction, each in [0, 1]; `in_label_space` is None for generation."""
+    """The values of one prediction, each in its metric's own range ([0, 1] unless the metric says otherwise)."""
 
-    exact_match: float
-    rouge1: float
-    rougeL: float  # noqa: N815 - the field's own name
-    in_label_space: bool | None = None
-    extra: tuple[tuple[str, float], ...] = ()  # a user's further metrics
+    values: Values = ()
+
+    def get(self, name: str) -> float | None:
+        """Return a metric's value; None where it is not defined."""
+        return value_of(self.values, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Means over instances, in percent; `uniform_guess` and `format_correctness` None for generation."""
+    """Means over instances or tasks: percent for metrics whose unit that is."""
 
     name: str
     instances: int
-    exact_match: float
-    rouge1: float
-    rougeL: float  # noqa: N815
-    format_correctness: float | None = None
-    uniform_guess: float | None = None
-    extra: tuple[tuple[str, float], ...] = ()
+    values: Values = ()
+
+    def get(self, name: str) -> float | None:
+        """Return a metric's mean; None where it is defined for none of the instances."""
+        return value_of(self.values, name)
+
+    @staticmethod
+    def brought_up(fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a score as of now, also of one written by version 1."""
+        return with_values(fields)
 
 
 @dataclass(frozen=True, slots=True)

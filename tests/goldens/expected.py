@@ -13,6 +13,7 @@ from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.differences import difference_table, differences
 from instruct_ablate.report.rows import build_rows
 from instruct_ablate.report.tables import comma_separated, main_table
+from instruct_ablate.scores import Score, Scores
 from instruct_ablate.tasks.collection import read_tasks
 from tests.goldens import cases
 
@@ -68,12 +69,32 @@ def neutral_values(folder: Path) -> dict[str, Any]:
     return found
 
 
+def scores_as_then(scores: Scores) -> dict[str, Any]:
+    """Return scores in the shape that they were frozen in: the metrics of that day as fields of their own."""
+    names = ("exact_match", "rouge1", "rougeL", "format_correctness", "uniform_guess")
+
+    def fields(score: Score) -> dict[str, Any]:
+        place = {"name": score.name, "instances": score.instances}
+        return {**place, **{name: score.get(name) for name in names}, "extra": []}
+
+    return {
+        "overall": fields(scores.overall),
+        "task_mean": fields(scores.task_mean),
+        "kinds": [fields(score) for score in scores.kinds],
+        "categories": [fields(score) for score in scores.categories],
+        "tasks": [
+            {"kind": task.kind, "category": task.category, "score": fields(task.score)}
+            for task in scores.tasks
+        ],
+    }
+
+
 def report_texts(folder: Path) -> dict[str, str]:
     """Return what a study's report says of its scores, by the file that it is frozen in."""
     study = read_study(folder)
     found = differences(study.cells, study.reference)
     scores = {
-        cell.name: {block.instruction: dataclasses.asdict(block.scores) for block in cell.blocks}
+        cell.name: {block.instruction: scores_as_then(block.scores) for block in cell.blocks}
         for cell in sorted(study.cells, key=lambda cell: cell.name)
     }
     return {

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from instruct_ablate.cell.state.record import Axes, CellRecord, ScoreBlock
-from instruct_ablate.metrics import Score, Scores, TaskScore
+from instruct_ablate.metrics import Scores, TaskScore
+from tests.scored import score
 
 AXES = Axes("starter", "original", 2, 8, None, "tiny", "full", "tk_instruct", "greedy", 0)
 
 
 def make_scores(exact: float, rouge: float = 40.0, form: float = 90.0) -> Scores:
     """One classification and one generation task."""
-    classification = Score("classification", 100, exact, exact, exact, form, 50.0)
-    generation = Score("generation", 100, 0.0, rouge, rouge)
-    mean = Score("task_mean", 200, exact / 2, (exact + rouge) / 2, (exact + rouge) / 2, form, 50.0)
+    classification = score("classification", 100, exact, exact, exact, form, 50.0)
+    generation = score("generation", 100, 0.0, rouge, rouge)
+    mean = score("task_mean", 200, exact / 2, (exact + rouge) / 2, (exact + rouge) / 2, form, 50.0)
     tasks = (
         TaskScore("classification", "Logic", replace(classification, name="task_c")),
         TaskScore("generation", "Rewriting", replace(generation, name="task_g")),

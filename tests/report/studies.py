@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.record_file import to_json
 from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell
 from instruct_ablate.whole_files import write_whole
 from tests.report.cells import make_cell
+from tests.scored import values
 
 HOSTILE = "<script>document.title='broken'</script>"
 
@@ -31,7 +32,7 @@ def rows_of(cell: CellRecord, count: int = 4, words: int = 0) -> list[Prediction
         rows.append(
             PredictionRow(
                 "task_c", "Logic", "classification", f"i{i}", prompt, text, ("positive",),
-                ("positive", "negative"), False, float(right), float(right), float(right), right,
+                ("positive", "negative"), False, values(float(right), float(right), float(right), float(right), 0.5),
             )
         )  # fmt: skip
     return rows

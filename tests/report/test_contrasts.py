@@ -19,7 +19,10 @@ def found(cells, text: str) -> list[tuple[int, float, float]]:
     (clause,) = parse_hypothesis(text).clauses
     result = contrasts(scored_trials(cells), clause, "original")
     first = [(c.place.data_budget, next(iter(c.left.values())), next(iter(c.right.values()))) for c in result]
-    return [(budget, a.tasks[0].score.exact_match, b.tasks[0].score.exact_match) for budget, a, b in first]
+    return [
+        (budget, a.tasks[0].score.get("exact_match"), b.tasks[0].score.get("exact_match"))
+        for budget, a, b in first
+    ]
 
 
 def test_one_pair_a_budget():

@@ -8,9 +8,10 @@ import numpy as np
 
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
-from instruct_ablate.metrics import Score, Scores, TaskScore
+from instruct_ablate.metrics import Scores, TaskScore
 from instruct_ablate.report.verdicts import Verdict, judge, lines
 from tests.report.cells import make_cell
+from tests.scored import score
 
 TASKS = 30
 
@@ -18,7 +19,7 @@ TASKS = 30
 def with_tasks(cell: CellRecord, values: np.ndarray) -> CellRecord:
     """Give a cell classification tasks with these exact matches."""
     tasks = tuple(
-        TaskScore("classification", "Logic", Score(f"t{i}", 100, float(v), 0.0, float(v), 100.0, 50.0))
+        TaskScore("classification", "Logic", score(f"t{i}", 100, float(v), 0.0, float(v), 100.0, 50.0))
         for i, v in enumerate(values)
     )
     block = cell.blocks[0]

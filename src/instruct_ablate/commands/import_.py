@@ -40,6 +40,7 @@ def command(
     )
     from instruct_ablate.grid.composer import compose_config
     from instruct_ablate.grid.planned_cell import study_folder
+    from instruct_ablate.metrics import find_metric
     from instruct_ablate.tasks.collection import read_tasks
 
     config = compose_config(overrides)
@@ -50,7 +51,9 @@ def command(
     for note in imported.notes:
         click.echo(note)
     overall = imported.scores.overall
-    click.echo(f"{record.name}: exact match {overall.exact_match:.2f}, ROUGE-L {overall.rougeL:.2f}")
+    means = ((find_metric(name).heading, overall.get(name)) for name in ("exact_match", "rougeL"))
+    told = (f"{heading} {mean:.2f}".replace("\n", " ") for heading, mean in means if mean is not None)
+    click.echo(f"{record.name}: {', '.join(told)}")
     click.echo(f"{study_folder(config) / record.name}")
 
 

@@ -16,6 +16,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.report.rows import trained_on
 from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Sample, choose, read_sample
 
+SHOWN = ("exact_match", "rougeL")
 MOST_TEXT = 4_000  # characters of a prompt or an answer
 MOST_PACKED = 24_000_000  # bytes: with plotly, figures and tables a page stays below 30 MB
 
@@ -32,7 +33,7 @@ class _Gathered:
         instances = self.tasks.setdefault(row.task, blank)["instances"]
         found = instances.setdefault(row.instance_id, {"references": list(row.references), "answers": []})
         prompt, answer = self._numbered(row.prompt), self._numbered(row.prediction)
-        found["answers"].append([column, prompt, answer, round(row.exact_match, 3), round(row.rougeL, 3)])
+        found["answers"].append([column, prompt, answer, *(round(row.get(name) or 0.0, 3) for name in SHOWN)])
 
     def _numbered(self, text: str) -> int:
         cut = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} […]"

@@ -189,7 +189,8 @@ def by_category(axes: Any, cells: Sequence[CellRecord]) -> bool:
         name = trained_on(cell.axes)
         for block in cell.blocks if cell.state == "done" else ():
             for score in block.scores.categories:
-                sums.setdefault((score.name, name), []).append(score.rougeL)
+                if (value := score.get("rougeL")) is not None:
+                    sums.setdefault((score.name, name), []).append(value)
     if not sums:
         return False
     categories = sorted({category for category, _ in sums})

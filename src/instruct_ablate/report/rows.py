@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.state.record import IMPORTED, Axes, CellRecord
-from instruct_ablate.metrics import Score, Scores
+from instruct_ablate.metrics import Scores, find_measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,37 +67,29 @@ def budget_text(axes: Axes) -> str:
 Measure = Callable[[Scores], float | None]
 
 
-def _kind(scores: Scores, name: str) -> Score | None:
-    return next((score for score in scores.kinds if score.name == name), None)
-
-
 def exact_match(scores: Scores) -> float | None:
     """Exact match over classification tasks, averaged per task."""
-    score = _kind(scores, "classification")
-    return score.exact_match if score else None
+    return find_measure("exact_match").value(scores)
 
 
 def generation_rouge(scores: Scores) -> float | None:
     """ROUGE-L over generation tasks, averaged per task."""
-    score = _kind(scores, "generation")
-    return score.rougeL if score else None
+    return find_measure("generation_rougeL").value(scores)
 
 
 def overall_rouge(scores: Scores) -> float | None:
     """ROUGE-L over all tasks, averaged per task."""
-    return scores.task_mean.rougeL
+    return find_measure("rougeL").value(scores)
 
 
 def format_correctness(scores: Scores) -> float | None:
     """Share of classification predictions inside the label space, averaged per task."""
-    score = _kind(scores, "classification")
-    return score.format_correctness if score else None
+    return find_measure("format_correctness").value(scores)
 
 
 def uniform_guess(scores: Scores) -> float | None:
     """Expected exact match of a uniform guess over the label space, averaged per task."""
-    score = _kind(scores, "classification")
-    return score.uniform_guess if score else None
+    return find_measure("uniform_guess").value(scores)
 
 
 def headline(scores: Scores) -> float | None:

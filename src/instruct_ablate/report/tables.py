@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,9 @@ def _place(cell: CellRecord, tested: str) -> tuple[str, ...]:
 
 def group_line(category: str, score: Score) -> tuple[str, ...]:
     """Return a group's numbers as text."""
-    form = "-" if score.format_correctness is None else f"{score.format_correctness:.2f}"
     names = (category, score.name) if category else (score.name,)
-    return (*names, str(score.instances), f"{score.exact_match:.2f}", f"{score.rougeL:.2f}", form)
+    values = (score.get(name) for name in ("exact_match", "rougeL", "format_correctness"))
+    return (*names, str(score.instances), *("-" if value is None else f"{value:.2f}" for value in values))
 
 
 def markdown(table: Table) -> str:
@@ -123,14 +123,12 @@ def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
         place = {"cell": cell.name, "identity": cell.identity, **asdict(cell.axes)}
         for block in cell.blocks if cell.state == "done" else ():
             for task in block.scores.tasks:
-                numbers = {name: getattr(task.score, name) for name in _NUMBERS}
-                extra = {f"extra_{name}": value for name, value in task.score.extra}
                 yield {**place, "tested_on": block.instruction, "kind": task.kind, "category": task.category,
-                       "task": task.score.name, **numbers, **extra}  # fmt: skip
+                       "task": task.score.name, "instances": task.score.instances,
+                       **dict(task.score.values)}  # fmt: skip
 
 
 _EMPTY = ("cell", "identity", "tested_on", "kind", "category", "task", "instances", "exact_match", "rougeL")
-_NUMBERS = tuple(field.name for field in fields(Score) if field.name not in ("name", "extra"))
 
 
 def write_tidy(cells: Iterable[CellRecord], path: Path) -> None:

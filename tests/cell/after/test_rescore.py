@@ -16,9 +16,10 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import load_extensions
-from instruct_ablate.metrics import InstanceScore, aggregate
+from instruct_ablate.metrics import aggregate
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
+from tests.scored import instance_score
 
 COLLECTION = TaskCollection("small", (), (make_task(),), "hash")
 
@@ -34,7 +35,7 @@ def imported(tmp_path: Path) -> Imported:
 def spoiled(imported: Imported, expected: bool = False) -> Imported:
     """The same predictions, scored by some earlier, other metric."""
     predictions = [row.to_prediction() for row in imported.rows]
-    scores = [InstanceScore(0.25, 0.25, 0.25, True)] * len(predictions)
+    scores = [instance_score(0.25, 0.25, 0.25, 1, 0.5)] * len(predictions)
     rows = tuple(make_row(p, s, expected=expected) for p, s in zip(predictions, scores, strict=True))
     return replace(imported, rows=rows, scores=aggregate(predictions, scores))
 
@@ -49,7 +50,7 @@ def test_scores_are_computed_again_and_the_earlier_record_kept(imported: Importe
     earlier = (folder / "record.json").read_text()
     (result,) = rescore_study(tmp_path / "study")
     assert result.changed
-    assert [(old.exact_match, new.exact_match) for _, old, new in result.blocks] == [(25, 50)]
+    assert [(old.get("exact_match"), new.get("exact_match")) for _, old, new in result.blocks] == [(25, 50)]
     after = read_record(folder)
     assert after == replace(before, blocks=after.blocks) if after else False
     assert after is not None
@@ -90,7 +91,7 @@ def test_each_rescoring_keeps_its_predecessor(
     assert sorted(path.name for path in folder.glob("record.*.json")) == ["record.1.json", "record.2.json"]
     after = read_record(folder)
     assert after is not None
-    assert after.blocks[0].scores.overall.extra == (("brevity", 50.0),)
+    assert after.blocks[0].scores.overall.get("brevity") == 50.0
 
 
 def name_code(folder: Path, module: str, metric: str) -> None:
@@ -124,10 +125,10 @@ def test_the_cells_own_metrics_are_taken_from_the_users_file_or_on_trust(
     mine.write_text("def letters(prediction, references):\n    return 0.5\n")
     load_extensions([str(mine)])
     ((_, _, after),) = rescore_cell(folder).blocks
-    assert after.extra == (("letters", 50.0),)
+    assert after.get("letters") == 50.0
     name_code(folder, "strange_three", "strange_three.letters")
     ((_, _, after),) = rescore_cell(folder, trust=True).blocks
-    assert after.extra == (("letters", 75.0),)
+    assert after.get("letters") == 75.0
     assert (folder / "proof").exists()
 
 

@@ -62,7 +62,7 @@ def run(tmp_path: Path, logger: str) -> tuple[CellRecord, Path]:
 
 
 def score_of(record: CellRecord) -> float:
-    return record.blocks[0].scores.task_mean.rougeL
+    return record.blocks[0].scores.task_mean.get("rougeL")
 
 
 def test_csv(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_no_test_instances_is_told(job: Job) -> None:
 def test_rows_are_written_and_averaged(job: Job) -> None:
     block = write_rows(job, "original", [row(prompt) for prompt in prompts(job)])
     assert (block.instruction, block.predictions) == ("original", "predictions/original.jsonl")
-    assert block.scores.overall.exact_match == pytest.approx(50.0)
+    assert block.scores.overall.get("exact_match") == pytest.approx(50.0)
     again = write_rows(job, "original", [row(prompt, "negative") for prompt in prompts(job)])
     assert again.scores.overall.instances == 6
     assert {one.prediction for one in read_predictions(job.folder / again.predictions)} == {"negative"}
@@ -66,7 +66,7 @@ def test_a_missing_answer_is_an_error_and_never_averaged_over(job: Job) -> None:
 
 def test_scores_of_a_block_are_of_its_own_rows(job: Job) -> None:
     rows = [row(prompt, prompt.references[0]) for prompt in prompts(job)]
-    assert score_block("same", rows).scores.overall.exact_match == pytest.approx(100.0)
+    assert score_block("same", rows).scores.overall.get("exact_match") == pytest.approx(100.0)
 
 
 def test_labels_become_file_names() -> None:

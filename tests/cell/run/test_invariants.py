@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from instruct_ablate.cell.run.evaluation import file_name, score_block
-from instruct_ablate.cell.run.invariants import _numbers, check_block, check_weights
+from instruct_ablate.cell.run.invariants import check_block, check_weights
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row
 from instruct_ablate.errors import BrokenInvariantError
@@ -85,18 +85,19 @@ def test_rows_that_are_not_one_a_prompt_are_refused(
 
 def test_scores_that_are_not_the_mean_of_the_rows_are_refused(tmp_path: Path) -> None:
     scores = score_block("original", RIGHT).scores
-    for name, _ in _numbers(scores):
-        if name.count(".") == 2 and name.startswith("scores.overall"):
-            wrong = replace(scores, overall=replace(scores.overall, **{name.rpartition(".")[2]: 7}))
-            with pytest.raises(BrokenInvariantError, match=rf"{name} is 7.0 in the record, but not by"):
-                checked(tmp_path, RIGHT, scores=wrong)
+    for metric, _ in scores.overall.values:
+        values = tuple((name, 7.0 if name == metric else value) for name, value in scores.overall.values)
+        wrong = replace(scores, overall=replace(scores.overall, values=values))
+        name = f"scores.overall.values.{metric}"
+        with pytest.raises(BrokenInvariantError, match=rf"{name} is 7.0 in the record, but not by"):
+            checked(tmp_path, RIGHT, scores=wrong)
     with pytest.raises(BrokenInvariantError, match=r"scores.tasks.judge.score.* is missing in the record"):
         checked(tmp_path, RIGHT, scores=replace(scores, tasks=()))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_scores_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
-    rows = (replace(RIGHT[0], extra=(("mine", value),)), *RIGHT[1:])
+    rows = (replace(RIGHT[0], values=(*RIGHT[0].values, ("mine", value))), *RIGHT[1:])
     with pytest.raises(BrokenInvariantError, match=rf"scores.overall.*mine is {value}"):
         checked(tmp_path, rows)
 

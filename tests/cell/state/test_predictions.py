@@ -20,12 +20,12 @@ from instruct_ablate.cell.state.predictions import (
     written_rows,
 )
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics import InstanceScore
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.whole_files import fence, open_fence
+from tests.scored import instance_score
 
 PROMPT = Prompt("t1", "C", "classification", "t1-0", "Say yes.", ("yes", "ja"), "yes", ("yes", "no"), True)
-ROW = make_row(Prediction(PROMPT, " yes"), InstanceScore(1.0, 0.5, 1 / 3, True, (("brevity", 0.25),)))
+ROW = make_row(Prediction(PROMPT, " yes"), instance_score(1.0, 0.5, 1 / 3, 1.0, 0.5, brevity=0.25))
 
 
 def rows(count: int) -> list[PredictionRow]:
@@ -41,9 +41,7 @@ def write(path: Path, given: list[PredictionRow], finish: bool = True) -> None:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    odd = replace(
-        ROW, prediction='line\nbreak "quote" \u2028 日本 \ud800', choices=None, extra=(), in_label_space=None
-    )
+    odd = replace(ROW, prediction='line\nbreak "quote" \u2028 日本 \ud800', choices=None, values=())
     write(tmp_path / "a" / "original.jsonl", [ROW, odd])
     assert read_predictions(tmp_path / "a" / "original.jsonl") == (ROW, odd)
     assert not partial_path(tmp_path / "a" / "original.jsonl").exists()
@@ -51,7 +49,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_a_row_gives_prediction_and_score_back() -> None:
     assert ROW.to_prediction().prompt == PROMPT
-    assert ROW.score == InstanceScore(1.0, 0.5, 1 / 3, True, (("brevity", 0.25),))
+    assert ROW.score == instance_score(1.0, 0.5, 1 / 3, 1.0, 0.5, brevity=0.25)
     assert make_row(Prediction(PROMPT, "x"), ROW.score, save_prompt=False).prompt == ""
 
 

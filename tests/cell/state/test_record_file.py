@@ -14,7 +14,7 @@ AXES = Axes("starter", "simplified", 2, 8, None, "tiny_llama", "full", "tk_instr
 
 
 def make_record() -> CellRecord:
-    score = Score("task1", 3, 33.3, 40.0, 41.0, None, None, (("length", 2.0),))
+    score = Score("task1", 3, (("exact_match", 33.3), ("length", 2.0)))
     scores = replace(make_scores(), tasks=(TaskScore("generation", "Poetry", score),))
     environment = Environment("host", "train.py", None, "3.11", (("torch", "2.13"),), "cpu", "bf16")
     blocks = (ScoreBlock("simplified", "predictions/simplified.jsonl", scores),)

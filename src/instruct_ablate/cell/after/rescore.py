@@ -32,8 +32,10 @@ class Rescored:
 
     @property
     def changed(self) -> bool:
-        """Whether any overall score differs from the earlier one."""
-        return any(before != after for _, before, after in self.blocks)
+        """Whether any overall score differs from the earlier one; one that is new changes none."""
+        return any(
+            after.get(name) != value for _, before, after in self.blocks for name, value in before.values
+        )
 
 
 def rescore_study(
@@ -92,14 +94,7 @@ def _block(folder: Path, block: ScoreBlock, metrics: Sequence[str]) -> tuple[Sco
 
 
 def _with_score(row: PredictionRow, score: InstanceScore) -> PredictionRow:
-    return replace(
-        row,
-        exact_match=score.exact_match,
-        rouge1=score.rouge1,
-        rougeL=score.rougeL,
-        in_label_space=score.in_label_space,
-        extra=score.extra,
-    )
+    return replace(row, values=score.values)
 
 
 def _own_metrics(folder: Path, trust: bool) -> list[str]:

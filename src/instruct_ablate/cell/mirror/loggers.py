@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.metrics import Score
+from instruct_ablate.metrics import Score, find_measure
+from instruct_ablate.metrics.measures import measure_names
 from instruct_ablate.schema import LoggerConfig
 
 if TYPE_CHECKING:
@@ -106,23 +107,13 @@ def flat_scores(record: CellRecord) -> dict[str, float]:
 def main_scores(record: CellRecord) -> dict[str, float]:
     """Return what a done record scored in its first test under names that all cells share, in percent.
 
-    Named as in hypotheses: exact match and format correctness over classification tasks, ROUGE-L over all tasks and
-    over generation tasks.
+    Named as in hypotheses: every measure that is defined.
     """
     scores = record.blocks[0].scores
-    found = {"rougeL": scores.task_mean.rougeL}
-    for score in scores.kinds:
-        if score.name == "generation":
-            found["generation_rougeL"] = score.rougeL
-        else:
-            found["exact_match"] = score.exact_match
-            names = ("format_correctness", "uniform_guess")
-            found |= {name: measured for name in names if (measured := getattr(score, name)) is not None}
-    return found
+    found = ((name, find_measure(name).value(scores)) for name in measure_names())
+    return {name: value for name, value in found if value is not None}
 
 
 def measures(score: Score) -> dict[str, float]:
-    """Return the measures of a score that are there."""
-    names = ("exact_match", "rouge1", "rougeL", "format_correctness", "uniform_guess")
-    values = {name: getattr(score, name) for name in names}
-    return {name: value for name, value in (*values.items(), *score.extra) if value is not None}
+    """Return a score's values by metric."""
+    return dict(score.values)

@@ -87,12 +87,15 @@ class WandbRun:
         """Return the first predictions of every score block as a table."""
         import wandb
 
-        names = ["task", "instance_id", "prompt", "prediction", "references", "exact_match", "rougeL"]
-        table = wandb.Table(columns=["tested on", *names])
+        names = ["task", "instance_id", "prompt", "prediction", "references"]
+        scored = list(
+            dict.fromkeys(name for block in record.blocks for name, _ in block.scores.overall.values)
+        )
+        table = wandb.Table(columns=["tested on", *names, *scored])
         for block in record.blocks:
             rows = read_predictions(self.folder / block.predictions)
             for row in itertools.islice(rows, self.config.logger.predictions):
-                values = [getattr(row, name) for name in names]
+                values = [*(getattr(row, name) for name in names), *(row.get(name) for name in scored)]
                 table.add_data(block.instruction, *(list(v) if isinstance(v, tuple) else v for v in values))
         return table
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from instruct_ablate.aggregation import aggregate
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.state.predictions import (
     PredictionRow,
@@ -20,7 +19,7 @@ from instruct_ablate.cell.state.predictions import (
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.metrics import load_metrics, score_prediction
+from instruct_ablate.metrics import aggregate, load_metrics, score_prediction
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig

@@ -27,6 +27,7 @@ from instruct_ablate.cell.state.stored_config import IDENTITY, describe
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import InstanceScore, score_all
 from instruct_ablate.schema import Config
+from instruct_ablate.scores import agree
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import TaskCollection
 from instruct_ablate.whole_files import inside, read_inside, write_whole
@@ -77,9 +78,12 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
     for (_, shown), block in zip(tests, record.blocks, strict=True):
         text, rows = _read(source, block, collection)
         if is_baseline(config):  # answers at once, and expected scores are those of no prediction
-            right = list(rows) == list(baseline_rows(config, collection, shown))
+            again = baseline_rows(config, collection, shown)
+            right = [replace(row, values=()) for row in rows] == [replace(row, values=()) for row in again]
+            scores = [row.score for row in again]
         else:
-            right = [row.score for row in rows] == _scores(config, rows)
+            right, scores = True, _scores(config, rows)
+        right &= all(agree(row.values, score.values) for row, score in zip(rows, scores, strict=True))
         scored = score_block(block.instruction, rows)
         if not right or scored.scores != block.scores:
             raise UserError(f"{block.predictions} has other scores than its predictions have now")

@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Any
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics import InstanceScore
+from instruct_ablate.metrics.built_in import guess_chance
 from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.scores import InstanceScore, Values, value_of, with_values
 from instruct_ablate.tasks.task import Kind
 from instruct_ablate.whole_files import (
     check_fence,
@@ -51,11 +52,7 @@ class PredictionRow:
     references: tuple[str, ...]
     choices: tuple[str, ...] | None
     truncated: bool
-    exact_match: float
-    rouge1: float
-    rougeL: float  # noqa: N815 - the field's own name
-    in_label_space: bool | None = None
-    extra: tuple[tuple[str, float], ...] = ()
+    values: Values = ()
     expected: bool = False
 
     @property
@@ -66,7 +63,11 @@ class PredictionRow:
     @property
     def score(self) -> InstanceScore:
         """The row's scores by themselves."""
-        return InstanceScore(self.exact_match, self.rouge1, self.rougeL, self.in_label_space, self.extra)
+        return InstanceScore(self.values)
+
+    def get(self, name: str) -> float | None:
+        """Return a metric's value; None where it is not defined."""
+        return value_of(self.values, name)
 
     def to_prediction(self) -> Prediction:
         """Return the prediction as the metrics take it."""
@@ -99,11 +100,7 @@ def make_row(
         prompt.references,
         prompt.choices,
         prompt.truncated,
-        score.exact_match,
-        score.rouge1,
-        score.rougeL,
-        score.in_label_space,
-        score.extra,
+        score.values,
         expected,
     )
 
@@ -111,7 +108,7 @@ def make_row(
 def to_line(row: PredictionRow) -> str:
     """Write a row as one JSON line; a lone surrogate that a model made is kept, escaped."""
     fields: dict[str, Any] = {name: getattr(row, name) for name in PredictionRow.__slots__}
-    fields["extra"] = dict(row.extra)
+    fields["values"] = dict(row.values)
     line = json.dumps(fields, ensure_ascii=False)
     return line if line.isascii() or _encodable(line) else json.dumps(fields)
 
@@ -125,12 +122,15 @@ def _encodable(line: str) -> bool:
 
 
 def from_line(line: str | bytes) -> PredictionRow:
-    """Read a row back; `ValueError`, `TypeError` or `KeyError` where the line is none."""
+    """Read a row back, also one of version 1; `ValueError`, `TypeError` or `KeyError` where the line is none."""
     fields = json.loads(line)
     fields["references"] = tuple(fields["references"])
-    fields["extra"] = tuple(fields["extra"].items()) if fields["extra"] else ()
     if fields["choices"] is not None:
         fields["choices"] = tuple(fields["choices"])
+    if "values" not in fields and fields["choices"]:
+        fields["uniform_guess"] = guess_chance(fields["choices"])  # version 1 did not write it down
+    fields = with_values(fields)
+    fields["values"] = tuple((name, float(value)) for name, value in dict(fields["values"]).items())
     return PredictionRow(**fields)
 
 

@@ -61,11 +61,13 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
 
 def _dataclass_decoder(kind: Any) -> Callable[[Any], Any]:
     decoders = {name: _decoder(hint) for name, hint in get_type_hints(kind).items()}
+    brought_up = getattr(kind, "brought_up", None)  # fields as an earlier version wrote them, as of now
 
     def decode(value: Any) -> Any:
         if not isinstance(value, dict):
             raise TypeError(f"{kind.__name__} expected, {type(value).__name__} found")
-        return kind(**{name: decoders[name](item) for name, item in value.items()})
+        fields = brought_up(value) if brought_up else value
+        return kind(**{name: decoders[name](item) for name, item in fields.items()})
 
     return decode
 

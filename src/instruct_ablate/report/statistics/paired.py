@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from instruct_ablate.metrics import Scores, TaskScore
+from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.report.statistics.components import Matrix
 
 Side = Mapping[int, Scores]  # scores by seed; the untuned model and baselines have the one seed 0
-
-METRICS: dict[str, tuple[str | None, Callable[[TaskScore], float | None]]] = {
-    "exact_match": ("classification", lambda task: task.score.exact_match),
-    "rougeL": (None, lambda task: task.score.rougeL),
-    "generation_rougeL": ("generation", lambda task: task.score.rougeL),
-    "format_correctness": ("classification", lambda task: task.score.format_correctness),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +45,11 @@ def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pair
 
 
 def task_values(scores: Scores, metric: str) -> dict[tuple[str, int], float]:
-    """Return a metric by (task, number of instances), over the tasks it is defined for."""
-    kind, measure = METRICS[metric]
+    """Return a measure by (task, number of instances), over the tasks it is defined for."""
+    measure = find_measure(metric)
     found: dict[tuple[str, int], float] = {}
     for task in scores.tasks:
-        value = measure(task) if kind in (None, task.kind) else None
+        value = measure.task_value(task)
         if value is not None:
             found[task.score.name, task.score.instances] = value
     return found

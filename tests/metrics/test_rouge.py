@@ -5,7 +5,7 @@ import random
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from instruct_ablate.rouge import best_rouge, lcs_length, rouge, words
+from instruct_ablate.metrics.rouge import best_rouge, lcs_length, rouge, words
 
 TEXT = "the running runs ran cat cats happily happy 12 a of, x-ray naïve Zürich Running CAT ... 日本"
 WORDS = TEXT.split()

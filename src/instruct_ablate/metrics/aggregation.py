@@ -7,23 +7,19 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.metrics.registry import registered
 from instruct_ablate.prompt.prompt import Prediction
-from instruct_ablate.scores import InstanceScore, Score, Scores, TaskScore
+from instruct_ablate.scores import InstanceScore, Score, Scores, TaskScore, Values
 
 Pair = tuple[Prediction, InstanceScore]
 T = TypeVar("T")
 
 
-def uniform_guess(label_space: Sequence[str]) -> float:
-    """Return the chance, in [0, 1], that a uniform guess over the distinct labels is right."""
-    return 1 / len({label.strip() for label in label_space})
-
-
 def aggregate(predictions: Sequence[Prediction], instance_scores: Sequence[InstanceScore]) -> Scores:
-    """Average instance scores into percentages.
+    """Average instance scores, those of unit "%" into percentages.
 
     Overall and categories weigh instances alike, as Tk-Instruct does; kinds and `task_mean` weigh tasks
-    alike, as Kung & Peng do. Format correctness and uniform guess are taken where there is a label space.
+    alike, as Kung & Peng do. A metric is averaged over where it is defined.
     """
     if len(predictions) != len(instance_scores):
         raise ValueError(f"{len(predictions)} predictions, but {len(instance_scores)} scores")
@@ -60,50 +56,25 @@ def _task_score(name: str, pairs: Sequence[Pair]) -> TaskScore:
 
 
 def _over_instances(name: str, pairs: Sequence[Pair]) -> Score:
-    scores = [score for _, score in pairs]
-    return Score(
-        name,
-        len(pairs),
-        _percent(score.exact_match for score in scores),
-        _percent(score.rouge1 for score in scores),
-        _percent(score.rougeL for score in scores),
-        _mean_of_known(100.0 * s.in_label_space for s in scores if s.in_label_space is not None),
-        _mean_of_known(100.0 * uniform_guess(p.prompt.choices) for p, _ in pairs if p.prompt.choices),
-        _extra([[(key, 100.0 * value) for key, value in score.extra] for score in scores]),
-    )
+    plain = {metric.name for metric in registered() if metric.unit != "%"}
+    means = mean_values(score.values for _, score in pairs)
+    values = tuple((key, mean if key in plain else 100.0 * mean) for key, mean in means)
+    return Score(name, len(pairs), values)
 
 
 def _over_tasks(name: str, tasks: Sequence[TaskScore]) -> Score:
     scores = [task.score for task in tasks]
     return Score(
-        name,
-        sum(score.instances for score in scores),
-        _mean([score.exact_match for score in scores]),
-        _mean([score.rouge1 for score in scores]),
-        _mean([score.rougeL for score in scores]),
-        _mean_of_known(s.format_correctness for s in scores if s.format_correctness is not None),
-        _mean_of_known(s.uniform_guess for s in scores if s.uniform_guess is not None),
-        _extra([score.extra for score in scores]),
+        name, sum(score.instances for score in scores), mean_values(score.values for score in scores)
     )
 
 
-def _extra(rows: Iterable[Sequence[tuple[str, float]]]) -> tuple[tuple[str, float], ...]:
+def mean_values(rows: Iterable[Values]) -> Values:
+    """Average each name's values over the rows that have it."""
     values: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row:
             values.setdefault(name, []).append(value)
-    return tuple((name, _mean(of_name)) for name, of_name in values.items())
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
-def _percent(values: Iterable[float]) -> float:
-    return 100.0 * _mean(list(values))
-
-
-def _mean_of_known(values: Iterable[float]) -> float | None:
-    """Average what there is; None where there is nothing."""
-    known = list(values)
-    return _mean(known) if known else None
+    places = {metric.name: place for place, metric in enumerate(registered())}
+    names = sorted(values, key=lambda name: places.get(name, len(places)))
+    return tuple((name, math.fsum(values[name]) / len(values[name])) for name in names)

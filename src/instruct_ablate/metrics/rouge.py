@@ -96,6 +96,7 @@ def _f(matches: int, said: Words, right: Words) -> float:
     return float(_fmeasure()(precision, recall))
 
 
+@lru_cache(maxsize=8)
 def best_rouge(prediction: str, references: tuple[str, ...]) -> tuple[float, float]:
     """Return the best ROUGE-1 and the best ROUGE-L over the references, each by itself (as Tk-Instruct)."""
     scores = [rouge(prediction, reference) for reference in dict.fromkeys(references)]

@@ -1,0 +1,26 @@
+"""Metrics: one registry, the user's own in it like the built-in ones; predictions in, named values out."""
+
+from instruct_ablate.metrics import built_in as _built_in  # noqa: F401 - registers its entries
+from instruct_ablate.metrics.aggregation import aggregate
+from instruct_ablate.metrics.measures import Measure, find_measure
+from instruct_ablate.metrics.registry import Metric, find_metric, load_metrics, metric, registered
+from instruct_ablate.metrics.scoring import score_all, score_prediction
+from instruct_ablate.scores import InstanceScore, Score, Scores, TaskScore, Values
+
+__all__ = [
+    "InstanceScore",
+    "Measure",
+    "Metric",
+    "Score",
+    "Scores",
+    "TaskScore",
+    "Values",
+    "aggregate",
+    "find_measure",
+    "find_metric",
+    "load_metrics",
+    "metric",
+    "registered",
+    "score_all",
+    "score_prediction",
+]

@@ -1,0 +1,59 @@
+"""The metrics that every prediction is scored by: Tk-Instruct's protocol, and what Kung & Peng read beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from instruct_ablate.metrics.registry import metric
+from instruct_ablate.normalisation import classes, normalised, strict
+from instruct_ablate.tasks.task import Kind
+
+LABELS: tuple[Kind, ...] = ("classification",)
+
+
+@metric("exact_match", "exact\nmatch", kinds=LABELS)
+def exact_match(prediction: str, references: Sequence[str]) -> float:
+    """Whether a prediction equals any reference once both are normalised."""
+    said = normalised(prediction)
+    return float(any(said == normalised(reference) for reference in references))
+
+
+@metric("strict_exact_match", "strict\nmatch", kinds=LABELS)
+def strict_exact_match(prediction: str, references: Sequence[str]) -> float:
+    """Whether a prediction equals any reference letter for letter: case and punctuation count."""
+    said = strict(prediction)
+    return float(any(said == strict(reference) for reference in references))
+
+
+@metric("rouge1", "ROUGE-1")
+def rouge1(prediction: str, references: Sequence[str]) -> float:
+    """ROUGE-1 F-measure with stemming, the best over the references."""
+    from instruct_ablate.metrics.rouge import best_rouge  # its libraries are not for reports to import
+
+    return best_rouge(prediction, tuple(references))[0]
+
+
+@metric("rougeL", "ROUGE-L")
+def rouge_l(prediction: str, references: Sequence[str]) -> float:
+    """ROUGE-L F-measure with stemming, the best over the references."""
+    from instruct_ablate.metrics.rouge import best_rouge
+
+    return best_rouge(prediction, tuple(references))[1]
+
+
+@metric("format_correctness", "format\ncorrect", kinds=LABELS, reads="label_space")
+def format_correctness(prediction: str, references: Sequence[str], label_space: Sequence[str]) -> float:
+    """Whether a prediction is a label letter for letter, as in Kung & Peng's format analysis."""
+    said = strict(prediction)
+    return float(any(said == strict(label) for label in label_space))
+
+
+@metric("uniform_guess", "uniform\nguess", kinds=LABELS, reads="label_space")
+def uniform_guess(prediction: str, references: Sequence[str], label_space: Sequence[str]) -> float:
+    """The chance that a uniform guess over the labels is right; labels that exact match merges are one."""
+    return guess_chance(label_space)
+
+
+def guess_chance(label_space: Sequence[str]) -> float:
+    """Return the chance, in [0, 1], of a uniform guess over the labels that exact match can tell apart."""
+    return 1 / len(classes(label_space))

@@ -1,0 +1,70 @@
+"""Measures: what tables, differences, hypotheses and figures name - a metric over one kind of task, or over all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from instruct_ablate.errors import unknown
+from instruct_ablate.metrics.registry import Metric, registered
+from instruct_ablate.scores import Score, Scores, TaskScore
+from instruct_ablate.tasks.task import Kind
+
+_SHORT = {"classification": "(class.)", "generation": "(gen.)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric over tasks of `kind`, None: over all; its value is the mean of the tasks' means."""
+
+    name: str
+    metric: Metric
+    kind: Kind | None
+
+    @property
+    def heading(self) -> str:
+        """What stands above its column; a line break where a narrow table may break it."""
+        if self.kind is not None and self.metric.kinds == (self.kind,):
+            return self.metric.heading
+        return f"{self.metric.heading}\n{_SHORT[self.kind] if self.kind else '(all)'}"
+
+    @property
+    def label(self) -> str:
+        """What stands at an axis: heading, kind and unit."""
+        over = f"{self.kind}" if self.kind else "all tasks"
+        return f"{self.metric.heading} ({over}), {self.metric.unit}".replace("\n", " ")
+
+    def value(self, scores: Scores) -> float | None:
+        """Return the mean over tasks; None where there is no such task, or the metric is not defined."""
+        score = scores.task_mean if self.kind is None else _of_kind(scores, self.kind)
+        return None if score is None else score.get(self.metric.name)
+
+    def task_value(self, task: TaskScore) -> float | None:
+        """Return a task's value; None for a task of another kind."""
+        return task.score.get(self.metric.name) if self.kind in (None, task.kind) else None
+
+
+def _of_kind(scores: Scores, kind: str) -> Score | None:
+    return next((score for score in scores.kinds if score.name == kind), None)
+
+
+def find_measure(name: str) -> Measure:
+    """Return a measure by name: a metric's own name, or one that begins with a kind of task."""
+    known = {metric.name: metric for metric in registered()}
+    if name in known:
+        kinds = known[name].kinds
+        return Measure(name, known[name], kinds[0] if len(kinds) == 1 else None)
+    for kind in get_args(Kind):
+        of = name.removeprefix(f"{kind}_")
+        if of != name and of in known:
+            return Measure(name, known[of], kind)
+    raise unknown("measure", name, measure_names())
+
+
+def measure_names() -> tuple[str, ...]:
+    """Return the names of all measures, those of the metrics themselves first."""
+    names = [metric.name for metric in registered()]
+    narrow = [
+        f"{kind}_{metric.name}" for metric in registered() for kind in metric.kinds if len(metric.kinds) > 1
+    ]
+    return (*names, *narrow)
