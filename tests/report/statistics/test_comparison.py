@@ -1,4 +1,4 @@
-"""Statistics: coverage and error rates where the truth is known, and agreement with statsmodels."""
+"""Comparison: tests agree with statsmodels, interval and verdict with each other, and one seed says that it is one."""
 
 from __future__ import annotations
 
@@ -7,58 +7,35 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from instruct_ablate.report.statistics.comparison import Comparison, compare, compare_all, holm
-
-# (seeds, tasks, spread between seeds, between tasks, of the rest): clustered data as grids give.
-WORLDS = [(1, 12, 0.0, 3.0, 0.0), (1, 40, 0.0, 3.0, 0.0), (3, 30, 0.5, 3.0, 2.5), (5, 30, 1.0, 3.0, 2.5)]
-
-
-def draw(
-    world: tuple[int, int, float, float, float], mean: float, generator: np.random.Generator
-) -> np.ndarray:
-    seeds, tasks, between_seeds, between_tasks, rest = world
-    shared = generator.normal(0, between_seeds, (seeds, 1)) + generator.normal(0, between_tasks, (1, tasks))
-    return mean + shared + generator.normal(0, rest, (seeds, tasks))
-
-
-def simulate(world, mean: float, count: int, replicates: int) -> list[Comparison]:
-    generator = np.random.default_rng(11)
-    return [compare(draw(world, mean, generator), replicates=replicates) for _ in range(count)]
-
-
-@pytest.mark.parametrize("world", WORLDS)
-def test_intervals_cover_the_truth(world):
-    results = simulate(world, 0.0, 1500, 1000)
-    assert 0.93 <= np.mean([r.interval95[0] <= 0.0 <= r.interval95[1] for r in results]) <= 0.97
-
-
-@pytest.mark.parametrize("world", WORLDS)
-def test_difference_and_equivalence_tests_hold_their_level(world):
-    # Replicates matter to intervals alone, so few of them leave time for many simulated studies.
-    results = simulate(world, 2.0, 8000, 2)
-    assert np.mean([r.p_equivalence(2.0) < 0.05 for r in results]) <= 0.055
-    assert np.mean([2 * min(r.p_exceeds(2.0), 1 - r.p_exceeds(2.0)) < 0.05 for r in results]) <= 0.055
-
-
-def test_equivalence_is_found_where_it_holds():
-    results = simulate((5, 60, 0.1, 1.0, 1.0), 0.0, 100, 10)
-    assert np.mean([r.p_equivalence(2.0) < 0.05 for r in results]) > 0.95
+from instruct_ablate.report.statistics.comparison import compare, holm
+from instruct_ablate.report.statistics.error import Floor
 
 
 def test_tost_and_t_test_agree_with_statsmodels():
     differences = np.random.default_rng(0).normal(0.4, 1.5, size=(1, 30))
-    result = compare(differences)
+    result = compare(differences, seedless=True)
     described = DescrStatsW(differences[0])
     assert result.p_equivalence(1.0) == pytest.approx(described.ttost_mean(-1.0, 1.0)[0])
     assert result.p_difference == pytest.approx(described.ttest_mean(0.0)[1])
     assert result.p_exceeds(0.1) == pytest.approx(described.ttest_mean(0.1, alternative="larger")[1])
+    assert result.p_below(0.9) == pytest.approx(described.ttest_mean(0.9, alternative="smaller")[1])
+    assert result.interval95 == pytest.approx(described.tconfint_mean())
 
 
-def test_interval_form_of_the_equivalence_test():
-    result = compare(np.random.default_rng(1).normal(0.0, 1.0, size=(1, 80)))
-    inside = result.interval90[0] > -1.0 and result.interval90[1] < 1.0
-    assert inside
-    assert result.p_equivalence(1.0) < 0.05
+def test_interval_and_verdict_are_one_inference():
+    generator = np.random.default_rng(1)
+    for _ in range(200):
+        result = compare(
+            generator.normal(0, 0.7, (3, 1))
+            + generator.normal(0, 2, (1, 8))
+            + generator.normal(0, 2, (3, 8)),
+            Floor(generator.uniform(0, 1), 200),
+        )
+        low, high = result.interval90
+        assert (result.p_equivalence(3.0) < 0.05) == (low > -3 and high < 3)
+        assert (result.p_exceeds(0.0) < 0.05) == (low > 0)
+        low, high = result.interval95
+        assert (result.p_difference < 0.05) == (low > 0 or high < 0)
 
 
 def test_holm_agrees_with_statsmodels_and_leaves_out_what_cannot_be_tested():
@@ -72,24 +49,31 @@ def test_holm_agrees_with_statsmodels_and_leaves_out_what_cannot_be_tested():
     assert holm(list(many)) == pytest.approx(multipletests(many, method="holm")[1])
 
 
-def test_all_ties_and_all_zeros():
+def test_ties_without_a_floor():
     zero = compare(np.zeros((2, 5)))
     assert (zero.mean, zero.interval95, zero.p_difference) == (0.0, (0.0, 0.0), 1.0)
-    assert zero.p_equivalence(1.0) == 0.0
-    assert zero.p_exceeds(1.0) == 1.0
-    shifted = compare(np.full((2, 5), 3.0))
-    assert shifted.p_difference == 0.0
-    assert shifted.p_equivalence(1.0) == 1.0
+    assert (zero.p_equivalence(1.0), zero.p_exceeds(1.0)) == (0.0, 1.0)
+    assert compare(np.full((2, 5), 3.0)).p_equivalence(1.0) == 1.0
 
 
-def test_a_single_number_is_told_to_be_undecidable():
+def test_one_seed_and_no_seeds():
+    row = np.random.default_rng(2).normal(size=(1, 20))
+    assert compare(row).one_seed
+    assert np.isnan(compare(row).components.seed)
+    assert not compare(row, seedless=True).one_seed
+    assert compare(row, seedless=True).components.seed == 0
+    assert not compare(np.vstack([row, row])).one_seed
+
+
+def test_a_single_number_cannot_be_tested():
     result = compare(np.array([[4.0]]))
     assert result.mean == 4.0
     assert np.isnan(result.p_difference)
+    assert np.isnan(result.p_equivalence(2.0))
     assert np.isnan(result.interval95[0])
 
 
-def test_comparisons_do_not_depend_on_their_company():
-    first = np.random.default_rng(2).normal(size=(2, 8))
-    other = np.random.default_rng(3).normal(size=(2, 8))
-    assert compare_all([first, other])[0] == compare_all([other, first])[1]
+def test_the_floor_is_part_of_the_design():
+    result = compare(np.zeros((3, 10)), Floor(0.25, 500))
+    assert result.design.floor == 2.5
+    assert result.design.error == pytest.approx(0.5)

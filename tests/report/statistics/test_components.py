@@ -11,22 +11,17 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.formula.api import ols
 
-from instruct_ablate.report.statistics.components import components
+from instruct_ablate.report.statistics.components import estimates, mean_squares
 
 
-def test_one_seed_is_the_paired_t_test():
-    differences = np.random.default_rng(0).normal(1.0, 2.0, size=(1, 25))
-    parts = components(differences)
-    assert parts.freedom == 24
-    assert parts.mean / parts.error == pytest.approx(stats.ttest_1samp(differences[0], 0).statistic)
-
-
-def test_mean_squares_agree_with_statsmodels():
+def crossed() -> np.ndarray:
     generator = np.random.default_rng(1)
-    shape = (4, 12)
-    differences = (
-        generator.normal(size=(4, 1)) + generator.normal(size=(1, 12)) + generator.normal(size=shape)
-    )
+    shared = generator.normal(size=(4, 1)) + generator.normal(size=(1, 12))
+    return shared + generator.normal(size=(4, 12))
+
+
+def test_mean_squares_and_estimates_agree_with_statsmodels():
+    differences = crossed()
     frame = pd.DataFrame(
         {
             "d": differences.ravel(),
@@ -34,27 +29,34 @@ def test_mean_squares_agree_with_statsmodels():
             "task": np.tile(np.arange(12), 4).astype(str),
         }
     )
-    table = sm.stats.anova_lm(ols("d ~ C(seed) + C(task)", frame).fit())
-    square = table["mean_sq"]
-    parts = components(differences)
+    square = sm.stats.anova_lm(ols("d ~ C(seed) + C(task)", frame).fit())["mean_sq"]
+    squares = mean_squares(differences)
+    expected = (square["C(seed)"], square["C(task)"], square["Residual"])
+    assert (squares.seed, squares.unit, squares.rest) == pytest.approx(expected)
+    parts = estimates(squares)
     assert parts.rest == pytest.approx(square["Residual"])
     assert parts.unit == pytest.approx((square["C(task)"] - square["Residual"]) / 4)
     typical = stats.f.ppf(0.5, 3, 33)
     assert parts.seed == pytest.approx(max(0.0, (square["C(seed)"] / typical - square["Residual"]) / 12))
 
 
-def test_all_ties_have_no_error():
-    parts = components(np.zeros((3, 10)))
-    assert (parts.mean, parts.error) == (0.0, 0.0)
-    assert parts.freedom >= 1
+def test_many_studies_at_once_come_out_as_one_by_one():
+    studies = np.stack([crossed(), 2 * crossed() + 1])
+    together = mean_squares(studies)
+    for index, study in enumerate(studies):
+        alone = mean_squares(study)
+        for name in ("mean", "seed", "unit", "rest"):
+            assert getattr(together, name)[index] == pytest.approx(getattr(alone, name))
 
 
-def test_one_unit_has_no_estimate():
-    assert math.isnan(components(np.array([[3.0]])).error)
+def test_one_seed_does_not_say_how_seeds_vary():
+    parts = estimates(mean_squares(crossed()[:1]))
+    assert math.isnan(parts.seed)
+    assert parts.unit == pytest.approx(crossed()[0].var(ddof=1))
+    assert estimates(mean_squares(crossed()[:1]), seed=2.5).seed == 2.5
 
 
-def test_seed_effect_widens_the_error():
-    generator = np.random.default_rng(2)
-    flat = generator.normal(size=(4, 30))
-    shifted = flat + np.array([[-2.0], [0.5], [1.0], [2.5]])
-    assert components(shifted).error > 3 * components(flat).error
+def test_one_unit_has_no_estimate_and_ties_have_no_variance():
+    assert math.isnan(estimates(mean_squares(np.array([[3.0]]))).unit)
+    parts = estimates(mean_squares(np.zeros((3, 10))))
+    assert (parts.seed, parts.unit, parts.rest) == (0.0, 0.0, 0.0)

@@ -1,43 +1,126 @@
-"""Power: the numbers it names would decide, one fewer would not."""
+"""Power: the numbers it names keep their word in simulation, one fewer would not do, and the textbook agrees."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from instruct_ablate.report.statistics.components import Components
-from instruct_ablate.report.statistics.power import error_at, needed, reach
+from instruct_ablate.report.statistics.power import (
+    Aim,
+    Design,
+    detectable,
+    equal_margin,
+    needed_for,
+    power,
+)
+from tests.report.statistics.worlds import World
 
-PARTS = Components(mean=0.5, seed=0.2, unit=9.0, rest=6.0, error=1.0, freedom=20.0)
+RUNS = 10_000
+WORLD = World(0.4, 3, 3, 20)
+INSTANCES = 100
+PARTS = Components(0.16, 9 + 4, 9)
+DESIGN = Design(PARTS, 3, 12, floor=4)
+
+
+def simulated(design: Design, aim: Aim, seed: int = 0) -> float:
+    """How often the very test of verdicts shows the aim, in studies drawn from the components."""
+    generator = np.random.default_rng(seed)
+    means, error = WORLD.errors(RUNS, design.seeds, design.tasks, INSTANCES, generator)
+    means, half = means + aim.truth, error.half_width(2 * aim.level)
+    if aim.verb == "equals":
+        return float(np.mean((means - half > -aim.margin) & (means + half < aim.margin)))
+    return float(np.mean(means - half > aim.margin))
+
+
+AIMS = [
+    Aim("equals", 2.5),
+    Aim("equals", 2.5, truth=0.5),
+    Aim("equals", 2.5, level=0.05 / 4),  # Holm's first step among four
+    Aim("exceeds", 1.0, truth=3.0),
+]
+
+
+@pytest.mark.parametrize("aim", AIMS)
+def test_the_advised_numbers_keep_their_word(aim: Aim):
+    more = needed_for(DESIGN, aim)
+    assert more.tasks is not None
+    enough = replace(DESIGN, tasks=more.tasks)
+    assert simulated(enough, aim) == pytest.approx(0.8, abs=0.05)
+    assert simulated(enough, aim) == pytest.approx(power(enough, aim), abs=0.03)
+
+
+def test_more_seeds_keep_their_word():
+    aim, design = Aim("equals", 3.0), Design(PARTS, 2, 30, floor=4)
+    more = needed_for(design, aim)
+    assert more.seeds is not None
+    enough = replace(design, seeds=more.seeds)
+    assert power(replace(enough, seeds=more.seeds - 1), aim) < 0.8 or more.seeds == 3
+    assert simulated(enough, aim) == pytest.approx(power(enough, aim), abs=0.03)
+
+
+@pytest.mark.parametrize("design", [DESIGN, Design(PARTS, 5, 57, floor=4), Design(PARTS, 2, 30, floor=4)])
+def test_the_noise_floor_keeps_its_word(design: Design):
+    margin = equal_margin(design)
+    assert simulated(design, Aim("equals", margin)) == pytest.approx(0.8, abs=0.03)
+    found = simulated(design, Aim("exceeds", 0.0, truth=detectable(design), level=0.025))
+    assert found == pytest.approx(0.8, abs=0.03)
 
 
 def test_the_named_number_is_the_smallest_that_decides():
-    more = needed(PARTS, 1.5, (3, 12))
-    assert more.tasks is not None
-    assert reach(PARTS, 3, more.tasks, 0.8) <= 1.5 < reach(PARTS, 3, more.tasks - 1, 0.8)
+    aim = Aim("equals", 2.5)
+    tasks = needed_for(DESIGN, aim).tasks
+    assert tasks is not None
+    assert power(replace(DESIGN, tasks=tasks), aim) >= 0.8 > power(replace(DESIGN, tasks=tasks - 1), aim)
 
 
-def test_seeds_alone_cannot_decide_what_tasks_leave_open():
-    assert needed(PARTS, 1.0, (3, 12)).seeds is None
+def test_many_tasks_have_the_textbook_power_of_two_one_sided_tests():
+    design = Design(Components(0.0, 16.0, 0.0), 1, 4000)
+    se, z = 4 / 4000**0.5, stats.norm.ppf(0.95)
+    for margin, truth in ((0.2, 0.0), (0.2, 0.05)):
+        chance = stats.norm.cdf((margin - truth) / se - z) + stats.norm.cdf((margin + truth) / se - z) - 1
+        assert power(design, Aim("equals", margin, truth)) == pytest.approx(chance, abs=0.005)
 
 
-def test_what_is_on_the_wrong_side_is_never_decided_by_more():
-    assert needed(PARTS, -0.1, (3, 12)).tasks is None
+def test_one_row_of_tasks_agrees_with_statsmodels_noncentral_t():
+    for tasks in (10, 40):
+        design = Design(Components(0.0, 4.0, 0.0), 1, tasks)
+        exact = TTestPower().power(effect_size=0.4, nobs=tasks, alpha=0.05, alternative="larger")
+        assert power(design, Aim("exceeds", 0.0, truth=0.8)) == pytest.approx(exact, abs=0.01)
+        two = TTestPower().solve_power(nobs=tasks, alpha=0.05, power=0.8)
+        assert detectable(design) == pytest.approx(2 * two, rel=0.01)
 
 
-def test_what_has_not_decided_is_not_named_as_enough():
-    assert needed(PARTS, 50.0, (3, 12)).tasks == 13
+def test_the_old_advice_was_short():
+    """z at the power instead of half of the rest: the tasks it named have power 0.60, not 0.80."""
+    design = Design(Components(0.0, 16.0, 0.0), 1, 10)
+    old = next(n for n in range(11, 500) if 4 / n**0.5 * (stats.norm.ppf(0.95) + stats.norm.ppf(0.8)) <= 2)
+    assert power(replace(design, tasks=old), Aim("equals", 2.0)) < 0.65
+    tasks = needed_for(design, Aim("equals", 2.0)).tasks
+    assert tasks is not None
+    assert tasks > 1.3 * old
 
 
-def test_agrees_with_statsmodels_for_one_seed_and_many_tasks():
-    parts = Components(0.0, 0.0, 4.0, 0.0, 0.5, 15.0)
-    exact = TTestPower().solve_power(effect_size=0.3 / 2.0, alpha=0.05, power=0.8, alternative="larger")
-    assert needed(parts, 0.3, (1, 10)).tasks == pytest.approx(exact, rel=0.02)
+def test_more_claims_take_more_tasks():
+    alone, four = (needed_for(DESIGN, Aim("equals", 2.5, level=level)).tasks for level in (0.05, 0.05 / 4))
+    assert alone is not None
+    assert four is not None
+    assert four > alone
 
 
-def test_few_seeds_reach_less_than_the_normal_law_says_and_many_as_much():
-    normal = stats.norm.ppf(0.95) + stats.norm.ppf(0.8)
-    seeds = Components(0.0, 4.0, 0.1, 0.1, 1.4, 1.0)
-    assert reach(seeds, 2, 50, 0.8) > 2 * normal * error_at(seeds, 2, 50)
-    assert reach(seeds, 100, 50, 0.8) == pytest.approx(normal * error_at(seeds, 100, 50), rel=0.02)
+def test_seeds_that_vary_cannot_be_made_up_for_by_tasks():
+    assert needed_for(Design(Components(9.0, 1.0, 1.0), 3, 12), Aim("equals", 2.0)).tasks is None
+    assert needed_for(DESIGN, Aim("exceeds", 2.0, truth=1.0)).tasks is None
+
+
+def test_unknown_components_have_no_advice():
+    unknown = Design(Components(float("nan"), 4.0, 0.0), 1, 12)
+    assert needed_for(unknown, Aim("equals", 2.0)) == needed_for(
+        replace(unknown, tasks=1), Aim("equals", 2.0)
+    )
+    assert np.isnan(detectable(unknown))
+    assert np.isnan(equal_margin(unknown))

@@ -9,90 +9,110 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from scipy import stats
 
-from instruct_ablate.report.statistics.components import Components, Matrix, components
-from instruct_ablate.report.statistics.resampling import (
-    REPLICATES,
-    bootstrap_means,
-    expanded_percentiles,
-    permutation_p,
-)
+from instruct_ablate.report.statistics.components import Components, Matrix, estimates, mean_squares
+from instruct_ablate.report.statistics.error import Error, Floor, error_of
+from instruct_ablate.report.statistics.permutation import permutation_p
+from instruct_ablate.report.statistics.power import Design
+from instruct_ablate.report.statistics.seed_pool import SeedPool
+
+Seeds = Literal["own", "pooled", "left out", "none"]  # where the seeds' variance comes from
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One difference, tested: intervals in the unit of the scores (percentage points)."""
+    """One difference in percentage points, tested: its intervals and p-values are one inference."""
 
     mean: float
-    error: float
-    freedom: float
-    interval95: tuple[float, float]
-    interval90: tuple[float, float]
-    p_difference: float
-    p_permutation: float
+    terms: Error
     seeds: int
     units: int
     components: Components
+    effects: tuple[float, ...]  # by task, meaned over seeds
+    seeds_from: Seeds = "own"
+    floor: Floor | None = None
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether the seeds' variance is unknown, so that intervals leave it out and nothing is decided."""
+        return self.seeds_from == "left out"
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean."""
+        return float(np.sqrt(self.terms.variance))
+
+    @property
+    def interval95(self) -> tuple[float, float]:
+        """The two-sided 95 % interval."""
+        return self.interval(0.95)
+
+    @property
+    def interval90(self) -> tuple[float, float]:
+        """The two-sided 90 % interval: within a margin where two one-sided 5 % tests say so."""
+        return self.interval(0.90)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return the interval at this level, within what a difference of percentages can be."""
+        half = float(self.terms.half_width(1 - level))
+        return float(np.clip(self.mean - half, -100, 100)), float(np.clip(self.mean + half, -100, 100))
+
+    @property
+    def p_difference(self) -> float:
+        """Two-sided p of "no difference"."""
+        return float(np.minimum(1.0, 2 * self.terms.p_above(abs(self.mean))))
 
     def p_equivalence(self, margin: float) -> float:
         """Two one-sided tests (Schuirmann 1987): the larger p of "above -margin" and "below +margin"."""
-        if self.error == 0:
-            return 0.0 if abs(self.mean) < margin else 1.0
-        worst = (abs(self.mean) - margin) / self.error
-        return float(stats.t.cdf(worst, self.freedom))
+        return self.terms.p_above(margin - abs(self.mean))
 
     def p_exceeds(self, by: float) -> float:
         """One-sided test of "the mean is above `by`"."""
-        if self.error == 0:
-            return 0.0 if self.mean > by else 1.0
-        return float(stats.t.sf((self.mean - by) / self.error, self.freedom))
+        return self.terms.p_above(self.mean - by)
+
+    def p_below(self, bound: float) -> float:
+        """One-sided test of "the mean is below `bound`"."""
+        return self.terms.p_above(bound - self.mean)
+
+    @property
+    def p_permutation(self) -> float:
+        """Two-sided p of the sign-flip test over tasks."""
+        return permutation_p(np.asarray(self.effects)[None, :])
+
+    @property
+    def design(self) -> Design:
+        """The design that this comparison had, for what it could have shown and what would decide."""
+        floor = self.floor.variance * self.units if self.floor else 0.0
+        return Design(self.components, self.seeds, self.units, floor)
 
 
-def compare(differences: Matrix, seed: int = 0, replicates: int = REPLICATES) -> Comparison:
-    """Test one matrix of paired differences; see `compare_all`."""
-    return compare_all([differences], seed, replicates)[0]
+def compare(
+    differences: Matrix, floor: Floor | None = None, *, seedless: bool = False, pool: SeedPool | None = None
+) -> Comparison:
+    """Test one matrix of paired differences.
 
-
-def compare_all(
-    matrices: Sequence[Matrix], seed: int = 0, replicates: int = REPLICATES
-) -> tuple[Comparison, ...]:
-    """Test many matrices; those of one shape share their resamples, so the order of cells does not matter."""
-    return tuple(_compare(np.asarray(matrix, dtype=np.float64), seed, replicates) for matrix in matrices)
-
-
-def _compare(differences: Matrix, seed: int, replicates: int) -> Comparison:
-    parts = components(differences)
-    means = bootstrap_means(differences, parts, seed, replicates)
+    `floor` is what the test instances leave open; `seedless` says that neither side has seeds (untuned models), so
+    that one row is all there is; `pool` is the seeds' variance of other settings, for a comparison of one seed.
+    """
+    matrix = np.asarray(differences, dtype=np.float64)
+    squares = mean_squares(matrix)
+    seeds, units = matrix.shape
+    known: Seeds = "own" if seeds > 1 else "none" if seedless else "pooled" if pool else "left out"
+    pooled = pool.term() if pool and known == "pooled" else None
+    seed = 0.0 if known == "none" else pool.variance if pool and known == "pooled" else None
     return Comparison(
-        mean=parts.mean,
-        error=parts.error,
-        freedom=parts.freedom,
-        interval95=_possible(expanded_percentiles(means, parts, 0.95)),
-        interval90=_possible(expanded_percentiles(means, parts, 0.90)),
-        p_difference=_p_difference(parts),
-        p_permutation=permutation_p(differences, seed, replicates),
-        seeds=differences.shape[0],
-        units=differences.shape[1],
-        components=parts,
+        mean=float(squares.mean),
+        terms=error_of(squares, floor, pooled),
+        seeds=seeds,
+        units=units,
+        components=estimates(squares, seed),
+        effects=tuple(float(effect) for effect in matrix.mean(axis=0)),
+        seeds_from=known,
+        floor=floor,
     )
-
-
-def _possible(interval: tuple[float, float]) -> tuple[float, float]:
-    """Keep an interval of percentage points within what a difference can be."""
-    low, high = interval
-    return (float(np.clip(low, -100, 100)), float(np.clip(high, -100, 100)))
-
-
-def _p_difference(parts: Components) -> float:
-    """Two-sided t test of "no difference" with the crossed error."""
-    if not np.isfinite(parts.error):
-        return float("nan")
-    if parts.error == 0:
-        return 1.0 if parts.mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(parts.mean) / parts.error, parts.freedom))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

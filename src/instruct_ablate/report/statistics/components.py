@@ -6,54 +6,63 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import fdtri
 
 Matrix = NDArray[np.float64]
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Squares:
+    """Mean squares of `differences[..., seed, task]`: one number each, or an array over many studies."""
+
+    seeds: int
+    units: int
+    mean: Array
+    seed: Array
+    unit: Array
+    rest: Array
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Variance components of a difference and what they make of its mean."""
+    """Variance components of a difference: Var(mean) = seed / S + unit / T + rest / (S T)."""
 
-    mean: float
     seed: float  # variance between seeds
-    unit: float  # variance between tasks
+    unit: float  # variance between tasks, the noise of their instances with it
     rest: float  # variance of the interaction and within
-    error: float  # standard error of the mean
-    freedom: float  # degrees of freedom of that error
 
 
-def components(differences: Matrix) -> Components:
-    """Split the variance by two-way random-effects analysis (Searle, Casella & McCulloch 1992).
+def mean_squares(differences: Matrix) -> Squares:
+    """Split the variation in two ways (Searle, Casella & McCulloch 1992); leading axes are studies.
 
-    Var(mean) = seed / S + unit / T + rest / (S T), with Satterthwaite's (1946) degrees of freedom. Components
-    that come out negative are zero. With one seed only tasks vary, and the seed component is taken as zero:
-    the claim is then about that seed.
+    One seed has no seed square and one task no task square: both are then NaN.
     """
-    seeds, units = differences.shape
-    mean = float(differences.mean())
+    seeds, units = differences.shape[-2:]
+    mean = differences.mean(axis=(-2, -1))
+    by_seed, by_unit = differences.mean(axis=-1), differences.mean(axis=-2)
+    missing = np.full(mean.shape, np.nan)
+    unit = seeds * by_unit.var(axis=-1, ddof=1) if units > 1 else missing
+    if seeds < 2 or units < 2:
+        return Squares(seeds, units, mean, missing, unit, missing)
+    seed = units * by_seed.var(axis=-1, ddof=1)
+    residual = differences - by_seed[..., :, None] - by_unit[..., None, :] + mean[..., None, None]
+    rest = (residual**2).sum(axis=(-2, -1)) / ((seeds - 1) * (units - 1))
+    return Squares(seeds, units, mean, seed, unit, rest)
+
+
+def estimates(squares: Squares, seed: float | None = None) -> Components:
+    """Estimate the components of one study; those that come out negative are zero.
+
+    The seed component is median-unbiased: with two or three seeds the plain estimate is zero half the time, and
+    advice built on it is rash. `seed` replaces it where other settings' seeds have measured it.
+    """
+    seeds, units = squares.seeds, squares.units
     if units < 2:
-        return Components(mean, 0.0, float("nan"), float("nan"), float("nan"), float("nan"))
-    unit_square = seeds * float(differences.mean(axis=0).var(ddof=1))
+        return Components(float("nan"), float("nan"), float("nan"))
     if seeds < 2:
-        error = np.sqrt(unit_square / units)
-        return Components(mean, 0.0, unit_square, 0.0, float(error), units - 1.0)
-    return _crossed(differences, mean, unit_square)
-
-
-def _crossed(differences: Matrix, mean: float, unit_square: float) -> Components:
-    seeds, units = differences.shape
-    by_seed, by_unit = differences.mean(axis=1), differences.mean(axis=0)
-    seed_square = units * float(by_seed.var(ddof=1))
-    residual = differences - by_seed[:, None] - by_unit[None, :] + mean
-    rest_square = float((residual**2).sum()) / ((seeds - 1) * (units - 1))
-    # Median-unbiased: with two or three seeds the plain estimate is zero half the time, and tests are rash.
-    typical = float(stats.f.ppf(0.5, seeds - 1, (seeds - 1) * (units - 1)))
-    seed_term = max(0.0, seed_square / typical - rest_square)
-    unit_term = max(unit_square, rest_square)
-    total = seed_term + unit_term
-    spread = seed_term**2 / (seeds - 1) + unit_term**2 / (units - 1)
-    freedom = max(1.0, total**2 / spread) if spread > 0 else units - 1.0
-    error = float(np.sqrt(total / (seeds * units)))
-    unit = (unit_term - rest_square) / seeds
-    return Components(mean, seed_term / units, unit, rest_square, error, freedom)
+        return Components(float("nan") if seed is None else seed, float(squares.unit), 0.0)
+    typical = float(fdtri(seeds - 1, (seeds - 1) * (units - 1), 0.5))
+    own = max(0.0, float(squares.seed) / typical - float(squares.rest)) / units
+    unit = max(0.0, float(squares.unit) - float(squares.rest)) / seeds
+    return Components(own if seed is None else seed, unit, float(squares.rest))

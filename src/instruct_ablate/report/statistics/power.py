@@ -1,17 +1,71 @@
-"""Power: how many seeds or tasks would decide a comparison that the data at hand leave open."""
+"""Power: what a design can show, and how many seeds or tasks would decide what it leaves open.
+
+The power is that of the very tests that verdicts rest on: their mean squares are chi-squares, drawn at fixed
+points, so that a number comes out the same whenever it is asked for. With many seeds and tasks it is the textbook
+power of two one-sided tests, Phi((D - mu) / se - z) + Phi((D + mu) / se - z) - 1.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy.special import chdtri, ndtr
 
-from instruct_ablate.report.statistics.components import Components
+from instruct_ablate.report.statistics.components import Array, Components, Squares
+from instruct_ablate.report.statistics.error import Error, Floor, error_of
+from instruct_ablate.report.statistics.seed_pool import LEAST_FREEDOM
 
+POWER = 0.8
+LEVEL = 0.05
 MOST_SEEDS = 200
 MOST_TASKS = 5_000
+_POINTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Seeds by tasks, with the variance components of a difference; `floor` is a task's share of instance noise."""
+
+    parts: Components
+    seeds: int
+    tasks: int
+    floor: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """The true standard error of the mean."""
+        parts = self.parts
+        unit = max(parts.unit + parts.rest / self.seeds, self.floor)
+        return float(np.sqrt(parts.seed / self.seeds + unit / self.tasks))
+
+    @property
+    def known(self) -> bool:
+        """Whether all components are known and there are tasks enough for an error."""
+        return self.tasks > 1 and bool(np.isfinite([self.parts.seed, self.parts.unit, self.parts.rest]).all())
+
+    def half_widths(self, level: float) -> Array:
+        """Return half widths that the interval of one-sided tests at `level` will have, over chance in the squares."""
+        seeds, tasks, parts = self.seeds, self.tasks, self.parts
+        unit = max(seeds * parts.unit + parts.rest, seeds * self.floor)
+        one, two, three = _chi_squares(seeds, tasks)
+        seed, rest = (parts.rest + tasks * parts.seed) * one, parts.rest * three
+        squares = Squares(seeds, tasks, np.zeros(_POINTS), seed, unit * two, rest)
+        pooled = Error(parts.seed, LEAST_FREEDOM, 0.0, 1.0) if seeds < 2 else None
+        floor = Floor(self.floor / tasks, max(tasks - 1.0, 1.0))
+        return error_of(squares, floor, pooled).half_width(2 * level)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a test is to show: a mean within (`equals`) or above (`exceeds`) a margin; the truth is stated, not seen."""
+
+    verb: str
+    margin: float
+    truth: float = 0.0  # the true difference that power is stated for
+    level: float = LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,45 +76,91 @@ class Needed:
     tasks: int | None
 
 
-def needed(parts: Components, distance: float, size: tuple[int, int], power: float = 0.8) -> Needed:
-    """Return the seeds or tasks at which a one-sided 5 % test succeeds with this power.
+def power(design: Design, aim: Aim) -> float:
+    """Return the probability that this design shows what the aim says, if the truth is as stated."""
+    half, error = design.half_widths(aim.level), design.error
+    if aim.verb == "equals":
+        return float(_between(-aim.margin + half - aim.truth, aim.margin - half - aim.truth, error).mean())
+    if aim.verb == "exceeds":
+        return float(_above(aim.margin + half - aim.truth, error).mean())
+    return float(_above(aim.margin + half + aim.truth, error).mean())
 
-    `distance` is how far the mean lies on the right side of its bound (margin - |mean| for an equivalence,
-    mean - bound for "exceeds"); the normal formula error <= distance / (z_alpha + z_power) (Chow, Shao & Wang
-    2008), its quantiles Student's with the freedom that (seeds, tasks) would have. `size` is what is at hand; the
-    answers are larger, for that has not decided.
+
+def _between(low: Array, high: Array, error: float) -> Array:
+    if error == 0:
+        return np.where((low < 0) & (high > 0), 1.0, 0.0)
+    return np.asarray(np.maximum(0.0, ndtr(high / error) - ndtr(low / error)))
+
+
+def _above(bound: Array, error: float) -> Array:
+    return np.asarray(np.where(bound < 0, 1.0, 0.0) if error == 0 else ndtr(-bound / error))
+
+
+def needed_for(design: Design, aim: Aim, wanted: float = POWER) -> Needed:
+    """Return the smallest number of seeds, and of tasks, that shows the aim with this power.
+
+    The answers are larger than the numbers at hand, for those have not decided.
     """
-    if distance <= 0 or not np.isfinite(parts.error):
+    if not design.known:
         return Needed(None, None)
-    seeds, tasks = size
+
+    def enough(changed: Design) -> bool:
+        return power(changed, aim) >= wanted
+
     return Needed(
-        _smallest(lambda n: reach(parts, n, tasks, power) <= distance, seeds + 1, MOST_SEEDS),
-        _smallest(lambda n: reach(parts, seeds, n, power) <= distance, tasks + 1, MOST_TASKS),
+        _smallest(lambda n: enough(replace(design, seeds=n)), design.seeds + 1, MOST_SEEDS),
+        _smallest(lambda n: enough(replace(design, tasks=n)), design.tasks + 1, MOST_TASKS),
     )
 
 
-def reach(parts: Components, seeds: int, tasks: int, power: float) -> float:
-    """Return the smallest distance that so many seeds and tasks decide with this power."""
-    by_seed = parts.seed / seeds
-    by_task = parts.unit / tasks + parts.rest / (seeds * tasks)
-    spread = by_task**2 / (tasks - 1) + (by_seed**2 / (seeds - 1) if seeds > 1 else 0.0)
-    freedom = (by_seed + by_task) ** 2 / spread if spread > 0 else tasks - 1.0
-    quantiles = stats.t.ppf(0.95, freedom) + stats.t.ppf(power, freedom)
-    return float(quantiles) * error_at(parts, seeds, tasks)
+def needed(parts: Components, distance: float, size: tuple[int, int]) -> Needed:
+    """Return what a one-sided 5 % test needs to show a mean that lies `distance` beyond its bound."""
+    return needed_for(Design(parts, *size), Aim("exceeds", 0.0, distance))
 
 
-def error_at(parts: Components, seeds: int, tasks: int) -> float:
-    """Return the standard error of the mean that so many seeds and tasks would have."""
-    variance = parts.seed / seeds + parts.unit / tasks + parts.rest / (seeds * tasks)
-    return float(np.sqrt(variance))
+def detectable(design: Design, level: float = LEVEL, wanted: float = POWER) -> float:
+    """Return the smallest true difference that a two-sided test at `level` finds with this power."""
+    if not design.known:
+        return float("nan")
+    half, error = design.half_widths(level / 2), design.error
+    return _least(lambda d: float((_above(half - d, error) + _above(half + d, error)).mean()), wanted)
+
+
+def equal_margin(design: Design, level: float = LEVEL, wanted: float = POWER) -> float:
+    """Return the smallest margin within which two equal settings would be called so with this power."""
+    if not design.known:
+        return float("nan")
+    half, error = design.half_widths(level), design.error
+    return _least(lambda d: float(_between(half - d, d - half, error).mean()), wanted)
+
+
+def _least(chance: Callable[[float], float], wanted: float) -> float:
+    """Bisect for the least number of points that has this chance; beyond 100 points there is none."""
+    low, high = 0.0, 100.0
+    if chance(high) < wanted:
+        return float("inf")
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (low, middle) if chance(middle) >= wanted else (middle, high)
+    return high
+
+
+@lru_cache(maxsize=256)
+def _chi_squares(seeds: int, tasks: int) -> tuple[Array, Array, Array]:
+    """Return the three mean squares, each in units of its expectation, at fixed points."""
+    steps = 1.2207440846057596 ** -np.arange(1.0, 4.0)  # the additive sequence R3: even in three dimensions
+    tails = (0.5 + np.outer(steps, np.arange(1, _POINTS + 1))) % 1
+    freedoms = (max(seeds - 1, 1), tasks - 1, max((seeds - 1) * (tasks - 1), 1))
+    one, two, three = (chdtri(freedom, tail) / freedom for freedom, tail in zip(freedoms, tails, strict=True))
+    return one, two, three
 
 
 def _smallest(decides: Callable[[int], bool], start: int, limit: int) -> int | None:
     """Bisect for the first number from `start` on that decides; None beyond `limit`."""
+    if start > limit or not decides(limit):
+        return start if start <= limit and decides(start) else None
     if decides(start):
         return start
-    if not decides(limit):
-        return None
     low, high = start, limit
     while high - low > 1:
         middle = (low + high) // 2

@@ -1,0 +1,39 @@
+"""Informative: two sides at the floor, the ceiling or the guess say nothing of their difference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from instruct_ablate.report.statistics.informative import Standing, uninformative
+
+
+def guess(mean: float) -> Standing:
+    return Standing(mean, 600, (("the uniform guess", 50.0),))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "where"),
+    [(0.0, 0.1, "the floor"), (100.0, 99.9, "the ceiling"), (51.0, 48.5, "the uniform guess")],
+)
+def test_both_sides_where_nothing_moves(left: float, right: float, where: str):
+    assert uninformative(guess(left), guess(right)) == f"both sides stand at {where}"
+
+
+@pytest.mark.parametrize(("left", "right"), [(0.0, 100.0), (0.0, 50.0), (51.0, 60.0), (70.0, 70.0)])
+def test_sides_that_stand_apart_or_free_can_be_compared(left: float, right: float):
+    assert uninformative(guess(left), guess(right)) is None
+
+
+def test_untrained_sides():
+    assert uninformative(guess(60.0), guess(30.0), trained=False) == "neither side was trained"
+    unmoved = Standing(63.0, 600, (("the untuned model's score", 62.0),))
+    assert uninformative(unmoved, unmoved) == "both sides stand at the untuned model's score"
+
+
+def test_the_interval_is_that_of_agresti_and_coull():
+    for right in (0, 3, 300):
+        expected = np.array(proportion_confint(right, 600, method="agresti_coull"))
+        found = np.clip(np.array(Standing(right / 6, 600).interval) / 100, 0, 1)
+        assert found == pytest.approx(expected)

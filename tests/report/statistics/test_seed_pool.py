@@ -1,0 +1,52 @@
+"""Pooled seeds: only where there are enough, and with the level held."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from instruct_ablate.report.statistics.comparison import compare
+from instruct_ablate.report.statistics.seed_pool import pool_seeds
+from tests.report.statistics.worlds import within_bound
+
+
+def study(generator: np.random.Generator, settings: int, seeds: int, tasks: int = 12) -> list[np.ndarray]:
+    """Differences of settings from one reference, whose seeds they share; the last one has one seed."""
+    reference = generator.normal(0, 1.5 / 2**0.5, (seeds, 1))
+    found = []
+    for _ in range(settings):
+        own = generator.normal(0, 1.5 / 2**0.5, (seeds, 1))
+        noise = generator.normal(0, 4, (1, tasks)) + generator.normal(0, 3, (seeds, tasks))
+        found.append(own - reference + noise)
+    return [*found[:-1], found[-1][:1]]
+
+
+def test_four_degrees_of_freedom_are_the_least():
+    matrices = study(np.random.default_rng(0), 6, 3)
+    assert pool_seeds([(m, "one") for m in matrices[:2]]) is None
+    pool = pool_seeds([(m, "one") for m in matrices])
+    assert pool is not None
+    assert pool.comparisons == 5
+    assert pool.freedom == pytest.approx(5 * 2 / (1 + 4 / 4))  # they share a reference
+    apart = pool_seeds([(m, index) for index, m in enumerate(matrices)])
+    assert apart is not None
+    assert apart.freedom == 10
+
+
+def test_one_seed_alone_pools_nothing():
+    assert pool_seeds([(np.zeros((1, 9)), "one")] * 20) is None
+
+
+def test_a_pooled_seed_covers_where_a_lone_one_does_not():
+    generator, alone, pooled = np.random.default_rng(1), [], []
+    for _ in range(600):
+        matrices = study(generator, 7, 3)
+        pool = pool_seeds([(m, "one") for m in matrices])
+        alone.append(
+            abs(compare(matrices[-1]).mean)
+            <= compare(matrices[-1]).interval95[1] - compare(matrices[-1]).mean
+        )
+        found = compare(matrices[-1], pool=pool)
+        pooled.append(found.interval95[0] <= 0 <= found.interval95[1])
+    assert np.mean(alone) < 0.92
+    assert within_bound(1 - float(np.mean(pooled)), 0.06, 600)

@@ -1,0 +1,64 @@
+"""Tasks: what was not drawn, and the claim on most single tasks; agreement with scipy's binomial test."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from instruct_ablate.report.statistics.comparison import compare
+from instruct_ablate.report.statistics.task_share import (
+    least_tasks,
+    share_within,
+    unseen_share,
+    vulnerability,
+)
+from tests.report.statistics.worlds import within_bound
+
+
+def test_the_share_that_could_be_unseen():
+    assert unseen_share(12) == pytest.approx(0.22, abs=0.005)
+    assert unseen_share(119) == pytest.approx(0.025, abs=0.001)
+
+
+def test_few_tasks_leave_a_verdict_vulnerable_and_many_do_not():
+    found = vulnerability(0.0, 2.0, 12)
+    assert found is not None
+    assert found.effect == pytest.approx(2.0 / found.share)
+    assert vulnerability(0.0, 2.0, 200) is None
+    assert vulnerability(0.0, 2.0, 140) is not None
+
+
+def test_it_takes_29_tasks_to_speak_of_nine_tenths():
+    assert least_tasks() == 29
+    assert share_within([0.1] * 28, 2.0).p_support > 0.05 >= share_within([0.1] * 29, 2.0).p_support
+
+
+def test_agrees_with_the_exact_binomial_test():
+    effects = [0.5] * 55 + [9.0] * 2
+    found = share_within(effects, 2.0)
+    assert (found.within, found.tasks) == (55, 57)
+    assert found.p_support == pytest.approx(stats.binomtest(55, 57, 0.9, "greater").pvalue)
+    assert found.p_refute == pytest.approx(stats.binomtest(55, 57, 0.9, "less").pvalue)
+
+
+def heavy(generator: np.random.Generator, tasks: int) -> np.ndarray:
+    """A twentieth of all tasks carry 60 points, the others none: the mean is 3, outside a margin of 2."""
+    return np.where(generator.random(tasks) < 0.05, 60.0, 0.0) + generator.normal(0, 1, tasks)
+
+
+@pytest.mark.parametrize("tasks", [12, 57])
+def test_a_heavy_tail_misleads_the_mean_but_not_the_share(tasks: int):
+    generator, false, shares = np.random.default_rng(0), [], []
+    for _ in range(400):
+        effects = heavy(generator, tasks)
+        found = compare(np.stack([effects, effects + generator.normal(0, 0.1, tasks), effects]))
+        low, high = found.interval90
+        false.append(low > -2 and high < 2)
+        if false[-1]:
+            assert vulnerability(found.mean, 2.0, tasks) is not None  # said beside every one of them
+        # A twentieth lies outside, so "at least nine tenths" is true and "at least 96 %" false.
+        shares.append(share_within(effects, 4.0, share=0.96).p_support <= 0.05)
+    if tasks == 12:
+        assert np.mean(false) > 0.3  # no test can see a heavy task that was not drawn
+    assert within_bound(float(np.mean(shares)), 0.05, 400)
