@@ -10,10 +10,11 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from scipy.stats import binom
 
+from instruct_ablate.cell.state.legend import trained_on
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Score
-from instruct_ablate.report.rows import build_rows, trained_on
+from instruct_ablate.report.rows import build_rows
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import TaskCollection
@@ -48,7 +49,7 @@ def starter(folder: Path) -> TaskCollection:
 
 
 def cell(folder: Path, model: str) -> CellRecord:
-    (found,) = [one for one in records(folder).values() if one.axes.model == model]
+    (found,) = [one for one in records(folder).values() if one.setting.model == model]
     assert found.state == "done"
     return found
 
@@ -87,7 +88,7 @@ def test_the_best_of_five_guesses(folder: Path, starter: TaskCollection) -> None
         57.9623, abs=1e-4
     )
     table = build_rows(tuple(records(folder).values()), "original")
-    shown = {trained_on(row.setting.axes): row.exact_match.value for row in table if row.exact_match}
+    shown = {trained_on(row.setting): mean.value for row in table if (mean := row.mean("exact_match"))}
     assert shown["(uniform_guess)"] == pytest.approx((8 * 50 + 100 / 3 + 20) / 10)
     assert shown["(uniform_guess_best_of_5)"] == pytest.approx(57.9623, abs=1e-4)
 

@@ -96,7 +96,7 @@ def blocks(study: Path) -> dict[str, tuple[CellRecord, tuple[PredictionRow, ...]
         record = read_record(path.parent)
         assert record is not None
         assert record.state == "done"
-        name = "untuned" if record.axes.untuned else record.axes.instruction
+        name = "untuned" if record.setting.untuned else record.setting.instruction
         found[name] = record, read_predictions(path.parent / record.blocks[0].predictions)
     return found
 
@@ -115,7 +115,7 @@ def test_every_pick_is_one_of_the_choices(study: Path) -> None:
     found = blocks(study)
     assert set(found) == {"untuned", "original", "simplified"}
     for record, rows in found.values():
-        assert record.axes.decoding == "rank"
+        assert record.setting.get("evaluation.decoding") == "rank"
         assert len(rows) == 3 * 4 + 3
         assert all(one.choices and one.prediction in one.choices for one in rows)
         assert all(one.get("exact_match") == float(one.prediction in one.references) for one in rows)

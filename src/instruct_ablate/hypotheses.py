@@ -4,7 +4,9 @@
     verb       := "equals" | "exceeds" | "is lower than" | "is lower"
     hypothesis := clause { ";" clause }           (later clauses may leave out what the first one said)
 
-A side is a variant's label (original, simplified, delusive, ...), `untuned`, a baseline's name or a decoding.
+A side is a variant's label (original, simplified, delusive, ...), `untuned`, or any value of any key of a setting: bare
+where that says enough (a model's name, `lora`, `constrained`), or as `trainer.learning_rate=1e-4`, several joined by
+commas.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from instruct_ablate.metrics.measures import measure_names
 Verb = Literal["equals", "exceeds", "is lower"]
 Where = Literal["same", "training", "test"]
 
+_SIDE = r"(?!equals\b|exceeds\b|is\b)[^\s;]+"
 _CLAUSE = re.compile(
-    r"^(?:(?P<left>[\w.+()-]+)\s+)?(?P<verb>equals|exceeds|is lower)(?:\s+than)?"
-    r"(?:\s+(?!on\b|within\b|by\b|at\b)(?P<right>[\w.+()-]+))?"
+    rf"^(?:(?P<left>{_SIDE})\s+)?(?P<verb>equals|exceeds|is lower)(?:\s+than)?"
+    rf"(?:\s+(?!on\b|within\b|by\b|at\b)(?P<right>{_SIDE}))?"
     r"(?:\s+on\s+(?P<metric>\w+))?"
     r"(?:\s+(?P<kind>within|by)\s+(?P<number>\d+(?:\.\d+)?)(?:\s+points?)?)?"
     r"(?:\s+at\s+(?P<where>training|test))?$"

@@ -31,6 +31,7 @@ class TasksConfig:
     columns: dict[str, str] = field(default_factory=dict)  # input, output (and id, choices) -> column
     definition: str | None = None
     labels: list[str] = field(default_factory=list)
+    name: str | None = None  # what tables show; null: the name of the choice, as of tasks=reviews
 
 
 @dataclass
@@ -65,6 +66,9 @@ class ModelConfig:
     trust_remote_code: bool = False
     kind: str | None = None  # encoder-decoder | decoder-only; null: found out from its config
     tries: int = 1  # baseline uniform_guess: expected maximum over so many tries
+    tuned: bool = (
+        False  # instruction-tuned by others: without training here it is shown "as it is", not as untuned
+    )
 
 
 @dataclass

@@ -41,7 +41,7 @@ def test_predictions_become_a_cell(file: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, (result.output, result.exception)
     assert "exact match 100.00" in result.output
     cells = read_study(tmp_path / "s").cells
-    assert [(cell.state, cell.axes.model) for cell in cells] == [("done", "api")]
+    assert [(cell.state, cell.setting.model) for cell in cells] == [("done", "api")]
 
 
 def test_a_column_that_cannot_be_read_is_told(file: Path, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_real_predictions_stand_in_a_table_beside_guessing(shared: Path, tmp_pat
     assert "11810 of 11810 test instances have an imported prediction" in result.output
     run_cell(compose_config([*where, "model=uniform_guess", "logger=none"]))
 
-    guess, alpaca = sorted(read_study(tmp_path / "alpaca").cells, key=lambda cell: cell.axes.model)[::-1]
+    guess, alpaca = sorted(read_study(tmp_path / "alpaca").cells, key=lambda cell: cell.setting.model)[::-1]
     scores = alpaca.blocks[0].scores
     assert round(scores.overall.get("rougeL"), 4) == expected["rougeL"] == 39.3565
     assert round(scores.overall.get("exact_match"), 4) == expected["exact_match"]

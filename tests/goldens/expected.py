@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.mirror.wandb_run import job_type, run_id, tags
+from instruct_ablate.cell.mirror.wandb_run import job_type, run_id
+from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.cell.state.setting import IMPORTED, Axes, Setting
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.differences import difference_table, differences
 from instruct_ablate.report.rows import build_rows
@@ -22,12 +24,29 @@ def identity_row(name: str, overrides: Sequence[str], alike: str | None, folder:
     """Identify a case; what was hashed is left out where the case is another one over again."""
     identity = cases.identity_of(overrides, folder)
     row: dict[str, Any] = {"name": name, "overrides": list(overrides)}
-    row |= {"hash": identity.hash, "folder": identity.name, "axes": dataclasses.asdict(identity.axes)}
+    axes = axes_of(identity.setting, identity.seed)
+    row |= {"hash": identity.hash, "folder": identity.name, "axes": dataclasses.asdict(axes)}
     if name in cases.WANDB:
-        source = cases.compose(overrides, folder).model.source
-        kind, marks = job_type(identity.axes, source), tags(identity.axes)
-        row["wandb"] = {"id": run_id(identity.hash), "job_type": kind, "tags": marks}
+        row["wandb"] = {"id": run_id(identity.hash), "job_type": job_type(identity.setting)}
     return {**row, "alike": alike} if alike else {**row, "counted": identity.counted}
+
+
+def axes_of(setting: Setting, seed: int) -> Axes:
+    """Return what version 1 said of a cell's place, which a setting says all of, in other words."""
+    own_prompt = setting.imported or setting.baseline
+    prompt, decoding = (IMPORTED, IMPORTED) if setting.imported else ("plain", "greedy")
+    return Axes(
+        setting.text("tasks"),
+        setting.instruction or setting.tests[0],
+        int(str(setting.get("instruction.num_positive"))),
+        setting.budget,
+        None if setting.get("data_budget.tasks") is None else int(str(setting.get("data_budget.tasks"))),
+        setting.model,
+        str(setting.get("method") or "full"),
+        prompt if own_prompt else setting.text("prompt"),
+        decoding if own_prompt else setting.text("evaluation.decoding"),
+        seed,
+    )
 
 
 def task_rows(name: str, overrides: Sequence[str], folder: Path) -> dict[str, Any]:
@@ -43,7 +62,12 @@ def task_rows(name: str, overrides: Sequence[str], folder: Path) -> dict[str, An
 def import_row(name: str, folder: Path) -> dict[str, Any]:
     """Import a case."""
     record = cases.import_cell(cases.IMPORTS[name], folder)
-    return {"name": name, "hash": record.identity, "folder": record.name, "axes": repr(record.axes)}
+    return {
+        "name": name,
+        "hash": record.identity,
+        "folder": record.name,
+        "axes": repr(axes_of(record.setting, record.seed)),
+    }
 
 
 UNREAD = {
@@ -101,6 +125,8 @@ def report_texts(folder: Path) -> dict[str, str]:
         "expected_main.csv": comma_separated(
             main_table(build_rows(study.cells, study.reference), study.reference)
         ),
-        "expected_differences.csv": comma_separated(difference_table(found)),
+        "expected_differences.csv": comma_separated(
+            difference_table(found, Legend(cell.setting for cell in study.cells))
+        ),
         "expected_scores.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
     }

@@ -32,6 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_is_the_same_as_ever(name: str, folder: Path) -> None:
     row = CELLS[name]
+    if "wandb" in row:  # tags are names, and may change
+        row = {**row, "wandb": {key: value for key, value in row["wandb"].items() if key != "tags"}}
     assert as_json(expected.identity_row(name, row["overrides"], row.get("alike"), folder)) == row
 
 

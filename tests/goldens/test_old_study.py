@@ -60,7 +60,7 @@ def test_every_cell_is_read() -> None:
     assert {cell.state for cell in study.cells} == {"done"}
     assert (study.name, study.reference, len(study.commands)) == ("old_study", "original", 2)
     assert study.hypotheses == ("simplified equals original on exact_match within 5",)
-    assert sorted(cell.axes.seed for cell in study.cells if not cell.axes.untuned) == [0, 0, 1, 1]
+    assert sorted(cell.seed for cell in study.cells if not cell.setting.untuned) == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("name", ["expected_main.csv", "expected_differences.csv", "expected_scores.json"])
@@ -83,7 +83,8 @@ def test_identities_are_found_again(cell: Path, cache: str) -> None:
     assert json.loads(again.to_json()) == written
     record = read_record(cell, again.hash)
     assert record is not None
-    assert (record.name, record.axes, record.data_hash) == (again.name, again.axes, again.data_hash)
+    assert (record.name, record.setting, record.seed) == (again.name, again.setting, again.seed)
+    assert record.data_hash == again.data_hash
     assert cell.name == again.name
 
 
@@ -114,16 +115,13 @@ def changed(cell: Path, **changes: Any) -> str:
     return json.dumps({**json.loads((cell / "record.json").read_text("utf-8")), **changes})
 
 
-@pytest.mark.parametrize("why", ["truncated", "format 99", "a further key"])
+@pytest.mark.parametrize("why", ["truncated", "a further key"])
 def test_a_record_that_cannot_be_read_is_missing_and_put_aside(why: str, copied: Path) -> None:
-    # Expected to change for "format 99" (a record of another format, whole and sound): that is to become distinct
-    # from a corrupt one, and not to be put aside. Today all three are one: None, missing, and quarantined.
     cell = copied / CELLS[0].name
     before = read_record(cell)
     assert before is not None
     texts = {
         "truncated": changed(cell)[:-100],
-        "format 99": changed(cell, format=99),
         "a further key": changed(cell, weather="fine"),
     }
     (cell / "record.json").write_text(texts[why], encoding="utf-8")
@@ -133,6 +131,22 @@ def test_a_record_that_cannot_be_read_is_missing_and_put_aside(why: str, copied:
     assert aside is not None
     assert aside.name == "record.corrupt-1.json"
     assert aside.read_text(encoding="utf-8") == texts[why]
+
+
+def test_a_record_of_another_format_is_told_and_left_alone(copied: Path, cache: str) -> None:
+    cell = copied / CELLS[0].name
+    before = read_record(cell)
+    assert before is not None
+    (cell / "record.json").write_text(text := changed(cell, format=99), encoding="utf-8")
+    (found,) = [one for one in read_study(copied).cells if one.name == cell.name]
+    assert (found.state, found.setting) == ("other format", before.setting)
+    assert "format 99 by a newer version" in found.notes[0]
+    assert quarantine(cell, before.identity) is None
+    assert (
+        run_cell(configuration(cell, cache=cache, output=str(copied.parent)), must_not_work).state
+        == "other format"
+    )
+    assert (cell / "record.json").read_text(encoding="utf-8") == text
 
 
 def test_a_record_of_format_1_without_later_keys_is_read(copied: Path) -> None:
@@ -148,7 +162,7 @@ def test_a_record_of_format_1_without_later_keys_is_read(copied: Path) -> None:
     (cell / "record.json").write_text(json.dumps(told), encoding="utf-8")
     record = read_record(cell)
     assert record is not None
-    assert (record.state, record.notes, record.format) == ("done", (), 1)
+    assert (record.state, record.notes, record.version) == ("done", (), 1)
 
 
 def test_the_goldens_are_small_and_name_no_machine() -> None:

@@ -30,7 +30,7 @@ def test_what_was_asked_for_is_known_before_anything_ran(tmp_path: Path) -> None
     )
     study = read_study(tmp_path / "s")
     assert [cell.state for cell in study.cells] == ["missing", "missing"]
-    assert [cell.axes.seed for cell in study.cells] == [0, 1]
+    assert [cell.seed for cell in study.cells] == [0, 1]
     assert (study.name, study.hypotheses, study.reference) == ("s", ("a claim",), "simplified")
     assert study.commands
 
@@ -38,7 +38,7 @@ def test_what_was_asked_for_is_known_before_anything_ran(tmp_path: Path) -> None
 def test_commands_add_up(tmp_path: Path) -> None:
     declare(tmp_path, cells(tmp_path, range(2)), make_config(tmp_path))
     declare(tmp_path, cells(tmp_path, range(1, 4)), make_config(tmp_path))
-    assert [cell.axes.seed for cell in read_declaration(tmp_path).cells] == [0, 1, 2, 3]
+    assert [cell.seed for cell in read_declaration(tmp_path).cells] == [0, 1, 2, 3]
 
 
 def test_records_on_disk_take_the_place_of_missing_ones(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_two_sweeps_of_one_study_at_once_lose_nothing(tmp_path: Path) -> None:
         process.start()
     for process in processes:
         process.join()
-    assert {cell.axes.seed for cell in read_study(tmp_path).cells} == set(range(6))
+    assert {cell.seed for cell in read_study(tmp_path).cells} == set(range(6))
 
 
 def test_two_hundred_cells_are_read(tmp_path: Path) -> None:

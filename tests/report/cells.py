@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from instruct_ablate.cell.state.record import Axes, CellRecord, ScoreBlock
+from instruct_ablate.cell.state.legend import answers_by_itself
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.setting import Setting, Value, make_setting, of_untuned
 from instruct_ablate.metrics import Scores, TaskScore
 from tests.scored import score
 
-AXES = Axes("starter", "original", 2, 8, None, "tiny", "full", "tk_instruct", "greedy", 0)
+DEFAULTS: dict[str, Value] = {
+    "tasks": "starter",
+    "model": "tiny",
+    "instruction": "original",
+    "instruction.num_positive": 2,
+    "data_budget": 8,
+    "data_budget.tasks": None,
+    "method": "full",
+    "prompt": "tk_instruct",
+    "evaluation.decoding": "greedy",
+    "trainer.learning_rate": 1e-4,
+}
+SHORT = {
+    "num_positive": "instruction.num_positive",
+    "decoding": "evaluation.decoding",
+    "lr": "trainer.learning_rate",
+}
 
 
 def make_scores(exact: float, rouge: float = 40.0, form: float = 90.0) -> Scores:
@@ -24,12 +42,40 @@ def make_scores(exact: float, rouge: float = 40.0, form: float = 90.0) -> Scores
     return Scores(replace(mean, name="overall"), mean, (classification, generation), categories, tasks)
 
 
-def make_cell(exact: float | None, tested: str | None = None, **axes: object) -> CellRecord:
+def place(tested: str | None = None, revisions: dict[str, str] | None = None, **changes: Value) -> Setting:
+    """A setting; of an untuned model, a baseline or an import it has what such a one reads."""
+    values = {**DEFAULTS, **{SHORT.get(key, key): value for key, value in changes.items()}}
+    values["evaluation.instructions"] = (str(tested or values["instruction"]),)
+    setting = make_setting(values, revisions or {})
+    if setting.untuned:
+        values = {key: value for key, value in values.items() if of_untuned(key) and key != "instruction"}
+        if setting.imported:
+            values["method"] = "imported"
+        if answers_by_itself(setting):
+            values = {
+                key: value for key, value in values.items() if key not in ("prompt", "evaluation.decoding")
+            }
+    return make_setting(values, revisions or {})
+
+
+def make_cell(
+    exact: float | None,
+    tested: str | None = None,
+    seed: int = 0,
+    revisions: dict[str, str] | None = None,
+    **changes: Value,
+) -> CellRecord:
     """A done cell with this exact match; a missing one for None."""
-    place = replace(AXES, **axes)  # type: ignore[arg-type]
-    name = "-".join(str(value) for value in (place.model, place.instruction, place.data_budget, place.seed))
+    setting = place(tested, revisions, **changes)
+    label = tested or str(changes.get("instruction", "original"))
+    further = [
+        str(value) for key, value in changes.items() if key not in ("model", "instruction", "data_budget")
+    ]
+    name = "-".join(
+        (setting.model, label if tested is None else setting.instruction, str(setting.budget), str(seed))
+    )
+    name = "-".join((name, *further))
     if exact is None:
-        return CellRecord(name, name, place, "missing")
-    label = tested or place.instruction
+        return CellRecord(name, name, setting, seed, "missing")
     block = ScoreBlock(label, f"predictions/{label}.jsonl", make_scores(exact))
-    return CellRecord(name, name, place, "done", (block,))
+    return CellRecord(name, name, setting, seed, "done", (block,))

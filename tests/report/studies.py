@@ -21,7 +21,7 @@ def rows_of(cell: CellRecord, count: int = 4, words: int = 0) -> list[Prediction
 
     Prompts are longer by so many words, each instance's own.
     """
-    trained = cell.axes.instruction
+    trained = cell.setting.tests[0]
     rows = []
     for i in range(count):
         right = i % 2 == 1 if trained == "original" else i % 3 == 0
@@ -56,7 +56,9 @@ def write_study(
             for row in rows_of(cell, count, words):
                 writer.append(row)
             writer.finish()
-    declared = tuple(DeclaredCell(cell.identity, cell.name, cell.axes, cell.data_hash) for cell in cells)
+    declared = tuple(
+        DeclaredCell(cell.identity, cell.name, cell.setting, cell.seed, cell.data_hash) for cell in cells
+    )
     write_whole(folder / DECLARATION, to_json(Declaration(folder.name, declared, hypotheses=hypotheses)))
     return folder
 

@@ -18,8 +18,8 @@ from tests.report.studies import write_study
 MADE = Environment("node7", "train.py", "abc", "3.11", (("torch", "2.13"),), "cpu", "fp32")
 
 
-def cell(exact: float | None, **axes: object) -> CellRecord:
-    return replace(make_cell(exact, **axes), environment=MADE, data_hash="d1")  # type: ignore[arg-type]
+def cell(exact: float | None, **changes: object) -> CellRecord:
+    return replace(make_cell(exact, **changes), environment=MADE, data_hash="d1")  # type: ignore[arg-type]
 
 
 CELLS = [cell(50.0), cell(40.0, seed=1), cell(45.0, instruction="simplified")]

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.hypotheses import parse_hypothesis
-from instruct_ablate.report.contrasts import contrasts, scored_trials
+from instruct_ablate.report.contrasts import UnmatchedError, contrasts
+from instruct_ablate.report.trials import Trials
 from tests.report.cells import make_cell, make_scores
 
 
@@ -17,8 +18,15 @@ def block_of(cell: CellRecord, label: str, exact: float) -> CellRecord:
 
 def found(cells, text: str) -> list[tuple[int, float, float]]:
     (clause,) = parse_hypothesis(text).clauses
-    result = contrasts(scored_trials(cells), clause, "original")
-    first = [(c.place.data_budget, next(iter(c.left.values())), next(iter(c.right.values()))) for c in result]
+    try:
+        result = sorted(
+            contrasts(Trials(cells), clause, "original"), key=lambda contrast: contrast.place.setting.budget
+        )
+    except UnmatchedError:
+        return []
+    first = [
+        (c.place.setting.budget, next(iter(c.left.values())), next(iter(c.right.values()))) for c in result
+    ]
     return [
         (budget, a.tasks[0].score.get("exact_match"), b.tasks[0].score.get("exact_match"))
         for budget, a, b in first
@@ -64,8 +72,7 @@ def test_a_baseline_is_a_side():
 
 
 def test_imported_answers_are_a_side():
-    places = {"method": "imported", "prompt": "imported", "decoding": "imported"}
-    cells = [make_cell(60.0), make_cell(33.0, model="alpaca_7b", data_budget=0, **places)]
+    cells = [make_cell(60.0), make_cell(33.0, model="alpaca_7b", data_budget=0, method="imported")]
     assert found(cells, "original exceeds alpaca_7b on exact_match by 0") == [(8, 60.0, 33.0)]
     assert found(cells, "original exceeds untuned on exact_match by 0") == []
 

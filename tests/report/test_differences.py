@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.report.differences import difference_table, differences, probability
 from tests.report.cells import make_cell
 
@@ -12,7 +13,7 @@ def test_each_budget_meets_its_own_reference():
     cells = [make_cell(50.0 + b, data_budget=b) for b in (2, 8)]
     cells += [make_cell(40.0 + b, data_budget=b, instruction="simplified") for b in (2, 8)]
     found = [item for item in differences(cells, "original") if item.metric == "exact_match"]
-    assert [item.trial.axes.data_budget for item in found] == [2, 8]
+    assert [item.trial.setting.budget for item in found] == [2, 8]
     assert all(item.comparison.mean == -10.0 for item in found)
 
 
@@ -32,7 +33,7 @@ def test_p_values_are_corrected_over_the_table():
 
 def test_table_lines_fit_the_headings():
     cells = [make_cell(50.0), make_cell(45.0, instruction="simplified")]
-    table = difference_table(differences(cells, "original"))
+    table = difference_table(differences(cells, "original"), Legend(cell.setting for cell in cells))
     assert {len(line) for line in table.lines} == {len(table.headings)}
 
 

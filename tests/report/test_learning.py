@@ -11,7 +11,7 @@ from tests.report.studies import small_study
 
 def test_one_curve_a_variant_and_budget(tmp_path: Path):
     study = read_study(small_study(tmp_path / "s"))
-    curves = list(learning_curves(study.folder, [c for c in study.cells if not c.axes.untuned]))
+    curves = list(learning_curves(study.folder, [c for c in study.cells if not c.setting.untuned]))
     assert [name for name, *_ in curves] == [
         "original, budget 2",
         "simplified, budget 2",

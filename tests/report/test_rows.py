@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.report.rows import Row, budget_text, build_rows, trained_on
+from instruct_ablate.cell.state.legend import budget_text, trained_on
+from instruct_ablate.report.rows import Row, build_rows
 from tests.report.cells import make_cell
 
 
 def by_instruction(rows: tuple[Row, ...]) -> dict[str, Row]:
-    return {"untuned" if r.setting.axes.untuned else r.setting.axes.instruction: r for r in rows}
+    return {"untuned" if r.setting.untuned else r.setting.instruction: r for r in rows}
 
 
 def test_seeds_are_averaged_with_their_deviation():
     (row,) = build_rows([make_cell(50.0, seed=0), make_cell(54.0, seed=1)])
-    assert row.exact_match is not None
-    assert row.exact_match.value == pytest.approx(52.0)
-    assert row.exact_match.deviation == pytest.approx(2.8284, abs=1e-3)
-    assert row.exact_match.seeds == 2
+    mean = row.mean("exact_match")
+    assert mean is not None
+    assert mean.value == pytest.approx(52.0)
+    assert mean.deviation == pytest.approx(2.8284, abs=1e-3)
+    assert mean.seeds == 2
 
 
 def test_a_single_seed_has_no_deviation():
     (row,) = build_rows([make_cell(50.0)])
-    assert row.exact_match is not None
-    assert row.exact_match.deviation is None
+    mean = row.mean("exact_match")
+    assert mean is not None
+    assert mean.deviation is None
 
 
 def test_differences_use_only_the_seeds_that_both_sides_have():
@@ -60,8 +63,9 @@ def test_the_reference_has_no_difference_to_itself():
 
 def test_unfinished_cells_are_counted_and_not_averaged():
     (row,) = build_rows([make_cell(60.0, seed=0), make_cell(None, seed=1)])
-    assert row.exact_match is not None
-    assert row.exact_match.seeds == 1
+    mean = row.mean("exact_match")
+    assert mean is not None
+    assert mean.seeds == 1
     assert row.unfinished == (("missing", 1),)
 
 
@@ -78,8 +82,8 @@ def test_order_is_untuned_then_reference_then_the_others():
         make_cell(2.0),
         make_cell(3.0, data_budget=0),
     ]
-    assert [r.setting.axes.data_budget for r in build_rows(cells)] == [0, 8, 8]
-    assert [r.setting.axes.instruction for r in build_rows(cells)][1:] == ["original", "delusive"]
+    assert [r.setting.budget for r in build_rows(cells)] == [0, 8, 8]
+    assert [r.setting.instruction for r in build_rows(cells)][1:] == ["original", "delusive"]
 
 
 def test_a_test_variant_is_compared_with_the_reference_tested_alike():
@@ -93,7 +97,7 @@ def test_a_test_variant_is_compared_with_the_reference_tested_alike():
 
 
 def test_baselines_are_called_by_their_name_and_the_untuned_model_untuned():
-    axes = make_cell(1.0, data_budget=0).axes
-    assert (trained_on(axes), budget_text(axes)) == ("(untuned)", "-")
-    assert trained_on(make_cell(1.0, data_budget=0, model="uniform_guess").axes) == "(uniform_guess)"
-    assert (trained_on(make_cell(1.0).axes), budget_text(make_cell(1.0).axes)) == ("original", "8")
+    untuned = make_cell(1.0, data_budget=0).setting
+    assert (trained_on(untuned), budget_text(untuned)) == ("(untuned)", "-")
+    assert trained_on(make_cell(1.0, data_budget=0, model="uniform_guess").setting) == "(uniform_guess)"
+    assert (trained_on(make_cell(1.0).setting), budget_text(make_cell(1.0).setting)) == ("original", "8")

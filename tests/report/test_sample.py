@@ -19,7 +19,7 @@ GRID = [
 
 
 def chosen(most: int) -> list[tuple[int, str]]:
-    return [(cell.axes.seed, cell.axes.instruction) for cell, _ in choose(GRID, most).blocks]
+    return [(cell.seed, cell.setting.instruction) for cell, _ in choose(GRID, most).blocks]
 
 
 def test_all_is_shown_where_there_is_room():
@@ -30,13 +30,13 @@ def test_all_is_shown_where_there_is_room():
 def test_first_seeds_come_first():
     assert chosen(400) == [(0, "original"), (0, "simplified")]
     sample = choose(GRID, 650)
-    assert [cell.axes.seed for cell, _ in sample.blocks] == [1, 0, 0]
+    assert [cell.seed for cell, _ in sample.blocks] == [1, 0, 0]
     assert sample.note.startswith("Shown: 600 of 800 predictions, 3 of 4 cells")
 
 
 def test_each_setting_counts_with_the_lowest_seed_it_has():
     late = [*GRID, make_cell(50.0, seed=7, instruction="delusive")]
-    assert (7, "delusive") in [(c.axes.seed, c.axes.instruction) for c, _ in choose(late, 600).blocks]
+    assert (7, "delusive") in [(c.seed, c.setting.instruction) for c, _ in choose(late, 600).blocks]
 
 
 def test_with_less_room_each_task_shows_fewer_instances():

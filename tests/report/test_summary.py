@@ -10,12 +10,12 @@ from rich.console import Console
 from instruct_ablate.report.rows import Mean, build_rows
 from instruct_ablate.report.summary import (
     FORMS,
+    Places,
     caption,
     measured,
     number,
     print_summary,
     summary_table,
-    varying_axes,
 )
 from tests.report.cells import make_cell
 from tests.report.studies import small_study
@@ -45,14 +45,14 @@ def test_missing_cells_are_named_as_such():
 
 def test_only_varying_axes_have_a_column():
     rows = build_rows([make_cell(60.0), make_cell(50.0, instruction="simplified")])
-    assert varying_axes(rows) == ("instruction",)
+    assert Places(rows).headings == ("trained on",)
     rows = build_rows([make_cell(60.0), make_cell(50.0, data_budget=20)])
-    assert set(varying_axes(rows)) == {"data_budget", "instruction"}
+    assert set(Places(rows).headings) == {"budget", "trained on"}
 
 
 def test_a_test_variant_gets_a_column():
     rows = build_rows([make_cell(60.0), make_cell(50.0, tested="delusive")])
-    assert varying_axes(rows)[-1] == "tested on"
+    assert Places(rows).headings[-1] == "tested on"
 
 
 def test_the_caption_says_what_rows_share():

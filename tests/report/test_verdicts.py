@@ -71,9 +71,12 @@ def test_exceeds_and_is_lower():
 
 def test_every_place_counts():
     cells = study(0.0, 0.3)
-    other = [replace(c, axes=replace(c.axes, data_budget=20)) for c in study(-9.0, 0.3)]
+    other = [replace(c, setting=c.setting.changed(data_budget=20)) for c in study(-9.0, 0.3)]
     verdict = answer([*cells, *other])
-    assert {f.place.data_budget: f.answer for f in verdict.findings} == {8: "supported", 20: "refuted"}
+    assert {f.place: f.answer for f in verdict.findings} == {
+        "tiny, budget 8": "supported",
+        "tiny, budget 20": "refuted",
+    }
     assert verdict.answer == "refuted"
 
 
@@ -99,4 +102,6 @@ def test_an_open_claim_says_what_would_decide():
 
 
 def test_no_data():
-    assert list(lines(judge([], [CLAIM], "original"))) == [f"- no data: {CLAIM.text}"]
+    first, second = lines(judge([], [CLAIM], "original"))
+    assert first == f"- no data: {CLAIM.text}"
+    assert second.strip() == "nothing is done yet"

@@ -47,7 +47,9 @@ def command(
     collection = read_tasks(config.tasks, Path(config.cache))
     matching = Matching(partial, own_references)
     imported = import_predictions(file, collection, matching, _columns(columns), config.evaluation.metrics)
-    record = write_imported(imported, Source(**shown), collection, study_folder(config))
+    record = write_imported(
+        imported, Source(**shown, tasks_name=config.tasks.name), collection, study_folder(config)
+    )
     for note in imported.notes:
         click.echo(note)
     overall = imported.scores.overall

@@ -74,7 +74,7 @@ def speeds(records: Iterable[CellRecord]) -> Speeds:
     found: Speeds = {}
     for record in records:
         if record.state == "done" and record.environment is not None:
-            cost, key = record.cost, (record.axes.model, record.axes.method)
+            cost, key = record.cost, (record.setting.model, str(record.setting.get("method") or "full"))
             other = max(0.0, record.finished - record.started - cost.train_seconds - cost.evaluate_seconds)
             speed = Speed(
                 cost.train_tokens,

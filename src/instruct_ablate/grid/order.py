@@ -8,26 +8,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from instruct_ablate.cell.state.legend import Legend
+
 C = TypeVar("C", bound=Any)
 
 
 def ordered(cells: Sequence[C]) -> list[C]:
-    """Sort cells (each with `config` and `identity.axes`) into the order they are run in."""
-    return sorted(cells, key=_key)
+    """Sort cells (each with `config` and `identity`) into the order they are run in."""
+    legend = Legend(cell.identity.setting for cell in cells)
+    return sorted(cells, key=lambda cell: _key(cell, legend))
 
 
-def _key(cell: Any) -> tuple[Any, ...]:
-    axes, config = cell.identity.axes, cell.config
-    baseline = config.model.source == "baseline"
+def _key(cell: Any, legend: Legend) -> tuple[Any, ...]:
+    setting, reference = cell.identity.setting, cell.config.reference
     return (
-        0 if baseline else 1 if axes.untuned else 2,
-        axes.tasks,
-        axes.model,
-        axes.seed,
-        axes.prompt,
-        0 if axes.instruction == config.reference else 1,
-        axes.instruction,
-        axes.data_budget,
-        axes.decoding,
-        axes.method,
+        0 if setting.baseline else 1 if setting.untuned else 2,
+        setting.text("tasks"),
+        setting.model,
+        cell.identity.seed,
+        setting.instruction not in ("", reference),
+        setting.instruction,
+        setting.budget,
+        legend.order(setting, reference),
     )

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-SHOWN = ("running", "queued", "failed", "interrupted", "missing", "done")
+SHOWN = ("running", "queued", "failed", "interrupted", "other format", "missing", "done")
 _STYLES = {
-    "running": "cyan", "queued": "blue", "failed": "red", "interrupted": "yellow", "missing": "dim",
-    "done": "green",
+    "running": "cyan", "queued": "blue", "failed": "red", "interrupted": "yellow", "other format": "magenta",
+    "missing": "dim", "done": "green",
 }  # fmt: skip
 RECENT = 20  # training steps over which speed is averaged
 
@@ -67,7 +67,7 @@ def _status(folder: Path, record: CellRecord, waiting: Mapping[Path, str]) -> Ce
     if folder in waiting and (ticket := read_ticket(folder)) is not None:
         progress = f"queued (job {ticket.job}: {waiting[folder]})"
         return CellStatus(record.name, "queued", progress, seconds=seconds, error=error)
-    note = record.notes[0] if record.state == "interrupted" and record.notes else ""
+    note = record.notes[0] if record.state in ("interrupted", "other format") and record.notes else ""
     return CellStatus(record.name, record.state, note, seconds=seconds, host=host, error=error)
 
 

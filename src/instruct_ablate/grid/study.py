@@ -5,16 +5,25 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
 
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import Axes, CellRecord
-from instruct_ablate.cell.state.record_file import CorruptRecordError, from_json, to_json
+from instruct_ablate.cell.state.old_record import modern_declaration
+from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
+from instruct_ablate.cell.state.record_file import (
+    CorruptRecordError,
+    OtherFormatError,
+    decode,
+    loaded,
+    to_json,
+)
+from instruct_ablate.cell.state.setting import Setting, completed
 from instruct_ablate.cell.state.store import RECORD, read_record
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.schema import Config
@@ -29,7 +38,8 @@ class DeclaredCell:
 
     identity: str
     name: str
-    axes: Axes
+    setting: Setting
+    seed: int
     data_hash: str = ""
 
 
@@ -42,6 +52,7 @@ class Declaration:
     commands: tuple[str, ...] = ()
     hypotheses: tuple[str, ...] = ()
     reference: str = "original"
+    version: int = RECORD_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +69,26 @@ class Study:
 
 def declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
     """Add cells to a study's declaration; what earlier commands asked for stays."""
+    with changing(folder):
+        _declare(folder, identities, config)
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """Hold a study's declaration while it is changed; one of a newer version is left alone."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(13, "not writable", str(folder))
         with FileLock(folder / f".{DECLARATION}.lock", timeout=60):
-            _declare(folder, identities, config)
+            yield
 
 
 def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
     before = read_declaration(folder)
     cells = {cell.identity: cell for cell in before.cells}
-    for identity in identities:
-        cells[identity.hash] = DeclaredCell(identity.hash, identity.name, identity.axes, identity.data_hash)
+    for one in identities:
+        cells[one.hash] = DeclaredCell(one.hash, one.name, one.setting, one.seed, one.data_hash)
     commands = dict.fromkeys((*before.commands, shlex.join(sys.argv)))
     hypotheses = dict.fromkeys((*before.hypotheses, *config.hypotheses))
     after = replace(
@@ -81,14 +99,25 @@ def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> No
         reference=config.reference,
     )
     if after != before:
-        write_whole(folder / DECLARATION, to_json(after))
+        write_declaration(folder, after)
+
+
+def write_declaration(folder: Path, declaration: Declaration) -> None:
+    """Write what was asked for, in today's version."""
+    write_whole(folder / DECLARATION, to_json(replace(declaration, version=RECORD_VERSION)))
 
 
 def read_declaration(folder: Path) -> Declaration:
-    """Read what was asked for; an unreadable declaration counts as empty (the records are the truth)."""
+    """Read what was asked for; an unreadable declaration counts as empty (the records are the truth).
+
+    One that a newer version has written is refused, so that it is neither misread nor written over.
+    """
     try:
-        return from_json((folder / DECLARATION).read_text(encoding="utf-8"), Declaration)
-    except (OSError, UnicodeDecodeError, CorruptRecordError):
+        raw = loaded((folder / DECLARATION).read_text(encoding="utf-8"))
+        return decode(modern_declaration(raw, folder), Declaration)
+    except OtherFormatError as other:
+        raise UserError(f"{folder / DECLARATION}: {other}. Use that version for this study.") from other
+    except (OSError, UnicodeDecodeError, CorruptRecordError, KeyError, TypeError):
         return Declaration(folder.resolve().name)
 
 
@@ -102,21 +131,58 @@ def read_study(folder: Path) -> Study:
         )
         raise UserError(f"no study at {folder}{near} Give the folder of a study, such as multirun/NAME.")
     declaration = read_declaration(folder)
-    declared = {cell.name: cell for cell in declaration.cells}
-    found = [path.parent.name for path in folder.glob(f"*/{RECORD}") if path.parent.name not in declared]
+    there = sorted(path.parent.name for path in folder.glob(f"*/{RECORD}"))
+    _refuse_several(folder, declaration, there)
+    by_hash = {name[-8:]: name for name in there}
+    declared = {by_hash.get(cell.identity[:8], cell.name): cell for cell in declaration.cells}
     with ThreadPoolExecutor(max_workers=4) as pool:
-        cells = pool.map(lambda name: _read(folder / name, declared.get(name)), [*declared, *sorted(found)])
+        cells = pool.map(
+            lambda name: _read(folder / name, declared.get(name)), dict.fromkeys([*declared, *there])
+        )
         records = tuple(record for record in cells if record is not None)
     return Study(
-        declaration.name, folder, records, declaration.hypotheses, declaration.reference, declaration.commands
+        folder.resolve().name,
+        folder,
+        _with_settings(records),
+        declaration.hypotheses,
+        declaration.reference,
+        declaration.commands,
     )
+
+
+def _refuse_several(folder: Path, declaration: Declaration, there: Sequence[str]) -> None:
+    """Refuse a folder of studies, naming them; a folder with nothing in it is a study that has not begun."""
+    within = {path.parents[1].name for path in folder.glob(f"*/*/{RECORD}")}
+    within |= {path.parent.name for path in folder.glob(f"*/{DECLARATION}")}
+    if within and not there and not declaration.cells:
+        names = ", ".join(sorted(within))
+        raise UserError(
+            f"{folder} is no study, but holds some: {names}. Give one of them, such as {folder}/{min(within)}."
+        )
 
 
 def _read(folder: Path, declared: DeclaredCell | None) -> CellRecord | None:
     """Read one cell; None for a folder with an unreadable record that nobody asked for."""
     record = read_record(folder, declared.identity if declared else None)
-    if record is None and declared is not None:
-        return CellRecord(
-            declared.identity, declared.name, declared.axes, "missing", data_hash=declared.data_hash
-        )
-    return record
+    if record is not None and record.state != "other format":
+        return record if record.name == folder.name else replace(record, name=folder.name)
+    if declared is None:
+        return record
+    missing = CellRecord(
+        declared.identity,
+        folder.name,
+        declared.setting,
+        declared.seed,
+        "missing",
+        data_hash=declared.data_hash,
+    )
+    return missing if record is None else replace(missing, state=record.state, notes=record.notes)
+
+
+def _with_settings(records: Sequence[CellRecord]) -> tuple[CellRecord, ...]:
+    """Fill in what old declarations do not say, where the study's other cells leave but one way to."""
+    whole = {record.setting: None for record in records if "evaluation.instructions" in record.setting}
+    return tuple(
+        record if record.setting in whole else replace(record, setting=completed(record.setting, whole))
+        for record in records
+    )

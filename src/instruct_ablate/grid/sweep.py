@@ -125,8 +125,8 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
     todo, kept, waiting = [], Counter[str](), queued([cell.folder for cell in cells])
     for cell in cells:
         record = read_record(cell.folder, cell.identity.hash)
-        if record is not None and record.state == "done":
-            kept["done"] += 1
+        if record is not None and record.state in ("done", "other format"):
+            kept[record.state] += 1
         elif cell.folder in waiting:
             kept["queued"] += 1
         elif record is not None and record.state == "failed" and cell.config.retry == "none":
@@ -134,6 +134,7 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
         else:
             todo.append(cell)
     told = f"{kept['done']} done and skipped"
+    told += f", {kept['other format']} of another format and left alone" if kept["other format"] else ""
     told += f", {kept['queued']} queued already" if kept["queued"] else ""
     told += f", {kept['failed']} failed and kept (retry=none)" if kept["failed"] else ""
     log.info("%d cells: %s, %d to run", len(cells), told, len(todo))

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from instruct_ablate.cell.state.legend import Legend, trained_on
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.errors import UserError
-from instruct_ablate.report.rows import trained_on
 from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Sample, choose, read_sample
 
 SHOWN = ("exact_match", "rougeL")
@@ -54,7 +54,8 @@ def packed_data(study: Path, cells: Sequence[CellRecord], rest: dict[str, Any]) 
 def browser_data(study: Path, sample: Sample) -> dict[str, Any]:
     """Gather the chosen predictions, with a note that says what is left out."""
     gathered, missing = _gather(study, sample)
-    columns = [_column(cell, block.instruction) for cell, block in sample.blocks]
+    legend = Legend(cell.setting for cell, _ in sample.blocks)
+    columns = [_column(cell, block.instruction, legend) for cell, block in sample.blocks]
     notes = [sample.note, f"No predictions on disk: {', '.join(missing)}." if missing else ""]
     note = " ".join(filter(None, notes))
     return {"columns": columns, "tasks": gathered.tasks, "texts": list(gathered.texts), "note": note}
@@ -74,15 +75,16 @@ def _gather(study: Path, sample: Sample) -> tuple[_Gathered, list[str]]:
     return gathered, missing
 
 
-def _column(cell: CellRecord, tested: str) -> dict[str, Any]:
-    axes = cell.axes
+def _column(cell: CellRecord, tested: str, legend: Legend) -> dict[str, Any]:
+    setting = cell.setting
     return {
         "cell": cell.name,
-        "model": axes.model,
-        "budget": axes.data_budget,
-        "trained": trained_on(axes),
+        "model": setting.model,
+        "budget": setting.budget,
+        "trained": trained_on(setting),
+        "place": legend.place(setting, "model", "data_budget", "instruction"),
         "tested": tested,
-        "seed": axes.seed,
+        "seed": cell.seed,
     }
 
 

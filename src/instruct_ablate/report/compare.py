@@ -1,66 +1,128 @@
-"""Comparing two studies: what the same settings scored in one and in the other."""
+"""Comparing two studies: what the same settings scored in one and in the other, and what was not the same."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from instruct_ablate.cell.state.legend import COLUMNS, Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import Setting, Value, write
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.contrasts import Trial, order, scored_trials
-from instruct_ablate.report.differences import METRICS, probability
+from instruct_ablate.report.differences import METRICS, place_columns, probability
 from instruct_ablate.report.provenance import made_with
-from instruct_ablate.report.rows import budget_text, trained_on
 from instruct_ablate.report.statistics.comparison import Comparison, compare
-from instruct_ablate.report.statistics.paired import pair
+from instruct_ablate.report.statistics.paired import Side, pair
 from instruct_ablate.report.tables import Table
+from instruct_ablate.report.trials import Trial, Trials
+
+NUMBERS = ("tested on", "metric", "difference", "95 % interval", "p", "tasks", "seeds", "same")
+Tried = Mapping[Trial, Side]
 
 
 def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
-    """Return a table of second less first for every setting both have, and lines on what differs around them."""
+    """Return a table of second less first for every setting both have, and lines on all that differs around them.
+
+    Where a hyper-parameter has one value in the first and another one in the second, settings are held against each
+    other in spite of it; "same" is said of none of them.
+    """
     one, other = read_study(first), read_study(second)
-    scores, others = scored_trials(one.cells), scored_trials(other.cells)
-    lines = []
-    for trial in sorted(scores.keys() & others.keys(), key=order):
-        for metric in METRICS:
-            pairing = pair(others[trial], scores[trial], metric)
-            if pairing is not None:
-                found = compare(pairing.differences)
-                same = "yes" if not pairing.differences.any() else "no"
-                lines.append((*_place(trial), metric, *_numbers(found), str(found.seeds), same))
-    headings = (
-        "model",
-        "budget",
-        "trained on",
-        "tested on",
-        "metric",
-        "difference",
-        "95 % interval",
-        "p",
-        "tasks",
-        "seeds",
-        "same",
-    )
+    scores, others = Trials(one.cells).scores, Trials(other.cells).scores
+    apart = _apart(one.cells, other.cells)
+    moved = {key for key, (here, there) in apart.items() if len(here) < 2 and len(there) < 2} - set(COLUMNS)
+    pairs = _pairs(scores, others, moved)
+    legend = Legend(trial.setting for trial in (*scores, *others))
+    keys = place_columns(legend)
+    lines = [
+        (*(legend.text(mine.setting, key) for key in keys), mine.tested, *numbers)
+        for mine, theirs in sorted(pairs, key=lambda pair: (legend.order(pair[0].setting), pair[0].tested))
+        for numbers in _numbers(mine, theirs, (scores, others))
+    ]
+    mine, theirs = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
     told = (
         f"{first}: {made_with(one.cells)}",
         f"{second}: {made_with(other.cells)}",
-        *_apart(one.cells, other.cells),
-        *_alone(first, scores.keys() - others.keys()),
-        *_alone(second, others.keys() - scores.keys()),
+        *(f"not the same {key}: {_texts(a, key)} against {_texts(b, key)}" for key, (a, b) in apart.items()),
+        *_origins(one.cells, other.cells),
+        *_states(one.cells, other.cells),
+        *_alone(first, scores.keys() - mine, legend),
+        *_alone(second, others.keys() - theirs, legend),
     )
-    return Table(f"{second} less {first}", headings, tuple(lines), 5), told
+    headings = (*map(heading, keys), *NUMBERS)
+    return Table(f"{second} less {first}", headings, tuple(lines), len(keys) + 2), told
 
 
-def _apart(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Iterator[str]:
-    """Tell what was not the same when both were made, and settings with cells that are not done in one of them."""
+def _apart(
+    cells: Sequence[CellRecord], others: Sequence[CellRecord]
+) -> dict[str, tuple[set[Value], set[Value]]]:
+    """Return the values that each side has, for every key of which they have not the same."""
+    one, other = _values(cells), _values(others)
+    keys = sorted(one.keys() | other.keys())
+    both = {key: (one.get(key, set()), other.get(key, set())) for key in keys}
+    return {key: sides for key, sides in both.items() if sides[0] != sides[1]} if one and other else {}
+
+
+def _values(cells: Sequence[CellRecord]) -> dict[str, set[Value]]:
+    found: dict[str, set[Value]] = {}
+    for setting in {cell.setting for cell in cells}:
+        for key, value in setting.values:
+            found.setdefault(key, set()).add(value)
+    return found
+
+
+def _pairs(scores: Tried, others: Tried, moved: Iterable[str]) -> list[tuple[Trial, Trial]]:
+    """Pair trials that are equal but for what has one value on each side, and for contents under the same names."""
+    gone = set(moved)
+
+    def place(trial: Trial) -> object:
+        return tuple(pair for pair in trial.setting.values if pair[0] not in gone), trial.tested
+
+    mine, theirs = _grouped(scores, place), _grouped(others, place)
+    pairs = []
+    for key in mine.keys() & theirs.keys():
+        same = [(trial, trial) for trial in mine[key] if trial in theirs[key]]
+        alone = len(mine[key]) == len(theirs[key]) == 1
+        pairs += [(mine[key][0], theirs[key][0])] if alone else same
+    return pairs
+
+
+def _grouped(trials: Iterable[Trial], place: Callable[[Trial], object]) -> dict[object, list[Trial]]:
+    found: dict[object, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(place(trial), []).append(trial)
+    return found
+
+
+def _numbers(mine: Trial, theirs: Trial, sides: tuple[Tried, Tried]) -> Iterator[tuple[str, ...]]:
+    """Yield a line a metric; the same is what has the same setting and the same scores."""
+    for metric in METRICS:
+        pairing = pair(sides[1][theirs], sides[0][mine], metric)
+        if pairing is not None:
+            found = compare(pairing.differences)
+            same = mine == theirs and not pairing.differences.any()
+            yield metric, *_compared(found), str(found.seeds), "yes" if same else "no"
+
+
+def _compared(comparison: Comparison) -> tuple[str, ...]:
+    low, high = comparison.interval95
+    interval = "-" if math.isnan(low) else f"[{low:+.2f}, {high:+.2f}]"
+    return f"{comparison.mean:+.2f}", interval, probability(comparison.p_difference), str(comparison.units)
+
+
+def _origins(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Iterator[str]:
+    """Tell what was not the same when both were made."""
     for name, of in _ORIGINS.items():
-        one, other = ({of(cell) for cell in side if cell.state == "done"} for side in (cells, others))
+        one, other = ({of(cell) for cell in side if cell.state == "done"} - {""} for side in (cells, others))
         if one and other and one != other:
             yield f"not the same {name}: {', '.join(sorted(one))} against {', '.join(sorted(other))}"
-    states = {cell.name: cell.state for cell in cells}
+
+
+def _states(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Iterator[str]:
+    """Tell which cells are done in one study alone."""
+    states = {(cell.setting, cell.seed): cell.state for cell in cells}
     for cell in others:
-        before = states.get(cell.name, cell.state)
+        before = states.get((cell.setting, cell.seed), cell.state)
         if before != cell.state:
             yield f"{cell.name}: {before} in the first, {cell.state} in the second"
 
@@ -75,6 +137,8 @@ def _versions(cell: CellRecord) -> str:
 
 _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
     "data hash": lambda cell: cell.data_hash or "unknown",
+    "checkpoint": lambda cell: cell.setting.revision("model"),
+    "extensions": lambda cell: cell.setting.revision("extensions"),
     "commit": lambda cell: _made(cell, "commit"),
     "package versions": _versions,
     "device": lambda cell: _made(cell, "device"),
@@ -82,15 +146,14 @@ _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
 }
 
 
-def _place(trial: Trial) -> tuple[str, ...]:
-    return trial.axes.model, budget_text(trial.axes), trained_on(trial.axes), trial.tested
+def _texts(values: Iterable[Value], key: str) -> str:
+    return ", ".join(sorted(write(value, key) for value in values)) or "(no such key)"
 
 
-def _numbers(comparison: Comparison) -> tuple[str, ...]:
-    low, high = comparison.interval95
-    interval = "-" if math.isnan(low) else f"[{low:+.2f}, {high:+.2f}]"
-    return f"{comparison.mean:+.2f}", interval, probability(comparison.p_difference), str(comparison.units)
+def _alone(study: Path, trials: Iterable[Trial], legend: Legend) -> Iterator[str]:
+    for trial in sorted(trials, key=lambda trial: (legend.order(trial.setting), trial.tested)):
+        yield f"only in {study}: {_name(trial.setting, legend)}, tested on {trial.tested}"
 
 
-def _alone(study: Path, trials: set[Trial]) -> tuple[str, ...]:
-    return tuple(f"only in {study}: {', '.join(_place(trial))}" for trial in sorted(trials, key=order))
+def _name(setting: Setting, legend: Legend) -> str:
+    return legend.place(setting, always=("model", "data_budget", "instruction"))

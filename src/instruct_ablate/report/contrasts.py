@@ -1,113 +1,216 @@
-"""Contrasts: the pairs of settings in a study that a claim is about, one for each model, budget and so on."""
+"""Contrasts: the pairs of trials in a study that a claim is about, one for each model, budget and so on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from instruct_ablate.cell.state.record import Axes, CellRecord
+from instruct_ablate.cell.state.counterpart import UNTUNED, kind
+from instruct_ablate.cell.state.setting import Setting, Value, write
 from instruct_ablate.hypotheses import Clause
-from instruct_ablate.metrics import Scores
-from instruct_ablate.report.rows import answers_by_itself
 from instruct_ablate.report.statistics.paired import Side
-
-DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One setting as tested: axes without the seed, and the test instruction."""
-
-    axes: Axes
-    tested: str
+from instruct_ablate.report.trials import Trial, Trials
 
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Two sides and the place they share; `seedless`: the right side has no seeds of its own."""
+    """Two sides and the place they share; `seedless`: the right side has no seeds of its own.
 
-    place: Axes
+    `swapped`: what the claim has on its left has no seeds; left and right have changed places.
+    """
+
+    place: Trial
     left: Side
     right: Side
     seedless: bool
+    swapped: bool = False
 
 
-Scored = Mapping[Trial, Side]
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A side that is an instruction variant."""
+
+    label: str
 
 
-def scored_trials(cells: Iterable[CellRecord]) -> Scored:
-    """Gather the scores of done cells by trial and seed."""
-    found: dict[Trial, dict[int, Scores]] = {}
-    for cell in cells:
-        for block in cell.blocks if cell.state == "done" else ():
-            trial = Trial(replace(cell.axes, seed=0), block.instruction)
-            found.setdefault(trial, {})[cell.axes.seed] = block.scores
+@dataclass(frozen=True, slots=True)
+class Untrained:
+    """A side that is the model before training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A side that is one or several values of a setting."""
+
+    pairs: tuple[tuple[str, Value], ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Name the keys."""
+        return tuple(key for key, _ in self.pairs)
+
+
+Meaning = Variant | Untrained | Values
+
+
+class UnmatchedError(Exception):
+    """A side that no cell is on; says what there is."""
+
+
+def contrasts(trials: Trials, clause: Clause, reference: str) -> tuple[Contrast, ...]:
+    """Find every pair of trials that a clause speaks of; `UnmatchedError` where a side is on no cell."""
+    settings = tuple({trial.setting: None for trial in trials.scores})
+    left, right = meanings(clause, settings, {trial.tested for trial in trials.scores})
+    swapped = _without_seeds(left, settings) and not _without_seeds(right, settings)
+    if swapped:
+        left, right = right, left
+    found = []
+    for trial in trials.scores:
+        if not _plays(trial, left, clause, reference):
+            continue
+        for other in _opposites(trial, right, clause, (trials, reference)):
+            ours, theirs = trials.scores[trial], trials.scores[other]
+            seedless = other.setting.untuned and not set(ours) <= set(theirs)
+            found.append(Contrast(trial, ours, theirs, seedless, swapped))
+    return tuple(found)
+
+
+def _without_seeds(side: Meaning, settings: Iterable[Setting]) -> bool:
+    if isinstance(side, Values):
+        return all(setting.untuned for setting in settings if _has(setting, side))
+    return isinstance(side, Untrained)
+
+
+def _has(setting: Setting, side: Values) -> bool:
+    return all(key in setting and setting.get(key) == value for key, value in side.pairs)
+
+
+def _plays(trial: Trial, side: Meaning, clause: Clause, reference: str) -> bool:
+    """Whether a trial is what the left side names."""
+    setting = trial.setting
+    if isinstance(side, Values):
+        return _has(setting, side)
+    if isinstance(side, Untrained):
+        return kind(setting) == UNTUNED
+    if setting.untuned:
+        return clause.where == "test" and trial.tested == side.label
+    if clause.where == "test":
+        return setting.instruction == reference and trial.tested == side.label
+    tested = reference if clause.where == "training" else side.label
+    return setting.instruction == side.label and trial.tested == tested
+
+
+def _opposites(trial: Trial, side: Meaning, clause: Clause, study: tuple[Trials, str]) -> Iterator[Trial]:
+    """Yield the trials on the right side that differ from `trial` in what the clause names alone."""
+    trials, reference = study
+    if isinstance(side, Values):
+        yield from trials.others(trial, dict(side.pairs), reference)
+        return
+    if isinstance(side, Untrained):
+        other = trials.untuned(trial, reference)
+    elif clause.where == "test":
+        other = trials.test(trial, side.label)
+    else:
+        tested = trial.tested if clause.where == "training" else side.label
+        other = trials.variant(trial, side.label, tested)
+    if other is not None:
+        yield other
+
+
+def meanings(clause: Clause, settings: Iterable[Setting], tested: set[str]) -> tuple[Meaning, Meaning]:
+    """Return what both sides of a clause mean in a study; a bare value is one of the key that both have."""
+    every = tuple(settings)
+    if not every:
+        raise UnmatchedError("nothing is done yet")
+    left, right = (_readings(side, every, tested) for side in (clause.left, clause.right))
+    for one in left:
+        for other in right:
+            if _together(one, other):
+                return one, other
+    raise UnmatchedError(
+        f"{clause.left!r} ({_of(left)}) and {clause.right!r} ({_of(right)}) are not values of the same key"
+    )
+
+
+def _together(one: Meaning, other: Meaning) -> bool:
+    """Whether two readings can be held against each other: variants, values of the same keys, or what is a model."""
+    if isinstance(one, Values) and isinstance(other, Values):
+        return set(one.keys) == set(other.keys) or "model" in (*one.keys, *other.keys)
+    if isinstance(one, Variant) or isinstance(other, Variant):
+        values = next((side for side in (one, other) if isinstance(side, Values)), None)
+        return values is None or values.keys == ("model",)
+    return True
+
+
+def _of(sides: Iterable[Meaning]) -> str:
+    keys = [", ".join(side.keys) if isinstance(side, Values) else "instruction" for side in sides]
+    return " or ".join(dict.fromkeys(keys))
+
+
+def _readings(side: str, settings: tuple[Setting, ...], tested: set[str]) -> list[Meaning]:
+    """Return what one side may mean, the likeliest first; `UnmatchedError` where no cell is on it."""
+    if "=" in side:
+        return [Values(tuple(_pair(part, settings) for part in side.split(",")))]
+    if side == "untuned":
+        if not any(kind(setting) == UNTUNED for setting in settings):
+            raise UnmatchedError("no untuned model is done")
+        return [Untrained()]
+    found: list[Meaning] = []
+    if side in tested or any(setting.instruction == side for setting in settings):
+        found.append(Variant(side))
+    pairs = {
+        (key, value): None
+        for setting in settings
+        for key, value in setting.values
+        if key not in ("instruction", "evaluation.instructions") and matches(side, value)
+    }
+    found += [Values((pair,)) for pair in sorted(pairs, key=lambda pair: (pair[0] != "model", pair[0]))]
+    if not found:
+        raise UnmatchedError(f"no done cell is {side!r}; there is {_there(settings, tested)}")
     return found
 
 
-def contrasts(scored: Scored, clause: Clause, reference: str) -> tuple[Contrast, ...]:
-    """Find every pair of trials that a clause speaks of."""
-    found = []
-    for trial in scored:
-        if not _is_left(trial, clause, reference):
-            continue
-        right = next((other for other in scored if _is_right(other, trial, clause, reference)), None)
-        if right is not None:
-            seedless = right.axes.untuned and not trial.axes.untuned
-            found.append(Contrast(trial.axes, scored[trial], scored[right], seedless))
-    return tuple(sorted(found, key=lambda contrast: order(Trial(contrast.place, ""))))
+def _pair(text: str, settings: Iterable[Setting]) -> tuple[str, Value]:
+    """Read `key=value` as a value that some cell has."""
+    key, _, given = (part.strip() for part in text.partition("="))
+    there = {setting.get(key): None for setting in settings if key in setting}
+    if not there:
+        known = sorted({key for setting in settings for key in setting.keys})
+        near = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]] or known
+        raise UnmatchedError(f"no done cell has {key!r}; keys are {', '.join(near)}")
+    for value in there:
+        if matches(given, value):
+            return key, value
+    raise UnmatchedError(f"no done cell has {key}={given}; there is {', '.join(_texts(there, key))}")
 
 
-def order(trial: Trial) -> tuple[str, str, int, str]:
-    """Sort trials as people read them: by model and method, then budgets by size."""
-    return trial.axes.model, trial.axes.method, trial.axes.data_budget, str(trial)
-
-
-def _is_left(trial: Trial, clause: Clause, reference: str) -> bool:
-    return _plays(trial, clause.left, clause, reference)
-
-
-def _is_right(other: Trial, trial: Trial, clause: Clause, reference: str) -> bool:
-    """Whether `other` plays the right side and differs from `trial` in what the clause names alone."""
-    if not _plays(other, clause.right, clause, reference):
-        return False
-    if other.axes.untuned and not trial.axes.untuned:
-        # a trained model stands against an untuned one only where the clause names that one
-        return (
-            clause.right in ("untuned", other.axes.model)
-            and _same_place(other.axes, trial.axes, _shared(other.axes))
-            and other.tested in (trial.tested, reference)
-            and other.axes.model in (clause.right, trial.axes.model)
-        )
-    free = {name: getattr(trial.axes, name) for name in ("instruction", "num_positive")}
-    if clause.right in DECODINGS:
-        free["decoding"] = trial.axes.decoding
-    alike = clause.where != "training" or other.tested == trial.tested
-    return alike and replace(other.axes, **free) == trial.axes
-
-
-def _plays(trial: Trial, side: str, clause: Clause, reference: str) -> bool:
-    """Whether a trial is what one side of a clause names."""
-    axes = trial.axes
-    if side == "untuned":
-        return axes.untuned and axes.model not in (clause.left, clause.right)
-    if side in DECODINGS:
-        return axes.decoding == side
-    if side == axes.model:
+def matches(given: str, value: Value) -> bool:
+    """Whether a text is how a person writes a value: 1e-4 and 0.0001 are one."""
+    if given == write(value):
         return True
-    if axes.untuned:
-        return clause.where == "test" and trial.tested == side
-    if clause.where == "test":
-        return axes.instruction == reference and trial.tested == side
-    if clause.where == "training":
-        return axes.instruction == side and trial.tested == reference
-    return axes.instruction == side and trial.tested == side
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return float(given) == float(value)
+    except ValueError:
+        return False
 
 
-def _shared(axes: Axes) -> tuple[str, ...]:
-    """Name what an untuned side shares with a trained one; baselines and imported answers know prompts of their own."""
-    return ("tasks",) if answers_by_itself(axes) else ("tasks", "prompt", "decoding")
+def _there(settings: tuple[Setting, ...], tested: set[str]) -> str:
+    """Name the values that differ among the cells, by key."""
+    values: Mapping[str, dict[Value, None]] = {
+        key: {setting.get(key): None for setting in settings if key in setting}
+        for key in dict.fromkeys(key for setting in settings for key in setting.keys)
+    }
+    variants = sorted({setting.instruction for setting in settings if setting.instruction} | tested)
+    parts = [f"instruction: {', '.join(variants)}"] if variants else []
+    for key, there in values.items():
+        if key not in ("instruction", "evaluation.instructions") and (
+            len(there) > 1 or key in ("model", "method")
+        ):
+            parts.append(f"{key}: {', '.join(_texts(there, key))}")
+    return "; ".join(parts)
 
 
-def _same_place(one: Axes, other: Axes, names: Iterable[str]) -> bool:
-    return all(getattr(one, name) == getattr(other, name) for name in names)
+def _texts(values: Iterable[Value], key: str) -> list[str]:
+    return sorted(write(value, key) for value in values)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.report.contrasts import Scored, Trial, order, scored_trials
-from instruct_ablate.report.rows import budget_text, trained_on
 from instruct_ablate.report.statistics.comparison import Comparison, compare, holm
 from instruct_ablate.report.statistics.paired import Pairing, pair
 from instruct_ablate.report.tables import Table
+from instruct_ablate.report.trials import Trial, Trials
 
 METRICS = ("exact_match", "rougeL", "format_correctness")
 MARGIN = 2.0  # points; what "equivalent" means in the table of differences
@@ -31,15 +31,17 @@ class Difference:
 
 
 def differences(cells: Sequence[CellRecord], reference: str) -> tuple[Difference, ...]:
-    """Compare every trained setting with the same one under the reference variant, tested alike or as trained."""
-    scored = scored_trials(cells)
+    """Compare every setting with its counterpart under the reference variant, as trained or else tested alike."""
+    trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
     found = []
-    for trial in sorted(scored, key=order):
-        opposite = _opposite(trial, scored, reference)
+    for trial in sorted(
+        trials.scores, key=lambda trial: (legend.order(trial.setting, reference), trial.tested)
+    ):
+        opposite = trials.reference(trial, reference)
         if opposite is None:
             continue
         for metric in METRICS:
-            pairing = pair(scored[trial], scored[opposite], metric)
+            pairing = pair(trials.scores[trial], trials.scores[opposite], metric)
             if pairing is not None:
                 found.append((trial, opposite, metric, pairing, compare(pairing.differences)))
     unequal = holm([comparison.p_difference for *_, comparison in found])
@@ -47,34 +49,26 @@ def differences(cells: Sequence[CellRecord], reference: str) -> tuple[Difference
     return tuple(Difference(*parts, p, q) for parts, p, q in zip(found, unequal, equal, strict=True))
 
 
-def _opposite(trial: Trial, scored: Scored, reference: str) -> Trial | None:
-    """Return the reference to compare with: other training variant first, else other test variant."""
-    if trial.axes.untuned:
-        same_test = Trial(trial.axes, reference)
-        return same_test if trial.tested != reference and same_test in scored else None
-    if trial.axes.instruction == reference:
-        other = Trial(trial.axes, reference)
-        return other if trial.tested != reference and other in scored else None
-    axes = replace(trial.axes, instruction=reference)
-    own = trial.tested == trial.axes.instruction
-    wanted = [Trial(axes, reference if own else trial.tested), Trial(axes, trial.tested)]
-    return next((other for other in wanted if other in scored), None)
+def place_columns(legend: Legend) -> tuple[str, ...]:
+    """Name the keys that say in a table of pairs which setting a line is of; the variant stands last."""
+    further = (key for key in legend.keys if key not in ("model", "data_budget", "instruction"))
+    return "model", "data_budget", *further, "instruction"
 
 
-def difference_table(found: Sequence[Difference]) -> Table:
+def difference_table(found: Sequence[Difference], legend: Legend) -> Table:
     """Lay the differences out: mean, 95 % interval, p-values."""
-    told = ("model", "budget", "trained on", "tested on", "metric", "difference", "95 % interval")
+    keys = place_columns(legend)
+    told = (*map(heading, keys), "tested on", "metric", "difference", "95 % interval")
     tests = ("p (difference)", "p (permutation)", f"p (equal within {MARGIN:g})", "seeds", "tasks")
-    return Table("Differences to the reference", (*told, *tests), tuple(_line(item) for item in found), 5)
+    lines = tuple(_line(item, legend, keys) for item in found)
+    return Table("Differences to the reference", (*told, *tests), lines, len(keys) + 2)
 
 
-def _line(item: Difference) -> tuple[str, ...]:
-    axes, comparison = item.trial.axes, item.comparison
+def _line(item: Difference, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
+    comparison = item.comparison
     low, high = comparison.interval95
     return (
-        axes.model,
-        budget_text(axes),
-        trained_on(axes),
+        *(legend.text(item.trial.setting, key) for key in keys),
         item.trial.tested,
         item.metric,
         f"{comparison.mean:+.2f}",

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from instruct_ablate.baselines import is_baseline_name
+from instruct_ablate.cell.state.legend import Legend, trained_on
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.learning import learning_curves
-from instruct_ablate.report.rows import Mean, Row, trained_on
+from instruct_ablate.report.rows import Row
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = "osD^vPX*"
@@ -42,7 +42,7 @@ def draw_figures(
 
     drawn: list[tuple[str, Callable[[Any], bool]]] = [
         ("exact_match", lambda ax: over_budget(ax, rows, "exact_match", "exact match (classification), %")),
-        ("rougeL", lambda ax: over_budget(ax, rows, "overall_rougeL", "ROUGE-L (all tasks), %")),
+        ("rougeL", lambda ax: over_budget(ax, rows, "rougeL", "ROUGE-L (all tasks), %")),
         ("format", lambda ax: over_budget(ax, rows, "format_correctness", "format correctness, %")),
         ("train_test", lambda ax: train_by_test(ax, rows)),
         ("categories", lambda ax: by_category(ax, cells)),
@@ -68,16 +68,12 @@ def _save(stem: Path, draw: Callable[[Any], bool]) -> Path | None:
 
 def over_budget(axes: Any, rows: Sequence[Row], measure: str, label: str) -> bool:
     """Draw a measure over instances per task, a line a variant, with the untuned model and the uniform guess."""
-    trained = [row for row in rows if not row.setting.axes.untuned and _value(row, measure) is not None]
-    names = dict.fromkeys(_line_name(row, trained) for row in trained)
-    for index, name in enumerate(names):
-        own = sorted(
-            (row for row in trained if _line_name(row, trained) == name),
-            key=lambda row: row.setting.axes.data_budget,
-        )
-        means = [mean for row in own if (mean := _value(row, measure))]
+    trained = [row for row in rows if not row.setting.untuned and row.mean(measure) is not None]
+    lines = by_line(trained)
+    for index, (name, own) in enumerate(lines.items()):
+        means = [mean for row in own if (mean := row.mean(measure))]
         axes.errorbar(
-            [row.setting.axes.data_budget for row in own],
+            [row.setting.budget for row in own],
             [mean.value for mean in means],
             yerr=[mean.deviation or 0.0 for mean in means],
             label=name,
@@ -90,7 +86,7 @@ def over_budget(axes: Any, rows: Sequence[Row], measure: str, label: str) -> boo
     axes.set(xlabel="training instances per task", ylabel=label)
     if not trained:
         return False
-    budgets = sorted({row.setting.axes.data_budget for row in trained})
+    budgets = sorted({row.setting.budget for row in trained})
     axes.set_xscale("log")
     axes.set_xticks(budgets, [str(budget) for budget in budgets])
     axes.minorticks_off()
@@ -104,21 +100,19 @@ def _legend(axes: Any) -> None:
     axes.figure.legend(loc="outside lower center", ncols=3, fontsize=7)
 
 
-def _value(row: Row, measure: str) -> Mean | None:
-    value: Mean | None = getattr(row, measure)
-    return value
+def by_line(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Group trained rows into lines over the budget, named by all else that differs; smallest budgets first."""
+    legend = Legend(row.setting for row in rows)
+    lines: dict[str, list[Row]] = {}
+    for row in rows:
+        lines.setdefault(_line_name(row, legend), []).append(row)
+    return {name: sorted(own, key=lambda row: row.setting.budget) for name, own in lines.items()}
 
 
-def _line_name(row: Row, rows: Sequence[Row]) -> str:
-    axes = row.setting.axes
-    parts = [axes.instruction]
-    if len({other.setting.axes.model for other in rows}) > 1:
-        parts.append(axes.model)
-    if len({other.setting.axes.method for other in rows}) > 1:
-        parts.append(axes.method)
-    if row.setting.test_instruction != axes.instruction:
-        parts.append(f"tested on {row.setting.test_instruction}")
-    return ", ".join(parts)
+def _line_name(row: Row, legend: Legend) -> str:
+    place = legend.place(row.setting, "data_budget", "instruction")
+    tested = f"tested on {row.tested}" if row.tested != row.setting.instruction else ""
+    return ", ".join(filter(None, (row.setting.instruction, place, tested)))
 
 
 def _levels(axes: Any, rows: Sequence[Row], measure: str) -> None:
@@ -129,16 +123,22 @@ def _levels(axes: Any, rows: Sequence[Row], measure: str) -> None:
 
 def levels(rows: Sequence[Row], measure: str) -> Iterator[tuple[str, float]]:
     """Yield name and value of what is drawn as a level: models before training, baselines, the uniform guess."""
-    untuned = [row for row in rows if row.setting.axes.untuned and _value(row, measure) is not None]
-    models = {row.setting.axes.model for row in untuned if not is_baseline_name(row.setting.axes.model)}
+    untuned = [row for row in rows if row.setting.untuned and row.mean(measure) is not None]
+    legend = Legend(row.setting for row in untuned)
+    models = {row.setting.model for row in untuned if not row.setting.baseline}
     for row in untuned:
-        axes, mean = row.setting.axes, _value(row, measure)
+        setting, mean = row.setting, row.mean(measure)
         assert mean is not None
-        if axes.model in models:
-            yield "untuned" if len(models) == 1 else f"{axes.model}, untuned", mean.value
-        elif axes.model != "uniform_guess" or measure != "exact_match":
-            yield axes.model.replace("_", " "), mean.value
-    guess = next((row.uniform_guess for row in rows if row.uniform_guess), None)
+        if not setting.baseline:
+            name = trained_on(setting).strip("()")
+            first = (setting.model, name) if len(models) > 1 and name != setting.model else (name,)
+        elif setting.model != "uniform_guess" or measure != "exact_match":
+            first = (setting.model.replace("_", " "),)
+        else:
+            continue
+        place = legend.place(setting, "model", "instruction")
+        yield ", ".join((*first, *([place] if place else []))), mean.value
+    guess = next((mean for row in rows if (mean := row.mean("uniform_guess"))), None)
     if measure == "exact_match" and guess is not None:
         yield "uniform guess", guess.value
 
@@ -162,19 +162,18 @@ def _heat(
 
 def train_by_test(axes: Any, rows: Sequence[Row]) -> bool:
     """Draw exact match by training and test variant, averaged over the other settings."""
-    scored = [row for row in rows if row.exact_match and not row.setting.axes.untuned]
-    trained = list(dict.fromkeys(row.setting.axes.instruction for row in scored))
-    tested = list(dict.fromkeys(row.setting.test_instruction for row in scored))
-    if len({(row.setting.axes.instruction, row.setting.test_instruction) for row in scored}) <= len(trained):
+    scored = [row for row in rows if row.mean("exact_match") and not row.setting.untuned]
+    trained = list(dict.fromkeys(row.setting.instruction for row in scored))
+    tested = list(dict.fromkeys(row.tested for row in scored))
+    if len({(row.setting.instruction, row.tested) for row in scored}) <= len(trained):
         return False  # every model was tested in one way only
     values = np.full((len(trained), len(tested)), np.nan)
     for line, one in enumerate(trained):
         for column, other in enumerate(tested):
             both = [
-                row.exact_match.value
+                mean.value
                 for row in scored
-                if row.exact_match
-                and (row.setting.axes.instruction, row.setting.test_instruction) == (one, other)
+                if (mean := row.mean("exact_match")) and (row.setting.instruction, row.tested) == (one, other)
             ]
             values[line, column] = np.mean(both) if both else np.nan
     _heat(axes, values, (trained, tested))
@@ -186,7 +185,7 @@ def by_category(axes: Any, cells: Sequence[CellRecord]) -> bool:
     """Draw ROUGE-L by category and variant, averaged over seeds and budgets."""
     sums: dict[tuple[str, str], list[float]] = {}
     for cell in cells:
-        name = trained_on(cell.axes)
+        name = trained_on(cell.setting)
         for block in cell.blocks if cell.state == "done" else ():
             for score in block.scores.categories:
                 if (value := score.get("rougeL")) is not None:
@@ -204,9 +203,10 @@ def by_category(axes: Any, cells: Sequence[CellRecord]) -> bool:
 def by_task(axes: Any, found: Sequence[Difference]) -> bool:
     """Draw the per-task differences of each comparison, sorted: how many tasks gain, how many lose."""
     shown = [item for item in found if item.metric == "rougeL"][:6]
+    legend = Legend(item.trial.setting for item in found)
     for index, item in enumerate(shown):
         means = np.sort(item.pairing.differences.mean(axis=0))
-        label = f"{item.trial.axes.instruction}, budget {item.trial.axes.data_budget}"
+        label = legend.place(item.trial.setting, always=("instruction", "data_budget"))
         place = np.linspace(0, 100, len(means))
         style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
         axes.plot(place, means, label=label, marker=MARKERS[index], markersize=3, **style)

@@ -12,10 +12,10 @@ import instruct_ablate
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import Study
 from instruct_ablate.report.browser import packed_data
-from instruct_ablate.report.figures import COLOURS, levels
+from instruct_ablate.report.figures import COLOURS, by_line, levels
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
-from instruct_ablate.report.summary import caption, varying_axes
+from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.verdicts import Verdict, finding_line
 
@@ -50,7 +50,7 @@ def build_page(contents: Contents) -> str:
         verdicts=[_verdict(verdict) for verdict in contents.verdicts],
         unfinished=unfinished(study.cells),
         main=contents.main,
-        main_filters=_filters(contents.rows),
+        main_filters=list(range(contents.main.labels)),
         caption=caption(contents.rows) if contents.rows else "",
         differences=contents.differences,
         groups=contents.groups,
@@ -63,12 +63,8 @@ def build_page(contents: Contents) -> str:
     )
 
 
-def _filters(rows: Sequence[Row]) -> list[int]:
-    return list(range(len(varying_axes(rows)))) if rows else []
-
-
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    lines = [finding_line(finding) for finding in verdict.findings]
+    lines = [*verdict.open, *(finding_line(finding) for finding in verdict.findings)]
     return {"answer": verdict.answer, "text": verdict.hypothesis.text, "findings": lines}
 
 
@@ -87,17 +83,10 @@ def unfinished(cells: Sequence[CellRecord]) -> str:
 
 def plot(rows: Sequence[Row]) -> dict[str, Any]:
     """Describe the interactive figure for plotly: exact match over budget, a line a variant."""
-    lines: dict[str, list[Row]] = {}
-    several = len({row.setting.axes.model for row in rows if not row.setting.axes.untuned}) > 1
-    for row in rows:
-        axes = row.setting.axes
-        if row.exact_match is not None and not axes.untuned:
-            tested = row.setting.test_instruction
-            other = "" if tested == axes.instruction else f", tested on {tested}"
-            model = f"{axes.model}, " if several else ""
-            lines.setdefault(f"{model}{axes.instruction}{other}", []).append(row)
+    trained = [row for row in rows if not row.setting.untuned and row.mean("exact_match") is not None]
+    lines = by_line(trained)
     data = [_trace(name, own, index) for index, (name, own) in enumerate(lines.items())]
-    budgets = sorted({row.setting.axes.data_budget for own in lines.values() for row in own})
+    budgets = sorted({row.setting.budget for row in trained})
     data += [_level(name, value, budgets) for name, value in levels(rows, "exact_match") if budgets]
     layout = {
         "margin": {"t": 20},
@@ -109,13 +98,12 @@ def plot(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _trace(name: str, rows: Sequence[Row], index: int) -> dict[str, Any]:
-    own = sorted(rows, key=lambda row: row.setting.axes.data_budget)
-    means = [row.exact_match for row in own if row.exact_match]
+    means = [mean for row in rows if (mean := row.mean("exact_match"))]
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": name,
-        "x": [str(row.setting.axes.data_budget) for row in own],
+        "x": [str(row.setting.budget) for row in rows],
         "y": [mean.value for mean in means],
         "error_y": {"type": "data", "array": [mean.deviation or 0 for mean in means]},
         "line": {"color": COLOURS[index % len(COLOURS)], "dash": _PLOTLY_DASHES[index % 4]},

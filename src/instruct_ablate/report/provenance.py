@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord, Environment
-from instruct_ablate.report.rows import budget_text, trained_on
 from instruct_ablate.report.tables import Table
 
 
@@ -25,6 +25,9 @@ def _origin(cell: CellRecord) -> dict[str, Any]:
         "cell": cell.name,
         "identity": cell.identity,
         "state": cell.state,
+        "setting": dict(cell.setting.values),
+        "revisions": dict(cell.setting.revisions),
+        "seed": cell.seed,
         "data_hash": cell.data_hash,
         "started": cell.started,
         "finished": cell.finished,
@@ -56,7 +59,6 @@ def _short(commit: str | None) -> str:
     return head[:10] + mark + changes
 
 
-PLACE = ("cell", "model", "budget", "trained on", "seed", "tested on", "state")
 MADE = ("identity", "data", "commit", "host", "command", "device", "precision", "versions")
 
 
@@ -65,16 +67,20 @@ def cell_table(cells: Sequence[CellRecord], brief: bool = False) -> Table:
 
     `brief` shortens hashes to what a person can tell apart.
     """
-    lines = tuple((*_place(cell), *_made(cell, 12 if brief else 64), _told(cell)) for cell in cells)
-    headings = (*PLACE, *MADE, "notes or failure")
+    legend = Legend(cell.setting for cell in cells)
+    keys = legend.columns("model", "data_budget", "instruction")
+    lines = tuple(
+        (*_place(cell, legend, keys), *_made(cell, 12 if brief else 64), _told(cell)) for cell in cells
+    )
+    headings = ("cell", *map(heading, keys), "seed", "tested on", "state", *MADE, "notes or failure")
     return Table("Cells", headings, lines, len(headings))
 
 
-def _place(cell: CellRecord) -> tuple[str, ...]:
-    axes = cell.axes
+def _place(cell: CellRecord, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
     tested = ", ".join(block.instruction for block in cell.blocks) or "-"
-    named = (budget_text(axes), trained_on(axes), "-" if axes.untuned else str(axes.seed))
-    return cell.name, axes.model, *named, tested, cell.state
+    seed = "-" if cell.setting.untuned else str(cell.seed)
+    shown = [cell.setting.model if key == "model" else legend.text(cell.setting, key) for key in keys]
+    return cell.name, *shown, seed, tested, cell.state
 
 
 def _made(cell: CellRecord, letters: int) -> tuple[str, ...]:

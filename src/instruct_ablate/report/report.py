@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report import provenance
@@ -50,7 +51,7 @@ def write_report(study_folder: Path, target: Path | None = None) -> Report:
 def _write(report: Report) -> None:
     study, folder = report.study, report.folder
     main = main_table(report.rows, study.reference)
-    unequal = difference_table(report.differences)
+    unequal = difference_table(report.differences, Legend(cell.setting for cell in study.cells))
     categories, tasks = group_table(study.cells, "category"), group_table(study.cells, "task")
     told = caption(report.rows) if report.rows else ""
     write_table(main, folder / "main", f"{study.name}. {told}")

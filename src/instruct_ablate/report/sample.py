@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line
@@ -59,9 +59,9 @@ def _by_seed(every: Sequence[Block], most: int) -> Iterator[int]:
     """Yield the places of the first seed of each setting, and of further ones while there is room."""
     ranks: dict[object, int] = {}
     order = []
-    for place in sorted(range(len(every)), key=lambda place: every[place][0].axes.seed):
+    for place in sorted(range(len(every)), key=lambda place: every[place][0].seed):
         cell, block = every[place]
-        setting = (replace(cell.axes, seed=0), block.instruction)
+        setting = (cell.setting, block.instruction)
         ranks[setting] = ranks.get(setting, -1) + 1
         order.append((ranks[setting], place))
     room = most

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from instruct_ablate.baselines import is_baseline_name
-from instruct_ablate.cell.state.record import IMPORTED, Axes
+from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.report.rows import Mean, Row, Setting, build_rows, trained_on
+from instruct_ablate.report.rows import Mean, Row, build_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,19 +27,14 @@ class Form:
 FORMS = (Form(), Form(digits=1), Form(digits=1, spread=False))
 COLUMNS = {
     "exact_match": "exact\nmatch",
-    "rougeL": "ROUGE-L\n(gen.)",
-    "overall_rougeL": "ROUGE-L\n(all)",
+    "generation_rougeL": "ROUGE-L\n(gen.)",
+    "rougeL": "ROUGE-L\n(all)",
     "format_correctness": "format\ncorrect",
     "to_reference": "to\n{reference}",
     "to_untuned": "to\nuntuned",
     "uniform_guess": "uniform\nguess",
 }
-_NAMES = {
-    "data_budget": "budget",
-    "budget_tasks": "tasks trained on",
-    "num_positive": "examples",
-    "instruction": "trained on",
-}
+TESTED = "tested on"
 
 
 def print_summary(folder: Path, console: Console | None = None) -> None:
@@ -76,72 +70,63 @@ def summary_table(title: str, rows: Sequence[Row], reference: str, form: Form = 
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
-    axes = varying_axes(rows)
-    for name in axes:
-        table.add_column(axis_name(name).replace(" ", "\n", 1), justify="left", no_wrap=True)
-    for heading in COLUMNS.values():
-        table.add_column(heading.format(reference=reference), justify="right", no_wrap=True)
-    if any(row.unfinished for row in rows):
+    places = Places(rows)
+    for name in places.headings:
+        table.add_column(_narrow(name), justify="left", no_wrap=True)
+    for name in COLUMNS.values():
+        table.add_column(name.format(reference=reference), justify="right", no_wrap=True)
+    if any(row.unfinished or row.clash for row in rows):
         table.add_column("not\nfinished", justify="left", no_wrap=True)
     for row in rows:
-        table.add_row(*(axis_text(row.setting, name) for name in axes), *_values(row, form))
+        table.add_row(*places.texts(row), *_values(row, form))
     return table
 
 
-def varying_axes(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Name the axes on which rows differ; the training instruction is always shown."""
-    names = [field.name for field in fields(Axes) if field.name != "seed"]
-    varying = [name for name in names if len({axis_text(row.setting, name) for row in rows} - {"-"}) > 1]
-    if "instruction" not in varying:
-        varying.append("instruction")
-    tested = any(
-        row.setting.test_instruction != row.setting.axes.instruction for row in rows if _trained(row)
-    )
-    return (*varying, "tested on") if tested else tuple(varying)
+class Places:
+    """What a table says of where its rows stand: the keys on which their settings differ, and what they share."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._legend = Legend(row.setting for row in rows)
+        keys = self._legend.keys
+        self._keys = keys if "instruction" in keys else (*keys, "instruction")  # this one is always shown
+        trained = [row for row in rows if not row.setting.untuned]
+        self._tested = any(row.tested != row.setting.instruction for row in trained)
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Head the columns."""
+        return (*map(heading, self._keys), *([TESTED] if self._tested else []))
+
+    def texts(self, row: Row) -> tuple[str, ...]:
+        """Return what a row shows in these columns."""
+        shown = [self._legend.text(row.setting, key) for key in self._keys]
+        return (*shown, *([row.tested] if self._tested else []))
+
+    @property
+    def shared(self) -> str:
+        """Write what all rows have in common."""
+        shown = [
+            pair for pair in self._legend.shared if pair[0] not in (*self._keys, "evaluation.instructions")
+        ]
+        return ", ".join(f"{heading(key)}={text}" for key, text in shown if text != "-")
 
 
-def axis_name(name: str) -> str:
-    """Return an axis' heading."""
-    return _NAMES.get(name, name.replace("_", " "))
-
-
-def axis_text(setting: Setting, name: str) -> str:
-    """Return what a row shows for an axis; the untuned model has no training variant, method or budget."""
-    if name == "tested on":
-        return setting.test_instruction
-    value: Any = getattr(setting.axes, name)
-    if name == "instruction":
-        return trained_on(setting.axes)
-    if is_baseline_name(setting.axes.model) and name in ("model", "prompt", "decoding"):
-        return "-"
-    if value == IMPORTED:
-        return "-"
-    if setting.axes.untuned and name in ("method", "num_positive", "data_budget", "budget_tasks"):
-        return "-"
-    return "all" if value is None else str(value)
+def _narrow(name: str) -> str:
+    """Break a heading where a narrow table may break it."""
+    return name.replace(" ", "\n", 1) if " " in name else name.replace(".", ".\n", 1)
 
 
 def caption(rows: Sequence[Row]) -> str:
     """Say what all rows have in common and what the numbers are."""
-    axes = [field.name for field in fields(Axes) if field.name not in ("seed", *varying_axes(rows))]
-    texts = {_NAMES.get(name, name): _shared_text(rows, name) for name in axes}
-    shared = ", ".join(f"{name}={text}" for name, text in texts.items() if text != "-")
-    seeds = max((row.exact_match or row.rougeL or Mean(0, None, 0)).seeds for row in rows)
+    seeds = max((len(row.seeds) for row in rows), default=0)
     over = f"Mean ± standard deviation over up to {seeds} seeds" if seeds > 1 else "One seed"
+    clash = "clash: several cells are the same setting with the same seed, so there is no number of it; "
     return (
-        f"{shared}. {over}; percentages averaged per task; "
+        f"{Places(rows).shared}. {over}; percentages averaged per task; "
         "exact match, format and guess over classification tasks, ROUGE-L (gen.) over generation tasks; "
+        f"{clash if any(row.clash for row in rows) else ''}"
         "the differences to other rows are of exact match (ROUGE-L where there is no classification)."
     )
-
-
-def _shared_text(rows: Sequence[Row], name: str) -> str:
-    trained = [row for row in rows if _trained(row)] or list(rows)
-    return axis_text(trained[0].setting, name)
-
-
-def _trained(row: Row) -> bool:
-    return not row.setting.axes.untuned
 
 
 def _values(row: Row, form: Form) -> list[str]:
@@ -149,13 +134,14 @@ def _values(row: Row, form: Form) -> list[str]:
 
 
 def unfinished(row: Row) -> str:
-    """Count a row's cells that are not done, by state: "1 failed, 2 missing"."""
-    return ", ".join(f"{count} {state}" for state, count in row.unfinished)
+    """Count a row's cells that are not done, by state: "1 failed, 2 missing"; name those that clash."""
+    clash = [f"clash: {' and '.join(row.clash)}"] if row.clash else []
+    return ", ".join((*clash, *(f"{count} {state}" for state, count in row.unfinished)))
 
 
 def measured(row: Row, name: str, form: Form = FORMS[0]) -> str:
     """Return what a row shows in a column; the uniform guess is the data's, so it does not deviate."""
-    mean: Mean | None = getattr(row, name)
+    mean = {"to_reference": row.to_reference, "to_untuned": row.to_untuned}.get(name) or row.mean(name)
     if mean is not None and name == "uniform_guess":
         mean = replace(mean, deviation=None)
     return number(mean, signed=name.startswith("to_"), form=form)

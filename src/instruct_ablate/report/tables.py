@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Score
-from instruct_ablate.report.rows import Row, budget_text, trained_on
-from instruct_ablate.report.summary import COLUMNS, axis_name, axis_text, measured, unfinished, varying_axes
+from instruct_ablate.report.rows import Row
+from instruct_ablate.report.summary import COLUMNS, Places, measured, unfinished
 from instruct_ablate.whole_files import whole_file, write_whole
 
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table
@@ -37,35 +38,34 @@ class Table:
 
 def main_table(rows: Sequence[Row], reference: str) -> Table:
     """One line a setting, with what is unfinished beside it."""
-    axes = varying_axes(rows) if rows else ()
+    places = Places(rows)
     names = [heading.format(reference=reference).replace("\n", " ") for heading in COLUMNS.values()]
     lines = []
     for row in rows:
         values = [measured(row, name) for name in COLUMNS]
         state = unfinished(row) or "done"
-        lines.append((*(axis_text(row.setting, name) for name in axes), *values, state))
-    return Table("Main table", (*map(axis_name, axes), *names, "cells"), tuple(lines), len(axes))
+        lines.append((*places.texts(row), *values, state))
+    return Table("Main table", (*places.headings, *names, "cells"), tuple(lines), len(places.headings))
 
 
 def group_table(cells: Iterable[CellRecord], by: str) -> Table:
     """Exact match, ROUGE-L and format correctness by "category" or "task", one line a cell and group."""
-    lines = []
-    for cell in cells:
+    every, lines = tuple(cells), []
+    legend = Legend(cell.setting for cell in every)
+    keys = legend.columns("model", "data_budget", "instruction")
+    for cell in every:
+        place = tuple(legend.text(cell.setting, key) for key in keys)
         for block in cell.blocks if cell.state == "done" else ():
             if by == "category":
                 groups = [("", score) for score in block.scores.categories]
             else:
                 groups = [(task.category, task.score) for task in block.scores.tasks]
-            lines += [(*_place(cell, block.instruction), *group_line(c, s)) for c, s in groups]
-    place = ("cell", "model", "budget", "trained on", "tested on", "seed", "category")
-    headings = (*place, "task") if by == "task" else place
+            where = (cell.name, *place, block.instruction, str(cell.seed))
+            lines += [(*where, *group_line(c, s)) for c, s in groups]
+    named = ("cell", *map(heading, keys), "tested on", "seed", "category")
+    headings = (*named, "task") if by == "task" else named
     names = (*headings, "instances", "exact match", "ROUGE-L", "format")
     return Table(f"By {by}", names, tuple(lines), len(headings))
-
-
-def _place(cell: CellRecord, tested: str) -> tuple[str, ...]:
-    axes = cell.axes
-    return cell.name, axes.model, budget_text(axes), trained_on(axes), tested, str(axes.seed)
 
 
 def group_line(category: str, score: Score) -> tuple[str, ...]:
@@ -120,12 +120,21 @@ def comma_separated(table: Table) -> str:
 def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
     """Yield one flat record per cell, test instruction and task: what other tools read best."""
     for cell in cells:
-        place = {"cell": cell.name, "identity": cell.identity, **asdict(cell.axes)}
+        place = {"cell": cell.name, "identity": cell.identity, **_columns(cell)}
         for block in cell.blocks if cell.state == "done" else ():
             for task in block.scores.tasks:
                 yield {**place, "tested_on": block.instruction, "kind": task.kind, "category": task.category,
                        "task": task.score.name, "instances": task.score.instances,
                        **dict(task.score.values)}  # fmt: skip
+
+
+def _columns(cell: CellRecord) -> dict[str, Any]:
+    """Return the whole setting by key, lists as text, with the contents that have names, and the seed."""
+    values = {key: cell.setting.get(key) for key in cell.setting.keys}
+    shown = {
+        key: cell.setting.text(key) if isinstance(value, tuple) else value for key, value in values.items()
+    }
+    return {**shown, **{f"{key}@": revision for key, revision in cell.setting.revisions}, "seed": cell.seed}
 
 
 _EMPTY = ("cell", "identity", "tested_on", "kind", "category", "task", "instances", "exact_match", "rougeL")

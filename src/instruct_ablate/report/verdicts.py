@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from instruct_ablate.cell.state.record import Axes, CellRecord
+from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import Clause, Hypothesis
-from instruct_ablate.report.contrasts import Contrast, contrasts, scored_trials
+from instruct_ablate.report.contrasts import Contrast, UnmatchedError, contrasts
 from instruct_ablate.report.differences import probability
 from instruct_ablate.report.statistics.comparison import Comparison, compare, holm
 from instruct_ablate.report.statistics.paired import pair
 from instruct_ablate.report.statistics.power import MOST_SEEDS, MOST_TASKS, Needed, needed
+from instruct_ablate.report.trials import Trial, Trials
 
 Answer = Literal["supported", "refuted", "undecided", "no data"]
 LEVEL = 0.05
@@ -24,7 +26,7 @@ class Finding:
     """One clause at one place of the grid (model, budget, ...); p-values are Holm-adjusted over places."""
 
     clause: Clause
-    place: Axes
+    place: str  # by all that differs in the study
     answer: Answer
     comparison: Comparison
     p_support: float
@@ -39,32 +41,62 @@ class Verdict:
     hypothesis: Hypothesis
     answer: Answer
     findings: tuple[Finding, ...]
+    open: tuple[str, ...] = ()  # why a clause has no data
 
 
 def judge(
     cells: Sequence[CellRecord], hypotheses: Sequence[Hypothesis], reference: str
 ) -> tuple[Verdict, ...]:
     """Answer every hypothesis from the cells that are done."""
-    scored = scored_trials(cells)
+    trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
     verdicts = []
     for hypothesis in hypotheses:
-        findings = [_findings(clause, contrasts(scored, clause, reference)) for clause in hypothesis.clauses]
-        verdicts.append(Verdict(hypothesis, _overall(findings), tuple(f for part in findings for f in part)))
+        findings, reasons = [], []
+        for clause in hypothesis.clauses:
+            found, reason = _tried(clause, trials, legend, reference)
+            findings.append(found)
+            reasons += [reason] if reason else []
+        every = tuple(finding for part in findings for finding in part)
+        verdicts.append(Verdict(hypothesis, _overall(findings), every, tuple(dict.fromkeys(reasons))))
     return tuple(verdicts)
 
 
-def _findings(clause: Clause, found: Sequence[Contrast]) -> tuple[Finding, ...]:
+def _tried(clause: Clause, trials: Trials, legend: Legend, reference: str) -> tuple[tuple[Finding, ...], str]:
+    """Try a clause wherever the study can; where it cannot, say why."""
+    try:
+        found = contrasts(trials, clause, reference)
+    except UnmatchedError as error:
+        return (), str(error)
+    if not found:
+        return (), f"no done cells of {clause.left} and {clause.right} that are equal in all else"
+    findings = _findings(clause, sorted(found, key=lambda one: _order(one.place, legend, reference)), legend)
+    return findings, "" if findings else f"{clause.metric} is not defined on what both sides share"
+
+
+def _order(trial: Trial, legend: Legend, reference: str) -> tuple[object, ...]:
+    return (*legend.order(trial.setting, reference), trial.tested)
+
+
+def _findings(clause: Clause, found: Sequence[Contrast], legend: Legend) -> tuple[Finding, ...]:
     compared = []
     for contrast in found:
         pairing = pair(contrast.left, contrast.right, clause.metric, seedless=contrast.seedless)
         if pairing is not None:
-            compared.append((contrast.place, compare(pairing.differences)))
+            differences = -pairing.differences if contrast.swapped else pairing.differences
+            compared.append((_place(contrast.place, legend), compare(differences)))
     support = holm([_p_support(clause, comparison) for _, comparison in compared])
     refute = holm([_p_refute(clause, comparison) for _, comparison in compared])
     return tuple(
         Finding(clause, place, _answer(yes, no), comparison, yes, no, _needed(clause, comparison))
         for (place, comparison), yes, no in zip(compared, support, refute, strict=True)
     )
+
+
+def _place(trial: Trial, legend: Legend) -> str:
+    """Name a place by model, budget and all else that differs, but for the variant where it is tested as trained."""
+    setting = trial.setting
+    tested = "" if trial.tested in (setting.instruction, "original") else f", tested on {trial.tested}"
+    return legend.place(setting, "instruction", always=("model", "data_budget")) + tested
 
 
 def _answer(p_support: float, p_refute: float) -> Answer:
@@ -126,8 +158,8 @@ def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield a line for every hypothesis and, indented, for every place it was tried at."""
     for verdict in verdicts:
         yield f"{MARKS[verdict.answer]} {verdict.answer}: {verdict.hypothesis.text}"
-        for finding in verdict.findings:
-            yield f"    {finding_line(finding)}"
+        yield from (f"    {reason}" for reason in verdict.open)
+        yield from (f"    {finding_line(finding)}" for finding in verdict.findings)
 
 
 def finding_line(finding: Finding) -> str:
@@ -136,7 +168,7 @@ def finding_line(finding: Finding) -> str:
     low, high = comparison.interval90
     interval = "no interval (one task)" if math.isnan(low) else f"90 % interval {low:+.2f} to {high:+.2f}"
     told = (
-        f"{place.model}, budget {place.data_budget}: {finding.answer}; {finding.clause.metric} "
+        f"{place}: {finding.answer}; {finding.clause.metric} "
         f"{comparison.mean:+.2f} points, {interval}, p = {probability(finding.p_support)} "
         f"({counted(comparison.seeds, 'seed')}, {counted(comparison.units, 'task')})"
     )

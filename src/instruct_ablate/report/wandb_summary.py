@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.mirror.wandb_run import open_run, resolved_mode
+from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.stored_config import CONFIG, stored_config
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.differences import difference_table
@@ -78,9 +79,10 @@ def _shown(report: Report) -> dict[str, Any]:
     """Return tables as W&B tables, figures as pictures that scale."""
     import wandb
 
+    legend = Legend(cell.setting for cell in report.study.cells)
     shown: dict[str, Any] = {
         "main": _table(main_table(report.rows, report.study.reference)),
-        "differences": _table(difference_table(report.differences)),
+        "differences": _table(difference_table(report.differences, legend)),
         "verdicts": wandb.Table(columns=["verdict"], data=[[line] for line in lines(report.verdicts)]),
     }
     for figure in sorted((report.folder / "figures").glob("*.svg")):

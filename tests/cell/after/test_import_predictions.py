@@ -80,7 +80,7 @@ def test_the_cell_lies_in_the_study_as_a_run_one_would(tmp_path: Path) -> None:
     folder = tmp_path / "study" / record.name
     assert folder.name.startswith("some_model_7B-imported-simplified+no_examples-")
     assert read_record(folder) == record
-    assert (record.state, record.axes.model, record.axes.untuned) == ("done", "some/model 7B", True)
+    assert (record.state, record.setting.model, record.setting.untuned) == ("done", "some/model 7B", True)
     assert read_predictions(folder / record.blocks[0].predictions) == imported.rows
     again = write_imported(imported, source, COLLECTION, tmp_path / "study")
     assert again.identity == record.identity

@@ -16,9 +16,9 @@ from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.schema import Config, LoggerConfig
 from tests.cell.run.test_stages import folder_of, small
-from tests.report.cells import AXES, make_cell
+from tests.report.cells import make_cell, place
 
-IDENTITY = Identity("ab" * 32, "tiny-original-8-s0-abababab", AXES, "d" * 64, {})
+IDENTITY = Identity("ab" * 32, "tiny-original-8-s0-abababab", place(), 0, "d" * 64, {})
 STEPS = 2
 
 

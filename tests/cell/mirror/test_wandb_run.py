@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.schema import Config, LoggerConfig
 from tests.cell.mirror.test_mirror import IDENTITY
 from tests.grid.small import TASKS, records, sweep
-from tests.report.cells import AXES, make_cell
+from tests.report.cells import make_cell, place
 from tests.report.studies import write_study
 
 
@@ -105,10 +105,16 @@ def test_a_failed_cell_is_a_failed_run(opened: list[Run], tmp_path: Path):
 
 
 def test_kinds_and_tags():
-    assert job_type(AXES, "wheel") == "train"
-    assert job_type(replace(AXES, data_budget=0), "wheel") == "untuned"
-    assert job_type(AXES, "baseline") == "baseline"
-    assert all(len(tag) <= 64 for tag in tags(replace(AXES, model="m" * 100)))
+    assert job_type(place()) == "train"
+    assert job_type(place(data_budget=0)) == "untuned"
+    assert job_type(place(data_budget=0, model="uniform_guess")) == "baseline"
+    assert all(len(tag) <= 64 for tag in tags(place(model="m" * 100), 0))
+
+
+def test_what_is_not_the_default_is_a_tag():
+    assert "trainer.learning_rate:0.01" in tags(place(lr=0.01), 3)
+    assert not any(tag.startswith("trainer.") for tag in tags(place(), 3))
+    assert {"num_positive:2", "decoding:greedy", "seed:3"} <= set(tags(place(), 3))
 
 
 @pytest.mark.slow

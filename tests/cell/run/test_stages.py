@@ -66,7 +66,7 @@ def test_the_untuned_model_is_not_trained(tmp_path: Path, cache: Path) -> None:
     record = run_cell(small(tmp_path, cache, data_budget=BudgetConfig(0)))
     assert record.state == "done", record.failure
     assert record.cost.train_steps == 0
-    assert record.axes.untuned
+    assert record.setting.untuned
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,11 @@ def test_names_can_be_read() -> None:
     assert odd.name.startswith("some_folder_with_odd_signs-original-8-s0-")
 
 
-def test_axes_say_where_the_cell_stands() -> None:
-    axes = identify(make_config(OUT, instruction=InstructionConfig("empty", "delusive"), seed=2)).axes
-    assert (axes.instruction, axes.data_budget, axes.seed, axes.untuned) == ("empty+delusive", 8, 2, False)
+def test_the_setting_says_where_the_cell_stands() -> None:
+    identity = identify(make_config(OUT, instruction=InstructionConfig("empty", "delusive"), seed=2))
+    setting = identity.setting
+    assert (setting.instruction, setting.budget, identity.seed) == ("empty+delusive", 8, 2)
+    assert not setting.untuned
 
 
 def test_users_own_code_counts_by_content(tmp_path: Path) -> None:

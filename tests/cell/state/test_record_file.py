@@ -5,12 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.record import Axes, CellRecord, Environment, Failure, ScoreBlock
-from instruct_ablate.cell.state.record_file import CorruptRecordError, parse_record, to_json
+from instruct_ablate.cell.state.record import CellRecord, Environment, Failure, ScoreBlock
+from instruct_ablate.cell.state.record_file import CorruptRecordError, OtherFormatError, parse_record, to_json
+from instruct_ablate.cell.state.setting import make_setting
 from instruct_ablate.metrics import Score, TaskScore
 from tests.standins import make_scores
 
-AXES = Axes("starter", "simplified", 2, 8, None, "tiny_llama", "full", "tk_instruct", "greedy", 0)
+SETTING = make_setting(
+    {"model": "tiny_llama", "data_budget": 8, "trainer.learning_rate": 1e-4, "data.packing": True,
+     "trainer.max_steps": None, "tasks.include": ("a", "b"), "tasks.labels": ()},
+    {"tasks": "ab" * 32},
+    tuned=True,
+)  # fmt: skip
 
 
 def make_record() -> CellRecord:
@@ -18,7 +24,9 @@ def make_record() -> CellRecord:
     scores = replace(make_scores(), tasks=(TaskScore("generation", "Poetry", score),))
     environment = Environment("host", "train.py", None, "3.11", (("torch", "2.13"),), "cpu", "bf16")
     blocks = (ScoreBlock("simplified", "predictions/simplified.jsonl", scores),)
-    return CellRecord("ab" * 32, "tiny-1", AXES, "done", blocks, environment=environment, notes=("a", "ü"))
+    return CellRecord(
+        "ab" * 32, "tiny-1", SETTING, 3, "done", blocks, environment=environment, notes=("a", "ü")
+    )
 
 
 def test_a_record_comes_back_as_it_was() -> None:
@@ -27,12 +35,12 @@ def test_a_record_comes_back_as_it_was() -> None:
 
 
 def test_a_failed_record_comes_back() -> None:
-    record = CellRecord("ab", "tiny", AXES, "failed", failure=Failure("it broke", "Traceback\n", 2))
+    record = CellRecord("ab", "tiny", SETTING, 0, "failed", failure=Failure("it broke", "Traceback\n", 2))
     assert parse_record(to_json(record)) == record
 
 
 def test_missing_optional_fields_take_their_defaults() -> None:
-    record = CellRecord("ab", "tiny", AXES, "missing")
+    record = CellRecord("ab", "tiny", SETTING, 0, "missing")
     tree = json.loads(to_json(record))
     del tree["notes"], tree["cost"]
     assert parse_record(json.dumps(tree)) == record
@@ -46,7 +54,7 @@ def test_what_is_no_record_is_corrupt(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("state", "finished"), ("blocks", {}), ("axes", None), ("started", "x"), ("format", 99), ("extra", 1)],
+    [("state", "finished"), ("blocks", {}), ("setting", None), ("started", "x"), ("extra", 1), ("seed", "0")],
 )
 def test_a_field_of_the_wrong_type_is_corrupt(key: str, value: object) -> None:
     tree = {**json.loads(to_json(make_record())), key: value}
@@ -59,3 +67,17 @@ def test_every_cut_of_a_record_is_corrupt() -> None:
     for length in range(0, len(text) - 1, 97):
         with pytest.raises(CorruptRecordError):
             parse_record(text[:length])
+
+
+def test_values_come_back_as_what_they_were() -> None:
+    setting = parse_record(to_json(make_record())).setting
+    assert (setting.get("data.packing"), setting.get("trainer.max_steps")) == (True, None)
+    assert (setting.get("tasks.include"), setting.get("trainer.learning_rate")) == (("a", "b"), 1e-4)
+    assert setting.tuned
+
+
+@pytest.mark.parametrize("changes", [{"version": 3}, {"version": 99, "weather": "fine"}, {"format": 2}])
+def test_what_a_newer_version_wrote_is_of_another_format_and_not_corrupt(changes: dict[str, object]) -> None:
+    tree = {**json.loads(to_json(make_record())), **changes}
+    with pytest.raises(OtherFormatError, match="by a newer version"):
+        parse_record(json.dumps(tree))

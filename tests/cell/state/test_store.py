@@ -9,12 +9,12 @@ from instruct_ablate.cell.state.lock import acquire, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure, State
 from instruct_ablate.cell.state.record_file import to_json
 from instruct_ablate.cell.state.store import quarantine, read_record, running_by, state_of, write_record
-from tests.cell.state.test_record_file import AXES, make_record
+from tests.cell.state.test_record_file import SETTING, make_record
 
 
 def in_state(state: State) -> CellRecord:
     return CellRecord(
-        "ab", "tiny", AXES, state, failure=Failure("it broke", "") if state == "failed" else None
+        "ab", "tiny", SETTING, 0, state, failure=Failure("it broke", "") if state == "failed" else None
     )
 
 

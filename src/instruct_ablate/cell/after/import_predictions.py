@@ -13,7 +13,8 @@ from instruct_ablate.cell.after.prediction_file import Answer, read_answers
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, discard, make_row
-from instruct_ablate.cell.state.record import IMPORTED, Axes, CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.setting import IMPORTED, Axes, setting_of_axes
 from instruct_ablate.cell.state.store import now, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError, nearest
@@ -28,7 +29,10 @@ Place = tuple[Task, Instance]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where predictions come from: what a table shows of them; `tasks` None: the collection's name."""
+    """Where predictions come from: what a table shows of them.
+
+    `tasks` None: the collection's name. `tasks_name` is what tables show instead of it; it does not count.
+    """
 
     model: str
     tasks: str | None = None
@@ -36,6 +40,7 @@ class Source:
     data_budget: int = 0
     num_positive: int = 2
     seed: int = 0
+    tasks_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +186,8 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
     record = CellRecord(
         identity,
         name,
-        axes,
+        setting_of_axes(axes, collection.content_hash, source.tasks_name),
+        source.seed,
         "done",
         (ScoreBlock(source.instruction, file, imported.scores),),
         Cost(evaluate_instances=len(imported.rows)),
@@ -202,7 +208,7 @@ def _file_name(text: str) -> str:
 
 
 def _identity(imported: Imported, axes: Axes, collection: TaskCollection) -> str:
-    """Hash what makes an imported cell itself: its place in the grid, the tasks and every prediction."""
+    """Hash what makes an imported cell itself: its place in the grid (as text, for ever), tasks, every prediction."""
     digest = hashlib.sha256(f"{axes}\n{collection.content_hash}\n".encode())
     for row in imported.rows:
         digest.update(repr((row.key, row.prediction)).encode())

@@ -51,8 +51,8 @@ class Plain:
 
     def __init__(self, logger: Logger, identity: Identity) -> None:
         self.logger = logger
-        axes = {name: str(getattr(identity.axes, name)) for name in identity.axes.__slots__}
-        logger.log_hyperparams({**axes, "identity": identity.hash})
+        setting = {key: identity.setting.text(key) for key in identity.setting.keys}
+        logger.log_hyperparams({**setting, "seed": str(identity.seed), "identity": identity.hash})
 
     def loggers(self) -> list[Logger]:
         """The one logger."""

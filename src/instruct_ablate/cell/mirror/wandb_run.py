@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 from instruct_ablate.cell.mirror.loggers import flat_scores, guarded, main_scores, measures
 from instruct_ablate.cell.mirror.wandb_internals import leave_service
 from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.legend import COLUMNS, trained_on
 from instruct_ablate.cell.state.predictions import read_predictions
-from instruct_ablate.cell.state.record import Axes, CellRecord
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import GROUPS, Setting, plain_value
 from instruct_ablate.schema import Config, LoggerConfig
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class WandbRun:
     def __init__(self, config: Config, identity: Identity, folder: Path) -> None:
         self.config, self.folder = config, folder
         settings = {
-            "config": shown_config(config, identity.axes),
+            "config": shown_config(config, identity),
             **_names(config, identity),
             "dir": folder,
         }
@@ -100,9 +102,15 @@ class WandbRun:
         return table
 
 
-def shown_config(config: Config, axes: Axes) -> dict[str, Any]:
-    """Return a run's config: the cell's, and its axes, which are what runs are grouped by."""
-    return {**dataclasses.asdict(config), "axes": dataclasses.asdict(axes)}
+def shown_config(config: Config, identity: Identity) -> dict[str, Any]:
+    """Return a run's config: the cell's, and its setting under "axes", which is what runs are grouped by.
+
+    W&B takes a dot for a level of its own, and a setting has `instruction` beside `instruction.num_positive`.
+    """
+    setting = identity.setting
+    axes: dict[str, Any] = {key.replace(".", "/"): setting.text(key) for key in setting.keys}
+    axes |= {"data_budget": setting.budget, "instruction": trained_on(setting), "seed": identity.seed}
+    return {**dataclasses.asdict(config), "axes": axes}
 
 
 def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Any:
@@ -122,22 +130,43 @@ def _names(config: Config, identity: Identity) -> dict[str, Any]:
         "project": config.logger.project,
         "entity": config.logger.entity,
         "group": config.study,
-        "job_type": job_type(identity.axes, config.model.source),
-        "tags": [*config.logger.tags, *tags(identity.axes)],
+        "job_type": job_type(identity.setting),
+        "tags": [*config.logger.tags, *tags(identity.setting, identity.seed)],
     }
 
 
-def job_type(axes: Axes, source: str) -> str:
+def job_type(setting: Setting) -> str:
     """Return what kind of cell it is: baseline, untuned or train."""
-    if source == "baseline":
+    if setting.baseline:
         return "baseline"
-    return "untuned" if axes.untuned else "train"
+    return "untuned" if setting.untuned else "train"
 
 
-def tags(axes: Axes) -> list[str]:
-    """Return the axes as tags "name:value" (W&B cuts none up to 64 characters)."""
-    values = {field.name: getattr(axes, field.name) for field in dataclasses.fields(axes)}
-    return [f"{name}:{value}"[:64] for name, value in values.items() if value is not None]
+def tags(setting: Setting, seed: int) -> list[str]:
+    """Return what tells a setting as tags "name:value" (W&B cuts none up to 64 characters).
+
+    The axes that most studies have are tags in any case, all else where it is not the schema's default.
+    """
+    own = [key for key in COLUMNS if key in setting]
+    named = ("tasks.reader", "evaluation.instructions")  # the name of the tasks and the score blocks say it
+    own += [
+        key for key in setting.keys if key not in (*own, *named) and setting.get(key) != _DEFAULTS.get(key)
+    ]
+    values = {_TAGS.get(key, key): setting.text(key) for key in own if setting.get(key) is not None}
+    return [f"{name}:{value}"[:64] for name, value in {**values, "seed": seed}.items()]
+
+
+_TAGS = {
+    "instruction.num_positive": "num_positive",
+    "data_budget.tasks": "budget_tasks",
+    "evaluation.decoding": "decoding",
+}
+_DEFAULTS = {
+    GROUPS.get(f"{group}.{key}", f"{group}.{key}"): plain_value(value)
+    for group, values in dataclasses.asdict(Config()).items()
+    if isinstance(values, dict)
+    for key, value in values.items()
+}
 
 
 def resolved_mode(config: LoggerConfig) -> str:

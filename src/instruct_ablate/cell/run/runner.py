@@ -21,7 +21,14 @@ from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure
-from instruct_ablate.cell.state.store import missing_record, now, quarantine, read_record, write_record
+from instruct_ablate.cell.state.store import (
+    find_folder,
+    missing_record,
+    now,
+    quarantine,
+    read_record,
+    write_record,
+)
 from instruct_ablate.cell.state.stored_config import describe
 from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError
 from instruct_ablate.processes import rank
@@ -46,7 +53,8 @@ def run_cell(config: Config, work: Work | None = None) -> CellRecord:
     `work` does the training and testing; it stands apart so that all around it can be tested by itself.
     """
     identity = identify(config)
-    folder = Path(config.output) / config.study / identity.name
+    folder = find_folder(Path(config.output) / config.study, identity)
+    identity = replace(identity, name=folder.name)
     if rank() > 0:
         return _follow(config, identity, folder, work or _work)
     try:
@@ -80,6 +88,9 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
     identity, folder = cell.identity, cell.folder
     aside = quarantine(folder, identity.hash)
     before = read_record(folder, identity.hash)
+    if before is not None and before.state == "other format":
+        log.error("%s: %s; it is left as it is", identity.name, "; ".join(before.notes))
+        return before
     if before is not None and before.state == "done":
         log.info("%s is done already", identity.name)
         return before

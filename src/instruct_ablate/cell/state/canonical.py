@@ -1,4 +1,4 @@
-"""The effective configuration: what cannot matter to a cell set to its default, before it is hashed and run.
+"""The effective configuration: what cannot matter to a cell set to a constant, before it is hashed and run.
 
 The untuned model depends neither on the training variant nor on the seed, the budget's size or the optimiser;
 a baseline depends on no model. Cells that cannot differ become equal here and are run once.
@@ -7,7 +7,8 @@ a baseline depends on no model. Cells that cannot differ become equal here and a
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from instruct_ablate.instruction.label import canonical, label, parse
 from instruct_ablate.schema import (
@@ -25,8 +26,34 @@ from instruct_ablate.schema import (
 # Baselines that read the instruction (its examples), and those drawn at random.
 READS_INSTRUCTION = frozenset({"copy_demonstration"})
 DRAWN = frozenset({"label_prior", "copy_demonstration"})
-# What an untuned model's predictions still take from the trainer.
+# What an untuned model's predictions still take from the trainer, and a baseline's.
 _INFERENCE = ("precision", "accelerator", "devices", "num_nodes", "threads", "progress", "compile")
+_WITHOUT_MODEL = ("threads", "progress")
+# What is hashed in place of settings that a cell does not use. Frozen: these were the schema's defaults when the first
+# cells were identified, and stay whatever becomes of those. A key that came later stands at its neutral value.
+_FULL = MethodConfig("full", rank=16, alpha=32, dropout=0.0, target_modules=[])
+_UNTRAINED = BudgetConfig(0, tasks=None)
+_DATA = DataConfig(grouping="none", group_size=8, packing=True)
+_PLAIN = PromptConfig("plain", max_source_length=1024, max_target_length=128)
+_TRAINER = TrainerConfig(
+    optimizer="adamw",
+    learning_rate=1e-4,
+    schedule="constant",
+    warmup_steps=0,
+    weight_decay=0.0,
+    batch_size=16,
+    epochs=1.0,
+    max_steps=None,
+    gradient_clip=1.0,
+    precision="auto",
+    compile=False,
+)
+_EVALUATION = EvaluationConfig(
+    ["same"], decoding="greedy", metrics=[], engine="native", cut_wrong_answers=False
+)
+_INSTRUCTION = InstructionConfig(
+    "original", "original", num_positive=2, num_negative=0, explanations=False, rate=0.2, correct=0.5
+)
 
 
 def is_baseline(config: Config) -> bool:
@@ -40,18 +67,18 @@ def is_untuned(config: Config) -> bool:
 
 
 def effective(config: Config) -> Config:
-    """Return the configuration with everything that cannot matter at its default."""
+    """Return the configuration with everything that cannot matter at a constant."""
     if not is_untuned(config):
         return replace(config, method=_method(config.method), evaluation=_evaluation(config))
     shown = parse(config.reference, config.instruction)
     untuned = replace(
         config,
         instruction=shown,
-        data_budget=BudgetConfig(0),
+        data_budget=_UNTRAINED,
         seed=0,
-        method=MethodConfig("full"),
-        trainer=_inference(config.trainer),
-        data=DataConfig(num_workers=config.data.num_workers),
+        method=_FULL,
+        trainer=_inference(config.trainer, _INFERENCE),
+        data=replace(_DATA, num_workers=config.data.num_workers),
     )
     return (
         _baseline(untuned, config.seed)
@@ -76,33 +103,33 @@ def _evaluation(config: Config) -> EvaluationConfig:
 def _baseline(config: Config, seed: int) -> Config:
     name = config.model.name
     if name not in READS_INSTRUCTION:
-        shown = replace(InstructionConfig(), num_positive=config.instruction.num_positive)
+        shown = replace(_INSTRUCTION, num_positive=config.instruction.num_positive)
         config = replace(
             config, instruction=shown, evaluation=replace(config.evaluation, instructions=["same"])
         )
     tries = config.model.tries if name == "uniform_guess" else 1
-    evaluation = EvaluationConfig(
-        [block for block, _ in shown_at_test(config)],
+    evaluation = replace(
+        _EVALUATION,
+        instructions=[block for block, _ in shown_at_test(config)],
         metrics=config.evaluation.metrics,
         save_prompts=config.evaluation.save_prompts,
     )
     return replace(
         config,
-        model=ModelConfig(name, source="baseline", tries=tries),
-        prompt=PromptConfig("plain"),
+        model=ModelConfig(name, source="baseline", kind=None, tries=tries),
+        prompt=_PLAIN,
         seed=seed if name in DRAWN else 0,
-        trainer=TrainerConfig(threads=config.trainer.threads, progress=config.trainer.progress),
+        trainer=_inference(config.trainer, _WITHOUT_MODEL),
         evaluation=evaluation,
     )
 
 
 def _method(config: MethodConfig) -> MethodConfig:
-    return config if config.name == "lora" else MethodConfig(config.name)
+    return config if config.name == "lora" else replace(_FULL, name=config.name)
 
 
-def _inference(config: TrainerConfig) -> TrainerConfig:
-    kept = {f.name: vars(config)[f.name] for f in fields(TrainerConfig) if f.name in _INFERENCE}
-    return TrainerConfig(**kept)
+def _inference(config: TrainerConfig, names: Sequence[str]) -> TrainerConfig:
+    return replace(_TRAINER, **{name: vars(config)[name] for name in names})
 
 
 def canonical_blocks(config: Config) -> list[dict[str, object]]:

@@ -1,8 +1,9 @@
 """Identity of a cell: a hash of all that changes its result, and of nothing else.
 
 What does not count is listed here, in one place. A key that is not listed counts, so that a new key can never
-make two different cells one. `precision: auto` counts as `auto`: the machine that plans a grid is often not
-the one that runs it; the record says which precision was used.
+make two different cells one; one that came later is left out at the value that does what was done before (NEUTRAL).
+`precision: auto` counts as `auto`: the machine that plans a grid is often not the one that runs it; the record says
+which precision was used.
 """
 
 from __future__ import annotations
@@ -11,20 +12,28 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from instruct_ablate.baselines import shown_as
-from instruct_ablate.cell.state.canonical import canonical_blocks, effective, is_baseline, is_untuned
-from instruct_ablate.cell.state.record import FORMAT, Axes
+from instruct_ablate.cell.state.canonical import (
+    canonical_blocks,
+    effective,
+    is_baseline,
+    is_untuned,
+    shown_at_test,
+)
+from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
+from instruct_ablate.cell.state.setting import Names, Setting, setting_from
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.instruction.label import canonical, label
 from instruct_ablate.schema import Config, ModelConfig
 
-CODE = 1  # raised when the code's results change: prompts, sampling, optimisation, scoring
+CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
 
 DOES_NOT_COUNT = frozenset(
     {
@@ -39,8 +48,14 @@ DOES_NOT_COUNT = frozenset(
         # stands for itself elsewhere: content hashes, canonical instructions
         "tasks.root", "model.path", "model.name", "model.revision", "model.source", "model.trust_remote_code",
         "instruction", "evaluation.instructions", "extensions",
+        # names that tables show
+        "tasks.name", "model.tuned",
     }
 )  # fmt: skip
+
+# Keys that came after the first identities, each with the value that does what was done before; there it is left out.
+# "training" and "prediction" are versions, not keys: what an older version has trained or predicted is of version 1.
+NEUTRAL: dict[str, Any] = {"training": 1, "prediction": 1}
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,8 @@ class Identity:
 
     hash: str
     name: str
-    axes: Axes
+    setting: Setting
+    seed: int
     data_hash: str
     counted: dict[str, Any]
 
@@ -58,24 +74,31 @@ class Identity:
         return json.dumps({"identity": self.hash, "counted": self.counted}, indent=1, sort_keys=True)
 
 
-def identify(config: Config) -> Identity:
-    """Return the identity of the cell that `config` asks for."""
+def identify(config: Config, marks: Sequence[str] = ()) -> Identity:
+    """Return the identity of the cell that `config` asks for.
+
+    `marks` are what its folder's name tells besides: what differs from the defaults of the groups' choices.
+    """
     load_extensions(config.extensions)
     shaped = effective(config)
-    data_hash = _data_hash(config)
+    untuned, baseline = is_untuned(shaped), is_baseline(shaped)
     counted = {
         "format": FORMAT,
         "code": CODE,
-        "data": data_hash,
-        "checkpoint": shaped.model.name if is_baseline(shaped) else _fingerprint(shaped),
-        "instruction": None if is_untuned(shaped) else dataclasses.asdict(canonical(shaped.instruction)),
+        "training": 1 if untuned else TRAINING,
+        "prediction": 1 if baseline else PREDICTION,
+        "data": _data_hash(config),
+        "checkpoint": shaped.model.name if baseline else _fingerprint(shaped),
+        "instruction": None if untuned else dataclasses.asdict(canonical(shaped.instruction)),
         "tested": canonical_blocks(shaped),
         "extensions": [_content(path) for path in shaped.extensions],
         **_counting(dataclasses.asdict(shaped)),
     }
+    counted = {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}
     digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
-    axes = _axes(shaped)
-    return Identity(digest, folder_name(axes, is_baseline(shaped), digest), axes, data_hash, counted)
+    setting = setting_from(counted, _names(shaped))
+    name = folder_name(setting, shaped.seed, digest, marks)
+    return Identity(digest, name, setting, shaped.seed, counted["data"], counted)
 
 
 def _counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -92,32 +115,35 @@ def _counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def folder_name(axes: Axes, baseline: bool, digest: str) -> str:
-    """Return the readable name with a short hash: `smollm2_135m-simplified-8-s0-1a2b3c4d`."""
-    if baseline:
-        parts = [axes.model]
-    elif axes.untuned:
-        parts = [axes.model, "untuned"]
-    else:
-        method = [] if axes.method == "full" else [axes.method]
-        parts = [axes.model, *method, axes.instruction, str(axes.data_budget), f"s{axes.seed}"]
-    readable = re.sub(r"[^\w.+()-]+", "_", "-".join(parts))[:100]
-    return f"{readable}-{digest[:8]}"
-
-
-def _axes(config: Config) -> Axes:
-    return Axes(
-        tasks=config.tasks.reader,
+def _names(config: Config) -> Names:
+    """Return the readable names of what a cell was asked for."""
+    return Names(
+        tasks=config.tasks.name or config.tasks.reader,
+        model=shown_as(config.model.name, config.model.tries),
         instruction=label(config.instruction),
         num_positive=config.instruction.num_positive,
-        data_budget=config.data_budget.instances_per_task,
-        budget_tasks=config.data_budget.tasks,
-        model=shown_as(config.model.name, config.model.tries),
-        method=config.method.name,
-        prompt=config.prompt.template,
-        decoding=config.evaluation.decoding,
-        seed=config.seed,
+        tested=tuple(name for name, _ in shown_at_test(config)),
+        tuned=config.model.tuned,
     )
+
+
+def folder_name(setting: Setting, seed: int, digest: str, marks: Sequence[str] = ()) -> str:
+    """Return the readable name with a short hash: `smollm2_135m-simplified-8-s0-1a2b3c4d`."""
+    own_name = setting.get("tasks") not in (None, setting.get("tasks.reader"))
+    tasks = [str(setting.get("tasks"))] if own_name else []
+    if setting.baseline:
+        parts = [setting.model, *tasks, *marks]
+    elif setting.untuned:
+        parts = [setting.model, *tasks, "as_it_is" if setting.tuned else "untuned", *marks]
+    else:
+        method = [] if setting.get("method") == "full" else [setting.text("method")]
+        parts = [setting.model, *tasks, *method, setting.instruction, str(setting.budget), *marks, f"s{seed}"]
+    return f"{file_name('-'.join(parts))}-{digest[:8]}"
+
+
+def file_name(text: str) -> str:
+    """Make a readable name one that every file system takes; what is told apart by it stands behind it."""
+    return re.sub(r"[^\w.+()-]+", "_", text)[:100]
 
 
 _DATA: dict[str, str] = {}

@@ -8,33 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.cost import Cost
 from instruct_ablate.metrics import Scores
 
-FORMAT = 1
-IMPORTED = "imported"  # the method, prompt and decoding of cells whose predictions were made elsewhere
-State = Literal["missing", "running", "interrupted", "failed", "done"]
-
-
-@dataclass(frozen=True, slots=True)
-class Axes:
-    """Where a cell stands in its grid: what tables are grouped by, in readable names."""
-
-    tasks: str
-    instruction: str  # label of the training variant: original, simplified, delusive, empty+original, ...
-    num_positive: int
-    data_budget: int  # instances per training task; 0: untuned
-    budget_tasks: int | None
-    model: str
-    method: str
-    prompt: str
-    decoding: str
-    seed: int
-
-    @property
-    def untuned(self) -> bool:
-        """Whether nothing was trained."""
-        return self.data_budget == 0
+FORMAT = 1  # hashed in every identity: this stays 1 for ever, whatever becomes of the record
+RECORD_VERSION = 2  # how a record is written; 1 had axes instead of a setting
+# Raised when results change; the first two count in an identity (1 is left out there), scores are made again.
+TRAINING, PREDICTION, SCORING = 1, 1, 1
+State = Literal["missing", "running", "interrupted", "failed", "done", "other format"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +52,15 @@ class ScoreBlock:
 
 @dataclass(frozen=True, slots=True)
 class CellRecord:
-    """One cell: identity, axes, state, scores and cost."""
+    """One cell: identity, setting and seed, state, scores and cost.
+
+    Its state is "other format" where a newer version has written the record: it is left alone and reported.
+    """
 
     identity: str  # sha256, hex
     name: str  # folder name: readable part and short hash
-    axes: Axes
+    setting: Setting
+    seed: int
     state: State
     blocks: tuple[ScoreBlock, ...] = ()
     cost: Cost = field(default_factory=Cost)
@@ -84,4 +70,4 @@ class CellRecord:
     data_hash: str = ""
     started: float = 0.0  # seconds since the epoch
     finished: float = 0.0
-    format: int = FORMAT
+    version: int = RECORD_VERSION

@@ -7,15 +7,27 @@ import json
 import types
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from instruct_ablate.cell.state.record import FORMAT, CellRecord
+from instruct_ablate.cell.state.old_record import modern_record
+from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
 
 T = TypeVar("T")
 
 
 class CorruptRecordError(Exception):
     """A record that cannot be what a cell runner wrote."""
+
+
+class OtherFormatError(Exception):
+    """A record or declaration that a newer version of this program wrote; sound, but not ours to read."""
+
+    def __init__(self, version: object, raw: dict[str, Any]) -> None:
+        self.raw = raw
+        super().__init__(
+            f"written in format {version} by a newer version; this one reads up to {RECORD_VERSION}"
+        )
 
 
 def to_json(record: Any) -> str:
@@ -25,20 +37,41 @@ def to_json(record: Any) -> str:
 
 def from_json(text: str, kind: type[T]) -> T:
     """Read a dataclass of type `kind` back from JSON text; `CorruptRecordError` where it does not fit."""
+    return decode(loaded(text), kind)
+
+
+def loaded(text: str) -> dict[str, Any]:
+    """Read a JSON object; `OtherFormatError` where it says that it is of a newer format."""
     try:
-        result = _decoder(cast("Any", kind))(json.loads(text))
+        raw = json.loads(text)
+    except ValueError as error:
+        raise CorruptRecordError(str(error)) from error
+    if not isinstance(raw, dict):
+        raise CorruptRecordError(f"an object expected, {type(raw).__name__} found")
+    newest = 1 if "format" in raw else RECORD_VERSION  # version 1 called it "format"
+    version = raw.get("format", raw.get("version", 1))
+    if isinstance(version, int) and version > newest:
+        raise OtherFormatError(version, raw)
+    return raw
+
+
+def decode(raw: dict[str, Any], kind: type[T]) -> T:
+    """Make a dataclass of type `kind` from parsed JSON; `CorruptRecordError` where it does not fit."""
+    try:
+        result = _decoder(cast("Any", kind))(raw)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CorruptRecordError(f"{kind.__name__}: {error}") from error
     assert isinstance(result, kind)
     return result
 
 
-def parse_record(text: str) -> CellRecord:
-    """Read a cell record; one of a later format is refused."""
-    record = from_json(text, CellRecord)
-    if record.format > FORMAT:
-        raise CorruptRecordError(f"format {record.format} is newer than this version's {FORMAT}")
-    return record
+def parse_record(text: str, folder: Path | None = None) -> CellRecord:
+    """Read a cell record; of an old one, what it lacks is looked for in its `folder`."""
+    raw = loaded(text)
+    try:
+        return decode(modern_record(raw, folder) if "axes" in raw else raw, CellRecord)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CorruptRecordError(f"CellRecord: {error}") from error
 
 
 @cache
@@ -50,8 +83,7 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
     if origin is tuple:
         return _tuple_decoder(arguments)
     if origin in (Union, types.UnionType):
-        inner = _decoder(next(argument for argument in arguments if argument is not type(None)))
-        return lambda value: None if value is None else inner(value)
+        return _union_decoder(tuple(argument for argument in arguments if argument is not type(None)))
     if origin is Literal:
         return lambda value: _among(value, arguments)
     if hint is float:
@@ -70,6 +102,24 @@ def _dataclass_decoder(kind: Any) -> Callable[[Any], Any]:
         return kind(**{name: decoders[name](item) for name, item in fields.items()})
 
     return decode
+
+
+def _union_decoder(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
+    """Decode what may be None, or one of several plain values; a list among those is a tuple."""
+    if len(kinds) == 1:
+        inner = _decoder(kinds[0])
+        return lambda value: None if value is None else inner(value)
+    plain = tuple(kind for kind in kinds if get_origin(kind) is None)
+    listed = next((_decoder(kind) for kind in kinds if get_origin(kind) is tuple), None)
+
+    def decode_one(value: Any) -> Any:
+        if listed is not None and isinstance(value, list):
+            return listed(value)
+        if value is not None and not isinstance(value, plain):
+            raise TypeError(f"{value!r} is of none of the types {', '.join(map(str, kinds))}")
+        return value
+
+    return decode_one
 
 
 def _tuple_decoder(arguments: tuple[Any, ...]) -> Callable[[Any], Any]:

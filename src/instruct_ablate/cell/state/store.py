@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from pathlib import Path
 from instruct_ablate.cell.state.heartbeat import Owner, seems_dead
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.lock import holder
-from instruct_ablate.cell.state.record import CellRecord, State
-from instruct_ablate.cell.state.record_file import CorruptRecordError, parse_record, to_json
+from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord, State
+from instruct_ablate.cell.state.record_file import CorruptRecordError, OtherFormatError, parse_record, to_json
+from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.whole_files import explained, is_inside, write_whole
 
 RECORD = "record.json"
@@ -43,18 +45,40 @@ class CellFolder:
         return self.path / "log.txt"
 
 
+def find_folder(study: Path, identity: Identity) -> Path:
+    """Return a cell's folder: the one that ends in its hash, by whatever readable name, or else one of its own name."""
+    own = study / identity.name
+    if own.exists():
+        return own
+    others = (path for path in sorted(study.glob(f"*-{identity.hash[:8]}")) if path.is_dir())
+    return next((path for path in others if holds(path, identity.hash)), own)
+
+
+def holds(folder: Path, identity: str) -> bool:
+    """Whether a folder is a cell's: by its record or by what was hashed; one with neither is as its name says."""
+    for name in (RECORD, "identity.json"):
+        try:
+            return bool(json.loads((folder / name).read_text(encoding="utf-8"))["identity"] == identity)
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return True
+
+
 def write_record(folder: Path, record: CellRecord) -> None:
-    """Write a record whole, durably."""
-    write_whole(folder / RECORD, to_json(record))
+    """Write a record whole, durably, in today's version."""
+    write_whole(folder / RECORD, to_json(dataclasses.replace(record, version=RECORD_VERSION)))
 
 
 def read_record(folder: Path, identity: str | None = None) -> CellRecord | None:
     """Read a cell's record as it stands; None where there is none, or a corrupt or another cell's one.
 
-    A cell that says it is running while its process is gone counts as interrupted.
+    A cell that says it is running while its process is gone counts as interrupted. What a newer version has
+    written is of the state "other format", whoever it belongs to.
     """
     try:
-        record = parse_record((folder / RECORD).read_text(encoding="utf-8"))
+        record = parse_record((folder / RECORD).read_text(encoding="utf-8"), folder)
+    except OtherFormatError as other:
+        return _of_other_format(folder, other)
     except (OSError, UnicodeDecodeError, CorruptRecordError):
         return None
     if not _plausible(record) or (identity is not None and record.identity != identity):
@@ -62,6 +86,11 @@ def read_record(folder: Path, identity: str | None = None) -> CellRecord | None:
     if record.state == "running" and _abandoned(folder):
         return dataclasses.replace(record, state="interrupted")
     return record
+
+
+def _of_other_format(folder: Path, other: OtherFormatError) -> CellRecord:
+    identity = str(other.raw.get("identity", ""))
+    return CellRecord(identity, folder.name, Setting(), 0, "other format", notes=(f"{RECORD}: {other}",))
 
 
 def quarantine(folder: Path, identity: str) -> Path | None:
@@ -80,7 +109,9 @@ def quarantine(folder: Path, identity: str) -> Path | None:
 
 def missing_record(identity: Identity) -> CellRecord:
     """Return the record of a cell that nobody has run yet."""
-    return CellRecord(identity.hash, identity.name, identity.axes, "missing", data_hash=identity.data_hash)
+    return CellRecord(
+        identity.hash, identity.name, identity.setting, identity.seed, "missing", data_hash=identity.data_hash
+    )
 
 
 def state_of(folder: Path, identity: str) -> State:

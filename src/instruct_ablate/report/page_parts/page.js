@@ -92,7 +92,7 @@ function startBrowser(data) {
   const shown = byId("b-instance");
   const models = new Set(columns.filter((c) => c.trained !== `(${c.model})`).map((c) => c.model));
   const name = (c) => (models.size > 1 && models.has(c.model) ? `${c.model}, ` : "") + c.trained
-    + (c.budget === 0 ? "" : `, budget ${c.budget}, seed ${c.seed}`)
+    + (c.place ? `, ${c.place}` : "") + (c.budget === 0 ? "" : `, budget ${c.budget}, seed ${c.seed}`)
     + (c.tested === c.trained || c.budget === 0 && c.tested === "original" ? "" : `, tested on ${c.tested}`);
   for (const each of Object.keys(tasks).sort()) task.append(new Option(`${each} (${tasks[each].category})`, each));
   if (Object.keys(tasks).length > 1) task.append(new Option("all tasks", ""));

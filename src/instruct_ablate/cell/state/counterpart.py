@@ -1,0 +1,146 @@
+"""The counterpart of a setting: the one that is equal to it in every other key.
+
+What follows from the key that is changed is stated here, and in FOLLOWING. A setting of another kind (an untuned
+model, a baseline, predictions made elsewhere) is equal where it has all that such a setting reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from instruct_ablate.cell.state.legend import FOLLOWING
+from instruct_ablate.cell.state.setting import Setting, Value, of_untuned
+from instruct_ablate.instruction.catalogue import names
+
+TRAINED, UNTUNED, BASELINE, ELSEWHERE = range(4)  # from those that read most keys to those that read fewest
+# The tests of a cell change none of its scores; a counterpart need not have them all.
+FREE = ("evaluation.instructions",)
+NUMBER = "instruction.num_positive"
+
+
+class Among:
+    """Settings to look for counterparts among, indexed by what must be equal."""
+
+    def __init__(self, settings: Iterable[Setting]) -> None:
+        self._by_kind: dict[int, list[Setting]] = {}
+        for setting in dict.fromkeys(settings):
+            self._by_kind.setdefault(kind(setting), []).append(setting)
+        self._index: dict[tuple[tuple[int, int], tuple[str, ...]], dict[object, list[Setting]]] = {}
+
+    def equal(self, target: Setting, kinds: tuple[int, int], keys: tuple[str, ...]) -> tuple[Setting, ...]:
+        """Return the settings of the second kind equal to one of the first in all but `keys` and what follows."""
+        if (kinds, keys) not in self._index:
+            places = self._index.setdefault((kinds, keys), {})
+            for setting in self._by_kind.get(kinds[1], []):
+                places.setdefault(place(setting, kinds, keys), []).append(setting)
+        return tuple(self._index[kinds, keys].get(place(target, kinds, keys), []))
+
+
+def counterpart(setting: Setting, among: Among, **changed: Value) -> Setting | None:
+    """Return the setting that is equal to this one but for `changed`; None where there is none, or no one."""
+    return closest(setting, counterparts(setting, among, **changed))
+
+
+def closest(setting: Setting, found: Sequence[Setting]) -> Setting | None:
+    """Choose among settings that are all counterparts the one that is tested alike; None where that is not one."""
+    if len(found) < 2:
+        return found[0] if found else None
+    same = [other for other in found if other.tests == setting.tests]
+    same = same or [other for other in found if _own_tests(other) == _own_tests(setting)]
+    return same[0] if len(same) == 1 else None
+
+
+def alike(setting: Setting, among: Among) -> tuple[Setting, ...]:
+    """Return the settings that differ at most in what they are tested with, this one among them."""
+    return among.equal(setting, (kind(setting), kind(setting)), ())
+
+
+def counterparts(setting: Setting, among: Among, **changed: Value) -> tuple[Setting, ...]:
+    """Return all settings that are equal to this one but for `changed`; several where keys follow from it."""
+    target, own, keys = setting.changed(**changed), kind(setting), tuple(sorted(changed))
+    for other in _kinds(own, kind(target), keys):
+        equal = among.equal(target, (own, other), keys)
+        if found := tuple(one for one in equal if one != setting and _has(one, target, changed)):
+            return found
+    return ()
+
+
+def _kinds(own: int, target: int, keys: Sequence[str]) -> tuple[int, ...]:
+    """Tell which kinds a counterpart can be of: another one only where that is what is changed."""
+    if "data_budget" in keys:
+        return (target,)
+    return tuple(range(own, ELSEWHERE + 1)) if "model" in keys else (own,)
+
+
+def _has(other: Setting, target: Setting, changed: Iterable[str]) -> bool:
+    """Whether a setting has the changed values; a variant may have several names."""
+    keys = set(changed)
+    if "instruction" in keys and not other.untuned:
+        if shape(other) != shape(target):
+            return False
+        keys -= {"instruction", NUMBER}
+    return all(other.get(key) == target.get(key) for key in keys)
+
+
+def kind(setting: Setting) -> int:
+    """Tell what answered: a trained model, an untuned one, a baseline, or one elsewhere."""
+    if not setting.untuned:
+        return TRAINED
+    return ELSEWHERE if setting.imported else BASELINE if setting.baseline else UNTUNED
+
+
+def place(setting: Setting, kinds: tuple[int, int], without: Sequence[str] = ()) -> object:
+    """Return what must be equal: all that both kinds read, less some keys and what follows from them."""
+    level = max(kinds)
+    heads = tuple(head for key in without for head in FOLLOWING.get(key, ()))
+    varied = level == TRAINED  # the variant and its examples, whatever they are called
+    free = {*without, *FREE, *(("instruction", NUMBER) if varied else ())}
+    values = tuple(
+        (key, value)
+        for key, value in setting.values
+        if key not in free
+        and not (heads and key.startswith(heads))
+        and (kinds[0] == kinds[1] or _read(key, level))
+    )
+    revisions = tuple(
+        pair
+        for pair in setting.revisions
+        if pair[0] not in without and (level < BASELINE or pair[0] == "tasks")
+    )
+    return values, revisions, shape(setting) if varied and "instruction" not in without else None
+
+
+def _read(key: str, level: int) -> bool:
+    """Whether settings of a kind have the key, and those of the kinds before it too."""
+    if level == UNTUNED:
+        return of_untuned(key) and key not in ("data_budget", "instruction")
+    if key == "tasks" or key.startswith("tasks."):
+        return True
+    return level == BASELINE and key in (NUMBER, "evaluation.metrics")
+
+
+def _own_tests(setting: Setting) -> frozenset[str]:
+    """Return the test instructions, the training variant's own as "same"."""
+    return frozenset("same" if label == setting.instruction else label for label in setting.tests)
+
+
+def shape(setting: Setting) -> tuple[str, str, Value]:
+    """Return a variant by its parts: definition, examples, and how many; without examples each way is the same."""
+    definition, examples = _parts(str(setting.get("instruction")))
+    number = setting.get(NUMBER)
+    return (definition, "empty", 0) if examples == "empty" or number == 0 else (definition, examples, number)
+
+
+@cache
+def _parts(label: str) -> tuple[str, str]:
+    """Take a label apart without loading anybody's code."""
+    plain = {"no_definition": ("empty", "original"), "no_examples": ("original", "empty")}
+    if label in plain:
+        return plain[label]
+    if "+" in label:
+        definition, _, examples = label.partition("+")
+        return definition, examples
+    name = label.partition("(")[0]
+    alone = name != "original" and name not in names("definition") and name in names("examples")
+    return ("original", label) if alone else (label, "original")

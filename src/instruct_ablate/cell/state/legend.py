@@ -1,0 +1,181 @@
+"""How the settings of a study are written beside each other: the keys that differ among them, and the texts of those.
+
+A key that follows from another one (the columns of a data set from its name) is left out where it says nothing more.
+A name that stands for several contents is written with the revision: `reviews@3f2a`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+
+from instruct_ablate.cell.state.setting import Setting, Value, of_untuned
+
+_HASH = re.compile(r"[0-9a-f]{16,64}")
+
+# Keys that follow from another one, by how they begin.
+FOLLOWING = {
+    "tasks": ("tasks.",),
+    "model": ("model.",),
+    "method": ("method.",),
+    "instruction": ("instruction.rate", "instruction.correct", "evaluation.instructions"),
+}
+REVISED = ("tasks", "model")  # their contents are told apart behind their names; other contents have a column
+COLUMNS = (
+    "tasks",
+    "instruction",
+    "instruction.num_positive",
+    "data_budget",
+    "data_budget.tasks",
+    "model",
+    "method",
+    "prompt",
+    "evaluation.decoding",
+)  # the order of those that most studies have; the others follow by name
+# In the order of rows what an untuned model shares comes first, then the method, and last budget and variant.
+SORTED = ("tasks", "model", "prompt", "evaluation.decoding")
+LAST = ("method", "data_budget", "data_budget.tasks", "instruction")
+HEADINGS = {
+    "data_budget": "budget",
+    "data_budget.tasks": "tasks trained on",
+    "instruction": "trained on",
+    "instruction.num_positive": "examples",
+    "evaluation.decoding": "decoding",
+}
+Rank = tuple[int, float, str]
+
+
+def heading(key: str) -> str:
+    """Return a key's heading: its own name, but for the few that tables know by another one."""
+    return HEADINGS.get(key, key)
+
+
+def trained_on(setting: Setting) -> str:
+    """Return what tables say of training: a variant, the untuned model, or the name of what was not trained here."""
+    if not setting.untuned:
+        return setting.instruction
+    if answers_by_itself(setting):
+        return f"({setting.model})"
+    return "(as it is)" if setting.tuned else "(untuned)"
+
+
+def answers_by_itself(setting: Setting) -> bool:
+    """Whether answers come from a baseline or from elsewhere: no model was asked here, and no prompt of ours shown."""
+    return setting.baseline or setting.imported
+
+
+def budget_text(setting: Setting) -> str:
+    """Return what tables say of the budget: nothing where nothing was trained."""
+    return "-" if setting.untuned else str(setting.budget)
+
+
+class Legend:
+    """What differs among settings, and how it is written."""
+
+    def __init__(self, settings: Iterable[Setting]) -> None:
+        self._settings = tuple(dict.fromkeys(settings))
+        every = dict.fromkeys(key for setting in self._settings for key in setting.keys)
+        rest = sorted(key for key in every if key not in COLUMNS)
+        self._values = {key: self._of(key) for key in (*COLUMNS, *rest) if key in every}
+        self._differing = [key for key, values in self._values.items() if len(set(values.values())) > 1]
+        self._contents = {
+            key: self._contents_of(key) for key in sorted({k for s in self._settings for k, _ in s.revisions})
+        }
+        own = [key for key in self._contents if key not in REVISED]
+        changed = [key for key in own if len({setting.revision(key) for setting in self._settings}) > 1]
+        self.keys = (*(key for key in self._differing if not self._follows(key)), *changed)
+
+    @property
+    def shared(self) -> tuple[tuple[str, str], ...]:
+        """Return key and text of all that is the same in every setting that has it."""
+        first = {key: values for key, values in self._values.items() if values and key not in self._differing}
+        return tuple((key, self.text(next(iter(values)), key)) for key, values in first.items())
+
+    def columns(self, *always: str) -> tuple[str, ...]:
+        """Name the keys that differ, those first that are shown in any case."""
+        return (*always, *(key for key in self.keys if key not in always))
+
+    def text(self, setting: Setting, key: str) -> str:
+        """Write a setting's value at a key, as a table shows it; "-" where the key means nothing to it."""
+        if key == "instruction":
+            return trained_on(setting)
+        if key in self._contents and key not in REVISED:
+            return f"@{content(setting, key)[:4]}" if setting.revision(key) else "-"
+        return setting.text(key) + self._revision(setting, key) if _applies(setting, key) else "-"
+
+    def place(self, setting: Setting, *without: str, always: Iterable[str] = ()) -> str:
+        """Name a setting by all that differs: "original, budget 8, trainer.learning_rate 0.0001"."""
+        texts = {key: self.text(setting, key) for key in self.columns(*always) if key not in without}
+        named = ("tasks", "model", "method", "instruction")
+        parts = [(key, text) for key, text in texts.items() if text != "-"]
+        return ", ".join(text if key in named else f"{heading(key)} {text}" for key, text in parts)
+
+    def order(self, setting: Setting, reference: str = "original") -> tuple[object, ...]:
+        """Sort as people read: by tasks and model, what was not trained first, the reference before other variants."""
+        last = (*LAST, "evaluation.instructions")
+        differing = [key for key in self._differing if key not in (*SORTED, *last)]
+        shared = [key for key in differing if of_untuned(key)]
+        trained = [key for key in differing if not of_untuned(key)]
+        ranks = [rank(setting.get(key)) for key in (*SORTED, *shared, *LAST[:1], *trained, *LAST[1:3])]
+        variant = setting.instruction not in ("", reference)
+        return (*ranks, variant, setting.instruction, setting.tests, setting.revisions)
+
+    def _of(self, key: str) -> dict[Setting, Value]:
+        """Return the values at a key, of the settings that it means something to."""
+        return {one: one.get(key) for one in self._settings if _applies(one, key)}
+
+    def _follows(self, key: str) -> bool:
+        """Whether a key says nothing that the one it follows from does not say."""
+        leader = next((name for name, heads in FOLLOWING.items() if key.startswith(heads)), None)
+        if leader is None:
+            return False
+        values: dict[Value, Value] = {}
+        own = self._values[key].items()
+        return all(values.setdefault(one.get(leader), value) == value for one, value in own)
+
+    def _contents_of(self, key: str) -> Mapping[object, frozenset[str]]:
+        """Return the contents that stand under a name with all the keys that follow from it."""
+        found: dict[object, frozenset[str]] = {}
+        for setting in self._settings:
+            if setting.revision(key):
+                name = _named(setting, key)
+                found[name] = found.get(name, frozenset()) | {content(setting, key)}
+        return found
+
+    def _revision(self, setting: Setting, key: str) -> str:
+        """Return "@" and as much of the content's hash as tells it from others of the name."""
+        if key not in self._contents or not setting.revision(key):
+            return ""
+        others = self._contents[key][_named(setting, key)]
+        if len(others) < 2:
+            return ""
+        letters = next(n for n in range(4, 65) if len({other[:n] for other in others}) == len(others))
+        return f"@{content(setting, key)[:letters]}"
+
+
+def content(setting: Setting, key: str) -> str:
+    """Return the hash of the content under a name, in hexadecimal."""
+    revision = setting.revision(key)
+    return revision if _HASH.fullmatch(revision) else hashlib.sha256(revision.encode()).hexdigest()
+
+
+def _applies(setting: Setting, key: str) -> bool:
+    """Whether a table shows a setting's value at a key; what answered by itself is named as what was trained on."""
+    if answers_by_itself(setting) and (key == "method" or (key == "model" and setting.baseline)):
+        return False
+    return key in setting and not (setting.untuned and key == "data_budget")
+
+
+def _named(setting: Setting, key: str) -> object:
+    following = FOLLOWING.get(key, (f"{key}.",))
+    return setting.get(key), tuple(pair for pair in setting.values if pair[0].startswith(following))
+
+
+def rank(value: Value) -> Rank:
+    """Sort what is not there first, then numbers by size, then texts."""
+    if value is None:
+        return 0, 0.0, ""
+    if isinstance(value, bool | int | float):
+        return 1, float(value), ""
+    return 2, 0.0, value if isinstance(value, str) else ", ".join(value)

@@ -1,0 +1,92 @@
+"""Trials: settings as tested, their scores by seed, and the trial that each one is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from instruct_ablate.cell.state.counterpart import FREE, Among, alike, closest, counterparts
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import Setting, Value
+from instruct_ablate.metrics import Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A setting under one test instruction."""
+
+    setting: Setting
+    tested: str
+
+
+class Trials:
+    """What is done of a study: scores by trial and seed; two cells that are one trial and seed are a clash."""
+
+    def __init__(self, cells: Iterable[CellRecord]) -> None:
+        self.scores: dict[Trial, dict[int, Scores]] = {}
+        self.clashes: dict[Trial, tuple[str, ...]] = {}
+        names: dict[Trial, dict[int, list[str]]] = {}
+        for cell in sorted(cells, key=lambda cell: (cell.seed, cell.identity)):
+            for block in cell.blocks if cell.state == "done" else ():
+                trial = Trial(cell.setting, block.instruction)
+                names.setdefault(trial, {}).setdefault(cell.seed, []).append(cell.name)
+                self.scores.setdefault(trial, {})[cell.seed] = block.scores
+        for trial, by_seed in names.items():
+            if double := sorted(name for own in by_seed.values() if len(own) > 1 for name in own):
+                self.clashes[trial] = tuple(double)
+                del self.scores[trial]
+        self.among = Among(trial.setting for trial in self.scores)
+
+    def reference(self, trial: Trial, reference: str) -> Trial | None:
+        """Return the trial under the reference variant: as trained where this one is tested so, else tested alike.
+
+        What is trained on the reference itself, or not at all, stands against the same setting tested on it.
+        """
+        setting = trial.setting
+        if setting.untuned or setting.instruction == reference:
+            own = alike(setting, self.among) if trial.tested != reference else ()
+            return self._tested(trial, own, (reference,))
+        as_trained = trial.tested == setting.instruction
+        tests = (reference, trial.tested) if as_trained else (trial.tested,)
+        return self._tested(trial, counterparts(setting, self.among, instruction=reference), tests)
+
+    def untuned(self, trial: Trial, reference: str) -> Trial | None:
+        """Return the untuned model that a trained setting started from, tested alike, else on the reference."""
+        if trial.setting.untuned:
+            return None
+        found = counterparts(trial.setting, self.among, data_budget=0)
+        return self._tested(trial, found, (trial.tested, reference))
+
+    def variant(self, trial: Trial, label: str, tested: str) -> Trial | None:
+        """Return the trial trained on another variant, under some test instruction."""
+        return self._tested(trial, counterparts(trial.setting, self.among, instruction=label), (tested,))
+
+    def test(self, trial: Trial, tested: str) -> Trial | None:
+        """Return the trial of the same setting under another test instruction."""
+        return self._tested(trial, alike(trial.setting, self.among), (tested,))
+
+    def others(self, trial: Trial, changed: Mapping[str, Value], reference: str) -> tuple[Trial, ...]:
+        """Return the trials with other values, tested alike; what is not trained also if tested on the reference."""
+        found = counterparts(trial.setting, self.among, **changed)
+        groups: dict[object, list[Setting]] = {}
+        for setting in found:
+            groups.setdefault(untested(setting), []).append(setting)
+        trials = []
+        for group in groups.values():
+            tests = (trial.tested, reference) if group[0].untuned else (trial.tested,)
+            if (other := self._tested(trial, group, tests)) is not None:
+                trials.append(other)
+        return tuple(trials)
+
+    def _tested(self, trial: Trial, found: Sequence[Setting], tests: Iterable[str]) -> Trial | None:
+        """Return the one of the settings found that has been tested so, by the first of `tests` that fits."""
+        for tested in tests:
+            there = [setting for setting in found if Trial(setting, tested) in self.scores]
+            if (setting := closest(trial.setting, there)) is not None:
+                return Trial(setting, tested)
+        return None
+
+
+def untested(setting: Setting) -> object:
+    """Return all of a setting but what it is tested with."""
+    return tuple(pair for pair in setting.values if pair[0] not in FREE), setting.revisions
