@@ -24,20 +24,21 @@ def identity_row(name: str, overrides: Sequence[str], alike: str | None, folder:
     """Identify a case; what was hashed is left out where the case is another one over again."""
     identity = cases.identity_of(overrides, folder)
     row: dict[str, Any] = {"name": name, "overrides": list(overrides)}
-    axes = axes_of(identity.setting, identity.seed)
+    reference = "original" if identity.setting.baseline else cases.compose(overrides, folder).reference
+    axes = axes_of(identity.setting, identity.seed, reference)
     row |= {"hash": identity.hash, "folder": identity.name, "axes": dataclasses.asdict(axes)}
     if name in cases.WANDB:
         row["wandb"] = {"id": run_id(identity.hash), "job_type": job_type(identity.setting)}
     return {**row, "alike": alike} if alike else {**row, "counted": identity.counted}
 
 
-def axes_of(setting: Setting, seed: int) -> Axes:
-    """Return what version 1 said of a cell's place, which a setting says all of, in other words."""
+def axes_of(setting: Setting, seed: int, reference: str = "original") -> Axes:
+    """Return what version 1 said of a cell's place: a setting's words, and defaults for what it does not read."""
     own_prompt = setting.imported or setting.baseline
     prompt, decoding = (IMPORTED, IMPORTED) if setting.imported else ("plain", "greedy")
     return Axes(
         setting.text("tasks"),
-        setting.instruction or setting.tests[0],
+        setting.instruction or (setting.tests[0] if setting.imported else reference),
         int(str(setting.get("instruction.num_positive"))),
         setting.budget,
         None if setting.get("data_budget.tasks") is None else int(str(setting.get("data_budget.tasks"))),
