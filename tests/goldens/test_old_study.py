@@ -139,7 +139,8 @@ def test_a_record_of_another_format_is_told_and_left_alone(copied: Path, cache: 
     assert before is not None
     (cell / "record.json").write_text(text := changed(cell, format=99), encoding="utf-8")
     (found,) = [one for one in read_study(copied).cells if one.name == cell.name]
-    assert (found.state, found.setting) == ("other format", before.setting)
+    assert found.state == "other format"
+    assert set(found.setting.values) <= set(before.setting.values)  # as the declaration has it
     assert "format 99 by a newer version" in found.notes[0]
     assert quarantine(cell, before.identity) is None
     assert (
