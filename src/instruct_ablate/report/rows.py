@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
-from instruct_ablate.metrics import Scores, find_measure, measure_names
+from instruct_ablate.metrics import Scores, find_measure
+from instruct_ablate.metrics.measures import measure_names
 from instruct_ablate.report.trials import Trial, Trials
 
 
