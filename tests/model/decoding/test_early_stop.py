@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.model.decoding.early_stop import is_lost, settled
+from instruct_ablate.model.decoding.early_stop import is_lost, stop_when_lost
 from instruct_ablate.model.decoding.question import Question
 from tests.model.decoding_cases import make_prompts
 
@@ -24,11 +24,11 @@ class Letters:
 
 def test_references_and_choices_of_all_prompts_count():
     prompt = replace(make_prompts(1, 1, ("yes", "no"))[0], references=("maybe",))
-    test = settled([Question((1,), (prompt, replace(prompt, references=("later",))))], Letters())
+    test = stop_when_lost([Question((1,), (prompt, replace(prompt, references=("later",))))], Letters())
     assert not any(test(0, list(text.encode())) for text in ("ye", "no", "may", "lat"))
     assert test(0, list(b"never"))
 
 
 def test_generation_is_never_cut():
     prompt = make_prompts(1, 1)[0]
-    assert not settled([Question((1,), (prompt,))], Letters())(0, list(b"zzz"))
+    assert not stop_when_lost([Question((1,), (prompt,))], Letters())(0, list(b"zzz"))

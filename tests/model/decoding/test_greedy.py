@@ -61,7 +61,7 @@ def test_several_stop_tokens_and_a_limit_of_one():
     assert dict(decode_greedily(decoder, {END, 2}, 1)) == {0: [1], 1: [], 2: [3]}
 
 
-def test_settled_rows_end_at_once():
+def test_rows_that_are_lost_end_at_once():
     decoder = Scripted([[1, 2, 3, END], [4, 5, 6, END], [7, END]])
     found = dict(decode_greedily(decoder, {END}, 9, lambda row, tokens: row == 0 and len(tokens) == 2))
     assert found == {0: [1, 2], 1: [4, 5, 6], 2: [7]}

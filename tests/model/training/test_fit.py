@@ -21,7 +21,7 @@ from pytorch_lightning.loggers import CSVLogger
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.learning_curve import read_curve
-from instruct_ablate.model.training import training_state as resume
+from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.schema import Config
@@ -127,7 +127,7 @@ def test_a_cut_checkpoint_falls_back_and_still_ends_with_the_same_bits(
     with pytest.raises(Interrupted):
         train(config, tmp_path / "parts")
     stop_after(0)
-    newest = resume.steps(tmp_path / "parts" / "checkpoints")[-1]
+    newest = training_state.steps(tmp_path / "parts" / "checkpoints")[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
     with caplog.at_level(logging.INFO):
         given, _ = train(config, tmp_path / "parts")

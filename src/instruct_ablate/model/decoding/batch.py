@@ -43,7 +43,7 @@ class Batch:
 
 def runs(batch: Batch, trees: bool = False) -> list[Run]:
     """Join neighbouring rows of equal length behind the same prefix; `trees` puts the label trees behind them."""
-    found: list[Run] = []
+    joined: list[Run] = []
     start = 0
     masks: dict[tuple[int, int, int], Tensor] = {}
     for row, same in _alike(batch.rows, trees):
@@ -55,9 +55,9 @@ def runs(batch: Batch, trees: bool = False) -> list[Run]:
             if key not in masks:
                 masks[key] = _mask(before, len(row.tokens), tree)
             mask = masks[key]
-        found.append(Run(start, same, len(row.tokens) + nodes, row.prefix, mask))
-        start = found[-1].stop
-    return found
+        joined.append(Run(start, same, len(row.tokens) + nodes, row.prefix, mask))
+        start = joined[-1].stop
+    return joined
 
 
 def _alike(rows: Sequence[Row], trees: bool) -> Iterator[tuple[Row, int]]:

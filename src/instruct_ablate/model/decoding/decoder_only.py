@@ -74,8 +74,8 @@ class PackedDecoder:
         return list(torch.split(logits, [1 + row.nodes for row in self.batch.rows]))
 
     def _runs(self, trees: bool) -> list[Run]:
-        found = runs(self.batch, trees)
-        return [run if run.mask is None else replace(run, mask=run.mask.to(self.device)) for run in found]
+        joined = runs(self.batch, trees)
+        return [run if run.mask is None else replace(run, mask=run.mask.to(self.device)) for run in joined]
 
     def _tensor(self, numbers: Sequence[int]) -> Tensor:
         return torch.tensor(numbers, dtype=torch.long, device=self.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from instruct_ablate.model.decoding.greedy import Settled
+from instruct_ablate.model.decoding.greedy import EarlyStop
 from instruct_ablate.model.decoding.question import Question
 from instruct_ablate.normalisation import normalised
 
@@ -20,7 +20,7 @@ def is_lost(text: str, rights: tuple[str, ...]) -> bool:
     return not any(normalised(right).startswith(said) for right in rights)
 
 
-def settled(questions: Sequence[Question], tokenizer: Any) -> Settled:
+def stop_when_lost(questions: Sequence[Question], tokenizer: Any) -> EarlyStop:
     """Return the test for `evaluation.cut_wrong_answers`: classification alone, by references and choices.
 
     Exact match and format correctness stay what they are; ROUGE is that of the answer as cut.

@@ -12,10 +12,10 @@ from torch import nn
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.adapters import bare
-from instruct_ablate.model.decoding import engine_transformers as engine_library
+from instruct_ablate.model.decoding import engine_transformers
 from instruct_ablate.model.decoding.batch import Batch
 from instruct_ablate.model.decoding.decoder_only import PackedDecoder
-from instruct_ablate.model.decoding.early_stop import settled
+from instruct_ablate.model.decoding.early_stop import stop_when_lost
 from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
 from instruct_ablate.model.decoding.greedy import decode_greedily
 from instruct_ablate.model.decoding.label_tree import token_scores
@@ -45,39 +45,39 @@ def answer(
     if not is_packable(
         model, checkpoint.encoder_decoder, config.prompt.max_source_length + config.prompt.max_target_length
     ):
-        yield from engine_library.answer(checkpoint, questions, config, finished)
+        yield from engine_transformers.answer(checkpoint, questions, config, finished)
         return
     parts = ([question for question in questions if question.tree], [q for q in questions if not q.tree])
     for part in parts:
-        found = [Family(0, tuple(range(len(part))))] if checkpoint.encoder_decoder else families(part)
-        for batch, places in batches(part, found, config.evaluation.batch_tokens):
-            asked = [part[place] for place in places]
-            if all(finished(question) for question in asked):
+        grouped = [Family(0, tuple(range(len(part))))] if checkpoint.encoder_decoder else families(part)
+        for batch, places in batches(part, grouped, config.evaluation.batch_tokens):
+            members = [part[place] for place in places]
+            if all(finished(question) for question in members):
                 continue
             with evaluating(model):  # closed before yielding: the caller's code is none of its business
-                answered = list(_answer_batch(checkpoint, model, batch, asked, config))
+                answered = list(_answer_batch(checkpoint, model, batch, members, config))
             yield from answered
 
 
 def _answer_batch(
-    checkpoint: Checkpoint, model: Any, batch: Batch, asked: Sequence[Question], config: Config
+    checkpoint: Checkpoint, model: Any, batch: Batch, members: Sequence[Question], config: Config
 ) -> Answers:
     """Answer the questions of one batch."""
     start = checkpoint.start_token
     decoder = PackedDecoder(model, batch) if start is None else EncoderDecoder(model, batch, start)
-    if asked[0].tree is not None:
+    if members[0].tree is not None:
         with _exact(model):
             scored = decoder.score()
-        for question, logits in zip(asked, scored, strict=True):
+        for question, logits in zip(members, scored, strict=True):
             yield (
                 question,
                 question.choose(token_scores(question.label_tree, logits), config.evaluation.decoding),
             )
         return
     stops = stop_tokens(model, Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder))
-    cut = settled(asked, checkpoint.tokenizer) if config.evaluation.cut_wrong_answers else None
+    cut = stop_when_lost(members, checkpoint.tokenizer) if config.evaluation.cut_wrong_answers else None
     for row, tokens in decode_greedily(decoder, stops, config.prompt.max_target_length, cut):
-        yield asked[row], str(checkpoint.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+        yield members[row], str(checkpoint.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
 
 
 @contextmanager

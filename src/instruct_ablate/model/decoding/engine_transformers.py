@@ -25,22 +25,22 @@ def answer(
     finished: Callable[[Question], bool],
 ) -> Iterator[tuple[Question, str]]:
     """Yield answers, questions of equal length together, so that nothing is padded."""
-    for asked in _equal(questions, config.evaluation.batch_tokens):
-        if all(finished(question) for question in asked):
+    for members in _equal(questions, config.evaluation.batch_tokens):
+        if all(finished(question) for question in members):
             continue
         with evaluating(checkpoint.model):
-            texts = _answer_batch(checkpoint, asked, config)
-        yield from zip(asked, texts, strict=True)
+            texts = _answer_batch(checkpoint, members, config)
+        yield from zip(members, texts, strict=True)
 
 
-def _answer_batch(checkpoint: Checkpoint, asked: Sequence[Question], config: Config) -> list[str]:
+def _answer_batch(checkpoint: Checkpoint, members: Sequence[Question], config: Config) -> list[str]:
     """Answer questions of equal length."""
-    ids = torch.tensor([question.ids for question in asked], device=checkpoint.model.device)
-    if asked[0].tree is None:
+    ids = torch.tensor([question.ids for question in members], device=checkpoint.model.device)
+    if members[0].tree is None:
         return _generate(checkpoint, ids, config)
-    scored = _score(checkpoint, ids, asked)
+    scored = _score(checkpoint, ids, members)
     decoding = config.evaluation.decoding
-    return [one.choose(scores, decoding) for one, scores in zip(asked, scored, strict=True)]
+    return [one.choose(scores, decoding) for one, scores in zip(members, scored, strict=True)]
 
 
 def _equal(questions: Sequence[Question], tokens: int) -> Iterator[list[Question]]:
@@ -69,13 +69,13 @@ def _generate(checkpoint: Checkpoint, ids: Tensor, config: Config) -> list[str]:
     return [text.strip() for text in checkpoint.tokenizer.batch_decode(open_ended, skip_special_tokens=True)]
 
 
-def _score(checkpoint: Checkpoint, ids: Tensor, asked: Sequence[Question]) -> list[list[list[float]]]:
+def _score(checkpoint: Checkpoint, ids: Tensor, members: Sequence[Question]) -> list[list[list[float]]]:
     """Return the log-likelihoods of the labels' tokens, one forward pass per label."""
-    found = []
-    for source, question in zip(ids, asked, strict=True):
+    scores = []
+    for source, question in zip(ids, members, strict=True):
         labels = [ids.new_tensor([token for _, token in path]) for path in question.label_tree.paths]
-        found.append([_along(checkpoint, source, label) for label in labels])
-    return found
+        scores.append([_along(checkpoint, source, label) for label in labels])
+    return scores
 
 
 def _along(checkpoint: Checkpoint, source: Tensor, label: Tensor) -> list[float]:

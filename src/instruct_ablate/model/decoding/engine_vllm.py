@@ -100,6 +100,6 @@ def _bound(
         scores = []
         for _ in question.label_tree.paths:
             label, output = next(outputs)
-            found = output.prompt_logprobs[-len(label) :]
-            scores.append([float(at[token].logprob) for at, token in zip(found, label, strict=True)])
+            logprobs = output.prompt_logprobs[-len(label) :]
+            scores.append([float(at[token].logprob) for at, token in zip(logprobs, label, strict=True)])
         yield question, question.choose(scores, config.evaluation.decoding)

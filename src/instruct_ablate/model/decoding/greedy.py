@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Settled = Callable[[int, list[int]], bool]  # row, tokens so far
+EarlyStop = Callable[[int, list[int]], bool]  # row, tokens so far
 KEEP = 0.9  # rows are compacted once fewer than this share of them is still decoding
 
 
@@ -26,11 +26,11 @@ class Decoder(Protocol):
 
 
 def decode_greedily(
-    decoder: Decoder, stops: Collection[int], limit: int, settled: Settled | None = None
+    decoder: Decoder, stops: Collection[int], limit: int, early_stop: EarlyStop | None = None
 ) -> Iterator[tuple[int, list[int]]]:
     """Yield (row, generated tokens) as rows finish: at a stop token, which is left out, or after `limit` tokens.
 
-    These are the tokens of transformers' `generate` with `do_sample=False` and no penalties; with `settled` a
+    These are the tokens of transformers' `generate` with `do_sample=False` and no penalties; with `early_stop` a
     row also finishes where that says so of the row and its tokens so far.
     """
     logits = decoder.prefill(limit - 1)
@@ -44,7 +44,7 @@ def decode_greedily(
         yield from _lines(live, written, ended)
         done |= ended
         written = torch.cat([written, tokens[:, None]], dim=1)
-        over = ~done if written.shape[1] == limit else _settled(live, written, ~done, settled)
+        over = ~done if written.shape[1] == limit else _stopped_early(live, written, ~done, early_stop)
         yield from _lines(live, written, over)
         done |= over
         if bool(done.all()):
@@ -62,10 +62,10 @@ def _lines(live: Tensor, written: Tensor, which: Tensor) -> Iterator[tuple[int, 
         yield int(live[line]), written[line].tolist()
 
 
-def _settled(live: Tensor, written: Tensor, unfinished: Tensor, settled: Settled | None) -> Tensor:
-    """Return which unfinished lines `settled` ends."""
+def _stopped_early(live: Tensor, written: Tensor, unfinished: Tensor, early_stop: EarlyStop | None) -> Tensor:
+    """Return which unfinished lines `early_stop` ends."""
     over = torch.zeros_like(unfinished)
-    if settled is not None:
+    if early_stop is not None:
         for line in unfinished.nonzero()[:, 0].tolist():
-            over[line] = settled(int(live[line]), written[line].tolist())
+            over[line] = early_stop(int(live[line]), written[line].tolist())
     return over

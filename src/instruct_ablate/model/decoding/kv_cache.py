@@ -53,12 +53,12 @@ class RowCache:
 
     def write(self, layer: int, own: Pair, rows: Tensor, columns: Tensor) -> None:
         """Put packed keys and values (1, kv heads, tokens, dim) into their rows and columns."""
-        kept = []
+        buffers = []
         for states in own:
             buffer = self._buffer(states)
             buffer[rows, :, columns] = states[0].transpose(0, 1)
-            kept.append(buffer)
-        self.layers[layer] = (kept[0], kept[1])
+            buffers.append(buffer)
+        self.layers[layer] = (buffers[0], buffers[1])
 
     def _buffer(self, states: Tensor) -> Tensor:
         """Return an empty buffer; zeros, because hidden columns have weight 0, and 0 times NaN would be NaN."""

@@ -44,18 +44,18 @@ class Question:
 def ask(prompts: Sequence[Prompt], encoding: Encoding, config: Config) -> list[Question]:
     """Tokenise the distinct sources; under another decoding than greedy, prompts with choices are bound to them."""
     bound = config.evaluation.decoding != "greedy"
-    asked: dict[tuple[str, tuple[str, ...] | None], list[Prompt]] = {}
+    by_source: dict[tuple[str, tuple[str, ...] | None], list[Prompt]] = {}
     for prompt in prompts:
-        asked.setdefault((prompt.source, prompt.choices if bound else None), []).append(prompt)
+        by_source.setdefault((prompt.source, prompt.choices if bound else None), []).append(prompt)
 
     @cache
     def tree(choices: tuple[str, ...]) -> LabelTree:
         return label_tree(choices, encoding.targets(choices, config.prompt.max_target_length)[0])
 
-    ids = encoding.sources([source for source, _ in asked], config.prompt.max_source_length)
+    ids = encoding.sources([source for source, _ in by_source], config.prompt.max_source_length)
     return [
         Question(tuple(tokens), tuple(same), tree(choices) if choices else None)
-        for tokens, ((_, choices), same) in zip(ids, asked.items(), strict=True)
+        for tokens, ((_, choices), same) in zip(ids, by_source.items(), strict=True)
     ]
 
 

@@ -30,11 +30,11 @@ def families(questions: Sequence[Question]) -> list[Family]:
     and make a family of their own. Exact for any template: token ids are compared.
     """
     places = sorted(range(len(questions)), key=lambda place: (questions[place].task, questions[place].ids))
-    found: list[Family] = []
+    grouped: list[Family] = []
     for _, same in groupby(places, key=lambda place: questions[place].task):
         members = tuple(same)
-        found += _split([questions[place].ids for place in members], members, DEPTH)[1]
-    return found
+        grouped += _split([questions[place].ids for place in members], members, DEPTH)[1]
+    return grouped
 
 
 def _split(ids: Sequence[Ids], members: tuple[int, ...], depth: int) -> tuple[int, list[Family]]:
@@ -79,7 +79,7 @@ def _branches(ids: Sequence[Ids], common: int) -> Iterator[slice]:
 
 
 def batches(
-    questions: Sequence[Question], found: Sequence[Family], tokens: int
+    questions: Sequence[Question], grouped: Sequence[Family], tokens: int
 ) -> Iterator[tuple[Batch, list[int]]]:
     """Yield batches of about `tokens` tokens read at once, each with its rows' places among the questions.
 
@@ -89,7 +89,7 @@ def batches(
     prefixes: list[Ids] = []
     rows: list[tuple[Row, int]] = []
     size = longest = 0
-    for family in found:
+    for family in grouped:
         opened = False
         for place in sorted(family.members, key=lambda member: (len(questions[member].ids), member)):
             row = Row(questions[place].ids[family.shared :], None, questions[place].tree)

@@ -79,7 +79,7 @@ def load_tokenizer(config: ModelConfig, cache: Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer alone; one without a padding token pads with its end token."""
     from transformers import AutoTokenizer
 
-    with quiet(), _told(config, "tokenizer"):
+    with quiet(), _explained(config, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(_place(config, cache), **_options(config))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -96,7 +96,7 @@ def _model(config: ModelConfig, dtype: torch.dtype, cache: Path, encoder_decoder
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     kind = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
-    with quiet(), _told(config, "model"):
+    with quiet(), _explained(config, "model"):
         model, info = kind.from_pretrained(
             _place(config, cache), dtype=dtype, output_loading_info=True, **_options(config)
         )
@@ -137,7 +137,7 @@ def _options(config: ModelConfig) -> dict[str, Any]:
 
 
 @contextmanager
-def _told(config: ModelConfig, what: str) -> Iterator[None]:
+def _explained(config: ModelConfig, what: str) -> Iterator[None]:
     """Turn a library's loading error into one message."""
     try:
         yield

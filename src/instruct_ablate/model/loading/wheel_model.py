@@ -71,10 +71,10 @@ def _download(folder: Path, by_hand: Path) -> Path:
 
 def _verify(path: Path, expected: str) -> None:
     """Refuse a file whose sha256 is not the pinned one."""
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != expected:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != expected:
         raise UserError(
-            f"{path.name} is not the pinned file: sha256 {found}, expected {expected}. "
+            f"{path.name} is not the pinned file: sha256 {digest}, expected {expected}. "
             f"Delete it and run again; if it came from a mirror, the mirror is wrong."
         )
 

@@ -25,12 +25,12 @@ from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import token_store
 from instruct_ablate.model.adapters import bare, merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
-from instruct_ablate.model.training import training_state as resume
+from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.lora import adapt
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.progress import Bar, Curve
-from instruct_ablate.model.training.saver import Keeper, Meter
+from instruct_ablate.model.training.saver import Meter, Saver
 from instruct_ablate.model.training.settings import check_trainer
 from instruct_ablate.model.training.strategies import build_strategy, master_copy
 from instruct_ablate.prompt.prompt import Prompt
@@ -53,7 +53,7 @@ def fit(
     writing a checkpoint when told to stop.
     """
     model = _trainable(checkpoint.model, config)
-    finished = resume.read(folder / "checkpoints" / resume.TRAINED)
+    finished = training_state.read(folder / "checkpoints" / training_state.TRAINED)
     if finished is None:
         started = time.perf_counter()
         data = _data(checkpoint, prompts, config)
@@ -118,7 +118,7 @@ def _train(
     """Train and return the trained weights in fp32, with what they cost."""
     checkpoints, settings = folder / "checkpoints", config.trainer
     checkpoints.mkdir(parents=True, exist_ok=True)
-    state = resume.latest(checkpoints)
+    state = training_state.latest(checkpoints)
     if state is not None:
         data.load_state_dict(state["data"])
         log.info("going on after step %d of %d", state["step"], data.steps)
@@ -127,8 +127,8 @@ def _train(
     module = InstructionModule(subject, settings, data.steps, config.data.packing, products)
     curve = Curve(folder / learning_curve.FILE, data.first_step, settings.compile, config.data.packing)
     meter = Meter(curve, Cost(**state["cost"]) if state else Cost(), time.perf_counter())
-    keeper = Keeper(checkpoints, settings.checkpoint_every_steps, state, data, meter)
-    callbacks: list[Callback] = [curve, keeper]
+    saver = Saver(checkpoints, settings.checkpoint_every_steps, state, data, meter)
+    callbacks: list[Callback] = [curve, saver]
     if settings.progress:
         callbacks.append(Bar(data.steps, data.first_step, curve))
     with _quiet(), packed_attention_of(subject, config.data.packing, settings.compile):
@@ -138,7 +138,7 @@ def _train(
     weights, cost = module.weights.state(), meter.cost(module.done)
     module.weights.release()
     if trainer.is_global_zero:
-        resume.write(checkpoints / resume.TRAINED, {"masters": weights, "cost": asdict(cost)})
+        training_state.write(checkpoints / training_state.TRAINED, {"masters": weights, "cost": asdict(cost)})
     return weights, cost
 
 

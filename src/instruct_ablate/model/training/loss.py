@@ -15,8 +15,7 @@ from transformers import PreTrainedModel
 from instruct_ablate.data.micro_batch import MicroBatch, pad
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.families import T5_LIKE
-from instruct_ablate.model.training import decoder_attention as packed_attention
-from instruct_ablate.model.training import t5_attention
+from instruct_ablate.model.training import decoder_attention, t5_attention
 from instruct_ablate.model.training.fused_layers import compiled, fused
 from instruct_ablate.model.transformers_internals import attending
 
@@ -33,7 +32,7 @@ def packed_attention_of(
         changes.enter_context(compiled(model) if compiling else fused(model))
         if packing:
             t5 = bool(model.config.is_encoder_decoder)
-            changes.enter_context(attending(model, t5_attention.NAME if t5 else packed_attention.NAME))
+            changes.enter_context(attending(model, t5_attention.NAME if t5 else decoder_attention.NAME))
             changes.enter_context(t5_attention.corner_bias(model) if t5 else nullcontext())
         yield
 
@@ -82,7 +81,7 @@ def _decoder_only(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
         input_ids=packed.ids[None],
         position_ids=packed.positions[None],
         use_cache=False,
-        packed=packed_attention.PackedLayout(packed),
+        packed=decoder_attention.PackedLayout(packed),
     )
     states: Tensor = output.last_hidden_state
     return states

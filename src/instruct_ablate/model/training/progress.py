@@ -75,13 +75,13 @@ class Bar(Callback):
             TextColumn("training"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[status]}"),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
             transient=True,
         )
-        self.task = self.progress.add_task("training", total=steps, completed=first_step, told="")
+        self.task = self.progress.add_task("training", total=steps, completed=first_step, status="")
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Show the bar."""
@@ -93,8 +93,8 @@ class Bar(Callback):
     ) -> None:
         """Advance the bar."""
         assert isinstance(module, InstructionModule)
-        told = f"loss {module.loss:.3f}  {self.curve.speed:,.0f} tokens/s"
-        self.progress.update(self.task, completed=module.done, told=told)
+        status = f"loss {module.loss:.3f}  {self.curve.speed:,.0f} tokens/s"
+        self.progress.update(self.task, completed=module.done, status=status)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Take the bar away."""

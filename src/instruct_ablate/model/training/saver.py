@@ -1,4 +1,4 @@
-"""The keeper of a fit: restores its state, writes checkpoints between steps, and stops when told to."""
+"""The saver of a fit: restores its state, writes checkpoints between steps, and stops when told to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from instruct_ablate.cost import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.errors import Interrupted
-from instruct_ablate.model.training import training_state as resume
+from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.progress import Curve
 
@@ -41,14 +41,14 @@ class Meter:
         )
 
 
-class Keeper(Callback):
+class Saver(Callback):
     """Writes `step-N.ckpt` every so many steps and when told to stop; begins where the last one was written."""
 
     def __init__(
         self, folder: Path, every: int, state: dict[str, Any] | None, data: PromptDataModule, meter: Meter
     ) -> None:
         self.folder, self.every, self.state, self.data, self.meter = folder, every, state, data, meter
-        self.stop = resume.StopRequest()
+        self.stop = training_state.StopRequest()
         self._listening = contextlib.ExitStack()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -64,14 +64,14 @@ class Keeper(Callback):
     ) -> None:
         """Write a checkpoint when one is due; when told to stop, write it and stop."""
         assert isinstance(module, InstructionModule)
-        told = self._told(trainer)
+        reason = self._stop_reason(trainer)
         due = module.done % self.every == 0
-        if (due or told) and module.done < module.steps:
+        if (due or reason) and module.done < module.steps:
             self._save(trainer, module)
-        if told and module.done < module.steps:
-            raise Interrupted(f"told to stop ({told}) after step {module.done} of {module.steps}")
+        if reason and module.done < module.steps:
+            raise Interrupted(f"told to stop ({reason}) after step {module.done} of {module.steps}")
 
-    def _told(self, trainer: Trainer) -> str | None:
+    def _stop_reason(self, trainer: Trainer) -> str | None:
         """Whether any process was told to stop: all must stop after the same step."""
         if trainer.world_size == 1:
             return self.stop.reason
@@ -84,7 +84,7 @@ class Keeper(Callback):
         if trainer.is_global_zero:
             data = {**self.data.state_dict(), "step": module.done}
             cost = asdict(self.meter.cost(module.done))
-            resume.save(self.folder, {**state, "data": data, "cost": cost})
+            training_state.save(self.folder, {**state, "data": data, "cost": cost})
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Give the signals back, before Lightning gives back its own."""

@@ -27,11 +27,11 @@ NAME = "instruct_ablate_packed_t5"
 class T5Layout:
     """Who asks and who is asked in one kind of attention; made once per micro-batch, read by every layer."""
 
-    def __init__(self, asking: Packed, asked: Packed, causal: bool) -> None:
-        self.asking, self.asked, self.causal = list(asking.lengths), list(asked.lengths), causal
+    def __init__(self, queries: Packed, keys: Packed, causal: bool) -> None:
+        self.queries, self.keys, self.causal = list(queries.lengths), list(keys.lengths), causal
         self.blocks: list[Block] = []
-        for queries, keys in zip(_spans(asking), _spans(asked), strict=True):
-            self.blocks += blocks(queries, [] if causal else [keys], causal)
+        for own, seen in zip(_spans(queries), _spans(keys), strict=True):
+            self.blocks += blocks(own, [] if causal else [seen], causal)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """Return (1, tokens, heads, dim) from (1, heads, tokens, dim); T5 does not scale its scores."""
@@ -42,10 +42,10 @@ class T5Layout:
 
     def by_sequence(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """The same by PyTorch's kernels, one call a sequence."""
-        asked = zip(torch.split(key, self.asked, 2), torch.split(value, self.asked, 2), strict=True)
+        pairs = zip(torch.split(key, self.keys, 2), torch.split(value, self.keys, 2), strict=True)
         parts = [
             F.scaled_dot_product_attention(own, *seen, attn_mask=self._mask(own, bias), scale=1.0)
-            for own, seen in zip(torch.split(query, self.asking, 2), asked, strict=True)
+            for own, seen in zip(torch.split(query, self.queries, 2), pairs, strict=True)
         ]
         return torch.cat(parts, dim=2).transpose(1, 2)
 

@@ -18,7 +18,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.whole_files import check_fence, whole_file
 
 log = logging.getLogger(__name__)
-KEPT = 2
+LAST = 2
 TRAINED = "trained.ckpt"
 _STEP = re.compile(r"step-(\d+)\.ckpt")
 
@@ -26,7 +26,7 @@ _STEP = re.compile(r"step-(\d+)\.ckpt")
 def save(folder: Path, state: dict[str, Any]) -> None:
     """Write `folder`/step-N.ckpt and drop all but the last two."""
     write(folder / f"step-{state['step']:08d}.ckpt", state)
-    for old in steps(folder)[:-KEPT]:
+    for old in steps(folder)[:-LAST]:
         old.unlink(missing_ok=True)
 
 
