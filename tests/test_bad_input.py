@@ -110,7 +110,7 @@ def test_named_before_training(refused: Refused, words: tuple[str, ...], told: s
         ({"Instances": ...}, "'Instances' is missing"),
         ({"Instances": []}, "'Instances' is missing or empty"),
         ({"Definition": ...}, "'Definition' is missing"),
-        ({"Instances": [{"id": "i", "input": "q"}]}, "no instance has both an 'input' and an 'output'"),
+        ({"Instances": [{"id": "i", "input": "q"}]}, "instance 1: 'output' is missing or null"),
     ],
 )
 def test_a_task_file_that_lacks_something(

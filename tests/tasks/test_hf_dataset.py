@@ -1,3 +1,5 @@
+import json
+
 import datasets
 import pytest
 
@@ -54,7 +56,7 @@ def test_without_labels_the_data_sets_own_names_count(root, tmp_path):
 
 def test_id_and_choices_columns(root, tmp_path):
     columns = {"input": "text", "output": "label", "id": "key", "choices": "options"}
-    (train,) = read_tasks(config(root, columns=columns, labels=[]), tmp_path / "cache").train
+    (train,) = read_tasks(config(root, columns=columns, labels=["bad", "good"]), tmp_path / "cache").train
     assert train.answer_choices[2] == ("k2", ("bad", "good"))
 
 
@@ -71,10 +73,14 @@ def test_plain_files_and_text_labels(tmp_path):
 
 
 def test_a_label_outside_the_list(root, tmp_path):
+    (tmp_path / "three").mkdir()
+    for split in ("train", "test"):
+        lines = [json.dumps({"text": str(n), "label": n}) for n in range(3)]
+        (tmp_path / "three" / f"{split}.jsonl").write_text("\n".join(lines))
     with pytest.raises(
-        UserErrors, match="train, row 2: column 'label' holds 1, but there are 1 labels"
+        UserErrors, match="train, row 3: column 'label' holds 2, but there are 2 labels"
     ) as caught:
-        read_tasks(config(root, labels=["only"]), tmp_path / "cache")
+        read_tasks(config(tmp_path / "three"), tmp_path / "cache")
     assert len(caught.value.faults) == 2
     (tmp_path / "own.jsonl").write_text('{"text": "a", "label": "goood"}')
     wanted = config(tmp_path / "own.jsonl", labels=["good", "bad"], train_split=None, test_split="train")
@@ -106,8 +112,14 @@ def test_unknown_split_and_column(root, tmp_path):
 
 
 def test_what_cannot_be_loaded(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: 1 / 0)
-    with pytest.raises(UserError, match=r"tasks\.root=somebody/films: `datasets` cannot load it"):
+    def away(*words, **more):
+        raise ConnectionError("no\nroute")
+
+    monkeypatch.setattr(datasets, "load_dataset", away)
+    with pytest.raises(UserError, match=r"tasks\.root=somebody/films: `datasets` cannot load it: no route$"):
+        read_tasks(config("somebody/films"), tmp_path / "cache")
+    monkeypatch.setattr(datasets, "load_dataset", lambda *words, **more: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # a fault of the library is not told as the user's
         read_tasks(config("somebody/films"), tmp_path / "cache")
 
 

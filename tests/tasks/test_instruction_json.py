@@ -64,19 +64,31 @@ def test_include(folder, tmp_path):
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        ({"output": "x"}, "key 'instruction' is missing"),
+        ({"output": "x"}, "key 'instruction' is missing, empty or no text; it has output"),
         ({"instruction": " ", "output": "x"}, "key 'instruction' is missing"),
-        ({"instruction": "a"}, "key 'output' is missing"),
-        ({"instruction": "a", "output": 3}, "key 'output' is missing"),
-        ({"instruction": "a", "output": "x", "input": 3}, "key 'input' must be text"),
+        ({"instruction": 3, "output": "x"}, "key 'instruction' is missing"),
+        ({"instruction": "a"}, "'output' is missing or null"),
+        ({"instruction": "a", "output": None}, "'output' is missing or null"),
+        ({"instruction": "a", "output": True}, "'output' holds true, a truth value, not text"),
+        ({"instruction": "a", "output": {"b": 1, "c": 2}}, r"'output' holds an object \(b, c\)"),
+        ({"instruction": "a", "output": "x", "input": ["1", "2"]}, "'input' holds a list of 2, not text"),
     ],
 )
 def test_bad_records_are_named_together(tmp_path, record, why):
-    (tmp_path / "d.json").write_text(json.dumps([RECORDS[0], record, record]))
+    (tmp_path / "d.json").write_text(json.dumps([RECORDS[0], *[record] * 5]))
     with pytest.raises(UserErrors, match=why) as caught:
         read(tmp_path / "d.json", tmp_path / "cache")
-    assert len(caught.value.faults) == 2
-    assert "record 2" in caught.value.faults[0]
+    told = str(caught.value)
+    assert all(f"record {number}: " in told for number in (2, 3, 4))
+    assert "and 2 more such rows" in told
+    assert "record 5" not in told
+
+
+def test_numbers_are_text_and_lists_are_several_references(tmp_path):
+    records = '[{"instruction": "a", "output": 1.50}, {"instruction": "a", "output": ["x", {"text": "y"}]}]'
+    (tmp_path / "d.json").write_text(records)
+    collection = read(tmp_path / "d.json", tmp_path / "cache", test_split="d")
+    assert [one.references for one in collection.test[0].instances] == [("1.50",), ("x", "y")]
 
 
 def test_missing_files(folder, tmp_path):

@@ -63,6 +63,27 @@ def test_the_key_follows_content_not_times(tmp_path):
     assert content_key(source(files=(file,)), tmp_path) != key
 
 
+def test_a_change_within_the_same_second_is_a_change(tmp_path, monkeypatch):
+    """Same size, same times of writing: only the content tells."""
+    file = tmp_path / "data"
+    keys = set()
+    for text in ("one", "two", "six"):
+        file.write_text(text)
+        os.utime(file, (5, 5))
+        keys.add(content_key(source(files=(file,)), tmp_path))
+    assert len(keys) == 3
+    assert not (tmp_path / "tasks").exists(), "nothing is noted of a file that was written just now"
+    monkeypatch.setattr("instruct_ablate.tasks.store.QUIET", -(10**12))
+    for text in ("abc", "def"):
+        file.write_text(text)
+        os.utime(file, (5, 5))
+        keys.add(content_key(source(files=(file,)), tmp_path))
+        time.sleep(0.02)
+    assert len(keys) == 5
+    monkeypatch.setattr("instruct_ablate.tasks.store._sha256", None)
+    assert content_key(source(files=(file,)), tmp_path) in keys, "a file at rest is not read again"
+
+
 def test_faults_are_gathered_and_nothing_is_kept(tmp_path):
     with pytest.raises(UserErrors) as caught:
         load_or_build(source(Fault("one"), TASKS[0], Fault("two")), tmp_path)
@@ -122,7 +143,8 @@ def test_a_damaged_store_is_parsed_again(tmp_path, name):
 
 
 @pytest.mark.parametrize("content", ["", "0" * 32, "[1]", "null"])
-def test_a_damaged_note_of_a_key_is_not_believed(tmp_path, content):
+def test_a_damaged_note_of_a_key_is_not_believed(tmp_path, content, monkeypatch):
+    monkeypatch.setattr("instruct_ablate.tasks.store.QUIET", -(10**12))
     file = tmp_path / "data"
     file.write_text("one")
     key = content_key(source(files=(file,)), tmp_path)

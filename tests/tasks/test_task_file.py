@@ -48,7 +48,7 @@ def test_output_as_text_list_number_or_empty_text(tmp_path):
         tmp_path, Instances=[{"id": str(i), "input": "x", "output": o} for i, o in enumerate(outputs)]
     )
     assert [i.references for i in parsed.task.instances] == [("a",), ("a", "b"), ("3",), ("",)]
-    assert parsed.notes == ("task1_x: number as output taken as text",)
+    assert parsed.notes == ("task1_x: number taken as text",)
 
 
 def test_missing_explanation_negative_examples_and_categories(tmp_path):
@@ -112,7 +112,7 @@ def test_unicode_byte_order_mark_and_half_surrogates(tmp_path):
 @pytest.mark.parametrize("value", [..., [], "", [""], None])
 def test_a_task_without_instances_or_definition(tmp_path, key, value):
     message = fault(write_task(tmp_path / "t.json", **{key: value}))
-    assert f"'{key}'" in message or "'input' and an 'output'" in message
+    assert f"'{key}'" in message or "'input' is missing" in message
 
 
 def test_a_task_without_outputs(tmp_path):

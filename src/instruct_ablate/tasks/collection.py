@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import cast
 
-from instruct_ablate.errors import UserError, UserErrors, unknown
-from instruct_ablate.extensions import decorated, load_function
+from instruct_ablate.errors import UserErrors, unknown
+from instruct_ablate.extensions import decorated
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import label_space, selection
+from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
+from instruct_ablate.tasks.own_reader import read_own
 from instruct_ablate.tasks.source import Source
 from instruct_ablate.tasks.store import Stored, load_or_build
 from instruct_ablate.tasks.task import Task, TaskCollection
@@ -42,15 +44,26 @@ def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection
     `config.reader` is a registered name, or `module.function` of your own that takes a `TasksConfig` and returns
     a `TaskCollection`. Parsed files are kept under `cache` by the hash of their content.
     """
+    folder = cache or Path(os.environ.get("INSTRUCT_ABLATE_CACHE", ".cache"))
     if "." in config.reader:
-        return _own_reader(config)
+        return _checked(read_own(config, folder, READERS))
     reader = find_reader(config.reader)
     check(config)
-    folder = cache or Path(os.environ.get("INSTRUCT_ABLATE_CACHE", ".cache"))
     source = reader.open(config, folder)
     stored = load_or_build(source, folder)
     kept, notes = selection.select(stored, config)
-    return _collect(source, kept, (*source.notes, *notes), _spaces(config, stored), config)
+    own = _own_spaces(config, stored)
+    packaged = label_space.read_overrides(label_space.OVERRIDES)
+    collection = _collect(source, kept, (*source.notes, *notes), packaged | own, config)
+    return _checked(collection, packaged.keys() - own.keys())
+
+
+def _checked(collection: TaskCollection, as_given: Collection[str] = ()) -> TaskCollection:
+    """Drop label spaces that are none, and see that choices and targets agree; the same for all readers."""
+    train, first = with_real_choices(collection.train)
+    test, second = with_real_choices(collection.test)
+    notes = (*collection.notes, *first, *second, *check_choices(test, as_given))
+    return replace(collection, train=train, test=test, notes=notes)
 
 
 def reader(function: Callable[[TasksConfig], TaskCollection]) -> Callable[[TasksConfig], TaskCollection]:
@@ -85,30 +98,14 @@ def check(config: TasksConfig) -> None:
     selection.check(config)
 
 
-def _own_reader(config: TasksConfig) -> TaskCollection:
-    try:
-        function = load_function(config.reader, "tasks.reader")
-    except UserError as error:
-        raise UserError(
-            f"tasks.reader={config.reader}: cannot import it ({error}) Or give one of: {', '.join(sorted(READERS))}."
-        ) from error
-    collection = function(config)
-    if not isinstance(collection, TaskCollection):
-        raise UserError(
-            f"tasks.reader={config.reader} must return a TaskCollection, not {type(collection).__name__}."
-        )
-    return collection
-
-
-def _spaces(config: TasksConfig, stored: Sequence[Stored]) -> dict[str, tuple[str, ...] | None]:
-    """Return the label spaces that override derived ones: the package's, then the user's."""
-    spaces = dict(label_space.read_overrides(label_space.OVERRIDES))
-    if config.label_spaces is not None:
-        path = Path(config.label_spaces).expanduser()
-        own = label_space.read_overrides(path)
-        label_space.check_names(path, own, [item.parsed.task.name for item in stored])
-        spaces |= own
-    return spaces
+def _own_spaces(config: TasksConfig, stored: Sequence[Stored]) -> dict[str, tuple[str, ...] | None]:
+    """Return the user's label spaces, which override derived ones and the package's."""
+    if config.label_spaces is None:
+        return {}
+    path = Path(config.label_spaces).expanduser()
+    own = label_space.read_overrides(path)
+    label_space.check_names(path, own, [item.parsed.task.name for item in stored])
+    return own
 
 
 def _collect(

@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from instruct_ablate.errors import UserError, UserErrors, meant, unknown
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.label_space import derive
-from instruct_ablate.tasks.rows import data_files
+from instruct_ablate.tasks.dataset_splits import Split, find_splits
+from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
+from instruct_ablate.tasks.rows import data_files, files_below
 from instruct_ablate.tasks.source import Fault, Parsed, Source
-from instruct_ablate.tasks.task import Instance, Task
 
 FIELDS = frozenset(
     {"root", "train_split", "test_split", "columns", "definition", "labels", "test_instances", "label_spaces"}
 )
 COLUMNS = ("input", "output", "id", "choices")
-FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".arrow": "arrow", ".csv": "csv"}
 
 
 def open_source(config: TasksConfig, cache: Path) -> Source:
     """Check what the task needs and plan the load; a local copy is watched by its content, a hub one by its name."""
     _check(config)
     root = Path(str(config.root)).expanduser()
-    files = data_files(root) if root.exists() else ()
-    told = {
-        k: v for k, v in asdict(config).items() if k in FIELDS and k not in ("test_instances", "label_spaces")
-    }
-    return Source("hf_dataset", files, partial(_parse, config, cache), key=json.dumps(told, sort_keys=True))
+    files = files_below(root) if root.is_dir() else data_files(root) if root.exists() else ()
+    names = FIELDS - {"test_instances", "label_spaces"}
+    used = {name: value for name, value in asdict(config).items() if name in names}
+    key = {**used, "files": [str(path.relative_to(root)) for path in files]}
+    return Source("hf_dataset", files, partial(_parse, config, cache), key=json.dumps(key, sort_keys=True))
 
 
 def _check(config: TasksConfig) -> None:
@@ -54,70 +53,99 @@ def _check(config: TasksConfig) -> None:
         for key in config.columns
         if key not in COLUMNS
     ]
+    if len(set(config.labels)) == 1:
+        faults.append(
+            f"tasks.labels={config.labels}: one label is no classification; name two or more, or none"
+        )
     if faults:
         raise UserErrors(faults)
 
 
 def _parse(config: TasksConfig, cache: Path) -> Iterator[Parsed | Fault]:
-    splits = _load(config, cache)
-    for name, test in ((config.train_split, False), (config.test_split, True)):
-        if name is None:
-            continue
-        if name not in splits:
-            raise unknown(f"split of {config.root}", name, splits)
-        try:
-            yield Parsed(_task(config, splits[name], name), test)
-        except UserError as error:
-            yield Fault(str(error))
+    with find_splits(str(config.root), cache) as splits:
+        for name, test in ((config.train_split, False), (config.test_split, True)):
+            if name is None:
+                continue
+            if name not in splits:
+                raise unknown(f"split of {config.root}", name, splits)
+            try:
+                yield admit(_draft(config, splits[name], name), test)
+            except UserError as error:
+                yield Fault(str(error))
 
 
-def _load(config: TasksConfig, cache: Path) -> Any:
-    """Load all splits: a folder written by save_to_disk, plain data files, or a data set of the hub."""
-    import datasets
+def _draft(config: TasksConfig, split: Split, name: str) -> Draft:
+    rows = list(_chosen(config, split.rows(), name))
+    if not rows:
+        raise UserError(f"tasks.root={config.root}: split {name!r} has no rows.")
+    stem = Path(str(config.root)).stem
+    columns = config.columns
+    return Draft(
+        name=stem,
+        rows=_labelled(config, rows, split.label_names(columns["output"]), name),
+        source=f"tasks.root={config.root}",
+        definition=str(config.definition),
+        prefix=f"{stem}-{name}",
+        labels=tuple(config.labels) or None,
+        columns=Columns(columns["input"], columns["output"], columns.get("choices", "choices")),
+        has_ids="id" in columns,
+    )
 
-    root = Path(str(config.root)).expanduser()
-    try:
-        if (root / "dataset_dict.json").is_file():
-            return datasets.load_from_disk(str(root))
-        if root.is_file():
-            builder = FORMATS.get(root.suffix, root.suffix)
-            return datasets.load_dataset(builder, data_files=str(root), cache_dir=str(cache / "datasets"))
-        return datasets.load_dataset(str(config.root), cache_dir=str(cache / "datasets"))
-    except Exception as error:  # the library raises many kinds; each means that nothing came
-        raise UserError(f"tasks.root={config.root}: `datasets` cannot load it: {error}") from error
 
-
-def _task(config: TasksConfig, rows: Any, split: str) -> Task:
-    for column in config.columns.values():
-        if column not in rows.column_names:
-            raise unknown(f"column of {config.root}, split {split},", column, rows.column_names)
-    name = Path(str(config.root)).stem
-    instances, choices = [], []
+def _chosen(config: TasksConfig, rows: Iterable[Mapping[str, Any]], split: str) -> Iterator[Row]:
+    """Take the named columns; each must be in some row, as JSON leaves out what is empty."""
+    columns, missing = config.columns, set(config.columns.values())
+    there: dict[str, None] = {}
     for at, row in enumerate(rows):
-        identity = str(row[config.columns["id"]]) if "id" in config.columns else f"{name}-{split}-{at}"
-        output = _label(config, rows, row[config.columns["output"]], f"{split}, row {at + 1}")
-        instances.append(Instance(identity, str(row[config.columns["input"]]), (output,)))
-        if "choices" in config.columns:
-            choices.append((identity, tuple(map(str, row[config.columns["choices"]]))))
-    if not instances:
-        raise UserError(f"tasks.root={config.root}: split {split!r} has no rows.")
-    definition = str(config.definition)
-    space = tuple(config.labels) or (None if choices else derive(definition, instances, ()))
-    return Task(name, definition, tuple(instances), label_space=space, answer_choices=tuple(choices))
+        there |= dict.fromkeys(row)
+        missing -= row.keys()
+        given = {role: row.get(column) for role, column in columns.items()}
+        yield Row(
+            f"{split}, row {at + 1}",
+            given["input"],
+            given["output"],
+            given.get("id"),
+            given.get("choices"),
+            at,
+        )
+    if there and missing:
+        raise unknown(f"column of {config.root}, split {split},", min(missing), there)
 
 
-def _label(config: TasksConfig, rows: Any, value: object, where: str) -> str:
-    """Return the output as text: numbers count through `tasks.labels`, else through the data set's own names."""
-    column = config.columns["output"]
-    if isinstance(value, int) and not isinstance(value, bool):
-        names = list(config.labels) or list(vars(rows.features[column]).get("names") or ())
-        if names and not 0 <= value < len(names):
-            raise UserError(
-                f"tasks.labels: {where}: column {column!r} holds {value}, but there are {len(names)} labels."
-            )
-        return names[value] if names else str(value)
-    text = str(value)
-    if config.labels and text not in config.labels:
-        allowed = ", ".join(config.labels)
-        raise UserError(f"tasks.labels: {where}: column {column!r} holds {text!r}, not one of: {allowed}.")
-    return text
+def _labelled(config: TasksConfig, rows: list[Row], names: tuple[str, ...], split: str) -> list[Row]:
+    """Put labels in place of their numbers.
+
+    Numbers and truth values count through `tasks.labels`, else through the names that the data set has, unless
+    all rows hold the labels themselves (such as 1 and 2): what a column holds is decided once, by all its rows.
+    """
+    labels = config.labels or names
+    outputs = [row.output for row in rows if row.output is not None]
+    if not labels or all(_is_label(output, labels) for output in outputs):
+        return rows
+    return [replace(row, output=_label(row, labels, config)) for row in rows]
+
+
+def _is_label(output: object, labels: Sequence[str]) -> bool:
+    if isinstance(output, bool) or not isinstance(output, str | int):
+        return isinstance(
+            output, list | dict
+        )  # several references: whether they agree is checked for all tasks
+    return str(output) in labels
+
+
+def _label(row: Row, labels: Sequence[str], config: TasksConfig) -> object:
+    """Return the label that a row's number stands for; of names that the data set has, a text may be none."""
+    output, column = row.output, config.columns["output"]
+    if not isinstance(output, bool | int | str) or (isinstance(output, str) and output in labels):
+        return output
+    if isinstance(output, str) and not output.strip().isdecimal():
+        if not config.labels:
+            return output
+        raise UserError(
+            f"tasks.labels: {row.where}: column {column!r} holds {output!r}, not one of: {', '.join(labels)}."
+        )
+    if not 0 <= int(output) < len(labels):
+        raise UserError(
+            f"tasks.labels: {row.where}: column {column!r} holds {output}, but there are {len(labels)} labels."
+        )
+    return labels[int(output)]

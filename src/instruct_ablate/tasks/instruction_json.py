@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -15,10 +17,11 @@ from typing import Any
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.label_space import derive
+from instruct_ablate.tasks.data_file import stem
+from instruct_ablate.tasks.intake import Draft, Row, admit, first_named
 from instruct_ablate.tasks.rows import data_files, read_rows
 from instruct_ablate.tasks.source import Fault, Parsed, Source
-from instruct_ablate.tasks.task import Instance, Task
+from instruct_ablate.tasks.text import Number, clean
 
 FIELDS = frozenset(
     {
@@ -59,7 +62,7 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
 def _files(root: Path, split: str | None) -> list[Path]:
     """Return the files of a split: those whose name, or stem, it is; all where none is named."""
     files = data_files(root)
-    chosen = [path for path in files if split is None or split in (path.name, path.stem)]
+    chosen = [path for path in files if split is None or split in (path.name, stem(path))]
     if not chosen:
         there = ", ".join(path.name for path in files) or "no data files"
         raise UserError(f"tasks.root={root}: no file {split!r}; there: {there}.")
@@ -67,28 +70,37 @@ def _files(root: Path, split: str | None) -> list[Path]:
 
 
 def _parse(sides: list[tuple[Path, bool | None]], include: list[str]) -> Iterator[Parsed | Fault]:
-    groups: dict[tuple[str, bool], list[tuple[str, str]]] = {}
+    groups: dict[tuple[str, bool], list[Row]] = {}
     for path, side in sides:
+        faults = []
         for at, row in enumerate(read_rows(path)):
-            if fault := _fault(row):
-                yield Fault(f"{path}: record {at + 1}: {fault}")
+            instruction = _instruction(row)
+            if instruction is None:
+                faults.append(
+                    f"{path}: record {at + 1}: key 'instruction' is missing, empty or no text; it has "
+                    f"{', '.join(sorted(map(str, row)))}"
+                )
                 continue
-            instruction = row["instruction"].strip()
             test = _held_out(instruction) if side is None else side
-            groups.setdefault((instruction, test), []).append((row.get("input") or "", row["output"]))
-    tasks = [(_task(instruction, rows), test) for (instruction, test), rows in groups.items()]
-    for task, test in tasks:
-        if not include or any(fnmatchcase(task.name, pattern) for pattern in include):
-            yield Parsed(task, test)
+            groups.setdefault((instruction, test), []).append(_row(row, f"{path}: record {at + 1}"))
+        yield from map(Fault, first_named(faults))
+    for (instruction, test), rows in groups.items():
+        name = _name(instruction)
+        if not include or any(fnmatchcase(name, pattern) for pattern in include):
+            yield admit(_draft(name, instruction, rows), test)
 
 
-def _fault(row: dict[str, Any]) -> str | None:
-    for key in ("instruction", "output"):
-        if not isinstance(row.get(key), str) or not (row[key].strip() or key == "output"):
-            return f"key {key!r} is missing or empty; it has {', '.join(sorted(row))}"
-    if not isinstance(row.get("input", ""), str | None):
-        return "key 'input' must be text"
-    return None
+def _instruction(row: Mapping[str, Any]) -> str | None:
+    """Return the instruction as clean text; the same instruction makes the same task, however it is written."""
+    value = row.get("instruction")
+    text = clean(value, Counter()).strip() if isinstance(value, str) and not isinstance(value, Number) else ""
+    return text or None
+
+
+def _row(row: Mapping[str, Any], where: str) -> Row:
+    """Take one record; without `input`, or where it is null, the instruction alone is the prompt."""
+    given = row.get("input")
+    return Row(where, "" if given is None else given, row.get("output"))
 
 
 def _hash(text: str) -> str:
@@ -99,15 +111,17 @@ def _held_out(instruction: str) -> bool:
     return int(_hash(instruction)[:8], 16) % TEST_SHARE == 0
 
 
-def _task(instruction: str, rows: list[tuple[str, str]]) -> Task:
+def _name(instruction: str) -> str:
     words = re.sub(r"[^a-z0-9]+", "_", instruction.lower()).strip("_")[:40].strip("_")
-    name = f"{words}_{_hash(instruction)[:8]}"
-    instances = tuple(Instance(f"{name}-{at}", given, (output,)) for at, (given, output) in enumerate(rows))
-    space = derive(instruction, instances, ())
-    return Task(
+    return f"{words}_{_hash(instruction)[:8]}"
+
+
+def _draft(name: str, instruction: str, rows: list[Row]) -> Draft:
+    return Draft(
         name=name,
+        rows=[replace(row, place=at) for at, row in enumerate(rows)],
+        source="",
         definition=instruction,
-        instances=instances,
         categories=("Instructions",),
-        label_space=space,
+        has_ids=False,
     )

@@ -17,9 +17,11 @@ from typing import Any
 
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.data_file import stem
+from instruct_ablate.tasks.dataset_splits import loading
+from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
 from instruct_ablate.tasks.rows import data_files, read_rows
 from instruct_ablate.tasks.source import Fault, Parsed, Source
-from instruct_ablate.tasks.task import Instance, Task
 
 FIELDS = frozenset(
     {"root", "include", "categories", "test_split", "test_tasks", "test_instances", "label_spaces"}
@@ -41,6 +43,7 @@ HELD_OUT = {
 }
 _ANLI = re.compile(r"^anli_.*_(r[123])(?:_score_eval)?$")
 _SPECIAL = re.compile(r"(?:\s*(?:<\|endoftext\|>|</s>|<pad>))+\s*$")
+INPUTS, TARGETS, CHOICES = "inputs_pretokenized", "targets_pretokenized", "answer_choices"
 _PER_CHOICE = "_score_eval"
 _SPLITS = ("train", "validation", "test")
 
@@ -86,7 +89,10 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
         chosen = _split_files(files[name], test)
         used += chosen
         sets.append(PromptSet(name, test, partial(_chain, chosen), str(chosen[0])))
-    return _source(sets, tuple(used), config)
+    named = [
+        (item.name, item.test, [str(path.relative_to(root)) for path in files[item.name]]) for item in sets
+    ]
+    return _source(sets, tuple(used), config, key=f"{named}")
 
 
 def _spelt_out(name: str, files: dict[str, list[Path]]) -> bool:
@@ -126,7 +132,7 @@ def _by_set(root: Path) -> dict[str, list[Path]]:
     sets: dict[str, list[Path]] = {}
     for path in data_files(root):
         nested = path.parent != root and root.is_dir()
-        name = path.relative_to(root).parts[0] if nested else path.stem
+        name = path.relative_to(root).parts[0] if nested else stem(path)
         sets.setdefault(name, []).append(path)
     return sets
 
@@ -170,10 +176,7 @@ def _hub(config: TasksConfig) -> Source:
 def _hub_rows(repository: str, name: str, test: bool) -> Iterable[dict[str, Any]]:
     import datasets
 
-    try:
-        splits = datasets.load_dataset(repository, name)
-    except Exception as error:  # the library raises many kinds; each means that nothing came
-        raise UserError(f"cannot load {name} of {repository} from the hub: {error}") from error
+    splits = loading(f"{repository}, prompt set {name}", lambda: datasets.load_dataset(repository, name))
     order = ("validation", "test", "train") if test else _SPLITS
     rows: Iterable[dict[str, Any]] = splits[
         next((split for split in order if split in splits), next(iter(splits)))
@@ -190,38 +193,32 @@ def _parse(sets: list[PromptSet]) -> Iterator[Parsed | Fault]:
 
 
 def _task(item: PromptSet) -> Parsed | Fault:
-    instances, choices = [], []
+    rows = []
     for at, row in enumerate(item.rows()):
-        texts = [row.get(f"{key}_pretokenized") for key in ("inputs", "targets")]
-        if not all(isinstance(text, str) for text in texts):
+        if not row.keys() >= {INPUTS, TARGETS}:
             return Fault(
-                f"{item.where}: row {at + 1}: the keys 'inputs_pretokenized' and 'targets_pretokenized' are needed; "
-                f"it has {', '.join(sorted(row))}"
+                f"{item.where}: row {at + 1}: the keys {INPUTS!r} and {TARGETS!r} are needed; "
+                f"it has {', '.join(sorted(map(str, row)))}"
             )
-        identity = f"{item.name}-{at}"
-        instances.append(Instance(identity, str(texts[0]).strip(), (clean(str(texts[1])),)))
-        if given := row.get("answer_choices"):
-            choices.append((identity, tuple(clean(str(choice)) for choice in given)))
-    if not instances:
-        return Fault(f"{item.where}: no rows")
-    return Parsed(_built(item.name, instances, choices), item.test)
+        given = row[INPUTS]
+        source = given.strip() if isinstance(given, str) else given
+        rows.append(Row(f"row {at + 1}", source, row[TARGETS], choices=row.get(CHOICES), place=at))
+    return admit(_draft(item, rows), item.test)
 
 
-def _built(name: str, instances: list[Instance], choices: list[tuple[str, tuple[str, ...]]]) -> Task:
-    """Make the task: choices that all instances share are its label space, others stay with the instances."""
-    sets = {found for _, found in choices}
-    shared = len(sets) == 1 and len(choices) == len(instances)
-    space = next(iter(sets)) if shared else None  # as they stand: equal ones are told before ranking
-    held = held_out(name)
-    return Task(
-        name=name,
-        definition="",
-        instances=tuple(instances),
+def _draft(item: PromptSet, rows: list[Row]) -> Draft:
+    held = held_out(item.name)
+    return Draft(
+        name=item.name,
+        rows=rows,
+        source=item.where,
         # By data set, as T0 is scored: a category's accuracy is the mean over its templates' instances.
-        categories=(held, HELD_OUT[held]) if held else (name.partition("_")[0],),
-        label_space=space,
+        categories=(held, HELD_OUT[held]) if held else (item.name.partition("_")[0],),
+        columns=Columns(INPUTS, TARGETS, CHOICES),
+        trimmed=clean,
         prompted=True,
-        answer_choices=() if shared else tuple(choices),
+        has_ids=False,
+        derives=False,
     )
 
 

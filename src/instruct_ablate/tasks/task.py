@@ -77,5 +77,5 @@ class TaskCollection:
     name: str
     train: tuple[Task, ...]
     test: tuple[Task, ...]
-    content_hash: str
+    content_hash: str = ""  # empty in what a reader of your own returns: made from the tasks
     notes: tuple[str, ...] = ()

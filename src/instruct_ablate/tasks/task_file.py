@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.tasks.label_space import derive
+from instruct_ablate.errors import UserError
+from instruct_ablate.tasks.choices import references_of
+from instruct_ablate.tasks.data_file import read_json
+from instruct_ablate.tasks.intake import Draft, Row, admit
 from instruct_ablate.tasks.source import Fault, Parsed
-from instruct_ablate.tasks.task import Example, Instance, Task
+from instruct_ablate.tasks.task import Example
+from instruct_ablate.tasks.text import NotTextError, Oddities, clean, text_of
 
 LANGUAGES = ("Input_language", "Output_language", "Instruction_language")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BrokenTaskError(Exception):
@@ -24,42 +25,35 @@ class BrokenTaskError(Exception):
 def read_task_file(path: Path, test: bool) -> Parsed | Fault:
     """Parse one file; what is fatal becomes a `Fault` that names the file and the key."""
     try:
-        raw = json.loads(path.read_bytes().decode("utf-8-sig"))
+        raw = read_json(path)
         if not isinstance(raw, dict):
             raise BrokenTaskError(
                 "holds no JSON object; a task file is an object with Definition and Instances"
             )
-        return _parse(path.stem, raw, test)
-    except FileNotFoundError:
-        return Fault(f"{path}: no such file")
-    except OSError as error:
-        return Fault(f"{path}: cannot be read ({error.strerror})")
-    except UnicodeDecodeError as error:
-        return Fault(f"{path}: not UTF-8 (byte {error.start})")
-    except json.JSONDecodeError as error:
-        return Fault(f"{path}: broken JSON at line {error.lineno}, column {error.colno}: {error.msg}")
+        return _parse(path, raw, test)
+    except UserError as error:
+        return Fault(str(error))
     except BrokenTaskError as error:
         return Fault(f"{path}: {error}")
 
 
-def _parse(name: str, raw: Mapping[str, Any], test: bool) -> Parsed:
-    oddities: Counter[str] = Counter()
+def _parse(path: Path, raw: Mapping[str, Any], test: bool) -> Parsed | Fault:
+    oddities: Oddities = Counter()
     definition = _definition(raw)
-    instances = _instances(name, raw, oddities)
+    rows = _rows(raw)
     positive = _examples(raw, "Positive Examples", oddities)
     negative = _examples(raw, "Negative Examples", oddities)
-    task = Task(
-        name=name,
-        definition=_text(definition, oddities),
-        instances=instances,
-        positive_examples=positive,
-        negative_examples=negative,
+    draft = Draft(
+        name=path.stem,
+        rows=rows,
+        source=str(path),
+        definition=definition,
+        positive=positive,
+        negative=negative,
         categories=_words(raw, "Categories") or _uncategorised(oddities),
-        label_space=derive(definition, instances, positive),
+        lenient=True,
     )
-    languages = tuple(_words(raw, key) for key in LANGUAGES)
-    notes = tuple(f"{name}: {what}{f' ({n})' if n > 1 else ''}" for what, n in oddities.items())
-    return Parsed(task, test, languages, notes)
+    return admit(draft, test, tuple(_words(raw, key) for key in LANGUAGES), oddities)
 
 
 def _definition(raw: Mapping[str, Any]) -> str:
@@ -71,65 +65,42 @@ def _definition(raw: Mapping[str, Any]) -> str:
     return first
 
 
-def _instances(name: str, raw: Mapping[str, Any], oddities: Counter[str]) -> tuple[Instance, ...]:
+def _rows(raw: Mapping[str, Any]) -> list[Row]:
     given = raw.get("Instances")
     if not isinstance(given, list) or not given:
         raise BrokenTaskError("key 'Instances' is missing or empty; it must be a list of {id, input, output}")
-    seen: Counter[str] = Counter()
-    instances = []
-    for position, item in enumerate(given):
-        if not isinstance(item, dict) or not isinstance(item.get("input"), str):
-            oddities["instance without input left out"] += 1
-            continue
-        references = _references(item.get("output"), oddities)
-        if not references:
-            oddities["instance without output left out"] += 1
-            continue
-        identity = _identity(item.get("id"), f"{name}-{position}", seen, oddities)
-        instances.append(Instance(identity, _text(item["input"], oddities), references))
-    if not instances:
-        raise BrokenTaskError("no instance has both an 'input' and an 'output'; every one needs them")
-    return tuple(instances)
+    items = [item if isinstance(item, dict) else {} for item in given]
+    return [
+        Row(f"instance {at + 1}", item.get("input"), item.get("output"), item.get("id"), place=at)
+        for at, item in enumerate(items)
+    ]
 
 
-def _identity(given: object, otherwise: str, seen: Counter[str], oddities: Counter[str]) -> str:
-    """Return the instance's own id, made unique where the file repeats it or has none."""
-    identity = given if isinstance(given, str) and given else otherwise
-    if identity != given:
-        oddities["instance without id numbered"] += 1
-    seen[identity] += 1
-    if seen[identity] == 1:
-        return identity
-    oddities["repeated instance id numbered"] += 1
-    return f"{identity}#{seen[identity]}"
-
-
-def _references(output: object, oddities: Counter[str]) -> tuple[str, ...]:
-    given = output if isinstance(output, list) else [output]
-    texts = []
-    for item in given:
-        if isinstance(item, bool) or not isinstance(item, str | int | float):
-            continue
-        if not isinstance(item, str):
-            oddities["number as output taken as text"] += 1
-        texts.append(_text(str(item), oddities))
-    return tuple(texts)
-
-
-def _examples(raw: Mapping[str, Any], key: str, oddities: Counter[str]) -> tuple[Example, ...]:
+def _examples(raw: Mapping[str, Any], key: str, oddities: Oddities) -> tuple[Example, ...]:
     given = raw.get(key)
     examples = []
     for item in given if isinstance(given, list) else []:
-        references = _references(item.get("output"), oddities) if isinstance(item, dict) else ()
-        if not references or not isinstance(item.get("input"), str):
+        example = _example(item, oddities) if isinstance(item, dict) else None
+        if example is None:
             oddities[f"incomplete item of {key!r} left out"] += 1
-            continue
-        explanation = item.get("explanation")
-        text = explanation if isinstance(explanation, str) else ""
-        examples.append(Example(_text(item["input"], oddities), references[0], _text(text, oddities)))
+        else:
+            examples.append(example)
     if not examples:
         oddities[f"no {key.lower()}"] += 1
     return tuple(examples)
+
+
+def _example(item: Mapping[str, Any], oddities: Oddities) -> Example | None:
+    try:
+        text = text_of(item.get("input"), oddities)
+        references = references_of(item.get("output"), oddities)
+    except NotTextError:
+        return None
+    if text is None or not references:
+        return None
+    explanation = item.get("explanation")
+    why = clean(explanation, oddities) if isinstance(explanation, str) else ""
+    return Example(text, references[0], why)
 
 
 def _words(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
@@ -138,14 +109,6 @@ def _words(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(item for item in items if isinstance(item, str) and item)
 
 
-def _uncategorised(oddities: Counter[str]) -> tuple[str, ...]:
+def _uncategorised(oddities: Oddities) -> tuple[str, ...]:
     oddities["no category"] += 1
     return ("Uncategorised",)
-
-
-def _text(text: str, oddities: Counter[str]) -> str:
-    """Replace halves of surrogate pairs, which no UTF-8 file (predictions, caches) can hold."""
-    if text.isascii() or not _SURROGATE.search(text):
-        return text
-    oddities["broken Unicode replaced"] += 1
-    return _SURROGATE.sub("\ufffd", text)

@@ -1,0 +1,118 @@
+"""The splits of a data set: data files of a folder, a folder that `datasets` saved, or a data set of the hub.
+
+`datasets` tells which file is which split. Files in formats that are read here are read here: text stays text
+("null", 007), and no copy of them stays in a cache that goes by names and times.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.tasks.data_file import BROKEN, kind
+from instruct_ablate.tasks.rows import SUFFIXES, data_files, label_names, read_rows
+
+T = TypeVar("T")
+Rows = Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: its rows, and the names of a column's numbered labels where the data set has them."""
+
+    rows: Callable[[], Rows]
+    label_names: Callable[[str], tuple[str, ...]]
+
+
+@contextmanager
+def find_splits(root: str, cache: Path) -> Iterator[dict[str, Split]]:
+    """Give the splits of a data set; what `datasets` must write of local files meanwhile is gone afterwards."""
+    folder = Path(root).expanduser()
+    if folder.exists() and not folder.is_dir():
+        yield {"train": _of_files([str(folder)], {})}
+        return
+    with tempfile.TemporaryDirectory(prefix="instruct-ablate-") as work:
+        if folder.is_dir():
+            splits = loading(root, lambda: _saved(folder) or _plain(folder, work) or _loaded(root, work))
+        else:
+            splits = loading(root, lambda: _loaded(root, str(cache / "datasets")))
+        yield splits
+
+
+def loading(root: str, load: Callable[[], T]) -> T:
+    """Call `datasets`; that nothing could be loaded is one line, anything else it raises is its own fault."""
+    from datasets.exceptions import DatasetsError
+
+    try:
+        return load()
+    except (*BROKEN, DatasetsError) as error:
+        said = " ".join(str(error).split())[:500] or type(error).__name__
+        raise UserError(f"tasks.root={root}: `datasets` cannot load it: {said}") from error
+
+
+def _saved(folder: Path) -> dict[str, Split]:
+    """Map the splits of a folder that save_to_disk wrote."""
+    import datasets
+
+    if (folder / "dataset_dict.json").is_file():
+        return _of_dataset(datasets.load_from_disk(str(folder)))
+    if (folder / "state.json").is_file():
+        return _of_dataset({"train": datasets.load_from_disk(str(folder))})
+    return {}
+
+
+def _plain(folder: Path, work: str) -> dict[str, Split]:
+    """Find which files of a folder make which split: as `datasets` does, by their names or the folder's README."""
+    if not folder.is_dir() or not data_files(folder):
+        return {}
+    import datasets
+
+    builder = datasets.load_dataset_builder(str(folder), cache_dir=work)
+    files = {str(split): [str(path) for path in paths] for split, paths in builder.config.data_files.items()}
+    if not all(
+        kind(Path(path)) in SUFFIXES and Path(path).is_file() for paths in files.values() for path in paths
+    ):
+        return {}
+    return {split: _of_files(paths, builder.info.features or {}) for split, paths in files.items()}
+
+
+def _loaded(root: str, cache: str) -> dict[str, Split]:
+    """Load what only `datasets` can: other formats, and the hub, of which it keeps copies by revision."""
+    import datasets
+
+    return _of_dataset(datasets.load_dataset(root, cache_dir=cache))
+
+
+def _of_dataset(splits: Mapping[str, Any]) -> dict[str, Split]:
+    return {str(name): Split(partial(_same, rows), _names(rows.features)) for name, rows in splits.items()}
+
+
+def _same(rows: Rows) -> Rows:
+    return rows
+
+
+def _of_files(paths: list[str], features: Mapping[str, Any]) -> Split:
+    def rows() -> Rows:
+        for path in paths:
+            yield from read_rows(Path(path))
+
+    def names(column: str) -> tuple[str, ...]:
+        return _names(features)(column) or label_names(Path(paths[0]), column)
+
+    return Split(rows, names)
+
+
+def _names(features: Mapping[str, Any]) -> Callable[[str], tuple[str, ...]]:
+    """Read the names of numbered labels from a data set's features."""
+
+    def names(column: str) -> tuple[str, ...]:
+        feature = features.get(column)
+        return () if feature is None else tuple(vars(feature).get("names") or ())
+
+    return names
