@@ -45,7 +45,7 @@ def replace_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every cell the same data and weights, without reading any."""
     monkeypatch.setattr("instruct_ablate.cell.state.identity._data_hash", lambda config: "data")
     monkeypatch.setattr("instruct_ablate.cell.state.identity._fingerprint", lambda config: config.model.name)
-    monkeypatch.setattr("instruct_ablate.grid.preflight._checks", lambda config: [])
+    monkeypatch.setattr("instruct_ablate.grid.preflight._checks", lambda config, ranks_later: [])
 
 
 def make_scores(value: float = 50.0) -> Scores:

@@ -11,7 +11,11 @@ class LocalPoolLauncher(CellLauncher):
     """Hand cells to `instruct_ablate.grid.launch.local_pool`, which does the work."""
 
     def __init__(self, n: int | None = None, threads: int | None = None, cells_per_process: int = 1) -> None:
+        from instruct_ablate.grid.launch.local_pool import LIMITS
+        from instruct_ablate.limits import check_limits
+
         self.n, self.threads, self.cells_per_process = n, threads, cells_per_process
+        check_limits("hydra.launcher", self, LIMITS)
 
     def run(self, cells: Sequence[Any]) -> None:
         """Run the cells, each in a process of its own or several in a warm one."""

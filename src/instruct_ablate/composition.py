@@ -88,6 +88,8 @@ def explain(error: BaseException) -> UserError | None:
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    if "Recursive interpolation" in str(cause):
+        return unreadable(RecursionError())
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     detail = " ".join(line for line in lines if not line.startswith(("object_type", "reference_type")))
     if found := _KEY_ERROR.search(str(cause)):
@@ -97,6 +99,14 @@ def explain(error: BaseException) -> UserError | None:
         except UserError as fault:
             return fault
     return UserError(f"the configuration does not compose: {detail or type(error).__name__}")
+
+
+def unreadable(error: BaseException) -> UserError:
+    """Build the error for whatever else stops composing: it reads the user's words, and nothing more."""
+    said = " ".join(str(error).split())
+    if isinstance(error, RecursionError):
+        said = "a value refers to itself, or is nested too deep"
+    return UserError(f"the configuration does not compose: {said or type(error).__name__}")
 
 
 def _missing(error: Any) -> UserError:

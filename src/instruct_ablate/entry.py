@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
-from instruct_ablate.composition import explain, register
+from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.overrides import check, for_hydra, is_sweep
+from instruct_ablate.grid.overrides import is_sweep
+from instruct_ablate.grid.overrides import prepared as checked
 from instruct_ablate.schema import config_directory
 
+_SWEEPER = "hydra_plugins.instruct_ablate_sweeper"
 _MANY = ("-m", "--multirun")
 _SHOWS = {
     "--help",
@@ -38,7 +41,7 @@ def main() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # faults come back here instead of being printed by Hydra
         hydra.main(version_base=None, config_path=str(config_directory()), config_name="config")(run_one)()
     except Exception as error:
-        fault = explain(error)
+        fault = explain(error) or (unreadable(error) if _composing(error) else None)
         if fault is None:
             raise
         sys.stderr.write(f"error: {fault}\n" if "\n" not in str(fault) else f"errors:\n{fault}\n")
@@ -48,11 +51,17 @@ def main() -> None:
         sys.exit(130)
 
 
+def _composing(error: BaseException) -> bool:
+    """Whether Hydra was still reading the user's words: our sweeper had not been called."""
+    frames = traceback.walk_tb(error.__traceback__)
+    names = {str(frame.f_globals.get("__name__")) for frame, _ in frames}
+    return any(name.startswith("hydra.") for name in names) and _SWEEPER not in names
+
+
 def prepared(arguments: Sequence[str]) -> list[str]:
     """Check the overrides among the arguments and make one cell a grid of one."""
-    overrides = [word for word in arguments if _is_override(word)]
-    check(overrides)
-    words = [for_hydra(word) if _is_override(word) else word for word in arguments]
+    overrides = checked([word for word in arguments if _is_override(word)])
+    words = [*(word for word in arguments if not _is_override(word)), *overrides]
     words.sort(key=lambda word: word not in _MANY)  # Hydra reads no overrides on both sides of an option
     if any(word.split("=")[0] in _SHOWS for word in words) or set(_MANY) & set(words):
         return words
@@ -61,7 +70,7 @@ def prepared(arguments: Sequence[str]) -> list[str]:
         raise UserError(
             f"{swept[0]} names several values: add -m to sweep over them, or quote it if it is one value"
         )
-    if any(word.startswith("experiment=") and word != "experiment=null" for word in overrides):
+    if any(word.startswith("experiment=") for word in overrides):
         return ["--multirun", *words]  # an experiment is a grid, asked for with -m or without
     return ["--multirun", *words, "hydra.sweeper.single=true"]
 

@@ -36,6 +36,8 @@ def decorated(key: str, function: F) -> F:
 def load_function(path: str, key: str) -> Callable[..., Any]:
     """Import `module.function`, as `key` of the user's command names it; the working directory is searched too."""
     module_name, _, name = path.rpartition(".")
+    if not module_name or not all(part.isidentifier() for part in path.split(".")):
+        raise UserError(f"{key} {path!r}: write module.function, as in my_code.shout.")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:

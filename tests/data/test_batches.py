@@ -124,7 +124,7 @@ def test_schedule_follows_the_configuration() -> None:
         (TrainerConfig(max_steps=0), DataConfig(), "trainer.max_steps=0"),
         (TrainerConfig(epochs=0), DataConfig(), "trainer.epochs=0.*untuned"),
         (TrainerConfig(), DataConfig(group_size=0), "data.group_size=0"),
-        (TrainerConfig(), DataConfig(grouping="tasks"), "data.grouping='tasks'.*none, task"),
+        (TrainerConfig(), DataConfig(grouping="tasks"), "unknown data.grouping 'tasks'.*none, task"),
     ],
 )
 def test_bad_settings_are_refused(trainer: TrainerConfig, data: DataConfig, message: str) -> None:

@@ -47,9 +47,9 @@ def test_all_faults_of_all_cells_are_told_at_once_and_each_once(tmp_path: Path) 
         assert sum(part in fault for fault in found) == 1, found
 
 
-def test_a_baseline_needs_no_model_and_no_trainer(tmp_path: Path) -> None:
+def test_a_baseline_needs_no_model_and_no_processes(tmp_path: Path) -> None:
     guess = ModelConfig("uniform_guess", source="baseline")
-    assert faults([make_config(tmp_path, model=guess, trainer=TrainerConfig(optimizer="adamm"))]) == []
+    assert faults([make_config(tmp_path, model=guess, trainer=TrainerConfig(devices=2))]) == []
 
 
 def test_several_faults_of_one_check_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,5 +59,5 @@ def test_several_faults_of_one_check_are_told_apart(tmp_path: Path, monkeypatch:
     def single() -> None:
         raise UserError("three")
 
-    monkeypatch.setattr(preflight, "_checks", lambda config: [("a", many), ("b", single)])
+    monkeypatch.setattr(preflight, "_checks", lambda config, ranks: [(many, ()), (single, ())])
     assert faults([make_config(tmp_path)]) == ["one", "two", "three"]

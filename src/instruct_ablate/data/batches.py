@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from instruct_ablate.data.settings import check_batches, check_data
 from instruct_ablate.data.store import Integers
-from instruct_ablate.errors import UserError
 from instruct_ablate.schema import DataConfig, TrainerConfig
 
 
@@ -59,17 +59,8 @@ class Schedule:
 
 def schedule(config: TrainerConfig, data: DataConfig, seed: int, tasks: Integers) -> Schedule:
     """Make the schedule that the configuration asks for; `tasks` holds each example's task."""
-    for name, value in (("trainer.batch_size", config.batch_size), ("data.group_size", data.group_size)):
-        if value < 1:
-            raise UserError(f"{name}={value} must be at least 1.")
-    if config.max_steps is not None and config.max_steps < 1:
-        raise UserError(f"trainer.max_steps={config.max_steps} must be at least 1, or null.")
-    if config.epochs <= 0:
-        raise UserError(
-            f"trainer.epochs={config.epochs} must be above 0 (data_budget=0 is the untuned model)."
-        )
-    if data.grouping not in ("none", "task"):
-        raise UserError(f"data.grouping={data.grouping!r} is unknown. Allowed: none, task.")
+    check_batches(config)
+    check_data(data)
     grouped = tasks if data.grouping == "task" else None
     size = (len(tasks), config.batch_size, config.epochs, seed)
     return Schedule(*size, max_steps=config.max_steps, tasks=grouped, group_size=data.group_size)

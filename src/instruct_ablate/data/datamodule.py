@@ -108,10 +108,6 @@ class PromptDataModule(LightningDataModule):
         super().__init__()
         if (start_token is not None) != store.encoder_decoder:
             raise ValueError("a start token belongs to encoder-decoder models, and to them alone")
-        if config.trainer.micro_batch_tokens < 1:
-            raise UserError(
-                f"trainer.micro_batch_tokens={config.trainer.micro_batch_tokens} must be at least 1."
-            )
         self.store = store
         self.config = config
         self.start_token = start_token

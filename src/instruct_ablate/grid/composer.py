@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from instruct_ablate.composition import explain, groups, register, unknown_choice
+from instruct_ablate.composition import explain, groups, register, unknown_choice, unreadable
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.expansion import Overrides
-from instruct_ablate.grid.overrides import check, for_hydra, split
+from instruct_ablate.grid.overrides import prepared, split
 from instruct_ablate.schema import Config, config_directory, plain
 
 _REFERENCE = re.compile(r"\$\{(?!oc\.env)")
@@ -32,14 +32,12 @@ class Composer:
         self._wide: dict[str, bool] = {}
         self._first: dict[tuple[str, type], str] = {}  # a key's first value of each type
 
-    def compose(self, overrides: Overrides) -> Config:
-        """Compose one cell; a fault comes out as `UserError`."""
+    def compose(self, overrides: Overrides, alone: bool = False) -> Config:
+        """Compose one cell; a fault comes out as `UserError`. One `alone` shares nothing: it is composed in full."""
         try:
-            return self._assemble(overrides)
+            return self._full(_for_cell(overrides)) if alone else self._assemble(overrides)
         except Exception as error:
-            if (fault := explain(error)) is not None:
-                raise fault from error
-            raise
+            raise (explain(error) or unreadable(error)) from error
 
     def is_baseline(self, model: str) -> bool:
         """Whether a choice of the group `model` is a baseline."""
@@ -53,7 +51,7 @@ class Composer:
 
     def _assemble(self, overrides: Overrides) -> Config:
         """Put a cell together from parts that were each composed once."""
-        lines = tuple(line for line in overrides if not line.startswith("hydra"))
+        lines = _for_cell(overrides)
         wide = tuple(line for line in lines if self._reaches_out(line))
         narrow = [line for line in lines if line not in wide]
         if self._refers(wide) or any(self._refers((*wide, self._alike(line))) for line in narrow):
@@ -106,6 +104,11 @@ class Composer:
     def _refers(self, overrides: Overrides) -> bool:
         """Whether one key's value is taken from another key, so that parts cannot be put together freely."""
         return _has_reference(self._raw(overrides))
+
+
+def _for_cell(overrides: Overrides) -> Overrides:
+    """Leave out what is for Hydra itself."""
+    return tuple(line for line in overrides if not line.startswith("hydra"))
 
 
 @cache
@@ -170,12 +173,10 @@ def compose_config(overrides: Sequence[str]) -> Config:
     """Compose one configuration outside of a sweep, as `python train.py OVERRIDES` would."""
     from hydra import compose, initialize_config_dir
 
-    check(overrides)
+    lines = prepared(overrides)
     register()
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):
-            return plain(compose("config", overrides=[for_hydra(line) for line in overrides]))
+            return plain(compose("config", overrides=lines))
     except Exception as error:
-        if (fault := explain(error)) is not None:
-            raise fault from error
-        raise
+        raise (explain(error) or unreadable(error)) from error

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from instruct_ablate.grid.overrides import from_params, split
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid.overrides import for_hydra, from_params, long_form, split
 
 Overrides = tuple[str, ...]
+MOST = 100_000  # cells of one command
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,32 @@ def _product(overrides: Sequence[str], loader: Any) -> list[Overrides]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-    choices: list[list[str]] = []
-    for override in parsed:
-        if not override.is_discrete_sweep():
-            choices.append([str(override.input_line)])
-            continue
-        key = override.get_key_element()
-        choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-    return list(itertools.product(*choices))
+    choices = [_values(override) for override in parsed]
+    if math.prod(map(len, choices)) > MOST:
+        raise UserError(f"more than {MOST} cells are asked for; give fewer values, or several studies")
+    return [tuple(line for lines in cell for line in lines) for cell in itertools.product(*choices)]
+
+
+def _values(override: Any) -> list[list[str]]:
+    """Return the lines of each value that an override names."""
+    if not override.is_sweep_override():
+        return [[str(override.input_line)]]
+    if not override.is_discrete_sweep():
+        raise UserError(
+            f"{override.input_line}: give values, as a,b or range(1,4); an interval cannot be counted"
+        )
+    if override.is_range_sweep() and not _length(override.value()) <= MOST:
+        raise UserError(f"{override.input_line} names more than {MOST} values, or no end of them")
+    key = override.get_key_element()
+    values = list(override.sweep_string_iterator())
+    if not values:
+        raise UserError(f"{override.input_line} names no value at all")
+    return [[for_hydra(line) for line in long_form(f"{key}={value}")] for value in values]
+
+
+def _length(span: Any) -> float:
+    """Return about how many numbers a range has, without counting them."""
+    try:
+        return float(abs((span.stop - span.start) / span.step))
+    except ZeroDivisionError:
+        return math.inf

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from instruct_ablate.composition import check_key, free_keys, groups
+from instruct_ablate.composition import check_key, free_keys, groups, keys
 from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.limits import LONG, shown
 
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:$-]+)(=(?P<value>.*))?$", re.DOTALL)
 _NUMBER = re.compile(r"^\s*([+-]?\d[\w.+-]*|true|false)\s*$", re.IGNORECASE)
@@ -17,7 +20,9 @@ def split(override: str) -> tuple[str, str, str]:
     """Split `+key=value` into sign, key and value."""
     found = _OVERRIDE.match(override)
     if found is None or (found["value"] is None and found["sign"] != "~"):
-        raise UserError(f"cannot read {override!r}: write key=value, e.g. instruction=simplified or seed=1")
+        raise UserError(
+            f"cannot read {shown(override)}: write key=value, e.g. instruction=simplified or seed=1"
+        )
     return found["sign"] or "", found["key"], found["value"] or ""
 
 
@@ -38,14 +43,19 @@ def for_hydra(override: str) -> str:
     return f"{sign}{key}={','.join(parts)}"
 
 
+def prepared(overrides: Iterable[str]) -> list[str]:
+    """Check overrides, all faults told at once, and write them as Hydra takes them."""
+    words = [word for word in overrides if not _says_nothing(word)]
+    check(words)
+    return [for_hydra(line) for word in words for line in long_form(word)]
+
+
 def check(overrides: Iterable[str]) -> None:
-    """Refuse misspelt groups and keys; all of them are told at once."""
+    """Refuse misspelt groups and keys, and what Hydra could not read; all of them are told at once."""
     faults = []
     for override in overrides:
         try:
-            _, key, _ = split(override)
-            if not key.startswith(("hydra.", "hydra/", "hydra@")):
-                check_key(key.partition("@")[0])
+            _check_one(override)
         except UserError as fault:
             faults.append(str(fault))
     if len(faults) == 1:
@@ -54,15 +64,74 @@ def check(overrides: Iterable[str]) -> None:
         raise UserErrors(faults)
 
 
-def is_sweep(override: str) -> bool:
-    """Tell whether an override names several values (`a,b`, `range(...)`, `choice(...)`, `glob(...)`)."""
+def _says_nothing(override: str) -> bool:
+    """Whether an override names no experiment, which is what is so without it."""
+    return override.replace(" ", "") in ("experiment=null", "experiment=")
+
+
+def _check_one(override: str) -> None:
+    sign, key, value = split(override)
+    check_name(key)
+    name = key.partition("@")[0]
+    if sign == "~" and name in keys() and name not in groups():
+        raise UserError(f"{override}: every key has a value; give another one: {key}=VALUE")
+    if sign != "~" and name in groups() and value.strip() in ("", "null", "~"):
+        raise UserError(f"{override}: choose one of the group's; `python train.py --help` lists them")
+    if sign != "~":
+        parse(for_hydra(override), override)
+
+
+def check_name(key: str) -> None:
+    """Refuse a misspelt group or key; Hydra's own are its matter."""
+    if not key.startswith(("hydra.", "hydra/", "hydra@")):
+        check_key(key.partition("@")[0])
+
+
+def parse(line: str, given: str = "") -> Any:
+    """Read an override by Hydra's grammar; what it cannot read is refused, with the quotes that would help."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     try:
-        return bool(OverridesParser.create().parse_override(override).is_sweep_override())
-    except HydraException as error:
-        raise UserError(f"cannot read {override!r}: {' '.join(str(error).split())}") from error
+        return OverridesParser.create().parse_override(line)
+    except (HydraException, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split("\n")[0].split())
+        raise UserError(f"cannot read {shown(given or line)}: {said}{_quoting(given or line)}") from error
+
+
+def _quoting(override: str) -> str:
+    """Return how to quote a plain text that Hydra reads otherwise; nothing for what looks like a list."""
+    _, key, value = split(override)
+    if not value or len(value) > LONG or value[0] in "[{'\"":
+        return ""
+    for mark in ("'", '"'):
+        if mark not in value and "\\" not in value:
+            return f"; quote the value: {shlex.quote(f'{key}={mark}{value}{mark}')}"
+    return ""
+
+
+def is_path(choice: str) -> bool:
+    """Whether a choice of the group `model` is a folder or a hub id rather than a name."""
+    bare = choice.strip().strip("'\"")
+    return bare.startswith((".", "~")) or "/" in bare or (bare != "" and Path(bare, "config.json").is_file())
+
+
+def long_form(override: str) -> list[str]:
+    """Write `model=FOLDER` (or a hub id) as `model=pretrained model.path=FOLDER`."""
+    sign, key, value = split(override)
+    if key != "model" or sign == "~" or is_several(value) or not is_path(value):
+        return [override]
+    return ["model=pretrained", f"model.path={value.strip()}"]
+
+
+def is_several(value: str) -> bool:
+    """Whether a value names several (`a,b`, `range(1,3)`)."""
+    return "," in value or "(" in value
+
+
+def is_sweep(override: str) -> bool:
+    """Tell whether an override names several values (`a,b`, `range(...)`, `choice(...)`, `glob(...)`)."""
+    return bool(parse(override).is_sweep_override())
 
 
 def from_params(params: Mapping[str, Any]) -> list[str]:

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.store import state_of
-from instruct_ablate.composition import explain, register
+from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator, Speeds, speeds
 from instruct_ablate.grid.expansion import Declared
 from instruct_ablate.grid.order import ordered
-from instruct_ablate.grid.overrides import check, for_hydra
+from instruct_ablate.grid.overrides import prepared
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.grid.sweep import HydraParts, Plan, plan_cells
@@ -41,28 +41,12 @@ class PlannedCell:
 def compose_plan(overrides: Sequence[str]) -> Plan:
     """Compose the grid that `python train.py -m OVERRIDES` would run."""
     from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.types import RunMode
 
-    check(overrides)
+    lines = prepared(overrides)
     register()
-    lines = [for_hydra(line) for line in overrides]
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):
-            hydra = GlobalHydra.instance().hydra
-            assert hydra is not None
-            master = hydra.compose_config(
-                config_name="config",
-                overrides=lines,
-                run_mode=RunMode.MULTIRUN,
-                from_shell=False,
-                with_log_configuration=False,
-            )
-            sweeper = master.hydra.sweeper
-            parts = HydraParts(SimpleNamespace(config_loader=hydra.config_loader), None, master)
-            declared = Declared(dict(sweeper.params), [dict(grid) for grid in sweeper.grids])
-            arguments = [line for line in lines if not line.startswith("hydra")]
-            plan = plan_cells(parts, declared, arguments)
+            plan = plan_cells(*_composed(lines))
     except Exception as error:
         if (fault := explain(error)) is not None:
             raise fault from error
@@ -70,6 +54,29 @@ def compose_plan(overrides: Sequence[str]) -> Plan:
     if plan.faults:
         raise UserErrors(plan.faults)
     return plan
+
+
+def _composed(lines: Sequence[str]) -> tuple[HydraParts, Declared, list[str]]:
+    """Compose what all cells share, as Hydra does for a sweep."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    try:
+        master = hydra.compose_config(
+            config_name="config",
+            overrides=list(lines),
+            run_mode=RunMode.MULTIRUN,
+            from_shell=False,
+            with_log_configuration=False,
+        )
+    except Exception as error:
+        raise (explain(error) or unreadable(error)) from error
+    sweeper = master.hydra.sweeper
+    declared = Declared(dict(sweeper.params), [dict(grid) for grid in sweeper.grids])
+    arguments = [line for line in lines if not line.startswith("hydra")]
+    return HydraParts(SimpleNamespace(config_loader=hydra.config_loader), None, master), declared, arguments
 
 
 def recorded_speeds(plan: Plan) -> Speeds:

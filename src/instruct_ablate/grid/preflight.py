@@ -1,50 +1,104 @@
-"""All cells of a grid checked before the first one starts; all faults told at once."""
+"""All cells of a grid checked before the first one starts; all faults told at once.
+
+First the values of each group, by the group's own check; then what takes reading: tasks, checkpoint, labels. A check
+is done once for the same arguments.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.cell.mirror.loggers import check_logger
-from instruct_ablate.cell.run.reuse import REUSE
+from instruct_ablate.cell.mirror.settings import check_logger
+from instruct_ablate.cell.run.settings import check_cell, check_folder
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
-from instruct_ablate.errors import UserError, UserErrors, among
-from instruct_ablate.schema import Config
+from instruct_ablate.data.settings import check_batches, check_data
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.extensions import load_extensions
+from instruct_ablate.instruction.settings import check_instruction
+from instruct_ablate.model.decoding.settings import check_evaluation
+from instruct_ablate.model.loading.settings import check_model
+from instruct_ablate.model.training.settings import (
+    check_machine,
+    check_method,
+    check_optimisation,
+    check_processes,
+)
+from instruct_ablate.prompt.settings import check_prompt
+from instruct_ablate.schema import (
+    Config,
+    EvaluationConfig,
+    InstructionConfig,
+    MethodConfig,
+    ModelConfig,
+    PromptConfig,
+    TasksConfig,
+    TrainerConfig,
+)
+from instruct_ablate.tasks import budget, collection
 
 if TYPE_CHECKING:
     from instruct_ablate.tasks.task import Task
 
-DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
-ENGINES = ("native", "vllm")
-RETRIES = ("failed", "none")
-PRECISIONS = ("auto", "bf16", "fp32", "fp16")
+Call = tuple[Callable[..., object], tuple[Any, ...]]
+# Checks of single groups: what stands in the group is all they look at.
+GROUPS: dict[str, tuple[Callable[[Any], object], ...]] = {
+    "tasks": (collection.check,),
+    "instruction": (check_instruction,),
+    "data_budget": (budget.check,),
+    "model": (check_model,),
+    "method": (check_method,),
+    "prompt": (check_prompt,),
+    "data": (check_data,),
+    "trainer": (check_batches, check_optimisation, check_machine),
+    "logger": (check_logger,),
+}
+
+
+class Preflight:
+    """Checks cells, and remembers what was checked and told."""
+
+    def __init__(self) -> None:
+        self._results: dict[str, tuple[str, ...]] = {}
+
+    def of_values(self, config: Config) -> list[str]:
+        """Return the faults of a cell's values; nothing is read but the user's own code."""
+        if found := self._told([(load_extensions, (config.extensions,))]):
+            return found
+        return self._told([*_values(config)]) or self._told([(check_folder, ("cache", config.cache))])
+
+    def of_cell(self, config: Config, ranks_later: bool = False) -> list[str]:
+        """Return what would stop a cell whose values are sound.
+
+        `ranks_later`: the launcher starts a cell's processes itself, so that there is but one here and now.
+        """
+        return self._told([*_checks(effective(config), ranks_later)])
+
+    def _told(self, calls: Sequence[Call]) -> list[str]:
+        """Make the calls that were not made yet with the same arguments; return the faults of all."""
+        found: dict[str, None] = {}
+        for function, arguments in calls:
+            key = f"{function.__module__}.{function.__qualname__}{arguments!r}"
+            if key not in self._results:
+                self._results[key] = _faults(function, arguments)
+            found |= dict.fromkeys(self._results[key])
+        return list(found)
 
 
 def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
-    """Return what would stop these cells, each fault once.
-
-    `ranks_later`: the launcher starts a cell's processes itself, so that there is but one here and now.
-    """
-    found: dict[str, None] = {}
-    seen: set[str] = set()
-    for config in map(effective, configs):
-        for name, check in _checks(_single(config) if ranks_later else config):
-            if name not in seen:
-                seen.add(name)
-                found |= dict.fromkeys(_told(check))
+    """Return what would stop these cells, each fault once."""
+    preflight, found = Preflight(), dict[str, None]()
+    for config in configs:
+        told = preflight.of_values(config) or preflight.of_cell(config, ranks_later)
+        found |= dict.fromkeys(told)
     return list(found)
 
 
-def _single(config: Config) -> Config:
-    return replace(config, trainer=replace(config.trainer, devices=1, num_nodes=1))
-
-
-def _told(check: Callable[[], object]) -> tuple[str, ...]:
+def _faults(function: Callable[..., object], arguments: tuple[Any, ...]) -> tuple[str, ...]:
     try:
-        result = check()
+        result = function(*arguments)
     except UserErrors as error:
         return error.faults
     except UserError as error:
@@ -52,124 +106,130 @@ def _told(check: Callable[[], object]) -> tuple[str, ...]:
     return tuple(map(str, result)) if isinstance(result, list) else ()
 
 
-def _checks(config: Config) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield the checks of a cell, each with a name under which it is done once."""
-    yield (
-        f"tasks {config.tasks} {config.instruction} {config.evaluation} {config.seed}",
-        lambda: _variants(config),
-    )
-    if config.evaluation.decoding != "greedy" and not is_baseline(config):
-        yield f"labels {config.tasks} {config.model}", lambda: _labels(config)
-    yield f"logger {config.logger}", lambda: check_logger(config.logger)
-    yield f"settings {config.prompt} {config.evaluation} {config.seed}", lambda: _settings(config)
-    yield f"sweep {config.retry} {config.reuse}", lambda: _sweep(config)
-    yield f"hypotheses {config.hypotheses}", lambda: _hypotheses(config)
-    yield f"budget {config.data_budget}", lambda: _budget(config)
-    if not is_baseline(config):
-        yield f"model {config.model}", lambda: _checkpoint(config)
-        yield f"trainer {config.trainer} {config.model}", lambda: _trainer(config)
-        yield f"precision {config.trainer.precision} {config.model}", lambda: _precision(config)
+def _values(config: Config) -> Iterator[Call]:
+    """Yield the checks of all groups."""
+    for name, checks in GROUPS.items():
+        for check in checks:
+            yield check, (vars(config)[name],)
+    yield check_evaluation, (config.evaluation, config.instruction)
+    yield check_cell, (config,)
+    for text in config.hypotheses:
+        from instruct_ablate.hypotheses import parse_hypothesis
+
+        yield parse_hypothesis, (text,)
 
 
-def _settings(config: Config) -> list[str]:
-    """Check names that the prompt and the evaluation will look up, and numbers they could not use."""
+def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
+    """Yield the checks of a cell that read something; its arguments are all that a check looks at."""
+    cache, untuned = Path(config.cache), is_untuned(config)
+    yield check_folder, ("output", config.output)
+    shown = tuple(instruction for _, instruction in shown_at_test(config))
+    drawn = replace(Config(), tasks=config.tasks, cache=config.cache, seed=config.seed)
+    yield _variants, (drawn, None if untuned else config.instruction, shown)
+    yield _metrics, (config.evaluation.metrics,)
+    if is_baseline(config):
+        return
+    yield _checkpoint, (config.model, config.prompt, config.evaluation.engine)
+    yield _precision, (config.trainer, config.model)
+    yield _choices, (config.tasks, cache, config.evaluation)
+    yield _tokenizer, (config.model, config.tasks, cache, config.prompt, config.evaluation.decoding)
+    if not untuned:
+        yield _layers, (config.model, config.method, cache)
+    if not ranks_later:
+        yield check_processes, (config.trainer,)
+
+
+def _metrics(paths: Sequence[str]) -> None:
     from instruct_ablate.metrics import load_metrics
-    from instruct_ablate.prompt import build  # noqa: F401 - templates register themselves
-    from instruct_ablate.prompt.template import find_template
 
-    evaluation = config.evaluation
-    checks: list[Callable[[], object]] = [
-        lambda: find_template(config.prompt.template),
-        lambda: load_metrics(evaluation.metrics),
-        lambda: among("evaluation.decoding", evaluation.decoding, DECODINGS),
-        lambda: among("evaluation.engine", evaluation.engine, ENGINES),
-    ]
-    found = [fault for check in checks for fault in _told(check)]
-    return found + ([f"seed={config.seed}: give 0 or more"] if config.seed < 0 else [])
+    load_metrics(paths)
 
 
-def _sweep(config: Config) -> None:
-    among("retry", config.retry, RETRIES)
-    among("reuse", config.reuse, REUSE)
-
-
-def _hypotheses(config: Config) -> list[str]:
-    from instruct_ablate.hypotheses import parse_hypothesis
-
-    return [fault for text in config.hypotheses for fault in _told(partial(parse_hypothesis, text))]
-
-
-def _precision(config: Config) -> None:
-    """Check the precision's name; where it may not suit model or machine, whether it does."""
-    precision = config.trainer.precision
-    among("trainer.precision", precision, PRECISIONS)
-    if precision == "fp16":
+def _precision(trainer: TrainerConfig, model: ModelConfig) -> None:
+    """Check whether a precision that may not suit model or machine does."""
+    if trainer.precision == "fp16":
         from instruct_ablate.model.loading.location import check_checkpoint
         from instruct_ablate.model.loading.precision import resolve_precision
 
-        resolve_precision(
-            precision, config.trainer.accelerator, check_checkpoint(config.model) == "encoder-decoder"
-        )
+        resolve_precision("fp16", trainer.accelerator, check_checkpoint(model) == "encoder-decoder")
 
 
-def _budget(config: Config) -> list[str]:
-    budget = config.data_budget
-    return [
-        f"data_budget.{name}={value}: give 0 (untuned) or more"
-        for name, value in (("instances_per_task", budget.instances_per_task), ("tasks", budget.tasks))
-        if value is not None and value < 0
+def _variants(
+    config: Config, trained_on: InstructionConfig | None, shown: tuple[InstructionConfig, ...]
+) -> list[str]:
+    """Check that there are tasks, and that they can be shown under the training and the test instructions."""
+    from instruct_ablate.instruction.check import check_variant
+    from instruct_ablate.instruction.context import Context
+
+    read = collection.read_tasks(config.tasks, Path(config.cache))
+    found = []
+    if trained_on is not None:
+        budget.check_trainable(read.train, config.tasks)
+        context = Context.of(config, read, "train")
+        found = [fault for task in read.train if (fault := check_variant(task, trained_on, context))]
+    context = Context.of(config, read, "test")
+    pairs = [(task, instruction) for instruction in shown for task in read.test]
+    return found + [
+        fault for task, instruction in pairs if (fault := check_variant(task, instruction, context))
     ]
 
 
-def _variants(config: Config) -> list[str]:
-    """Check that the tasks can be shown under the training and the test instructions."""
-    from instruct_ablate.instruction.check import check_variant
-    from instruct_ablate.instruction.context import Context
-    from instruct_ablate.tasks.collection import read_tasks
-
-    collection = read_tasks(config.tasks, Path(config.cache))
-    trained = [] if is_untuned(config) else [(config.instruction, collection.train)]
-    found = []
-    for instruction, tasks in (*trained, *((shown, collection.test) for _, shown in shown_at_test(config))):
-        context = Context(config.seed, tasks)
-        found += [fault for task in tasks if (fault := check_variant(task, instruction, context))]
-    return found + ([] if is_baseline(config) else _choices(config, collection.test))
-
-
-def _choices(config: Config, tested: Sequence[Task]) -> list[str]:
+def _choices(tasks: TasksConfig, cache: Path, evaluation: EvaluationConfig) -> list[str]:
     """Check that constrained decoding and ranking have choices, and can tell them apart."""
     from instruct_ablate.instruction.outputs import equal_labels
 
-    decoding = config.evaluation.decoding
+    decoding = evaluation.decoding
     if decoding == "greedy":
         return []
+    tested = collection.read_tasks(tasks, cache).test
     found = [fault for task in tested if (fault := equal_labels(task))]
-    for task in tested:
-        if decoding.startswith("rank") and task.prompted and task.unlisted:
-            found.append(
-                f"{task.name}: evaluation.decoding={decoding}: {task.unlisted} of {len(task.instances)} rows have no "
-                "answer_choices to rank. Leave the prompt set out (tasks.include) or use evaluation=greedy."
-            )
-    return found
+    return found + [
+        _unlisted(task, decoding) for task in tested if decoding.startswith("rank") and _lacks(task)
+    ]
 
 
-def _labels(config: Config) -> list[str]:
-    """Check that the model's tokenizer can tell the labels apart."""
+def _lacks(task: Task) -> bool:
+    return bool(task.prompted and task.unlisted)
+
+
+def _unlisted(task: Task, decoding: str) -> str:
+    return (
+        f"{task.name}: evaluation.decoding={decoding}: {task.unlisted} of {len(task.instances)} rows have no "
+        "answer_choices to rank. Leave the prompt set out (tasks.include) or use evaluation=greedy."
+    )
+
+
+def _tokenizer(
+    model: ModelConfig, tasks: TasksConfig, cache: Path, prompt: PromptConfig, decoding: str
+) -> list[str]:
+    """Check what only the model's tokenizer tells: labels that it confuses or cuts, a chat template it lacks."""
+    if decoding == "greedy" and prompt.template != "chat":
+        return []
     from instruct_ablate.model.decoding.label_check import check_labels
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
-    from instruct_ablate.tasks.collection import read_tasks
+    from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
-    tested = read_tasks(config.tasks, Path(config.cache)).test
-    return check_labels(tested, load_tokenizer(config.model, Path(config.cache)))
+    tokenizer = load_tokenizer(model, cache)
+    if prompt.template == "chat":
+        TokenizerTokens(tokenizer).chat("")
+    if decoding == "greedy":
+        return []
+    tested = collection.read_tasks(tasks, cache).test
+    return check_labels(tested, tokenizer, prompt.max_target_length)
 
 
-def _checkpoint(config: Config) -> object:
-    from instruct_ablate.model.loading.location import check_checkpoint
+def _checkpoint(model: ModelConfig, prompt: PromptConfig, engine: str) -> None:
+    from instruct_ablate.model.decoding.settings import check_kind
+    from instruct_ablate.model.loading.location import check_room, facts
 
-    return check_checkpoint(config.model)
+    known = facts(model)
+    check_room(known, prompt)
+    check_kind(engine, known.kind == "encoder-decoder")
 
 
-def _trainer(config: Config) -> None:
-    from instruct_ablate.model.training.settings import check_trainer
+def _layers(model: ModelConfig, method: MethodConfig, cache: Path) -> None:
+    """Check that the layers to adapt are there; all linear ones always are."""
+    if method.name == "lora" and method.target_modules:
+        from instruct_ablate.model.training.lora import check_layers
 
-    check_trainer(config)
+        check_layers(model, method, cache)

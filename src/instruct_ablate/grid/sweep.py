@@ -21,9 +21,9 @@ from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.grid.launch.launcher import CellLauncher
 from instruct_ablate.grid.launch.slurm_queue import queued
 from instruct_ablate.grid.order import ordered
-from instruct_ablate.grid.overrides import check, for_hydra, split
+from instruct_ablate.grid.overrides import check_name, for_hydra, split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
-from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.preflight import Preflight, faults
 from instruct_ablate.grid.study import declare
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import BudgetConfig
@@ -47,11 +47,12 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], p
     todo = _todo(plan.cells)
     if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], _starts_ranks(hydra)))):
         raise _told(list(found))
+    launcher = _launcher(hydra) if todo else None
     by_study = _by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in by_study.items():
         declare(folder, [cell.identity for cell in cells], cells[0].config)
     try:
-        _launch(hydra, ordered(todo))
+        _launch(launcher, ordered(todo))
     except SystemExit as stop:
         log.warning("the sweep stopped early (exit status %s)", stop.code)
     if plan.cells and plan.cells[0].config.detach:
@@ -72,15 +73,21 @@ class Plan:
 def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> Plan:
     """Expand and compose a grid, and find out which of its cells are the same."""
     composer = Composer(hydra.context.config_loader, hydra.config)
-    check([f"{key}=" for grid in (declared.params, *declared.grids) for key in grid])
-    lines = [for_hydra(argument) for argument in arguments]
-    asked = expand(declared, lines, composer.is_baseline, hydra.context.config_loader)
+    for key in [key for grid in (declared.params, *declared.grids) for key in grid]:
+        check_name(key)
+    asked = expand(
+        declared, [for_hydra(line) for line in arguments], composer.is_baseline, hydra.context.config_loader
+    )
     check_choices(composer, asked)
     cells: dict[str, Cell] = {}
     found: dict[str, None] = {}
+    preflight = Preflight()
     for overrides in asked:
         try:
-            config = composer.compose(overrides)
+            config = composer.compose(overrides, alone=len(asked) == 1)
+            if faults := preflight.of_values(config):
+                found |= dict.fromkeys(faults)
+                continue
             identity = identify(config)
         except UserError as fault:
             found |= dict.fromkeys(fault.faults if isinstance(fault, UserErrors) else (str(fault),))
@@ -141,11 +148,10 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
     return todo
 
 
-def _launch(hydra: HydraParts, cells: Sequence[Cell]) -> None:
+def _launch(launcher: Any, cells: Sequence[Cell]) -> None:
     """Hand the cells to the configured launcher. What it returns is not trusted: the disk is."""
     if not cells:
         return
-    launcher = _launcher(hydra)
     if cells[0].config.detach and not (isinstance(launcher, CellLauncher) and launcher.can_detach):
         raise UserError(
             "detach=true: the cells of this launcher end with the command; add hydra/launcher=submitit_slurm"
@@ -174,6 +180,8 @@ def _launcher(hydra: HydraParts) -> Any:
             hydra_context=hydra.context, task_function=hydra.task_function, config=hydra.config
         )
     except (InstantiationException, RuntimeError, ImportError) as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from error
         if extra not in ("joblib", "ray"):
             raise
         raise lacking from error

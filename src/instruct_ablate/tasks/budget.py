@@ -7,10 +7,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from instruct_ablate.errors import UserErrors
-from instruct_ablate.schema import BudgetConfig
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.schema import BudgetConfig, TasksConfig
 from instruct_ablate.tasks.task import Task
 
+FILTERS = ("language", "categories", "include", "split")
 ALL = 1_000_000_000  # data_budget=all: nobody counts on having so many
 
 
@@ -33,6 +34,17 @@ def check(config: BudgetConfig) -> None:
         faults.append(f"data_budget.tasks={config.tasks}: give 1 or more, or null for all.")
     if faults:
         raise UserErrors(faults)
+
+
+def check_trainable(tasks: Sequence[Task], config: TasksConfig) -> None:
+    """Refuse training tasks without an instance among them."""
+    if not any(task.instances for task in tasks):
+        filters = {name: value for name in FILTERS if (value := vars(config)[name])}
+        given = ", ".join(f"tasks.{name}={value}" for name, value in filters.items()) or "no filter"
+        raise UserError(
+            f"there is nothing to train on: no training task has an instance ({given}, tasks.train_split="
+            f"{config.train_split}). Widen the choice, or test the untuned model: data_budget=0."
+        )
 
 
 def sample(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> Budgeted:

@@ -12,10 +12,12 @@ from typing import cast
 
 from instruct_ablate.errors import UserErrors, unknown
 from instruct_ablate.extensions import decorated
+from instruct_ablate.limits import check_limits
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import label_space, selection
 from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
 from instruct_ablate.tasks.own_reader import read_own
+from instruct_ablate.tasks.settings import LIMITS
 from instruct_ablate.tasks.source import Source
 from instruct_ablate.tasks.store import Stored, load_or_build
 from instruct_ablate.tasks.task import Task, TaskCollection
@@ -80,7 +82,8 @@ def find_reader(name: str) -> Reader:
 
 
 def check(config: TasksConfig) -> None:
-    """Refuse keys that the reader would ignore, and numbers that make no sense; cheap, nothing is read."""
+    """Refuse keys that the reader would ignore, and values that make no sense; cheap, nothing is read."""
+    check_limits("tasks", config, LIMITS)
     if "." in config.reader:
         return
     reader = find_reader(config.reader)

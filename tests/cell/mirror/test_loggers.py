@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from instruct_ablate.cell.mirror.loggers import check_logger, flat_scores, guarded
+from instruct_ablate.cell.mirror.loggers import flat_scores, guarded
+from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import LoggerConfig
 from tests.report.cells import make_cell

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.training.lora import adapt
+from instruct_ablate.model.training.lora import adapt, check_layers
 from instruct_ablate.model.training.settings import check_method
-from instruct_ablate.schema import MethodConfig
+from instruct_ablate.schema import MethodConfig, ModelConfig
 from tests.model.fits import NAMES, load, make_config
 
 
@@ -60,8 +60,8 @@ def test_named_layers_alone(cache: Path) -> None:
 def test_faults(cache: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'lora'"):
         check_method(MethodConfig(name="lore"))
-    for changes in ({"rank": 0}, {"alpha": 0}, {"dropout": 1.0}):
-        with pytest.raises(UserError, match="must be at least 1"):
+    for changes in ({"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"dropout": float("nan")}):
+        with pytest.raises(UserError, match=f"method.{next(iter(changes))}=.* must be at least"):
             check_method(MethodConfig(name="lora", **changes))  # type: ignore[arg-type]
     with pytest.raises(UserError, match="target_modules"):
         adapt(load(make_config(cache)).model, MethodConfig(name="lora", target_modules=["nothing"]), 0)
@@ -76,3 +76,12 @@ def test_an_adapter_that_t5_would_never_use_is_refused(target: str, cache: Path)
             adapt(model, method, 0)
     else:
         adapt(model, method, 0)
+
+
+def test_layers_are_looked_for_before_weights_are_loaded(cache: Path) -> None:
+    model = ModelConfig("tiny_llama", source="random")
+    check_layers(model, MethodConfig("lora", target_modules=["q_proj", "down_proj"]), cache)
+    with pytest.raises(UserError, match=r"target_modules: 'q_prj'; did you mean 'q_proj'"):
+        check_layers(model, MethodConfig("lora", target_modules=["v_proj", "q_prj"]), cache)
+    with pytest.raises(UserError, match="target_modules"):
+        check_layers(model, MethodConfig("lora", target_modules=["mlp"]), cache)

@@ -58,9 +58,11 @@ def test_adafactor_keeps_the_rate_it_is_given() -> None:
         ({"optimizer": "adam"}, "did you mean 'adamw'"),
         ({"schedule": "lineer"}, "did you mean 'linear'"),
         ({"learning_rate": 0.0}, "learning_rate=0.0 must be above 0"),
-        ({"warmup_steps": -1}, "must not be negative"),
-        ({"weight_decay": -0.1}, "must not be negative"),
+        ({"warmup_steps": -1}, "warmup_steps=-1 must be at least 0"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1 must be at least 0"),
         ({"gradient_clip": 0.0}, "or null for none"),
+        ({"gradient_clip": float("nan")}, "gradient_clip=nan must be above 0"),
+        ({"learning_rate": float("inf")}, "learning_rate=inf must be above 0"),
     ],
 )
 def test_settings_no_optimizer_can_follow(changes: dict[str, Any], told: str) -> None:

@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.metrics import Score, find_measure
 from instruct_ablate.metrics.measures import measure_names
-from instruct_ablate.schema import LoggerConfig
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
 log = logging.getLogger(__name__)
-LOGGERS = ("wandb", "csv", "tensorboard", "mlflow", "none")
-MODES = ("auto", "online", "offline")
 
 
 class Mirror(Protocol):
@@ -75,21 +71,6 @@ def guarded(what: str) -> Iterator[None]:
         # any failure of a mirror is only worth a line: the record on disk is complete without it
         log.warning(
             "%s: %s: %s; the record on disk is complete without it", what, type(error).__name__, error
-        )
-
-
-def check_logger(config: LoggerConfig) -> None:
-    """Refuse a logger that is not there, or whose package is not installed."""
-    import importlib.util
-
-    if config.name not in LOGGERS:
-        raise unknown("logger.name", config.name, LOGGERS)
-    if config.mode not in MODES:
-        raise unknown("logger.mode", config.mode, MODES)
-    needs = {"tensorboard": "tensorboard", "mlflow": "mlflow"}.get(config.name)
-    if needs and importlib.util.find_spec(needs) is None:
-        raise UserError(
-            f"logger={config.name} needs the package {needs}: pip install 'instruct-ablate[{needs}]'."
         )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.cell.mirror.loggers import Mirror, Plain, Silent, check_logger, guarded
+from instruct_ablate.cell.mirror.loggers import Mirror, Plain, Silent, guarded
+from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.mirror.wandb_run import WandbRun
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.schema import Config

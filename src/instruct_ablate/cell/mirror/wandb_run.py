@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from instruct_ablate.cell.mirror.loggers import flat_scores, guarded, main_scores, measures
+from instruct_ablate.cell.mirror.settings import mirrored_name
 from instruct_ablate.cell.mirror.wandb_internals import leave_service
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.legend import COLUMNS, trained_on
@@ -129,7 +130,7 @@ def _names(config: Config, identity: Identity) -> dict[str, Any]:
         "name": identity.name,
         "project": config.logger.project,
         "entity": config.logger.entity,
-        "group": config.study,
+        "group": mirrored_name(config.study),
         "job_type": job_type(identity.setting),
         "tags": [*config.logger.tags, *tags(identity.setting, identity.seed)],
     }

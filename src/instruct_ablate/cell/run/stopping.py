@@ -9,8 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from instruct_ablate import limits
 from instruct_ablate.errors import Interrupted
 
+HOURS = limits.number(0, 87_600, above=True).or_null(
+    "for no limit"
+)  # ten years: timers go no further than some more
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 GRACE = 60.0  # seconds between the polite end of a cell that takes too long and the end of its process
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cost import Cost
-from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, TrainerConfig
-from instruct_ablate.tasks.budget import sample
+from instruct_ablate.tasks.budget import check_trainable, sample
 from instruct_ablate.tasks.task import TaskCollection
 
 if TYPE_CHECKING:
@@ -39,10 +38,7 @@ def prompts_in_training(
 ) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
     """Build the prompts of the budget's sample; return them and what was met."""
     budgeted = sample(collection.train, config.data_budget, config.seed)
-    if not any(task.instances for task in budgeted.tasks):
-        raise UserError(
-            "there is nothing to train on: no training task has an instance; data_budget=0 is untuned"
-        )
+    check_trainable(budgeted.tasks, config.tasks)
     context = Context.of(config, collection, "train")
     prompts = build_prompts(budgeted.tasks, config.instruction, config.prompt, tokens, context)
     note = truncation_note(prompts)

@@ -17,11 +17,17 @@ from instruct_ablate.cell.after.post_mortem import record_killed, why
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.launch.worker_process import WORKER, Share, WorkerProcess
+from instruct_ablate.limits import whole
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.planned_cell import Cell
 
 log = logging.getLogger(__name__)
+LIMITS = {  # of hydra.launcher
+    "n": whole(1, 4096).or_null("for one a GPU, or one for four cores"),
+    "threads": whole(1, 4096).or_null("for an equal share of the cores"),
+    "cells_per_process": whole(0),
+}
 POLL = 0.05  # seconds between two looks at the processes
 
 

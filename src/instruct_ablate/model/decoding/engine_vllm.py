@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.errors import UserError
 from instruct_ablate.model.adapters import bare, merged
 from instruct_ablate.model.decoding.question import Question, stop_tokens
+from instruct_ablate.model.decoding.settings import check_kind, lacking_vllm
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
@@ -28,11 +28,7 @@ def answer(
 ) -> Iterator[tuple[Question, str]]:
     """Yield answers block by block. Labels are scored through prompt log-probabilities, on shared prefixes."""
     vllm = _vllm()
-    if checkpoint.encoder_decoder:
-        raise UserError(
-            f"evaluation.engine=vllm does not run encoder-decoder models such as {checkpoint.name}. "
-            "Use evaluation.engine=native."
-        )
+    check_kind("vllm", checkpoint.encoder_decoder)
     open_questions = [question for question in questions if not finished(question)]
     with tempfile.TemporaryDirectory(prefix="instruct-ablate-") as folder:
         engine = _engine(vllm, checkpoint, config, Path(folder))
@@ -47,10 +43,7 @@ def _vllm() -> Any:
     try:
         import vllm
     except ImportError as error:
-        raise UserError(
-            "evaluation.engine=vllm needs the package vllm, which is not installed here. Install it with "
-            "`pip install 'instruct-ablate[vllm]'` (a CUDA GPU is needed), or use evaluation.engine=native."
-        ) from error
+        raise lacking_vllm() from error
     return vllm
 
 

@@ -6,37 +6,44 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.limits import shown
 from instruct_ablate.tasks.task import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-LIMIT = 1_000_000  # tokens: labels are looked at whole
 
+def check_labels(tasks: Sequence[Task], tokenizer: PreTrainedTokenizerBase, limit: int) -> list[str]:
+    """Return the faults that bar constrained decoding or ranking, each naming its task, each once.
 
-def check_labels(tasks: Sequence[Task], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Return the faults that bar constrained decoding or ranking, each naming its task, each once."""
+    `limit` is `prompt.max_target_length`, to which decoding cuts labels as it cuts all targets.
+    """
     encoding = Encoding(tokenizer, encoder_decoder=True)
     return list(
-        dict.fromkeys(f"{task.name}: {fault}" for task in tasks for fault in _of_task(task, encoding))
+        dict.fromkeys(f"{task.name}: {fault}" for task in tasks for fault in _of_task(task, encoding, limit))
     )
 
 
-def _of_task(task: Task, encoding: Encoding) -> Iterator[str]:
+def _of_task(task: Task, encoding: Encoding, limit: int) -> Iterator[str]:
     """Look at every list of labels that the task's instances choose from, each once."""
     lists = dict.fromkeys(
         (*([task.label_space] if task.label_space else []), *(c for _, c in task.answer_choices))
     )
     for choices in lists:
-        yield from _faults(choices, encoding)
+        yield from _faults(choices, encoding, limit)
 
 
-def _faults(choices: Sequence[str], encoding: Encoding) -> Iterator[str]:
+def _faults(choices: Sequence[str], encoding: Encoding, limit: int) -> Iterator[str]:
     """Say what is wrong with one list of labels."""
     first: dict[tuple[int, ...], str] = {}
-    for choice, ids in zip(choices, encoding.targets(choices, LIMIT)[0], strict=True):
+    for choice, ids, cut in zip(choices, *encoding.targets(choices, limit), strict=True):
         tokens = tuple(ids[:-1])  # the last one ends the target
-        if not tokens:
+        if cut:
+            yield (
+                f"the label {shown(choice)} is longer than prompt.max_target_length={limit} tokens, its end included, "
+                "and would be cut: raise that limit"
+            )
+        elif not tokens:
             yield f"the label {choice!r} becomes no token at all: rename it (tasks.label_spaces; P3: answer_choices)"
         elif first.setdefault(tokens, choice) != choice:
             yield (

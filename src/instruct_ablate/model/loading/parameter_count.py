@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from instruct_ablate.model.loading.location import local_folder
+from instruct_ablate.model.loading.location import Kind, local_folder
 from instruct_ablate.model.modes import quiet
 from instruct_ablate.schema import MethodConfig, ModelConfig
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
-def trainable_parameters(config: ModelConfig, method: MethodConfig, cache: Path) -> int | None:
-    """Count the weights that `method` trains; None where the checkpoint's config.json cannot be read here."""
+
+def empty_model(config: ModelConfig, cache: Path, head: Kind | None = None) -> PreTrainedModel | None:
+    """Return the model without memory for its weights; None where its config.json cannot be read here.
+
+    `head`: with the layer that writes tokens, as this kind of model has it.
+    """
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     place = _place(config, cache)
     if place is None:
         return None
     try:
         with quiet(), torch.device("meta"):
-            model = AutoModel.from_config(AutoConfig.from_pretrained(place))
+            loader = {
+                None: AutoModel,
+                "decoder-only": AutoModelForCausalLM,
+                "encoder-decoder": AutoModelForSeq2SeqLM,
+            }
+            model: PreTrainedModel = loader[head].from_config(AutoConfig.from_pretrained(place))
     except (OSError, ValueError):
+        return None
+    return model
+
+
+def trainable_parameters(config: ModelConfig, method: MethodConfig, cache: Path) -> int | None:
+    """Count the weights that `method` trains; None where the checkpoint's config.json cannot be read here."""
+    import torch
+
+    model = empty_model(config, cache)
+    if model is None:
         return None
     if method.name != "lora":
         return int(sum(weight.numel() for weight in model.parameters()))

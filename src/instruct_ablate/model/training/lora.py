@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.model.families import T5_LIKE
-from instruct_ablate.schema import MethodConfig
+from instruct_ablate.model.loading.location import check_checkpoint
+from instruct_ablate.model.loading.parameter_count import empty_model
+from instruct_ablate.schema import MethodConfig, ModelConfig
 
 
 def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
@@ -41,3 +44,21 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
             return get_peft_model(model, lora)
         except ValueError as error:
             raise UserError(f"method.target_modules={list(config.target_modules)}: {error}") from error
+
+
+def check_layers(config: ModelConfig, method: MethodConfig, cache: Path) -> None:
+    """Refuse layers to adapt that the model does not have, or that cannot be adapted: tried without its weights."""
+    model = empty_model(config, cache, check_checkpoint(config))
+    if model is None:
+        return
+    names = [name for name, _ in model.named_modules()]
+    missing = [t for t in method.target_modules if not any(n == t or n.endswith(f".{t}") for n in names)]
+    if missing:
+        leaves = sorted({name.rpartition(".")[2] for name, part in model.named_modules() if is_linear(part)})
+        raise unknown("layer in method.target_modules:", missing[0], leaves)
+    adapt(model, method, 0)
+
+
+def is_linear(part: torch.nn.Module) -> bool:
+    """Whether a part of a model is a layer that LoRA stands beside."""
+    return isinstance(part, torch.nn.Linear) or type(part).__name__ == "Conv1D"

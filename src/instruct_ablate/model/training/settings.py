@@ -1,32 +1,78 @@
-"""Trainer settings checked before anything starts: names, numbers, and strategies that cannot work here.
+"""What the keys of `trainer` and `method` may be, and strategies that cannot work here: all before anything starts.
 
 Imports nothing heavy: a finished study is skipped without torch.
 """
 
 from __future__ import annotations
 
-from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.data.settings import check_batches, check_data
+from instruct_ablate.errors import UserError
+from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of, texts, whole
 from instruct_ablate.processes import process_count
 from instruct_ablate.schema import Config, MethodConfig, TrainerConfig
 
 METHODS = ("full", "lora")
 OPTIMIZERS = ("adamw", "adafactor")
 SCHEDULES = ("constant", "linear")
-
+PRECISIONS = ("auto", "bf16", "fp32", "fp16")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda")
 STRATEGIES = ("auto", "ddp", "fsdp")
+METHOD = {
+    "name": one_of(METHODS),
+    "rank": whole(1, 2**16),
+    "alpha": whole(1, 2**20),
+    "dropout": number(0, 1, below=True),
+    "target_modules": texts(200),
+}
+OPTIMISATION = {
+    "optimizer": one_of(OPTIMIZERS),
+    "schedule": one_of(SCHEDULES),
+    "learning_rate": number(0, 100, above=True),
+    "warmup_steps": whole(0),
+    "weight_decay": number(0, 100),
+    "gradient_clip": number(0, MANY, above=True).or_null("for none"),
+}
+MACHINE = {
+    "precision": one_of(PRECISIONS),
+    "accelerator": one_of(ACCELERATORS),
+    "strategy": one_of(STRATEGIES),
+    "devices": whole(1, 2**16),
+    "num_nodes": whole(1, 2**16),
+    "activation_checkpointing": any_value(),
+    "compile": any_value(),
+    "checkpoint_every_steps": whole(1),
+    "threads": whole(1, 1024).or_null("for as many as there are cores"),
+    "progress": any_value(),
+}
 
 
 def check_trainer(config: Config) -> None:
     """Refuse what training would only find out later."""
     check_method(config.method)
+    check_data(config.data)
+    check_batches(config.trainer)
     check_optimisation(config.trainer)
-    settings = config.trainer
-    if settings.strategy not in STRATEGIES:
-        raise unknown("trainer.strategy", settings.strategy, STRATEGIES)
-    if settings.devices < 1 or settings.num_nodes < 1:
-        raise UserError("trainer.devices and trainer.num_nodes must be at least 1.")
-    if settings.checkpoint_every_steps < 1:
-        raise UserError("trainer.checkpoint_every_steps must be at least 1.")
+    check_machine(config.trainer)
+    check_processes(config.trainer)
+
+
+def check_method(config: MethodConfig) -> None:
+    """Refuse a method that is not there, or sizes it cannot have."""
+    check_limits("method", config, METHOD)
+
+
+def check_optimisation(config: TrainerConfig) -> None:
+    """Refuse settings of `trainer` that no optimiser can follow."""
+    check_limits("trainer", config, OPTIMISATION)
+
+
+def check_machine(config: TrainerConfig) -> None:
+    """Refuse settings of `trainer` that no machine can follow."""
+    check_limits("trainer", config, MACHINE)
+
+
+def check_processes(settings: TrainerConfig) -> None:
+    """Refuse several devices without as many processes."""
     wanted, started = settings.devices * settings.num_nodes, process_count()
     if wanted > 1 and started < 2:
         raise UserError(
@@ -40,28 +86,3 @@ def check_trainer(config: Config) -> None:
             f"{started} processes were started, but trainer.devices={settings.devices} times "
             f"trainer.num_nodes={settings.num_nodes} is {wanted}. Make them agree."
         )
-
-
-def check_method(config: MethodConfig) -> None:
-    """Refuse a method that is not there, or sizes it cannot have."""
-    if config.name not in METHODS:
-        raise unknown("method.name", config.name, METHODS)
-    if config.rank < 1 or config.alpha < 1 or not 0 <= config.dropout < 1:
-        raise UserError(
-            f"method: rank={config.rank} and alpha={config.alpha} must be at least 1, "
-            f"dropout={config.dropout} in [0, 1)."
-        )
-
-
-def check_optimisation(config: TrainerConfig) -> None:
-    """Refuse settings of `trainer` that no optimiser can follow."""
-    if config.optimizer not in OPTIMIZERS:
-        raise unknown("trainer.optimizer", config.optimizer, OPTIMIZERS)
-    if config.schedule not in SCHEDULES:
-        raise unknown("trainer.schedule", config.schedule, SCHEDULES)
-    if config.learning_rate <= 0:
-        raise UserError(f"trainer.learning_rate={config.learning_rate} must be above 0.")
-    if config.warmup_steps < 0 or config.weight_decay < 0:
-        raise UserError("trainer.warmup_steps and trainer.weight_decay must not be negative.")
-    if config.gradient_clip is not None and config.gradient_clip <= 0:
-        raise UserError(f"trainer.gradient_clip={config.gradient_clip} must be above 0, or null for none.")

@@ -1,0 +1,56 @@
+"""What the keys of `evaluation` may be: decodings and engines that are there, instructions that can be read."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.label import parse
+from instruct_ablate.limits import any_value, check_limits, one_of, texts, whole
+from instruct_ablate.schema import EvaluationConfig, InstructionConfig
+
+DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
+ENGINES = ("native", "vllm")
+LIMITS = {
+    "instructions": texts(),
+    "decoding": one_of(DECODINGS),
+    "metrics": texts(),
+    "engine": one_of(ENGINES),
+    "batch_tokens": whole(1),
+    "cut_wrong_answers": any_value(),
+    "save_prompts": any_value(),
+}
+
+
+def check_evaluation(config: EvaluationConfig, trained_on: InstructionConfig) -> None:
+    """Refuse what testing could not do: nothing to test on, labels that cannot be read, an engine not there."""
+    check_limits("evaluation", config, LIMITS)
+    if not config.instructions:
+        raise UserError(
+            "evaluation.instructions=[]: nothing would be tested; give `same` or labels such as [original,delusive]"
+        )
+    for given in config.instructions:
+        parse(given, trained_on)
+    check_engine(config.engine)
+
+
+def check_engine(name: str) -> None:
+    """Refuse an engine whose package is not installed."""
+    if name == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise lacking_vllm()
+
+
+def check_kind(engine: str, encoder_decoder: bool) -> None:
+    """Refuse a kind of model that the engine does not run."""
+    if engine == "vllm" and encoder_decoder:
+        raise UserError(
+            "evaluation.engine=vllm does not run encoder-decoder models. Use evaluation.engine=native."
+        )
+
+
+def lacking_vllm() -> UserError:
+    """Say how to get vLLM."""
+    return UserError(
+        "evaluation.engine=vllm needs the package vllm, which is not installed here. Install it with "
+        "`pip install 'instruct-ablate[vllm]'` (a CUDA GPU is needed), or use evaluation.engine=native."
+    )

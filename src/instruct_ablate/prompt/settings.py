@@ -1,0 +1,21 @@
+"""What the keys of `prompt` may be: a template that is there, and lengths that leave room for a word."""
+
+from __future__ import annotations
+
+from instruct_ablate.limits import check_limits, text, whole
+from instruct_ablate.prompt import build  # noqa: F401 - templates register themselves
+from instruct_ablate.prompt.template import find_template
+from instruct_ablate.schema import PromptConfig
+
+LONGEST = 2**20  # tokens; what a model has room for is its own limit
+LIMITS = {
+    "template": text(),
+    "max_source_length": whole(1, LONGEST),
+    "max_target_length": whole(1, LONGEST),
+}
+
+
+def check_prompt(config: PromptConfig) -> None:
+    """Refuse a template that is not there, and lengths without room."""
+    check_limits("prompt", config, LIMITS)
+    find_template(config.template)

@@ -1,0 +1,37 @@
+"""What the keys of `tasks` may be, whatever the reader makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from instruct_ablate.limits import Limit, path, shown, text, text_fault, texts, whole
+
+NAME = 200  # characters of a column's, split's or category's name
+
+
+def _columns() -> Limit:
+    def fault(key: str, value: Any) -> str | None:
+        for role, column in value.items():
+            if (why := text_fault(column, NAME)) is not None:
+                return f"{key}.{role}={shown(column)} {why}"
+        return None
+
+    return Limit(fault)
+
+
+LIMITS = {
+    "reader": text(),
+    "root": path().or_null("for what the reader brings along"),
+    "split": text(NAME),
+    "language": text(NAME).or_null("for any"),
+    "categories": texts(NAME),
+    "include": texts(),
+    "test_tasks": whole(1).or_null("for all"),
+    "test_instances": whole(1),
+    "label_spaces": path().or_null("for the derived ones"),
+    "train_split": text().or_null("for none"),
+    "test_split": text().or_null("for none"),
+    "columns": _columns(),
+    "definition": text(1_000_000).or_null("for none"),
+    "labels": texts(),
+}
