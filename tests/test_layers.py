@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 
 # From the ground up; a room imports from its own line and from the lines before it, never from one after.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "cost"),
+    ("errors", "cost", "limits"),
     ("schema", "extensions", "normalisation", "processes", "whole_files"),
     ("composition", "learning_curve", "prepared"),
     ("tasks",),
@@ -81,7 +81,12 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("grid.preflight", "model.loading.checkpoint"): "labels are told apart by the model's own tokenizer",
     ("grid.preflight", "model.loading.location"): "a check is the code that the use calls",
     ("grid.preflight", "model.loading.precision"): "a check is the code that the use calls",
-    ("grid.preflight", "model.training.settings"): "a check is the code that the use calls",
+    ("grid.preflight", "data.settings"): "a group's check stands beside its use; it imports nothing heavy",
+    ("grid.preflight", "model.decoding.settings"): "a group's check stands beside its use; it imports nothing heavy",
+    ("grid.preflight", "model.loading.settings"): "a group's check stands beside its use; it imports nothing heavy",
+    ("grid.preflight", "model.training.settings"): "a group's check stands beside its use; it imports nothing heavy",
+    ("grid.preflight", "model.loading.tokenizer"): "a check is the code that the use calls",
+    ("grid.preflight", "model.training.lora"): "a check is the code that the use calls",
     ("grid.prepare", "model.loading.checkpoint"): "preparing converts checkpoints before the grid starts",
     ("grid.prepare", "torch"): "preparing converts checkpoints before the grid starts",
     ("cell.mirror.loggers", "pytorch_lightning"): "a mirror hands Lightning its loggers",
