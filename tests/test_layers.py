@@ -82,9 +82,18 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("grid.preflight", "model.loading.location"): "a check is the code that the use calls",
     ("grid.preflight", "model.loading.precision"): "a check is the code that the use calls",
     ("grid.preflight", "data.settings"): "a group's check stands beside its use; it imports nothing heavy",
-    ("grid.preflight", "model.decoding.settings"): "a group's check stands beside its use; it imports nothing heavy",
-    ("grid.preflight", "model.loading.settings"): "a group's check stands beside its use; it imports nothing heavy",
-    ("grid.preflight", "model.training.settings"): "a group's check stands beside its use; it imports nothing heavy",
+    (
+        "grid.preflight",
+        "model.decoding.settings",
+    ): "a group's check stands beside its use; it imports nothing heavy",
+    (
+        "grid.preflight",
+        "model.loading.settings",
+    ): "a group's check stands beside its use; it imports nothing heavy",
+    (
+        "grid.preflight",
+        "model.training.settings",
+    ): "a group's check stands beside its use; it imports nothing heavy",
     ("grid.preflight", "model.loading.tokenizer"): "a check is the code that the use calls",
     ("grid.preflight", "model.training.lora"): "a check is the code that the use calls",
     ("grid.prepare", "model.loading.checkpoint"): "preparing converts checkpoints before the grid starts",
