@@ -74,7 +74,6 @@ ALLOWED: dict[tuple[str, str], str] = {
         "cell.state.identity",
         "model.loading.fingerprint",
     ): "an identity counts the checkpoint's files",
-    ("hypotheses", "report.statistics.paired"): "until a hypothesis names a measure of the registry",
     ("grid.estimate", "data.batches"): "a plan counts the very steps that the fit will take; numpy alone",
     ("grid.estimate", "model.loading.parameter_count"): "a plan counts parameters on the meta device",
     ("grid.preflight", "model.decoding.label_check"): "a check is the code that the use calls",
