@@ -58,13 +58,25 @@ def test_missing_and_unknown_instances_are_named(tmp_path: Path) -> None:
 
 
 def test_partial_takes_what_matches_and_says_so(tmp_path: Path) -> None:
-    given = [*rows()[2:], {"task": "elsewhere", "id": "1", "prediction": "x"}]
+    given = [*rows()[2:], {"task": "elsewhere", "instance_id": "1", "prediction": "x"}]
     imported = import_predictions(write(tmp_path, given), COLLECTION, Matching(partial=True))
     assert len(imported.rows) == 6
     assert "2 instances of 1 tasks are missing: task1_sentiment" in imported.notes
     assert "1 predictions of unknown instances were dropped" in imported.notes
     with pytest.raises(UserError, match="does not have"):
         import_predictions(write(tmp_path, given[-1:]), COLLECTION, Matching(partial=True))
+
+
+def test_a_null_prediction_is_a_missing_answer(tmp_path: Path) -> None:
+    given = [row | {"output": "gold"} for row in rows()]
+    given[0]["prediction"] = None
+    with pytest.raises(
+        UserError, match="1 instances without a prediction: task1_sentiment task1_sentiment-0"
+    ):
+        import_predictions(write(tmp_path, given), COLLECTION)
+    imported = import_predictions(write(tmp_path, given), COLLECTION, Matching(partial=True))
+    assert len(imported.rows) == 7
+    assert imported.notes[-1] == "1 predictions are null: no answers"
 
 
 @pytest.mark.parametrize("partial", [False, True])

@@ -77,7 +77,8 @@ def import_predictions(
     Missing, unknown and double instances are an error that names them; double ones are never guessed about.
     """
     known = {(task.name, one.id): (task, one) for task in collection.test for one in task.instances}
-    by_key = _keyed(read_answers(file, columns), known)
+    given = read_answers(file, columns, matching.own_references)
+    by_key = _keyed([answer for answer in given if answer.text is not None], known)
     double = [key for key, answers in by_key.items() if len(answers) > 1]
     if double:
         raise UserError(_told(file, "more than once", double) + " Keep one prediction for each.")
@@ -89,10 +90,12 @@ def import_predictions(
     found = [key for key in known if key in answers]
     if not found or (not matching.partial and (unknown or missing)):
         raise UserError(_mismatch(file, unknown, missing, collection))
-    predictions = [Prediction(_prompt(*known[key], answers[key]), answers[key].text) for key in found]
+    predictions = [Prediction(_prompt(*known[key], answers[key]), answers[key].text or "") for key in found]
     scores = score_all(predictions, extra=metrics)
     rows = tuple(make_row(one, score) for one, score in zip(predictions, scores, strict=True))
     notes = _notes(len(found), len(known), missing, unknown)
+    if nulls := sum(answer.text is None for answer in given):
+        notes = (*notes, f"{nulls} predictions are null: no answers")
     if matching.own_references:
         notes = (*notes, "references are the imported file's own")
     return Imported(rows, aggregate(predictions, scores), notes)

@@ -1,76 +1,78 @@
-"""Files of predictions made elsewhere: JSON lines in the column names people use.
+"""Files of predictions made elsewhere: JSON lines, JSON, CSV or Parquet in the column names people use.
 
 A column may lie in a nested object, as in Tk-Instruct's own files (`{"Task": …, "Instance": {"id": …},
-"Prediction": …}`); case, spaces, dashes and underscores in names do not matter.
+"Prediction": …}`); case, spaces, dashes and underscores in names do not matter. Which column is which is decided
+once for a file: where a row has nothing in it, nothing else stands in.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, nearest
+from instruct_ablate.tasks.choices import references_of
+from instruct_ablate.tasks.ids import id_text
+from instruct_ablate.tasks.rows import read_rows
+from instruct_ablate.tasks.text import NotTextError, text_of
 
-# What each column may be called, best name first.
-TASK = ("task", "task_name", "task_id", "dataset")
-INSTANCE = ("instance_id", "instance.id", "id", "example_id", "uid", "idx", "instance")
-PREDICTION = (
-    "prediction", "pred", "predicted", "predictions", "output_text", "generated_text", "generation",
-    "completion", "response", "model_output", "answer", "text", "output",
-)  # fmt: skip
-PROMPT = ("prompt", "source", "model_input", "full_prompt")
-REFERENCES = ("references", "reference", "targets", "target", "gold", "labels", "instance.output")
-COLUMNS = {
-    "task": TASK,
-    "instance": INSTANCE,
-    "prediction": PREDICTION,
-    "prompt": PROMPT,
-    "references": REFERENCES,
-}
+# What each column may be called: plain names first, then those that may mean something else. Of two names on one
+# line that a file both has, with different content, neither is taken.
+COLUMNS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "task": (("task", "task_name"), ("task_id", "dataset")),
+    "instance": (("instance_id", "instance.id"), ("id", "example_id", "uid", "idx"), ("instance",)),
+    "prediction": (
+        (
+            "prediction", "pred", "predicted", "predictions", "output_text", "generated_text", "generation",
+            "completion", "response", "model_output",
+        ),
+        ("answer", "text", "output"),
+    ),
+    "prompt": (("prompt", "full_prompt", "model_input"), ("source",)),
+    "references": (
+        ("references", "reference", "targets", "target", "gold", "labels", "references.text"),
+        ("instance.output",),
+    ),
+}  # fmt: skip
+NEEDED = {"instance": "instance id", "prediction": "prediction"}
+
+Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One line: task (None where the file names none), instance id, text; prompt and references if given."""
+    """One row: task (None where the file names none), instance id, text (None: there is no prediction).
+
+    Prompt and references if given.
+    """
 
     task: str | None
     instance_id: str
-    text: str
+    text: str | None
     prompt: str = ""
     references: tuple[str, ...] = ()
 
 
-def read_answers(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Answer, ...]:
-    """Read a file of predictions; `columns` names columns (the keys of `COLUMNS`) by hand."""
-    columns = columns or {}
-    for key in columns:
+def read_answers(
+    path: Path, columns: Mapping[str, str] | None = None, own_references: bool = True
+) -> tuple[Answer, ...]:
+    """Read a file of predictions; `columns` names columns (the keys of `COLUMNS`) by hand.
+
+    References are read where they count: `own_references`.
+    """
+    given = columns or {}
+    for key in given:
         if key not in COLUMNS:
             raise UserError(f"column {key!r} is not one of {', '.join(COLUMNS)}.")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}. Give a JSON-lines file in UTF-8.") from error
-    answers = tuple(
-        _answer(_parsed(line, path, number), columns, f"{path}, line {number}")
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    )
-    if not answers:
+    rows = [_flat(row) for row in read_rows(path)]
+    if not rows:
         raise UserError(f"{path} holds no predictions.")
-    return answers
-
-
-def _parsed(line: str, path: Path, number: int) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{path}, line {number}: not JSON ({error}).") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{path}, line {number}: an object is expected, not {type(row).__name__}.")
-    return _flat(row)
+    roles = [role for role in COLUMNS if own_references or role != "references"]
+    chosen = {role: _chosen(path, role, given.get(role), rows) for role in roles}
+    return tuple(_answer(row, chosen, f"{path}, row {at}") for at, row in enumerate(rows, 1))
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -86,30 +88,68 @@ def _plain(name: str) -> str:
     return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def _answer(row: dict[str, Any], columns: Mapping[str, str], where: str) -> Answer:
-    task = _column(row, "task", columns)
-    instance, text = _column(row, "instance", columns), _column(row, "prediction", columns)
-    if instance is None or text is None:
-        lacking = "instance id" if instance is None else "prediction"
-        key = "instance" if instance is None else "prediction"
+def _chosen(path: Path, role: str, by_hand: str | None, rows: Rows) -> str | None:
+    """Choose the column of a role for the whole file; None where it may be absent and is."""
+    there = dict.fromkeys(name for row in rows for name in row)
+    if by_hand is not None:
+        if _plain(by_hand) not in there:
+            raise UserError(
+                f"{path}: no column {by_hand!r}{nearest(by_hand, there)} There: {', '.join(there)}."
+            )
+        return _plain(by_hand)
+    for names in COLUMNS[role]:
+        present = [name for name in there if name in names]
+        if present:
+            return _only(path, role, present, rows)
+    if role in NEEDED:
+        may_be = ", ".join(name for names in COLUMNS[role] for name in names)
         raise UserError(
-            f"{where}: no {lacking} among the columns {', '.join(row) or '(none)'}. "
-            f"It may be called {', '.join(COLUMNS[key])}."
+            f"{path}: no {NEEDED[role]} among the columns {', '.join(there) or '(none)'}. It may be called "
+            f"{may_be}, or be named by --column {role}=COLUMN."
         )
-    if isinstance(text, list):
-        text = text[0] if text else ""
-    if not isinstance(text, str | int | float):
-        raise UserError(f"{where}: the prediction is {type(text).__name__}, a text is expected.")
-    prompt, right = _column(row, "prompt", columns), _column(row, "references", columns)
-    references = tuple(str(one) for one in (right if isinstance(right, list) else [right]) if one is not None)
-    return Answer(_task_name(task), str(instance), str(text), str(prompt or ""), references)
+    return None
 
 
-def _task_name(value: Any) -> str | None:
-    return None if value is None else str(value).removesuffix(".json")
+def _only(path: Path, role: str, present: Sequence[str], rows: Rows) -> str:
+    """Return the one column there is, or the first of several that hold the same."""
+    first, *others = present
+    different = [name for name in others if any(row.get(name) != row.get(first) for row in rows)]
+    if different:
+        raise UserError(
+            f"{path}: the {NEEDED.get(role, role)} could be {first!r} or {', '.join(map(repr, different))}, which "
+            f"differ: say which by --column {role}={first}."
+        )
+    return first
 
 
-def _column(row: Mapping[str, Any], key: str, columns: Mapping[str, str]) -> Any:
-    """Return the value of the first column there is; None where none is."""
-    names = (_plain(columns[key]),) if key in columns else COLUMNS[key]
-    return next((row[name] for name in names if row.get(name) is not None), None)
+def _answer(row: Mapping[str, Any], chosen: Mapping[str, str | None], where: str) -> Answer:
+    task, instance, prediction, prompt, right = (
+        row.get(chosen[role] or "") if chosen.get(role) else None for role in COLUMNS
+    )
+    identity = id_text(instance)
+    if identity is None:
+        raise UserError(f"{where}: no instance id in the column {chosen['instance']!r}.")
+    references = _text(references_of, right, where, "references") or ()
+    return Answer(
+        None if task is None else str(_text(text_of, task, where, "task")).removesuffix(".json"),
+        identity,
+        _prediction(prediction, where),
+        _text(text_of, prompt, where, "prompt") or "",
+        references,
+    )
+
+
+def _prediction(value: object, where: str) -> str | None:
+    """Return the predicted text; of a list, its only item: which of several counts is not for us to say."""
+    if isinstance(value, list | tuple):
+        if any(item != value[0] for item in value[1:]):
+            raise UserError(f"{where}: holds {len(value)} different predictions; give one a row.")
+        value = value[0] if value else None
+    return _text(text_of, value, where, "prediction")
+
+
+def _text(read: Any, value: object, where: str, role: str) -> Any:
+    try:
+        return read(value, Counter())
+    except NotTextError as error:
+        raise UserError(f"{where}: the {role} is {error}; a text is expected.") from error
