@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
@@ -7,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from instruct_ablate.composition import check_key, explain, groups, keys, register
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.schema import Config, config_directory
 
 
@@ -72,3 +75,26 @@ def test_other_errors_are_not_users_mistakes() -> None:
     assert explain(ValueError("a bug")) is None
     mistake = UserError("mine")
     assert explain(mistake) is mistake
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("tasks.categories=Translation", ["Translation"]),
+        ("tasks.categories=[Translation]", ["Translation"]),
+        ("tasks.categories=[]", []),
+    ],
+)
+def test_a_bare_text_is_a_list_of_one(word: str, expected: list[str]) -> None:
+    config, before = compose_config((word,)), compose_config(())
+    assert config.tasks.categories == expected
+    assert config == replace(before, tasks=replace(before.tasks, categories=expected))
+
+
+def test_so_it_is_for_every_list() -> None:
+    config = compose_config(("tasks.test_include=t*", "evaluation.instructions=delusive", "logger.tags=x"))
+    assert config.tasks.test_include == ["t*"]
+    assert config.evaluation.instructions == ["delusive"]
+    assert config.logger.tags == ["x"]
+    with pytest.raises(UserError, match="categories"):
+        compose_config(("tasks.categories={a: b}",))

@@ -18,7 +18,19 @@ def register() -> None:
     """Make the schema known to Hydra: `defaults: [schema, ...]`."""
     from hydra.core.config_store import ConfigStore
 
-    ConfigStore.instance().store(name="schema", node=Config)
+    ConfigStore.instance().store(name="schema", node=_with_bare_texts(Config))
+
+
+@cache
+def _with_bare_texts(node: type) -> type:
+    """Return the schema with lists untyped: a bare text is let through, for `plain` to make it a list of one."""
+    made = []
+    for name, hint in get_type_hints(node).items():
+        given = node.__dataclass_fields__[name]  # type: ignore[attr-defined]
+        own = _with_bare_texts(hint) if dataclasses.is_dataclass(hint) else None
+        default = dataclasses.field(default=given.default, default_factory=own or given.default_factory)  # type: ignore[call-overload]
+        made.append((name, own or (Any if get_origin(hint) is list else hint), default))
+    return dataclasses.make_dataclass(node.__name__, made)
 
 
 @cache

@@ -5,9 +5,9 @@ Which keys make a cell's identity and which do not is decided in one place, `cel
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from omegaconf import MISSING
 
@@ -22,6 +22,10 @@ class TasksConfig:
     language: str | None = "English"  # input, output and instruction language; null: any
     categories: list[str] = field(default_factory=list)  # keep only these; empty: all
     include: list[str] = field(default_factory=list)  # keep only task names that match; empty: all
+    train_categories: list[str] = field(default_factory=list)  # the same for training tasks alone
+    train_include: list[str] = field(default_factory=list)
+    test_categories: list[str] = field(default_factory=list)  # the same for test tasks alone
+    test_include: list[str] = field(default_factory=list)
     test_tasks: int | None = None  # this many test tasks, spread over categories; null: all
     test_instances: int = 100  # the first so many instances of each test task
     label_spaces: str | None = None  # YAML file with label spaces that override the derived ones
@@ -191,10 +195,24 @@ def config_directory() -> Path:
 
 
 def plain(config: Any) -> Config:
-    """Turn a composed DictConfig into a typed `Config` object (interpolations resolved)."""
+    """Turn a composed DictConfig into a typed `Config` object; a bare text is a list of one where a list belongs."""
     from omegaconf import OmegaConf
 
-    typed = OmegaConf.merge(OmegaConf.structured(Config), {k: config[k] for k in Config.__dataclass_fields__})
-    result = OmegaConf.to_object(typed)
+    given = {name: config[name] for name in Config.__dataclass_fields__}
+    values = OmegaConf.to_container(OmegaConf.create(given), resolve=False)
+    result = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), _listed(Config, values)))
     assert isinstance(result, Config)
     return result
+
+
+def _listed(node: type, values: Any) -> Any:
+    """Put bare texts into lists wherever the schema has a list."""
+    made = {}
+    for name, hint in get_type_hints(node).items():
+        if name not in values:
+            continue
+        value = values[name]
+        bare = get_origin(hint) is list and isinstance(value, str) and value != MISSING and "${" not in value
+        nested = is_dataclass(hint) and isinstance(value, dict)
+        made[name] = [value] if bare else _listed(hint, value) if nested else value  # type: ignore[arg-type]
+    return {**values, **made}

@@ -78,3 +78,22 @@ def test_numbers_below_one_are_refused_together():
     with pytest.raises(UserErrors) as caught:
         check(config(test_tasks=0, test_instances=-1))
     assert len(caught.value.faults) == 2
+
+
+def test_one_side_alone_is_filtered_where_that_is_asked():
+    tasks = [*TASKS, stored("other", "A", test=False)]
+    kept, _ = select(tasks, config(test_categories=["A"]))
+    assert names(kept) == ["t0", "t3", "t6", "train", "other"]
+    assert names(select(tasks, config(train_categories=["A"]))[0]) == [*(f"t{n}" for n in range(9)), "other"]
+    assert names(select(tasks, config(test_include=["t[01]"]))[0]) == ["t0", "t1", "train", "other"]
+    assert names(select(tasks, config(train_include=["o*"], test_include=["t8"]))[0]) == ["t8", "other"]
+    assert names(select(tasks, config(categories=["A"], test_include=["t0"]))[0]) == ["t0", "other"]
+
+
+def test_words_that_fit_no_task_of_their_side_are_refused_together():
+    with pytest.raises(UserErrors) as caught:
+        select(TASKS, config(test_categories=["D"], train_categories=["A"], test_include=["train"]))
+    category, other, pattern = sorted(caught.value.faults)
+    assert "tasks.test_categories: unknown category 'D'. Allowed: A, B, C" in category
+    assert "tasks.test_include: the pattern 'train' matches no test task" in other
+    assert "tasks.train_categories: unknown category 'A'" in pattern

@@ -17,24 +17,23 @@ from typing import Any
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks import selection
 from instruct_ablate.tasks.data_file import stem
 from instruct_ablate.tasks.intake import Draft, Row, admit, first_named
 from instruct_ablate.tasks.rows import data_files, read_rows
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.text import Number, clean
 
-FIELDS = frozenset(
-    {
-        "root",
-        "include",
-        "train_split",
-        "test_split",
-        "test_tasks",
-        "test_instances",
-        "label_spaces",
-        "categories",
-    }
-)
+FIELDS = selection.BY_SIDE | {
+    "root",
+    "include",
+    "train_split",
+    "test_split",
+    "test_tasks",
+    "test_instances",
+    "label_spaces",
+    "categories",
+}
 TEST_SHARE = 10  # without a test file, every tenth instruction, chosen by hash, is a test task
 
 

@@ -10,13 +10,21 @@ from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, nearest, unknown
 from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks import selection
 from instruct_ablate.tasks.download import natural_instructions, verify
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task_file import read_task_file
 
-FIELDS = frozenset(
-    {"root", "split", "language", "categories", "include", "test_tasks", "test_instances", "label_spaces"}
-)
+FIELDS = selection.BY_SIDE | {
+    "root",
+    "split",
+    "language",
+    "categories",
+    "include",
+    "test_tasks",
+    "test_instances",
+    "label_spaces",
+}
 
 
 def open_source(config: TasksConfig, cache: Path) -> Source:

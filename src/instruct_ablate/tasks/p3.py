@@ -17,15 +17,22 @@ from typing import Any
 
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks import selection
 from instruct_ablate.tasks.data_file import stem
 from instruct_ablate.tasks.dataset_splits import loading
 from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
 from instruct_ablate.tasks.rows import data_files, read_rows
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 
-FIELDS = frozenset(
-    {"root", "include", "categories", "test_split", "test_tasks", "test_instances", "label_spaces"}
-)
+FIELDS = selection.BY_SIDE | {
+    "root",
+    "include",
+    "categories",
+    "test_split",
+    "test_tasks",
+    "test_instances",
+    "label_spaces",
+}
 
 # T0's eleven held-out evaluation data sets (Sanh et al. 2022, section 5), as P3 names them, by task cluster.
 HELD_OUT = {

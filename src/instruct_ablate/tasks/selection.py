@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from instruct_ablate.errors import UserError, UserErrors, meant
+from instruct_ablate.errors import UserError, UserErrors, meant, nearest
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.store import Stored
 from instruct_ablate.tasks.task import Task
+
+BY_SIDE = frozenset({"train_categories", "train_include", "test_categories", "test_include"})
 
 
 def check(config: TasksConfig) -> None:
@@ -30,12 +34,11 @@ def select(stored: Sequence[Stored], config: TasksConfig) -> tuple[tuple[Stored,
         notes.append(
             f"tasks.language={config.language}: {len(stored) - len(kept)} tasks in other languages left out"
         )
-    if config.categories:
-        _check_categories(kept, config.categories)
-        kept = [item for item in kept if item.parsed.task.category in config.categories]
+    filters = _filters(config, kept)
+    kept = [item for item in kept if all(one.keeps(item) for one in filters)]
     test = [item for item in kept if item.parsed.test]
     if not test:
-        raise UserError(f"no test task is left: {_filters(config)}. Widen them: nothing could be evaluated.")
+        raise UserError(f"no test task is left: {_said(config)}. Widen them: nothing could be evaluated.")
     if config.test_tasks is not None:
         if config.test_tasks > len(test):
             notes.append(
@@ -71,16 +74,62 @@ def _speaks(item: Stored, language: str | None) -> bool:
     return language is None or all(language in names for names in item.parsed.languages if names)
 
 
-def _check_categories(kept: Sequence[Stored], wanted: Sequence[str]) -> None:
-    known = sorted({item.parsed.task.category for item in kept})
-    faults = [
-        f"tasks.categories: unknown category {name!r}{meant(name, known)}"
-        for name in wanted
-        if name not in known
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """Which tasks of some sides (of training, of testing, or of both) are kept; empty: all."""
+
+    key: str
+    wanted: Sequence[str]
+    sides: tuple[bool, ...]
+    by_category: bool
+
+    def keeps(self, item: Stored) -> bool:
+        """Tell whether a task is on another side, or is wanted."""
+        if not self.wanted or item.parsed.test not in self.sides:
+            return True
+        task = item.parsed.task
+        if self.by_category:
+            return task.category in self.wanted
+        return any(fnmatchcase(task.name, pattern) for pattern in self.wanted)
+
+
+def _filters(config: TasksConfig, there: Sequence[Stored]) -> list[_Filter]:
+    """Return the filters that are set, for both sides or one; a word that fits nothing is refused.
+
+    `tasks.include` is not among them: readers apply it to what they find, before they read it.
+    """
+    both, train, test = (False, True), (False,), (True,)
+    filters = [
+        _Filter("tasks.categories", config.categories, both, True),
+        _Filter("tasks.train_categories", config.train_categories, train, True),
+        _Filter("tasks.test_categories", config.test_categories, test, True),
+        _Filter("tasks.train_include", config.train_include, train, False),
+        _Filter("tasks.test_include", config.test_include, test, False),
     ]
+    faults = [fault for one in filters for fault in _unmet(one, there)]
     if faults:
         raise UserErrors(faults)
+    return filters
 
 
-def _filters(config: TasksConfig) -> str:
-    return f"tasks.language={config.language}, tasks.categories={config.categories}, tasks.include={config.include}"
+def _unmet(given: _Filter, there: Sequence[Stored]) -> list[str]:
+    tasks = [item.parsed.task for item in there if item.parsed.test in given.sides]
+    if given.by_category:
+        known = sorted({task.category for task in tasks})
+        return [
+            f"{given.key}: unknown category {name!r}{meant(name, known)}"
+            for name in given.wanted
+            if name not in known
+        ]
+    names = [task.name for task in tasks]
+    side = "training" if given.sides == (False,) else "test"
+    return [
+        f"{given.key}: the pattern {pattern!r} matches no {side} task{nearest(pattern, names)}"
+        for pattern in given.wanted
+        if not any(fnmatchcase(name, pattern) for name in names)
+    ]
+
+
+def _said(config: TasksConfig) -> str:
+    words = ("language", "categories", "include", "test_categories", "test_include")
+    return ", ".join(f"tasks.{word}={vars(config)[word]}" for word in words if vars(config)[word])

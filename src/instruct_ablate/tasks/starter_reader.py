@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks import selection
 from instruct_ablate.tasks.natural_instructions import open_layout
 from instruct_ablate.tasks.source import Source
 
 FOLDER = Path(__file__).parent / "starter"
-FIELDS = frozenset({"categories", "include", "test_tasks", "test_instances", "label_spaces"})
+FIELDS = (
+    frozenset({"categories", "include", "test_tasks", "test_instances", "label_spaces"}) | selection.BY_SIDE
+)
 
 
 def open_source(config: TasksConfig, cache: Path) -> Source:

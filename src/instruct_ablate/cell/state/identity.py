@@ -55,7 +55,10 @@ DOES_NOT_COUNT = frozenset(
 
 # Keys that came after the first identities, each with the value that does what was done before; there it is left out.
 # "training" and "prediction" are versions, not keys: what an older version has trained or predicted is of version 1.
-NEUTRAL: dict[str, Any] = {"training": 1, "prediction": 1}
+NEUTRAL: dict[str, Any] = {
+    "training": 1, "prediction": 1,
+    "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
