@@ -27,8 +27,8 @@ def _with_bare_texts(node: type) -> type:
     made = []
     for name, hint in get_type_hints(node).items():
         given = node.__dataclass_fields__[name]  # type: ignore[attr-defined]
-        own = _with_bare_texts(hint) if dataclasses.is_dataclass(hint) else None
-        default = dataclasses.field(default=given.default, default_factory=own or given.default_factory)  # type: ignore[call-overload]
+        own = _with_bare_texts(hint) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None
+        default = dataclasses.field(default=given.default, default_factory=own or given.default_factory)
         made.append((name, own or (Any if get_origin(hint) is list else hint), default))
     return dataclasses.make_dataclass(node.__name__, made)
 

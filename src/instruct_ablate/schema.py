@@ -214,5 +214,5 @@ def _listed(node: type, values: Any) -> Any:
         value = values[name]
         bare = get_origin(hint) is list and isinstance(value, str) and value != MISSING and "${" not in value
         nested = is_dataclass(hint) and isinstance(value, dict)
-        made[name] = [value] if bare else _listed(hint, value) if nested else value  # type: ignore[arg-type]
+        made[name] = [value] if bare else _listed(hint, value) if nested else value
     return {**values, **made}

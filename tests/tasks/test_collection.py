@@ -95,6 +95,11 @@ def test_keys_that_the_reader_ignores_are_refused_together():
     assert "It uses: categories, include" in caught.value.faults[0]
 
 
+def test_every_reader_may_be_given_a_name():
+    for name in READERS:
+        check(TasksConfig(reader=name, name="mine"))
+
+
 def test_unknown_reader():
     with pytest.raises(UserError, match=r"unknown tasks\.reader 'startr'; did you mean 'starter'"):
         read_tasks(TasksConfig(reader="startr"))

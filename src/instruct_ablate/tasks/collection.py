@@ -94,7 +94,7 @@ def check(config: TasksConfig) -> None:
         for field in fields(TasksConfig)
         if field.name not in reader.fields
         and vars(config)[field.name] != vars(default)[field.name]
-        and field.name != "reader"
+        and field.name not in ("reader", "name")  # which reader, and what tables call it: for all of them
     ]
     if faults:
         raise UserErrors(faults)

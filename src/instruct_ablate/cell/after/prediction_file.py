@@ -8,16 +8,16 @@ once for a file: where a row has nothing in it, nothing else stands in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.tasks.choices import references_of
 from instruct_ablate.tasks.ids import id_text
 from instruct_ablate.tasks.rows import read_rows
-from instruct_ablate.tasks.text import NotTextError, text_of
+from instruct_ablate.tasks.text import NotTextError, Oddities, text_of
 
 # What each column may be called: plain names first, then those that may mean something else. Of two names on one
 # line that a file both has, with different content, neither is taken.
@@ -39,6 +39,7 @@ COLUMNS: dict[str, tuple[tuple[str, ...], ...]] = {
 }  # fmt: skip
 NEEDED = {"instance": "instance id", "prediction": "prediction"}
 
+T = TypeVar("T")
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -129,7 +130,7 @@ def _answer(row: Mapping[str, Any], chosen: Mapping[str, str | None], where: str
     identity = id_text(instance)
     if identity is None:
         raise UserError(f"{where}: no instance id in the column {chosen['instance']!r}.")
-    references = _text(references_of, right, where, "references") or ()
+    references = _text(references_of, right, where, "references")
     return Answer(
         None if task is None else str(_text(text_of, task, where, "task")).removesuffix(".json"),
         identity,
@@ -148,7 +149,7 @@ def _prediction(value: object, where: str) -> str | None:
     return _text(text_of, value, where, "prediction")
 
 
-def _text(read: Any, value: object, where: str, role: str) -> Any:
+def _text(read: Callable[[object, Oddities], T], value: object, where: str, role: str) -> T:
     try:
         return read(value, Counter())
     except NotTextError as error:
