@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import DECORATORS, admit, load_extensions, load_function
+from instruct_ablate.instruction.catalogue import find
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.variant import VARIANTS
+from instruct_ablate.prompt.template import TEMPLATES, find_template
 from instruct_ablate.tasks.collection import find_reader  # noqa: F401 - the decorators
 from tests.conftest import make_task
 
@@ -55,7 +60,7 @@ def test_a_function_is_used_for_what_it_was_decorated_for(own: str) -> None:
 
 @pytest.mark.parametrize("path", [".f", "..f", "\0.f", "/x.f", "a b.f"])
 def test_odd_names_are_refused(path: str) -> None:
-    with pytest.raises(UserError, match=r"cannot import|not meant"):
+    with pytest.raises(UserError, match=r"cannot import|not meant|write module.function"):
         load_function(path, "prompt.template")
 
 
@@ -82,3 +87,66 @@ def test_a_file_that_fails_is_run_again(tmp_path: Path) -> None:
     load_extensions([str(file)])
     assert sys.modules["failing_extension"].x == 1
     assert make_task()
+
+
+VARIANT = """
+from dataclasses import replace
+from instruct_ablate.instruction.variant import variant
+from instruct_ablate.prompt.template import template
+
+
+@variant("definition")
+def {name}(task, context):
+    return replace(task, definition="{text}")
+
+
+@template
+def {name}_template(instruction, instance, room):
+    return "{text}"
+"""
+
+
+@pytest.fixture
+def _registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instruct_ablate.prompt.template.TEMPLATES", dict(TEMPLATES))
+    for slot, known in VARIANTS.items():
+        monkeypatch.setitem(VARIANTS, slot, dict(known))
+
+
+@pytest.mark.usefixtures("_registries")
+def test_a_file_that_was_edited_runs_again_and_what_it_had_registered_is_gone(tmp_path: Path) -> None:
+    """Within the same second, and of the same size: neither Python's compiled files nor ours may stand in."""
+    file = tmp_path / "edited_extension.py"
+
+    def load(name: str, text: str) -> tuple[str, ...]:
+        file.write_text(VARIANT.format(name=name, text=text))
+        os.utime(file, (1_000_000_000,) * 2)
+        return load_extensions([str(file)])
+
+    def said(name: str) -> str:
+        return find("definition", name).function(make_task(), Context(0)).definition
+
+    first = load("speak", "one")
+    assert said("speak") == "one"
+    assert load("speak", "one") == first
+    assert load("speak", "two") != first
+    assert said("speak") == "two"
+    load("whisp", "six")
+    assert said("whisp") == find_template("whisp_template")(None, None, None) == "six"
+    for looked_up in (lambda: find("definition", "speak"), lambda: find_template("speak_template")):
+        with pytest.raises(UserError, match="unknown"):
+            looked_up()
+
+
+@pytest.mark.parametrize("text", ["def f(:", "x = '\0'"])
+def test_a_file_that_is_not_python_is_told_in_a_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "odd_extension.py"
+    file.write_text(text)
+    with pytest.raises(UserError, match="is not valid Python"):
+        load_extensions([str(file)])
+
+
+def test_the_name_of_a_module_of_python_s_own_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "time.py").touch()
+    with pytest.raises(UserError, match="a module named 'time' exists"):
+        load_extensions([str(tmp_path / "time.py")])

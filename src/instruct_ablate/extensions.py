@@ -6,11 +6,13 @@ importing runs a module's code, and any other function of it would do whatever i
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
 from instruct_ablate.errors import UserError
@@ -24,6 +26,8 @@ DECORATORS = {
     "instruction.examples": '@variant("examples") (from instruct_ablate.instruction.variant)',
 }
 _DECORATED: dict[str, list[Callable[..., Any]]] = {}
+_FORGET: list[Callable[[str], None]] = []
+_CONTENT = "__content__"  # the hash of what was run, in the module itself
 _LOADED: set[str] = set()  # modules of the files that this command named
 
 
@@ -57,29 +61,62 @@ def load_function(path: str, key: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def load_extensions(files: Sequence[str]) -> None:
-    """Run the user's Python files once each, so that what they register can be named in the configuration."""
-    for file in files:
-        path = Path(file)
-        known = sys.modules.get(path.stem)
-        if known is None or Path(str(known.__file__)).resolve() != path.resolve():
-            _run(file, path)
-        _LOADED.add(path.stem)
+def load_extensions(files: Sequence[str]) -> tuple[str, ...]:
+    """Run the user's Python files, so that what they register can be named; return the hash of what was run of each.
+
+    A file runs once, and again when its content has changed: what it registered before is forgotten first.
+    """
+    return tuple(_load(file, Path(file)) for file in files)
 
 
-def _run(file: str, path: Path) -> None:
+def _load(file: str, path: Path) -> str:
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.is_file() or spec is None or spec.loader is None:
+    if not path.is_file() or spec is None:
         raise UserError(f"extensions: {file!r} is not a Python file here ({Path.cwd()}).")
-    if path.stem in sys.modules:
-        raise UserError(f"extensions: {file!r}: a module named {path.stem!r} exists; rename the file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
     try:
-        spec.loader.exec_module(module)
+        code = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"extensions: cannot read {file!r} ({error.strerror}).") from error
+    content, known = hashlib.sha256(code).hexdigest(), sys.modules.get(path.stem)
+    if known is not None and Path(str(vars(known).get("__file__"))).resolve() != path.resolve():
+        raise UserError(f"extensions: {file!r}: a module named {path.stem!r} exists; rename the file.")
+    if known is None or vars(known).get(_CONTENT) != content:
+        _forget(path.stem)
+        module = importlib.util.module_from_spec(spec)
+        vars(module)[_CONTENT] = content
+        _run(module, _compiled(code, file))
+    _LOADED.add(path.stem)
+    return content
+
+
+def _compiled(code: bytes, file: str) -> CodeType:
+    try:
+        return compile(code, file, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"extensions: {file!r} is not valid Python: {error}.") from error
+
+
+def _run(module: ModuleType, code: CodeType) -> None:
+    """Run a file's code as it was read: Python's own cache of compiled files goes by their time of change."""
+    sys.modules[module.__name__] = module
+    try:
+        exec(code, vars(module))
     except BaseException:
-        del sys.modules[path.stem]  # another try runs it again, instead of finding half of it
+        del sys.modules[module.__name__]  # another try runs it again, instead of finding half of it
         raise
+
+
+def forgets(function: Callable[[str], None]) -> Callable[[str], None]:
+    """Name what a registry does to forget all that a module registered."""
+    _FORGET.append(function)
+    return function
+
+
+def _forget(module: str) -> None:
+    for functions in _DECORATED.values():
+        functions[:] = [function for function in functions if function.__module__ != module]
+    for forget in _FORGET:
+        forget(module)
 
 
 def admit(names: Sequence[str], files: Sequence[str], trust: bool, command: str) -> None:

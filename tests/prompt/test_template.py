@@ -39,9 +39,11 @@ def test_a_registered_function_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_dotted_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_template_file.py").write_text(
+        "from instruct_ablate.prompt.template import template\n\n\n@template\n"
         "def loud(instruction, instance, room):\n    return instance.input.upper()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("instruct_ablate.prompt.template.TEMPLATES", dict(TEMPLATES))
     made = rendered(find_template("my_template_file.loud"), TOLD, ASKED, Room(WordTokens(), 100))
     assert made == Rendered("ONE TWO THREE")
 

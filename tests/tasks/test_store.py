@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from instruct_ablate.errors import UserErrors
+from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.store import Instances, content_key, load_or_build
 from tests.conftest import make_task
@@ -50,6 +50,19 @@ def test_instances_behave_like_a_tuple(tmp_path):
         stored[6]
 
 
+def test_a_file_that_changes_while_it_is_parsed_is_not_stored(tmp_path):
+    file = tmp_path / "data"
+    file.write_text("one")
+
+    def parse():
+        file.write_text("two")
+        yield from TASKS
+
+    with pytest.raises(UserError, match="own: a file was changed while it was read; run the command again"):
+        load_or_build(Source("own", (file,), parse, "k"), tmp_path)
+    assert not list((tmp_path / "tasks").glob("*/tasks.json"))
+
+
 def test_the_key_follows_content_not_times(tmp_path):
     file = tmp_path / "data"
     file.write_text("one")
@@ -73,14 +86,14 @@ def test_a_change_within_the_same_second_is_a_change(tmp_path, monkeypatch):
         keys.add(content_key(source(files=(file,)), tmp_path))
     assert len(keys) == 3
     assert not (tmp_path / "tasks").exists(), "nothing is noted of a file that was written just now"
-    monkeypatch.setattr("instruct_ablate.tasks.store.QUIET", -(10**12))
+    monkeypatch.setattr("instruct_ablate.file_hash.SETTLED", -10)
     for text in ("abc", "def"):
         file.write_text(text)
         os.utime(file, (5, 5))
         keys.add(content_key(source(files=(file,)), tmp_path))
         time.sleep(0.02)
     assert len(keys) == 5
-    monkeypatch.setattr("instruct_ablate.tasks.store._sha256", None)
+    monkeypatch.setattr("instruct_ablate.tasks.store.sha256_of", None)
     assert content_key(source(files=(file,)), tmp_path) in keys, "a file at rest is not read again"
 
 
@@ -144,7 +157,7 @@ def test_a_damaged_store_is_parsed_again(tmp_path, name):
 
 @pytest.mark.parametrize("content", ["", "0" * 32, "[1]", "null"])
 def test_a_damaged_note_of_a_key_is_not_believed(tmp_path, content, monkeypatch):
-    monkeypatch.setattr("instruct_ablate.tasks.store.QUIET", -(10**12))
+    monkeypatch.setattr("instruct_ablate.file_hash.SETTLED", -10)  # as if written long ago
     file = tmp_path / "data"
     file.write_text("one")
     key = content_key(source(files=(file,)), tmp_path)

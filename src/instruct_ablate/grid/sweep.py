@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.canonical import is_untuned
-from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import missing_record, read_record
 from instruct_ablate.errors import UserError, UserErrors
@@ -81,14 +81,14 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
     check_choices(composer, asked)
     cells: dict[str, Cell] = {}
     found: dict[str, None] = {}
-    preflight = Preflight()
+    preflight, contents = Preflight(), Contents()
     for overrides in asked:
         try:
             config = composer.compose(overrides, alone=len(asked) == 1)
             if faults := preflight.of_values(config):
                 found |= dict.fromkeys(faults)
                 continue
-            identity = identify(config)
+            identity = identify(config, contents=contents)
         except UserError as fault:
             found |= dict.fromkeys(fault.faults if isinstance(fault, UserErrors) else (str(fault),))
         else:
@@ -97,7 +97,7 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
         log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
     distinct = len(cells)
     if not hydra.config.hydra.sweeper.single:
-        _add_untuned(cells)
+        _add_untuned(cells, contents)
     return Plan(list(cells.values()), list(found), len(asked), len(cells) - distinct)
 
 
@@ -106,12 +106,12 @@ def _starts_ranks(hydra: HydraParts) -> bool:
     return _launcher_name(hydra).startswith("submitit")
 
 
-def _add_untuned(cells: dict[str, Cell]) -> None:
+def _add_untuned(cells: dict[str, Cell], contents: Contents) -> None:
     """Ask for the untuned model of every trained cell too, so that tables have their point of departure."""
     for cell in list(cells.values()):
         if cell.config.with_untuned and not is_untuned(cell.config):
             config = replace(cell.config, data_budget=BudgetConfig(0))
-            identity = identify(config)
+            identity = identify(config, contents=contents)
             kept = [line for line in cell.overrides if not split(line)[1].startswith("data_budget")]
             cells.setdefault(identity.hash, Cell((*kept, "data_budget='0'"), config, identity))
 

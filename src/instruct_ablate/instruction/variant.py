@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from instruct_ablate.extensions import decorated
+from instruct_ablate.extensions import decorated, forgets
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.tasks.task import Task
 
@@ -29,6 +29,13 @@ class Variant:
 
 
 VARIANTS: dict[Slot, dict[str, Variant]] = {"definition": {}, "examples": {}}
+
+
+@forgets
+def _forget(module: str) -> None:
+    for known in VARIANTS.values():
+        for name in [name for name, variant in known.items() if variant.function.__module__ == module]:
+            del known[name]
 
 
 def variant(

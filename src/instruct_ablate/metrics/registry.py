@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.extensions import load_function
+from instruct_ablate.extensions import forgets, load_function
 from instruct_ablate.tasks.task import Kind
 
 Reads = Literal["text", "label_space"]
@@ -84,6 +84,12 @@ def add(made: Metric) -> None:
 
 def _place(made: Metric) -> str:
     return f"{made.module}.{getattr(made.score, '__qualname__', made.name)}"
+
+
+@forgets
+def _forget(module: str) -> None:
+    for name in [name for name, made in _METRICS.items() if made.module == module]:
+        del _METRICS[name]
 
 
 def registered() -> tuple[Metric, ...]:

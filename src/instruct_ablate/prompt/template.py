@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from instruct_ablate.errors import unknown
-from instruct_ablate.extensions import decorated, load_function
+from instruct_ablate.extensions import decorated, forgets, load_function
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.tasks.task import Instance
@@ -23,6 +23,12 @@ class Rendered:
 
 Template = Callable[[Instruction, Instance, Room], "str | Rendered"]
 TEMPLATES: dict[str, Template] = {}
+
+
+@forgets
+def _forget(module: str) -> None:
+    for name in [name for name, function in TEMPLATES.items() if function.__module__ == module]:
+        del TEMPLATES[name]
 
 
 def template(function: Template) -> Template:

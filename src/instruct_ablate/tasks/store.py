@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,14 +12,14 @@ from typing import Any, cast, overload
 
 import pyarrow as pa
 
-from instruct_ablate.errors import UserErrors
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.file_hash import mark, settled, sha256_of
 from instruct_ablate.prepared import prepared_as
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task import Example, Instance, Task
 from instruct_ablate.whole_files import read_sealed, write_sealed
 
 FORMAT = "7"  # of the parsed form; a change of a parsing rule needs a new one
-QUIET = 3_000_000_000  # nanoseconds: no file system's clock is coarser
 TEXTS = pa.list_(pa.string())
 SCHEMA = pa.schema({"id": pa.string(), "input": pa.string(), "references": TEXTS, "choices": TEXTS})
 
@@ -88,50 +87,36 @@ class Stored:
 
 def load_or_build(source: Source, cache: Path) -> tuple[Stored, ...]:
     """Map the parsed tasks of a source, parsing it first where no one has; one process builds, others wait."""
-    folder = cache / "tasks" / content_key(source, cache)
-    return prepared_as(folder, lambda unfinished: _build(source, unfinished), _load)
+    key = content_key(source, cache)
+
+    def build(unfinished: Path) -> None:
+        _build(source, unfinished)
+        if content_key(source, cache) != key:
+            raise UserError(
+                f"tasks of {source.name}: a file was changed while it was read; run the command again."
+            )
+
+    return prepared_as(cache / "tasks" / key, build, _load)
 
 
 def content_key(source: Source, cache: Path) -> str:
-    """Hash the content of all files of a source.
-
-    That no file was touched since they were last hashed spares reading them again. A file written moments before
-    it was hashed may change once more without a sign of it, so nothing is noted of such.
-    """
-    started = time.time_ns()
-    stamps = [_stamp(path) for path in source.files]
-    places = [str(path.resolve()) for path in source.files]
-    known = hashlib.sha256(json.dumps([FORMAT, source.name, source.key, places, stamps]).encode()).hexdigest()
+    """Hash the content of all files of a source; files that have not changed since are not read again."""
+    marks = [mark(path) for path in source.files]
+    stats = [(str(path.resolve()), seen) for path, seen in zip(source.files, marks, strict=True)]
+    known = hashlib.sha256(json.dumps([FORMAT, source.name, source.key, stats]).encode()).hexdigest()
     memo = cache / "tasks" / "seen" / known[:32]
-    if source.files and isinstance(key := read_sealed(memo), str):
+    certain = bool(marks) and all(map(settled, marks))
+    if certain and isinstance(key := read_sealed(memo), str):
         return key
     total = hashlib.sha256(json.dumps([FORMAT, source.name, source.key]).encode())
     for path in source.files:
         total.update(os.fsencode(path.name))
         if path.is_file() and os.access(path, os.R_OK):
-            total.update(_sha256(path))
+            total.update(bytes.fromhex(sha256_of(path)))
     key = total.hexdigest()[:32]
-    settled = stamps == [_stamp(path) for path in source.files]
-    if settled and all(max(stamp[1:3]) < started - QUIET for stamp in stamps):
+    if certain and [mark(path) for path in source.files] == marks:
         write_sealed(memo, key, "cache")
     return key
-
-
-def _stamp(path: Path) -> tuple[int, int, int, int]:
-    """Return what changes whenever a file does: the time of its last change of state cannot be set back."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return (-1, -1, -1, -1)
-    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-
-
-def _sha256(path: Path) -> bytes:
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            total.update(part)
-    return total.digest()
 
 
 def _build(source: Source, folder: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,59 @@ def test_the_folder_says_what_was_hashed_and_asked_for(tmp_path: Path, cache: Pa
     assert json.loads((folder / "identity.json").read_text())["identity"] == record.identity
     assert "seed: 7" in (folder / "config.yaml").read_text()
     assert replace(record, state="done") == record
+
+
+TWICE = """
+from dataclasses import replace
+from instruct_ablate.instruction.variant import variant
+
+
+@variant("examples")
+def twice_{tmp}(task, context):
+    (first, *_) = task.positive_examples
+    return replace(task, positive_examples=(replace(first, output="{answer}"),))
+"""
+
+
+def test_a_warm_process_sees_an_edited_extension(tmp_path: Path, cache: Path) -> None:
+    """Two cells one after the other, the file edited in between within the same second."""
+    name, file = tmp_path.name.replace("-", "_"), tmp_path / "edited_between_cells.py"
+    config = small(
+        tmp_path,
+        cache,
+        model=ModelConfig("copy_demonstration", source="baseline"),
+        evaluation=EvaluationConfig([f"twice_{name}"]),
+        extensions=[str(file)],
+    )
+    said = []
+    for answer in ("one", "two"):
+        file.write_text(TWICE.format(tmp=name, answer=answer))
+        os.utime(file, (1_000_000_000,) * 2)
+        record = run_cell(config)
+        assert record.state == "done", record.failure
+        rows = read_predictions(folder_of(config, record) / record.blocks[0].predictions)
+        said.append((record.identity, {row.prediction for row in rows}))
+    assert [texts for _, texts in said] == [{"one"}, {"two"}]
+    assert said[0][0] != said[1][0]
+
+
+def test_a_warm_process_sees_an_edited_data_file(tmp_path: Path, cache: Path) -> None:
+    """The same, of a data file, with the size and the time it had."""
+    file = tmp_path / "data.json"
+    config = small(
+        tmp_path,
+        cache,
+        tasks=TasksConfig("instruction_json", root=str(file)),
+        model=ModelConfig("copy_input", source="baseline"),
+    )
+    said = []
+    for answer in ("one", "two"):
+        records = [{"instruction": f"Repeat {n}.", "input": answer, "output": answer} for n in range(40)]
+        file.write_text(json.dumps(records))
+        os.utime(file, (1_000_000_000,) * 2)
+        record = run_cell(config)
+        assert record.state == "done", record.failure
+        rows = read_predictions(folder_of(config, record) / record.blocks[0].predictions)
+        said.append((record.identity, {(row.prediction, row.references) for row in rows}))
+    assert [texts for _, texts in said] == [{("one", ("one",))}, {("two", ("two",))}]
+    assert said[0][0] != said[1][0]

@@ -12,9 +12,8 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,9 @@ from instruct_ablate.cell.state.canonical import (
 )
 from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
 from instruct_ablate.cell.state.setting import Names, Setting, setting_from
-from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.instruction.label import canonical, label
-from instruct_ablate.schema import Config, ModelConfig
+from instruct_ablate.schema import Config, ModelConfig, TasksConfig
 
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
 
@@ -77,12 +75,37 @@ class Identity:
         return json.dumps({"identity": self.hash, "counted": self.counted}, indent=1, sort_keys=True)
 
 
-def identify(config: Config, marks: Sequence[str] = ()) -> Identity:
+class Contents:
+    """What data sets and checkpoints hold, looked at once for all cells that are planned at one moment.
+
+    It lives no longer than that: the next time the files may be others.
+    """
+
+    def __init__(self) -> None:
+        self._hashes: dict[tuple[str, str], str] = {}
+
+    def data(self, config: Config) -> str:
+        """Return the content hash of the tasks."""
+        return self._once("data", config.tasks, config.cache, lambda: _data_hash(config))
+
+    def checkpoint(self, config: Config) -> str:
+        """Return the fingerprint of the weights."""
+        return self._once("checkpoint", config.model, config.cache, lambda: _fingerprint(config))
+
+    def _once(self, kind: str, part: TasksConfig | ModelConfig, cache: str, find: Callable[[], str]) -> str:
+        key = kind, json.dumps([dataclasses.asdict(part), cache], sort_keys=True)
+        if key not in self._hashes:
+            self._hashes[key] = find()
+        return self._hashes[key]
+
+
+def identify(config: Config, marks: Sequence[str] = (), contents: Contents | None = None) -> Identity:
     """Return the identity of the cell that `config` asks for.
 
-    `marks` are what its folder's name tells besides: what differs from the defaults of the groups' choices.
+    `marks` are what its folder's name tells besides: what differs from the defaults of the groups' choices;
+    `contents` are shared by the cells of one plan.
     """
-    load_extensions(config.extensions)
+    contents, code = contents or Contents(), load_extensions(config.extensions)
     shaped = effective(config)
     untuned, baseline = is_untuned(shaped), is_baseline(shaped)
     counted = {
@@ -90,11 +113,11 @@ def identify(config: Config, marks: Sequence[str] = ()) -> Identity:
         "code": CODE,
         "training": 1 if untuned else TRAINING,
         "prediction": 1 if baseline else PREDICTION,
-        "data": _data_hash(config),
-        "checkpoint": shaped.model.name if baseline else _fingerprint(shaped),
+        "data": contents.data(config),
+        "checkpoint": shaped.model.name if baseline else contents.checkpoint(shaped),
         "instruction": None if untuned else dataclasses.asdict(canonical(shaped.instruction)),
         "tested": canonical_blocks(shaped),
-        "extensions": [_content(path) for path in shaped.extensions],
+        "extensions": list(code),
         **_counting(dataclasses.asdict(shaped)),
     }
     counted = {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}
@@ -149,40 +172,15 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.+()-]+", "_", text)[:100]
 
 
-_DATA: dict[str, str] = {}
-
-
 def _data_hash(config: Config) -> str:
-    """Return the content hash of the tasks, read once per process and configuration."""
+    """Return the content hash of the tasks."""
     from instruct_ablate.tasks.collection import read_tasks
 
-    key = json.dumps(dataclasses.asdict(config.tasks), sort_keys=True)
-    if key not in _DATA:
-        _DATA[key] = read_tasks(config.tasks, Path(config.cache)).content_hash
-    return _DATA[key]
-
-
-_CHECKPOINTS: dict[str, str] = {}
+    return read_tasks(config.tasks, Path(config.cache)).content_hash
 
 
 def _fingerprint(config: Config) -> str:
-    """Return the fingerprint of the weights, found once per process and model."""
+    """Return the fingerprint of the weights."""
     from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
 
-    key = _model_key(config.model)
-    if key not in _CHECKPOINTS:
-        _CHECKPOINTS[key] = checkpoint_fingerprint(config.model, Path(config.cache))
-    return _CHECKPOINTS[key]
-
-
-def _model_key(model: ModelConfig) -> str:
-    return json.dumps(dataclasses.asdict(model), sort_keys=True)
-
-
-@cache
-def _content(path: str) -> str:
-    """Return the hash of a user's own Python file."""
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"extensions: cannot read {path!r} ({error.strerror})") from error
+    return checkpoint_fingerprint(config.model, Path(config.cache))

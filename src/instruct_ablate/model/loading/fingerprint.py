@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from instruct_ablate.file_hash import Mark, hash_again
 from instruct_ablate.model.loading.location import facts, local_folder
 from instruct_ablate.model.loading.random_model import tiny_fingerprint
 from instruct_ablate.model.loading.wheel_model import wheel_fingerprint
@@ -12,7 +13,6 @@ from instruct_ablate.schema import ModelConfig
 from instruct_ablate.whole_files import read_sealed, write_sealed
 
 COUNTED = frozenset({".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".py"})
-BLOCK = 1 << 22
 
 
 def checkpoint_fingerprint(config: ModelConfig, cache: Path) -> str:
@@ -34,32 +34,24 @@ def checkpoint_fingerprint(config: ModelConfig, cache: Path) -> str:
 
 
 def _folder_hash(folder: Path, cache: Path) -> str:
-    """Hash a folder's files, remembering each file's hash by its size and time of change."""
+    """Hash a folder's files, remembering the hashes of those that have not changed since."""
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     memory = cache / "fingerprints" / f"{place}.json"
     known = _remembered(memory)
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in COUNTED)
-    hashes = {path.name: _file_hash(path, known) for path in files}
-    if hashes != known:
-        write_sealed(memory, hashes, "cache")
-    lines = "\n".join(f"{name} {content}" for name, (content, _, _) in hashes.items())
+    hashes = {path.name: hash_again(path, known.get(path.name)) for path in files}
+    certain = {name: (content, seen) for name, (content, seen) in hashes.items() if seen is not None}
+    if certain != known:
+        write_sealed(memory, certain, "cache")
+    lines = "\n".join(f"{name} {content}" for name, (content, _) in hashes.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _file_hash(path: Path, known: dict[str, tuple[str, int, int]]) -> tuple[str, int, int]:
-    """Return (hash, size, time) of a file; the hash is the remembered one if size and time are."""
-    state = path.stat()
-    content, size, changed = known.get(path.name, ("", -1, -1))
-    if (size, changed) == (state.st_size, state.st_mtime_ns):
-        return content, size, changed
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest(), state.st_size, state.st_mtime_ns
-
-
-def _remembered(memory: Path) -> dict[str, tuple[str, int, int]]:
+def _remembered(memory: Path) -> dict[str, tuple[str, Mark]]:
     """Read the hashes of last time; none where they are missing or not as they were written."""
-    raw = read_sealed(memory) or {}
-    return {name: (content, size, changed) for name, (content, size, changed) in raw.items()}
+    try:
+        return {
+            name: (content, (size, *rest)) for name, (content, (size, *rest)) in read_sealed(memory).items()
+        }
+    except (AttributeError, ValueError, TypeError):
+        return {}
