@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, get_origin, get_type_hints
 
@@ -31,6 +31,13 @@ def _with_bare_texts(node: type) -> type:
         default = dataclasses.field(default=given.default, default_factory=own or given.default_factory)
         made.append((name, own or (Any if get_origin(hint) is list else hint), default))
     return dataclasses.make_dataclass(node.__name__, made)
+
+
+def name_tasks(parts: Any, choices: Mapping[str, Any]) -> Any:
+    """Give the tasks their name in a composed configuration: the one in their file, else that of the choice."""
+    if parts["tasks"]["name"] is None:
+        parts["tasks"]["name"] = str(choices["tasks"])
+    return parts
 
 
 @cache

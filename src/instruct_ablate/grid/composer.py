@@ -8,12 +8,19 @@ full.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from instruct_ablate.composition import explain, groups, register, unknown_choice, unreadable
+from instruct_ablate.composition import (
+    explain,
+    groups,
+    name_tasks,
+    register,
+    unknown_choice,
+    unreadable,
+)
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.expansion import Overrides
 from instruct_ablate.grid.overrides import prepared, split
@@ -28,6 +35,7 @@ class Composer:
     def __init__(self, loader: Any, master: Any) -> None:
         self._loader, self._master = loader, master
         self._composed: dict[Overrides, dict[str, Any]] = {}  # untyped, as Hydra has it
+        self._choices: dict[Overrides, Mapping[str, str]] = {}  # of every group, as Hydra names them
         self._typed: dict[Overrides, Config] = {}
         self._wide: dict[str, bool] = {}
         self._first: dict[tuple[str, type], str] = {}  # a key's first value of each type
@@ -49,6 +57,11 @@ class Composer:
         """Name the choices of a group."""
         return list(self._loader.get_group_options(group))
 
+    def choices(self, overrides: Overrides) -> Mapping[str, str]:
+        """Name the choice of every group under these overrides."""
+        self._raw(overrides)
+        return self._choices[overrides]
+
     def _assemble(self, overrides: Overrides) -> Config:
         """Put a cell together from parts that were each composed once."""
         lines = _for_cell(overrides)
@@ -57,14 +70,14 @@ class Composer:
         if self._refers(wide) or any(self._refers((*wide, self._alike(line))) for line in narrow):
             return self._full(lines)
         config = self._full(wide)
-        for line in sorted(narrow, key=lambda line: not _group(line)):  # groups first, then single keys
-            key = _group(line) or split(line)[1]
+        for line in sorted(narrow, key=lambda line: not group_of(line)):  # groups first, then single keys
+            key = group_of(line) or split(line)[1]
             config = _put(config, key, self._value(wide, line, key))
         return config
 
     def _alike(self, line: str) -> str:
         """Return the line whose composition tells of this one too: the key's first of this type."""
-        value = None if _group(line) else _literal(line)
+        value = None if group_of(line) else _literal(line)
         return line if value is None else self._first.setdefault((split(line)[1], type(value)), line)
 
     def _value(self, wide: Overrides, line: str, key: str) -> Any:
@@ -83,7 +96,9 @@ class Composer:
         if overrides not in self._composed:
             composed = self._loader.load_sweep_config(self._master, list(overrides))
             parts = OmegaConf.masked_copy(composed, list(Config.__dataclass_fields__))
-            self._composed[overrides] = dict(OmegaConf.to_container(parts, resolve=False))  # type: ignore[arg-type]
+            raw = OmegaConf.to_container(parts, resolve=False)
+            self._choices[overrides] = dict(composed.hydra.runtime.choices)
+            self._composed[overrides] = name_tasks(dict(raw), self._choices[overrides])  # type: ignore[arg-type]
         return self._composed[overrides]
 
     def _full(self, overrides: Overrides) -> Config:
@@ -95,7 +110,7 @@ class Composer:
         """Whether a choice changes more than its own group's part of the configuration."""
         line = self._alike(line)
         if line not in self._wide:
-            own = _group(line) or split(line)[1].partition(".")[0]
+            own = group_of(line) or split(line)[1].partition(".")[0]
             base, chosen = self._raw(()), self._raw((line,))
             others = [name for name in base if name != own]
             self._wide[line] = own == "experiment" or any(base[name] != chosen[name] for name in others)
@@ -148,7 +163,7 @@ def _at(config: Any, key: str) -> Any:
     return config
 
 
-def _group(line: str) -> str:
+def group_of(line: str) -> str:
     """Name the group that an override chooses from; empty for a value."""
     sign, key, _ = split(line)
     name = key.partition("@")[0]
@@ -157,7 +172,9 @@ def _group(line: str) -> str:
 
 def check_choices(composer: Composer, cells: Sequence[Overrides]) -> None:
     """Refuse choices that no group offers, all of them at once."""
-    asked = {(_group(line), split(line)[2].strip("'\"")) for cell in cells for line in cell if _group(line)}
+    asked = {
+        (group_of(line), split(line)[2].strip("'\"")) for cell in cells for line in cell if group_of(line)
+    }
     faults = []
     for group, choice in sorted(asked):
         allowed = composer.options(group)
@@ -177,6 +194,7 @@ def compose_config(overrides: Sequence[str]) -> Config:
     register()
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):
-            return plain(compose("config", overrides=lines))
+            composed: Any = compose("config", overrides=lines, return_hydra_config=True)
+            return plain(name_tasks(composed, composed.hydra.runtime.choices))
     except Exception as error:
         raise (explain(error) or unreadable(error)) from error

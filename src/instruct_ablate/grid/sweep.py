@@ -18,6 +18,7 @@ from instruct_ablate.cell.state.store import missing_record, read_record
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.expansion import Declared, expand
+from instruct_ablate.grid.folder_names import named
 from instruct_ablate.grid.launch.launcher import CellLauncher
 from instruct_ablate.grid.launch.slurm_queue import queued
 from instruct_ablate.grid.order import ordered
@@ -98,7 +99,7 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
     distinct = len(cells)
     if not hydra.config.hydra.sweeper.single:
         _add_untuned(cells, contents)
-    return Plan(list(cells.values()), list(found), len(asked), len(cells) - distinct)
+    return Plan(named(cells.values(), composer), list(found), len(asked), len(cells) - distinct)
 
 
 def _starts_ranks(hydra: HydraParts) -> bool:

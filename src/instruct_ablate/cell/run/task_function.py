@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.composition import name_tasks
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import plain
 
@@ -17,7 +18,7 @@ def run_one(config: Any) -> str:
 
     What must stop the whole sweep leaves as `SystemExit`: a stop from outside, or a failure with `fail_fast`.
     """
-    cell = plain(config)
+    cell = plain(_with_names(config))
     try:
         state = run_cell(cell).state
     except UserError as fault:  # the cell's folder itself cannot be written: there is no record to tell it
@@ -28,3 +29,10 @@ def run_one(config: Any) -> str:
     if state == "failed" and cell.fail_fast:
         raise SystemExit(1)
     return state
+
+
+def _with_names(config: Any) -> Any:
+    """Name the tasks by their choice where Hydra composed the cell; one that a planner composed has its names."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return name_tasks(config, HydraConfig.get().runtime.choices) if HydraConfig.initialized() else config

@@ -99,12 +99,8 @@ class Contents:
         return self._hashes[key]
 
 
-def identify(config: Config, marks: Sequence[str] = (), contents: Contents | None = None) -> Identity:
-    """Return the identity of the cell that `config` asks for.
-
-    `marks` are what its folder's name tells besides: what differs from the defaults of the groups' choices;
-    `contents` are shared by the cells of one plan.
-    """
+def identify(config: Config, contents: Contents | None = None) -> Identity:
+    """Return the identity of the cell that `config` asks for; `contents` are shared by the cells of one plan."""
     contents, code = contents or Contents(), load_extensions(config.extensions)
     shaped = effective(config)
     untuned, baseline = is_untuned(shaped), is_baseline(shaped)
@@ -118,16 +114,16 @@ def identify(config: Config, marks: Sequence[str] = (), contents: Contents | Non
         "instruction": None if untuned else dataclasses.asdict(canonical(shaped.instruction)),
         "tested": canonical_blocks(shaped),
         "extensions": list(code),
-        **_counting(dataclasses.asdict(shaped)),
+        **counting(dataclasses.asdict(shaped)),
     }
     counted = {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}
     digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
     setting = setting_from(counted, _names(shaped))
-    name = folder_name(setting, shaped.seed, digest, marks)
+    name = folder_name(setting, shaped.seed, digest)
     return Identity(digest, name, setting, shaped.seed, counted["data"], counted)
 
 
-def _counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten the configuration, leaving out what does not count."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
@@ -135,7 +131,7 @@ def _counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if key in DOES_NOT_COUNT:
             continue
         if isinstance(value, dict) and not prefix:
-            flat |= _counting(value, f"{key}.")
+            flat |= counting(value, f"{key}.")
         else:
             flat[key] = value
     return flat
@@ -154,17 +150,20 @@ def _names(config: Config) -> Names:
 
 
 def folder_name(setting: Setting, seed: int, digest: str, marks: Sequence[str] = ()) -> str:
-    """Return the readable name with a short hash: `smollm2_135m-simplified-8-s0-1a2b3c4d`."""
+    """Return the readable name with a short hash: `smollm2_135m-simplified-8-s0-1a2b3c4d`.
+
+    `marks` are what it tells besides: what differs from the defaults of the groups' choices.
+    """
     own_name = setting.get("tasks") not in (None, setting.get("tasks.reader"))
     tasks = [str(setting.get("tasks"))] if own_name else []
     if setting.baseline:
-        parts = [setting.model, *tasks, *marks]
+        parts = [setting.model, *tasks]
     elif setting.untuned:
-        parts = [setting.model, *tasks, "as_it_is" if setting.tuned else "untuned", *marks]
+        parts = [setting.model, *tasks, "as_it_is" if setting.tuned else "untuned"]
     else:
         method = [] if setting.get("method") == "full" else [setting.text("method")]
-        parts = [setting.model, *tasks, *method, setting.instruction, str(setting.budget), *marks, f"s{seed}"]
-    return f"{file_name('-'.join(parts))}-{digest[:8]}"
+        parts = [setting.model, *tasks, *method, setting.instruction, str(setting.budget), f"s{seed}"]
+    return f"{file_name('-'.join((*parts, *marks)))}-{digest[:8]}"
 
 
 def file_name(text: str) -> str:

@@ -46,12 +46,23 @@ class CellFolder:
 
 
 def find_folder(study: Path, identity: Identity) -> Path:
-    """Return a cell's folder: the one that ends in its hash, by whatever readable name, or else one of its own name."""
+    """Return a cell's folder: the one that ends in its hash, by whatever readable name, or the one it is to have."""
     own = study / identity.name
     if own.exists():
         return own
     others = (path for path in sorted(study.glob(f"*-{identity.hash[:8]}")) if path.is_dir())
-    return next((path for path in others if holds(path, identity.hash)), own)
+    there = next((path for path in others if holds(path, identity.hash)), None)
+    return there or study / (_declared_name(study, identity.hash) or identity.name)
+
+
+def _declared_name(study: Path, identity: str) -> str | None:
+    """Return the name that a sweep has declared for a cell, where it is one: in the study, and with its hash."""
+    try:
+        cells = json.loads((study / "study.json").read_text(encoding="utf-8"))["cells"]
+        name = next(str(cell["name"]) for cell in cells if cell["identity"] == identity)
+    except (OSError, ValueError, TypeError, KeyError, StopIteration):
+        return None
+    return name if name.endswith(f"-{identity[:8]}") and Path(name).name == name else None
 
 
 def holds(folder: Path, identity: str) -> bool:

@@ -1,0 +1,101 @@
+"""The readable names of cells' folders: what a cell changes of its choices' defaults stands in them.
+
+Never what differs in the study: that moves when a grid grows. A cell is found by the hash at the end, so one that has
+a folder already goes on there, whatever its name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from instruct_ablate.cell.state.canonical import effective
+from instruct_ablate.cell.state.identity import counting, folder_name
+from instruct_ablate.cell.state.setting import Setting, plain_value, write
+from instruct_ablate.cell.state.store import holds
+from instruct_ablate.composition import keys
+from instruct_ablate.grid.composer import Composer, group_of
+from instruct_ablate.grid.planned_cell import Cell, study_folder
+from instruct_ablate.grid.study import read_declaration
+from instruct_ablate.schema import Config
+
+CHOICES = ("prompt", "evaluation", "data", "trainer")  # groups whose choices have no other place in a name
+TRAINING = ("data", "trainer")
+# In the name already, or too long for one: what a data set of one's own is made of goes by the name of its file.
+UNMARKED = frozenset(
+    {
+        "data_budget.instances_per_task", "seed", "method.name", "tasks.reader", "tasks.columns", "tasks.definition",
+        "tasks.labels", "tasks.label_spaces", "tasks.train_split", "tasks.test_split",
+    }
+)  # fmt: skip
+LONGEST = 30  # characters of one mark
+
+
+def named(cells: Iterable[Cell], composer: Composer) -> list[Cell]:
+    """Return the cells with their folders' names: the ones they have, else ones that say what was changed."""
+    every = list(cells)
+    there = {folder: _names(folder) for folder in {study_folder(cell.config) for cell in every}}
+    return [_named(cell, composer, there[study_folder(cell.config)]) for cell in every]
+
+
+def _named(cell: Cell, composer: Composer, there: Mapping[str, str]) -> Cell:
+    identity, study = cell.identity, study_folder(cell.config)
+    known = there.get(identity.hash) or there.get(identity.hash[:8])
+    if known is not None and holds(study / known, identity.hash):
+        return replace(cell, identity=replace(identity, name=known))
+    name = folder_name(identity.setting, identity.seed, identity.hash, marks(composer, cell))
+    return replace(cell, identity=replace(identity, name=name))
+
+
+def _names(study: Path) -> dict[str, str]:
+    """Return names in use: of folders by the hash at their end, of declared cells by all of it."""
+    if not study.is_dir():
+        return {}
+    folders = {path.name[-8:]: path.name for path in study.iterdir() if path.name[-9:-8] == "-"}
+    return {
+        **folders,
+        **{
+            cell.identity: folders.get(cell.identity[:8], cell.name) for cell in read_declaration(study).cells
+        },
+    }
+
+
+def marks(composer: Composer, cell: Cell) -> tuple[str, ...]:
+    """Return what a cell's name tells besides: choices other than the default, and values other than the choices'."""
+    setting = cell.identity.setting
+    chosen = tuple(line for line in cell.overrides if group_of(line))
+    experiment = tuple(line for line in chosen if group_of(line) == "experiment")
+    usual, own = composer.choices(experiment), composer.choices(chosen)
+    groups = () if setting.baseline else CHOICES
+    named = [
+        str(own[group]) for group in groups if own[group] != usual[group] and not _unread(group, setting)
+    ]
+    return (*named, *_changed(cell.config, composer.compose(chosen)))
+
+
+def _unread(group: str, setting: Setting) -> bool:
+    return setting.untuned and group in TRAINING
+
+
+def _changed(config: Config, default: Config) -> Sequence[str]:
+    values, usual = _read(config), _read(default)
+    return [_mark(key, value) for key, value in values.items() if key not in UNMARKED and value != usual[key]]
+
+
+def _read(config: Config) -> dict[str, Any]:
+    """Return what a cell reads of its configuration, by key; the variant has its label."""
+    shaped = effective(config)
+    shown = ("num_positive", "num_negative", "explanations")
+    values = counting(dataclasses.asdict(shaped))
+    values |= {f"instruction.{key}": vars(shaped.instruction)[key] for key in shown}
+    return {**values, "evaluation.instructions": sorted(config.evaluation.instructions)}
+
+
+def _mark(key: str, value: Any) -> str:
+    """Write a key and its value, by the key's last part where no other key ends so."""
+    leaf = key.rpartition(".")[2]
+    name = leaf if sum(other.rpartition(".")[2] == leaf for other in keys()) == 1 else key
+    return f"{name}_{write(plain_value(value)).replace(', ', '+')}"[: LONGEST + len(name)]
