@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from instruct_ablate.composition import register
+from instruct_ablate.composition import name_tasks, register
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.composer import Composer, check_choices, compose_config
 from instruct_ablate.schema import config_directory, plain
@@ -22,7 +22,7 @@ class Loader:
 
     def load_sweep_config(self, master: object, overrides: list[str]) -> Any:
         self.calls += 1
-        return compose("config", overrides=overrides)
+        return compose("config", overrides=overrides, return_hydra_config=True)
 
     def get_group_options(self, group: str) -> list[str]:
         return sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
@@ -51,7 +51,8 @@ def loader() -> Iterator[Loader]:
     ],
 )
 def test_parts_put_together_are_what_hydra_composes(loader: Loader, overrides: tuple[str, ...]) -> None:
-    expected = plain(compose("config", overrides=list(overrides)))
+    composed: Any = compose("config", overrides=list(overrides), return_hydra_config=True)
+    expected = plain(name_tasks(composed, composed.hydra.runtime.choices))
     assert Composer(loader, None).compose(overrides) == expected
 
 
@@ -129,3 +130,11 @@ def test_several_devices_train_as_one(strategy: str) -> None:
     one = compose_config(("model=tiny_llama", "data_budget=8"))
     several = compose_config(("model=tiny_llama", "data_budget=8", f"trainer={strategy}"))
     assert several.trainer == replace(one.trainer, strategy=strategy, devices=2)
+
+
+def test_tasks_have_the_name_of_their_choice_unless_they_say_another(loader: Loader) -> None:
+    composer = Composer(loader, None)
+    assert composer.compose(("tasks=p3",)).tasks.name == "p3"
+    assert composer.compose(("experiment=kung_peng_definitions",)).tasks.name == "natural_instructions"
+    assert composer.compose(("tasks=p3", "tasks.name=mine")).tasks.name == "mine"
+    assert composer.choices(("trainer=kung_peng",))["trainer"] == "kung_peng"
