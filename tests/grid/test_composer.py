@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from instruct_ablate.composition import name_tasks, register
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.composer import Composer, check_choices, compose_config
-from instruct_ablate.schema import config_directory, plain
+from instruct_ablate.schema import Config, config_directory, plain
 
 
 class Loader:
@@ -51,9 +51,12 @@ def loader() -> Iterator[Loader]:
     ],
 )
 def test_parts_put_together_are_what_hydra_composes(loader: Loader, overrides: tuple[str, ...]) -> None:
+    assert Composer(loader, None).compose(overrides) == by_hydra(overrides)
+
+
+def by_hydra(overrides: tuple[str, ...]) -> Config:
     composed: Any = compose("config", overrides=list(overrides), return_hydra_config=True)
-    expected = plain(name_tasks(composed, composed.hydra.runtime.choices))
-    assert Composer(loader, None).compose(overrides) == expected
+    return plain(name_tasks(composed, composed.hydra.runtime.choices))
 
 
 def test_each_choice_is_composed_once(loader: Loader) -> None:
@@ -81,7 +84,7 @@ def test_later_values_are_what_hydra_makes_of_them(loader: Loader, lines: tuple[
     composer = Composer(loader, None)
     for line in lines:
         overrides = ("instruction=simplified", line)
-        expected = plain(compose("config", overrides=list(overrides)))
+        expected = by_hydra(overrides)
         assert composer.compose(overrides) == expected, line
 
 
