@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from instruct_ablate.cell.mirror.loggers import LOST
 from instruct_ablate.cell.state.canonical import is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.cell.state.record import CellRecord
@@ -192,6 +193,8 @@ def _summary(folder: Path, cells: Sequence[Cell], print_summary: Summary) -> int
     """Print what became of the study's cells; return how many of those asked for are not done."""
     records = [_current(cell) for cell in cells]
     print_summary(folder)
+    if lost := [note for record in records for note in record.notes if LOST in note]:
+        sys.stderr.write(f"{len(lost)} cells are not in the logger: {lost[0]}\n")
     open_ = [record for record in records if record.state != "done"]
     for record in open_:
         reason = record.failure.reason if record.failure else ""

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import csv
 import logging
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from instruct_ablate.cell.mirror import mirror as module
 from instruct_ablate.cell.mirror.loggers import Silent
 from instruct_ablate.cell.mirror.mirror import open_mirror
+from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.schema import Config, LoggerConfig
 from tests.cell.run.test_stages import folder_of, small
 from tests.report.cells import make_cell, place
+from tests.standins import make_config, replace_inputs, work
 
 IDENTITY = Identity("ab" * 32, "tiny-original-8-s0-abababab", place(), 0, "d" * 64, {})
 STEPS = 2
@@ -97,3 +102,46 @@ def test_mlflow(tmp_path: Path) -> None:
     assert told.data.params["identity"] == record.identity
     assert told.data.metrics["original/task_mean/rougeL"] == pytest.approx(score_of(record))
     assert len(client.get_metric_history(told.info.run_id, "loss")) == STEPS
+
+
+def _open_mlflow(folder: Path, number: int) -> None:
+    seconds = replace(IDENTITY, name=f"cell-{number}")
+    mirror = open_mirror(replace(config("mlflow"), output=str(folder)), seconds, folder)
+    mirror.finish(make_cell(50.0))
+
+
+@pytest.mark.slow  # its store is set up by dozens of migrations
+def test_mlflow_is_set_up_once_however_many_cells_begin_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow", reason="needs the mlflow extra")
+    from mlflow.tracking import MlflowClient
+
+    context = multiprocessing.get_context("spawn")
+    cells = [context.Process(target=_open_mlflow, args=(tmp_path, number)) for number in range(3)]
+    for cell in cells:
+        cell.start()
+    for cell in cells:
+        cell.join()
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("ablation").experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["cell-0", "cell-1", "cell-2"]
+
+
+def test_a_logger_that_lost_a_cell_is_in_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Silent):
+        def finish(self, record: CellRecord) -> None:
+            raise OSError("the service is gone\nwith details")
+
+    replace_inputs(monkeypatch)
+    for opened, why in ((Broken, "the service is gone"), (None, "cannot begin")):
+        with monkeypatch.context() as patch:
+            if opened is None:
+                patch.setattr(module, "_csv", lambda folder: (_ for _ in ()).throw(OSError("cannot begin")))
+            else:
+                patch.setattr(runner, "open_mirror", lambda *_: Broken())
+            record = runner.run_cell(
+                make_config(tmp_path, study=why.replace(" ", "_"), logger=LoggerConfig("csv")), work
+            )
+        assert record.state == "done"
+        assert record.notes[-1] == f"logger csv has lost this cell (OSError: {why})"
+        folder = tmp_path / why.replace(" ", "_") / record.name
+        assert read_record(folder) == record

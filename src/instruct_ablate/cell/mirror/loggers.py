@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
 log = logging.getLogger(__name__)
+LOST = "has lost"  # in the notes of a cell whose logger failed
 
 
 class Mirror(Protocol):
@@ -63,15 +64,16 @@ class Plain:
 
 
 @contextlib.contextmanager
-def guarded(what: str) -> Iterator[None]:
-    """Let nothing that a logging service does end a cell."""
+def guarded(what: str, lost: list[str] | None = None) -> Iterator[None]:
+    """Let nothing that a logging service does end a cell; what it lost is said, and added to `lost`."""
     try:
         yield
     except Exception as error:
         # any failure of a mirror is only worth a line: the record on disk is complete without it
-        log.warning(
-            "%s: %s: %s; the record on disk is complete without it", what, type(error).__name__, error
-        )
+        why = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+        if lost is not None:
+            lost.append(f"{what} {LOST} this cell ({why})")
+        log.warning("%s: %s; the record on disk is complete without it", what, why)
 
 
 def flat_scores(record: CellRecord) -> dict[str, float]:

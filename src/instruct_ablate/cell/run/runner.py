@@ -100,10 +100,14 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
     with _logged(folder):
         if aside is not None:
             log.warning("%s: the record could not be read and was put aside as %s", identity.name, aside.name)
-        job = Job(effective(config), identity, folder, cell.heartbeat, open_mirror(config, identity, folder))
+        lost: list[str] = []
+        mirror = open_mirror(config, identity, folder, lost)
+        job = Job(effective(config), identity, folder, cell.heartbeat, mirror)
         record = _finish(folder, _guarded(job, running, work, config.cell_timeout))
-        with guarded(f"logger {config.logger.name}"):
-            job.mirror.finish(record)
+        with guarded(f"logger {config.logger.name}", lost):
+            mirror.finish(record)
+        if lost:
+            record = _finish(folder, replace(record, notes=(*record.notes, *lost)))
     if record.state == "done" and not config.keep_checkpoints:
         check_fence(folder)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they were for resuming alone
