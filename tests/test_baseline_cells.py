@@ -22,7 +22,11 @@ from tests.grid.small import records, sweep
 
 NAMES = "uniform_guess,label_prior,majority,copy_input,copy_demonstration"
 EACH = 20  # instances of a test task; conf/tasks/starter.yaml
-METRIC = '''def first_word(prediction, references):
+METRIC = '''from instruct_ablate.metrics import metric
+
+
+@metric("first_word")
+def first_word(prediction, references):
     """Whether the first words agree."""
     return float(any(prediction.split()[:1] == reference.split()[:1] for reference in references))
 '''

@@ -20,6 +20,7 @@ from instruct_ablate.errors import UserError
 F = TypeVar("F", bound=Callable[..., Any])
 # The key that names a function, and the decorator that such a function carries.
 DECORATORS = {
+    "evaluation.metrics": "@metric(NAME) (from instruct_ablate.metrics)",
     "tasks.reader": "@reader (from instruct_ablate.tasks.collection)",
     "prompt.template": "@template (from instruct_ablate.prompt.template)",
     "instruction.definition": '@variant("definition") (from instruct_ablate.instruction.variant)',

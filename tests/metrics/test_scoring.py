@@ -12,6 +12,7 @@ from instruct_ablate.metrics import (
     Score,
     aggregate,
     load_metrics,
+    metric,
     score_all,
     score_prediction,
 )
@@ -96,8 +97,9 @@ def test_nothing_to_score() -> None:
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("own_metrics")
-    vars(module)["brevity"] = lambda prediction, references: 1 / (1 + len(prediction))
-    vars(module)["broken"] = lambda prediction, references: float("nan")
+    vars(module)["brevity"] = metric("brevity")(lambda prediction, references: 1 / (1 + len(prediction)))
+    vars(module)["broken"] = metric("broken")(lambda prediction, references: float("nan"))
+    vars(module)["plain"] = lambda prediction, references: 1.0
     monkeypatch.setitem(__import__("sys").modules, "own_metrics", module)
 
 
@@ -112,6 +114,8 @@ def test_a_users_metric_stands_beside_the_others() -> None:
     [
         ("own_metrics.broken", "metric broken gave nan"),
         ("own_metrics.missing", "no function 'missing'"),
+        ("own_metrics.plain", "decorate the function with @metric"),
+        ("os.execvp", "decorate the function with @metric"),
         ("no_such_module_here.f", "cannot import module"),
     ],
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.extensions import forgets, load_function
+from instruct_ablate.extensions import decorated, forgets, load_function
 from instruct_ablate.tasks.task import Kind
 
 Reads = Literal["text", "label_space"]
@@ -63,7 +63,7 @@ def metric(
     def register(function: F) -> F:
         made = Metric(name, heading or name.replace("_", " "), function, unit, kinds, reads=reads, **more)
         add(made)
-        return function
+        return decorated("evaluation.metrics", function)
 
     return register
 
@@ -110,10 +110,7 @@ def find_metric(name: str) -> Metric:
 
 
 def load_metrics(names: Sequence[str]) -> tuple[Metric, ...]:
-    """Return the built-in metrics and those that `names` add: registered ones, or `module.function`.
-
-    A plain function of prediction and references is a metric in percent, called by the function's name.
-    """
+    """Return the built-in metrics and those that `names` add: registered ones, or `module.function`."""
     found = [*built_in(), *(_own(name) for name in names)]
     called = [made.name for made in found]
     if len(set(called)) < len(called):
@@ -127,6 +124,4 @@ def _own(path: str) -> Metric:
     if "." not in path:
         raise unknown("evaluation.metrics", path, _METRICS)
     function = load_function(path, "evaluation.metrics")
-    entry = next((made for made in _METRICS.values() if made.score is function), None)
-    name = path.rpartition(".")[2]
-    return entry or Metric(name, name.replace("_", " "), function)
+    return next(made for made in _METRICS.values() if made.score is function)

@@ -83,22 +83,33 @@ def test_each_rescoring_keeps_its_predecessor(
     imported: Imported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = ModuleType("own_rescore_metrics")
-    vars(module)["brevity"] = lambda prediction, references: 0.5
     monkeypatch.setitem(sys.modules, "own_rescore_metrics", module)
+    exec(OWN.format(name="rescored_brevity", value=0.5), vars(module))
     folder, _ = written(spoiled(imported), tmp_path)
     rescore_cell(folder)
-    rescore_cell(folder, ["own_rescore_metrics.brevity"])
+    rescore_cell(folder, ["own_rescore_metrics.rescored_brevity"])
     assert sorted(path.name for path in folder.glob("record.*.json")) == ["record.1.json", "record.2.json"]
     after = read_record(folder)
     assert after is not None
-    assert after.blocks[0].scores.overall.get("brevity") == 50.0
+    assert after.blocks[0].scores.overall.get("rescored_brevity") == 50.0
+
+
+OWN = """
+from instruct_ablate.metrics import metric
+
+@metric("{name}")
+def letters(prediction, references):
+    return {value}
+
+{name} = letters
+"""
 
 
 def name_code(folder: Path, module: str, metric: str) -> None:
     """A study whose configuration names a file that leaves a proof of having run, and a metric."""
     file = folder / f"{module}.py"
-    code = f"open({str(folder / 'proof')!r}, 'w')\n\ndef letters(prediction, references):\n    return 0.75\n"
-    file.write_text(code)
+    proof = f"open({str(folder / 'proof')!r}, 'w')\n"
+    file.write_text(proof + OWN.format(name=f"{module}_letters", value=0.75))
     (folder / "config.yaml").write_text(f"extensions: ['{file}']\nevaluation:\n  metrics: [{metric}]\n")
 
 
@@ -122,13 +133,13 @@ def test_the_cells_own_metrics_are_taken_from_the_users_file_or_on_trust(
     name_code(folder, "strange_two", "strange_two.letters")
     assert rescore_cell(folder).left
     mine = tmp_path / "strange_two.py"
-    mine.write_text("def letters(prediction, references):\n    return 0.5\n")
+    mine.write_text(OWN.format(name="my_letters", value=0.5))
     load_extensions([str(mine)])
     ((_, _, after),) = rescore_cell(folder).blocks
-    assert after.get("letters") == 50.0
+    assert after.get("my_letters") == 50.0
     name_code(folder, "strange_three", "strange_three.letters")
     ((_, _, after),) = rescore_cell(folder, trust=True).blocks
-    assert after.get("letters") == 75.0
+    assert after.get("strange_three_letters") == 75.0
     assert (folder / "proof").exists()
 
 

@@ -19,7 +19,7 @@ from instruct_ablate.cell.state.stored_config import stored_texts
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import admit
 from instruct_ablate.metrics import InstanceScore, Score, aggregate, score_all
-from instruct_ablate.whole_files import write_whole
+from instruct_ablate.whole_files import inside, read_plain, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,16 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[str]) -> Resco
     blocks = tuple(block for block, _ in new)
     if blocks == record.blocks:
         return result
-    write_whole(_next_name(folder), (folder / RECORD).read_text(encoding="utf-8"))
+    write_whole(_next_name(folder), read_plain(folder / RECORD).decode())
     for block, rows in new:
-        write_whole(folder / block.predictions, "".join(to_line(row) + "\n" for row in rows))
+        write_whole(inside(folder, block.predictions), "".join(to_line(row) + "\n" for row in rows))
     write_record(folder, replace(record, blocks=blocks))
     return result
 
 
 def _block(folder: Path, block: ScoreBlock, metrics: Sequence[str]) -> tuple[ScoreBlock, list[PredictionRow]]:
     order = {task.score.name: place for place, task in enumerate(block.scores.tasks)}
-    found = read_predictions(folder / block.predictions)  # in the order in which they were answered
+    found = read_predictions(inside(folder, block.predictions))  # in the order in which they were answered
     rows = sorted(found, key=lambda row: order.get(row.task, len(order)))
     predictions = [row.to_prediction() for row in rows]
     fresh = score_all(predictions, extra=metrics)
