@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from instruct_ablate.whole_files import check_fence, write_whole
+from instruct_ablate.whole_files import NOT_AS_WRITTEN, check_fence, opened_plain, write_whole
 
 FILE = "training.jsonl"
+_FIELDS = {"step"}
+_MOST = 1e300  # numbers beyond, and those that are none, are of no row
 _LONGEST_ROW = 256  # bytes; rows are about half as long
 
 
 def read_curve(path: Path, last: int | None = None) -> list[dict[str, float]]:
     """Read a learning curve, or its `last` rows; a row cut short is left out, and no file has no rows."""
     try:
-        with path.open("rb") as file:
+        with opened_plain(path) as file:
             if last is not None:
                 file.seek(max(0, path.stat().st_size - _LONGEST_ROW * last))
             lines = file.read().decode("utf-8", "replace").splitlines()
@@ -41,6 +43,7 @@ def _row(line: str) -> dict[str, float] | None:
     """Read one row; None for what is being written, or was cut short."""
     try:
         row = json.loads(line)
-    except ValueError:
+        numbers = all(type(value) in (int, float) and abs(value) < _MOST for value in row.values())
+    except NOT_AS_WRITTEN:
         return None
-    return row if isinstance(row, dict) and "step" in row else None
+    return row if numbers and row.keys() >= _FIELDS else None

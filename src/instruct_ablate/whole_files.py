@@ -13,7 +13,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import BaseFileLock, FileLock
 
@@ -47,6 +47,16 @@ def write_whole(path: Path, text: str, durable: bool = True, key: str = "output"
         temporary.write_text(text, encoding="utf-8")
 
 
+# What reading JSON that is not what it should be may raise.
+NOT_AS_WRITTEN = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 _FENCES: dict[str, tuple[int, Callable[[], None]]] = {}
 
 
@@ -172,7 +182,25 @@ def remove(path: Path) -> None:
 
 def read_plain(path: Path) -> bytes:
     """Read a file without ever waiting: a link, a pipe or a device in its place is an `OSError`, like a folder."""
-    return _read(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC), path)
+    with opened_plain(path) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def opened_plain(path: Path) -> Iterator[BinaryIO]:
+    """Open a file as `read_plain` reads it."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        yield file
+
+
+def make_way(path: Path) -> None:
+    """Put aside what is no plain file where one will be written to: a pipe would wait, a link lead elsewhere."""
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        check_fence(path)
+        put_aside(path)
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -49,7 +49,11 @@ def test_records_on_disk_take_the_place_of_missing_ones(tmp_path: Path) -> None:
     write_record(tmp_path / identities[0].name, done)
     (tmp_path / identities[1].name).mkdir()
     (tmp_path / identities[1].name / "record.json").write_text("{")
-    assert read_study(tmp_path).cells == (done, missing_record(identities[1]))
+    first, second = read_study(tmp_path).cells
+    assert first == done
+    assert second.state == "unreadable"
+    assert second.notes[0].startswith("record.json cannot be read: ")
+    assert replace(second, state="missing", notes=()) == missing_record(identities[1])
 
 
 def test_cells_that_nobody_asked_for_here_are_found(tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-SHOWN = ("running", "queued", "failed", "interrupted", "other format", "missing", "done")
+SHOWN = ("running", "queued", "failed", "interrupted", "unreadable", "other format", "missing", "done")
 _STYLES = {
     "running": "cyan", "queued": "blue", "failed": "red", "interrupted": "yellow", "other format": "magenta",
+    "unreadable": "magenta",
     "missing": "dim", "done": "green",
 }  # fmt: skip
 RECENT = 20  # training steps over which speed is averaged
@@ -67,7 +68,11 @@ def _status(folder: Path, record: CellRecord, waiting: Mapping[Path, str]) -> Ce
     if folder in waiting and (ticket := read_ticket(folder)) is not None:
         progress = f"queued (job {ticket.job}: {waiting[folder]})"
         return CellStatus(record.name, "queued", progress, seconds=seconds, error=error)
-    note = record.notes[0] if record.state in ("interrupted", "other format") and record.notes else ""
+    note = (
+        record.notes[0]
+        if record.state in ("interrupted", "unreadable", "other format") and record.notes
+        else ""
+    )
     return CellStatus(record.name, record.state, note, seconds=seconds, host=host, error=error)
 
 
@@ -84,7 +89,7 @@ def _running(folder: Path, record: CellRecord, error: str) -> CellStatus:
 
 def _training(folder: Path, beat: Beat) -> Pace:
     """Read the pace from the last rows of the learning curve."""
-    rows = read_curve(folder / learning_curve.FILE, last=RECENT)
+    rows = [row for row in read_curve(folder / learning_curve.FILE, last=RECENT) if row.keys() >= _PACE]
     if not rows or not beat.total:
         return Pace(f"train {beat.done}/{beat.total}" if beat.total else "train")
     step = int(rows[-1]["step"])
@@ -122,6 +127,7 @@ def status_table(folder: Path) -> Table:
     return table
 
 
+_PACE = {"seconds", "tokens_per_second"}
 _HEADINGS = ("cell", "state", "progress", "speed", "time", "left", "host", "last error")
 
 

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock
-
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.old_record import modern_declaration
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
@@ -24,10 +22,17 @@ from instruct_ablate.cell.state.record_file import (
     to_json,
 )
 from instruct_ablate.cell.state.setting import Setting, completed
-from instruct_ablate.cell.state.store import RECORD, read_record
+from instruct_ablate.cell.state.store import RECORD, read_record, record_fault
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.schema import Config
-from instruct_ablate.whole_files import explained, write_whole
+from instruct_ablate.whole_files import (
+    NOT_AS_WRITTEN,
+    explained,
+    make_folder,
+    read_plain,
+    shared_lock,
+    write_whole,
+)
 
 DECLARATION = "study.json"
 
@@ -77,10 +82,10 @@ def declare(folder: Path, identities: Sequence[Identity], config: Config) -> Non
 def changing(folder: Path) -> Iterator[None]:
     """Hold a study's declaration while it is changed; one of a newer version is left alone."""
     with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         if not os.access(folder, os.W_OK):
             raise PermissionError(13, "not writable", str(folder))
-        with FileLock(folder / f".{DECLARATION}.lock", timeout=60):
+        with shared_lock(folder / f".{DECLARATION}.lock").acquire(timeout=60):
             yield
 
 
@@ -113,11 +118,13 @@ def read_declaration(folder: Path) -> Declaration:
     One that a newer version has written is refused, so that it is neither misread nor written over.
     """
     try:
-        raw = loaded((folder / DECLARATION).read_text(encoding="utf-8"))
-        return decode(modern_declaration(raw, folder), Declaration)
+        raw = loaded(read_plain(folder / DECLARATION).decode())
+        declaration = decode(modern_declaration(raw, folder), Declaration)
+        named = tuple(cell for cell in declaration.cells if Path(cell.name).name == cell.name)
+        return replace(declaration, cells=named)
     except OtherFormatError as other:
         raise UserError(f"{folder / DECLARATION}: {other}. Use that version for this study.") from other
-    except (OSError, UnicodeDecodeError, CorruptRecordError, KeyError, TypeError):
+    except (OSError, CorruptRecordError, *NOT_AS_WRITTEN):
         return Declaration(folder.resolve().name)
 
 
@@ -166,8 +173,9 @@ def _read(folder: Path, declared: DeclaredCell | None) -> CellRecord | None:
     record = read_record(folder, declared.identity if declared else None)
     if record is not None and record.state != "other format":
         return record if record.name == folder.name else replace(record, name=folder.name)
+    fault = record_fault(folder) if record is None else None
     if declared is None:
-        return record
+        return _unreadable(folder, fault) if fault else record
     missing = CellRecord(
         declared.identity,
         folder.name,
@@ -176,7 +184,13 @@ def _read(folder: Path, declared: DeclaredCell | None) -> CellRecord | None:
         "missing",
         data_hash=declared.data_hash,
     )
+    if fault:
+        return replace(missing, state="unreadable", notes=(fault,))
     return missing if record is None else replace(missing, state=record.state, notes=record.notes)
+
+
+def _unreadable(folder: Path, fault: str) -> CellRecord:
+    return CellRecord("", folder.name, Setting(), 0, "unreadable", notes=(fault,))
 
 
 def _with_settings(records: Sequence[CellRecord]) -> tuple[CellRecord, ...]:

@@ -15,6 +15,7 @@ from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Sample, choose, read_sample
+from instruct_ablate.whole_files import inside
 
 SHOWN = ("exact_match", "rougeL")
 MOST_TEXT = 4_000  # characters of a prompt or an answer
@@ -66,7 +67,7 @@ def _gather(study: Path, sample: Sample) -> tuple[_Gathered, list[str]]:
     gathered, missing = _Gathered(), []
     for column, (cell, block) in enumerate(sample.blocks):
         try:
-            rows = read_sample(study / cell.name / block.predictions, sample.per_task)
+            rows = read_sample(inside(study / cell.name, block.predictions), sample.per_task)
         except (OSError, UserError):
             missing.append(cell.name)
             continue

@@ -21,6 +21,7 @@ def learning_curves(study: Path, cells: Sequence[CellRecord]) -> Iterator[tuple[
         if cell.setting in seen or len(seen) >= MOST:
             continue
         rows = learning_curve.read_curve(study / cell.name / learning_curve.FILE)
+        rows = [row for row in rows if "loss" in row]
         if rows:
             seen.add(cell.setting)
             steps = [int(row["step"]) for row in rows]

@@ -14,7 +14,7 @@ from pathlib import Path
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
-from instruct_ablate.whole_files import explained
+from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, read_plain
 
 MOST_ROWS = 100_000  # predictions on a page
 FEWEST = 10  # instances of a task; with less room than that, settings are left out instead
@@ -92,10 +92,10 @@ def _per_task(chosen: Sequence[Block], most: int) -> int | None:
 def read_sample(path: Path, per_task: int | None) -> tuple[PredictionRow, ...]:
     """Read the chosen rows of a prediction file, task by task; the others are not even parsed."""
     with explained(path):
-        lines = path.read_bytes().split(b"\n")[:-1]
+        lines = read_plain(path).split(b"\n")[:-1]
     try:
         return tuple(from_line(line) for line in (_smallest(lines, per_task) if per_task else lines))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except NOT_AS_WRITTEN as error:
         raise UserError(f"{path}: holds a line that is no prediction ({error}).") from error
 
 

@@ -33,7 +33,7 @@ from instruct_ablate.cell.state.stored_config import describe
 from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
-from instruct_ablate.whole_files import check_fence
+from instruct_ablate.whole_files import check_fence, make_way
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +183,7 @@ def _finish(folder: Path, record: CellRecord) -> CellRecord:
 def _logged(folder: Path) -> Iterator[None]:
     """Keep what is logged in the cell's own file too."""
     try:
+        make_way(folder / "log.txt")
         handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {folder / 'log.txt'}: {error.strerror}") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.setting import Axes, Names, Setting, setting_from, setting_of_axes
+from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
 
 Raw = dict[str, Any]  # JSON as it was read
 
@@ -57,7 +58,7 @@ def _counted(folder: Path | None, identity: str) -> Raw | None:
     if folder is None:
         return None
     try:
-        told = json.loads((folder / "identity.json").read_text(encoding="utf-8"))
+        told = json.loads(read_plain(folder / "identity.json"))
         return dict(told["counted"]) if told["identity"] == identity else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, *NOT_AS_WRITTEN):
         return None

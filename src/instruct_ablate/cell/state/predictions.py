@@ -20,6 +20,7 @@ from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.scores import InstanceScore, Values, value_of, with_values
 from instruct_ablate.tasks.task import Kind
 from instruct_ablate.whole_files import (
+    NOT_AS_WRITTEN,
     check_fence,
     explained,
     make_folder,
@@ -131,7 +132,11 @@ def from_line(line: str | bytes) -> PredictionRow:
         fields["uniform_guess"] = guess_chance(fields["choices"])  # version 1 did not write it down
     fields = with_values(fields)
     fields["values"] = tuple((name, float(value)) for name, value in dict(fields["values"]).items())
-    return PredictionRow(**fields)
+    row = PredictionRow(**fields)
+    texts = (row.task, row.category, row.instance_id, row.prompt, row.prediction, *row.references)
+    if not row.references or not all(isinstance(text, str) for text in (*texts, *(row.choices or ()))):
+        raise TypeError("texts are expected, and a reference")
+    return row
 
 
 def partial_path(path: Path, generation: int | None = None) -> Path:
@@ -170,7 +175,7 @@ def read_predictions(path: Path) -> tuple[PredictionRow, ...]:
     for number, line in enumerate(whole.split(b"\n") if whole else (), 1):
         try:
             rows.append(from_line(line))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except NOT_AS_WRITTEN as error:
             raise UserError(f"{path}, line {number}: not a prediction row ({error}).") from error
     return tuple(rows)
 

@@ -16,7 +16,7 @@ FORMAT = 1  # hashed in every identity: this stays 1 for ever, whatever becomes 
 RECORD_VERSION = 2  # how a record is written; 1 had axes instead of a setting
 # Raised when results change; the first two count in an identity (1 is left out there), scores are made again.
 TRAINING, PREDICTION, SCORING = 1, 1, 1
-State = Literal["missing", "running", "interrupted", "failed", "done", "other format"]
+State = Literal["missing", "running", "interrupted", "failed", "done", "other format", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class ScoreBlock:
 class CellRecord:
     """One cell: identity, setting and seed, state, scores and cost.
 
-    Its state is "other format" where a newer version has written the record: it is left alone and reported.
+    Its state is "other format" where a newer version has written the record: it is left alone and reported;
+    "unreadable" where the record is damaged, which the next run puts aside.
     """
 
     identity: str  # sha256, hex

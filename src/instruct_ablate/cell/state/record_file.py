@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 from collections.abc import Callable
 from functools import cache
@@ -12,8 +13,10 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 
 from instruct_ablate.cell.state.old_record import modern_record
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
+from instruct_ablate.whole_files import NOT_AS_WRITTEN
 
 T = TypeVar("T")
+_MOST = 1e15  # of numbers in a record: seconds, bytes, counts, percents
 
 
 class CorruptRecordError(Exception):
@@ -44,7 +47,7 @@ def loaded(text: str) -> dict[str, Any]:
     """Read a JSON object; `OtherFormatError` where it says that it is of a newer format."""
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except NOT_AS_WRITTEN as error:
         raise CorruptRecordError(str(error)) from error
     if not isinstance(raw, dict):
         raise CorruptRecordError(f"an object expected, {type(raw).__name__} found")
@@ -59,7 +62,7 @@ def decode(raw: dict[str, Any], kind: type[T]) -> T:
     """Make a dataclass of type `kind` from parsed JSON; `CorruptRecordError` where it does not fit."""
     try:
         result = _decoder(cast("Any", kind))(raw)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except NOT_AS_WRITTEN as error:
         raise CorruptRecordError(f"{kind.__name__}: {error}") from error
     assert isinstance(result, kind)
     return result
@@ -70,7 +73,7 @@ def parse_record(text: str, folder: Path | None = None) -> CellRecord:
     raw = loaded(text)
     try:
         return decode(modern_record(raw, folder) if "axes" in raw else raw, CellRecord)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except NOT_AS_WRITTEN as error:
         raise CorruptRecordError(f"CellRecord: {error}") from error
 
 
@@ -139,10 +142,14 @@ def _among(value: Any, allowed: tuple[Any, ...]) -> Any:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"number expected, {value!r} found")
+    if not math.isfinite(value) or abs(value) > _MOST:
+        raise ValueError(f"a number that can be, {value!r} found")
     return float(value)
 
 
 def _exactly(value: Any, kind: Any) -> Any:
     if kind is not Any and not isinstance(value, kind):
         raise TypeError(f"{kind.__name__} expected, {value!r} found")
+    if kind is int and abs(value) > _MOST:
+        raise ValueError("a number that can be, a longer one found")
     return value

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from instruct_ablate.cell.state.lock import holder
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord, State
 from instruct_ablate.cell.state.record_file import CorruptRecordError, OtherFormatError, parse_record, to_json
 from instruct_ablate.cell.state.setting import Setting
-from instruct_ablate.whole_files import explained, is_inside, write_whole
+from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
 
 RECORD = "record.json"
 
@@ -58,9 +59,9 @@ def find_folder(study: Path, identity: Identity) -> Path:
 def _declared_name(study: Path, identity: str) -> str | None:
     """Return the name that a sweep has declared for a cell, where it is one: in the study, and with its hash."""
     try:
-        cells = json.loads((study / "study.json").read_text(encoding="utf-8"))["cells"]
+        cells = json.loads(read_plain(study / "study.json"))["cells"]
         name = next(str(cell["name"]) for cell in cells if cell["identity"] == identity)
-    except (OSError, ValueError, TypeError, KeyError, StopIteration):
+    except (OSError, StopIteration, *NOT_AS_WRITTEN):
         return None
     return name if name.endswith(f"-{identity[:8]}") and Path(name).name == name else None
 
@@ -69,8 +70,8 @@ def holds(folder: Path, identity: str) -> bool:
     """Whether a folder is a cell's: by its record or by what was hashed; one with neither is as its name says."""
     for name in (RECORD, "identity.json"):
         try:
-            return bool(json.loads((folder / name).read_text(encoding="utf-8"))["identity"] == identity)
-        except (OSError, ValueError, TypeError, KeyError):
+            return bool(json.loads(read_plain(folder / name))["identity"] == identity)
+        except (OSError, *NOT_AS_WRITTEN):
             continue
     return True
 
@@ -87,15 +88,39 @@ def read_record(folder: Path, identity: str | None = None) -> CellRecord | None:
     written is of the state "other format", whoever it belongs to.
     """
     try:
-        record = parse_record((folder / RECORD).read_text(encoding="utf-8"), folder)
+        record = _parsed(folder)
     except OtherFormatError as other:
         return _of_other_format(folder, other)
-    except (OSError, UnicodeDecodeError, CorruptRecordError):
+    except (OSError, CorruptRecordError):
         return None
-    if not _plausible(record) or (identity is not None and record.identity != identity):
+    if identity is not None and record.identity != identity:
         return None
     if record.state == "running" and _abandoned(folder):
         return dataclasses.replace(record, state="interrupted")
+    return record
+
+
+def record_fault(folder: Path) -> str | None:
+    """Say why the record that is there cannot be read; None where it can, or there is none."""
+    try:
+        _parsed(folder)
+    except (FileNotFoundError, NotADirectoryError, OtherFormatError):
+        return None
+    except (OSError, CorruptRecordError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        return f"{RECORD} cannot be read: {' '.join(str(why).split())[:200]}"
+    return None
+
+
+def _parsed(folder: Path) -> CellRecord:
+    """Read a record as it was written."""
+    try:
+        text = read_plain(folder / RECORD).decode()
+    except UnicodeDecodeError as error:
+        raise CorruptRecordError("it is no text") from error
+    record = parse_record(text, folder)
+    if not _plausible(record):
+        raise CorruptRecordError("its parts do not fit together")
     return record
 
 
@@ -107,7 +132,7 @@ def _of_other_format(folder: Path, other: OtherFormatError) -> CellRecord:
 def quarantine(folder: Path, identity: str) -> Path | None:
     """Put a record aside that cannot be read or belongs to another cell; return where it went."""
     path = folder / RECORD
-    if not path.exists() or read_record(folder, identity) is not None:
+    if not os.path.lexists(path) or read_record(folder, identity) is not None:
         return None
     for number in itertools.count(1):
         aside = folder / f"record.corrupt-{number}.json"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.after.post_mortem import TAIL
 from instruct_ablate.grid.launch.worker import READY, order
+from instruct_ablate.whole_files import make_folder, make_way, read_plain
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.planned_cell import Cell
@@ -43,7 +44,8 @@ class WorkerProcess:
         self._extensions = list(first.config.extensions)
         self._answers, answers = os.pipe()
         os.set_blocking(self._answers, False)
-        first.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(first.folder)
+        make_way(first.folder / OUTPUT)
         with (first.folder / OUTPUT).open("ab") as output:
             self._process = subprocess.Popen(
                 [*command, str(answers)],
@@ -68,7 +70,8 @@ class WorkerProcess:
         self.cell: Cell | None = cell
         self.since = time.time()
         self._left -= 1
-        cell.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(cell.folder)
+        make_way(cell.folder / OUTPUT)
         trainer = cell.config.trainer
         config = replace(cell.config, trainer=replace(trainer, threads=trainer.threads or self.share.threads))
         assert self._process.stdin is not None
@@ -115,7 +118,7 @@ class WorkerProcess:
         """Return the end of what was printed while its cell ran."""
         assert self.cell is not None
         try:
-            text = (self.cell.folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
+            text = read_plain(self.cell.folder / OUTPUT).decode(errors="replace")
         except OSError:
             return ""
         return text[-TAIL:]
