@@ -11,6 +11,7 @@ from typing import Any, get_origin, get_type_hints
 from instruct_ablate.errors import UserError, nearest, unknown
 from instruct_ablate.schema import Config
 
+LONGEST = 600  # characters of a library's complaint
 _KEY_ERROR = re.compile(r"Key '([^']+)'|Could not override '([^']+)'")
 
 
@@ -103,7 +104,7 @@ def explain(error: BaseException) -> UserError | None:
     if isinstance(error, MissingConfigException):
         return _missing(error)
     if isinstance(error, OverrideParseException):
-        return UserError(f"cannot read {error.override!r}: {' '.join(error.message.split())}")
+        return UserError(shortened(f"cannot read {error.override!r}: {' '.join(error.message.split())}"))
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
@@ -117,15 +118,20 @@ def explain(error: BaseException) -> UserError | None:
             check_key(full.group(1) if full else found.group(1) or found.group(2))
         except UserError as fault:
             return fault
-    return UserError(f"the configuration does not compose: {detail or type(error).__name__}")
+    return UserError(f"the configuration does not compose: {shortened(detail) or type(error).__name__}")
 
 
 def unreadable(error: BaseException) -> UserError:
     """Build the error for whatever else stops composing: it reads the user's words, and nothing more."""
-    said = " ".join(str(error).split())
+    said = shortened(" ".join(str(error).split()))
     if isinstance(error, RecursionError):
         said = "a value refers to itself, or is nested too deep"
     return UserError(f"the configuration does not compose: {said or type(error).__name__}")
+
+
+def shortened(text: str) -> str:
+    """Leave out the middle of a message that holds a value of thousands of characters."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 def _missing(error: Any) -> UserError:

@@ -46,8 +46,8 @@ def check_limits(group: str, config: Any, limits: Limits) -> None:
         raise UserErrors(faults)
 
 
-def whole(low: int, high: int = MANY) -> Limit:
-    """A whole number from `low` to `high`."""
+def whole(low: int, high: int = MANY, hint: str = "") -> Limit:
+    """A whole number from `low` to `high`; `hint` ends the message."""
 
     def fault(key: str, value: Any) -> str | None:
         if isinstance(value, int) and low <= value <= high:
@@ -77,7 +77,7 @@ def one_of(names: Sequence[str]) -> Limit:
     """One of a list of names, which is the one that the use reads."""
 
     def fault(key: str, value: Any) -> str | None:
-        return None if value in names else str(unknown(key, str(value), names))
+        return None if value in names else str(unknown(key, str(value)[:60], names))
 
     return Limit(fault)
 
@@ -96,6 +96,8 @@ def texts(longest: int = LONG) -> Limit:
     """A list of such texts; it may be empty."""
 
     def fault(key: str, value: Any) -> str | None:
+        if not isinstance(value, list | tuple):
+            return f"{key}={shown(value)} must be a list, such as [a,b]"
         for item in value:
             if (why := text_fault(item, longest)) is not None:
                 return f"{key}: the entry {shown(item)} {why}"
@@ -121,7 +123,9 @@ def any_value() -> Limit:
 
 def text_fault(value: Any, longest: int = LONG) -> str | None:
     """Say why a value is no usable text; None where it is."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str):
+        return "is no text"
+    if not value.strip():
         return "is empty: give some text"
     if any(ord(sign) < 32 or ord(sign) == 127 or 0xD800 <= ord(sign) < 0xE000 for sign in value):
         return "holds control characters (line ends, NUL, halves of characters): leave them out"

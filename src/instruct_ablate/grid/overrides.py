@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.composition import check_key, free_keys, groups, keys
+from instruct_ablate.composition import check_key, free_keys, groups, keys, shortened
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.limits import LONG, shown
+from instruct_ablate.limits import shown
 
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:$-]+)(=(?P<value>.*))?$", re.DOTALL)
 _NUMBER = re.compile(r"^\s*([+-]?\d[\w.+-]*|true|false)\s*$", re.IGNORECASE)
@@ -95,14 +95,14 @@ def parse(line: str, given: str = "") -> Any:
     try:
         return OverridesParser.create().parse_override(line)
     except (HydraException, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split("\n")[0].split())
+        said = shortened(" ".join(str(error).split("\n")[0].split()))
         raise UserError(f"cannot read {shown(given or line)}: {said}{_quoting(given or line)}") from error
 
 
 def _quoting(override: str) -> str:
     """Return how to quote a plain text that Hydra reads otherwise; nothing for what looks like a list."""
     _, key, value = split(override)
-    if not value or len(value) > LONG or value[0] in "[{'\"":
+    if not value or len(value) > 300 or value[0] in "[{'\"":
         return ""
     for mark in ("'", '"'):
         if mark not in value and "\\" not in value:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.mirror.settings import check_logger
-from instruct_ablate.cell.run.settings import check_cell, check_folder
+from instruct_ablate.cell.run.settings import check_folder, check_names, check_reference
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.data.settings import check_batches, check_data
 from instruct_ablate.errors import UserError, UserErrors
@@ -65,9 +65,13 @@ class Preflight:
 
     def of_values(self, config: Config) -> list[str]:
         """Return the faults of a cell's values; nothing is read but the user's own code."""
-        if found := self._told([(load_extensions, (config.extensions,))]):
-            return found
-        return self._told([*_values(config)]) or self._told([(check_folder, ("cache", config.cache))])
+        stages = (
+            ((check_names, (config,)),),
+            ((load_extensions, (config.extensions,)),),
+            _values(config),
+            ((check_folder, ("cache", config.cache)),),
+        )
+        return next((found for stage in stages if (found := self._told([*stage]))), [])
 
     def of_cell(self, config: Config, ranks_later: bool = False) -> list[str]:
         """Return what would stop a cell whose values are sound.
@@ -112,7 +116,7 @@ def _values(config: Config) -> Iterator[Call]:
         for check in checks:
             yield check, (vars(config)[name],)
     yield check_evaluation, (config.evaluation, config.instruction)
-    yield check_cell, (config,)
+    yield check_reference, (config.reference, config.instruction)
     for text in config.hypotheses:
         from instruct_ablate.hypotheses import parse_hypothesis
 

@@ -7,12 +7,17 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.errors import UserError
+from instruct_ablate.limits import check_limits, whole
 from instruct_ablate.schema import BudgetConfig, TasksConfig
 from instruct_ablate.tasks.task import Task
 
 FILTERS = ("language", "categories", "include", "split")
 ALL = 1_000_000_000  # data_budget=all: nobody counts on having so many
+LIMITS = {
+    "instances_per_task": whole(0, hint=": 0 is the untuned model"),
+    "tasks": whole(1).or_null("for all"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +30,7 @@ class Budgeted:
 
 def check(config: BudgetConfig) -> None:
     """Refuse a negative number of instances and fewer than one task."""
-    faults = []
-    if config.instances_per_task < 0:
-        faults.append(
-            f"data_budget.instances_per_task={config.instances_per_task}: give 0 (the untuned model) or more."
-        )
-    if config.tasks is not None and config.tasks < 1:
-        faults.append(f"data_budget.tasks={config.tasks}: give 1 or more, or null for all.")
-    if faults:
-        raise UserErrors(faults)
+    check_limits("data_budget", config, LIMITS)
 
 
 def check_trainable(tasks: Sequence[Task], config: TasksConfig) -> None:

@@ -11,6 +11,8 @@ NAME = 200  # characters of a column's, split's or category's name
 
 def _columns() -> Limit:
     def fault(key: str, value: Any) -> str | None:
+        if not isinstance(value, dict):
+            return f"{key}={shown(value)}: write tasks.columns.input=COLUMN"
         for role, column in value.items():
             if (why := text_fault(column, NAME)) is not None:
                 return f"{key}.{role}={shown(column)} {why}"
@@ -34,4 +36,5 @@ LIMITS = {
     "columns": _columns(),
     "definition": text(1_000_000).or_null("for none"),
     "labels": texts(),
+    "name": text(NAME).or_null("for the choice's name"),
 }

@@ -21,7 +21,7 @@ from instruct_ablate.limits import (
     texts,
     whole,
 )
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, InstructionConfig
 
 RETRIES = ("failed", "none")
 
@@ -54,11 +54,15 @@ LIMITS = {
 }
 
 
-def check_cell(config: Config) -> None:
+def check_names(config: Config) -> None:
     """Refuse names that lead out of `output`, and what no sweep does."""
     check_limits("", config, LIMITS)
+
+
+def check_reference(reference: str, instruction: InstructionConfig) -> None:
+    """Refuse a reference that no variant is called by."""
     try:
-        parse(config.reference, config.instruction)
+        parse(reference, instruction)
     except UserError as fault:
         raise UserError(f"reference: {fault}") from fault
 

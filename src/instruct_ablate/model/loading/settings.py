@@ -15,6 +15,7 @@ LIMITS = {
     "revision": text(200).or_null("for the newest"),
     "trust_remote_code": any_value(),
     "kind": one_of(KINDS).or_null("to find it out"),
+    "tuned": any_value(),
     "tries": whole(1, 1_000_000),
 }
 

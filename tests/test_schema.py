@@ -1,0 +1,223 @@
+"""Every key of the schema against every bad value: refused before the first cell in one line, or the cell runs."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import field, fields, is_dataclass, make_dataclass, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from omegaconf import MISSING, OmegaConf
+
+from instruct_ablate.cell.mirror import settings as mirror
+from instruct_ablate.cell.run import settings as cell
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.composition import explain, keys
+from instruct_ablate.data import settings as data
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.grid import preflight
+from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.overrides import parse, prepared
+from instruct_ablate.grid.preflight import Preflight
+from instruct_ablate.instruction import settings as instruction
+from instruct_ablate.limits import Limits
+from instruct_ablate.model.decoding import settings as decoding
+from instruct_ablate.model.loading import settings as loading
+from instruct_ablate.model.training import settings as training
+from instruct_ablate.prompt import settings as prompt
+from instruct_ablate.schema import Config
+from instruct_ablate.tasks import budget
+from instruct_ablate.tasks import settings as tasks
+from tests.standins import replace_inputs, work
+
+LIMITS: dict[str, Limits] = {
+    "tasks": tasks.LIMITS,
+    "instruction": instruction.LIMITS,
+    "data_budget": budget.LIMITS,
+    "model": loading.LIMITS,
+    "method": training.METHOD,
+    "prompt": prompt.LIMITS,
+    "data": data.LIMITS,
+    "evaluation": decoding.LIMITS,
+    "trainer": {**data.BATCHES, **training.OPTIMISATION, **training.MACHINE},
+    "logger": mirror.LIMITS,
+}
+NUMBERS = ("0", "-1", "1", "1.5", "1e30", "99999999999999999999", "nan", "inf", "-inf", "-0.0")
+TEXTS = (
+    "''",
+    "' '",
+    "abc",
+    "'é 实验'",
+    "'a\tb'",
+    "'a\0b'",
+    "../x",
+    "/",
+    "'it''s'",
+    '"=1+1"',
+    5000 * "x",
+    "~",
+    "a.b",
+)
+OTHER = (
+    "null",
+    "true",
+    "[]",
+    "[a]",
+    "['']",
+    "[null]",
+    "[[1]]",
+    "[1,2]",
+    "{}",
+    "{a:1}",
+    "${nothing}",
+    "???",
+    "${seed}",
+)
+VALUES = (*NUMBERS, *TEXTS, *OTHER)
+REAL_CHECKS = preflight._checks
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A trained cell of the tiny model, with stand-ins for its data, weights and work."""
+    replace_inputs(monkeypatch)
+    monkeypatch.setattr(preflight, "_checks", REAL_CHECKS)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    words = ["model=tiny_llama", "method=lora", "logger=none", "tasks.test_tasks=2", "tasks.test_instances=2"]
+    return compose_config([*words, "reuse=none"])
+
+
+class Outcomes:
+    """Tries overrides on a base as the command would, and counts what became of them."""
+
+    def __init__(self, base: Config) -> None:
+        self.base, self.preflight, self.counts = base, Preflight(), Counter[str]()
+        values = {name: value for name, value in vars(base).items() if not is_dataclass(value)}
+        hints = get_type_hints(Config)
+        top = make_dataclass("Top", [(name, hints[name], field(default=MISSING)) for name in values])
+        groups = {name: value for name, value in vars(base).items() if is_dataclass(value)}
+        self.parts: dict[str, Any] = {**groups, "": top(**values)}
+
+    def of(self, line: str) -> None:
+        """Demand that a line is refused in one line, or that its cell runs."""
+        faults = self._faults(line)
+        self.counts["refused" if faults else "ran"] += 1
+        for fault in faults:
+            assert "\n" not in fault, (line, fault)
+            assert 5 < len(fault) < 1000, (line, fault)
+
+    def _faults(self, line: str) -> tuple[str, ...]:
+        try:
+            config = self._composed(line)
+            faults = self.preflight.of_values(config)
+            if not faults:
+                identify(config)
+                faults = self.preflight.of_cell(config)
+        except UserErrors as fault:
+            return fault.faults
+        except UserError as fault:
+            return (str(fault),)
+        if not faults:
+            record = run_cell(replace(config, logger=replace(config.logger, name="none")), work)
+            assert record.state == "done", (line, record.failure)
+        return tuple(faults)
+
+    def _composed(self, line: str) -> Config:
+        """Put a value at its key as Hydra does, without composing all else again."""
+        (word,) = prepared([line]) or ["seed=0"]
+        override = parse(word)
+        if override.is_sweep_override():
+            raise UserError("names several values")
+        group, _, name = override.key_or_group.rpartition(".")
+        if group not in self.parts:
+            raise UserError("no group with one value of this name")
+        tree = OmegaConf.structured(self.parts[group])
+        try:
+            OmegaConf.update(tree, name, override.value(), merge=True)
+            raw = OmegaConf.to_container(tree, resolve=False)
+            made: Any = OmegaConf.to_object(
+                OmegaConf.merge(OmegaConf.structured(type(self.parts[group])), raw)
+            )
+        except Exception as error:
+            if (fault := explain(error)) is None:
+                raise
+            raise fault from error
+        return replace(self.base, **({group: made} if group else vars(made)))
+
+
+def leaves() -> Iterator[str]:
+    """Name the keys that hold values."""
+    hints = get_type_hints(Config)
+    yield from (key for key in keys() if not is_dataclass(hints.get(key)))
+
+
+def test_every_key_has_a_limit() -> None:
+    limits = {f"{group}.{name}" for group, named in LIMITS.items() for name in named} | {*cell.LIMITS}
+    assert limits == set(leaves())
+
+
+def test_every_group_is_walked() -> None:
+    hints = get_type_hints(Config)
+    groups = {item.name for item in fields(Config) if is_dataclass(hints[item.name])}
+    assert {*preflight.GROUPS} == groups - {"evaluation", "report"}  # evaluation reads the instruction too
+
+
+def test_every_key_refuses_or_runs_every_value(base: Config) -> None:
+    outcomes = Outcomes(base)
+    for key in leaves():
+        for value in VALUES:
+            outcomes.of(f"{key}={value}")
+    assert sum(outcomes.counts.values()) == len(list(leaves())) * len(VALUES)
+    assert outcomes.counts["refused"] > outcomes.counts["ran"] > 100
+
+
+def fuzzed(chance: random.Random) -> str:
+    """Make an override of pieces that are often right and sometimes not."""
+    key = chance.choice(
+        [*leaves(), "model", "trainer", "experiment", "nonsense", "seed.x", "", "hydra.x", "tasks@a"]
+    )
+    pieces = [
+        *VALUES,
+        ",",
+        "(",
+        ")",
+        "[",
+        "{",
+        "'",
+        '"',
+        "\\",
+        "$",
+        "#",
+        " ",
+        ":",
+        "choice(",
+        "range(",
+        "sort(1,2)",
+        "\x7f",
+    ]
+    value = "".join(chance.choice(pieces) for _ in range(chance.choice((1, 1, 2, 3))))
+    return f"{chance.choice(('', '', '', '', '+', '++', '~', ' '))}{key}={value}"
+
+
+def fuzz(base: Config, number: int) -> None:
+    """Try so many made-up overrides, the same in every run."""
+    outcomes, chance = Outcomes(base), random.Random(11)
+    for _ in range(number):
+        outcomes.of(fuzzed(chance))
+    assert outcomes.counts["refused"] > 0.5 * number
+
+
+def test_made_up_overrides(base: Config) -> None:
+    fuzz(base, 300)
+
+
+@pytest.mark.slow
+def test_many_made_up_overrides(base: Config) -> None:
+    fuzz(base, 1000)
