@@ -131,7 +131,7 @@ class Outcomes:
 
     def _composed(self, line: str) -> Config:
         """Put a value at its key as Hydra does, without composing all else again."""
-        (word,) = prepared([line]) or ["seed=0"]
+        word = (prepared([line]) or ["seed=0"])[-1]
         override = parse(word)
         if override.is_sweep_override():
             raise UserError("names several values")

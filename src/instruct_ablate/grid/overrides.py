@@ -57,7 +57,7 @@ def check(overrides: Iterable[str]) -> None:
         try:
             _check_one(override)
         except UserError as fault:
-            faults.append(str(fault))
+            faults.append(shortened(str(fault)))
     if len(faults) == 1:
         raise UserError(faults[0])
     if faults:
