@@ -56,3 +56,17 @@ def test_every_shipped_hypothesis_is_read():
             assert parse_hypothesis(text).clauses
             found += 1
     assert found >= 10
+
+
+def test_a_claim_on_single_tasks():
+    (clause,) = parse_hypothesis(
+        "a equals b on exact_match within 2 points for 90 % of tasks at test"
+    ).clauses
+    assert (clause.share, clause.margin, clause.where) == (0.9, 2.0, "test")
+    assert parse_hypothesis("a equals b on exact_match within 2").clauses[0].share is None
+    for text in (
+        "a exceeds b on exact_match for 90 % of tasks",
+        "a equals b on rougeL within 2 for 100% of tasks",
+    ):
+        with pytest.raises(UserError, match="of tasks` goes with `equals`"):
+            parse_hypothesis(text)

@@ -1,12 +1,13 @@
 """Hypotheses: claims written in an experiment file, read into a form that can be tested.
 
-    clause     := side verb side ["on" metric] ["within" | "by" number ["points"]] ["at training" | "at test"]
+    clause     := side verb side ["on" metric] ["within" | "by" number ["points"]]
+                  ["for" number "% of tasks"] ["at training" | "at test"]
     verb       := "equals" | "exceeds" | "is lower than" | "is lower"
     hypothesis := clause { ";" clause }           (later clauses may leave out what the first one said)
 
 A side is a variant's label (original, simplified, delusive, ...), `untuned`, or any value of any key of a setting: bare
 where that says enough (a model's name, `lora`, `constrained`), or as `trainer.learning_rate=1e-4`, several joined by
-commas.
+commas. `equals ... within M for 90 % of tasks` is a claim on single tasks, not on their mean: so many lie within M.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ Where = Literal["same", "training", "test"]
 _SIDE = r"(?!equals\b|exceeds\b|is\b)[^\s;]+"
 _CLAUSE = re.compile(
     rf"^(?:(?P<left>{_SIDE})\s+)?(?P<verb>equals|exceeds|is lower)(?:\s+than)?"
-    rf"(?:\s+(?!on\b|within\b|by\b|at\b)(?P<right>{_SIDE}))?"
+    rf"(?:\s+(?!on\b|within\b|by\b|for\b|at\b)(?P<right>{_SIDE}))?"
     r"(?:\s+on\s+(?P<metric>\w+))?"
     r"(?:\s+(?P<kind>within|by)\s+(?P<number>\d+(?:\.\d+)?)(?:\s+points?)?)?"
+    r"(?:\s+for\s+(?P<share>\d+(?:\.\d+)?)\s*%\s+of\s+tasks)?"
     r"(?:\s+at\s+(?P<where>training|test))?$"
 )
 _FORM = (
     "write `A equals B on METRIC within N`, `A exceeds B on METRIC by N` or `A is lower than B on METRIC`, "
-    "each may end in `at training` or `at test`; join clauses by `;`."
+    "each may end in `at training` or `at test`, `within N` may go on as `for 90 % of tasks`; join clauses by `;`."
 )
 
 
@@ -49,6 +51,7 @@ class Clause:
     metric: str
     margin: float
     where: Where
+    share: float | None = None  # of single tasks within the margin; None: the claim is on their mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +86,14 @@ def _clause(part: str, text: str, before: Clause | None) -> Clause:
         raise UserError(f"hypothesis {text!r}: say within how many points, as in `within 2`.")
     if (found["kind"] == "within") != (verb == "equals") and found["kind"]:
         raise UserError(f"hypothesis {text!r}: `equals` goes with `within`, the others with `by`.")
-    return Clause(left, verb, right, metric, float(found["number"] or 0.0), where)
+    return Clause(
+        left, verb, right, metric, float(found["number"] or 0.0), where, _share(found["share"], verb, text)
+    )
+
+
+def _share(percent: str | None, verb: Verb, text: str) -> float | None:
+    if percent is None:
+        return None
+    if verb != "equals" or not 0 < float(percent) < 100:
+        raise UserError(f"hypothesis {text!r}: `for N % of tasks` goes with `equals`, N between 0 and 100.")
+    return float(percent) / 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.report.differences import difference_table, differences, probability
+from instruct_ablate.report.differences import difference_table, differences
 from tests.report.cells import make_cell
 
 
@@ -42,5 +42,10 @@ def test_nothing_to_compare():
     assert differences([], "original") == ()
 
 
-def test_probabilities():
-    assert [probability(p) for p in (0.0001, 0.25, math.nan)] == ["<0.001", "0.250", "-"]
+def test_one_seed_has_no_p_value_and_says_what_its_interval_is_of():
+    cells = [make_cell(50.0), make_cell(45.0, instruction="simplified")]
+    (found,) = [item for item in differences(cells, "original") if item.metric == "rougeL"]
+    assert math.isnan(found.p_difference)
+    assert math.isnan(found.p_equivalence)
+    table = difference_table([found], Legend(cell.setting for cell in cells))
+    assert any("(this seed)" in text for text in table.lines[0])

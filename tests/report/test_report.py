@@ -27,14 +27,16 @@ FILES = ("main.md", "main.csv", "main.tex", "differences.md", "categories.csv", 
 def test_every_file_is_written(tmp_path: Path):
     report = write_report(small_study(tmp_path / "s"))
     assert [name for name in FILES if not (report.folder / name).is_file()] == []
-    assert [verdict.answer for verdict in report.verdicts] == ["undecided", "undecided"]
+    assert [verdict.answer for verdict in report.verdicts] == ["uninformative", "undecided"]
     assert "1 missing" in (report.folder / "main.md").read_text()
     assert "failed" in (report.folder / "index.html").read_text()
 
 
 def test_a_study_without_a_finished_cell_gives_a_report_too(tmp_path: Path):
     report = write_report(write_study(tmp_path / "s", [make_cell(None)], ("a equals b on rougeL within 1",)))
-    assert (report.folder / "verdicts.txt").read_text() == "- no data: a equals b on rougeL within 1\n"
+    assert (
+        report.folder / "verdicts.txt"
+    ).read_text() == "- no data: a equals b on rougeL within 1\n    nothing is done yet\n"
 
 
 def test_the_guide_names_the_files_that_are_there(tmp_path: Path):
@@ -63,7 +65,7 @@ def one_task(cell: CellRecord, place: int) -> CellRecord:
     return replace(cell, blocks=(replace(block, scores=kept),))
 
 
-PAIR = [make_cell(50.0), make_cell(49.0, instruction="simplified")]
+PAIR = [make_cell(80.0), make_cell(79.0, instruction="simplified")]
 SEEDS = [(seed, name) for seed in (0, 1) for name in ("original", "simplified")]
 FAILED = replace(make_cell(None), state="failed", failure=Failure("it <b>broke</b>", "trace"))
 STUDIES = {
@@ -111,7 +113,7 @@ def test_command_prints_table_and_verdicts(tmp_path: Path):
     done = CliRunner().invoke(report_command, [str(small_study(tmp_path / "s"))])
     assert done.exit_code == 0, done.output
     assert "trained on" in done.output
-    assert "? undecided: simplified equals original" in done.output
+    assert "~ uninformative: simplified equals original" in done.output
 
 
 def test_two_studies_compare(tmp_path: Path):

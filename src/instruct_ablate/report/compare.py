@@ -10,9 +10,10 @@ from instruct_ablate.cell.state.legend import COLUMNS, Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting, Value, write
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.differences import METRICS, place_columns, probability
+from instruct_ablate.report.differences import METRICS, place_columns
 from instruct_ablate.report.provenance import made_with
 from instruct_ablate.report.statistics.comparison import Comparison, compare
+from instruct_ablate.report.statistics.finding import probability
 from instruct_ablate.report.statistics.paired import Side, pair
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.trials import Trial, Trials
@@ -99,7 +100,7 @@ def _numbers(mine: Trial, theirs: Trial, sides: tuple[Tried, Tried]) -> Iterator
     for metric in METRICS:
         pairing = pair(sides[1][theirs], sides[0][mine], metric)
         if pairing is not None:
-            found = compare(pairing.differences)
+            found = compare(pairing.differences, pairing.floor)
             same = mine == theirs and not pairing.differences.any()
             yield metric, *_compared(found), str(found.seeds), "yes" if same else "no"
 

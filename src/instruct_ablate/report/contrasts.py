@@ -20,6 +20,7 @@ class Contrast:
     """
 
     place: Trial
+    opposite: Trial  # whose seeds the right side has
     left: Side
     right: Side
     seedless: bool
@@ -71,7 +72,7 @@ def contrasts(trials: Trials, clause: Clause, reference: str) -> tuple[Contrast,
         for other in _opposites(trial, right, clause, (trials, reference)):
             ours, theirs = trials.scores[trial], trials.scores[other]
             seedless = other.setting.untuned and not set(ours) <= set(theirs)
-            found.append(Contrast(trial, ours, theirs, seedless, swapped))
+            found.append(Contrast(trial, other, ours, theirs, seedless, swapped))
     return tuple(found)
 
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.report.statistics.comparison import Comparison, compare, holm
+from instruct_ablate.report.statistics.comparison import Comparison, holm
+from instruct_ablate.report.statistics.finding import points, probability
 from instruct_ablate.report.statistics.paired import Pairing, pair
+from instruct_ablate.report.statistics.power import detectable, equal_margin
+from instruct_ablate.report.statistics.tried import Tried, compare_all
 from instruct_ablate.report.tables import Table
-from instruct_ablate.report.trials import Trial, Trials
+from instruct_ablate.report.trials import Trial, Trials, without_seeds
 
 METRICS = ("exact_match", "rougeL", "format_correctness")
 MARGIN = 2.0  # points; what "equivalent" means in the table of differences
@@ -43,10 +46,27 @@ def differences(cells: Sequence[CellRecord], reference: str) -> tuple[Difference
         for metric in METRICS:
             pairing = pair(trials.scores[trial], trials.scores[opposite], metric)
             if pairing is not None:
-                found.append((trial, opposite, metric, pairing, compare(pairing.differences)))
-    unequal = holm([comparison.p_difference for *_, comparison in found])
-    equal = holm([comparison.p_equivalence(MARGIN) for *_, comparison in found])
-    return tuple(Difference(*parts, p, q) for parts, p, q in zip(found, unequal, equal, strict=True))
+                found.append((trial, opposite, metric, pairing))
+    compared = _compared(found)
+    # One seed decides nothing, so it is no test to correct for either.
+    unequal = holm([math.nan if one.one_seed else one.p_difference for one in compared])
+    equal = holm([math.nan if one.one_seed else one.p_equivalence(MARGIN) for one in compared])
+    every = zip(found, compared, unequal, equal, strict=True)
+    return tuple(Difference(*parts, comparison, p, q) for parts, comparison, p, q in every)
+
+
+def _compared(found: Sequence[tuple[Trial, Trial, str, Pairing]]) -> list[Comparison]:
+    """Compare metric by metric, for seeds are pooled within one."""
+    compared: dict[int, Comparison] = {}
+    for metric in METRICS:
+        own = [index for index, (_, _, name, _) in enumerate(found) if name == metric]
+        compared.update(zip(own, compare_all([_tried(found[index]) for index in own]), strict=True))
+    return [compared[index] for index in range(len(found))]
+
+
+def _tried(pair: tuple[Trial, Trial, str, Pairing]) -> Tried:
+    trial, opposite, _, pairing = pair
+    return Tried(pairing, opposite, seedless=without_seeds(trial) and without_seeds(opposite))
 
 
 def place_columns(legend: Legend) -> tuple[str, ...]:
@@ -56,12 +76,13 @@ def place_columns(legend: Legend) -> tuple[str, ...]:
 
 
 def difference_table(found: Sequence[Difference], legend: Legend) -> Table:
-    """Lay the differences out: mean, 95 % interval, p-values."""
+    """Lay the differences out: mean, 95 % interval, p-values, and what the design shows with 80 % power."""
     keys = place_columns(legend)
     told = (*map(heading, keys), "tested on", "metric", "difference", "95 % interval")
     tests = ("p (difference)", "p (permutation)", f"p (equal within {MARGIN:g})", "seeds", "tasks")
     lines = tuple(_line(item, legend, keys) for item in found)
-    return Table("Differences to the reference", (*told, *tests), lines, len(keys) + 2)
+    able = ("finds", "can show equal within")
+    return Table("Differences to the reference", (*told, *tests, *able), lines, len(keys) + 2)
 
 
 def _line(item: Difference, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
@@ -72,15 +93,11 @@ def _line(item: Difference, legend: Legend, keys: Sequence[str]) -> tuple[str, .
         item.trial.tested,
         item.metric,
         f"{comparison.mean:+.2f}",
-        "-" if math.isnan(low) else f"[{low:+.2f}, {high:+.2f}]",
+        "-"
+        if math.isnan(low)
+        else f"[{low:+.2f}, {high:+.2f}]{' (this seed)' if comparison.one_seed else ''}",
         *(probability(p) for p in (item.p_difference, comparison.p_permutation, item.p_equivalence)),
         str(comparison.seeds),
         str(comparison.units),
+        *(points(least(comparison.design)) for least in (detectable, equal_margin)),
     )
-
-
-def probability(p: float) -> str:
-    """Write a p-value."""
-    if math.isnan(p):
-        return "-"
-    return "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -15,9 +15,10 @@ from instruct_ablate.report.browser import packed_data
 from instruct_ablate.report.figures import COLOURS, by_line, levels
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
+from instruct_ablate.report.statistics.finding import finding_line
 from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import Table
-from instruct_ablate.report.verdicts import Verdict, finding_line
+from instruct_ablate.report.verdicts import Verdict
 
 PARTS = Path(__file__).parent / "page_parts"
 _PLOTLY_DASHES = ("solid", "dash", "dashdot", "dot")

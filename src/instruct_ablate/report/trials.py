@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from instruct_ablate.cell.state.counterpart import FREE, Among, alike, closest, counterparts
+from instruct_ablate.cell.state.counterpart import (
+    BASELINE,
+    FREE,
+    UNTUNED,
+    Among,
+    alike,
+    closest,
+    counterparts,
+    kind,
+)
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting, Value
 from instruct_ablate.metrics import Scores
@@ -90,3 +99,8 @@ class Trials:
 def untested(setting: Setting) -> object:
     """Return all of a setting but what it is tested with."""
     return tuple(pair for pair in setting.values if pair[0] not in FREE), setting.revisions
+
+
+def without_seeds(trial: Trial) -> bool:
+    """Whether nothing of the trial hangs on a seed: an untuned model's or a baseline's predictions."""
+    return kind(trial.setting) in (UNTUNED, BASELINE)

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
+from instruct_ablate.cell.state.counterpart import TRAINED, UNTUNED, kind
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import Clause, Hypothesis
 from instruct_ablate.report.contrasts import Contrast, UnmatchedError, contrasts
-from instruct_ablate.report.differences import probability
-from instruct_ablate.report.statistics.comparison import Comparison, compare, holm
-from instruct_ablate.report.statistics.paired import pair
-from instruct_ablate.report.statistics.power import MOST_SEEDS, MOST_TASKS, Needed, needed
-from instruct_ablate.report.trials import Trial, Trials
+from instruct_ablate.report.statistics.claim import Answer, advice, rulings
+from instruct_ablate.report.statistics.finding import Finding, finding_line
+from instruct_ablate.report.statistics.paired import Pairing, pair, task_values
+from instruct_ablate.report.statistics.tried import Tried
+from instruct_ablate.report.trials import Trial, Trials, without_seeds
 
-Answer = Literal["supported", "refuted", "undecided", "no data"]
-LEVEL = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One clause at one place of the grid (model, budget, ...); p-values are Holm-adjusted over places."""
-
-    clause: Clause
-    place: str  # by all that differs in the study
-    answer: Answer
-    comparison: Comparison
-    p_support: float
-    p_refute: float
-    needed: Needed
+UNMOVED = "the untuned model's score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +54,8 @@ def _tried(clause: Clause, trials: Trials, legend: Legend, reference: str) -> tu
         return (), str(error)
     if not found:
         return (), f"no done cells of {clause.left} and {clause.right} that are equal in all else"
-    findings = _findings(clause, sorted(found, key=lambda one: _order(one.place, legend, reference)), legend)
+    ordered = sorted(found, key=lambda one: _order(one.place, legend, reference))
+    findings = _findings(clause, ordered, (trials, reference), legend)
     return findings, "" if findings else f"{clause.metric} is not defined on what both sides share"
 
 
@@ -77,19 +63,46 @@ def _order(trial: Trial, legend: Legend, reference: str) -> tuple[object, ...]:
     return (*legend.order(trial.setting, reference), trial.tested)
 
 
-def _findings(clause: Clause, found: Sequence[Contrast], legend: Legend) -> tuple[Finding, ...]:
-    compared = []
-    for contrast in found:
-        pairing = pair(contrast.left, contrast.right, clause.metric, seedless=contrast.seedless)
-        if pairing is not None:
-            differences = -pairing.differences if contrast.swapped else pairing.differences
-            compared.append((_place(contrast.place, legend), compare(differences)))
-    support = holm([_p_support(clause, comparison) for _, comparison in compared])
-    refute = holm([_p_refute(clause, comparison) for _, comparison in compared])
+def _findings(
+    clause: Clause, found: Sequence[Contrast], study: tuple[Trials, str], legend: Legend
+) -> tuple[Finding, ...]:
+    tried = [(contrast, one) for contrast in found if (one := _compared(clause, contrast, study)) is not None]
+    ruled = rulings(clause, [one for _, one in tried])
     return tuple(
-        Finding(clause, place, _answer(yes, no), comparison, yes, no, _needed(clause, comparison))
-        for (place, comparison), yes, no in zip(compared, support, refute, strict=True)
+        Finding(clause, _place(contrast.place, legend), ruling, advice(clause, ruling), one.pairing.tasks)
+        for (contrast, one), ruling in zip(tried, ruled, strict=True)
     )
+
+
+def _compared(clause: Clause, contrast: Contrast, study: tuple[Trials, str]) -> Tried | None:
+    """Pair the sides of a contrast, with where they would stand had training changed nothing."""
+    pairing = pair(contrast.left, contrast.right, clause.metric, seedless=contrast.seedless)
+    if pairing is None:
+        return None
+    sides = (contrast.place, contrast.opposite)
+    kinds = [kind(side.setting) for side in sides]
+    if kinds == [TRAINED, TRAINED]:
+        pairing = _beside_untuned(pairing, contrast.place, clause.metric, study)
+    return Tried(
+        pairing.swapped() if contrast.swapped else pairing,
+        contrast.opposite,
+        seedless=all(map(without_seeds, sides)),
+        untrained=kinds == [UNTUNED, UNTUNED],
+    )
+
+
+def _beside_untuned(pairing: Pairing, trial: Trial, metric: str, study: tuple[Trials, str]) -> Pairing:
+    """Add the untuned model's score on these tasks to the levels that a side may stand at."""
+    trials, reference = study
+    untuned = trials.untuned(trial, reference)
+    if untuned is None:
+        return pairing
+    by_task = task_values(next(iter(trials.scores[untuned].values())), metric)
+    values = [by_task.get(task) for task in zip(pairing.tasks, pairing.instances, strict=True)]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return pairing
+    return replace(pairing, levels=(*pairing.levels, (UNMOVED, sum(known) / len(known))))
 
 
 def _place(trial: Trial, legend: Legend) -> str:
@@ -99,59 +112,20 @@ def _place(trial: Trial, legend: Legend) -> str:
     return legend.place(setting, "instruction", always=("model", "data_budget")) + tested
 
 
-def _answer(p_support: float, p_refute: float) -> Answer:
-    if p_support < LEVEL:
-        return "supported"
-    return "refuted" if p_refute < LEVEL else "undecided"
-
-
-def _p_support(clause: Clause, comparison: Comparison) -> float:
-    if clause.verb == "equals":
-        return comparison.p_equivalence(clause.margin)
-    return (
-        comparison.p_exceeds(clause.margin)
-        if clause.verb == "exceeds"
-        else _p_below(comparison, -clause.margin)
-    )
-
-
-def _p_refute(clause: Clause, comparison: Comparison) -> float:
-    """Test the opposite: outside the margin on either side, or on the wrong side of the bound."""
-    if clause.verb == "equals":
-        outside = min(comparison.p_exceeds(clause.margin), _p_below(comparison, -clause.margin))
-        return min(1.0, 2 * outside)
-    if clause.verb == "exceeds":
-        return _p_below(comparison, clause.margin)
-    return comparison.p_exceeds(-clause.margin)
-
-
-def _p_below(comparison: Comparison, bound: float) -> float:
-    if comparison.error == 0:
-        return 0.0 if comparison.mean < bound else 1.0
-    return 1.0 - comparison.p_exceeds(bound)
-
-
-def _needed(clause: Clause, comparison: Comparison) -> Needed:
-    """Ask for the seeds or tasks that would decide towards where the mean lies now."""
-    if clause.verb == "equals":
-        distance = abs(clause.margin - abs(comparison.mean))
-    else:
-        bound = clause.margin if clause.verb == "exceeds" else -clause.margin
-        distance = abs(comparison.mean - bound)
-    return needed(comparison.components, distance, (comparison.seeds, comparison.units))
-
-
 def _overall(findings: Sequence[Sequence[Finding]]) -> Answer:
-    """All clauses must hold everywhere; one refutation anywhere refutes."""
+    """All clauses must hold wherever they could be seen to fail; one refutation anywhere refutes."""
     if any(not part for part in findings):
         return "no data"
-    answers = {finding.answer for part in findings for finding in part}
-    if "refuted" in answers:
+    answers = [{finding.answer for finding in part} for part in findings]
+    every = set().union(*answers)
+    if "refuted" in every:
         return "refuted"
-    return "supported" if answers == {"supported"} else "undecided"
+    if any(part == {"uninformative"} for part in answers):
+        return "uninformative"
+    return "supported" if every <= {"supported", "uninformative"} else "undecided"
 
 
-MARKS = {"supported": "✓", "refuted": "✗", "undecided": "?", "no data": "-"}
+MARKS = {"supported": "✓", "refuted": "✗", "undecided": "?", "uninformative": "~", "no data": "-"}
 
 
 def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -160,33 +134,3 @@ def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield f"{MARKS[verdict.answer]} {verdict.answer}: {verdict.hypothesis.text}"
         yield from (f"    {reason}" for reason in verdict.open)
         yield from (f"    {finding_line(finding)}" for finding in verdict.findings)
-
-
-def finding_line(finding: Finding) -> str:
-    """Tell one finding: place, difference, interval, p and, where it is open, what would decide it."""
-    place, comparison = finding.place, finding.comparison
-    low, high = comparison.interval90
-    interval = "no interval (one task)" if math.isnan(low) else f"90 % interval {low:+.2f} to {high:+.2f}"
-    told = (
-        f"{place}: {finding.answer}; {finding.clause.metric} "
-        f"{comparison.mean:+.2f} points, {interval}, p = {probability(finding.p_support)} "
-        f"({counted(comparison.seeds, 'seed')}, {counted(comparison.units, 'task')})"
-    )
-    return f"{told}; {deciding(finding)}" if finding.answer == "undecided" else told
-
-
-def deciding(finding: Finding) -> str:
-    """Say how many seeds or tasks would decide."""
-    if finding.comparison.units < 2:
-        return "one test task cannot decide it: test on more"
-    found = finding.needed
-    ways = [counted(found.seeds, "seed")] if found.seeds else []
-    ways += [counted(found.tasks, "test task")] if found.tasks else []
-    if ways:
-        return f"would be decided by {' or '.join(ways)}"
-    return f"neither {MOST_SEEDS} seeds nor {MOST_TASKS:,} test tasks alone would decide it"
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: "1 seed", "3 seeds"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -26,8 +26,7 @@ def test_sides_that_stand_apart_or_free_can_be_compared(left: float, right: floa
     assert uninformative(guess(left), guess(right)) is None
 
 
-def test_untrained_sides():
-    assert uninformative(guess(60.0), guess(30.0), trained=False) == "neither side was trained"
+def test_sides_that_training_has_not_moved():
     unmoved = Standing(63.0, 600, (("the untuned model's score", 62.0),))
     assert uninformative(unmoved, unmoved) == "both sides stand at the untuned model's score"
 

@@ -1,4 +1,4 @@
-"""Pairing: by seed and task, on what both sides have."""
+"""Pairing: by seed and task, on what both sides have, with what its instances leave open."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from instruct_ablate.report.statistics.outcomes import Outcomes
 from instruct_ablate.report.statistics.paired import pair, task_values
 from tests.report.cells import make_scores
 
@@ -18,7 +19,9 @@ def test_differences_by_seed_and_task():
     assert found is not None
     assert found.seeds == (0, 1)
     assert found.tasks == ("task_c", "task_g")
+    assert found.instances == (100, 100)
     assert found.differences == pytest.approx(np.array([[5.0, 0.0], [-2.0, 5.0]]))
+    assert found.swapped().differences == pytest.approx(-found.differences)
 
 
 def test_exact_match_is_of_classification_tasks_alone():
@@ -47,3 +50,24 @@ def test_tasks_scored_on_other_instances_are_dropped_and_named():
 def test_nothing_shared():
     assert pair({0: make_scores(1.0)}, {1: make_scores(1.0)}, "rougeL") is None
     assert pair({0: make_scores(1.0)}, {}, "rougeL", seedless=True) is None
+
+
+def test_the_floor_is_that_of_single_scores_where_they_are_there():
+    found = pair({0: make_scores(60.0)}, {0: make_scores(60.0)}, "exact_match")
+    assert found is not None
+    assert "unpaired" in found.floor.stated
+    same = (np.array([[100.0] * 60 + [0.0] * 40]),)
+    paired = replace(found, outcomes=Outcomes(same, same)).floor
+    assert paired.stated == ""
+    assert paired.variance < found.floor.variance
+
+
+def test_sides_stand_where_their_means_are():
+    found = pair({0: make_scores(52.0)}, {0: make_scores(90.0)}, "exact_match")
+    assert found is not None
+    left, right = found.standings
+    assert (left.mean, right.mean, left.instances) == (52.0, 90.0, 100.0)
+    assert left.at == {"the uniform guess": 50.0}
+    rouge = pair({0: make_scores(52.0)}, {0: make_scores(90.0)}, "rougeL")
+    assert rouge is not None
+    assert rouge.levels == ()

@@ -39,10 +39,8 @@ class Standing:
         return 100 * (share - half), 100 * (share + half)
 
 
-def uninformative(left: Standing, right: Standing, *, trained: bool = True) -> str | None:
+def uninformative(left: Standing, right: Standing) -> str | None:
     """Say why two sides cannot be told apart whatever is done to them; None where they could be."""
-    if not trained:
-        return "neither side was trained"
     for name in left.at:
         if name in right.at:
             return f"both sides stand at {name}"

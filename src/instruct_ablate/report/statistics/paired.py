@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.report.statistics.components import Matrix
+from instruct_ablate.report.statistics.error import Floor
+from instruct_ablate.report.statistics.informative import Standing
+from instruct_ablate.report.statistics.outcomes import Outcomes, unpaired_floor
 
 Side = Mapping[int, Scores]  # scores by seed; the untuned model and baselines have the one seed 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Differences in percentage points with what they are of; `dropped` names tasks only one side has."""
+    """Both sides' percentages by seed and task, with what they are of; `dropped` names tasks only one side has."""
 
-    differences: Matrix  # [seeds, tasks]
+    left: Matrix  # [seeds, tasks]
+    right: Matrix
     seeds: tuple[int, ...]
     tasks: tuple[str, ...]
+    instances: tuple[int, ...]  # by task
     dropped: tuple[str, ...] = ()
+    levels: tuple[
+        tuple[str, float], ...
+    ] = ()  # where a side may stand for reasons of its own: the uniform guess
+    outcomes: Outcomes | None = None  # single scores, where they are at hand
+
+    @property
+    def differences(self) -> Matrix:
+        """Left less right, in percentage points."""
+        return self.left - self.right
+
+    @property
+    def floor(self) -> Floor:
+        """What the test instances leave open: from their paired scores, else as if they were unpaired."""
+        if self.outcomes is not None:
+            return self.outcomes.floor
+        counts = np.array(self.instances, dtype=np.float64)
+        return unpaired_floor(self.left.mean(axis=0), self.right.mean(axis=0), counts)
+
+    @property
+    def standings(self) -> tuple[Standing, Standing]:
+        """Where the two sides stand, over the test instances that all seeds share."""
+        pairs = len(self.tasks) ** 2 / sum(1 / count for count in self.instances)
+        left, right = (Standing(float(side.mean()), pairs, self.levels) for side in (self.left, self.right))
+        return left, right
+
+    def swapped(self) -> Pairing:
+        """Return the pairing with its sides exchanged."""
+        outcomes = Outcomes(self.outcomes.right, self.outcomes.left) if self.outcomes else None
+        return replace(self, left=self.right, right=self.left, outcomes=outcomes)
 
 
 def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pairing | None:
@@ -38,10 +72,22 @@ def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pair
     shared = sorted(key for key in every if all(key in a and key in b for a, b in values.values()))
     if not shared:
         return None
-    matrix = [[a[key] - b[key] for key in shared] for a, b in values.values()]
-    dropped = sorted({name for name, _ in every} - {name for name, _ in shared})
-    names = tuple(name for name, _ in shared)
-    return Pairing(np.asarray(matrix, dtype=np.float64), tuple(values), names, tuple(dropped))
+    left, right = (
+        np.array([[sides[side][key] for key in shared] for sides in values.values()]) for side in (0, 1)
+    )
+    names, counts = zip(*shared, strict=True)
+    dropped = sorted({name for name, _ in every} - set(names))
+    guess = _guess(next(iter(pairs.values()))[0], metric, names)
+    return Pairing(left, right, tuple(values), names, counts, tuple(dropped), guess)
+
+
+def _guess(scores: Scores, metric: str, names: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Return the uniform guess over these tasks as a level that a side may stand at."""
+    if metric != "exact_match":
+        return ()
+    guesses = [task.score.get("uniform_guess") for task in scores.tasks if task.score.name in names]
+    known = [guess for guess in guesses if guess is not None]
+    return (("the uniform guess", float(np.mean(known))),) if len(known) == len(names) else ()
 
 
 def task_values(scores: Scores, metric: str) -> dict[tuple[str, int], float]:

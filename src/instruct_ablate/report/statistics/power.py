@@ -113,11 +113,6 @@ def needed_for(design: Design, aim: Aim, wanted: float = POWER) -> Needed:
     )
 
 
-def needed(parts: Components, distance: float, size: tuple[int, int]) -> Needed:
-    """Return what a one-sided 5 % test needs to show a mean that lies `distance` beyond its bound."""
-    return needed_for(Design(parts, *size), Aim("exceeds", 0.0, distance))
-
-
 def detectable(design: Design, level: float = LEVEL, wanted: float = POWER) -> float:
     """Return the smallest true difference that a two-sided test at `level` finds with this power."""
     if not design.known:

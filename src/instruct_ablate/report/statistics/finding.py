@@ -1,0 +1,151 @@
+"""Findings: what one place of a study says of a claim, in words that say how far it can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from instruct_ablate.hypotheses import Clause
+from instruct_ablate.report.statistics.claim import BEYOND, Answer, Ruling
+from instruct_ablate.report.statistics.comparison import Comparison
+from instruct_ablate.report.statistics.power import (
+    MOST_SEEDS,
+    MOST_TASKS,
+    Design,
+    Needed,
+    detectable,
+    equal_margin,
+)
+from instruct_ablate.report.statistics.task_share import least_tasks, share_within
+
+SHOWN = 3  # tasks outside the margin that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One clause at one place of the grid (model, budget, ...), with what would decide it."""
+
+    clause: Clause
+    place: str  # by all that differs in the study
+    ruling: Ruling
+    needed: Needed
+    tasks: tuple[str, ...]
+
+    @property
+    def answer(self) -> Answer:
+        """The answer at this place."""
+        return self.ruling.answer
+
+    @property
+    def comparison(self) -> Comparison:
+        """The comparison that it rests on."""
+        return self.ruling.comparison
+
+
+def finding_line(finding: Finding) -> str:
+    """Write one finding: place, difference, interval, p, what the design can show, and what to make of it."""
+    return "; ".join(_parts(finding))
+
+
+def _parts(finding: Finding) -> Iterator[str]:
+    ruling, comparison = finding.ruling, finding.comparison
+    reason = f" ({ruling.reason})" if ruling.reason else ""
+    yield f"{finding.place}: {finding.answer}{reason}"
+    p = "" if math.isnan(ruling.p_support) else f", p = {probability(ruling.p_support)}"
+    size = f"{counted(comparison.seeds, 'seed')}, {counted(comparison.units, 'task')}"
+    yield f"{finding.clause.metric} {comparison.mean:+.2f} points, {_interval(comparison)}{p} ({size})"
+    yield from _tasks(finding)
+    if comparison.units > 1:
+        yield noise_floor(comparison.design)
+    yield from _caveats(finding)
+    if finding.answer == "undecided":
+        yield deciding(finding)
+
+
+def _interval(comparison: Comparison) -> str:
+    low, high = comparison.interval90
+    if math.isnan(low):
+        return "no interval (one task)"
+    told = f"90 % interval {low:+.2f} to {high:+.2f}"
+    if comparison.one_seed:
+        return f"{told} for this seed, which leaves out how seeds vary"
+    if comparison.seeds_from == "pooled":
+        return f"{told}, the seeds' variance pooled over the study's other settings"
+    return told
+
+
+def _tasks(finding: Finding) -> Iterator[str]:
+    """Say how many tasks lie within the margin, and name those that lie farthest outside."""
+    clause, effects = finding.clause, finding.comparison.effects
+    if clause.verb != "equals" or len(effects) < 2:
+        return
+    share = share_within(effects, clause.margin)
+    apart = sorted(zip(effects, finding.tasks, strict=True), key=lambda pair: -abs(pair[0]))
+    named = [f"{task} {effect:+.1f}" for effect, task in apart if abs(effect) > clause.margin]
+    more = ", ..." if len(named) > SHOWN else ""
+    outside = f"; outside: {', '.join(named[:SHOWN])}{more}" if named else ""
+    yield f"{share.within} of {share.tasks} tasks within {clause.margin:g}{outside}"
+
+
+def noise_floor(design: Design) -> str:
+    """Say what a design can show at all; of one seed, that this is not known."""
+    if not design.known:
+        return "what one seed could show is not known: how seeds vary is not"
+    difference, margin = detectable(design), equal_margin(design)
+    return (
+        f"this design finds a difference of {points(difference)} points and can show equality within "
+        f"{points(margin)} (80 % power)"
+    )
+
+
+def _caveats(finding: Finding) -> Iterator[str]:
+    exposed = finding.ruling.vulnerable(finding.clause)
+    if exposed is not None:
+        yield (
+            f"vulnerable: up to {100 * exposed.share:.2g} % of tasks could be unlike the "
+            f"{finding.comparison.units} drawn, and {exposed.effect:+.0f} points on each of them would undo it"
+        )
+    floor = finding.comparison.floor
+    if floor is not None and floor.stated:
+        yield floor.stated
+
+
+def deciding(finding: Finding) -> str:
+    """Say how many seeds or tasks would decide with 80 % power, and under what truth."""
+    comparison, clause = finding.comparison, finding.clause
+    if comparison.units < 2:
+        return "one test task cannot decide it: test on more"
+    if comparison.one_seed:
+        return "run two more seeds, better four"
+    if clause.share is not None:
+        return f"it takes at least {least_tasks(clause.share)} tasks, all of them within"
+    needed = finding.needed
+    ways = [counted(needed.seeds, "seed")] if needed.seeds else []
+    ways += [counted(needed.tasks, "test task")] if needed.tasks else []
+    truth = "the two are equal" if clause.verb == "equals" else f"the truth lies {BEYOND:g} points beyond"
+    holm = (
+        f", Holm's correction for {finding.ruling.places} places included"
+        if finding.ruling.places > 1
+        else ""
+    )
+    if ways:
+        return f"would be decided by {' or '.join(ways)} (80 % power if {truth}{holm})"
+    return f"neither {MOST_SEEDS} seeds nor {MOST_TASKS:,} test tasks alone would decide it if {truth}"
+
+
+def probability(p: float) -> str:
+    """Write a p-value."""
+    if math.isnan(p):
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def points(value: float) -> str:
+    """Write a number of points that a design can show; "-" where that is not known or more than a score can be."""
+    return f"{value:.1f}" if math.isfinite(value) else "-"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: "1 seed", "3 seeds"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

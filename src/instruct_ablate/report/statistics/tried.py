@@ -1,0 +1,38 @@
+"""Comparisons of one study: each with its floor, and with the others' seeds where it has one seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from instruct_ablate.report.statistics.comparison import Comparison, compare
+from instruct_ablate.report.statistics.informative import uninformative
+from instruct_ablate.report.statistics.paired import Pairing
+from instruct_ablate.report.statistics.seed_pool import pool_seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A pair of settings to compare on one metric."""
+
+    pairing: Pairing
+    reference: Hashable  # the side whose seeds other comparisons share
+    seedless: bool = False  # neither side has seeds: untuned models and baselines
+    untrained: bool = False  # both sides are an untuned model
+
+    @property
+    def uninformative(self) -> str | None:
+        """Why the comparison could not have shown a difference."""
+        return uninformative(*self.pairing.standings)
+
+
+def compare_all(tried: Sequence[Tried]) -> tuple[Comparison, ...]:
+    """Compare pairs of one study on one metric; those of one seed take the seeds' variance of the others.
+
+    Where nothing moves seeds do not vary either: what is uninformative measures no seeds for others.
+    """
+    measured = [one for one in tried if len(one.pairing.seeds) > 1 and one.uninformative is None]
+    pool = pool_seeds([(one.pairing.differences, one.reference) for one in measured])
+    return tuple(
+        compare(one.pairing.differences, one.pairing.floor, seedless=one.seedless, pool=pool) for one in tried
+    )

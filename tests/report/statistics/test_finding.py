@@ -1,0 +1,79 @@
+"""Findings in words: what they rest on stands in the line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from instruct_ablate.hypotheses import parse_hypothesis
+from instruct_ablate.report.statistics.claim import advice, rulings
+from instruct_ablate.report.statistics.components import Components
+from instruct_ablate.report.statistics.finding import (
+    Finding,
+    counted,
+    deciding,
+    finding_line,
+    noise_floor,
+    points,
+    probability,
+)
+from instruct_ablate.report.statistics.power import Design, Needed
+from tests.report.statistics.test_claim import EQUAL, tried
+
+
+def finding(shift: float, seeds: int = 3, tasks: int = 40) -> Finding:
+    ruling = rulings(EQUAL, [tried(shift, seeds=seeds, tasks=tasks)])[0]
+    names = tuple(f"t{i}" for i in range(tasks))
+    return Finding(EQUAL, "tiny, budget 8", ruling, advice(EQUAL, ruling), names)
+
+
+def test_a_line_says_what_the_verdict_rests_on():
+    line = finding_line(finding(0.0))
+    assert line.startswith("tiny, budget 8: supported; exact_match ")
+    for part in (
+        "90 % interval",
+        "3 seeds, 40 tasks",
+        "40 of 40 tasks within 2",
+        "this design finds",
+        "vulnerable",
+    ):
+        assert part in line
+
+
+def test_tasks_outside_the_margin_are_named():
+    line = finding_line(finding(8.0))
+    assert "0 of 40 tasks within 2; outside: t" in line
+    assert line.count(", ...") == 1
+
+
+def test_one_seed_and_one_task():
+    line = finding_line(finding(0.0, seeds=1))
+    assert "undecided (one seed)" in line
+    assert "what one seed could show is not known" in line
+
+
+def test_what_would_decide():
+    open_one = finding(0.0)
+    told = deciding(replace(open_one, needed=Needed(5, None)))
+    assert told == "would be decided by 5 seeds (80 % power if the two are equal)"
+    assert "neither 200 seeds nor 5,000" in deciding(replace(open_one, needed=Needed(None, None)))
+    many = replace(open_one, ruling=replace(open_one.ruling, places=3), needed=Needed(None, 50))
+    assert "50 test tasks" in deciding(many)
+    assert "Holm's correction for 3 places" in deciding(many)
+    exceeds = parse_hypothesis("a exceeds b on exact_match by 1").clauses[0]
+    assert "the truth lies 2 points beyond" in deciding(
+        replace(open_one, clause=exceeds, needed=Needed(4, 50))
+    )
+
+
+def test_the_noise_floor_in_words():
+    assert "80 % power" in noise_floor(Design(Components(0.0, 4.0, 1.0), 3, 20))
+    assert "is not known" in noise_floor(Design(Components(math.nan, 4.0, 1.0), 1, 20))
+
+
+def test_numbers():
+    assert [probability(p) for p in (0.0001, 0.25, math.nan)] == ["<0.001", "0.250", "-"]
+    assert [points(p) for p in (2.345, math.nan, np.inf)] == ["2.3", "-", "-"]
+    assert [counted(n, "seed") for n in (1, 3)] == ["1 seed", "3 seeds"]

@@ -1,0 +1,39 @@
+"""Comparisons of one study: floors and pooled seeds go with them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from instruct_ablate.report.statistics.paired import Pairing
+from instruct_ablate.report.statistics.tried import Tried, compare_all
+
+
+def pairing(seeds: int, generator: np.random.Generator) -> Pairing:
+    right = generator.uniform(60, 80, (1, 12)) + np.zeros((seeds, 1))
+    left = right + generator.normal(0, 1, (seeds, 12)) + generator.normal(0, 1, (seeds, 1))
+    return Pairing(left, right, tuple(range(seeds)), tuple(f"t{i}" for i in range(12)), (100,) * 12)
+
+
+def test_every_comparison_has_its_floor_and_one_seed_takes_the_others_variance():
+    generator = np.random.default_rng(0)
+    tried = [Tried(pairing(seeds, generator), reference=index) for index, seeds in enumerate((3, 3, 3, 1))]
+    found = compare_all(tried)
+    assert all(comparison.floor is not None for comparison in found)
+    assert [comparison.seeds_from for comparison in found] == ["own", "own", "own", "pooled"]
+    assert [one.seeds_from for one in compare_all(tried[2:])] == ["own", "left out"]
+    assert compare_all([Tried(pairing(1, generator), 0, seedless=True)])[0].seeds_from == "none"
+
+
+def test_why_nothing_could_be_seen():
+    flat = np.zeros((2, 12))
+    at_floor = Pairing(flat, flat, (0, 1), tuple("abcdefghijkl"), (100,) * 12)
+    assert Tried(at_floor, 0).uninformative == "both sides stand at the floor"
+    assert Tried(pairing(2, np.random.default_rng(1)), 0).uninformative is None
+
+
+def test_where_nothing_moves_no_seeds_are_measured():
+    generator = np.random.default_rng(2)
+    still = np.zeros((3, 12))
+    floor = Pairing(still, still, (0, 1, 2), tuple("abcdefghijkl"), (100,) * 12)
+    tried = [*(Tried(floor, index) for index in range(5)), Tried(pairing(1, generator), 9)]
+    assert compare_all(tried)[-1].one_seed
