@@ -72,7 +72,9 @@ def test_the_written_report_says_the_same(tmp_path: Path) -> None:
     report = write_report(STUDY, tmp_path / "report")
     assert (report.folder / "main.csv").read_text("utf-8") == golden("expected_main.csv")
     assert (report.folder / "differences.csv").read_text("utf-8") == golden("expected_differences.csv")
-    assert [verdict.answer for verdict in report.verdicts] == ["undecided"]
+    assert [verdict.answer for verdict in report.verdicts] == [
+        "uninformative"
+    ]  # at the guess, of 12 instances
 
 
 @each_cell
