@@ -74,6 +74,8 @@ ALLOWED: dict[tuple[str, str], str] = {
         "cell.state.identity",
         "model.loading.fingerprint",
     ): "an identity counts the checkpoint's files",
+    ("grid.effects", "model.loading.checkpoint"): "prompts are cut as the model's own tokenizer counts",
+    ("grid.effects", "model.loading.tokenizer"): "prompts are cut as the model's own tokenizer counts",
     ("grid.estimate", "data.batches"): "a plan counts the very steps that the fit will take; numpy alone",
     ("grid.estimate", "model.loading.parameter_count"): "a plan counts parameters on the meta device",
     ("grid.preflight", "model.decoding.label_check"): "a check is the code that the use calls",

@@ -17,6 +17,7 @@ from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untu
 from instruct_ablate.data.settings import check_batches, check_data
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.extensions import load_extensions
+from instruct_ablate.grid.effects import check_effects
 from instruct_ablate.instruction.settings import check_instruction
 from instruct_ablate.model.decoding.settings import check_evaluation
 from instruct_ablate.model.loading.settings import check_model
@@ -129,7 +130,10 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield check_folder, ("output", config.output)
     shown = tuple(instruction for _, instruction in shown_at_test(config))
     drawn = replace(Config(), tasks=config.tasks, cache=config.cache, seed=config.seed)
-    yield _variants, (drawn, None if untuned else config.instruction, shown)
+    trained_on = None if untuned else config.instruction
+    yield _variants, (drawn, trained_on, shown)
+    seen = replace(drawn, model=config.model, prompt=config.prompt, reference=config.reference)
+    yield check_effects, (seen, trained_on, shown)
     yield _metrics, (config.evaluation.metrics,)
     if is_baseline(config):
         return

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.grid.effects import check_effects
+from instruct_ablate.grid.preflight import faults
+from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, InstructionConfig, ModelConfig
+from instruct_ablate.tasks.task import TaskCollection
+from tests.conftest import make_task
+from tests.standins import make_config
+
+DELUSIVE = InstructionConfig(examples="delusive")
+FULL, BARE = make_task("full"), make_task("bare", positive_examples=(), negative_examples=())
+
+
+@pytest.fixture(autouse=True)
+def _tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training tasks with examples, test tasks without."""
+    collection = TaskCollection("mine", (FULL,), (BARE,), "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: collection)
+
+
+def test_each_side_is_looked_at_by_itself(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    assert check_effects(config, DELUSIVE, (InstructionConfig(),)) == []
+    (fault,) = check_effects(config, DELUSIVE, (InstructionConfig(), DELUSIVE))
+    assert "instruction=delusive: no prompt of the 1 test tasks (bare)" in fault
+    assert check_effects(config, None, (DELUSIVE,)) == [fault]
+
+
+def test_the_reference_is_the_one_that_is_asked_for(tmp_path: Path) -> None:
+    config = replace(make_config(tmp_path), reference="delusive")
+    assert check_effects(config, DELUSIVE, (DELUSIVE,)) == []
+    (fault,) = check_effects(config, InstructionConfig(), (InstructionConfig(),))
+    assert "instruction=original: no prompt of the 1 test tasks" in fault
+
+
+def test_the_check_is_part_of_the_preflight_and_told_once(tmp_path: Path) -> None:
+    same = EvaluationConfig(["same"])
+    configs = [
+        make_config(tmp_path, instruction=DELUSIVE, evaluation=same, seed=0, data_budget=BudgetConfig(n))
+        for n in (8, 9)
+    ]
+    found = [fault for fault in faults(configs) if "no prompt" in fault]
+    assert len(found) == 1
+
+
+def test_what_is_set_to_do_nothing_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert check_effects(make_config(tmp_path), InstructionConfig("deleted", rate=0), ()) == []
+    assert "instruction=deleted(0): rate=0" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "count"), [("copy_demonstration", 1), ("majority", 0)])
+def test_of_baselines_only_those_that_read_the_instruction_count(
+    tmp_path: Path, name: str, count: int
+) -> None:
+    config: Config = make_config(tmp_path, model=ModelConfig(name, source="baseline"))
+    assert len(check_effects(config, None, (DELUSIVE,))) == count
