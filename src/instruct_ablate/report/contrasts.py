@@ -16,6 +16,7 @@ from instruct_ablate.report.trials import Trial, Trials
 class Contrast:
     """Two sides and the place they share; `seedless`: the right side has no seeds of its own.
 
+    `claimed` are the keys that the claim itself gives, which no place needs to name.
     `swapped`: what the claim has on its left has no seeds; left and right have changed places.
     """
 
@@ -24,6 +25,7 @@ class Contrast:
     left: Side
     right: Side
     seedless: bool
+    claimed: tuple[str, ...]
     swapped: bool = False
 
 
@@ -65,6 +67,7 @@ def contrasts(trials: Trials, clause: Clause, reference: str) -> tuple[Contrast,
     swapped = _without_seeds(left, settings) and not _without_seeds(right, settings)
     if swapped:
         left, right = right, left
+    claimed = (*_claimed(left), *_claimed(right))
     found = []
     for trial in trials.scores:
         if not _plays(trial, left, clause, reference):
@@ -72,8 +75,14 @@ def contrasts(trials: Trials, clause: Clause, reference: str) -> tuple[Contrast,
         for other in _opposites(trial, right, clause, (trials, reference)):
             ours, theirs = trials.scores[trial], trials.scores[other]
             seedless = other.setting.untuned and not set(ours) <= set(theirs)
-            found.append(Contrast(trial, other, ours, theirs, seedless, swapped))
+            found.append(Contrast(trial, other, ours, theirs, seedless, claimed, swapped))
     return tuple(found)
+
+
+def _claimed(side: Meaning) -> tuple[str, ...]:
+    if isinstance(side, Variant):
+        return ("instruction",)
+    return tuple(key for key in side.keys if key != "model") if isinstance(side, Values) else ()
 
 
 def _without_seeds(side: Meaning, settings: Iterable[Setting]) -> bool:

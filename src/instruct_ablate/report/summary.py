@@ -35,6 +35,7 @@ COLUMNS = {
     "uniform_guess": "uniform\nguess",
 }
 TESTED = "tested on"
+LONGEST = 40  # characters of a value in a caption
 
 
 def print_summary(folder: Path, console: Console | None = None) -> None:
@@ -105,10 +106,12 @@ class Places:
     @property
     def shared(self) -> str:
         """Write what all rows have in common."""
-        shown = [
-            pair for pair in self._legend.shared if pair[0] not in (*self._keys, "evaluation.instructions")
-        ]
-        return ", ".join(f"{heading(key)}={text}" for key, text in shown if text != "-")
+        shown = [pair for pair in self._legend.shared if pair[0] not in self._keys and pair[1] != "-"]
+        return ", ".join(f"{heading(key)}={_cut(text)}" for key, text in shown)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _narrow(name: str) -> str:

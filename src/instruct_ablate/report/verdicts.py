@@ -56,7 +56,7 @@ def _tried(clause: Clause, trials: Trials, legend: Legend, reference: str) -> tu
         return (), f"no done cells of {clause.left} and {clause.right} that are equal in all else"
     ordered = sorted(found, key=lambda one: _order(one.place, legend, reference))
     findings = _findings(clause, ordered, (trials, reference), legend)
-    return findings, "" if findings else f"{clause.metric} is not defined on what both sides share"
+    return findings, "" if findings else f"no task that both sides were tested on has {clause.metric}"
 
 
 def _order(trial: Trial, legend: Legend, reference: str) -> tuple[object, ...]:
@@ -69,7 +69,7 @@ def _findings(
     tried = [(contrast, one) for contrast in found if (one := _compared(clause, contrast, study)) is not None]
     ruled = rulings(clause, [one for _, one in tried])
     return tuple(
-        Finding(clause, _place(contrast.place, legend), ruling, advice(clause, ruling), one.pairing.tasks)
+        Finding(clause, _place(contrast, legend), ruling, advice(clause, ruling), one.pairing.tasks)
         for (contrast, one), ruling in zip(tried, ruled, strict=True)
     )
 
@@ -105,11 +105,11 @@ def _beside_untuned(pairing: Pairing, trial: Trial, metric: str, study: tuple[Tr
     return replace(pairing, levels=(*pairing.levels, (UNMOVED, sum(known) / len(known))))
 
 
-def _place(trial: Trial, legend: Legend) -> str:
-    """Name a place by model, budget and all else that differs, but for the variant where it is tested as trained."""
-    setting = trial.setting
-    tested = "" if trial.tested in (setting.instruction, "original") else f", tested on {trial.tested}"
-    return legend.place(setting, "instruction", always=("model", "data_budget")) + tested
+def _place(contrast: Contrast, legend: Legend) -> str:
+    """Name a place by model, budget and all else that differs and is not in the claim."""
+    setting, tested = contrast.place.setting, contrast.place.tested
+    place = legend.place(setting, *contrast.claimed, always=("model", "data_budget"))
+    return place if tested in (setting.instruction, "original") else f"{place}, tested on {tested}"
 
 
 def _overall(findings: Sequence[Sequence[Finding]]) -> Answer:

@@ -14,10 +14,10 @@ from instruct_ablate.cell.mirror.loggers import flat_scores, guarded, main_score
 from instruct_ablate.cell.mirror.settings import mirrored_name
 from instruct_ablate.cell.mirror.wandb_internals import leave_service
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.legend import COLUMNS, trained_on
+from instruct_ablate.cell.state.legend import COLUMNS, is_default, trained_on
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import GROUPS, Setting, plain_value
+from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.schema import Config, LoggerConfig
 
 if TYPE_CHECKING:
@@ -149,10 +149,7 @@ def tags(setting: Setting, seed: int) -> list[str]:
     The axes that most studies have are tags in any case, all else where it is not the schema's default.
     """
     own = [key for key in COLUMNS if key in setting]
-    named = ("tasks.reader", "evaluation.instructions")  # the name of the tasks and the score blocks say it
-    own += [
-        key for key in setting.keys if key not in (*own, *named) and setting.get(key) != _DEFAULTS.get(key)
-    ]
+    own += [key for key in setting.keys if key not in own and not is_default(key, setting.get(key))]
     values = {_TAGS.get(key, key): setting.text(key) for key in own if setting.get(key) is not None}
     return [f"{name}:{value}"[:64] for name, value in {**values, "seed": seed}.items()]
 
@@ -161,12 +158,6 @@ _TAGS = {
     "instruction.num_positive": "num_positive",
     "data_budget.tasks": "budget_tasks",
     "evaluation.decoding": "decoding",
-}
-_DEFAULTS = {
-    GROUPS.get(f"{group}.{key}", f"{group}.{key}"): plain_value(value)
-    for group, values in dataclasses.asdict(Config()).items()
-    if isinstance(values, dict)
-    for key, value in values.items()
 }
 
 

@@ -6,11 +6,13 @@ A name that stands for several contents is written with the revision: `reviews@3
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
-from instruct_ablate.cell.state.setting import Setting, Value, of_untuned
+from instruct_ablate.cell.state.setting import GROUPS, Setting, Value, of_untuned, plain_value
+from instruct_ablate.schema import Config
 
 _HASH = re.compile(r"[0-9a-f]{16,64}")
 
@@ -88,9 +90,17 @@ class Legend:
 
     @property
     def shared(self) -> tuple[tuple[str, str], ...]:
-        """Return key and text of all that is the same in every setting that has it."""
-        first = {key: values for key, values in self._values.items() if values and key not in self._differing}
-        return tuple((key, self.text(next(iter(values)), key)) for key, values in first.items())
+        """Return key and text of what is the same in every setting that has it.
+
+        The schema's defaults go without saying, but for what most studies have as axes.
+        """
+        first = {key: next(iter(values)) for key, values in self._values.items() if values}
+        told = {
+            key: one
+            for key, one in first.items()
+            if key not in self._differing and (key in COLUMNS or not is_default(key, one.get(key)))
+        }
+        return tuple((key, self.text(one, key)) for key, one in told.items())
 
     def columns(self, *always: str) -> tuple[str, ...]:
         """Name the keys that differ, those first that are shown in any case."""
@@ -152,6 +162,21 @@ class Legend:
             return ""
         letters = next(n for n in range(4, 65) if len({other[:n] for other in others}) == len(others))
         return f"@{content(setting, key)[:letters]}"
+
+
+_DEFAULTS = {
+    GROUPS.get(f"{group}.{key}", f"{group}.{key}"): plain_value(value)
+    for group, values in dataclasses.asdict(Config()).items()
+    if isinstance(values, dict)
+    for key, value in values.items()
+}
+# The name of the tasks says which reader they have, and the score blocks what was tested.
+_NAMED = ("tasks.reader", "evaluation.instructions")
+
+
+def is_default(key: str, value: Value) -> bool:
+    """Whether a value need not be told: the schema's default, or told by another one."""
+    return key in _NAMED or (key in _DEFAULTS and _DEFAULTS[key] == value)
 
 
 def content(setting: Setting, key: str) -> str:

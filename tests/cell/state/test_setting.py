@@ -1,0 +1,198 @@
+"""Settings: all that an identity counts but the seed, in readable names; of cells of every kind, old and new."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from instruct_ablate.cell.state import identity as module
+from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, NEUTRAL, counting, identify
+from instruct_ablate.cell.state.old_record import old_setting
+from instruct_ablate.cell.state.setting import Axes, Setting, completed, make_setting, setting_of_axes, write
+from instruct_ablate.schema import (
+    BudgetConfig,
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    InstructionConfig,
+    MethodConfig,
+    ModelConfig,
+    PromptConfig,
+    TasksConfig,
+    TrainerConfig,
+)
+from tests.standins import make_config, replace_inputs
+
+OUT = Path("out")
+AXES = Axes("starter", "simplified", 2, 8, None, "tiny_llama", "full", "tk_instruct", "greedy", 3)
+
+
+@pytest.fixture(autouse=True)
+def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_inputs(monkeypatch)
+
+
+def setting(**changes: Any) -> Setting:
+    return identify(make_config(OUT, **changes)).setting
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"trainer": TrainerConfig(learning_rate=1e-2)},
+    {"trainer": TrainerConfig(epochs=2)},
+    {"trainer": TrainerConfig(batch_size=3)},
+    {"trainer": TrainerConfig(optimizer="adafactor")},
+    {"trainer": TrainerConfig(precision="fp32")},
+    {"method": MethodConfig("lora", rank=2)},
+    {"method": MethodConfig("lora", rank=4)},
+    {"prompt": PromptConfig("tk_instruct", max_source_length=99)},
+    {"instruction": InstructionConfig(num_positive=0)},
+    {"instruction": InstructionConfig(num_negative=1)},
+    {"instruction": InstructionConfig(explanations=True)},
+    {"instruction": InstructionConfig("deleted", rate=0.2)},
+    {"instruction": InstructionConfig("deleted", rate=0.2000001)},  # the label is the same
+    {"data": DataConfig(grouping="task")},
+    {"tasks": TasksConfig("starter", include=["a*"])},
+    {"tasks": TasksConfig("starter", test_instances=5)},
+    {"tasks": TasksConfig("starter", name="mine")},
+    {"evaluation": EvaluationConfig(decoding="rank")},
+    {"evaluation": EvaluationConfig(["same", "delusive"])},
+    {"data_budget": BudgetConfig(8, tasks=3)},
+    {"data_budget": BudgetConfig(0)},
+]
+
+
+def test_whatever_counts_makes_another_setting() -> None:
+    assert len({setting(), *(setting(**changes) for changes in CHANGES)}) == len(CHANGES) + 1
+
+
+def test_the_seed_does_not() -> None:
+    one, other = identify(make_config(OUT, seed=1)), identify(make_config(OUT, seed=2))
+    assert one.setting == other.setting
+    assert (one.seed, other.seed) == (1, 2)
+
+
+def test_every_hashed_key_is_in_the_setting_of_a_trained_cell() -> None:
+    found = identify(make_config(OUT, method=MethodConfig("lora")))
+    renamed = {
+        "data_budget.instances_per_task": "data_budget",
+        "method.name": "method",
+        "prompt.template": "prompt",
+    }
+    dotted = {renamed.get(key, key) for key in found.counted if "." in key}
+    assert dotted - set(found.setting.keys) == {"model.tries"}  # the model's name says it
+
+
+def test_contents_under_names_are_revisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = setting()
+    monkeypatch.setattr(module, "_data_hash", lambda config: "other data")
+    after = setting()
+    assert before != after
+    assert before.values == after.values
+    assert (before.revision("tasks"), after.revision("tasks")) == ("data", "other data")
+
+
+def test_an_untuned_model_has_nothing_of_training_and_a_baseline_nothing_of_a_model() -> None:
+    untuned = setting(data_budget=BudgetConfig(0))
+    assert untuned.untuned
+    assert "trainer.precision" in untuned
+    assert not {"trainer.learning_rate", "method", "instruction", "data.grouping"} & set(untuned.keys)
+    baseline = setting(model=ModelConfig("majority", source="baseline"))
+    assert baseline.baseline
+    assert not {"prompt", "trainer.precision", "evaluation.decoding"} & set(baseline.keys)
+    assert (untuned.text("method"), baseline.text("prompt")) == ("-", "-")
+
+
+def test_a_checkpoint_that_others_tuned_is_the_same_setting() -> None:
+    tuned = setting(data_budget=BudgetConfig(0), model=ModelConfig("tiny_llama", source="random", tuned=True))
+    assert tuned == setting(data_budget=BudgetConfig(0))
+    assert tuned.tuned
+    name = identify(make_config(OUT, data_budget=BudgetConfig(0), model=ModelConfig("m", tuned=True))).name
+    assert name.startswith("m-as_it_is-")
+
+
+def test_an_old_record_has_the_setting_that_it_has_today() -> None:
+    config = make_config(OUT, instruction=InstructionConfig("simplified"), seed=3)
+    today = identify(config)
+    counted = json.loads(today.to_json())["counted"]
+    assert old_setting(dict(vars_of(AXES)), "data", counted, ["simplified"]) == today.setting
+
+
+def test_of_an_old_record_alone_its_axes_are_read_and_completed_by_the_others() -> None:
+    today = setting(instruction=InstructionConfig("simplified"))
+    bare = setting_of_axes(AXES, "data")
+    assert completed(bare, [today, setting()]) == today
+    two = [today, setting(instruction=InstructionConfig("simplified"), trainer=TrainerConfig(batch_size=3))]
+    assert completed(bare, two) == bare, "nobody can say which"
+
+
+def vars_of(axes: Axes) -> dict[str, Any]:
+    return {name: getattr(axes, name) for name in axes.__slots__}
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "text"),
+    [
+        (1e-5, "", "1e-05"),
+        (True, "", "true"),
+        (None, "data_budget.tasks", "all"),
+        (None, "trainer.max_steps", "none"),
+        (("a", "b"), "", "a, b"),
+        ((), "", "none"),
+    ],
+)
+def test_values_are_written_so_that_none_is_taken_for_another(value: Any, key: str, text: str) -> None:
+    assert write(value, key) == text
+
+
+def test_settings_are_values() -> None:
+    one = make_setting({"b": 1, "a": ("x",)}, {})
+    assert one == make_setting({"a": ("x",), "b": 1}, {})
+    assert {one: 1}[one.changed(b=2).changed(b=1)] == 1
+    assert one.get("c") is None
+    assert "c" not in one
+
+
+# The keys that were hashed when the first cells were identified. A key that is not among them must either not count or
+# be left out at its neutral value: else it makes every cell a new one.
+FIRST = {
+    "tasks": "reader split language categories include test_tasks test_instances label_spaces train_split test_split "
+    "columns definition labels",
+    "data_budget": "instances_per_task tasks",
+    "model": "kind tries",
+    "method": "name rank alpha dropout target_modules",
+    "prompt": "template max_source_length max_target_length",
+    "data": "grouping group_size packing",
+    "evaluation": "decoding metrics engine cut_wrong_answers",
+    "trainer": "optimizer learning_rate schedule warmup_steps weight_decay batch_size epochs max_steps gradient_clip "
+    "precision compile",
+}
+
+
+def test_every_later_key_is_neutral_or_does_not_count() -> None:
+    import dataclasses
+
+    first = {f"{group}.{name}" for group, names in FIRST.items() for name in names.split()} | {"seed"}
+    flat = counting(dataclasses.asdict(Config()))
+    assert set(flat) - first <= NEUTRAL.keys(), (
+        "give a new key a neutral value in NEUTRAL, or list it as not counting"
+    )
+    assert {key: flat[key] for key in flat.keys() & NEUTRAL.keys()} == {
+        k: NEUTRAL[k] for k in flat.keys() & NEUTRAL.keys()
+    }
+    assert not DOES_NOT_COUNT & NEUTRAL.keys()
+    assert get_type_hints(Config)  # the schema resolves
+
+
+def test_a_neutral_key_counts_where_it_is_not_neutral(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identify(make_config(OUT)).hash
+    monkeypatch.setattr(module, "TRAINING", 2)
+    raised = identify(make_config(OUT))
+    assert raised.hash != before
+    assert raised.counted["training"] == 2
+    assert raised.setting.revision("training") == "2"
+    untuned = identify(replace(make_config(OUT), data_budget=BudgetConfig(0)))
+    assert "training" not in untuned.counted, "what is not trained is not of a version of training"
