@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.variant import Slot
@@ -59,3 +60,11 @@ def test_each_config_file_names_known_variants(file: Path) -> None:
     config = InstructionConfig(**yaml.safe_load(file.read_text()))
     find("definition", config.definition)
     find("examples", config.examples)
+
+
+def test_a_plain_name_that_is_none_of_ours_is_no_module() -> None:
+    for slot in ("definition", "examples"):
+        with pytest.raises(UserError, match=f"unknown variant of instruction.{slot} 'sys'"):
+            find(slot, "sys")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="cannot import module 'no_such_package'"):
+        find("definition", "no_such_package.shout")

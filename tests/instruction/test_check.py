@@ -61,3 +61,21 @@ def test_delusive_without_label_space_and_negatives() -> None:
     assert "neither negative examples nor a label space" in told
     assert "tasks.include" in told
     assert fault(InstructionConfig(examples="delusive"), label_space=None) == ""
+
+
+@pytest.mark.parametrize(
+    "config",
+    [InstructionConfig(), InstructionConfig("empty", "empty"), InstructionConfig("simplified", "empty")],
+)
+def test_prompted_tasks_may_be_shown_bare(config: InstructionConfig) -> None:
+    assert fault(config, prompted=True) == ""
+
+
+def test_a_task_without_another_keeps_its_examples() -> None:
+    assert fault(InstructionConfig(examples="ood_inputs"), positive_examples=()) == ""
+    assert fault(InstructionConfig(examples="ood_inputs", num_positive=0)) == ""
+
+
+def test_half_right_needs_one_wrong_output_of_two() -> None:
+    assert fault(InstructionConfig(examples="partly_correct", correct=1.0), **LONE) == ""
+    assert fault(InstructionConfig(examples="partly_correct", correct=0.5)) == ""

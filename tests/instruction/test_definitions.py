@@ -79,3 +79,34 @@ def test_task_name_irrelevant_and_response_only() -> None:
     after = d.response_only(make_task(), CONTEXT)
     assert after.definition == ""
     assert all(instance.input == "" and instance.references for instance in after.instances)
+
+
+def test_draws_are_the_same_for_ever() -> None:
+    """What a variant draws follows from seed, name and purpose: another purpose would make other data of old seeds."""
+    words = ["one", "two", "three", "four", "five", "six"]
+    tasks = tuple(
+        make_task(f"task{i}_x", definition=f"Do thing {word}.", categories=(("A", "B")[i // 3],))
+        for i, word in enumerate(words)
+    )
+    context = Context(7, tasks)
+
+    def made(variant: str) -> str:
+        return " ".join(getattr(d, variant)(task, context).definition[9:-1] for task in tasks)
+
+    assert made("misleading") == "three one six one four three"
+    assert made("misleading_moderate") == "two one two five four five"
+    assert made("misleading_extreme") == "five six four two one three"
+    chosen = [d.IRRELEVANT.index(d.irrelevant(task, context).definition) for task in tasks]
+    assert chosen == [0, 7, 7, 1, 5, 6]
+
+
+def test_names_lose_their_number_and_signs() -> None:
+    for name, bare in (
+        ("task1390_wscfixed_coreference", "wscfixed coreference"),
+        ("task12-odd__name", "odd name"),
+        ("task7", "task7"),
+        ("_a b_", "a b"),
+        ("my_task12_x", "my task12 x"),
+    ):
+        expected = "" if bare is None else bare
+        assert d.task_name(make_task(name), CONTEXT).definition == expected

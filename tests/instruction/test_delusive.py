@@ -75,3 +75,12 @@ def test_nothing_to_give_leaves_no_example() -> None:
         negative_examples=(), label_space=("a",), positive_examples=(Example("q", "a"),), count=0
     )
     assert delusive(task, Context(0)).positive_examples == ()
+
+
+def test_draws_are_the_same_for_ever() -> None:
+    """What a variant draws follows from seed, name and purpose: another purpose would make other data of old seeds."""
+    shown = tuple(Example(f"in {i}", ("positive", "negative")[i % 2]) for i in range(4))
+    labels = ("positive", "negative", "neutral")
+    task = make_task(positive_examples=shown, label_space=labels, negative_examples=())
+    after = delusive(task, Context(7)).positive_examples
+    assert [one.output for one in after] == ["negative", "neutral", "negative", "neutral"]

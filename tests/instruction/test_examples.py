@@ -6,7 +6,7 @@ import pytest
 
 from instruct_ablate.instruction import examples as e
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.tasks.task import Example, Instance
+from instruct_ablate.tasks.task import Example, Instance, Task
 from tests.conftest import make_task
 
 CONTEXT = Context(0)
@@ -60,3 +60,57 @@ def test_permuted_is_another_order_of_the_shown() -> None:
     assert after[2] == third.positive_examples[2]
     single = make_task(positive_examples=task.positive_examples[:1])
     assert e.permuted(single, CONTEXT) == single
+
+
+def test_draws_are_the_same_for_ever() -> None:
+    """What a variant draws follows from seed, name and purpose: another purpose would make other data of old seeds."""
+
+    def far(name: str, word: str) -> Task:
+        inputs = tuple(Instance(str(i), f"{word} {i}", ("x",)) for i in range(9))
+        return make_task(name, categories=("Other",), instances=inputs)
+
+    shown = tuple(Example(f"in {i}", ("positive", "negative")[i % 2]) for i in range(4))
+    labels = ("positive", "negative", "neutral")
+    task = make_task(positive_examples=shown, label_space=labels, negative_examples=())
+    context = Context(7, (task, far("task2_far", "far"), far("task3_far", "away")), num_positive=4)
+
+    def made(variant: str) -> list[str]:
+        return [f"{one.input} {one.output}" for one in getattr(e, variant)(task, context).positive_examples]
+
+    assert made("random_labels") == ["in 0 negative", "in 1 positive", "in 2 positive", "in 3 neutral"]
+    assert made("partly_correct") == ["in 0 positive", "in 1 negative", "in 2 neutral", "in 3 neutral"]
+    assert made("ood_inputs") == ["away 7 positive", "away 3 negative", "away 0 positive", "away 3 negative"]
+    assert made("permuted") == ["in 0 positive", "in 3 negative", "in 2 positive", "in 1 negative"]
+
+
+def test_two_shown_examples_change_places_and_like_ones_stay() -> None:
+    two = make_task()
+    for seed in range(9):
+        after = e.permuted(two, Context(seed, num_positive=2)).positive_examples
+        assert after == two.positive_examples[::-1]
+    same = make_task(positive_examples=(Example("a", "b"), Example("a", "b")))
+    assert e.permuted(same, Context(0, num_positive=2)) == same
+    assert e.permuted(two, Context(0, num_positive=1)) == two
+
+
+def test_strange_inputs_are_none_of_the_tasks_own() -> None:
+    own = make_task()
+    far = make_task(
+        "far", categories=("Other",), instances=(*own.instances[:2], Instance("x", "strange", ("y",)))
+    )
+    after = e.ood_inputs(own, Context(0, (own, far))).positive_examples
+    assert [one.input for one in after] == ["strange", "strange"]
+    nothing = make_task("far", categories=("Other",))  # the same inputs
+    assert e.ood_inputs(own, Context(0, (own, nothing))) == own
+    empty = make_task("far", categories=("Other",), instances=())
+    assert e.ood_inputs(own, Context(0, (own, empty))) == own
+
+
+def test_a_part_that_is_gone_leaves_the_other() -> None:
+    shown = make_task().positive_examples
+    assert [(o.input, o.output) for o in e.outputs_only(make_task(), CONTEXT).positive_examples] == [
+        ("", one.output) for one in shown
+    ]
+    assert [(o.input, o.output) for o in e.inputs_only(make_task(), CONTEXT).positive_examples] == [
+        (one.input, "") for one in shown
+    ]

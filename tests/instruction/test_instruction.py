@@ -6,7 +6,7 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.instruction import check_instruction, instruct, vary
+from instruct_ablate.instruction.instruction import Instruction, check_instruction, instruct, vary
 from instruct_ablate.schema import InstructionConfig
 from tests.conftest import make_task
 
@@ -60,3 +60,15 @@ def test_shown_parts_are_told() -> None:
 def test_faulty_configurations_are_told(config: InstructionConfig, message: str) -> None:
     with pytest.raises(UserError, match=message):
         check_instruction(config)
+
+
+def test_an_instruction_shows_both_parts_of_an_example_unless_told_otherwise() -> None:
+    assert Instruction("t", "d", (), ()).shows == ("input", "output")
+
+
+def test_counts_of_examples_and_their_signs() -> None:
+    made = instruct(make_task(), InstructionConfig(num_positive=1, num_negative=2), Context(0))
+    assert (len(made.positive_examples), len(made.negative_examples)) == (1, 2)
+    none = instruct(make_task(), InstructionConfig(num_positive=0), Context(0))
+    assert (none.positive_examples, none.negative_examples) == ((), ())
+    assert all(not one.explanation for one in (*made.positive_examples, *made.negative_examples))

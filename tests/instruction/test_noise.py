@@ -51,3 +51,36 @@ def test_stop_words_go_and_content_words_stay() -> None:
 def test_word_lists_are_as_published() -> None:
     assert len(noise.WORDS) == len(set(noise.WORDS)) > 100
     assert not set(noise.WORDS) & noise.STOP_WORDS
+
+
+def test_draws_are_the_same_for_ever() -> None:
+    """What a variant draws follows from seed, name and purpose: another purpose would make other data of old seeds."""
+    task, context = make_task(), Context(7, rate=0.3)
+    made = {name: getattr(noise, name)(task, context).definition for name in ("shuffled", *NOISY)}
+    assert made == {
+        "shuffled": "the the review. otherwise 'negative'. it, liked Read writer if 'positive' Answer",
+        "deleted": "Read the review. Answer 'positive' if the otherwise",
+        "replaced": "mountain the review. valley 'positive' cherry snow writer liked it, otherwise 'negative'.",
+        "inserted": "Read book the review. Answer 'positive' journey if the writer horse liked it, otherwise "
+        "'negative'. corner",
+    }
+
+
+NOISY = ("deleted", "replaced", "inserted")
+
+
+def test_at_least_one_word_and_at_most_all_are_touched() -> None:
+    task = make_task(definition="One two three.")
+    for name in NOISY:
+        assert getattr(noise, name)(task, Context(0, rate=0.0)).definition == "One two three."
+        assert getattr(noise, name)(task, Context(0, rate=0.01)).definition != "One two three."
+    assert noise.deleted(task, Context(0, rate=1.0)).definition == ""
+    assert len(noise.inserted(task, Context(0, rate=1.0)).definition.split()) == 6
+
+
+def test_two_words_are_swapped_and_like_ones_left() -> None:
+    assert noise.shuffled(make_task(definition="a b"), Context(0)).definition == "b a"
+    assert noise.shuffled(make_task(definition="a a"), Context(0)).definition == "a a"
+    assert {noise.shuffled(make_task(definition="a b"), Context(seed)).definition for seed in range(9)} == {
+        "b a"
+    }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
+from instruct_ablate.instruction import outputs as module
 from instruct_ablate.instruction.outputs import (
     as_label,
     distinct,
@@ -73,3 +76,29 @@ def test_equal_labels_are_named() -> None:
     assert "tasks.label_spaces" in fault
     assert equal_labels(make_task()) is None
     assert equal_labels(make_task(label_space=None)) is None
+
+
+def test_a_task_s_instances_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    whole = module._find_known
+    monkeypatch.setattr(module, "_find_known", lambda task: read.append(task.name) or whole(task))
+    task, other = make_task("a"), make_task("b")
+    for one in (task, task, other, other, task):
+        right_answers(one, "A lovely evening.")
+    assert read == ["a", "b", "a"]
+
+
+def test_blank_labels_are_none() -> None:
+    assert distinct((" ", "a", "", "A.")) == ("a",)
+    assert outputs(make_task(label_space=("positive", "Negative."))) == ("positive", "Negative.")
+
+
+def test_generation_takes_two_outputs_of_examples_and_instances_only_beside_one() -> None:
+    two = make_task(label_space=None, positive_examples=(Example("a", "x"), Example("b", "y")))
+    assert outputs(two) == ("x", "y")
+
+
+def test_equal_choices_of_an_instance_are_named_too() -> None:
+    task = make_task(label_space=None, answer_choices=(("i", ("a", "b")), ("j", ("Yes", "yes."))))
+    assert "'Yes' and 'yes.' are equal" in (equal_labels(task) or "")
+    assert equal_labels(make_task(label_space=("a", "a"))) is None

@@ -21,3 +21,16 @@ def test_the_format_around_is_never_cut() -> None:
     assert made.text.endswith("</user> <assistant>")
     assert len(made.text.split()) == 12
     assert made.truncated
+
+
+def test_without_an_input_there_is_the_definition_alone() -> None:
+    made = chat(TOLD, Instance("1", " ", ("x",)), Room(WordTokens(), 100))
+    assert made.text == "<user> Do it. </user> <assistant>"
+    cut = chat(Instruction("t", "Do it " * 20, (), ()), Instance("1", "", ("x",)), Room(WordTokens(), 5))
+    assert cut.truncated
+
+
+def test_an_input_that_stands_in_the_definition_too_is_cut_at_its_own_place() -> None:
+    told = Instruction("t", "now and then", (), ())
+    made = chat(told, Instance("1", "now", ("x",)), Room(WordTokens(), 100))
+    assert made.text == "<user> now and then\n\nnow </user> <assistant>"

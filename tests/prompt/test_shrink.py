@@ -40,3 +40,23 @@ def test_a_definition_too_long_is_cut_at_last() -> None:
     made = shrink(write, Instruction("t", "long " * 50, (), ()), ASKED, Room(WordTokens(), 5))
     assert made.text.split() == ["long"] * 5
     assert made.truncated
+
+
+def test_one_word_of_the_input_is_better_than_none() -> None:
+    made = shrink(write, TOLD, ASKED, Room(WordTokens(), 4))
+    assert (made.text, made.truncated, made.dropped_examples) == ("Do it. w0 END", True, 3)
+    assert shrink(write, TOLD, ASKED, Room(WordTokens(), 3)).text == "Do it.  END"
+
+
+def test_an_input_that_just_fits_is_whole() -> None:
+    bare = Instruction("t", "Do it.", (), ())
+    assert not shrink(write, bare, ASKED, Room(WordTokens(), 13)).truncated
+    cut = shrink(write, bare, ASKED, Room(WordTokens(), 12))
+    assert cut.truncated
+    assert cut.text == "Do it. w0 w1 w2 w3 w4 w5 w6 w7 w8 END"
+
+
+def test_the_last_example_goes_and_no_other() -> None:
+    made = shrink(write, TOLD, ASKED, Room(WordTokens(), 21))
+    assert made.dropped_examples == 1
+    assert "a a a b c c c d" in made.text

@@ -51,3 +51,15 @@ def test_dotted_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_text_that_does_not_fit_is_cut_for_the_user() -> None:
     made = rendered(lambda told, asked, room: asked.input, TOLD, ASKED, Room(WordTokens(), 2))
     assert made == Rendered("one two", truncated=True)
+
+
+def test_what_a_template_says_is_taken_as_it_is() -> None:
+    assert Rendered("a") == Rendered("a", truncated=False, dropped_examples=0)
+    own = Rendered("much too long for the room", dropped_examples=3)
+    assert rendered(lambda told, asked, room: own, TOLD, ASKED, Room(WordTokens(), 2)) is own
+    assert rendered(lambda told, asked, room: "a b", TOLD, ASKED, Room(WordTokens(), 2)) == Rendered("a b")
+
+
+def test_a_plain_name_that_is_none_of_ours_is_no_module() -> None:
+    with pytest.raises(UserError, match=r"unknown prompt.template 'sys'.*tk_instruct"):
+        find_template("sys")
