@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.study import declare, read_study
 from tests.standins import make_config, make_scores, replace_inputs
 
 
@@ -59,3 +60,15 @@ def test_no_such_study(tmp_path: Path) -> None:
     result = clean(str(tmp_path / "ablatoin"))
     assert isinstance(result.exception, UserError)
     assert "did you mean" in str(result.exception)
+
+
+def test_a_removed_cell_is_forgotten_and_one_that_is_there_is_not(study: Path) -> None:
+    there, gone = (identify(make_config(study, seed=seed)) for seed in (0, 1))
+    declare(study, [there, gone], make_config(study))
+    assert {cell.state for cell in read_study(study).cells} == {"done", "missing"}
+    assert clean(str(study), "--forget", gone.name).output == f"forgotten: {gone.name}\n"
+    assert [cell.name for cell in read_study(study).cells] == [there.name]
+    for name, told in ((there.name, "is still there"), (gone.name, "unknown cell of")):
+        refused = clean(str(study), "--forget", name)
+        assert isinstance(refused.exception, UserError) or refused.exit_code != 0
+        assert told in str(refused.exception) + refused.output

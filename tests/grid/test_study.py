@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.state.identity import Identity, identify
-from instruct_ablate.cell.state.record import ScoreBlock
-from instruct_ablate.cell.state.store import missing_record, write_record
+from instruct_ablate.cell.state.record import Failure, ScoreBlock
+from instruct_ablate.cell.state.store import find_folder, missing_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import declare, read_declaration, read_study
 from instruct_ablate.metrics import TaskScore
@@ -109,3 +110,54 @@ def test_two_hundred_cells_are_read(tmp_path: Path) -> None:
             tmp_path / identity.name, replace(missing_record(identity), state="done", blocks=(block,))
         )
     assert len(read_study(tmp_path).cells) == 200
+
+
+def test_a_renamed_folder_is_a_study_of_its_new_name(tmp_path: Path) -> None:
+    declare(tmp_path / "before", cells(tmp_path, range(1)), make_config(tmp_path))
+    (tmp_path / "before").rename(tmp_path / "after")
+    assert read_study(tmp_path / "after").name == "after"
+
+
+def test_a_folder_of_studies_is_told_from_a_study(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        declare(tmp_path / name, cells(tmp_path, range(1)), make_config(tmp_path))
+    with pytest.raises(UserError, match=r"is no study, but holds some: one, two"):
+        read_study(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert read_study(tmp_path / "empty").cells == ()
+
+
+def test_a_declaration_of_a_newer_version_is_neither_misread_nor_written_over(tmp_path: Path) -> None:
+    declare(tmp_path, cells(tmp_path, range(1)), make_config(tmp_path))
+    path = tmp_path / "study.json"
+    text = json.dumps({**json.loads(path.read_text()), "version": 3})
+    path.write_text(text)
+    for act in (
+        lambda: read_study(tmp_path),
+        lambda: declare(tmp_path, cells(tmp_path, range(1, 2)), make_config(tmp_path)),
+    ):
+        with pytest.raises(UserError, match="by a newer version"):
+            act()
+    assert path.read_text() == text
+
+
+def test_a_cell_is_found_by_its_hash_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    (identity,) = cells(tmp_path, range(1))
+    declare(tmp_path, [identity], make_config(tmp_path))
+    elsewhere = tmp_path / f"another_name-{identity.hash[:8]}"
+    write_record(
+        elsewhere, replace(missing_record(identity), state="failed", failure=Failure("it broke", ""))
+    )
+    (found,) = read_study(tmp_path).cells
+    assert (found.name, found.state, found.setting) == (elsewhere.name, "failed", identity.setting)
+    assert find_folder(tmp_path, identity) == elsewhere
+
+
+def test_a_cell_that_has_not_begun_gets_the_name_that_was_declared(tmp_path: Path) -> None:
+    (identity,) = cells(tmp_path, range(1))
+    declared = replace(identity, name=f"tiny-learning_rate_0.1-{identity.hash[:8]}")
+    declare(tmp_path, [declared], make_config(tmp_path))
+    assert find_folder(tmp_path, identity).name == declared.name
+    text = (tmp_path / "study.json").read_text().replace("tiny-learning", "../tiny-learning")
+    (tmp_path / "study.json").write_text(text)
+    assert find_folder(tmp_path, identity) == tmp_path / identity.name, "never outside of the study"

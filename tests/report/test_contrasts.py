@@ -8,6 +8,7 @@ from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.contrasts import UnmatchedError, contrasts
 from instruct_ablate.report.trials import Trials
+from instruct_ablate.report.verdicts import judge
 from tests.report.cells import make_cell, make_scores
 
 
@@ -85,3 +86,50 @@ def test_a_baseline_is_not_the_untuned_model():
 def test_decodings_are_sides():
     cells = [make_cell(60.0), make_cell(75.0, decoding="constrained")]
     assert found(cells, "constrained exceeds greedy on exact_match by 10") == [(8, 75.0, 60.0)]
+
+
+def open_reasons(cells, text: str) -> str:
+    (verdict,) = judge(cells, [parse_hypothesis(text)], "original")
+    assert verdict.answer == "no data"
+    return " ".join(verdict.open)
+
+
+def test_any_key_can_be_a_side():
+    cells = [make_cell(10.0, lr=1e-5), make_cell(30.0, lr=1e-4), make_cell(5.0, lr=1e-5, method="lora")]
+    claim = "trainer.learning_rate=1e-4 exceeds trainer.learning_rate=0.00001 on exact_match"
+    assert found(cells, claim) == [(8, 30.0, 10.0)]
+    assert found(cells, "lora equals full on exact_match within 2") == [(8, 5.0, 10.0)]
+    assert found(cells, "method=lora equals method=full on exact_match within 2") == [(8, 5.0, 10.0)]
+
+
+def test_every_setting_of_the_left_side_meets_its_own_counterpart():
+    cells = [make_cell(10.0 * b, lr=1e-5, data_budget=b) for b in (2, 4)]
+    cells += [make_cell(10.0 * b + 1, lr=1e-4, data_budget=b) for b in (2, 4, 8)]
+    claim = "trainer.learning_rate=1e-4 exceeds trainer.learning_rate=1e-5 on exact_match"
+    assert found(cells, claim) == [(2, 21.0, 20.0), (4, 41.0, 40.0)]
+
+
+def test_an_untuned_left_side_changes_places_and_keeps_its_sign():
+    cells = [make_cell(5.0, data_budget=0)]
+    cells += [make_cell(60.0, seed=seed) for seed in (0, 1)]
+    (clause,) = parse_hypothesis("untuned is lower than original on exact_match by 5").clauses
+    (contrast,) = contrasts(Trials(cells), clause, "original")
+    assert contrast.swapped
+    (verdict,) = judge(cells, [parse_hypothesis("untuned is lower than original on exact_match")], "original")
+    assert verdict.findings[0].comparison.mean == -55.0
+
+
+def test_a_side_without_a_cell_says_so_and_what_there_is():
+    cells = [make_cell(10.0, lr=1e-5), make_cell(30.0, lr=1e-4, instruction="simplified")]
+    assert "no done cell is 'lora'; there is instruction: original, simplified" in open_reasons(
+        cells, "lora equals full on exact_match within 2"
+    )
+    assert "no done cell has trainer.learning_rate=1e-2; there is 0.0001, 1e-05" in open_reasons(
+        cells, "trainer.learning_rate=1e-2 exceeds trainer.learning_rate=1e-5 on exact_match"
+    )
+    assert "keys are trainer.learning_rate" in open_reasons(
+        cells, "learning_rate=1e-5 exceeds learning_rate=1e-4 on exact_match"
+    )
+    assert "no untuned model is done" in open_reasons(cells, "original exceeds untuned on exact_match")
+    assert "equal in all else" in open_reasons(cells, "simplified equals original on exact_match within 2")
+    assert "not values of the same key" in open_reasons(cells, "simplified exceeds full on exact_match")

@@ -11,13 +11,22 @@ import click
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Remove it; without this nothing is touched.")
 @click.option("--quarantined", is_flag=True, help="Records that were put aside as unreadable, too.")
-def command(study: Path, yes: bool, quarantined: bool) -> None:
+@click.option(
+    "--forget", multiple=True, metavar="CELL", help="Ask no more for a cell whose folder was removed."
+)
+def command(study: Path, yes: bool, quarantined: bool, forget: tuple[str, ...]) -> None:
     """Remove what STUDY no longer needs: checkpoints of done cells, damaged and temporary files.
 
     Records, predictions and what interrupted cells go on from always stay.
     """
     from instruct_ablate.grid.clean import leftovers, remove
+    from instruct_ablate.grid.study import forget as drop
 
+    for name in forget:
+        drop(study, name)
+        click.echo(f"forgotten: {name}")
+    if forget:
+        return
     found = leftovers(study, quarantined)
     for leftover in found:
         click.echo(f"{leftover.size / 1e6:10.2f} MB  {leftover.why}: {leftover.path}")

@@ -23,7 +23,7 @@ from instruct_ablate.cell.state.record_file import (
 )
 from instruct_ablate.cell.state.setting import Setting, completed
 from instruct_ablate.cell.state.store import RECORD, read_record, record_fault
-from instruct_ablate.errors import UserError, nearest
+from instruct_ablate.errors import UserError, nearest, unknown
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import (
     NOT_AS_WRITTEN,
@@ -159,13 +159,30 @@ def read_study(folder: Path) -> Study:
 
 def _refuse_several(folder: Path, declaration: Declaration, there: Sequence[str]) -> None:
     """Refuse a folder of studies, naming them; a folder with nothing in it is a study that has not begun."""
+    if there or declaration.cells:
+        return
     within = {path.parents[1].name for path in folder.glob(f"*/*/{RECORD}")}
     within |= {path.parent.name for path in folder.glob(f"*/{DECLARATION}")}
-    if within and not there and not declaration.cells:
+    if within:
         names = ", ".join(sorted(within))
         raise UserError(
-            f"{folder} is no study, but holds some: {names}. Give one of them, such as {folder}/{min(within)}."
+            f"{folder} is no study, but holds some: {names}. Give one of them, such as {folder / min(within)}."
         )
+
+
+def forget(folder: Path, name: str) -> None:
+    """Drop a cell that was removed from what a study asks for; one that still lies there is refused."""
+    with changing(folder):
+        declaration = read_declaration(folder)
+        names = [cell.name for cell in declaration.cells]
+        if name not in names:
+            raise unknown(f"cell of {folder}:", name, names)
+        if read_record(folder / name) is not None:
+            raise UserError(
+                f"{folder / name} is still there: remove that folder first, then forget the cell."
+            )
+        left = tuple(cell for cell in declaration.cells if cell.name != name)
+        write_declaration(folder, replace(declaration, cells=left))
 
 
 def _read(folder: Path, declared: DeclaredCell | None) -> CellRecord | None:

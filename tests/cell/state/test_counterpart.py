@@ -1,0 +1,93 @@
+"""Counterparts: equal in every other key, or none at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.cell.state.counterpart import Among, counterpart, counterparts, shape
+from instruct_ablate.cell.state.setting import Setting
+from tests.report.cells import place
+
+
+def pick(setting: Setting, *others: Setting, **changed: object) -> Setting | None:
+    return counterpart(setting, Among(others), **changed)  # type: ignore[arg-type]
+
+
+def test_a_variants_reference_has_all_else_alike():
+    reference = place(num_positive=0)
+    near = [place(num_positive=2), place(num_positive=0, lr=1e-2), place(num_positive=0, data_budget=2)]
+    simplified = place(instruction="simplified", num_positive=0)
+    assert pick(simplified, *near, instruction="original") is None, "never a near one"
+    assert pick(simplified, *near, reference, instruction="original") == reference
+
+
+def test_what_is_named_otherwise_and_is_the_same_is_found():
+    number, word = place(num_positive=0), place(instruction="no_examples")
+    assert shape(number) == shape(word) == ("original", "empty", 0)
+    simplified = place(instruction="simplified", num_positive=0)
+    assert pick(simplified, word, instruction="original") == word
+    assert pick(place(instruction="simplified"), word, instruction="original") is None
+
+
+@pytest.mark.parametrize(
+    ("label", "parts"),
+    [
+        ("simplified", ("simplified", "original", 2)),
+        ("delusive", ("original", "delusive", 2)),
+        ("no_definition", ("empty", "original", 2)),
+        ("empty+delusive", ("empty", "delusive", 2)),
+        ("deleted(0.3)", ("deleted(0.3)", "original", 2)),
+        ("partly_correct(0.5)", ("original", "partly_correct(0.5)", 2)),
+        ("my.module.variant", ("my.module.variant", "original", 2)),
+    ],
+)
+def test_labels_are_taken_apart_without_loading_anything(label: str, parts: tuple[str, str, int]):
+    assert shape(place(instruction=label)) == parts
+
+
+def test_the_untuned_model_shares_what_it_reads():
+    start = place(data_budget=0)
+    others = [
+        place(data_budget=0, num_positive=0),
+        place(data_budget=0, decoding="rank"),
+        place(data_budget=0, model="b"),
+    ]
+    trained = place(instruction="delusive", lr=1e-2, method="lora", data_budget=50)
+    assert pick(trained, start, *others, data_budget=0) == start
+    assert pick(trained, *others, data_budget=0) is None
+    assert pick(trained, place(data_budget=0, revisions={"model": "b"}), data_budget=0) is None, (
+        "other weights"
+    )
+
+
+def test_a_baseline_and_what_was_imported_share_the_tasks():
+    guess = place(data_budget=0, model="uniform_guess")
+    alpaca = place(data_budget=0, model="alpaca", method="imported")
+    elsewhere = place(data_budget=0, model="alpaca", method="imported", tasks="other")
+    trained = place(method="lora", decoding="rank")
+    assert pick(trained, guess, alpaca, model="uniform_guess") == guess
+    assert pick(trained, guess, alpaca, elsewhere, model="alpaca") == alpaca
+    assert pick(trained, elsewhere, model="alpaca") is None
+
+
+def test_another_model_is_one_trained_alike_before_one_that_is_not():
+    both = [place(model="b"), place(model="b", data_budget=0)]
+    assert pick(place(), *both, model="b") == both[0]
+    assert pick(place(), both[1], model="b") == both[1]
+
+
+def test_keys_that_follow_from_the_changed_one_do_not_count():
+    one = place(revisions={"model": "weights a", "tasks": "data a"})
+    other = place(model="b", revisions={"model": "weights b", "tasks": "data a"})
+    assert pick(one, other, model="b") == other
+    full, ranks = place(), [place(method="lora", **{"method.rank": rank}) for rank in (2, 4)]
+    assert pick(full, *ranks, method="lora") is None, "nobody can say which"
+    assert counterparts(full, Among(ranks), method="lora") == tuple(ranks)
+    assert pick(ranks[0], full, method="full") == full
+
+
+def test_what_a_cell_is_tested_with_changes_none_of_its_scores():
+    delusive = place(instruction="delusive", tested="original")
+    wide = place(tested="delusive")
+    assert pick(delusive, wide, instruction="original") == wide
+    assert pick(delusive, place(), wide, instruction="original") == place(), "the one that is tested alike"

@@ -1,0 +1,89 @@
+"""Trials: the three examples that merged or crossed cells, and cells that are one setting and seed."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.hypotheses import parse_hypothesis
+from instruct_ablate.report.rows import build_rows
+from instruct_ablate.report.summary import Places, unfinished
+from instruct_ablate.report.trials import Trial, Trials
+from instruct_ablate.report.verdicts import judge
+from tests.report.cells import make_cell, make_scores, place
+
+
+def test_a_swept_learning_rate_is_two_rows_and_a_column():
+    rows = build_rows([make_cell(50.0, lr=1e-5), make_cell(20.0, lr=1e-2)])
+    assert [(row.setting.get("trainer.learning_rate"), row.mean("exact_match").value) for row in rows] == [
+        (1e-5, 50.0),
+        (1e-2, 20.0),
+    ]
+    assert "trainer.learning_rate" in Places(rows).headings
+    assert all(row.seeds == (0,) for row in rows)
+
+
+def test_two_data_sets_of_one_reader_are_two_rows():
+    rows = build_rows([make_cell(50.0, tasks="reviews"), make_cell(20.0, tasks="other")])
+    assert [Places(rows).texts(row)[0] for row in rows] == ["other", "reviews"]
+
+
+def test_the_difference_to_the_original_is_to_the_one_with_as_many_examples():
+    cells = [
+        make_cell(60.0, num_positive=2),
+        make_cell(30.0, num_positive=0),
+        make_cell(59.0, num_positive=2, instruction="simplified"),
+        make_cell(29.0, num_positive=0, instruction="simplified"),
+    ]
+    for order in itertools.permutations(cells):
+        rows = {row.setting: row.to_reference for row in build_rows(order)}
+        for number in (0, 2):
+            found = rows[place(num_positive=number, instruction="simplified")]
+            assert found is not None
+            assert found.value == -1.0
+    (row,) = [row for row in build_rows([cells[0], cells[3]]) if row.setting.instruction == "simplified"]
+    assert row.to_reference is None, "never a near one"
+
+
+def test_a_verdict_is_the_same_in_whatever_order_cells_are_read():
+    cells = [make_cell(60.0, seed=s, lr=lr) for s in (0, 1) for lr in (1e-5, 1e-2)]
+    cells += [
+        make_cell(90.0 - 5e3 * lr, seed=s, lr=lr, instruction="simplified")
+        for s in (0, 1)
+        for lr in (1e-5, 1e-2)
+    ]
+    claim = [parse_hypothesis("simplified exceeds original on exact_match by 5")]
+    orders = [[*cells[k:], *cells[:k]][:: (-1) ** k] for k in range(len(cells))]
+    told = {repr(judge(order, claim, "original")) for order in orders}
+    assert len(told) == 1
+
+
+def test_two_cells_of_one_setting_and_seed_are_told_and_the_rest_stands():
+    one, other = make_cell(50.0), replace(make_cell(70.0), name="again", identity="again")
+    simplified = make_cell(49.0, instruction="simplified")
+    rows = build_rows([one, other, make_cell(60.0, seed=1), simplified, make_cell(20.0, data_budget=0)])
+    clash, rest = rows[1], rows[2]
+    assert clash.clash == ("again", one.name)
+    assert (clash.means, clash.to_untuned) == ((), None), "nothing averaged, nothing dropped"
+    assert unfinished(clash) == f"clash: again and {one.name}"
+    assert rest.mean("exact_match").value == 49.0
+    assert rest.to_reference is None, "what clashes is nobody's counterpart"
+    assert rest.to_untuned.value == 29.0
+
+
+def test_an_unfinished_cell_counts_where_it_will_be_tested():
+    done = make_cell(50.0, tested="original", instruction="delusive")
+    missing = make_cell(None, seed=1, tested="original", instruction="delusive")
+    (row,) = build_rows([done, missing])
+    assert (row.tested, row.unfinished) == ("original", (("missing", 1),))
+
+
+def test_as_trained_before_tested_alike():
+    original = make_cell(60.0)
+    original = replace(original, blocks=(*original.blocks, ScoreBlock("delusive", "p", make_scores(40.0))))
+    delusive = make_cell(50.0, instruction="delusive")
+    trials = Trials([original, delusive])
+    trial = Trial(delusive.setting, "delusive")
+    assert trials.reference(trial, "original") == Trial(original.setting, "original")
+    assert trials.test(Trial(original.setting, "original"), "delusive") == Trial(original.setting, "delusive")
