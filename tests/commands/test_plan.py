@@ -46,6 +46,7 @@ def test_the_table_and_the_sums(tmp_path: Path) -> None:
 def test_the_sums_alone(tmp_path: Path) -> None:
     told = plan(tmp_path, "--brief")
     assert "tiny_llama-simplified" not in told.output
+    assert "noise floor: one seed decides nothing; 3 seeds × 2 test tasks of 5 instances" in told.output
     assert "3 distinct cells" in told.output
 
 

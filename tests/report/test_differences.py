@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.report.differences import difference_table, differences
+from instruct_ablate.report.differences import difference_table, differences, measured_designs
 from tests.report.cells import make_cell
+from tests.report.studies import small_study, write_study
 
 
 def test_each_budget_meets_its_own_reference():
@@ -49,3 +51,11 @@ def test_one_seed_has_no_p_value_and_says_what_its_interval_is_of():
     assert math.isnan(found.p_equivalence)
     table = difference_table([found], Legend(cell.setting for cell in cells))
     assert any("(this seed)" in text for text in table.lines[0])
+
+
+def test_designs_of_earlier_studies(tmp_path: Path):
+    cells = [make_cell(80.0 + s, seed=s, instruction=i) for s in (0, 1) for i in ("original", "simplified")]
+    moving, still = write_study(tmp_path / "a", cells), write_study(tmp_path / "b", [make_cell(0.0)])
+    (found,) = measured_designs([moving, still])
+    assert (found.seeds, found.tasks) == (2, 1)
+    assert measured_designs([small_study(tmp_path / "guess")]) != []

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from instruct_ablate.grid.plan import PlannedCell
 
 
 @click.command(name="plan")
@@ -36,5 +42,23 @@ def command(overrides: tuple[str, ...], steps: int | None, budget: str | None, b
     cells = planned(plan, measured, limit)
     if not brief:
         Console().print(plan_table(cells))
-    for line in summary(plan, cells):
+    for line in (*summary(plan, cells), *_noise_floor(cells)):
         click.echo(line)
+
+
+def _noise_floor(cells: list[PlannedCell]) -> tuple[str, ...]:
+    """Say what differences the trained cells could show, from what the studies under the same output measured."""
+    from instruct_ablate.report.differences import measured_designs
+    from instruct_ablate.report.statistics.planned import Planned, planned_line, planned_of
+
+    trained = [one for one in cells if not one.cell.identity.setting.untuned]
+    planned = planned_of(
+        (one.cell.identity.setting, one.cell.identity.seed, Planned(0, e.test_tasks, e.task_instances))
+        for one in trained
+        for e in (one.estimate,)
+    )
+    if planned is None:
+        return ()
+    outputs = {Path(one.cell.config.output) for one in trained}
+    studies = sorted({path.parent.parent for output in outputs for path in output.glob("*/*/record.json")})
+    return (planned_line(planned, measured_designs(studies)),)

@@ -33,6 +33,8 @@ class Estimate:
     test_instances: int
     checkpoint_bytes: int | None
     seconds: float | None
+    test_tasks: int = 0
+    task_instances: int = 0  # of a test task, on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +104,19 @@ class Estimator:
         """Estimate one cell."""
         config = effective(config)
         collection = self._tasks(config)
-        tested = len(shown_at_test(config)) * sum(len(task.instances) for task in collection.test)
+        instances = sum(len(task.instances) for task in collection.test)
+        size = (len(collection.test), round(instances / max(len(collection.test), 1)))
+        tested = len(shown_at_test(config)) * instances
         if is_baseline(config):
-            return Estimate(0, 0, 0, tested, 0, 0.0)
+            return Estimate(0, 0, 0, tested, 0, 0.0, *size)
         if is_untuned(config):
-            return Estimate(0, 0, 0, tested, 0, self._seconds(config, 0, tested))
+            return Estimate(0, 0, 0, tested, 0, self._seconds(config, 0, tested), *size)
         examples, trainer = self._examples(config, collection), config.trainer
         steps = Schedule(examples, trainer.batch_size, trainer.epochs, 0, trainer.max_steps).steps
         seen = steps * trainer.batch_size if trainer.max_steps else examples * trainer.epochs
         tokens = int(seen * self._length(config, collection))
         seconds = self._seconds(config, tokens, tested)
-        return Estimate(examples, tokens, steps, tested, self._bytes(config), seconds)
+        return Estimate(examples, tokens, steps, tested, self._bytes(config), seconds, *size)
 
     def _tasks(self, config: Config) -> TaskCollection:
         key = str(config.tasks)

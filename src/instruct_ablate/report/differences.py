@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.statistics.comparison import Comparison, holm
 from instruct_ablate.report.statistics.finding import points, probability
 from instruct_ablate.report.statistics.paired import Pairing, pair
-from instruct_ablate.report.statistics.power import detectable, equal_margin
+from instruct_ablate.report.statistics.power import Design, detectable, equal_margin
 from instruct_ablate.report.statistics.tried import Tried, compare_all
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.trials import Trial, Trials, without_seeds
@@ -67,6 +69,24 @@ def _compared(found: Sequence[tuple[Trial, Trial, str, Pairing]]) -> list[Compar
 def _tried(pair: tuple[Trial, Trial, str, Pairing]) -> Tried:
     trial, opposite, _, pairing = pair
     return Tried(pairing, opposite, seedless=without_seeds(trial) and without_seeds(opposite))
+
+
+def measured_designs(studies: Iterable[Path]) -> list[Design]:
+    """Return the designs of studies' comparisons that can say something, on the first metric that each study has."""
+    found: list[Design] = []
+    for folder in studies:
+        study = read_study(folder)
+        every = [item for item in differences(study.cells, study.reference) if _says(item)]
+        metrics = [metric for metric in METRICS if any(item.metric == metric for item in every)]
+        found += [item.comparison.design for item in every if item.metric == metrics[0]]
+    return found
+
+
+def _says(item: Difference) -> bool:
+    return (
+        item.comparison.seeds > 1
+        and _tried((item.trial, item.reference, "", item.pairing)).uninformative is None
+    )
 
 
 def place_columns(legend: Legend) -> tuple[str, ...]:

@@ -1,0 +1,48 @@
+"""A planned design: what it could show, from earlier variances or assumed ones, and that it keeps its word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from instruct_ablate.report.statistics.components import Components
+from instruct_ablate.report.statistics.planned import Planned, planned_design, planned_line, planned_of
+from instruct_ablate.report.statistics.power import Design, detectable
+from tests.report.statistics.worlds import World
+
+
+def test_what_is_planned_keeps_its_word_in_simulation():
+    design = planned_design(Planned(3, 12, 50), [])
+    assert design.parts.unit == pytest.approx(6 + 20)
+    world = World(1.5, 6**0.5, 3, 1000**0.5)
+    means, error = world.errors(10_000, 3, 12, 50, np.random.default_rng(0))
+    found = np.mean(means + detectable(design) > error.half_width(0.05))
+    assert found == pytest.approx(0.8, abs=0.05)
+
+
+def test_earlier_studies_say_more_than_assumptions():
+    earlier = [Design(Components(0.1, 2.0, 1.0), 3, 12), Design(Components(0.3, 4.0, 1.0), 2, 12)]
+    assert planned_design(Planned(3, 12, 100), earlier).parts == Components(0.2, 3.0, 1.0)
+    line = planned_line(Planned(3, 12, 100), [*earlier, Design(Components(float("nan"), 4.0, 0.0), 1, 12)])
+    assert "3 seeds × 12 test tasks of 100 instances: finds a difference of" in line
+    assert "measured on 2 comparisons" in line
+    assert "assumed: 1.5 between seeds" in planned_line(Planned(3, 12, 100), [])
+
+
+def test_more_of_everything_finds_less():
+    base = detectable(planned_design(Planned(3, 12, 100), []))
+    assert detectable(planned_design(Planned(5, 12, 100), [])) < base
+    assert detectable(planned_design(Planned(3, 57, 100), [])) < base
+    assert detectable(planned_design(Planned(3, 12, 10), [])) > base
+
+
+def test_one_seed_and_one_task():
+    assert "one seed decides nothing; 3 seeds" in planned_line(Planned(1, 12, 100), [])
+    assert "say nothing of other tasks" in planned_line(Planned(3, 1, 100), [])
+
+
+def test_a_grid_is_what_most_of_its_settings_have():
+    tested = Planned(0, 12, 100)
+    cells = [(name, seed, tested) for name in "ab" for seed in (0, 1, 2)] + [("c", 0, tested)]
+    assert planned_of(cells) == Planned(3, 12, 100)
+    assert planned_of([]) is None
