@@ -114,7 +114,9 @@ class EvaluationConfig:
     decoding: str = "greedy"  # greedy | constrained | rank | rank_normalized
     metrics: list[str] = field(default_factory=list)  # further metrics, module.function
     engine: str = "native"  # native | vllm
-    batch_tokens: int = 16384  # prompt tokens read and decoded side by side
+    batch_tokens: int = (
+        16384  # prompt tokens read and decoded side by side; counts: rounding depends on company
+    )
     cut_wrong_answers: bool = False  # classification: stop once exact match is lost; changes ROUGE alone
     save_prompts: bool = True
 

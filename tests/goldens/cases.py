@@ -31,14 +31,15 @@ TRAINS_OTHERWISE = (
 )  # fmt: skip
 TESTS_OTHERWISE = (
     "prompt=alpaca", "prompt.max_source_length=99", "prompt.max_target_length=9", "evaluation=constrained",
-    "evaluation.engine=vllm", "evaluation.cut_wrong_answers=true", "trainer.precision=fp32",
+    "evaluation.engine=vllm", "evaluation.cut_wrong_answers=true", "evaluation.batch_tokens=99",
+    "trainer.precision=fp32",
     "trainer.compile=true",
 )  # fmt: skip
 RUNS_ELSEWHERE = (
     "trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp", "trainer.num_nodes=2",
     "trainer.threads=1", "trainer.progress=false", "trainer.micro_batch_tokens=77",
     "trainer.activation_checkpointing=true", "trainer.checkpoint_every_steps=3", "data.num_workers=1",
-    "evaluation.batch_tokens=99", "evaluation.save_prompts=false", "study=other", "output=elsewhere",
+    "evaluation.save_prompts=false", "study=other", "output=elsewhere",
     "retry=none", "reuse=all", "fail_fast=true", "detach=true", "with_untuned=false", "keep_checkpoints=true",
     "cell_timeout=2.5", 'hypotheses=["simplified equals original on rougeL within 1"]', "reference=simplified",
     "logger=csv", "logger.project=mine", "instruction.rate=0.9", "instruction.correct=0.1",

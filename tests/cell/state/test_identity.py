@@ -45,7 +45,7 @@ def same(**changes: Any) -> bool:
         {"hypotheses": ["a claim"], "cell_timeout": 3.0, "keep_checkpoints": True, "detach": True},
         {"instruction": InstructionConfig(rate=0.9, correct=0.1)},
         {"evaluation": EvaluationConfig(["original"])},
-        {"evaluation": EvaluationConfig(["same", "original"], batch_tokens=5, save_prompts=False)},
+        {"evaluation": EvaluationConfig(["same", "original"], batch_tokens=16384, save_prompts=False)},
     ],
 )
 def test_what_cannot_change_the_result_does_not_count(changes: dict[str, Any]) -> None:
@@ -56,6 +56,7 @@ def test_what_cannot_change_the_result_does_not_count(changes: dict[str, Any]) -
     "changes",
     [
         {"seed": 1},
+        {"evaluation": EvaluationConfig(batch_tokens=5)},
         {"data_budget": BudgetConfig(4)},
         {"data_budget": BudgetConfig(8, tasks=3)},
         {"instruction": InstructionConfig("simplified")},

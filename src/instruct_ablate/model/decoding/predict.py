@@ -26,8 +26,8 @@ def predict(
     """Yield a prediction for each prompt, in any order, as they finish.
 
     Best give all prompts of the score block, and in `finished` (task, instance id) those already written: they
-    are not yielded again, and the others are decoded in the same company as without interruption (in bf16 the
-    last bits of a row depend on its company; in fp32 they make no difference to the text).
+    are not yielded again, and the others are decoded in the same company as without interruption (the last
+    bits of a row depend on its company, so that `evaluation.batch_tokens` counts in a cell's identity).
     """
     check_limits("evaluation", config.evaluation, LIMITS)
 
