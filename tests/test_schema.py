@@ -30,7 +30,7 @@ from instruct_ablate.model.decoding import settings as decoding
 from instruct_ablate.model.loading import settings as loading
 from instruct_ablate.model.training import settings as training
 from instruct_ablate.prompt import settings as prompt
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, DataConfig, EvaluationConfig, TrainerConfig
 from instruct_ablate.tasks import budget
 from instruct_ablate.tasks import settings as tasks
 from tests.standins import replace_inputs, work
@@ -176,6 +176,12 @@ def test_every_key_refuses_or_runs_every_value(base: Config) -> None:
             outcomes.of(f"{key}={value}")
     assert sum(outcomes.counts.values()) == len(list(leaves())) * len(VALUES)
     assert outcomes.counts["refused"] > outcomes.counts["ran"] > 100
+
+
+def test_defaults_are_stated_once(base: Config) -> None:
+    assert base.trainer == TrainerConfig()
+    assert base.data == DataConfig()
+    assert base.evaluation == EvaluationConfig()
 
 
 def fuzzed(chance: random.Random) -> str:

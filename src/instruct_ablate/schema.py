@@ -126,11 +126,11 @@ class TrainerConfig:
     """Optimisation and device."""
 
     optimizer: str = "adamw"  # adamw | adafactor
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-4
     schedule: str = "constant"  # constant | linear
     warmup_steps: int = 0
     weight_decay: float = 0.0
-    batch_size: int = 16  # effective: examples per optimiser step, whatever the device
+    batch_size: int = 8  # effective: examples per optimiser step, whatever the device
     epochs: float = 1.0
     max_steps: int | None = None
     gradient_clip: float | None = 1.0

@@ -18,6 +18,7 @@ from instruct_ablate.cell.state.setting import Setting, plain_value, write
 from instruct_ablate.cell.state.store import holds
 from instruct_ablate.composition import keys
 from instruct_ablate.grid.composer import Composer, group_of
+from instruct_ablate.grid.overrides import split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import read_declaration
 from instruct_ablate.schema import Config
@@ -66,7 +67,8 @@ def _names(study: Path) -> dict[str, str]:
 def marks(composer: Composer, cell: Cell) -> tuple[str, ...]:
     """Return what a cell's name tells besides: choices other than the default, and values other than the choices'."""
     setting = cell.identity.setting
-    chosen = tuple(line for line in cell.overrides if group_of(line))
+    # `model=pretrained` does not compose without its path, which is no mark: the model's name tells it
+    chosen = tuple(line for line in cell.overrides if group_of(line) or split(line)[1] == "model.path")
     experiment = tuple(line for line in chosen if group_of(line) == "experiment")
     usual, own = composer.choices(experiment), composer.choices(chosen)
     groups = () if setting.baseline else CHOICES

@@ -63,7 +63,7 @@ def test_what_cannot_change_the_result_does_not_count(changes: dict[str, Any]) -
         {"instruction": InstructionConfig(num_positive=1)},
         {"evaluation": EvaluationConfig(["same", "delusive"])},
         {"evaluation": EvaluationConfig(decoding="constrained")},
-        {"trainer": TrainerConfig(learning_rate=2e-4)},
+        {"trainer": TrainerConfig(learning_rate=3e-4)},
         {"trainer": TrainerConfig(precision="fp32")},
         {"model": ModelConfig("tiny_t5", source="random")},
     ],
@@ -116,7 +116,7 @@ def test_names_can_be_read() -> None:
     untuned = identify(make_config(OUT, data_budget=BudgetConfig(0), seed=5))
     assert untuned.name == f"tiny_llama-untuned-{untuned.hash[:8]}"
     odd = identify(make_config(OUT, model=ModelConfig("some folder/with: odd*signs")))
-    assert odd.name.startswith("some_folder_with_odd_signs-original-8-s0-")
+    assert odd.name.startswith("with_odd_signs-original-8-s0-")
 
 
 def test_the_setting_says_where_the_cell_stands() -> None:

@@ -121,6 +121,11 @@ def make_setting(values: Mapping[str, Value], revisions: Mapping[str, str], tune
     return Setting(tuple(sorted(values.items())), tuple(sorted(revisions.items())), tuned)
 
 
+def model_name(given: str) -> str:
+    """Return the name that tables show of a model: of a folder or hub id its last part."""
+    return given.rstrip("/").rpartition("/")[2] or given
+
+
 def write(value: Value, key: str = "") -> str:
     """Write a value as a table shows it and a hypothesis names it."""
     if isinstance(value, tuple):
@@ -157,7 +162,11 @@ def setting_from(counted: Mapping[str, Any], names: Names) -> Setting:
     if not untuned and values["method"] == "full":
         values = {key: value for key, value in values.items() if not key.startswith("method.")}
     shown = counted["instruction"] or counted["tested"][0]
-    values |= {"tasks": names.tasks, "model": names.model, "instruction.num_positive": names.num_positive}
+    values |= {
+        "tasks": names.tasks,
+        "model": model_name(names.model),
+        "instruction.num_positive": names.num_positive,
+    }
     values |= {f"instruction.{key}": shown[key] for key in ("num_negative", "explanations")}
     if names.tested:
         values["evaluation.instructions"] = tuple(sorted(set(names.tested)))
@@ -224,7 +233,7 @@ def setting_of_axes(axes: Axes, data_hash: str = "", tasks: str | None = None) -
     """Make what can be made of axes alone: of imported cells, and old ones of which nothing else is left."""
     values: dict[str, Value] = {
         "tasks": tasks or axes.tasks,
-        "model": axes.model,
+        "model": axes.model if axes.method == IMPORTED else model_name(axes.model),
         "instruction.num_positive": axes.num_positive,
         "data_budget": axes.data_budget,
     }
