@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from instruct_ablate.entry import prepared
 from instruct_ablate.errors import UserError
-from tests.grid.conftest import Train, train
+from tests.grid.conftest import ROOT, Train, train
 
 __all__ = ["train"]
 
@@ -71,3 +76,17 @@ def test_the_configuration_can_be_shown(train: Train) -> None:
     run = train("--cfg", "job", "data_budget=2")
     assert run.returncode == 0
     assert "instances_per_task: 2" in run.stdout
+
+
+def test_help_whose_reader_leaves_is_no_fault(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), "--help"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()  # before a word of it is written
+    assert process.stderr is not None
+    assert (process.wait(timeout=120), process.stderr.read()) == (0, b"")

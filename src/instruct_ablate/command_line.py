@@ -43,3 +43,7 @@ def main() -> None:
     except UserError as fault:
         sys.stderr.write(f"error: {fault}\n" if "\n" not in str(fault) else f"errors:\n{fault}\n")
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -31,6 +31,17 @@ _SHOWS = {
 
 def main() -> None:
     """Run `train.py`: exit status 0 if all cells are done, 1 if some are not, 2 for a user's mistake."""
+    try:
+        try:
+            _run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our words has gone, as in `train.py --help | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _run() -> None:
     import hydra
 
     from instruct_ablate.cell.run.task_function import run_one
@@ -40,6 +51,8 @@ def main() -> None:
         register()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # faults come back here instead of being printed by Hydra
         hydra.main(version_base=None, config_path=str(config_directory()), config_name="config")(run_one)()
+    except BrokenPipeError:
+        raise
     except Exception as error:
         fault = explain(error) or (unreadable(error) if _composing(error) else None)
         if fault is None:

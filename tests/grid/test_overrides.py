@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.grid.overrides import check, for_hydra, from_params, is_sweep, split
+from instruct_ablate.grid.overrides import check, for_hydra, from_params, is_sweep, long_form, parse, split
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,35 @@ def test_sweeps_are_told_from_single_values() -> None:
     assert is_sweep("seed=range(3)")
     assert not is_sweep("instruction=a")
     assert not is_sweep("evaluation.instructions=[a,b]")
+
+
+@pytest.mark.parametrize("given", ["./mine", "some/mine", "~/mine", "/data/mine", "org/name"])
+def test_a_folder_as_the_choice_of_model_is_short_for_its_path(given: str) -> None:
+    assert long_form(f"model={given}") == ["model=pretrained", f"model.path={given}"]
+
+
+def test_a_folder_of_the_working_directory_needs_no_slash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert long_form("model=mine") == ["model=mine"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    assert long_form("model=mine") == ["model=pretrained", "model.path=mine"]
+    assert long_form("model=tiny_llama,mine") == ["model=tiny_llama,mine"]  # expanded first
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("study=é", """'study='"'"'é'"'"''"""),
+        ("study=a=b", """'study='"'"'a=b'"'"''"""),
+        ("study=it's", '''study="it'"'"'s"'''),
+    ],
+)
+def test_quotes_are_suggested_where_hydra_needs_them(given: str, hint: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check([given])
+    assert hint in str(caught.value)
+    (word,) = shlex.split(str(caught.value).rpartition("quote the value: ")[2])
+    assert parse(word).value() == given.partition("=")[2]

@@ -9,9 +9,9 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.loading import location
-from instruct_ablate.model.loading.location import check_checkpoint, facts, local_folder
+from instruct_ablate.model.loading.location import Facts, check_checkpoint, check_room, facts, local_folder
 from instruct_ablate.model.loading.random_model import tiny_model
-from instruct_ablate.schema import ModelConfig
+from instruct_ablate.schema import ModelConfig, PromptConfig
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +191,36 @@ def test_code_from_the_hub_is_refused(hub: Path) -> None:
     cached(hub, "some/evil", "0" * 40, {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}})
     with pytest.raises(UserError, match="would run code"):
         check_checkpoint(ModelConfig(name="x", path="some/evil"))
+
+
+def test_prompts_longer_than_the_models_positions_are_refused_by_what_would_fit(folder: Path) -> None:
+    edit(folder / "config.json", max_position_embeddings=256)
+    known = facts(local(folder))
+    assert known.positions == 256
+    check_room(known, PromptConfig("plain", 128, 128))
+    with pytest.raises(UserError, match=r"at most 256 tokens.*prompt\.max_source_length=128\.$"):
+        check_room(known, PromptConfig("plain", 129, 128))
+    with pytest.raises(UserError, match=r"a smaller prompt\.max_target_length"):
+        check_room(known, PromptConfig("plain", 1, 256))
+
+
+def test_an_encoder_has_positions_of_its_own() -> None:
+    known = Facts("encoder-decoder", positions=256)
+    check_room(known, PromptConfig("plain", 256, 256))
+    with pytest.raises(UserError, match=r"give prompt\.max_source_length=256"):
+        check_room(known, PromptConfig("plain", 257, 10))
+    with pytest.raises(UserError, match=r"give prompt\.max_target_length=256"):
+        check_room(known, PromptConfig("plain", 10, 257))
+
+
+def test_relative_positions_have_no_end(folder: Path) -> None:
+    edit(folder / "config.json", relative_attention_num_buckets=32, n_positions=512)
+    check_room(facts(local(folder)), PromptConfig("plain", 100_000, 128))
+
+
+@pytest.mark.parametrize("key", ["path", "revision"])
+def test_a_place_that_would_be_ignored_is_refused(key: str) -> None:
+    with pytest.raises(
+        UserError, match=f"model.{key}='x' would be ignored.*model=pretrained model.path=FOLDER"
+    ):
+        facts(ModelConfig("tiny_llama", source="random", **{key: "x"}))  # type: ignore[arg-type]
