@@ -6,6 +6,7 @@ Every import counts: those inside functions and those for type checkers alone to
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -245,10 +246,10 @@ def test_private_names_of_libraries_stand_in_named_places() -> None:
     found = []
     for module, path in modules().items():
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr.startswith("_")]
         own = {node.attr for node in attributes if ast.unparse(node.value) in ("self", "cls")}
         own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-        foreign = [node for node in attributes if node.attr.startswith("_") and node.attr not in own]
+        foreign = [node for node in attributes if node.attr not in own]
         private = [
             node for node in foreign if not node.attr.startswith("__") and ast.unparse(node) not in SYSTEM
         ]
@@ -266,3 +267,17 @@ def test_every_file_of_internals_has_its_tests() -> None:
         and not (tests / path.relative_to(ROOT).with_name(f"test_{path.name}")).is_file()
     ]
     assert lacking == []
+
+
+# Dependencies that another library imports for us, and those whose import has another name.
+UNSEEN = {"gguf": "GGUF checkpoints", "sentencepiece": "SentencePiece tokenizers", "protobuf": "the same"}
+IMPORTED_AS = {"hydra-core": "hydra", "pyyaml": "yaml"}
+
+
+def test_every_dependency_is_imported() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.11 reads TOML")
+    project = tomllib.loads((ROOT.parents[1] / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[^\w-]", line)[0] for line in project["dependencies"]]
+    used = {found.target.split(".")[0] for found in imports()}
+    idle = [name for name in names if IMPORTED_AS.get(name, name.replace("-", "_")) not in used]
+    assert sorted(idle) == sorted(UNSEEN)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.normalisation import classes, is_answerable, merged, normalised, strict
+from instruct_ablate.normalisation import classes, is_answerable, label_form, merged, normalised, strict
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,9 @@ def test_a_choice_is_right_under_exact_match() -> None:
     assert is_answerable(("Yes", "No"), ("yes.",))
     assert not is_answerable(("Yes", "No"), ("maybe",))
     assert not is_answerable((), ("maybe",))
+
+
+def test_labels_of_punctuation_alone_are_told_apart() -> None:
+    assert label_form("  The   END. ") == "the end"
+    assert label_form(" : ") == ":"
+    assert label_form("-") != label_form("+")

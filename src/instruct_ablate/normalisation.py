@@ -21,6 +21,11 @@ def normalised(text: str) -> str:
     return " ".join(text.lower().translate(_PUNCTUATION).split())
 
 
+def label_form(label: str) -> str:
+    """Return a label as *normalised* has it; one that is nothing but punctuation stays as it is, to be told apart."""
+    return normalised(label) or strict(label)
+
+
 def strict(text: str) -> str:
     """Return the text as it is, without white space at its ends."""
     return text.strip()

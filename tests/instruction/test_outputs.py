@@ -11,19 +11,12 @@ from instruct_ablate.instruction.outputs import (
     as_label,
     distinct,
     equal_labels,
-    normalise,
     outputs,
     right_answers,
     wrong_output,
 )
 from instruct_ablate.tasks.task import Example, Instance
 from tests.conftest import make_task
-
-
-def test_normalise_is_exact_matchs() -> None:
-    assert normalise(" The  End. ") == "the end"
-    assert normalise("+") == "+"
-    assert normalise("-") != normalise("+")
 
 
 def test_right_answers_come_from_examples_and_all_references() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
-from instruct_ablate.instruction.outputs import normalise
+from instruct_ablate.normalisation import label_form
 from instruct_ablate.schema import InstructionConfig
 from instruct_ablate.tasks.task import Task
 
@@ -62,7 +62,9 @@ def _too_few_examples(task: Task, config: InstructionConfig, context: Context) -
     if config.examples == "ood_inputs" and shown == original:
         return f"instruction.examples=ood_inputs: there is no task of another category. {ADVICE}"
     if config.examples == "partly_correct":
-        wrong = sum(normalise(a.output) != normalise(b.output) for a, b in zip(shown, original, strict=True))
+        wrong = sum(
+            label_form(a.output) != label_form(b.output) for a, b in zip(shown, original, strict=True)
+        )
         if wrong < wanted - round(config.correct * wanted):
             return (
                 f"instruction.examples=partly_correct: the task has no output that would be wrong. {ADVICE}"

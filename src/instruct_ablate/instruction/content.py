@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.outputs import normalise
 from instruct_ablate.instruction.variant import variant
+from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Task
 
 _END = re.compile(
@@ -55,7 +55,7 @@ def _names(task: Task, clause: str) -> list[str]:
     """Return the labels that a clause names as words of their own."""
     found = []
     for label in task.label_space or ():
-        words = re.escape(label.strip(" .")) if normalise(label) else ""
+        words = re.escape(label.strip(" .")) if label_form(label) else ""
         if words and re.search(rf"(?<!\w){words}(?!\w)", clause, re.IGNORECASE if len(label) > 1 else 0):
             found.append(label)
     return found

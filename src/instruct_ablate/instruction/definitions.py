@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.outputs import distinct, normalise
+from instruct_ablate.instruction.outputs import distinct
 from instruct_ablate.instruction.variant import variant
 from instruct_ablate.instruction.wording import without_wording
+from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Task
 
 # Sentences about nothing that any task asks for; our own.
@@ -63,8 +64,8 @@ def irrelevant(task: Task, context: Context) -> Task:
 
 
 def _others(task: Task, context: Context) -> list[Task]:
-    same = normalise(task.definition)
-    return [other for other in context.tasks if other.definition and normalise(other.definition) != same]
+    same = label_form(task.definition)
+    return [other for other in context.tasks if other.definition and label_form(other.definition) != same]
 
 
 def _borrow(task: Task, context: Context, others: list[Task], purpose: str) -> Task:
@@ -74,10 +75,10 @@ def _borrow(task: Task, context: Context, others: list[Task], purpose: str) -> T
 
 def _alike(task: Task, others: list[Task]) -> list[Task]:
     """Return the one task whose definition shares most words (Jaccard) with this one's, the first by name."""
-    words = set(normalise(task.definition).split())
+    words = set(label_form(task.definition).split())
 
     def distance(other: Task) -> tuple[float, str]:
-        theirs = set(normalise(other.definition).split())
+        theirs = set(label_form(other.definition).split())
         return -len(words & theirs) / len(words | theirs), other.name
 
     return sorted(others, key=distance)[:1]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.outputs import as_label, normalise, right_answers, wrong_output
+from instruct_ablate.instruction.outputs import as_label, right_answers, wrong_output
 from instruct_ablate.instruction.variant import variant
+from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Example, Task
 
 
@@ -19,7 +20,11 @@ def wrong_negatives(task: Task) -> tuple[Example, ...]:
     kept = []
     for example in task.negative_examples:
         label = as_label(task, example.output)
-        if label is not None and label.strip() and normalise(label) not in right_answers(task, example.input):
+        if (
+            label is not None
+            and label.strip()
+            and label_form(label) not in right_answers(task, example.input)
+        ):
             kept.append(Example(example.input, label))
     return tuple(kept)
 

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import random
-import string
 from collections.abc import Sequence
-from functools import lru_cache
 
+from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Example, Task
-
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-@lru_cache(maxsize=8192)
-def normalise(text: str) -> str:
-    """Lower-case, drop punctuation and extra white space, as the exact match of Tk-Instruct does."""
-    bare = " ".join(text.lower().translate(_PUNCTUATION).split())
-    return bare or text.strip()  # labels such as "+" and "-" are nothing but punctuation
-
 
 # The last task asked about, by identity: hashing a task would read all its instances.
 _last: list[tuple[Task, dict[str, frozenset[str]]]] = []
@@ -36,14 +25,14 @@ def _find_known(task: Task) -> dict[str, frozenset[str]]:
         for example in (*task.positive_examples, *task.negative_examples)
     }
     for example in task.positive_examples:
-        known[" ".join(example.input.split())].add(normalise(example.output))
+        known[" ".join(example.input.split())].add(label_form(example.output))
     beginnings = {text.split(" ", 1)[0] for text in known}
     for instance in task.instances:
         if next(iter(instance.input.split(None, 1)), "").rstrip() not in beginnings:
             continue
         text = " ".join(instance.input.split())
         if text in known:
-            known[text].update(normalise(reference) for reference in instance.references)
+            known[text].update(label_form(reference) for reference in instance.references)
     return {text: frozenset(right) for text, right in known.items()}
 
 
@@ -71,7 +60,7 @@ def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     first: dict[str, str] = {}
     for label in labels:
         if label.strip():
-            first.setdefault(normalise(label), label)
+            first.setdefault(label_form(label), label)
     return tuple(first.values())
 
 
@@ -86,7 +75,7 @@ def equal_labels(task: Task) -> str | None:
 def _twins(name: str, labels: Sequence[str]) -> str | None:
     seen: dict[str, str] = {}
     for label in labels:
-        twin = seen.setdefault(normalise(label), label)
+        twin = seen.setdefault(label_form(label), label)
         if twin != label:
             return (
                 f"{name}: labels {twin!r} and {label!r} are equal after normalisation; "
@@ -99,13 +88,13 @@ def as_label(task: Task, output: str) -> str | None:
     """Return `output` as the label space spells it, itself for generation, None outside it."""
     if task.label_space is None:
         return output
-    return next((label for label in outputs(task) if normalise(label) == normalise(output)), None)
+    return next((label for label in outputs(task) if label_form(label) == label_form(output)), None)
 
 
 def wrong_output(task: Task, example: Example, chance: random.Random) -> str | None:
     """Draw an output of the task that is no right answer to the example's input; None where there is none."""
-    right = right_answers(task, example.input) | {normalise(example.output)}
-    wrong = [output for output in outputs(task) if normalise(output) not in right]
+    right = right_answers(task, example.input) | {label_form(example.output)}
+    wrong = [output for output in outputs(task) if label_form(output) not in right]
     if not wrong and task.label_space is None:  # all examples answer the same input
-        wrong = [output for output in distinct(_references(task)) if normalise(output) not in right]
+        wrong = [output for output in distinct(_references(task)) if label_form(output) not in right]
     return chance.choice(wrong) if wrong else None

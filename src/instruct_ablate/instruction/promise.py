@@ -12,8 +12,9 @@ from instruct_ablate.instruction.content import clauses
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.definitions import IRRELEVANT
 from instruct_ablate.instruction.noise import STOP_WORDS
-from instruct_ablate.instruction.outputs import distinct, normalise, outputs, right_answers
+from instruct_ablate.instruction.outputs import distinct, outputs, right_answers
 from instruct_ablate.instruction.variant import Variant
+from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Task
 
 Promise = Callable[[Task, Task, Context], Iterator[str]]
@@ -139,7 +140,7 @@ def _about_nothing(before: Task, after: Task, _: Context) -> Iterator[str]:
 
 @promise("definition", "misleading", "misleading_moderate", "misleading_extreme")
 def _of_another(before: Task, after: Task, context: Context) -> Iterator[str]:
-    if normalise(after.definition) == normalise(before.definition):
+    if label_form(after.definition) == label_form(before.definition):
         yield "is the task's own definition"
     if all(other.definition != after.definition for other in context.tasks):
         yield "is no other task's definition"
@@ -177,7 +178,7 @@ def _all_wrong(before: Task, after: Task, context: Context) -> Iterator[str]:
     if not wanted <= len(after.positive_examples) <= len(before.positive_examples):
         yield f"{len(after.positive_examples)} wrong examples for {len(before.positive_examples)} right ones"
     for example in after.positive_examples:
-        if normalise(example.output) in right_answers(before, example.input):
+        if label_form(example.output) in right_answers(before, example.input):
             yield f"the output {example.output!r} is right"
         if not example.input.strip() or not example.output.strip():
             yield "an example is blank"
@@ -193,7 +194,7 @@ def _drawn(before: Task, after: Task, _: Context) -> Iterator[str]:
 @promise("examples", "partly_correct")
 def _share_right(before: Task, after: Task, context: Context) -> Iterator[str]:
     shown = before.positive_examples[: context.num_positive]
-    right = sum(normalise(e.output) in right_answers(before, e.input) for e in after.positive_examples)
+    right = sum(label_form(e.output) in right_answers(before, e.input) for e in after.positive_examples)
     if right != round(context.correct * len(shown)):
         yield f"{right} of {len(shown)} examples are right"
     yield from _outside(before, after) if before.label_space and context.correct == 0 else ()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import string
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, nearest
+from instruct_ablate.normalisation import label_form, normalised
 from instruct_ablate.tasks.task import Example, Instance, Task
 
 FEW = 5  # so many distinct outputs are a closed set even where the definition does not state them
@@ -17,15 +17,8 @@ MOST = 60  # more distinct outputs are never a closed set
 STATED = 0.8  # share of the references that the definition must state where there are more than FEW
 WORDS = 10  # a label is no longer than this
 OVERRIDES = Path(__file__).parent / "label_spaces.yaml"
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 Spaces = Mapping[str, tuple[str, ...] | None]
-
-
-def normalise(label: str) -> str:
-    """Return the label as exact match compares it: lower case, without punctuation and extra white space."""
-    plain = " ".join(label.lower().translate(_PUNCTUATION).split())
-    return plain or label.strip()
 
 
 def derive(
@@ -42,14 +35,14 @@ def derive(
     outputs = [reference.strip() for instance in instances for reference in instance.references]
     if not outputs or len(outputs) > 1.2 * len(instances):
         return None
-    counts = Counter(map(normalise, outputs))
+    counts = Counter(map(label_form, outputs))
     if len(counts) > MOST or 2 * len(counts) > len(outputs):
         return None
     if max(len(output.split()) for output in counts) > WORDS:
         return None
     if len(counts) > FEW and _stated_share(counts, definition) < STATED:
         return None
-    shown = [e.output.strip() for e in positive if _states(definition.lower(), normalise(e.output))]
+    shown = [e.output.strip() for e in positive if _states(definition.lower(), label_form(e.output))]
     return distinct([*outputs, *shown])
 
 
@@ -58,13 +51,13 @@ def distinct(outputs: Iterable[str]) -> tuple[str, ...]:
     spelt: dict[str, str] = {}
     for output in outputs:
         if output.strip():
-            spelt.setdefault(normalise(output), output)
+            spelt.setdefault(label_form(output), output)
     return tuple(spelt.values())
 
 
 def _stated_share(counts: Counter[str], definition: str) -> float:
     text = definition.lower()
-    plain = " ".join(text.translate(_PUNCTUATION).split())
+    plain = normalised(definition)
     stated = sum(n for label, n in counts.items() if _states(text, label) or _states(plain, label))
     return stated / sum(counts.values())
 
@@ -100,7 +93,7 @@ def _fault(labels: object) -> str | None:
         return "give a list of at least two labels, or null for generation"
     if not all(isinstance(label, str) and label.strip() for label in labels):
         return "every label must be text; put quotes round yes, no, true, false and numbers"
-    same = [form for form, count in Counter(map(normalise, labels)).items() if count > 1]
+    same = [form for form, count in Counter(map(label_form, labels)).items() if count > 1]
     return f"labels equal after normalisation: {', '.join(map(repr, same))}" if same else None
 
 
@@ -144,7 +137,7 @@ def compare(tasks: Iterable[Task], annotation: Spaces) -> Agreement:
         expected = annotation[task.name]
         if task.label_space is None or expected is None:
             continue
-        same = set(map(normalise, task.label_space)) == set(map(normalise, expected))
+        same = set(map(label_form, task.label_space)) == set(map(label_form, expected))
         equal += same
         if not same:
             other.append(task.name)
