@@ -180,6 +180,21 @@ def test_a_sealed_value_is_believed_in_its_place_alone(tmp_path: Path) -> None:
     assert read_sealed(tmp_path / "gone") is None
 
 
+def test_what_can_be_found_out_again_need_not_be_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a cache that may only be read."""
+
+    def refused(*arguments: object, **named: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr("instruct_ablate.whole_files.tempfile.mkstemp", refused)
+    with pytest.raises(UserError, match="read-only"):
+        write_whole(tmp_path / "a", "1")
+    write_sealed(tmp_path / "a", {"x": 1}, "cache")
+    assert read_sealed(tmp_path / "a") is None
+
+
 def test_new_folders_are_made_above_too(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")

@@ -248,9 +248,13 @@ def _read(handle: int, path: Path) -> bytes:
 
 
 def write_sealed(path: Path, value: Any, key: str) -> None:
-    """Note a JSON value that can be found out again, with a checksum that binds it to its place."""
+    """Note a JSON value that can be found out again, with a checksum that binds it to its place.
+
+    Where nothing can be written, as in a cache that somebody else keeps, it is found out again each time.
+    """
     text = json.dumps(value)
-    write_whole(path, json.dumps([_seal(path, text), text]), durable=False, key=key)
+    with contextlib.suppress(UserError):
+        write_whole(path, json.dumps([_seal(path, text), text]), durable=False, key=key)
 
 
 def read_sealed(path: Path) -> Any:

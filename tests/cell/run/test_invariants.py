@@ -186,3 +186,20 @@ def test_a_cell_whose_rows_do_not_fit_fails(
         "failed",
         True,
     )
+
+
+@pytest.mark.parametrize("what", ["data", "checkpoint"])
+def test_a_cell_whose_inputs_change_as_it_starts_fails(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Between its identity and the reading of its files: the result would stand under another's name."""
+    monkeypatch.setattr(
+        f"instruct_ablate.cell.state.identity._{NAMES[what]}", lambda config: "as it was before"
+    )
+    record = run_cell(small(tmp_path, cache, data_budget=BudgetConfig(0)))
+    assert record.state == "failed"
+    assert record.failure is not None
+    assert "changed while the cell started" in record.failure.reason
+
+
+NAMES = {"data": "data_hash", "checkpoint": "fingerprint"}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.evaluation import score_block
+from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.errors import BrokenInvariantError
@@ -29,6 +30,15 @@ OUTSIDE = 0.1
 COLLAPSED = 0.9
 FEWEST = 10  # predictions of a task from which one and the same answer says something
 ADVICE = "Remove the cell's folder to have it done again; if that does not help, this is a fault to report."
+
+
+def check_inputs(identity: Identity, data: str, checkpoint: str | None = None) -> None:
+    """Refuse data or weights that are others than those that the cell is known by: files changed in between."""
+    for what, counted, read in (("data", "data", data), ("model's files", "checkpoint", checkpoint)):
+        if read is not None and identity.counted[counted] != read:
+            raise BrokenInvariantError(
+                f"the {what} changed while the cell started; run the same command again."
+            )
 
 
 def check_weights(model: torch.nn.Module, trained: bool) -> None:

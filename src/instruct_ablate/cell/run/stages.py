@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.run.evaluation import Tested, evaluate, prompts_at_test, write_rows
-from instruct_ablate.cell.run.invariants import check_block, check_weights
+from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.state.environment import environment, peak_memory
@@ -34,10 +34,12 @@ def work(job: Job) -> Outcome:
     """Do all of a cell's work."""
     job.heartbeat.progress("prepare")
     collection = read_tasks(job.config.tasks, Path(job.config.cache))
+    check_inputs(job.identity, collection.content_hash)
     if is_baseline(job.config):
         return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none"))
     with _timed() as prepared:
         checkpoint, precision = _load(job)
+    check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
     cost, notes = Cost(), collection.notes
     if not is_untuned(job.config):
         from instruct_ablate.cell.run.training import train
@@ -66,6 +68,12 @@ def _load(job: Job) -> tuple[Checkpoint, str]:
     precision = resolve_precision(trainer.precision, trainer.accelerator, kind == "encoder-decoder")
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
     return load_checkpoint(job.config.model, dtype, cache), precision
+
+
+def _fingerprint(config: Config) -> str:
+    from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
+
+    return checkpoint_fingerprint(config.model, Path(config.cache))
 
 
 def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list[Tested]:
