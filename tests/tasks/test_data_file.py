@@ -32,10 +32,10 @@ def refusal(path):
         ("a.csv", b"a,b\nx\n", "line 2 has 1 fields, but there are 2 columns"),
         ("a.csv", b"a,b\nx,y,z\n", "line 2 has 3 fields"),
         ("a.csv", b"a,a\nx,y\n", "two columns are called 'a'"),
-        ("a.jsonl.gz", gzip.compress(ROW)[:-6], "broken|cannot be read"),
+        ("a.jsonl.gz", gzip.compress(ROW, mtime=0)[:-6], "broken|cannot be read"),
         ("a.jsonl.gz", b"\x1f\x8b nothing", "cannot be read"),
         ("a.json", b"PK\x03\x04zip", "it is a zip archive: unpack it first"),
-        ("a.parquet", gzip.compress(ROW), "broken parquet"),
+        ("a.parquet", gzip.compress(ROW, mtime=0), "broken parquet"),
         ("a.json", b"3", "holds no rows, but a number"),
     ],
 )
