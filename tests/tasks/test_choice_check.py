@@ -33,6 +33,12 @@ def test_few_are_noted_and_many_refused():
     assert len(check_choices([task(0, 2)], as_given={"t"})) == 1
 
 
+def test_rows_without_an_answer_are_noted_alone():
+    empty = make_task(instances=(Instance("0", "x", (" ",)), Instance("1", "x", ("positive",))))
+    assert unanswerable(empty) == 1
+    assert len(check_choices([empty])) == 1
+
+
 def test_one_label_is_no_classification():
     (made,), (note,) = with_real_choices([make_task(label_space=("2", " 2"))])
     assert (made.label_space, made.kind) == (None, "generation")
