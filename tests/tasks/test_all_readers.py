@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from instruct_ablate.cell.after.import_predictions import import_predictions
 from instruct_ablate.errors import UserErrors
+from instruct_ablate.normalisation import label_form as normalise
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks, reader
-from instruct_ablate.tasks.label_space import normalise
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 
 LABELS = ("yes", "no")
