@@ -197,8 +197,9 @@ def opened_plain(path: Path) -> Iterator[BinaryIO]:
 
 
 def make_way(path: Path) -> None:
-    """Put aside what is no plain file where one will be written to: a pipe would wait, a link lead elsewhere."""
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+    """Put aside what cannot be added to: a pipe would wait, a link lead elsewhere, another user's file refuse."""
+    plain = path.is_file() and not path.is_symlink()
+    if os.path.lexists(path) and not (plain and os.access(path, os.W_OK, effective_ids=True)):
         check_fence(path)
         put_aside(path)
 

@@ -73,6 +73,16 @@ def test_an_unreadable_lock_is_taken_over_when_it_is_old(tmp_path: Path, content
     assert holder(tmp_path) == owner
 
 
+@pytest.mark.parametrize("kind", ["folder", "link", "pipe"])
+def test_what_is_no_lock_file_is_taken_over_when_it_is_old(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "lock-1"
+    {"folder": path.mkdir, "link": lambda: path.symlink_to(tmp_path), "pipe": lambda: os.mkfifo(path)}[kind]()
+    os.utime(path, (1, 1))
+    owner = acquire(tmp_path)
+    assert holder(tmp_path) == owner
+    assert lock._generations(tmp_path) == [2]
+
+
 def test_a_lock_that_may_not_be_read_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As that of another user of the group: root, who may read all, is told that it may not."""
 

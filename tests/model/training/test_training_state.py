@@ -138,3 +138,20 @@ def test_another_thread_cannot_listen_and_goes_on() -> None:
     thread.start()
     thread.join()
     assert passed == [True]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_what_is_no_plain_file_is_passed_over(tmp_path: Path, kind: str) -> None:
+    save(tmp_path, state(1))
+    save(tmp_path, state(2))
+    newest = steps(tmp_path)[-1]
+    newest.rename(tmp_path / "elsewhere")
+    {
+        "pipe": lambda: os.mkfifo(newest),
+        "folder": newest.mkdir,
+        "link": lambda: newest.symlink_to(tmp_path / "elsewhere"),
+    }[kind]()
+    before = latest(tmp_path)
+    assert before is not None
+    assert before["step"] == 1
+    assert [path.name for path in steps(tmp_path)] == ["step-00000001.ckpt"]

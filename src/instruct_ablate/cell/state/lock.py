@@ -27,6 +27,7 @@ from instruct_ablate.whole_files import (
     make_folder,
     open_fence,
     read_plain,
+    remove,
     write_whole,
 )
 
@@ -87,7 +88,8 @@ def acquire(folder: Path, judge: Judge = is_dead) -> Owner:
             (folder / f"lock-{mine}").unlink(missing_ok=True)
         raise LockedError(folder, holder(folder))
     for generation in seen:
-        (folder / f"lock-{generation}").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            remove(folder / f"lock-{generation}")
     fence(folder, mine, lambda: _check_held(folder, mine, owner))
     return owner
 

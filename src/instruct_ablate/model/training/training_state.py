@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.whole_files import check_fence, whole_file
+from instruct_ablate.whole_files import check_fence, opened_plain, whole_file
 
 log = logging.getLogger(__name__)
 LAST = 2
@@ -57,9 +58,11 @@ def latest(folder: Path) -> dict[str, Any] | None:
 
 def read(path: Path) -> dict[str, Any] | None:
     """Load a checkpoint; None where it is missing or damaged (it is renamed to *.damaged then)."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
+        with opened_plain(path):
+            pass  # a pipe would be waited for, a link followed
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # torch raises many kinds of error on a truncated file; each means the same here
