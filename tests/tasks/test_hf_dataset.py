@@ -129,3 +129,40 @@ def test_a_changed_file_is_read_again(root, tmp_path):
     assert (
         read_tasks(config(root, definition="Other."), tmp_path / "cache").content_hash != first.content_hash
     )
+
+
+def test_other_names_of_the_same_labels_are_other_content(root, tmp_path):
+    assert read_tasks(config(root, labels=[]), tmp_path / "cache").test[0].instances[1].references == ("pos",)
+    for about in root.glob("*/dataset_info.json"):
+        about.write_text(about.read_text().replace('"pos"', '"yes"'))
+    assert read_tasks(config(root, labels=[]), tmp_path / "cache").test[0].instances[1].references == ("yes",)
+
+
+@pytest.mark.parametrize(
+    ("given", "labels", "texts"),
+    [
+        ([0, 1], ["no", "yes"], ["no", "yes"]),
+        ([False, True], ["no", "yes"], ["no", "yes"]),
+        (["0", "1"], ["no", "yes"], ["no", "yes"]),
+        ([1, 2], ["2", "1"], ["1", "2"]),
+        (["yes", "no"], ["no", "yes"], ["yes", "no"]),
+        ([["no", "yes"], ["yes"]], ["no", "yes"], ["no", "yes"]),
+    ],
+)
+def test_numbers_and_truth_values_count_through_the_labels(tmp_path, given, labels, texts):
+    rows = [json.dumps({"text": str(n), "label": value}) for n, value in enumerate(given)]
+    (tmp_path / "own.jsonl").write_text("\n".join(rows))
+    wanted = config(tmp_path / "own.jsonl", labels=labels, train_split=None, test_split="train")
+    (task,) = read_tasks(wanted, tmp_path / "cache").test
+    assert [one.references[0] for one in task.instances] == texts
+
+
+def test_one_label_and_letters_for_choices_are_refused(tmp_path):
+    with pytest.raises(UserErrors, match="one label is no classification"):
+        read_tasks(config(tmp_path, labels=["only"]), tmp_path / "cache")
+    rows = [{"text": "x", "label": "A", "c": {"text": ["blue", "red"], "label": ["A", "B"]}}]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    columns = {"input": "text", "output": "label", "choices": "c"}
+    wanted = config(tmp_path / "own.jsonl", labels=[], train_split=None, test_split="train", columns=columns)
+    with pytest.raises(UserErrors, match=r"'A' is not among 'blue', 'red'.*not their letters or numbers"):
+        read_tasks(wanted, tmp_path / "cache")

@@ -166,3 +166,20 @@ def test_real_prompt_sets(shared, tmp_path):
     collection = read_tasks(config, tmp_path)
     assert len(collection.train) + len(collection.test) == 48
     assert not any("endoftext" in i.references[0] for task in collection.train for i in task.instances)
+
+
+def test_a_renamed_prompt_set_is_another(root):
+    """The same files under another folder: nothing but the name of the set has changed."""
+    write(root / "hellaswag_one" / "validation.jsonl", rows())
+    assert "hellaswag_one" in [task.name for task in read(root).test]
+    (root / "hellaswag_one").rename(root / "hellaswag_two")
+    assert "hellaswag_two" in [task.name for task in read(root).test]
+
+
+def test_a_prompt_set_packed_by_gzip_keeps_its_name(root):
+    import gzip
+
+    path = root / "imdb_Sentiment.jsonl"
+    path.with_name("imdb_Sentiment.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert [task.name for task in read(root).train] == ["imdb_Sentiment"]

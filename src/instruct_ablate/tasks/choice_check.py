@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from instruct_ablate.errors import UserErrors
-from instruct_ablate.normalisation import normalised
+from instruct_ablate.normalisation import is_answerable
 from instruct_ablate.tasks.task import Task
 
 MOST_WRONG = 0.1  # of a test task's rows: with more that no choice answers, its scores would mean nothing
@@ -77,8 +77,7 @@ def _rows(task: Task) -> list[tuple[bool, tuple[str, ...], tuple[str, ...]]]:
     for one in task.instances:
         choices = own.get(one.id, task.label_space)
         if choices is not None:
-            forms = set(map(normalised, choices))
-            found.append((any(normalised(ref) in forms for ref in one.references), one.references, choices))
+            found.append((is_answerable(choices, one.references), one.references, choices))
     return found
 
 

@@ -1,0 +1,69 @@
+import datasets
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.tasks.dataset_splits import find_splits, loading
+
+LABELS = datasets.Features({"a": datasets.Value("string"), "b": datasets.ClassLabel(names=["no", "yes"])})
+DATA = datasets.Dataset.from_list([{"a": "007", "b": 1}, {"a": "null", "b": 0}], features=LABELS)
+
+
+def found(root, tmp_path, column="b"):
+    with find_splits(str(root), tmp_path / "cache") as splits:
+        return {
+            name: ([dict(row) for row in split.rows()], split.label_names(column))
+            for name, split in splits.items()
+        }
+
+
+ROWS = [{"a": "007", "b": 1}, {"a": "null", "b": 0}]
+
+
+@pytest.mark.parametrize("name", ["data.parquet", "data.arrow"])
+def test_one_file_is_the_training_split_and_brings_its_label_names(tmp_path, name):
+    if name.endswith("parquet"):
+        DATA.to_parquet(str(tmp_path / name))
+    else:
+        DATA.save_to_disk(str(tmp_path / "saved"))
+        next((tmp_path / "saved").glob("*.arrow")).rename(tmp_path / name)
+    assert found(tmp_path / name, tmp_path) == {"train": (ROWS, ("no", "yes"))}
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_what_save_to_disk_wrote(tmp_path, several):
+    data = datasets.DatasetDict({"train": DATA, "test": DATA.select([0])}) if several else DATA
+    data.save_to_disk(str(tmp_path / "saved"))
+    splits = found(tmp_path / "saved", tmp_path)
+    assert splits["train"] == (ROWS, ("no", "yes"))
+    assert set(splits) == ({"train", "test"} if several else {"train"})
+
+
+def test_files_of_a_folder_by_name_or_readme_and_text_stays_text(tmp_path):
+    root = tmp_path / "own"
+    root.mkdir()
+    (root / "train.csv").write_text("a,b\n007,null\n")
+    (root / "dev.csv").write_text("a,b\n,1.50\n")
+    assert found(root, tmp_path) == {
+        "train": ([{"a": "007", "b": "null"}], ()),
+        "validation": ([{"a": "", "b": "1.50"}], ()),
+    }
+    about = "configs:\n- config_name: default\n  data_files:\n  - split: other\n    path: dev.csv\n"
+    (root / "README.md").write_text(f"---\n{about}---\n")
+    assert set(found(root, tmp_path)) == {"other"}
+    assert not (tmp_path / "cache").exists(), "no copy stays"
+
+
+def test_other_formats_are_left_to_the_library(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "train.txt").write_text("one\ntwo\n")
+    assert found(tmp_path / "own", tmp_path, "text")["train"][0] == [{"text": "one"}, {"text": "two"}]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_the_library_says_is_one_line_and_its_faults_are_its_own(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"`datasets` cannot load it: .+") as caught:
+        found(tmp_path / "empty", tmp_path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(TypeError):
+        loading("x", lambda: len(3))  # type: ignore[arg-type]

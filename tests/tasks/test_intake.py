@@ -1,0 +1,91 @@
+from collections import Counter
+
+import pytest
+
+from instruct_ablate.tasks.intake import Columns, Draft, Row, admit, first_named, tidied
+from instruct_ablate.tasks.source import Fault, Parsed
+from instruct_ablate.tasks.task import Instance
+from tests.conftest import make_task
+
+
+def draft(*rows, **changes):
+    return Draft("t", rows, "file.json", **changes)
+
+
+def row(output="x", **changes):
+    return Row(**{"where": "row 1", "input": "in", "output": output, **changes})
+
+
+def admitted(*rows, **changes):
+    parsed = admit(draft(*rows, **changes), test=True)
+    assert isinstance(parsed, Parsed), parsed
+    return parsed
+
+
+def test_a_row_becomes_an_instance():
+    parsed = admitted(row(["x", "y"], id=7, place=3), row(place=4), definition="Do.\0", prefix="p")
+    assert parsed.task.instances == (Instance("7", "in", ("x", "y")), Instance("p-4", "in", ("x",)))
+    assert parsed.task.definition == "Do.\ufffd"
+    assert set(parsed.notes) == {
+        "t: instance id taken as text",
+        "t: instance without id numbered",
+        "t: broken Unicode replaced",
+    }
+    assert admitted(row(), has_ids=False).notes == ()
+
+
+def test_label_spaces_are_derived_unless_there_are_labels_or_choices():
+    rows = [row("yes"), row("no")] * 3
+    assert admitted(*rows).task.label_space == ("yes", "no")
+    assert admitted(*rows, labels=("no", "yes")).task.label_space == ("no", "yes")
+    assert admitted(*rows, derives=False).task.label_space is None
+    chosen = admitted(*[row("yes", choices="yes ||| no")] * 2).task
+    assert (chosen.label_space, chosen.answer_choices[1]) == (None, ("t-0#2", ("yes", "no")))
+
+
+def test_choices_that_all_rows_of_a_prompt_set_share_are_its_label_space():
+    shared = [row("yes", choices=["yes ", "no"])] * 2
+    task = admitted(*shared, prompted=True, trimmed=str.strip).task
+    assert (task.label_space, task.answer_choices) == (("yes", "no"), ())
+    task = admitted(*shared, row("yes", choices=["yes", "maybe"]), prompted=True).task
+    assert task.label_space is None
+    assert len(task.answer_choices) == 3
+    assert admitted(*shared, row("yes"), prompted=True).task.label_space is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (row(None), "row 1: 'answer' is missing or null"),
+        (row([]), "row 1: 'answer' is missing or null"),
+        (row(input=None), "row 1: 'question' is missing or null"),
+        (row(True), "'answer' holds true, a truth value, not text: give its two texts, for false and true"),
+        (row(choices=4), "'options' holds a number; answer choices are a list of texts"),
+    ],
+)
+def test_what_cannot_be_used_is_one_fault_or_left_out(bad, said):
+    columns = Columns("question", "answer", "options")
+    fault = admit(draft(row(), bad, columns=columns), test=False)
+    assert isinstance(fault, Fault)
+    assert fault.message.startswith("file.json: row 1: ")
+    assert said in fault.message
+    parsed = admitted(row(), bad, columns=columns, lenient=True)
+    assert len(parsed.task.instances) == 1
+    assert any(note.endswith("left out") for note in parsed.notes)
+    assert isinstance(admit(draft(bad, lenient=True), test=False), Fault), "nothing is left"
+    assert admit(draft(), test=False) == Fault("file.json: no rows")
+
+
+def test_many_faults_are_counted():
+    assert first_named(list("abcde")) == ["a", "b", "c", "and 2 more such rows"]
+    assert first_named(list("abc")) == list("abc")
+
+
+def test_notes_of_a_reader_stand_with_those_of_the_gate():
+    parsed = admit(draft(row(), has_ids=False), test=False, oddities=Counter({"no category": 1}))
+    assert isinstance(parsed, Parsed)
+    assert parsed.notes == ("t: no category",)
+
+
+def test_a_task_that_is_well_made_is_not_touched():
+    assert tidied(make_task()) == (make_task(), ())
