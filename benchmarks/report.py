@@ -22,8 +22,9 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.cell.state.record import Axes, CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.record_file import to_json
+from instruct_ablate.cell.state.setting import Axes, setting_of_axes
 from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell
@@ -61,7 +62,11 @@ def rows_of(axes: Axes, tasks: int, instances: int) -> Iterator[PredictionRow]:
     """Draw a cell's answers; how hard a task is and how seeds differ is the same on every call."""
     seed = f"{axes.instruction} {axes.data_budget} {axes.seed}"
     draw = random.Random(seed)
-    gain = -30 if axes.untuned else axes.data_budget - 2 * VARIANTS.index(axes.instruction) + draw.gauss(0, 2)
+    gain = (
+        -30
+        if axes.data_budget == 0
+        else axes.data_budget - 2 * VARIANTS.index(axes.instruction) + draw.gauss(0, 2)
+    )
     for number in range(instances):
         task = number % tasks
         ease = random.Random(task).uniform(0.3, 0.7) + gain / 100
@@ -111,9 +116,11 @@ def write_study(folder: Path, cells: int, tasks: int, instances: int) -> None:
     """Write a finished study of so many cells."""
     declared = []
     for axes in places(cells):
-        trained = "untuned" if axes.untuned else f"{axes.instruction}-{axes.data_budget}-s{axes.seed}"
+        trained = (
+            "untuned" if axes.data_budget == 0 else f"{axes.instruction}-{axes.data_budget}-s{axes.seed}"
+        )
         record = write_cell(folder / f"made_up-{trained}", axes, tuple(rows_of(axes, tasks, instances)))
-        declared.append(DeclaredCell(record.identity, record.name, record.axes, record.data_hash))
+        declared.append(DeclaredCell(record.identity, record.name, record.setting, record.seed))
     declaration = Declaration(folder.name, tuple(declared), hypotheses=CLAIMS)
     write_whole(folder / DECLARATION, to_json(declaration))
 
@@ -130,8 +137,9 @@ def write_cell(folder: Path, axes: Axes, rows: tuple[PredictionRow, ...]) -> Cel
     write_whole(folder / "training.jsonl", curve)
     block = ScoreBlock(axes.instruction, file, scores)
     made = environment("none", "none")
+    setting = setting_of_axes(axes, "0" * 64)
     record = CellRecord(
-        folder.name, folder.name, axes, "done", (block,), Cost(1.0, 1), made, data_hash="0" * 64
+        folder.name, folder.name, setting, axes.seed, "done", (block,), Cost(1.0, 1), made, data_hash="0" * 64
     )
     write_record(folder, record)
     return record
