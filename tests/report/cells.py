@@ -8,6 +8,7 @@ from instruct_ablate.cell.state.legend import answers_by_itself
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.setting import Setting, Value, make_setting, of_untuned
 from instruct_ablate.metrics import Scores, TaskScore
+from instruct_ablate.schema import TrainerConfig
 from tests.scored import score
 
 DEFAULTS: dict[str, Value] = {
@@ -20,7 +21,7 @@ DEFAULTS: dict[str, Value] = {
     "method": "full",
     "prompt": "tk_instruct",
     "evaluation.decoding": "greedy",
-    "trainer.learning_rate": 1e-4,
+    "trainer.learning_rate": TrainerConfig().learning_rate,
 }
 SHORT = {
     "num_positive": "instruction.num_positive",

@@ -48,11 +48,11 @@ def test_contents_without_a_name_have_a_column():
 def test_the_caption_says_what_is_the_same_and_no_default():
     shared = dict(
         Legend(
-            [place(**{"trainer.batch_size": 8}), place(instruction="delusive", **{"trainer.batch_size": 8})]
+            [place(**{"trainer.batch_size": 7}), place(instruction="delusive", **{"trainer.batch_size": 7})]
         ).shared
     )
     assert shared["model"] == "tiny"
-    assert shared["trainer.batch_size"] == "8"
+    assert shared["trainer.batch_size"] == "7"
     assert not {"instruction", "trainer.learning_rate"} & set(shared), (
         "one differs, one is the schema's default"
     )
