@@ -55,6 +55,6 @@ def test_levels_name_the_untuned_model_and_the_guess_once():
     drawn = list(levels(build_rows(cells), "exact_match"))
     assert sorted(drawn) == [("copy input", 3.0), ("uniform guess", 50.0), ("untuned", 5.0)]
     two = [*cells, make_cell(7.0, data_budget=0, model="larger")]
-    assert {name for name, _ in levels(build_rows(two), "overall_rougeL")} == {
+    assert {name for name, _ in levels(build_rows(two), "rougeL")} == {
         "tiny, untuned", "larger, untuned", "copy input", "uniform guess",
     }  # fmt: skip
