@@ -35,6 +35,14 @@ def test_a_processor_with_bf16_units(cpu: Path, flags: str, wanted: str, acceler
     assert resolve_precision("auto", accelerator, encoder_decoder=False) == wanted
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"), [("Features\t: fp amx_bf16", "bf16"), ("Model : amx_bf16", "fp32")]
+)
+def test_some_systems_call_the_flags_features(cpu: Path, line: str, wanted: str) -> None:
+    cpu.write_text(f"processor : 0\n{line}\n")
+    assert resolve_precision("auto", "cpu", encoder_decoder=False) == wanted
+
+
 def test_a_system_that_tells_nothing_gets_fp32(cpu: Path) -> None:
     assert not cpu.exists()
     assert resolve_precision("auto", "auto", encoder_decoder=True) == "fp32"

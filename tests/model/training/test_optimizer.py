@@ -47,9 +47,11 @@ def test_optimizers_go_down_and_decay_weights(name: str) -> None:
 
 
 def test_adafactor_keeps_the_rate_it_is_given() -> None:
-    optimizer: Any = build_optimizer([nn.Parameter(torch.ones(2))], TrainerConfig(optimizer="adafactor"))
+    optimizer: Any = build_optimizer(
+        [nn.Parameter(torch.ones(2))], TrainerConfig(optimizer="adafactor", learning_rate=3e-4)
+    )
     group = optimizer.param_groups[0]
-    assert (group["relative_step"], group["scale_parameter"], group["lr"]) == (False, False, 1e-4)
+    assert (group["relative_step"], group["scale_parameter"], group["lr"]) == (False, False, 3e-4)
 
 
 @pytest.mark.parametrize(
