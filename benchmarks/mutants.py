@@ -66,6 +66,8 @@ def _walk(node: ast.AST) -> Iterator[ast.expr]:
     """Yield the expressions that a test can see the value of."""
     if isinstance(node, ast.JoinedStr | ast.Raise) or _name(node) in (*LEFT_ALONE, *SPOKEN):
         return
+    if isinstance(node, ast.keyword) and node.arg == "strict":  # of zip: what are equally long stay so
+        return
     if isinstance(node, ast.If | ast.While | ast.IfExp) and "TYPE_CHECKING" not in ast.unparse(node.test):
         yield _Branch(node.test)
     if isinstance(node, ast.expr):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from instruct_ablate.instruction import definitions as d
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.tasks.task import Instance
 from tests.conftest import make_task
 
@@ -110,3 +111,17 @@ def test_names_lose_their_number_and_signs() -> None:
     ):
         expected = "" if bare is None else bare
         assert d.task_name(make_task(name), CONTEXT).definition == expected
+
+
+def test_what_each_may_change_is_registered() -> None:
+    changes = {
+        name: known.changes
+        for name, known in VARIANTS["definition"].items()
+        if known.function.__module__ == d.__name__
+    }
+    assert changes.pop("response_only") == ("definition", "instances")
+    assert set(changes.values()) == {("definition",)}
+    assert changes.keys() == {
+        *("original", "empty", "simplified", "irrelevant", "task_name"),
+        *("misleading", "misleading_moderate", "misleading_extreme"),
+    }

@@ -6,6 +6,7 @@ import pytest
 
 from instruct_ablate.instruction import examples as e
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.tasks.task import Example, Instance, Task
 from tests.conftest import make_task
 
@@ -114,3 +115,17 @@ def test_a_part_that_is_gone_leaves_the_other() -> None:
     assert [(o.input, o.output) for o in e.inputs_only(make_task(), CONTEXT).positive_examples] == [
         (one.input, "") for one in shown
     ]
+
+
+def test_what_each_reads_and_shows_is_registered() -> None:
+    known = {name: one for name, one in VARIANTS["examples"].items() if one.function.__module__ == e.__name__}
+    assert {name for name, one in known.items() if one.parameter} == {"partly_correct"}
+    assert known["partly_correct"].parameter == "correct"
+    assert {name: one.shows for name, one in known.items() if one.shows != ("input", "output")} == {
+        "outputs_only": ("output",),
+        "inputs_only": ("input",),
+    }
+    assert known.keys() == {
+        *("original", "empty", "random_labels", "partly_correct", "outputs_only", "inputs_only"),
+        *("ood_inputs", "permuted"),
+    }

@@ -8,6 +8,7 @@ import pytest
 
 from instruct_ablate.instruction import noise
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.variant import VARIANTS
 from tests.conftest import make_task
 
 WORDS = make_task().definition.split()
@@ -83,4 +84,15 @@ def test_two_words_are_swapped_and_like_ones_left() -> None:
     assert noise.shuffled(make_task(definition="a a"), Context(0)).definition == "a a"
     assert {noise.shuffled(make_task(definition="a b"), Context(seed)).definition for seed in range(9)} == {
         "b a"
+    }
+
+
+def test_what_each_reads_is_registered() -> None:
+    known = {
+        name: one for name, one in VARIANTS["definition"].items() if one.function.__module__ == noise.__name__
+    }
+    assert {name: one.parameter for name, one in known.items()} == {
+        **dict.fromkeys(NOISY, "rate"),
+        "shuffled": None,
+        "no_stop_words": None,
     }
