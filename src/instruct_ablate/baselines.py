@@ -13,7 +13,14 @@ from dataclasses import dataclass
 
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.instruction.context import hashed
-from instruct_ablate.metrics import InstanceScore, Metric, load_metrics, score_all, score_prediction
+from instruct_ablate.metrics import (
+    BUILT_IN_ALONE,
+    InstanceScore,
+    Metric,
+    Selection,
+    score_all,
+    score_prediction,
+)
 from instruct_ablate.metrics.aggregation import mean_values
 from instruct_ablate.metrics.built_in import guess_chance
 from instruct_ablate.normalisation import classes, is_answerable, normalised, strict
@@ -39,15 +46,15 @@ def predict_baseline(
     tasks: Sequence[Task],
     seed: int = 0,
     tries: int = 1,
-    metrics: Sequence[str] = (),
+    metrics: Selection = BUILT_IN_ALONE,
 ) -> Answers:
     """Answer every prompt by the baseline `name`.
 
     `tasks` are the prompts' tasks after the instruction's variant: inputs and demonstrations are read there.
-    `seed` matters to what is drawn, `tries` to the uniform guess; `metrics` names further ones.
+    `seed` matters to what is drawn, `tries` to the uniform guess; `metrics` selects those to score by.
     """
     if name == "uniform_guess":
-        return _uniform_answers(prompts, tries, load_metrics(metrics))
+        return _uniform_answers(prompts, tries, metrics.load())
     if name not in COPIED | DRAWN_FROM_LABELS:
         raise unknown("baseline", name, BASELINES)
     if name in COPIED:
@@ -57,7 +64,7 @@ def predict_baseline(
         counts = _position_counts(prompts)
         texts = [DRAWN_FROM_LABELS[name](prompt, counts.get(prompt.task, {}), seed) for prompt in prompts]
     predictions = tuple(Prediction(prompt, text) for prompt, text in zip(prompts, texts, strict=True))
-    return Answers(predictions, score_all(predictions, extra=metrics))
+    return Answers(predictions, score_all(predictions, metrics=metrics))
 
 
 def _task_of(prompt: Prompt, tasks: Mapping[str, Task]) -> Task:

@@ -107,6 +107,13 @@ def _run(module: ModuleType, code: CodeType) -> None:
         raise
 
 
+def registers_only(file: str, key: str) -> bool:
+    """Whether all that a loaded file registers is meant for one key: for nothing else can it make a difference."""
+    module = Path(file).stem
+    keys = {named for named, functions in _DECORATED.items() for one in functions if one.__module__ == module}
+    return keys == {key}
+
+
 def forgets(function: Callable[[str], None]) -> Callable[[str], None]:
     """Name what a registry does to forget all that a module registered."""
     _FORGET.append(function)

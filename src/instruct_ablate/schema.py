@@ -161,6 +161,13 @@ class LoggerConfig:
 
 
 @dataclass
+class ReportConfig:
+    """What a report shows."""
+
+    columns: list[str] = field(default_factory=list)  # measures of the main table; empty: the usual ones
+
+
+@dataclass
 class Config:
     """One cell of a grid, and how it is run."""
 
@@ -174,6 +181,7 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
     seed: int = 0
     study: str = "ablation"
     output: str = "multirun"  # results go to <output>/<study>/<cell>

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from instruct_ablate.tasks.task import Kind
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Values = tuple[tuple[str, float], ...]
 """Metric names with their values, in the metrics' order; a metric that is not defined has no entry."""
 
@@ -35,6 +38,23 @@ def with_values(fields: Mapping[str, Any]) -> dict[str, Any]:
     values = [[_NOW.get(name, name), float(value)] for name, value in known]
     rest = {name: value for name, value in fields.items() if name not in (*_FORMER, "extra")}
     return {**rest, "values": [*values, *([name, float(value)] for name, value in further)]}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDescription:
+    """What is to be known of a metric without its code; records carry it, so that reports run none.
+
+    `kinds` are the kinds of task that the measure of its name is averaged over, `reads` is what its function is
+    given beside prediction and references. Values of unit "%" are multiplied by 100 when they are averaged.
+    """
+
+    name: str
+    heading: str
+    unit: str = "%"
+    kinds: tuple[Kind, ...] = KINDS
+    higher_is_better: bool = True
+    reads: str = "text"
+    range: tuple[float, float] | None = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

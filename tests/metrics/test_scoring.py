@@ -10,6 +10,7 @@ import pytest
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import (
     Score,
+    Selection,
     aggregate,
     load_metrics,
     metric,
@@ -105,7 +106,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("own")
 def test_a_users_metric_stands_beside_the_others() -> None:
-    assert score_all(some(1), extra=["own_metrics.brevity"])[0].get("brevity") == 0.25
+    assert score_all(some(1), metrics=Selection(("own_metrics.brevity",)))[0].get("brevity") == 0.25
 
 
 @pytest.mark.usefixtures("own")
@@ -121,7 +122,7 @@ def test_a_users_metric_stands_beside_the_others() -> None:
 )
 def test_a_users_bad_metric_is_named(path: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        score_all(some(1), extra=[path])
+        score_all(some(1), metrics=Selection((path,)))
 
 
 @pytest.mark.usefixtures("own")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.differences import differences
-from instruct_ablate.report.figures import COLOURS, DASHES, MARKERS, draw_figures, levels
+from instruct_ablate.report.figures import draw_figures, levels
 from instruct_ablate.report.rows import build_rows
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
@@ -15,7 +15,7 @@ from tests.report.studies import small_study, write_study
 def draw(folder: Path, target: Path) -> dict[str, bytes]:
     study = read_study(folder)
     rows, found = build_rows(study.cells), differences(study.cells, "original")
-    return {path.stem: path.read_bytes() for path in draw_figures(target, rows, found, study.cells, folder)}
+    return {path.stem: path.read_bytes() for path in draw_figures(target, rows, found, study)}
 
 
 def test_what_there_are_numbers_for_is_drawn_as_svg_and_pdf(tmp_path: Path):
@@ -38,11 +38,6 @@ def test_the_same_study_gives_the_same_bytes(tmp_path: Path):
 
 def test_an_empty_study_draws_nothing(tmp_path: Path):
     assert draw(write_study(tmp_path / "s", [make_cell(None)]), tmp_path / "f") == {}
-
-
-def test_lines_differ_in_more_than_colour():
-    styles = [(MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)]) for i in range(len(COLOURS))]
-    assert len(set(styles)) == len(styles)
 
 
 def test_levels_name_the_untuned_model_and_the_guess_once():

@@ -17,15 +17,19 @@ import click
 def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], trust: bool) -> None:
     """Compute the scores of STUDY again after a metric changed; earlier scores are kept beside the new ones."""
     from instruct_ablate.cell.after.rescore import rescore_study
-    from instruct_ablate.extensions import load_extensions
+    from instruct_ablate.metrics import Selection
 
-    load_extensions(extensions)
-    results = rescore_study(study, metrics or None, trust)
+    results = rescore_study(study, Selection(metrics, extensions), trust)
     for result in results:
         if result.left:
             click.echo(f"{result.name}: left as it is ({result.left})")
         elif result.changed:
             click.echo(f"{result.name}: scores changed")
+        if result.stayed:
+            names = ", ".join(result.stayed)
+            click.echo(
+                f"{result.name}: {names} as before; --extensions FILE with their code scores them again"
+            )
     changed = sum(result.changed for result in results)
     left = sum(bool(result.left) for result in results)
     click.echo(

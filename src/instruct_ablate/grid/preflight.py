@@ -19,6 +19,7 @@ from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.grid.effects import check_effects
 from instruct_ablate.instruction.settings import check_instruction
+from instruct_ablate.metrics.measures import check_columns
 from instruct_ablate.model.decoding.settings import check_evaluation
 from instruct_ablate.model.loading.settings import check_model
 from instruct_ablate.model.training.settings import (
@@ -116,6 +117,8 @@ def _values(config: Config) -> Iterator[Call]:
     for name, checks in GROUPS.items():
         for check in checks:
             yield check, (vars(config)[name],)
+    yield _metrics, (config.evaluation.metrics, config.extensions)
+    yield check_columns, (config.report.columns,)
     yield check_evaluation, (config.evaluation, config.instruction)
     yield check_reference, (config.reference, config.instruction)
     for text in config.hypotheses:
@@ -134,7 +137,6 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield _variants, (drawn, trained_on, shown)
     seen = replace(drawn, model=config.model, prompt=config.prompt, reference=config.reference)
     yield check_effects, (seen, trained_on, shown)
-    yield _metrics, (config.evaluation.metrics,)
     if is_baseline(config):
         return
     yield _checkpoint, (config.model, config.prompt, config.evaluation.engine)
@@ -147,10 +149,10 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
         yield check_processes, (config.trainer,)
 
 
-def _metrics(paths: Sequence[str]) -> None:
+def _metrics(names: Sequence[str], files: Sequence[str]) -> None:
     from instruct_ablate.metrics import load_metrics
 
-    load_metrics(paths)
+    load_metrics(names, files)
 
 
 def _precision(trainer: TrainerConfig, model: ModelConfig) -> None:

@@ -19,7 +19,6 @@ from instruct_ablate.cell.state.record_file import (
     OtherFormatError,
     decode,
     loaded,
-    sealed,
     to_json,
 )
 from instruct_ablate.cell.state.setting import Setting, completed
@@ -58,6 +57,7 @@ class Declaration:
     commands: tuple[str, ...] = ()
     hypotheses: tuple[str, ...] = ()
     reference: str = "original"
+    columns: tuple[str, ...] = ()
     version: int = RECORD_VERSION
 
 
@@ -71,6 +71,7 @@ class Study:
     hypotheses: tuple[str, ...] = ()
     reference: str = "original"
     commands: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()  # of the main table; empty: the usual ones
 
 
 def declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
@@ -103,6 +104,7 @@ def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> No
         commands=tuple(commands),
         hypotheses=tuple(hypotheses),
         reference=config.reference,
+        columns=tuple(config.report.columns),
     )
     if after != before:
         write_declaration(folder, after)
@@ -110,7 +112,7 @@ def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> No
 
 def write_declaration(folder: Path, declaration: Declaration) -> None:
     """Write what was asked for, in today's version."""
-    write_whole(folder / DECLARATION, sealed(to_json(replace(declaration, version=RECORD_VERSION))))
+    write_whole(folder / DECLARATION, to_json(replace(declaration, version=RECORD_VERSION)))
 
 
 def read_declaration(folder: Path) -> Declaration:
@@ -155,6 +157,7 @@ def read_study(folder: Path) -> Study:
         declaration.hypotheses,
         declaration.reference,
         declaration.commands,
+        declaration.columns,
     )
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from instruct_ablate.cell.after.rescore import is_behind, rescore_cell
 from instruct_ablate.cell.mirror.loggers import LOST
+from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.state.canonical import is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import missing_record, read_record
-from instruct_ablate.errors import UserError, UserErrors, refusal
+from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.grid.folder_names import named
@@ -48,7 +50,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], p
     plan = plan_cells(hydra, declared, arguments)
     todo = _todo(plan.cells)
     if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], _starts_ranks(hydra)))):
-        raise refusal(list(found))
+        raise _told(list(found))
     launcher = _launcher(hydra) if todo else None
     by_study = _by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in by_study.items():
@@ -136,6 +138,7 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
         record = read_record(cell.folder, cell.identity.hash)
         if record is not None and record.state in ("done", "other format"):
             kept[record.state] += 1
+            kept["scored"] += record.state == "done" and _scored_further(cell, record)
         elif cell.folder in waiting:
             kept["queued"] += 1
         elif record is not None and record.state == "failed" and cell.config.retry == "none":
@@ -143,11 +146,22 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
         else:
             todo.append(cell)
     told = f"{kept['done']} done and skipped"
+    told += f" ({kept['scored']} of them scored by further metrics)" if kept["scored"] else ""
     told += f", {kept['other format']} of another format and left alone" if kept["other format"] else ""
     told += f", {kept['queued']} queued already" if kept["queued"] else ""
     told += f", {kept['failed']} failed and kept (retry=none)" if kept["failed"] else ""
     log.info("%d cells: %s, %d to run", len(cells), told, len(todo))
     return todo
+
+
+def _scored_further(cell: Cell, record: CellRecord) -> bool:
+    """Score a done cell by the metrics that it is asked for now, from its saved predictions."""
+    metrics = selected(cell.config)
+    if not is_behind(record, metrics):
+        return False
+    if left := rescore_cell(cell.folder, metrics).left:
+        log.warning("%s: not scored by further metrics: %s", cell.identity.name, left)
+    return not left
 
 
 def _launch(launcher: Any, cells: Sequence[Cell]) -> None:
@@ -206,3 +220,8 @@ def _summary(folder: Path, cells: Sequence[Cell], print_summary: Summary) -> int
 
 def _current(cell: Cell) -> CellRecord:
     return read_record(cell.folder, cell.identity.hash) or missing_record(cell.identity)
+
+
+def _told(found: Sequence[str]) -> UserError:
+    """Wrap one or several faults."""
+    return UserError(found[0]) if len(found) == 1 else UserErrors(found)

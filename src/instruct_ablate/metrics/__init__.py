@@ -3,16 +3,26 @@
 from instruct_ablate.metrics import built_in as _built_in  # noqa: F401 - registers its entries
 from instruct_ablate.metrics.aggregation import aggregate
 from instruct_ablate.metrics.measures import Measure, find_measure
-from instruct_ablate.metrics.registry import Metric, find_metric, load_metrics, metric, registered
-from instruct_ablate.metrics.scoring import score_all, score_prediction
+from instruct_ablate.metrics.registry import (
+    BUILT_IN_ALONE,
+    Metric,
+    Selection,
+    find_metric,
+    load_metrics,
+    metric,
+    registered,
+)
+from instruct_ablate.metrics.scoring import score_all, score_prediction, score_predictions
 from instruct_ablate.scores import InstanceScore, Score, Scores, TaskScore, Values
 
 __all__ = [
+    "BUILT_IN_ALONE",
     "InstanceScore",
     "Measure",
     "Metric",
     "Score",
     "Scores",
+    "Selection",
     "TaskScore",
     "Values",
     "aggregate",
@@ -23,4 +33,5 @@ __all__ = [
     "registered",
     "score_all",
     "score_prediction",
+    "score_predictions",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics.registry import registered
+from instruct_ablate.metrics.registry import described
 from instruct_ablate.prompt.prompt import Prediction
 from instruct_ablate.scores import InstanceScore, Score, Scores, TaskScore, Values
 
@@ -56,7 +56,7 @@ def _task_score(name: str, pairs: Sequence[Pair]) -> TaskScore:
 
 
 def _over_instances(name: str, pairs: Sequence[Pair]) -> Score:
-    plain = {metric.name for metric in registered() if metric.unit != "%"}
+    plain = {metric.name for metric in described() if metric.unit != "%"}
     means = mean_values(score.values for _, score in pairs)
     values = tuple((key, mean if key in plain else 100.0 * mean) for key, mean in means)
     return Score(name, len(pairs), values)
@@ -75,6 +75,6 @@ def mean_values(rows: Iterable[Values]) -> Values:
     for row in rows:
         for name, value in row:
             values.setdefault(name, []).append(value)
-    places = {metric.name: place for place, metric in enumerate(registered())}
+    places = {metric.name: place for place, metric in enumerate(described())}
     names = sorted(values, key=lambda name: places.get(name, len(places)))
     return tuple((name, math.fsum(values[name]) / len(values[name])) for name in names)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from instruct_ablate.errors import unknown
-from instruct_ablate.metrics.registry import Metric, registered
-from instruct_ablate.scores import Score, Scores, TaskScore
+from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.metrics.registry import described
+from instruct_ablate.scores import MetricDescription, Score, Scores, TaskScore
 from instruct_ablate.tasks.task import Kind
 
+DIFFERENCES = ("to_reference", "to_untuned")  # columns of the main table that are no measures
 _SHORT = {"classification": "(class.)", "generation": "(gen.)"}
 
 
@@ -18,7 +20,7 @@ class Measure:
     """A metric over tasks of `kind`, None: over all; its value is the mean of the tasks' means."""
 
     name: str
-    metric: Metric
+    metric: MetricDescription
     kind: Kind | None
 
     @property
@@ -50,7 +52,7 @@ def _of_kind(scores: Scores, kind: str) -> Score | None:
 
 def find_measure(name: str) -> Measure:
     """Return a measure by name: a metric's own name, or one that begins with a kind of task."""
-    known = {metric.name: metric for metric in registered()}
+    known = {metric.name: metric for metric in described()}
     if name in known:
         kinds = known[name].kinds
         return Measure(name, known[name], kinds[0] if len(kinds) == 1 else None)
@@ -63,8 +65,18 @@ def find_measure(name: str) -> Measure:
 
 def measure_names() -> tuple[str, ...]:
     """Return the names of all measures, those of the metrics themselves first."""
-    names = [metric.name for metric in registered()]
+    names = [metric.name for metric in described()]
     narrow = [
-        f"{kind}_{metric.name}" for metric in registered() for kind in metric.kinds if len(metric.kinds) > 1
+        f"{kind}_{metric.name}" for metric in described() for kind in metric.kinds if len(metric.kinds) > 1
     ]
     return (*names, *narrow)
+
+
+def check_columns(names: Sequence[str]) -> None:
+    """Refuse columns that no report has; `report.columns` calls measures by name."""
+    known = (*measure_names(), *DIFFERENCES)
+    for name in names:
+        if name not in known:
+            raise unknown("report.columns", name, known)
+    if len(set(names)) < len(names):
+        raise UserError(f"report.columns: {', '.join(names)}: name each column once.")

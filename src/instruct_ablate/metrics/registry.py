@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.extensions import decorated, forgets, load_function
+from instruct_ablate.extensions import decorated, forgets, load_extensions, load_function
+from instruct_ablate.scores import KINDS, MetricDescription
 from instruct_ablate.tasks.task import Kind
 
 Reads = Literal["text", "label_space"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 READS: tuple[Reads, ...] = get_args(Reads)
 BUILT_IN = "instruct_ablate.metrics.built_in"
+KEY = "evaluation.metrics"
+# What tables have beside measures: a metric of such a name would take its place.
+RESERVED = ("instances", "kind", "category", "task", "cell", "seed", "to_reference", "to_untuned")
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric.
+class Metric(MetricDescription):
+    """One metric with its function.
 
     `score` takes the prediction, the references and what `reads` names beside them, and returns a number in
-    `range`, or None where it is not defined. `kinds` are the kinds of task that the measure of its name is
-    averaged over. Values of unit "%" are multiplied by 100 when they are averaged.
+    `range`, or None where it is not defined.
     """
 
-    name: str
-    heading: str
-    score: Callable[..., float | None] = field(repr=False)
-    unit: str = "%"
-    kinds: tuple[Kind, ...] = KINDS
-    higher_is_better: bool = True
-    reads: Reads = "text"
-    range: tuple[float, float] | None = (0.0, 1.0)
+    score: Callable[..., float | None] = field(repr=False, kw_only=True)
 
     @property
     def module(self) -> str:
@@ -44,8 +40,14 @@ class Metric:
         """Whether the package itself brings it."""
         return self.module == BUILT_IN
 
+    @property
+    def description(self) -> MetricDescription:
+        """Return what a record carries of it."""
+        return MetricDescription(**{one.name: getattr(self, one.name) for one in fields(MetricDescription)})
+
 
 _METRICS: dict[str, Metric] = {}
+_DESCRIBED: dict[str, MetricDescription] = {}
 F = TypeVar("F", bound=Callable[..., float | None])
 
 
@@ -58,12 +60,12 @@ def metric(
     kinds: tuple[Kind, ...] = KINDS,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Register a function as a metric; `more` are further fields of `Metric`."""
+    """Register a function as a metric; `more`: `higher_is_better`, `range`."""
 
     def register(function: F) -> F:
-        made = Metric(name, heading or name.replace("_", " "), function, unit, kinds, reads=reads, **more)
-        add(made)
-        return decorated("evaluation.metrics", function)
+        shown = heading or name.replace("_", " ")
+        add(Metric(name, shown, unit, kinds, reads=reads, score=function, **more))
+        return decorated(KEY, function)
 
     return register
 
@@ -74,6 +76,10 @@ def add(made: Metric) -> None:
     if known is not None and _place(known) != _place(made):
         raise UserError(
             f"metric {made.name!r} is registered by {_place(known)} already: choose another name."
+        )
+    if not made.name.isidentifier() or made.name in RESERVED:
+        raise UserError(
+            f"metric {made.name!r}: take a name of letters, digits and _, and none of {', '.join(RESERVED)}."
         )
     if made.reads not in READS:
         raise unknown(f"metric {made.name}: reads", made.reads, READS)
@@ -102,26 +108,59 @@ def built_in() -> tuple[Metric, ...]:
     return tuple(made for made in _METRICS.values() if made.is_built_in)
 
 
-def find_metric(name: str) -> Metric:
-    """Return a metric by its name."""
-    if name not in _METRICS:
-        raise unknown("metric", name, _METRICS)
-    return _METRICS[name]
+def describe(metrics: Iterable[MetricDescription]) -> None:
+    """Note what records say of metrics whose code is not loaded here: how tables show them."""
+    _DESCRIBED.update({one.name: one for one in metrics if one.name not in _METRICS})
 
 
-def load_metrics(names: Sequence[str]) -> tuple[Metric, ...]:
-    """Return the built-in metrics and those that `names` add: registered ones, or `module.function`."""
-    found = [*built_in(), *(_own(name) for name in names)]
-    called = [made.name for made in found]
-    if len(set(called)) < len(called):
-        raise UserError(f"evaluation.metrics: two metrics are called alike among {', '.join(names)}.")
-    return tuple(found)
+def described() -> tuple[MetricDescription, ...]:
+    """Return all that is known of metrics, registered or read from records."""
+    return (*registered(), *(one for name, one in _DESCRIBED.items() if name not in _METRICS))
 
 
-def _own(path: str) -> Metric:
+def find_metric(name: str) -> MetricDescription:
+    """Return what is known of a metric."""
+    known = {one.name: one for one in described()}
+    if name not in known:
+        raise unknown("metric", name, known)
+    return known[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which metrics score a cell: the built-in ones, all that its extension files register, and those named.
+
+    `names` are `evaluation.metrics`: registered names, or `module.function`.
+    """
+
+    names: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    def load(self) -> tuple[Metric, ...]:
+        """Load the files and return the metrics; two of one name are refused."""
+        load_extensions(self.files)
+        modules = {Path(file).stem for file in self.files}
+        found = [*built_in(), *(one for one in registered() if one.module in modules)]
+        found += [one for path in self.names if (one := _named(path)) not in found]
+        called = [made.name for made in found]
+        if len(set(called)) < len(called) or len(set(self.names)) < len(self.names):
+            raise UserError(f"{KEY}: two metrics are called alike among {', '.join(self.names)}.")
+        describe(found)
+        return tuple(found)
+
+
+BUILT_IN_ALONE = Selection()
+
+
+def _named(path: str) -> Metric:
     if path in _METRICS:
         return _METRICS[path]
     if "." not in path:
-        raise unknown("evaluation.metrics", path, _METRICS)
-    function = load_function(path, "evaluation.metrics")
+        raise unknown(KEY, path, _METRICS)
+    function = load_function(path, KEY)
     return next(made for made in _METRICS.values() if made.score is function)
+
+
+def load_metrics(names: Iterable[str], files: Iterable[str] = ()) -> tuple[Metric, ...]:
+    """Return the metrics that a configuration selects."""
+    return Selection(tuple(names), tuple(files)).load()

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics.registry import Metric, built_in, load_metrics
+from instruct_ablate.metrics.registry import BUILT_IN_ALONE, Metric, Selection, built_in
 from instruct_ablate.prompt.prompt import Prediction
 from instruct_ablate.scores import InstanceScore
 
@@ -63,28 +63,39 @@ Item = tuple[str, tuple[str, ...], "tuple[str, ...] | None"]
 
 
 def score_all(
-    predictions: Sequence[Prediction], workers: int | None = None, extra: Sequence[str] = ()
+    predictions: Sequence[Prediction], workers: int | None = None, metrics: Selection = BUILT_IN_ALONE
 ) -> tuple[InstanceScore, ...]:
     """Score predictions in order, each distinct (text, references, labels) once.
 
-    `extra` names further metrics, as `evaluation.metrics` does. `workers` processes share the work; None: one,
-    unless there is so much that more pay off.
+    `workers` processes share the work; None: one, unless there is so much that more pay off.
     """
     items: list[Item] = [(p.text, p.prompt.references, p.prompt.choices) for p in predictions]
     distinct = tuple(dict.fromkeys(items))
     if workers is None:
         workers = 1 if len(distinct) < _WORTH_A_POOL else 4
-    results = _score_items(distinct, extra) if workers <= 1 else _score_apart(distinct, workers, tuple(extra))
+    results = _score_items(distinct, metrics) if workers <= 1 else _score_apart(distinct, workers, metrics)
     known = dict(zip(distinct, results, strict=True))
     return tuple(known[item] for item in items)
 
 
-def _score_items(items: Sequence[Item], extra: Sequence[str]) -> list[InstanceScore]:
-    metrics = load_metrics(extra)
-    return [score_prediction(text, references, labels, metrics) for text, references, labels in items]
+def score_predictions(
+    predictions: Sequence[Prediction], metrics: Sequence[Metric]
+) -> tuple[InstanceScore, ...]:
+    """Score predictions in order, each distinct one once, by metrics that are loaded."""
+    known: dict[Item, InstanceScore] = {}
+    for one in predictions:
+        item = (one.text, one.prompt.references, one.prompt.choices)
+        if item not in known:
+            known[item] = score_prediction(*item, metrics)
+    return tuple(known[one.text, one.prompt.references, one.prompt.choices] for one in predictions)
 
 
-def _score_apart(items: Sequence[Item], workers: int, extra: tuple[str, ...]) -> list[InstanceScore]:
+def _score_items(items: Sequence[Item], metrics: Selection) -> list[InstanceScore]:
+    loaded = metrics.load()
+    return [score_prediction(text, references, labels, loaded) for text, references, labels in items]
+
+
+def _score_apart(items: Sequence[Item], workers: int, metrics: Selection) -> list[InstanceScore]:
     """Score in fresh processes: a forked one could inherit a locked tokenizer or device."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
@@ -92,5 +103,5 @@ def _score_apart(items: Sequence[Item], workers: int, extra: tuple[str, ...]) ->
     size = max(1, math.ceil(len(items) / (4 * workers)))
     parts = [items[start : start + size] for start in range(0, len(items), size)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        scored = pool.map(_score_items, parts, [extra] * len(parts))
+        scored = pool.map(_score_items, parts, [metrics] * len(parts))
         return [score for part in scored for score in part]

@@ -10,7 +10,8 @@ from instruct_ablate.cell.state.legend import COLUMNS, Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting, Value, write
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.differences import METRICS, place_columns
+from instruct_ablate.report.columns import compared
+from instruct_ablate.report.differences import place_columns
 from instruct_ablate.report.provenance import made_with
 from instruct_ablate.report.statistics.comparison import Comparison, compare
 from instruct_ablate.report.statistics.finding import probability
@@ -29,6 +30,7 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
     other in spite of it; "same" is said of none of them.
     """
     one, other = read_study(first), read_study(second)
+    measures = compared((*one.cells, *other.cells))
     scores, others = Trials(one.cells).scores, Trials(other.cells).scores
     apart = _apart(one.cells, other.cells)
     moved = {key for key, (here, there) in apart.items() if len(here) < 2 and len(there) < 2} - set(COLUMNS)
@@ -38,7 +40,7 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
     lines = [
         (*(legend.text(mine.setting, key) for key in keys), mine.tested, *numbers)
         for mine, theirs in sorted(pairs, key=lambda pair: (legend.order(pair[0].setting), pair[0].tested))
-        for numbers in _numbers(mine, theirs, (scores, others))
+        for numbers in _numbers(mine, theirs, (scores, others), measures)
     ]
     mine, theirs = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
     told = (
@@ -95,9 +97,11 @@ def _grouped(trials: Iterable[Trial], place: Callable[[Trial], object]) -> dict[
     return found
 
 
-def _numbers(mine: Trial, theirs: Trial, sides: tuple[Tried, Tried]) -> Iterator[tuple[str, ...]]:
+def _numbers(
+    mine: Trial, theirs: Trial, sides: tuple[Tried, Tried], measures: Sequence[str]
+) -> Iterator[tuple[str, ...]]:
     """Yield a line a metric; the same is what has the same setting and the same scores."""
-    for metric in METRICS:
+    for metric in measures:
         pairing = pair(sides[1][theirs], sides[0][mine], metric)
         if pairing is not None:
             found = compare(pairing.differences, pairing.floor)

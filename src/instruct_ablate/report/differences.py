@@ -10,6 +10,7 @@ from pathlib import Path
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
+from instruct_ablate.report.columns import COMPARED, compared
 from instruct_ablate.report.statistics.comparison import Comparison, holm
 from instruct_ablate.report.statistics.finding import points, probability
 from instruct_ablate.report.statistics.paired import Pairing, pair
@@ -18,7 +19,6 @@ from instruct_ablate.report.statistics.tried import Tried, compare_all
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.trials import Trial, Trials, without_seeds
 
-METRICS = ("exact_match", "rougeL", "format_correctness")
 MARGIN = 2.0  # points; what "equivalent" means in the table of differences
 
 
@@ -35,32 +35,34 @@ class Difference:
     p_equivalence: float
 
 
-def differences(cells: Sequence[CellRecord], reference: str) -> tuple[Difference, ...]:
+def differences(
+    cells: Sequence[CellRecord], reference: str, columns: Sequence[str] = ()
+) -> tuple[Difference, ...]:
     """Compare every setting with its counterpart under the reference variant, as trained or else tested alike."""
     trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
-    found = []
+    found, measures = [], compared(cells, columns)
     for trial in sorted(
         trials.scores, key=lambda trial: (legend.order(trial.setting, reference), trial.tested)
     ):
         opposite = trials.reference(trial, reference)
         if opposite is None:
             continue
-        for metric in METRICS:
+        for metric in measures:
             pairing = pair(trials.scores[trial], trials.scores[opposite], metric)
             if pairing is not None:
                 found.append((trial, opposite, metric, pairing))
-    compared = _compared(found)
+    tested = _compared(found)
     # One seed decides nothing, so it is no test to correct for either.
-    unequal = holm([math.nan if one.one_seed else one.p_difference for one in compared])
-    equal = holm([math.nan if one.one_seed else one.p_equivalence(MARGIN) for one in compared])
-    every = zip(found, compared, unequal, equal, strict=True)
+    unequal = holm([math.nan if one.one_seed else one.p_difference for one in tested])
+    equal = holm([math.nan if one.one_seed else one.p_equivalence(MARGIN) for one in tested])
+    every = zip(found, tested, unequal, equal, strict=True)
     return tuple(Difference(*parts, comparison, p, q) for parts, comparison, p, q in every)
 
 
 def _compared(found: Sequence[tuple[Trial, Trial, str, Pairing]]) -> list[Comparison]:
     """Compare metric by metric, for seeds are pooled within one."""
     compared: dict[int, Comparison] = {}
-    for metric in METRICS:
+    for metric in dict.fromkeys(name for _, _, name, _ in found):
         own = [index for index, (_, _, name, _) in enumerate(found) if name == metric]
         compared.update(zip(own, compare_all([_tried(found[index]) for index in own]), strict=True))
     return [compared[index] for index in range(len(found))]
@@ -77,7 +79,7 @@ def measured_designs(studies: Iterable[Path]) -> list[Design]:
     for folder in studies:
         study = read_study(folder)
         every = [item for item in differences(study.cells, study.reference) if _says(item)]
-        metrics = [metric for metric in METRICS if any(item.metric == metric for item in every)]
+        metrics = [metric for metric in COMPARED if any(item.metric == metric for item in every)]
         found += [item.comparison.design for item in every if item.metric == metrics[0]]
     return found
 

@@ -1,26 +1,27 @@
-"""Figures: score over budget, format correctness, train x test, categories, tasks, learning curves.
-
-Colours are Okabe & Ito's (2008), which colour-blind readers can tell apart; markers and dashes differ too, so that a
-figure also reads in black and white.
-"""
+"""Figures: every measure over budget, train x test, categories, tasks, learning curves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from instruct_ablate.cell.state.legend import Legend, trained_on
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.grid.study import Study
+from instruct_ablate.metrics import Measure, find_measure, find_metric
+from instruct_ablate.report.columns import compared, own_metrics
 from instruct_ablate.report.differences import Difference
-from instruct_ablate.report.learning import learning_curves
+from instruct_ablate.report.heat_maps import by_category, train_by_test
+from instruct_ablate.report.learning import count_curves, learning_curves
 from instruct_ablate.report.rows import Row
+from instruct_ablate.report.styles import Styles
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-MARKERS = "osD^vPX*"
-DASHES = ("-", "--", "-.", ":")
+MAIN = "rougeL"
+NAMES = {"format_correctness": "format"}  # figures whose files have another name than their measure
+MOST_LINES = 6
 LEVEL_DASHES = ((0, (1, 1)), (0, (1, 4)), (0, (5, 5)), (0, (6, 3, 1, 3)))
 _STYLE: Any = {
     "svg.hashsalt": "instruct-ablate",
@@ -35,23 +36,34 @@ _STYLE: Any = {
 
 
 def draw_figures(
-    folder: Path, rows: Sequence[Row], found: Sequence[Difference], cells: Sequence[CellRecord], study: Path
+    folder: Path, rows: Sequence[Row], found: Sequence[Difference], study: Study
 ) -> tuple[Path, ...]:
     """Draw every figure that the study has numbers for, as SVG and PDF; return the SVG files."""
     import matplotlib as mpl
 
+    cells, styles = study.cells, Styles(row.setting for row in rows)
+    measures = [find_measure(name) for name in compared(cells, study.columns)]
+    exact, own = find_measure("exact_match"), own_metrics(cells)
     drawn: list[tuple[str, Callable[[Any], bool]]] = [
-        ("exact_match", lambda ax: over_budget(ax, rows, "exact_match", "exact match (classification), %")),
-        ("rougeL", lambda ax: over_budget(ax, rows, "rougeL", "ROUGE-L (all tasks), %")),
-        ("format", lambda ax: over_budget(ax, rows, "format_correctness", "format correctness, %")),
-        ("train_test", lambda ax: train_by_test(ax, rows)),
-        ("categories", lambda ax: by_category(ax, cells)),
-        ("tasks", lambda ax: by_task(ax, found)),
-        ("learning", lambda ax: learning(ax, study, cells)),
+        *(
+            (NAMES.get(one.name, one.name), partial(over_budget, rows=rows, measure=one, styles=styles))
+            for one in measures
+        ),
+        ("train_test", partial(train_by_test, rows=rows, measure=exact)),
+        *((_for("categories", name), partial(by_category, cells=cells, name=name)) for name in (MAIN, *own)),
+        *(
+            (_for("tasks", name), partial(by_task, found=found, name=name, styles=styles))
+            for name in (MAIN, *own)
+        ),
+        ("learning", partial(learning, study=study, styles=styles)),
     ]
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(_STYLE):
         return tuple(path for name, draw in drawn if (path := _save(folder / name, draw)) is not None)
+
+
+def _for(figure: str, name: str) -> str:
+    return figure if name == MAIN else f"{figure}_{name}"
 
 
 def _save(stem: Path, draw: Callable[[Any], bool]) -> Path | None:
@@ -66,24 +78,25 @@ def _save(stem: Path, draw: Callable[[Any], bool]) -> Path | None:
     return stem.with_suffix(".svg")
 
 
-def over_budget(axes: Any, rows: Sequence[Row], measure: str, label: str) -> bool:
+def over_budget(axes: Any, rows: Sequence[Row], measure: Measure, styles: Styles) -> bool:
     """Draw a measure over instances per task, a line a variant, with the untuned model and the uniform guess."""
-    trained = [row for row in rows if not row.setting.untuned and row.mean(measure) is not None]
+    trained = [row for row in rows if not row.setting.untuned and row.mean(measure.name)]
     lines = by_line(trained)
-    for index, (name, own) in enumerate(lines.items()):
-        means = [mean for row in own if (mean := row.mean(measure))]
+    looks = styles.styles([own[0].setting for own in lines.values()])
+    for (name, own), look in zip(lines.items(), looks, strict=True):
+        means = [mean for row in own if (mean := row.mean(measure.name))]
         axes.errorbar(
             [row.setting.budget for row in own],
             [mean.value for mean in means],
             yerr=[mean.deviation or 0.0 for mean in means],
             label=name,
             capsize=3,
-            color=COLOURS[index % len(COLOURS)],
-            marker=MARKERS[index % len(MARKERS)],
-            linestyle=DASHES[index % len(DASHES)],
+            color=look.colour,
+            marker=look.marker,
+            linestyle=look.dash,
         )
-    _levels(axes, rows, measure)
-    axes.set(xlabel="training instances per task", ylabel=label)
+    _levels(axes, rows, measure.name)
+    axes.set(xlabel="training instances per task", ylabel=measure.label)
     if not trained:
         return False
     budgets = sorted({row.setting.budget for row in trained})
@@ -143,88 +156,48 @@ def levels(rows: Sequence[Row], measure: str) -> Iterator[tuple[str, float]]:
         yield "uniform guess", guess.value
 
 
-def _heat(
-    axes: Any, values: np.ndarray, names: tuple[Sequence[str], Sequence[str]], digits: str = "{:.1f}"
-) -> None:
-    """Draw a labelled matrix; its numbers stand in its fields."""
-    shown = np.ma.masked_invalid(values)
-    image = axes.imshow(shown, cmap="cividis", aspect="auto")
-    axes.grid(visible=False)
-    axes.set_xticks(range(len(names[1])), names[1], rotation=30, ha="right", fontsize=7)
-    axes.set_yticks(range(len(names[0])), names[0], fontsize=7)
-    middle = float(np.nanmean(values))
-    for (line, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            colour = "white" if value < middle else "black"
-            axes.text(column, line, digits.format(value), ha="center", va="center", fontsize=7, color=colour)
-    axes.figure.colorbar(image, ax=axes, shrink=0.8)
-
-
-def train_by_test(axes: Any, rows: Sequence[Row]) -> bool:
-    """Draw exact match by training and test variant, averaged over the other settings."""
-    scored = [row for row in rows if row.mean("exact_match") and not row.setting.untuned]
-    trained = list(dict.fromkeys(row.setting.instruction for row in scored))
-    tested = list(dict.fromkeys(row.tested for row in scored))
-    if len({(row.setting.instruction, row.tested) for row in scored}) <= len(trained):
-        return False  # every model was tested in one way only
-    values = np.full((len(trained), len(tested)), np.nan)
-    for line, one in enumerate(trained):
-        for column, other in enumerate(tested):
-            both = [
-                mean.value
-                for row in scored
-                if (mean := row.mean("exact_match")) and (row.setting.instruction, row.tested) == (one, other)
-            ]
-            values[line, column] = np.mean(both) if both else np.nan
-    _heat(axes, values, (trained, tested))
-    axes.set(xlabel="tested on", ylabel="trained on", title="exact match, %")
-    return True
-
-
-def by_category(axes: Any, cells: Sequence[CellRecord]) -> bool:
-    """Draw ROUGE-L by category and variant, averaged over seeds and budgets."""
-    sums: dict[tuple[str, str], list[float]] = {}
-    for cell in cells:
-        name = trained_on(cell.setting)
-        for block in cell.blocks if cell.state == "done" else ():
-            for score in block.scores.categories:
-                if (value := score.get("rougeL")) is not None:
-                    sums.setdefault((score.name, name), []).append(value)
-    if not sums:
-        return False
-    categories = sorted({category for category, _ in sums})
-    variants = list(dict.fromkeys(variant for _, variant in sums))
-    values = np.array([[np.mean(sums.get((c, v), [np.nan])) for v in variants] for c in categories])
-    _heat(axes, values, (categories, variants))
-    axes.set(title="ROUGE-L, %")
-    return True
-
-
-def by_task(axes: Any, found: Sequence[Difference]) -> bool:
+def by_task(axes: Any, found: Sequence[Difference], name: str, styles: Styles) -> bool:
     """Draw the per-task differences of each comparison, sorted: how many tasks gain, how many lose."""
-    shown = [item for item in found if item.metric == "rougeL"][:6]
+    every = [item for item in found if item.metric == name]
+    shown = every[:MOST_LINES]
+    looks = styles.styles([item.trial.setting for item in shown])
     legend = Legend(item.trial.setting for item in found)
-    for index, item in enumerate(shown):
+    for item, look in zip(shown, looks, strict=True):
         means = np.sort(item.pairing.differences.mean(axis=0))
         label = legend.place(item.trial.setting, always=("instruction", "data_budget"))
         place = np.linspace(0, 100, len(means))
-        style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
-        axes.plot(place, means, label=label, marker=MARKERS[index], markersize=3, **style)
+        style = {"color": look.colour, "linestyle": look.dash, "marker": look.marker}
+        axes.plot(place, means, label=label, markersize=3, **style)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set(xlabel="tasks, sorted, %", ylabel="ROUGE-L less the reference, points")
+    metric = find_metric(name)
+    unit = "points" if metric.unit == "%" else metric.unit
+    heading = metric.heading.replace("\n", " ")
+    axes.set(xlabel="tasks, sorted, %", ylabel=f"{heading} less the reference, {unit}")
+    _left_out(axes, len(shown), len(every), "comparisons; the others are in the table of differences")
     if shown:
         _legend(axes)
     return bool(shown)
 
 
-def learning(axes: Any, study: Path, cells: Sequence[CellRecord]) -> bool:
-    """Draw the training loss over steps, one line a variant (its first cell with a curve)."""
-    drawn = 0
-    for name, steps, losses in learning_curves(study, cells):
-        style = {"color": COLOURS[drawn % len(COLOURS)], "linestyle": DASHES[drawn % len(DASHES)]}
-        axes.plot(steps, losses, label=name, **style)
-        drawn += 1
+def _left_out(axes: Any, shown: int, every: int, what: str) -> None:
+    """Say in a figure how much of what there is it shows, where that is not all."""
+    if shown < every:
+        axes.set_title(f"{shown} of {every} {what}", fontsize=7)
+
+
+def learning(axes: Any, study: Study, styles: Styles) -> bool:
+    """Draw the training loss over steps, one line a setting (its first cell with a curve)."""
+    curves = list(learning_curves(study.folder, study.cells))
+    looks = styles.styles([curve.setting for curve in curves])
+    for curve, look in zip(curves, looks, strict=True):
+        axes.plot(curve.steps, curve.losses, label=curve.name, color=look.colour, linestyle=look.dash)
     axes.set(xlabel="optimiser step", ylabel="loss per target token")
-    if drawn:
+    _left_out(
+        axes,
+        len(curves),
+        count_curves(study.folder, study.cells),
+        "settings; the others' curves lie beside their records",
+    )
+    if curves:
         _legend(axes)
-    return drawn > 0
+    return bool(curves)

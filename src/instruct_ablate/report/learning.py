@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from instruct_ablate import learning_curve
@@ -13,8 +14,18 @@ from instruct_ablate.cell.state.setting import Setting
 MOST = 8
 
 
-def learning_curves(study: Path, cells: Sequence[CellRecord]) -> Iterator[tuple[str, list[int], list[float]]]:
-    """Yield name, steps and losses of one cell per setting, of the first so many."""
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The loss over steps of one cell, and the setting that it stands for."""
+
+    setting: Setting
+    name: str
+    steps: tuple[int, ...]
+    losses: tuple[float, ...]
+
+
+def learning_curves(study: Path, cells: Sequence[CellRecord]) -> Iterator[Curve]:
+    """Yield the curve of one cell per setting, of the first so many."""
     legend = Legend(cell.setting for cell in cells if not cell.setting.untuned)
     seen: set[Setting] = set()
     for cell in cells:
@@ -24,6 +35,11 @@ def learning_curves(study: Path, cells: Sequence[CellRecord]) -> Iterator[tuple[
         rows = [row for row in rows if "loss" in row]
         if rows:
             seen.add(cell.setting)
-            steps = [int(row["step"]) for row in rows]
             name = legend.place(cell.setting, always=("instruction", "data_budget"))
-            yield name, steps, [row["loss"] for row in rows]
+            steps, losses = (int(row["step"]) for row in rows), (row["loss"] for row in rows)
+            yield Curve(cell.setting, name, tuple(steps), tuple(losses))
+
+
+def count_curves(study: Path, cells: Sequence[CellRecord]) -> int:
+    """Count the settings that have a curve."""
+    return len({cell.setting for cell in cells if (study / cell.name / learning_curve.FILE).is_file()})

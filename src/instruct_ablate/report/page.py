@@ -11,17 +11,21 @@ from typing import Any
 import instruct_ablate
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import Study
+from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.browser import packed_data
-from instruct_ablate.report.figures import COLOURS, by_line, levels
+from instruct_ablate.report.columns import main_columns
+from instruct_ablate.report.figures import by_line, levels
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.statistics.finding import finding_line
+from instruct_ablate.report.styles import DASHES, Style, Styles
 from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.verdicts import Verdict
 
 PARTS = Path(__file__).parent / "page_parts"
-_PLOTLY_DASHES = ("solid", "dash", "dashdot", "dot")
+_PLOTLY_DASHES = dict(zip(DASHES, ("solid", "dash", "dashdot", "dot"), strict=True))
+PLOTTED = "exact_match"
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def build_page(contents: Contents) -> str:
         unfinished=unfinished(study.cells),
         main=contents.main,
         main_filters=list(range(contents.main.labels)),
-        caption=caption(contents.rows) if contents.rows else "",
+        caption=caption(contents.rows, main_columns(contents.rows, study.columns)) if contents.rows else "",
         differences=contents.differences,
         groups=contents.groups,
         cells=cell_table(study.cells, brief=True),
@@ -84,22 +88,23 @@ def unfinished(cells: Sequence[CellRecord]) -> str:
 
 def plot(rows: Sequence[Row]) -> dict[str, Any]:
     """Describe the interactive figure for plotly: exact match over budget, a line a variant."""
-    trained = [row for row in rows if not row.setting.untuned and row.mean("exact_match") is not None]
+    trained = [row for row in rows if not row.setting.untuned and row.mean(PLOTTED) is not None]
     lines = by_line(trained)
-    data = [_trace(name, own, index) for index, (name, own) in enumerate(lines.items())]
+    looks = Styles(row.setting for row in rows).styles([own[0].setting for own in lines.values()])
+    data = [_trace(name, own, look) for (name, own), look in zip(lines.items(), looks, strict=True)]
     budgets = sorted({row.setting.budget for row in trained})
-    data += [_level(name, value, budgets) for name, value in levels(rows, "exact_match") if budgets]
+    data += [_level(name, value, budgets) for name, value in levels(rows, PLOTTED) if budgets]
     layout = {
         "margin": {"t": 20},
         "legend": {"orientation": "h", "y": -0.3},
         "xaxis": {"title": {"text": "training instances per task"}, "type": "category"},
-        "yaxis": {"title": {"text": "exact match (classification), %"}},
+        "yaxis": {"title": {"text": find_measure(PLOTTED).label}},
     }
     return {"data": data, "layout": layout}
 
 
-def _trace(name: str, rows: Sequence[Row], index: int) -> dict[str, Any]:
-    means = [mean for row in rows if (mean := row.mean("exact_match"))]
+def _trace(name: str, rows: Sequence[Row], look: Style) -> dict[str, Any]:
+    means = [mean for row in rows if (mean := row.mean(PLOTTED))]
     return {
         "type": "scatter",
         "mode": "lines+markers",
@@ -107,7 +112,7 @@ def _trace(name: str, rows: Sequence[Row], index: int) -> dict[str, Any]:
         "x": [str(row.setting.budget) for row in rows],
         "y": [mean.value for mean in means],
         "error_y": {"type": "data", "array": [mean.deviation or 0 for mean in means]},
-        "line": {"color": COLOURS[index % len(COLOURS)], "dash": _PLOTLY_DASHES[index % 4]},
+        "line": {"color": look.colour, "dash": _PLOTLY_DASHES[look.dash]},
     }
 
 

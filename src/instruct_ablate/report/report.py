@@ -9,6 +9,7 @@ from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report import provenance
+from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.differences import Difference, difference_table, differences
 from instruct_ablate.report.figures import draw_figures
 from instruct_ablate.report.page import Contents, build_page
@@ -42,7 +43,7 @@ def write_report(study_folder: Path, target: Path | None = None) -> Report:
     folder.mkdir(parents=True, exist_ok=True)
     rows = build_rows(study.cells, study.reference)
     verdicts = judge(study.cells, [parse_hypothesis(text) for text in study.hypotheses], study.reference)
-    found = differences(study.cells, study.reference)
+    found = differences(study.cells, study.reference, study.columns)
     report = Report(study, rows, verdicts, found, folder)
     _write(report)
     return report
@@ -50,10 +51,10 @@ def write_report(study_folder: Path, target: Path | None = None) -> Report:
 
 def _write(report: Report) -> None:
     study, folder = report.study, report.folder
-    main = main_table(report.rows, study.reference)
+    main = main_table(report.rows, study.reference, study.columns)
     unequal = difference_table(report.differences, Legend(cell.setting for cell in study.cells))
-    categories, tasks = group_table(study.cells, "category"), group_table(study.cells, "task")
-    told = caption(report.rows) if report.rows else ""
+    categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))
+    told = caption(report.rows, main_columns(report.rows, study.columns)) if report.rows else ""
     write_table(main, folder / "main", f"{study.name}. {told}")
     write_table(
         unequal, folder / "differences", f"{study.name}: differences to {study.reference}, Holm-corrected."
@@ -64,6 +65,6 @@ def _write(report: Report) -> None:
     write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in lines(report.verdicts)))
     write_whole(folder / "cells.csv", comma_separated(provenance.cell_table(study.cells)))
     write_whole(folder / "provenance.json", provenance.to_json(study.cells))
-    figures = draw_figures(folder / "figures", report.rows, report.differences, study.cells, study.folder)
+    figures = draw_figures(folder / "figures", report.rows, report.differences, study)
     contents = Contents(study, report.rows, report.verdicts, main, unequal, categories, figures)
     write_whole(report.page, build_page(contents))

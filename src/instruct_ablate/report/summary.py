@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.rows import Mean, Row, build_rows
 
 if TYPE_CHECKING:
@@ -25,15 +26,6 @@ class Form:
 
 
 FORMS = (Form(), Form(digits=1), Form(digits=1, spread=False))
-COLUMNS = {
-    "exact_match": "exact\nmatch",
-    "generation_rougeL": "ROUGE-L\n(gen.)",
-    "rougeL": "ROUGE-L\n(all)",
-    "format_correctness": "format\ncorrect",
-    "to_reference": "to\n{reference}",
-    "to_untuned": "to\nuntuned",
-    "uniform_guess": "uniform\nguess",
-}
 TESTED = "tested on"
 LONGEST = 40  # characters of a value in a caption
 
@@ -52,7 +44,8 @@ def print_rows(study: Study, rows: Sequence[Row], console: Console | None = None
     if not rows:
         console.print(f"{study.folder}: no cells yet.", highlight=False, markup=False)
         return
-    tables = [summary_table(study.name, rows, study.reference, form) for form in FORMS]
+    names = main_columns(rows, study.columns)
+    tables = [summary_table(study.name, rows, study.reference, form, names) for form in FORMS]
     widths = [
         console.measure(table, options=console.options.update(max_width=1000)).maximum for table in tables
     ]
@@ -62,11 +55,13 @@ def print_rows(study: Study, rows: Sequence[Row], console: Console | None = None
     console.width = max(console.width, widths[place])
     console.print(tables[place])
     more = " A wider terminal shows the deviations." if place == len(FORMS) - 1 else ""
-    console.print(f"[dim]{caption(rows)}{more}[/dim]", highlight=False)
+    console.print(f"[dim]{caption(rows, names)}{more}[/dim]", highlight=False)
 
 
-def summary_table(title: str, rows: Sequence[Row], reference: str, form: Form = FORMS[0]) -> Table:
-    """Build the table; axes on which all rows agree are left to the caption."""
+def summary_table(
+    title: str, rows: Sequence[Row], reference: str, form: Form = FORMS[0], names: Sequence[str] = ()
+) -> Table:
+    """Build the table of the columns `names`; axes on which all rows agree are left to the caption."""
     from rich import box
     from rich.table import Table
 
@@ -74,12 +69,13 @@ def summary_table(title: str, rows: Sequence[Row], reference: str, form: Form = 
     places = Places(rows)
     for name in places.headings:
         table.add_column(_narrow(name), justify="left", no_wrap=True)
-    for name in COLUMNS.values():
-        table.add_column(name.format(reference=reference), justify="right", no_wrap=True)
+    names = names or main_columns(rows)
+    for name in names:
+        table.add_column(column_heading(name, reference), justify="right", no_wrap=True)
     if any(row.unfinished or row.clash for row in rows):
         table.add_column("not\nfinished", justify="left", no_wrap=True)
     for row in rows:
-        table.add_row(*places.texts(row), *_values(row, form))
+        table.add_row(*places.texts(row), *_values(row, names, form))
     return table
 
 
@@ -119,7 +115,7 @@ def _narrow(name: str) -> str:
     return name.replace(" ", "\n", 1) if " " in name else name.replace(".", ".\n", 1)
 
 
-def caption(rows: Sequence[Row]) -> str:
+def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     """Say what all rows have in common and what the numbers are."""
     seeds = max((len(row.seeds) for row in rows), default=0)
     over = f"Mean ± standard deviation over up to {seeds} seeds" if seeds > 1 else "One seed"
@@ -127,13 +123,14 @@ def caption(rows: Sequence[Row]) -> str:
     return (
         f"{Places(rows).shared}. {over}; percentages averaged per task; "
         "exact match, format and guess over classification tasks, ROUGE-L (gen.) over generation tasks; "
+        f"{explained(names or main_columns(rows))}"
         f"{clash if any(row.clash for row in rows) else ''}"
         "the differences to other rows are of exact match (ROUGE-L where there is no classification)."
     )
 
 
-def _values(row: Row, form: Form) -> list[str]:
-    return [*(measured(row, name, form) for name in COLUMNS), unfinished(row)]
+def _values(row: Row, names: Sequence[str], form: Form) -> list[str]:
+    return [*(measured(row, name, form) for name in names), unfinished(row)]
 
 
 def unfinished(row: Row) -> str:
@@ -145,7 +142,7 @@ def unfinished(row: Row) -> str:
 def measured(row: Row, name: str, form: Form = FORMS[0]) -> str:
     """Return what a row shows in a column; the uniform guess is the data's, so it does not deviate."""
     mean = {"to_reference": row.to_reference, "to_untuned": row.to_untuned}.get(name) or row.mean(name)
-    if mean is not None and name == "uniform_guess":
+    if mean is not None and name in OF_THE_DATA:
         mean = replace(mean, deviation=None)
     return number(mean, signed=name.startswith("to_"), form=form)
 

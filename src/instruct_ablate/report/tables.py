@@ -11,9 +11,10 @@ from typing import Any
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.metrics import Score
+from instruct_ablate.metrics import Score, find_metric
+from instruct_ablate.report.columns import column_heading, group_columns, main_columns
 from instruct_ablate.report.rows import Row
-from instruct_ablate.report.summary import COLUMNS, Places, measured, unfinished
+from instruct_ablate.report.summary import Places, measured, unfinished
 from instruct_ablate.whole_files import whole_file, write_whole
 
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table
@@ -36,21 +37,23 @@ class Table:
     labels: int = 1
 
 
-def main_table(rows: Sequence[Row], reference: str) -> Table:
+def main_table(rows: Sequence[Row], reference: str, columns: Sequence[str] = ()) -> Table:
     """One line a setting, with what is unfinished beside it."""
     places = Places(rows)
-    names = [heading.format(reference=reference).replace("\n", " ") for heading in COLUMNS.values()]
+    shown = main_columns(rows, columns)
+    names = [column_heading(name, reference).replace("\n", " ") for name in shown]
     lines = []
     for row in rows:
-        values = [measured(row, name) for name in COLUMNS]
+        values = [measured(row, name) for name in shown]
         state = unfinished(row) or "done"
         lines.append((*places.texts(row), *values, state))
     return Table("Main table", (*places.headings, *names, "cells"), tuple(lines), len(places.headings))
 
 
-def group_table(cells: Iterable[CellRecord], by: str) -> Table:
-    """Exact match, ROUGE-L and format correctness by "category" or "task", one line a cell and group."""
+def group_table(cells: Iterable[CellRecord], by: str, columns: Sequence[str] = ()) -> Table:
+    """The metrics by "category" or "task", one line a cell and group."""
     every, lines = tuple(cells), []
+    metrics = group_columns(every, columns)
     legend = Legend(cell.setting for cell in every)
     keys = legend.columns("model", "data_budget", "instruction")
     for cell in every:
@@ -61,17 +64,17 @@ def group_table(cells: Iterable[CellRecord], by: str) -> Table:
             else:
                 groups = [(task.category, task.score) for task in block.scores.tasks]
             where = (cell.name, *place, block.instruction, str(cell.seed))
-            lines += [(*where, *group_line(c, s)) for c, s in groups]
+            lines += [(*where, *group_line(c, s, metrics)) for c, s in groups]
     named = ("cell", *map(heading, keys), "tested on", "seed", "category")
     headings = (*named, "task") if by == "task" else named
-    names = (*headings, "instances", "exact match", "ROUGE-L", "format")
+    names = (*headings, "instances", *(find_metric(one).heading.replace("\n", " ") for one in metrics))
     return Table(f"By {by}", names, tuple(lines), len(headings))
 
 
-def group_line(category: str, score: Score) -> tuple[str, ...]:
+def group_line(category: str, score: Score, metrics: Sequence[str]) -> tuple[str, ...]:
     """Return a group's numbers as text."""
     names = (category, score.name) if category else (score.name,)
-    values = (score.get(name) for name in ("exact_match", "rougeL", "format_correctness"))
+    values = (score.get(name) for name in metrics)
     return (*names, str(score.instances), *("-" if value is None else f"{value:.2f}" for value in values))
 
 

@@ -81,7 +81,7 @@ def _shown(report: Report) -> dict[str, Any]:
 
     legend = Legend(cell.setting for cell in report.study.cells)
     shown: dict[str, Any] = {
-        "main": _table(main_table(report.rows, report.study.reference)),
+        "main": _table(main_table(report.rows, report.study.reference, report.study.columns)),
         "differences": _table(difference_table(report.differences, legend)),
         "verdicts": wandb.Table(columns=["verdict"], data=[[line] for line in lines(report.verdicts)]),
     }

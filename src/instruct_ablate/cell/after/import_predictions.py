@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instruct_ablate.cell.after.prediction_file import Answer, read_answers
 from instruct_ablate.cell.state.environment import environment
-from instruct_ablate.cell.state.identity import file_name
+from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, discard, make_row
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
@@ -18,7 +19,7 @@ from instruct_ablate.cell.state.setting import IMPORTED, Axes, setting_of_axes
 from instruct_ablate.cell.state.store import now, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError, nearest
-from instruct_ablate.metrics import Scores, aggregate, score_all
+from instruct_ablate.metrics import BUILT_IN_ALONE, Metric, Scores, Selection, aggregate, score_all
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 
@@ -50,6 +51,7 @@ class Imported:
     rows: tuple[PredictionRow, ...]
     scores: Scores
     notes: tuple[str, ...]
+    metrics: tuple[Metric, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def import_predictions(
     collection: TaskCollection,
     matching: Matching = Matching(),
     columns: Mapping[str, str] | None = None,
-    metrics: Sequence[str] = (),
+    metrics: Selection = BUILT_IN_ALONE,
 ) -> Imported:
     """Match a file's predictions with the test instances, and score them.
 
@@ -91,14 +93,14 @@ def import_predictions(
     if not found or (not matching.partial and (unknown or missing)):
         raise UserError(_mismatch(file, unknown, missing, collection))
     predictions = [Prediction(_prompt(*known[key], answers[key]), answers[key].text or "") for key in found]
-    scores = score_all(predictions, extra=metrics)
+    scores = score_all(predictions, metrics=metrics)
     rows = tuple(make_row(one, score) for one, score in zip(predictions, scores, strict=True))
     notes = _notes(len(found), len(known), missing, unknown)
     if nulls := sum(answer.text is None for answer in given):
         notes = (*notes, f"{nulls} predictions are null: no answers")
     if matching.own_references:
         notes = (*notes, "references are the imported file's own")
-    return Imported(rows, aggregate(predictions, scores), notes)
+    return Imported(rows, aggregate(predictions, scores), notes, metrics.load())
 
 
 def _with_own_references(
@@ -183,9 +185,9 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
         seed=source.seed,
     )
     identity = _identity(imported, axes, collection)
-    readable = file_name(f"{source.model}-{IMPORTED}-{source.instruction}")
+    readable = _file_name(f"{source.model}-{IMPORTED}-{source.instruction}")
     name = f"{readable}-{identity[:8]}"
-    file = f"predictions/{file_name(source.instruction)}.jsonl"
+    file = f"predictions/{_file_name(source.instruction)}.jsonl"
     record = CellRecord(
         identity,
         name,
@@ -202,8 +204,14 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
     )
     with locked(study / name):
         _write_rows(study / name / file, imported.rows)
+        block = completed(study / name, record.blocks[0], imported.rows, imported.metrics)
+        record = replace(record, blocks=(block,))
         write_record(study / name, record)
     return record
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^\w.+()-]+", "_", text)[:100]
 
 
 def _identity(imported: Imported, axes: Axes, collection: TaskCollection) -> str:

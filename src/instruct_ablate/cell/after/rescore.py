@@ -11,14 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions, to_line
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record import SCORING, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import RECORD, read_record, write_record
 from instruct_ablate.cell.state.stored_config import stored_texts
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import admit
-from instruct_ablate.metrics import InstanceScore, Score, aggregate, score_all
+from instruct_ablate.metrics import (
+    BUILT_IN_ALONE,
+    InstanceScore,
+    Metric,
+    Score,
+    Selection,
+    aggregate,
+    score_predictions,
+)
+from instruct_ablate.scores import MetricDescription
 from instruct_ablate.whole_files import inside, read_plain, write_whole
 
 
@@ -29,6 +39,7 @@ class Rescored:
     name: str
     blocks: tuple[tuple[str, Score, Score], ...] = ()
     left: str = ""
+    stayed: tuple[str, ...] = ()  # metrics whose values stay, for there is no code of them here
 
     @property
     def changed(self) -> bool:
@@ -39,11 +50,12 @@ class Rescored:
 
 
 def rescore_study(
-    study: Path, metrics: Sequence[str] | None = None, trust: bool = False
+    study: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = False
 ) -> tuple[Rescored, ...]:
-    """Rescore every done cell of a study; None: with the further metrics of each cell's own configuration.
+    """Rescore every done cell of a study by `metrics` and by those of each cell's own configuration.
 
-    Their code must have been loaded by this command; `trust` loads it from where the study says.
+    Their code must have been loaded by this command; `trust` loads it from where the study says. What a metric of
+    which there is no code here gave before stays as it is.
     """
     folders = sorted(path.parent for path in study.glob(f"*/{RECORD}"))
     if not folders:
@@ -51,19 +63,28 @@ def rescore_study(
     return tuple(rescore_cell(folder, metrics, trust) for folder in folders)
 
 
-def rescore_cell(folder: Path, metrics: Sequence[str] | None = None, trust: bool = False) -> Rescored:
+def rescore_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = False) -> Rescored:
     """Rescore one cell, unless it is not done or somebody is at work on it."""
     try:
         with locked(folder):
             record = read_record(folder)
             if record is None or record.state != "done":
                 return Rescored(folder.name, left=f"is {record.state if record else 'unreadable'}")
-            return _rescored(folder, record, _own_metrics(folder, trust) if metrics is None else metrics)
+            return _rescored(folder, record, _selected(folder, metrics, trust).load())
     except (LockedError, UserError) as fault:
         return Rescored(folder.name, left=str(fault))
 
 
-def _rescored(folder: Path, record: CellRecord, metrics: Sequence[str]) -> Rescored:
+def is_behind(record: CellRecord, metrics: Selection) -> bool:
+    """Whether a done cell lacks a metric that it is asked for now, or was scored by an earlier version."""
+    names = {metric.name for metric in metrics.load() if not metric.is_built_in}
+    scored = [{name for name, _ in block.scores.overall.values} for block in record.blocks]
+    return any(block.scoring not in (0, SCORING) for block in record.blocks) or any(
+        names - one for one in scored
+    )
+
+
+def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Rescored:
     new = tuple(_block(folder, block, metrics) for block in record.blocks)
     result = Rescored(
         folder.name,
@@ -71,42 +92,54 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[str]) -> Resco
             (old.instruction, old.scores.overall, after.scores.overall)
             for old, (after, _) in zip(record.blocks, new, strict=True)
         ),
+        stayed=tuple(dict.fromkeys(one.name for block, _ in new for one in _strange(block, metrics))),
     )
-    blocks = tuple(block for block, _ in new)
-    if blocks == record.blocks:
+    if tuple(block for block, _ in new) == record.blocks:
         return result
     write_whole(_next_name(folder), read_plain(folder / RECORD).decode())
+    blocks = []
     for block, rows in new:
         write_whole(inside(folder, block.predictions), "".join(to_line(row) + "\n" for row in rows))
-    write_record(folder, replace(record, blocks=blocks))
+        blocks.append(replace(completed(folder, block, rows, metrics), metrics=block.metrics))
+    write_record(folder, replace(record, blocks=tuple(blocks)))
     return result
 
 
-def _block(folder: Path, block: ScoreBlock, metrics: Sequence[str]) -> tuple[ScoreBlock, list[PredictionRow]]:
+def _block(
+    folder: Path, block: ScoreBlock, metrics: Sequence[Metric]
+) -> tuple[ScoreBlock, list[PredictionRow]]:
     order = {task.score.name: place for place, task in enumerate(block.scores.tasks)}
     found = read_predictions(inside(folder, block.predictions))  # in the order in which they were answered
-    if len({row.key for row in found}) != len(found) or len(found) != block.scores.overall.instances:
-        raise UserError(
-            f"{block.predictions} is damaged: it holds {len(found)} predictions, "
-            f"and the record has scores of {block.scores.overall.instances}"
-        )
     rows = sorted(found, key=lambda row: order.get(row.task, len(order)))
     predictions = [row.to_prediction() for row in rows]
-    fresh = score_all(predictions, extra=metrics)
-    scores = [row.score if row.expected else score for row, score in zip(rows, fresh, strict=True)]
-    renewed = [_with_score(row, score) for row, score in zip(rows, scores, strict=True)]
-    return replace(block, scores=aggregate(predictions, scores)), renewed
+    fresh = score_predictions(predictions, metrics)
+    scores = [
+        row.score if row.expected else _joined(row, score) for row, score in zip(rows, fresh, strict=True)
+    ]
+    renewed = [replace(row, values=score.values) for row, score in zip(rows, scores, strict=True)]
+    own = (*(metric.description for metric in metrics if not metric.is_built_in), *_strange(block, metrics))
+    return replace(block, scores=aggregate(predictions, scores), metrics=own, scoring=SCORING), renewed
 
 
-def _with_score(row: PredictionRow, score: InstanceScore) -> PredictionRow:
-    return replace(row, values=score.values)
+def _joined(row: PredictionRow, score: InstanceScore) -> InstanceScore:
+    """Return new values, and the former ones of metrics of which there is no code here."""
+    known = {name for name, _ in score.values}
+    return InstanceScore((*score.values, *(pair for pair in row.values if pair[0] not in known)))
 
 
-def _own_metrics(folder: Path, trust: bool) -> list[str]:
-    """Return the further metrics of the cell's configuration, where their code may run."""
+def _strange(block: ScoreBlock, metrics: Sequence[Metric]) -> tuple[MetricDescription, ...]:
+    """Return the metrics of a block that are not loaded here."""
+    known = {metric.name for metric in metrics}
+    return tuple(one for one in block.metrics if one.name not in known)
+
+
+def _selected(folder: Path, metrics: Selection, trust: bool) -> Selection:
+    """Add the further metrics of the cell's configuration, where their code may run; named ones stand alone."""
+    if metrics.names:
+        return metrics
     names, files = stored_texts(folder, "evaluation", "metrics"), stored_texts(folder, "extensions")
     admit(names, files, trust, f"instruct-ablate rescore {folder.parent}")
-    return names
+    return Selection(tuple(names), (*metrics.files, *(files if trust else ())))
 
 
 def _next_name(folder: Path) -> Path:

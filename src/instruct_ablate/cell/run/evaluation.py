@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
-from instruct_ablate.cell.state import identity
+from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.predictions import (
     PredictionRow,
     PredictionWriter,
@@ -20,7 +20,7 @@ from instruct_ablate.cell.state.predictions import (
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.metrics import aggregate, load_metrics, score_prediction
+from instruct_ablate.metrics import Selection, aggregate, score_prediction
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig
@@ -58,7 +58,7 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
     asked = {_key(prompt) for prompt in prompts}
     rows = {row.key: row for row in written_rows(path) if row.key in asked}
     finished = frozenset(rows)
-    metrics = load_metrics(job.config.evaluation.metrics)
+    metrics = selected(job.config).load()
     with PredictionWriter(path) as writer:
         done = len(finished)
         job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
@@ -71,7 +71,8 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
             done += 1
             job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
         writer.finish()
-    block = score_block(label, _complete(rows, prompts))
+    whole = _complete(rows, prompts)
+    block = completed(job.folder, score_block(label, whole), whole, metrics)
     notes = (f"test, {label}: {note}",) if (note := truncation_note(prompts)) else ()
     seconds = time.perf_counter() - started
     return Tested(block, seconds, len(prompts) - len(finished), notes)
@@ -86,7 +87,12 @@ def write_rows(job: Job, label: str, rows: Iterable[PredictionRow]) -> ScoreBloc
         for row in kept:
             writer.append(row)
         writer.finish()
-    return score_block(label, kept)
+    return completed(job.folder, score_block(label, kept), kept, selected(job.config).load())
+
+
+def selected(config: Config) -> Selection:
+    """Return what a configuration scores by."""
+    return Selection(tuple(config.evaluation.metrics), tuple(config.extensions))
 
 
 def score_block(label: str, rows: Sequence[PredictionRow]) -> ScoreBlock:
@@ -97,10 +103,7 @@ def score_block(label: str, rows: Sequence[PredictionRow]) -> ScoreBlock:
 
 def file_name(label: str) -> str:
     """Return the prediction file of a test-time instruction, relative to the cell's folder."""
-    readable = identity.file_name(label)
-    if len(label) > len(readable):  # names that were cut may begin alike
-        readable += f"-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
-    return f"predictions/{readable}.jsonl"
+    return f"predictions/{re.sub(r'[^A-Za-z0-9_.+()-]+', '_', label)}.jsonl"
 
 
 def _key(prompt: Prompt) -> tuple[str, str]:

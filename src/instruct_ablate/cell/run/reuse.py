@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate import learning_curve
-from instruct_ablate.cell.run.evaluation import file_name, score_block
+from instruct_ablate.cell.run.evaluation import file_name, score_block, selected
 from instruct_ablate.cell.run.stages import baseline_rows
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import read_record, write_record
@@ -43,6 +44,7 @@ class Verified:
 
     block: ScoreBlock
     predictions: str
+    rows: Sequence[PredictionRow]
 
 
 def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | None:
@@ -87,7 +89,7 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
         scored = score_block(block.instruction, rows)
         if not right or scored.scores != block.scores:
             raise UserError(f"{block.predictions} has other scores than its predictions have now")
-        verified.append(Verified(scored, text))
+        verified.append(Verified(replace(block, predictions=file_name(block.instruction)), text, tuple(rows)))
     return verified
 
 
@@ -119,7 +121,7 @@ def _scores(config: Config, rows: Sequence[PredictionRow]) -> list[InstanceScore
     """Score predictions anew; expected scores, which no prediction has, are refused."""
     if any(row.expected for row in rows):
         raise UserError("it has expected scores, which are for baselines alone")
-    return list(score_all([row.to_prediction() for row in rows], extra=config.evaluation.metrics))
+    return list(score_all([row.to_prediction() for row in rows], metrics=selected(config)))
 
 
 def _decoded(data: bytes, block: ScoreBlock) -> str:
@@ -151,10 +153,14 @@ def _taken(
     log.info("%s: %s", identity.name, note)
     describe(folder, config, identity)
     for one in tested:
-        write_whole(inside(folder, file_name(one.block.instruction)), one.predictions)
+        write_whole(inside(folder, one.block.predictions), one.predictions)
     with contextlib.suppress(OSError, UnicodeDecodeError):
         write_whole(folder / learning_curve.FILE, read_inside(source, learning_curve.FILE).decode())
     notes = tuple(dict.fromkeys((*record.notes, note)))
-    taken = replace(record, blocks=tuple(one.block for one in tested), notes=notes)
+    metrics = selected(config).load()
+    blocks = tuple(
+        completed(folder, one.block, one.rows, metrics) if one.block.scoring else one.block for one in tested
+    )
+    taken = replace(record, blocks=blocks, notes=notes)
     write_record(folder, taken)
     return taken

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.cell.run.evaluation import Tested, evaluate, prompts_at_test, write_rows
+from instruct_ablate.cell.run.evaluation import Tested, evaluate, prompts_at_test, selected, write_rows
 from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test
@@ -142,7 +142,7 @@ def _answered(
     context = Context.of(config, collection, "test")
     tasks = [vary(task, shown, context) for task in collection.test]
     answers = predict_baseline(
-        config.model.name, prompts, tasks, config.seed, config.model.tries, config.evaluation.metrics
+        config.model.name, prompts, tasks, config.seed, config.model.tries, selected(config)
     )
     return tuple(
         make_row(prediction, score, config.evaluation.save_prompts, answers.expected)

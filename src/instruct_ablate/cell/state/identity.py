@@ -27,8 +27,9 @@ from instruct_ablate.cell.state.canonical import (
 )
 from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
 from instruct_ablate.cell.state.setting import Names, Setting, setting_from
-from instruct_ablate.extensions import load_extensions
+from instruct_ablate.extensions import load_extensions, registers_only
 from instruct_ablate.instruction.label import canonical, label
+from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.schema import Config, ModelConfig, TasksConfig
 
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
@@ -41,7 +42,7 @@ DOES_NOT_COUNT = frozenset(
         "trainer.checkpoint_every_steps", "data.num_workers", "evaluation.save_prompts",
         # where results and prepared data lie, how a sweep behaves, what a report asks
         "study", "output", "cache", "retry", "reuse", "fail_fast", "detach", "with_untuned", "keep_checkpoints",
-        "cell_timeout", "hypotheses", "reference", "logger",
+        "cell_timeout", "hypotheses", "reference", "logger", "report",
         # stands for itself elsewhere: content hashes, canonical instructions
         "tasks.root", "model.path", "model.name", "model.revision", "model.source", "model.trust_remote_code",
         "instruction", "evaluation.instructions", "extensions",
@@ -114,8 +115,13 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
         "checkpoint": shaped.model.name if baseline else contents.checkpoint(shaped),
         "instruction": None if untuned else dataclasses.asdict(canonical(shaped.instruction)),
         "tested": canonical_blocks(shaped),
-        "extensions": list(code),
+        "extensions": [
+            content
+            for content, file in zip(code, config.extensions, strict=True)
+            if not registers_only(file, KEY)
+        ],
         **counting(dataclasses.asdict(shaped)),
+        KEY: [],  # metrics count for scoring alone; what was hashed before there were any stays
     }
     counted = {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}
     digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
@@ -168,11 +174,8 @@ def folder_name(setting: Setting, seed: int, digest: str, marks: Sequence[str] =
 
 
 def file_name(text: str) -> str:
-    """Make a readable name one that every file system takes; what is told apart by it stands behind it.
-
-    Letters of any script stay. A name has at most 255 bytes with what is put behind it, and a letter up to four.
-    """
-    return re.sub(r"[^\w.+()-]+", "_", text)[:100].encode()[:180].decode(errors="ignore")
+    """Make a readable name one that every file system takes; what is told apart by it stands behind it."""
+    return re.sub(r"[^\w.+()-]+", "_", text)[:100]
 
 
 def _data_hash(config: Config) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.cost import Cost
 from instruct_ablate.metrics import Scores
+from instruct_ablate.scores import MetricDescription
 
 FORMAT = 1  # hashed in every identity: this stays 1 for ever, whatever becomes of the record
 RECORD_VERSION = 2  # how a record is written; 1 had axes instead of a setting
@@ -48,6 +49,10 @@ class ScoreBlock:
     instruction: str  # label of the test variant
     predictions: str  # file name, relative to the cell's folder
     scores: Scores
+    instances: str = ""  # column file of the scores by instance, relative too; "": scored by version 1
+    sha256: str = ""  # of the predictions file
+    metrics: tuple[MetricDescription, ...] = ()  # those that are not built in: what tables need of them
+    scoring: int = 0  # SCORING as it was
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import types
@@ -14,10 +13,10 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 
 from instruct_ablate.cell.state.old_record import modern_record
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
+from instruct_ablate.metrics.registry import describe
 from instruct_ablate.whole_files import NOT_AS_WRITTEN
 
 T = TypeVar("T")
-_SEAL = ',\n "seal": "'
 _MOST = 1e15  # of numbers in a record: seconds, bytes, counts, percents
 
 
@@ -40,16 +39,6 @@ def to_json(record: Any) -> str:
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False, indent=1)
 
 
-def sealed(text: str) -> str:
-    """Add a checksum to the JSON text of an object: a bit that flips on the disk is noticed, whatever it says."""
-    body = text.removesuffix("\n}")
-    return f'{body}{_SEAL}{_checksum(body)}"\n}}'
-
-
-def _checksum(body: str) -> str:
-    return hashlib.sha256(body.encode(errors="surrogatepass")).hexdigest()[:32]
-
-
 def from_json(text: str, kind: type[T]) -> T:
     """Read a dataclass of type `kind` back from JSON text; `CorruptRecordError` where it does not fit."""
     return decode(loaded(text), kind)
@@ -63,9 +52,6 @@ def loaded(text: str) -> dict[str, Any]:
         raise CorruptRecordError(str(error)) from error
     if not isinstance(raw, dict):
         raise CorruptRecordError(f"an object expected, {type(raw).__name__} found")
-    body, seal, _ = text.rpartition(_SEAL)
-    if raw.pop("seal", None) != _checksum(body) and seal:
-        raise CorruptRecordError("it is not as it was written")
     newest = 1 if "format" in raw else RECORD_VERSION  # version 1 called it "format"
     version = raw.get("format", raw.get("version", 1))
     if isinstance(version, int) and version > newest:
@@ -87,7 +73,9 @@ def parse_record(text: str, folder: Path | None = None) -> CellRecord:
     """Read a cell record; of an old one, what it lacks is looked for in its `folder`."""
     raw = loaded(text)
     try:
-        return decode(modern_record(raw, folder) if "axes" in raw else raw, CellRecord)
+        record = decode(modern_record(raw, folder) if "axes" in raw else raw, CellRecord)
+        describe(metric for block in record.blocks for metric in block.metrics)
+        return record
     except NOT_AS_WRITTEN as error:
         raise CorruptRecordError(f"CellRecord: {error}") from error
 

@@ -1,0 +1,76 @@
+"""Per-instance scores by column, beside a cell's record: what a report reads where means do not do.
+
+The predictions file holds the same values row by row, with all texts; this one is read in milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from instruct_ablate.cell.state.predictions import PredictionRow
+from instruct_ablate.cell.state.record import SCORING, ScoreBlock
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import Metric
+from instruct_ablate.whole_files import inside, read_plain, whole_file
+
+KEYS = ("task", "instance_id")
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceScores:
+    """Task and instance id of every row, and the metrics' columns; None where a metric is not defined."""
+
+    keys: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, tuple[float | None, ...]], ...]
+
+
+def completed(
+    folder: Path, block: ScoreBlock, rows: Sequence[PredictionRow], metrics: Sequence[Metric]
+) -> ScoreBlock:
+    """Write the column file of a block whose predictions lie there, and note it, their checksum and own metrics."""
+    name = f"scores/{Path(block.predictions).stem}.parquet"
+    _write(inside(folder, name), rows)
+    return replace(
+        block,
+        instances=name,
+        sha256=checksum(inside(folder, block.predictions)),
+        metrics=tuple(metric.description for metric in metrics if not metric.is_built_in),
+        scoring=SCORING,
+    )
+
+
+def checksum(path: Path) -> str:
+    """Return the checksum of a predictions file."""
+    return hashlib.sha256(read_plain(path)).hexdigest()
+
+
+def _write(path: Path, rows: Sequence[PredictionRow]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = dict.fromkeys(name for row in rows for name, _ in row.values)
+    columns = {name: pa.array([row.get(name) for row in rows], pa.float64()) for name in names}
+    ids = {
+        "task": pa.array([row.task for row in rows]).dictionary_encode(),
+        "instance_id": pa.array([row.instance_id for row in rows]),
+    }
+    with whole_file(path) as temporary:
+        pq.write_table(pa.table({**ids, **columns}), temporary, compression="zstd")
+
+
+def read_instance_scores(folder: Path, block: ScoreBlock) -> InstanceScores:
+    """Read a block's column file; `UserError` says how to make one where there is none."""
+    import pyarrow.parquet as pq
+
+    advice = f"`instruct-ablate rescore {folder.parent}` writes it again"
+    if not block.instances:
+        raise UserError(f"{folder.name} has no scores by instance: {advice}")
+    try:
+        table = pq.read_table(inside(folder, block.instances)).to_pydict()
+        keys = tuple(zip(*(table.pop(key) for key in KEYS), strict=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{folder / block.instances} cannot be read ({error}): {advice}") from error
+    return InstanceScores(keys, tuple((name, tuple(values)) for name, values in table.items()))

@@ -1,0 +1,69 @@
+"""Which measures a report shows where: those of `report.columns`, and the user's own metrics wherever there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.metrics import Score, find_measure
+from instruct_ablate.metrics.measures import DIFFERENCES, measure_names
+from instruct_ablate.metrics.registry import built_in
+from instruct_ablate.report.rows import Row
+
+DEFAULT = ("exact_match", "generation_rougeL", "rougeL", "format_correctness", *DIFFERENCES, "uniform_guess")
+COMPARED = ("exact_match", "rougeL", "format_correctness")
+OF_THE_DATA = ("uniform_guess",)  # the same under every setting: neither deviates nor is compared
+
+
+def main_columns(rows: Sequence[Row], chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name the main table's columns: those chosen, else the usual ones and the user's own metrics."""
+    return tuple(chosen) or (*DEFAULT, *_own(name for row in rows for name, _ in row.means))
+
+
+def compared(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name the measures that differences are taken of and figures are drawn of."""
+    further = (name for name in chosen if name not in (*DIFFERENCES, *OF_THE_DATA))
+    return tuple(dict.fromkeys((*COMPARED, *own_metrics(cells), *further)))
+
+
+def group_columns(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name the metrics of the tables by category and by task."""
+    return tuple(dict.fromkeys(find_measure(name).metric.name for name in compared(cells, chosen)))
+
+
+def own_metrics(cells: Iterable[CellRecord]) -> tuple[str, ...]:
+    """Name the user's own metrics that cells were scored by."""
+    scores: Iterable[Score] = (block.scores.overall for cell in cells for block in cell.blocks)
+    return _own(name for score in scores for name, _ in score.values)
+
+
+def _own(names: Iterable[str]) -> tuple[str, ...]:
+    packaged = {metric.name for metric in built_in()}
+    known = set(measure_names())
+    return tuple(
+        name
+        for name in dict.fromkeys(names)
+        if name in known and name not in packaged and find_measure(name).metric.name == name
+    )
+
+
+def column_heading(name: str, reference: str) -> str:
+    """Return what stands above a column of the main table."""
+    if name in DIFFERENCES:
+        return f"to\n{reference if name == 'to_reference' else 'untuned'}"
+    return find_measure(name).heading
+
+
+def explained(names: Sequence[str]) -> str:
+    """Say what the numbers of the user's own metrics are, where that is not "percent, the higher the better"."""
+    measures = [find_measure(name) for name in names if name not in DIFFERENCES]
+    packaged = {metric.name for metric in built_in()}
+    told = []
+    for measure in measures:
+        if measure.metric.name in packaged:
+            continue
+        unit = [] if measure.metric.unit == "%" else [f"in {measure.metric.unit}"]
+        sense = [] if measure.metric.higher_is_better else ["the lower the better"]
+        if unit or sense:
+            told.append(f"{measure.name} {', '.join((*unit, *sense))}; ")
+    return "".join(told)

@@ -1,0 +1,80 @@
+"""Matrices of numbers: training by test instruction, and categories; one line a setting, nothing averaged over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.metrics import Measure, find_metric
+from instruct_ablate.report.rows import Row
+from instruct_ablate.report.trials import Trial
+
+TESTS = "evaluation.instructions"
+MOST_COLUMNS = 12  # settings of a matrix of categories; more cannot be read
+
+
+def heat(axes: Any, values: np.ndarray, names: tuple[Sequence[str], Sequence[str]]) -> None:
+    """Draw a labelled matrix; its numbers stand in its fields."""
+    shown = np.ma.masked_invalid(values)
+    image = axes.imshow(shown, cmap="cividis", aspect="auto")
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(names[1])), names[1], rotation=30, ha="right", fontsize=7)
+    axes.set_yticks(range(len(names[0])), names[0], fontsize=7)
+    middle = float(np.nanmean(values))
+    for (line, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if value < middle else "black"
+            axes.text(column, line, f"{value:.1f}", ha="center", va="center", fontsize=7, color=colour)
+    axes.figure.colorbar(image, ax=axes, shrink=0.8)
+
+
+def train_by_test(axes: Any, rows: Sequence[Row], measure: Measure) -> bool:
+    """Draw a measure by trained setting and test instruction, over seeds."""
+    scored = [row for row in rows if row.mean(measure.name) and not row.setting.untuned]
+    legend = Legend(row.setting for row in scored)
+    trained = list(dict.fromkeys(row.setting.changed(**{TESTS: ()}) for row in scored))
+    tested = list(dict.fromkeys(row.tested for row in scored))
+    means = {
+        (row.setting.changed(**{TESTS: ()}), row.tested): mean.value
+        for row in scored
+        if (mean := row.mean(measure.name))
+    }
+    if len(means) <= len(trained):
+        return False  # every model was tested in one way only
+    values = np.array([[means.get((one, other), np.nan) for other in tested] for one in trained])
+    lines = [legend.place(one, TESTS, always=("instruction",)) for one in trained]
+    heat(axes, values, (lines, tested))
+    axes.set(xlabel="tested on", ylabel="trained on", title=measure.label)
+    return True
+
+
+def by_category(axes: Any, cells: Sequence[CellRecord], name: str) -> bool:
+    """Draw a metric by category and setting, averaged over seeds alone; says which settings had no room."""
+    sums: dict[tuple[str, Trial], list[float]] = {}
+    for cell in cells:
+        for block in cell.blocks if cell.state == "done" else ():
+            for score in block.scores.categories:
+                if (value := score.get(name)) is not None:
+                    sums.setdefault((score.name, Trial(cell.setting, block.instruction)), []).append(value)
+    if not sums:
+        return False
+    every = list(dict.fromkeys(trial for _, trial in sums))
+    shown, legend = every[:MOST_COLUMNS], Legend(trial.setting for trial in every)
+    categories = sorted({category for category, _ in sums})
+    values = np.array([[np.mean(sums.get((c, trial), [np.nan])) for trial in shown] for c in categories])
+    heat(axes, values, (categories, [trial_name(trial, legend) for trial in shown]))
+    left = f"; {len(shown)} of {len(every)} settings, all in the table" if len(shown) < len(every) else ""
+    metric = find_metric(name)
+    axes.set(title=f"{metric.heading}, {metric.unit}{left}".replace("\n", " "))
+    return True
+
+
+def trial_name(trial: Trial, legend: Legend) -> str:
+    """Name a setting by what differs, and how it was tested where that is not as it was trained."""
+    place = legend.place(trial.setting, TESTS, always=("instruction",))
+    as_usual = trial.setting.untuned or trial.tested == trial.setting.instruction
+    return place if as_usual else f"{place}, tested on {trial.tested}"
