@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.columns import COMPARED, compared
+from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.comparison import Comparison, holm
 from instruct_ablate.report.statistics.finding import points, probability
 from instruct_ablate.report.statistics.paired import Pairing, pair
@@ -36,10 +37,14 @@ class Difference:
 
 
 def differences(
-    cells: Sequence[CellRecord], reference: str, columns: Sequence[str] = ()
+    cells: Sequence[CellRecord],
+    reference: str,
+    columns: Sequence[str] = (),
+    scores: SingleScores | None = None,
 ) -> tuple[Difference, ...]:
     """Compare every setting with its counterpart under the reference variant, as trained or else tested alike."""
     trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
+    scores = scores or SingleScores()
     found, measures = [], compared(cells, columns)
     for trial in sorted(
         trials.scores, key=lambda trial: (legend.order(trial.setting, reference), trial.tested)
@@ -50,7 +55,8 @@ def differences(
         for metric in measures:
             pairing = pair(trials.scores[trial], trials.scores[opposite], metric)
             if pairing is not None:
-                found.append((trial, opposite, metric, pairing))
+                paired = scores.added(pairing, (trial, opposite), metric)
+                found.append((trial, opposite, metric, paired))
     tested = _compared(found)
     # One seed decides nothing, so it is no test to correct for either.
     unequal = holm([math.nan if one.one_seed else one.p_difference for one in tested])
@@ -78,7 +84,8 @@ def measured_designs(studies: Iterable[Path]) -> list[Design]:
     found: list[Design] = []
     for folder in studies:
         study = read_study(folder)
-        every = [item for item in differences(study.cells, study.reference) if _says(item)]
+        scores = SingleScores(study.cells, study.folder)
+        every = [item for item in differences(study.cells, study.reference, scores=scores) if _says(item)]
         metrics = [metric for metric in COMPARED if any(item.metric == metric for item in every)]
         found += [item.comparison.design for item in every if item.metric == metrics[0]]
     return found

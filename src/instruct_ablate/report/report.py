@@ -14,6 +14,7 @@ from instruct_ablate.report.differences import Difference, difference_table, dif
 from instruct_ablate.report.figures import draw_figures
 from instruct_ablate.report.page import Contents, build_page
 from instruct_ablate.report.rows import Row, build_rows
+from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
 from instruct_ablate.report.verdicts import Verdict, judge, lines
@@ -42,8 +43,10 @@ def write_report(study_folder: Path, target: Path | None = None) -> Report:
     folder = target or study_folder / "report"
     folder.mkdir(parents=True, exist_ok=True)
     rows = build_rows(study.cells, study.reference)
-    verdicts = judge(study.cells, [parse_hypothesis(text) for text in study.hypotheses], study.reference)
-    found = differences(study.cells, study.reference, study.columns)
+    scores = SingleScores(study.cells, study.folder)
+    hypotheses = [parse_hypothesis(text) for text in study.hypotheses]
+    verdicts = judge(study.cells, hypotheses, study.reference, scores)
+    found = differences(study.cells, study.reference, study.columns, scores)
     report = Report(study, rows, verdicts, found, folder)
     _write(report)
     return report

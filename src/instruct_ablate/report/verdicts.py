@@ -10,6 +10,7 @@ from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import Clause, Hypothesis
 from instruct_ablate.report.contrasts import Contrast, UnmatchedError, contrasts
+from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.claim import Answer, advice, rulings
 from instruct_ablate.report.statistics.finding import Finding, finding_line
 from instruct_ablate.report.statistics.paired import Pairing, pair, task_values
@@ -29,16 +30,29 @@ class Verdict:
     open: tuple[str, ...] = ()  # why a clause has no data
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What verdicts are read off: a study's trials, its reference variant and its single scores."""
+
+    trials: Trials
+    reference: str
+    scores: SingleScores
+
+
 def judge(
-    cells: Sequence[CellRecord], hypotheses: Sequence[Hypothesis], reference: str
+    cells: Sequence[CellRecord],
+    hypotheses: Sequence[Hypothesis],
+    reference: str,
+    scores: SingleScores | None = None,
 ) -> tuple[Verdict, ...]:
-    """Answer every hypothesis from the cells that are done."""
+    """Answer every hypothesis from the cells that are done, with their single scores where these are at hand."""
     trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
+    study = Judged(trials, reference, scores or SingleScores())
     verdicts = []
     for hypothesis in hypotheses:
         findings, reasons = [], []
         for clause in hypothesis.clauses:
-            found, reason = _tried(clause, trials, legend, reference)
+            found, reason = _tried(clause, study, legend)
             findings.append(found)
             reasons += [reason] if reason else []
         every = tuple(finding for part in findings for finding in part)
@@ -46,16 +60,16 @@ def judge(
     return tuple(verdicts)
 
 
-def _tried(clause: Clause, trials: Trials, legend: Legend, reference: str) -> tuple[tuple[Finding, ...], str]:
+def _tried(clause: Clause, study: Judged, legend: Legend) -> tuple[tuple[Finding, ...], str]:
     """Try a clause wherever the study can; where it cannot, say why."""
     try:
-        found = contrasts(trials, clause, reference)
+        found = contrasts(study.trials, clause, study.reference)
     except UnmatchedError as error:
         return (), str(error)
     if not found:
         return (), f"no done cells of {clause.left} and {clause.right} that are equal in all else"
-    ordered = sorted(found, key=lambda one: _order(one.place, legend, reference))
-    findings = _findings(clause, ordered, (trials, reference), legend)
+    ordered = sorted(found, key=lambda one: _order(one.place, legend, study.reference))
+    findings = _findings(clause, ordered, study, legend)
     return findings, "" if findings else f"no task that both sides were tested on has {clause.metric}"
 
 
@@ -64,7 +78,7 @@ def _order(trial: Trial, legend: Legend, reference: str) -> tuple[object, ...]:
 
 
 def _findings(
-    clause: Clause, found: Sequence[Contrast], study: tuple[Trials, str], legend: Legend
+    clause: Clause, found: Sequence[Contrast], study: Judged, legend: Legend
 ) -> tuple[Finding, ...]:
     tried = [(contrast, one) for contrast in found if (one := _compared(clause, contrast, study)) is not None]
     ruled = rulings(clause, [one for _, one in tried])
@@ -74,12 +88,13 @@ def _findings(
     )
 
 
-def _compared(clause: Clause, contrast: Contrast, study: tuple[Trials, str]) -> Tried | None:
+def _compared(clause: Clause, contrast: Contrast, study: Judged) -> Tried | None:
     """Pair the sides of a contrast, with where they would stand had training changed nothing."""
     pairing = pair(contrast.left, contrast.right, clause.metric, seedless=contrast.seedless)
     if pairing is None:
         return None
     sides = (contrast.place, contrast.opposite)
+    pairing = study.scores.added(pairing, sides, clause.metric)
     kinds = [kind(side.setting) for side in sides]
     if kinds == [TRAINED, TRAINED]:
         pairing = _beside_untuned(pairing, contrast.place, clause.metric, study)
@@ -91,10 +106,10 @@ def _compared(clause: Clause, contrast: Contrast, study: tuple[Trials, str]) -> 
     )
 
 
-def _beside_untuned(pairing: Pairing, trial: Trial, metric: str, study: tuple[Trials, str]) -> Pairing:
+def _beside_untuned(pairing: Pairing, trial: Trial, metric: str, study: Judged) -> Pairing:
     """Add the untuned model's score on these tasks to the levels that a side may stand at."""
-    trials, reference = study
-    untuned = trials.untuned(trial, reference)
+    trials = study.trials
+    untuned = trials.untuned(trial, study.reference)
     if untuned is None:
         return pairing
     by_task = task_values(next(iter(trials.scores[untuned].values())), metric)

@@ -121,6 +121,6 @@ def test_binary_outcomes_near_0_and_1_are_covered(shared: bool):
 @pytest.mark.parametrize(("tasks", "instances"), [(6, 10), (6, 100), (30, 10), (119, 10), (119, 100)])
 @pytest.mark.parametrize("shared", [True, False])
 def test_binary_outcomes_are_covered_in_every_design(seeds: int, tasks: int, instances: int, shared: bool):
-    runs = 1000 if tasks < 100 else 300
+    runs = 200 if tasks < 100 else 100
     for chances, covered in coverage(seeds, tasks, instances, runs, shared).items():
         assert covered >= 0.93 - 3.09 * (0.93 * 0.07 / runs) ** 0.5, chances

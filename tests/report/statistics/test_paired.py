@@ -65,6 +65,7 @@ def test_the_floor_is_that_of_single_scores_where_they_are_there():
 def test_sides_stand_where_their_means_are():
     found = pair({0: make_scores(52.0)}, {0: make_scores(90.0)}, "exact_match")
     assert found is not None
+    assert found.standings is not None
     left, right = found.standings
     assert (left.mean, right.mean, left.instances) == (52.0, 90.0, 100.0)
     assert left.at == {"the uniform guess": 50.0}

@@ -37,3 +37,20 @@ def test_where_nothing_moves_no_seeds_are_measured():
     floor = Pairing(still, still, (0, 1, 2), tuple("abcdefghijkl"), (100,) * 12)
     tried = [*(Tried(floor, index) for index in range(5)), Tried(pairing(1, generator), 9)]
     assert compare_all(tried)[-1].one_seed
+
+
+def test_a_metric_that_is_no_percentage_has_no_floor_and_no_ceiling():
+    wide = Pairing(
+        np.full((2, 12), 900.0) + np.arange(12) * 9.0,
+        np.zeros((2, 12)),
+        (0, 1),
+        ("t",) * 12,
+        (9,) * 12,
+        percent=False,
+    )
+    one = Tried(wide, 0)
+    assert one.uninformative is None
+    (found,) = compare_all([one])
+    assert found.interval95[0] > 100
+    assert found.floor is not None
+    assert found.floor.variance == 0

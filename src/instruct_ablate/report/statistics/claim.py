@@ -39,7 +39,8 @@ class Ruling:
         """What tasks that were not drawn could do to a supported claim that the mean lies within its margin."""
         if self.answer != "supported" or clause.verb != "equals" or clause.share is not None:
             return None
-        return vulnerability(self.comparison.mean, clause.margin, self.comparison.units)
+        comparison = self.comparison
+        return vulnerability(comparison.mean, clause.margin, comparison.units, comparison.limit)
 
 
 def rulings(clause: Clause, tried: Sequence[Tried]) -> tuple[Ruling, ...]:

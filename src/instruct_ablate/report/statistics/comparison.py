@@ -19,6 +19,7 @@ from instruct_ablate.report.statistics.permutation import permutation_p
 from instruct_ablate.report.statistics.power import Design
 from instruct_ablate.report.statistics.seed_pool import SeedPool
 
+LIMIT = 100.0  # points, between percentages
 Seeds = Literal["own", "pooled", "left out", "none"]  # where the seeds' variance comes from
 
 
@@ -34,6 +35,7 @@ class Comparison:
     effects: tuple[float, ...]  # by task, meaned over seeds
     seeds_from: Seeds = "own"
     floor: Floor | None = None
+    limit: float = LIMIT  # of what a difference can be
 
     @property
     def one_seed(self) -> bool:
@@ -56,9 +58,11 @@ class Comparison:
         return self.interval(0.90)
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Return the interval at this level, within what a difference of percentages can be."""
+        """Return the interval at this level, within what a difference can be."""
         half = float(self.terms.half_width(1 - level))
-        return float(np.clip(self.mean - half, -100, 100)), float(np.clip(self.mean + half, -100, 100))
+        return float(np.clip(self.mean - half, -self.limit, self.limit)), float(
+            np.clip(self.mean + half, -self.limit, self.limit)
+        )
 
     @property
     def p_difference(self) -> float:

@@ -30,6 +30,7 @@ class Pairing:
         tuple[str, float], ...
     ] = ()  # where a side may stand for reasons of its own: the uniform guess
     outcomes: Outcomes | None = None  # single scores, where they are at hand
+    percent: bool = True  # whether the metric has a floor of 0 and a ceiling of 100
 
     @property
     def differences(self) -> Matrix:
@@ -41,12 +42,16 @@ class Pairing:
         """What the test instances leave open: from their paired scores, else as if they were unpaired."""
         if self.outcomes is not None:
             return self.outcomes.floor
+        if not self.percent:
+            return Floor(0.0, 1.0)
         counts = np.array(self.instances, dtype=np.float64)
         return unpaired_floor(self.left.mean(axis=0), self.right.mean(axis=0), counts)
 
     @property
-    def standings(self) -> tuple[Standing, Standing]:
-        """Where the two sides stand, over the test instances that all seeds share."""
+    def standings(self) -> tuple[Standing, Standing] | None:
+        """Where the two sides stand, over the test instances that all seeds share; None without floor and ceiling."""
+        if not self.percent:
+            return None
         pairs = len(self.tasks) ** 2 / sum(1 / count for count in self.instances)
         left, right = (Standing(float(side.mean()), pairs, self.levels) for side in (self.left, self.right))
         return left, right
@@ -78,7 +83,8 @@ def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pair
     names, counts = zip(*shared, strict=True)
     dropped = sorted({name for name, _ in every} - set(names))
     guess = _guess(next(iter(pairs.values()))[0], metric, names)
-    return Pairing(left, right, tuple(values), names, counts, tuple(dropped), guess)
+    percent = find_measure(metric).metric.unit == "%"
+    return Pairing(left, right, tuple(values), names, counts, tuple(dropped), guess, percent=percent)
 
 
 def _guess(scores: Scores, metric: str, names: Sequence[str]) -> tuple[tuple[str, float], ...]:

@@ -9,7 +9,7 @@ from scipy import stats
 
 LEVEL = 0.05
 SHARE = 0.9
-WHOLE = 100.0  # points: the largest effect that a task can have
+WHOLE = 100.0  # points: the largest effect that a task can have on percentages
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ def unseen_share(tasks: int, level: float = LEVEL) -> float:
     return float(1 - level ** (1 / tasks))
 
 
-def vulnerability(mean: float, margin: float, tasks: int) -> Vulnerability | None:
+def vulnerability(mean: float, margin: float, tasks: int, whole: float = WHOLE) -> Vulnerability | None:
     """Say what tasks not drawn could do to "the mean lies within the margin"; None where they could not undo it."""
     share = unseen_share(tasks)
     effect = (margin - (1 - share) * abs(mean)) / share
-    return Vulnerability(share, effect) if effect < WHOLE else None
+    return Vulnerability(share, effect) if effect < whole else None
 
 
 @dataclass(frozen=True, slots=True)

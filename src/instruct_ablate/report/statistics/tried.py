@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from instruct_ablate.report.statistics.comparison import Comparison, compare
+from instruct_ablate.report.statistics.comparison import LIMIT, Comparison, compare
 from instruct_ablate.report.statistics.informative import uninformative
 from instruct_ablate.report.statistics.paired import Pairing
-from instruct_ablate.report.statistics.seed_pool import pool_seeds
+from instruct_ablate.report.statistics.seed_pool import SeedPool, pool_seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Tried:
     @property
     def uninformative(self) -> str | None:
         """Why the comparison could not have shown a difference."""
-        return uninformative(*self.pairing.standings)
+        standings = self.pairing.standings
+        return uninformative(*standings) if standings else None
 
 
 def compare_all(tried: Sequence[Tried]) -> tuple[Comparison, ...]:
@@ -33,6 +35,10 @@ def compare_all(tried: Sequence[Tried]) -> tuple[Comparison, ...]:
     """
     measured = [one for one in tried if len(one.pairing.seeds) > 1 and one.uninformative is None]
     pool = pool_seeds([(one.pairing.differences, one.reference) for one in measured])
-    return tuple(
-        compare(one.pairing.differences, one.pairing.floor, seedless=one.seedless, pool=pool) for one in tried
-    )
+    return tuple(_compared(one, pool) for one in tried)
+
+
+def _compared(one: Tried, pool: SeedPool | None) -> Comparison:
+    limit = LIMIT if one.pairing.percent else math.inf
+    found = compare(one.pairing.differences, one.pairing.floor, seedless=one.seedless, pool=pool)
+    return replace(found, limit=limit)

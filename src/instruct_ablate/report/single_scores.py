@@ -1,0 +1,104 @@
+"""Scores of single instances: what both sides of a comparison scored on each, from the files beside the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instruct_ablate.cell.state.instance_scores import KEYS
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.metrics import find_measure
+from instruct_ablate.report.statistics.outcomes import Outcomes
+from instruct_ablate.report.statistics.paired import Pairing
+from instruct_ablate.report.trials import Trial
+from instruct_ablate.whole_files import inside
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """A cell's scores by task and instance: the ids of every task in order, where they stand, and the columns."""
+
+    ids: Mapping[str, Any]  # arrow's, which compares them fast
+    rows: Mapping[str, slice]
+    columns: Mapping[str, NDArray[np.float64]]
+
+
+class SingleScores:
+    """The single scores of a study's done cells; each file is read once, when a comparison needs it."""
+
+    def __init__(self, cells: Iterable[CellRecord] = (), folder: Path | None = None) -> None:
+        self._places: dict[Trial, dict[int, tuple[Path, ScoreBlock]]] = {}
+        self._read: dict[Path, Sorted | None] = {}
+        if folder is None:
+            return
+        for cell in cells:
+            for block in cell.blocks if cell.state == "done" else ():
+                seeds = self._places.setdefault(Trial(cell.setting, block.instruction), {})
+                seeds[cell.seed] = (folder / cell.name, block)
+
+    def added(self, pairing: Pairing, sides: tuple[Trial, Trial], measure: str) -> Pairing:
+        """Return the pairing with its outcomes; as it is where a side has none, or they are not those of its means."""
+        metric = find_measure(measure).metric
+        left, right = ([self._side(side, seed) for seed in pairing.seeds] for side in sides)
+        if not pairing.percent or not all(one and metric.name in one.columns for one in (*left, *right)):
+            return pairing
+        both = [[one for one in side if one] for side in (left, right)]
+        outcomes = _aligned(pairing.tasks, both, metric.name)
+        if outcomes is None or not np.allclose(outcomes.differences, pairing.differences, atol=1e-6):
+            return pairing
+        return replace(pairing, outcomes=outcomes)
+
+    def _side(self, trial: Trial, seed: int) -> Sorted | None:
+        """Return a trial's scores for a seed; of what has no seeds, those there are."""
+        seeds = self._places.get(trial, {})
+        if not seeds:
+            return None
+        folder, block = seeds[seed] if seed in seeds else seeds[min(seeds)]
+        if not block.instances:  # scored by an earlier version
+            return None
+        path = inside(folder, block.instances)
+        if path not in self._read:
+            self._read[path] = _read(path)
+        return self._read[path]
+
+
+def _read(path: Path) -> Sorted | None:
+    """Read a column file in the order of its keys; arrow sorts and compares, for there may be millions of scores."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        plain = table.column(KEYS[0]).cast(pa.string())
+        table = table.set_column(table.schema.get_field_index(KEYS[0]), KEYS[0], plain)
+        table = table.sort_by([(key, "ascending") for key in KEYS]).combine_chunks()
+        names, ids = (table.column(key) for key in KEYS)
+    except (OSError, ValueError, KeyError):
+        return None  # the instances count as unpaired then, which is said
+    encoded = pc.run_end_encode(names.chunk(0)) if len(names) else None
+    tasks = encoded.values.to_pylist() if encoded else []
+    ends = encoded.run_ends.to_pylist() if encoded else []
+    rows = {task: slice(start, end) for task, start, end in zip(tasks, [0, *ends], ends, strict=False)}
+    columns = {name: table.column(name).to_numpy() for name in table.column_names if name not in KEYS}
+    return Sorted({task: ids[own.start : own.stop] for task, own in rows.items()}, rows, columns)
+
+
+def _aligned(tasks: Sequence[str], sides: Sequence[Sequence[Sorted]], metric: str) -> Outcomes | None:
+    """Stack the seeds' percentages task by task; None where they are not of the same instances, or some lack."""
+    every = [one for side in sides for one in side]
+    for task in tasks:
+        if not all(task in one.ids for one in every):
+            return None
+        if not all(every[0].ids[task].equals(one.ids[task]) for one in every[1:]):
+            return None
+    left, right = (
+        tuple(np.stack([100 * one.columns[metric][one.rows[task]] for one in side]) for task in tasks)
+        for side in sides
+    )
+    return None if any(np.isnan(scores).any() for scores in (*left, *right)) else Outcomes(left, right)

@@ -1,0 +1,98 @@
+"""Single scores: both sides of a comparison on the same instances, or none at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instruct_ablate.cell.state.instance_scores import completed
+from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.hypotheses import parse_hypothesis
+from instruct_ablate.metrics import Scores, TaskScore
+from instruct_ablate.report.single_scores import SingleScores
+from instruct_ablate.report.statistics.paired import Pairing, pair
+from instruct_ablate.report.trials import Trial, Trials
+from instruct_ablate.report.verdicts import judge
+from tests.report.cells import make_cell
+from tests.scored import score, values
+
+TASKS, INSTANCES = 12, 100
+
+
+def written(folder: Path, cell: CellRecord, right: np.ndarray) -> CellRecord:
+    """Write a cell's predictions and their columns; `right[task, instance]` says which are right."""
+    path = folder / cell.name / cell.blocks[0].predictions
+    path.parent.mkdir(parents=True)
+    rows = []
+    for task, row in enumerate(right):
+        for instance, ok in enumerate(row):
+            exact = float(ok)
+            rows.append(
+                PredictionRow(
+                    f"t{task}", "Logic", "classification", f"i{instance}", "?", "a", ("a",), ("a", "b"), False,
+                    values(exact, exact, exact, 1.0, 0.5),
+                )
+            )  # fmt: skip
+    writer = PredictionWriter(path)
+    for one in rows:
+        writer.append(one)
+    writer.finish()
+    means = 100 * right.mean(axis=1)
+    tasks = tuple(
+        TaskScore("classification", "Logic", score(f"t{i}", right.shape[1], m, m, m, 100.0, 50.0))
+        for i, m in enumerate(means)
+    )
+    scores = cell.blocks[0].scores
+    block = replace(cell.blocks[0], scores=Scores(scores.overall, scores.task_mean, (), (), tasks))
+    return replace(cell, blocks=(completed(folder / cell.name, block, rows, ()),))
+
+
+def study(folder: Path, seeds: int = 3) -> list[CellRecord]:
+    """Two sides that differ on one instance in fifty."""
+    generator = np.random.default_rng(0)
+    right = generator.random((TASKS, INSTANCES)) < 0.75
+    cells = []
+    for seed in range(seeds):
+        other = right ^ (generator.random(right.shape) < 0.02)
+        cells.append(written(folder, make_cell(1.0, seed=seed), right))
+        cells.append(written(folder, make_cell(1.0, seed=seed, instruction="simplified"), other))
+    return cells
+
+
+def paired(cells: list[CellRecord]) -> tuple[Pairing, tuple[Trial, Trial]]:
+    trials = Trials(cells)
+    left, right = (next(t for t in trials.scores if t.tested == name) for name in ("simplified", "original"))
+    found = pair(trials.scores[left], trials.scores[right], "exact_match")
+    assert found is not None
+    return found, (left, right)
+
+
+def test_outcomes_are_those_of_the_means(tmp_path: Path):
+    cells = study(tmp_path)
+    pairing, sides = paired(cells)
+    added = SingleScores(cells, tmp_path).added(pairing, sides, "exact_match")
+    assert added.outcomes is not None
+    assert added.outcomes.differences == pytest.approx(pairing.differences)
+    assert added.outcomes.left[0].shape == (3, INSTANCES)
+    assert added.floor.variance < pairing.floor.variance / 5
+
+
+def test_a_claim_that_unpaired_instances_leave_open_is_decided_by_paired_ones(tmp_path: Path):
+    cells = study(tmp_path)
+    claim = [parse_hypothesis("simplified equals original on exact_match within 2")]
+    assert judge(cells, claim, "original")[0].answer == "undecided"
+    assert judge(cells, claim, "original", SingleScores(cells, tmp_path))[0].answer == "supported"
+
+
+def test_what_is_not_there_or_not_of_these_means_is_left_out(tmp_path: Path):
+    cells = study(tmp_path, seeds=2)
+    pairing, sides = paired(cells)
+    assert SingleScores(cells, None).added(pairing, sides, "exact_match") is pairing
+    other = replace(pairing, left=pairing.left + 1)
+    assert SingleScores(cells, tmp_path).added(other, sides, "exact_match") is other
+    (tmp_path / cells[0].name / cells[0].blocks[0].instances).unlink()
+    assert SingleScores(cells, tmp_path).added(pairing, sides, "exact_match") is pairing
