@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain
 
+from instruct_ablate.metrics.segmentation import is_other_script, segments
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -53,7 +55,16 @@ def words(text: str) -> Words:
     White space always parts words there, so that the pieces between can be cut one by one, each only once.
     """
     cut = _tokenizer()
-    sequence = tuple(chain.from_iterable(map(cut, text.lower().split())))
+    return _words(tuple(chain.from_iterable(map(cut, text.lower().split()))))
+
+
+@lru_cache(maxsize=2**15)
+def other_words(text: str) -> Words:
+    """Cut a text into the words of a script other than Latin."""
+    return _words(segments(text))
+
+
+def _words(sequence: tuple[str, ...]) -> Words:
     places: dict[str, int] = {}
     bit = 1
     for word in sequence:
@@ -75,7 +86,8 @@ def lcs_length(one: Words, other: Words) -> int:
 
 def rouge(prediction: str, reference: str) -> tuple[float, float]:
     """Return ROUGE-1 and ROUGE-L F-measure of a prediction against one reference."""
-    said, right = words(prediction), words(reference)
+    cut = other_words if is_other_script(reference) else words
+    said, right = cut(prediction), cut(reference)
     if not said.sequence or not right.sequence:
         return 0.0, 0.0
     if said.sequence == right.sequence:

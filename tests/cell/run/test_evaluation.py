@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.run.evaluation import _complete, file_name, prompts_at_test, score_block, write_rows
+from instruct_ablate.cell.run.evaluation import (
+    _complete,
+    file_name,
+    label_notes,
+    prompts_at_test,
+    score_block,
+    write_rows,
+)
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
@@ -72,3 +80,13 @@ def test_scores_of_a_block_are_of_its_own_rows(job: Job) -> None:
 def test_labels_become_file_names() -> None:
     assert file_name("deleted(0.2)+delusive") == "predictions/deleted(0.2)+delusive.jsonl"
     assert file_name("my.module/variant") == "predictions/my.module_variant.jsonl"
+
+
+def test_merged_labels_and_rows_that_no_choice_is_right_for_are_noted(job: Job) -> None:
+    signs = [replace(prompt, references=("1",), choices=("-1", "0", "1")) for prompt in prompts(job)]
+    (note,) = label_notes(signs)
+    assert "in 1 of 1 label spaces" in note
+    assert "'-1' and '1' in task1_sentiment" in note
+    lost = [replace(signs[0], choices=("0", "2")), *(replace(one, choices=("1", "2")) for one in signs[1:])]
+    assert list(label_notes(lost)) == ["1 of 6 instances have no choice that is right"]
+    assert list(label_notes(prompts(job))) == []

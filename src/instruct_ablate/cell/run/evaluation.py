@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Selection, aggregate, score_prediction
+from instruct_ablate.normalisation import is_answerable, merged
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig
@@ -73,9 +74,28 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
         writer.finish()
     whole = _complete(rows, prompts)
     block = completed(job.folder, score_block(label, whole), whole, metrics)
-    notes = (f"test, {label}: {note}",) if (note := truncation_note(prompts)) else ()
+    notes = tuple(
+        f"test, {label}: {note}" for note in (truncation_note(prompts), *label_notes(prompts)) if note
+    )
     seconds = time.perf_counter() - started
     return Tested(block, seconds, len(prompts) - len(finished), notes)
+
+
+def label_notes(prompts: Sequence[Prompt]) -> Iterator[str]:
+    """Say where exact match takes different labels for one, and for how many rows no choice can be right."""
+    spaces = {prompt.task: prompt.choices for prompt in prompts if prompt.choices}
+    groups = {task: found for task, choices in spaces.items() if (found := merged(choices))}
+    if groups:
+        task, (group, *_) = next(iter(groups.items()))
+        alike = " and ".join(map(repr, group))
+        yield (
+            f"in {len(groups)} of {len(spaces)} label spaces exact match takes different labels for one, such as "
+            f"{alike} in {task}: they count as one label in the uniform guess; strict_exact_match tells them apart"
+        )
+    closed = [prompt for prompt in prompts if prompt.choices]
+    lost = sum(not is_answerable(prompt.choices or (), prompt.references) for prompt in closed)
+    if lost:
+        yield f"{lost} of {len(closed)} instances have no choice that is right"
 
 
 def write_rows(job: Job, label: str, rows: Iterable[PredictionRow]) -> ScoreBlock:

@@ -12,7 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.cell.run.evaluation import Tested, evaluate, prompts_at_test, selected, write_rows
+from instruct_ablate.cell.run.evaluation import (
+    Tested,
+    evaluate,
+    label_notes,
+    prompts_at_test,
+    selected,
+    write_rows,
+)
 from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test
@@ -123,7 +130,8 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
         with _timed() as took:
             prompts = prompts_at_test(job.config, collection, shown, Words())
             block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
-        tested.append(_checked(job, Tested(block, took[0], len(prompts)), prompts))
+        notes = tuple(f"test, {label}: {note}" for note in label_notes(prompts))
+        tested.append(_checked(job, Tested(block, took[0], len(prompts), notes), prompts))
     return _outcome(tested, Cost(), collection.notes, ("none", "none"))
 
 

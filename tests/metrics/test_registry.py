@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import Selection, find_measure, find_metric, score_prediction
+from instruct_ablate.metrics.measures import check_columns
+from instruct_ablate.metrics.registry import Metric, add, describe, described
+from instruct_ablate.scores import MetricDescription
+
+CODE = """
+from instruct_ablate.metrics import metric
+
+
+@metric("length_of_answer", "answer\\nlength", unit="words", higher_is_better=False, range=None)
+def length(prediction, references):
+    return float(len(prediction.split()))
+"""
+
+
+def test_an_extension_file_that_registers_a_metric_scores_by_it(tmp_path: Path) -> None:
+    file = tmp_path / "extension_of_registry_test.py"
+    file.write_text(CODE)
+    metrics = Selection(files=(str(file),)).load()
+    assert [one.name for one in metrics if not one.is_built_in] == ["length_of_answer"]
+    assert score_prediction("a b c", ("a",), None, metrics).get("length_of_answer") == 3.0
+    assert find_measure("generation_length_of_answer").heading == "answer\nlength\n(gen.)"
+    check_columns(["length_of_answer", "to_untuned"])
+
+
+def test_what_a_record_says_of_a_metric_is_enough_for_tables() -> None:
+    describe([MetricDescription("seen_elsewhere", "seen\nelsewhere")])
+    assert find_metric("seen_elsewhere").unit == "%"
+    assert "seen_elsewhere" in {one.name for one in described()}
+
+
+@pytest.mark.parametrize("name", ["seed", "two words", "exact_match"])
+def test_names_that_are_taken_or_are_none_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match="name"):
+        add(Metric(name, name, score=lambda prediction, references: 1.0))
+
+
+def test_columns_that_are_none_are_refused() -> None:
+    with pytest.raises(UserError, match="exact_match"):
+        check_columns(["exact_mach"])
+    with pytest.raises(UserError, match="once"):
+        check_columns(["rougeL", "rougeL"])
