@@ -18,6 +18,11 @@ class UserErrors(UserError):  # noqa: N818 - several at once
         super().__init__("\n".join(f"- {fault}" for fault in self.faults))
 
 
+def refusal(faults: Sequence[str]) -> UserError:
+    """Build the error for one or several faults found before anything started."""
+    return UserError(faults[0]) if len(faults) == 1 else UserErrors(faults)
+
+
 def nearest(given: str, allowed: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the closest allowed word, or an empty string."""
     close = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.4)

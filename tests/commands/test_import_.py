@@ -105,3 +105,13 @@ def test_real_predictions_stand_in_a_table_beside_guessing(shared: Path, tmp_pat
     for name, score in (("alpaca_7b", "35."), ("uniform_guess", "42.27")):
         (line,) = [line for line in table.splitlines() if name in line]
         assert score in line, table
+
+
+@pytest.mark.parametrize("study", ["../x", "/abs", "", "."])
+def test_nothing_leaves_the_output_folder(tmp_path: Path, study: str) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text('{"id": "1", "prediction": "x"}')
+    places = [f"study='{study}'", f"output={tmp_path}/out", f"cache={tmp_path}/cache"]
+    result = CliRunner().invoke(group, ["import", str(file), "--model", "m", *places])
+    assert isinstance(result.exception, UserError | SystemExit)
+    assert "study=" in str(result.exception) + result.output

@@ -82,3 +82,8 @@ def test_a_probe_measures(tmp_path: Path) -> None:
     assert speed.tokens > 0
     assert speed.instances > 0
     assert not list(tmp_path.glob("*/*/record.json"))
+
+
+def test_values_that_no_step_has_are_refused_before_they_are_counted() -> None:
+    with pytest.raises(UserError, match=r"^trainer\.batch_size=0 must be at least 1$"):
+        compose_plan(["trainer.batch_size=0"])

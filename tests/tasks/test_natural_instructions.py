@@ -55,7 +55,7 @@ def test_split_lists(root, tmp_path):
     with pytest.raises(UserError, match=r"unknown tasks.split 'defualt'; did you mean 'default'"):
         open_source(config(root, split="defualt"), tmp_path)
     (root / "splits/default/train_tasks.txt").unlink()
-    with pytest.raises(UserError, match=r"cannot read the split list .*train_tasks\.txt"):
+    with pytest.raises(UserError, match=r"the split list .*train_tasks\.txt: no such file"):
         open_source(config(root), tmp_path)
 
 

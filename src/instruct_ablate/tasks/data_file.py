@@ -35,12 +35,12 @@ csv.field_size_limit(2**31 - 1)  # Python refuses a field of 131,072 characters 
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """The one boundary of users' data: what reading a broken file raises becomes one line."""
+def reading(path: Path, what: str = "") -> Iterator[None]:
+    """The one boundary of users' data: what reading a broken file raises becomes one line; `what` the file is."""
     try:
         yield
     except BROKEN as error:
-        raise UserError(f"{path}: {_fault(error, kind(path))}") from error
+        raise UserError(f"{what} {path}: {_fault(error, kind(path))}".lstrip()) from error
 
 
 def _fault(error: BaseException, suffix: str) -> str:
@@ -88,9 +88,9 @@ def open_text(path: Path) -> io.TextIOWrapper:
     return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig")
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, what: str = "") -> str:
     """Return the text of a whole file."""
-    with reading(path), open_bytes(path) as file:
+    with reading(path, what), open_bytes(path) as file:
         return file.read().decode("utf-8-sig")
 
 

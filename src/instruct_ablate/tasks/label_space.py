@@ -10,6 +10,7 @@ from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, nearest
 from instruct_ablate.normalisation import label_form, normalised
+from instruct_ablate.tasks.data_file import read_text
 from instruct_ablate.tasks.task import Example, Instance, Task
 
 FEW = 5  # so many distinct outputs are a closed set even where the definition does not state them
@@ -70,12 +71,11 @@ def read_overrides(path: Path) -> dict[str, tuple[str, ...] | None]:
     """Read a YAML file of task name → list of labels, or null for generation."""
     import yaml
 
+    text = read_text(path, "the label spaces")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the label spaces {path}: {error}") from error
+        raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {error}") from error
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if raw is None:
         return {}
     if not isinstance(raw, dict):

@@ -11,6 +11,7 @@ from pathlib import Path
 from instruct_ablate.errors import UserError, UserErrors, nearest, unknown
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import selection
+from instruct_ablate.tasks.data_file import read_text
 from instruct_ablate.tasks.download import natural_instructions, verify
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task_file import read_task_file
@@ -63,11 +64,9 @@ def _verified(root: Path, parse: Callable[[], Iterator[Parsed | Fault]]) -> Iter
 
 
 def _names(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the split list {path}: {error}") from error
-    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    return list(
+        dict.fromkeys(line.strip() for line in read_text(path, "the split list").split("\n") if line.strip())
+    )
 
 
 def _included(name: str, patterns: list[str]) -> bool:

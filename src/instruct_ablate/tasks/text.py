@@ -30,7 +30,11 @@ def text_of(value: object, oddities: Oddities) -> str | None:
     Numbers are text as they are spelt. Nothing else is turned into text: a Python `str()` of a list, an object
     or a truth value is never what a model should read or write.
     """
-    if value is None or (isinstance(value, Real | Decimal) and math.isnan(value)):
+    if type(value) is str:  # nearly all there is
+        return clean(value, oddities)
+    if value is None or (
+        not isinstance(value, int) and isinstance(value, Real | Decimal) and math.isnan(value)
+    ):
         return None
     if isinstance(value, bool):
         raise NotTextError(f"{'true' if value else 'false'}, a truth value")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from instruct_ablate.cell.after.prediction_file import Answer, read_answers
 from instruct_ablate.cell.state.environment import environment
+from instruct_ablate.cell.state.identity import file_name
 from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, discard, make_row
@@ -185,9 +185,9 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
         seed=source.seed,
     )
     identity = _identity(imported, axes, collection)
-    readable = _file_name(f"{source.model}-{IMPORTED}-{source.instruction}")
+    readable = file_name(f"{source.model}-{IMPORTED}-{source.instruction}")
     name = f"{readable}-{identity[:8]}"
-    file = f"predictions/{_file_name(source.instruction)}.jsonl"
+    file = f"predictions/{file_name(source.instruction)}.jsonl"
     record = CellRecord(
         identity,
         name,
@@ -208,10 +208,6 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
         record = replace(record, blocks=(block,))
         write_record(study / name, record)
     return record
-
-
-def _file_name(text: str) -> str:
-    return re.sub(r"[^\w.+()-]+", "_", text)[:100]
 
 
 def _identity(imported: Imported, axes: Axes, collection: TaskCollection) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
+from instruct_ablate.cell.state import identity
 from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.predictions import (
     PredictionRow,
@@ -123,7 +124,10 @@ def score_block(label: str, rows: Sequence[PredictionRow]) -> ScoreBlock:
 
 def file_name(label: str) -> str:
     """Return the prediction file of a test-time instruction, relative to the cell's folder."""
-    return f"predictions/{re.sub(r'[^A-Za-z0-9_.+()-]+', '_', label)}.jsonl"
+    readable = identity.file_name(label)
+    if len(label) > len(readable):  # names that were cut may begin alike
+        readable += f"-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+    return f"predictions/{readable}.jsonl"
 
 
 def _key(prompt: Prompt) -> tuple[str, str]:

@@ -174,8 +174,11 @@ def folder_name(setting: Setting, seed: int, digest: str, marks: Sequence[str] =
 
 
 def file_name(text: str) -> str:
-    """Make a readable name one that every file system takes; what is told apart by it stands behind it."""
-    return re.sub(r"[^\w.+()-]+", "_", text)[:100]
+    """Make a readable name one that every file system takes; what is told apart by it stands behind it.
+
+    Letters of any script stay. A name has at most 255 bytes with what is put behind it, and a letter up to four.
+    """
+    return re.sub(r"[^\w.+()-]+", "_", text)[:100].encode()[:180].decode(errors="ignore")
 
 
 def _data_hash(config: Config) -> str:

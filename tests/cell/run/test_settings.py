@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.run.settings import check_folder, check_names, check_reference
+from instruct_ablate.errors import UserError
+from instruct_ablate.schema import InstructionConfig
+from tests.standins import make_config
+
+
+@pytest.mark.parametrize("study", ["é", "实验", "it's", "a=b", "a b", "..."])
+def test_any_letters_that_a_file_system_takes(study: str, tmp_path: Path) -> None:
+    check_names(make_config(tmp_path, study=study))
+
+
+@pytest.mark.parametrize("study", ["", " ", "../x", "/tmp/x", "a/b", ".", "..", 256 * "x", "a\0b"])
+def test_names_that_are_no_folder_below_output(study: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="study"):
+        check_names(make_config(tmp_path, study=study))
+
+
+@pytest.mark.parametrize("hours", [0.0, -1.0, float("nan"), float("inf")])
+def test_time_limits_that_no_timer_has(hours: float, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cell_timeout"):
+        check_names(make_config(tmp_path, cell_timeout=hours))
+
+
+def test_seeds_fit_every_generator(tmp_path: Path) -> None:
+    check_names(make_config(tmp_path, seed=2**32 - 1))
+    with pytest.raises(UserError, match="seed"):
+        check_names(make_config(tmp_path, seed=2**32))
+
+
+def test_a_folder_is_made_or_the_reason_is_said(tmp_path: Path) -> None:
+    check_folder("output", str(tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"^cannot write .*file/x: .*; choose another output=PATH$"):
+        check_folder("output", str(tmp_path / "file" / "x"))
+
+
+def test_the_reference_is_a_variant() -> None:
+    check_reference("empty+original", InstructionConfig())
+    with pytest.raises(UserError, match=r"^reference: unknown.*did you mean 'simplified'"):
+        check_reference("simplifed", InstructionConfig())

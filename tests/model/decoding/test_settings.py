@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.decoding.settings import check_engine, check_evaluation, check_kind
+from instruct_ablate.schema import EvaluationConfig, InstructionConfig
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"instructions": []}, "nothing would be tested"),
+        ({"instructions": ["delusiv"]}, "did you mean 'delusive'"),
+        ({"instructions": [""]}, "is empty"),
+        ({"decoding": "greed"}, "did you mean 'greedy'"),
+        ({"engine": "vlm"}, "did you mean 'vllm'"),
+        ({"batch_tokens": 0}, "batch_tokens=0"),
+    ],
+)
+def test_tests_that_cannot_be_made(changes: dict[str, Any], said: str) -> None:
+    check_evaluation(EvaluationConfig(["same", "empty+original"]), InstructionConfig())
+    with pytest.raises(UserError, match=said):
+        check_evaluation(EvaluationConfig(**changes), InstructionConfig())
+
+
+def test_an_engine_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    check_engine("native")
+    with pytest.raises(UserError, match=r"instruct-ablate\[vllm\]"):
+        check_engine("vllm")
+
+
+def test_vllm_runs_no_encoder_decoder() -> None:
+    check_kind("native", encoder_decoder=True)
+    check_kind("vllm", encoder_decoder=False)
+    with pytest.raises(UserError, match="engine=native"):
+        check_kind("vllm", encoder_decoder=True)

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.prompt.settings import check_prompt
+from instruct_ablate.schema import PromptConfig
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (PromptConfig("plane"), "did you mean 'plain'"),
+        (PromptConfig("plain", 0), "max_source_length=0 must be at least 1"),
+        (PromptConfig("plain", 1, 0), "max_target_length=0 must be at least 1"),
+        (PromptConfig(".x"), "module.function"),
+    ],
+)
+def test_prompts_that_cannot_be_built(config: PromptConfig, said: str) -> None:
+    check_prompt(PromptConfig("plain", 1, 1))
+    with pytest.raises(UserError, match=said):
+        check_prompt(config)
