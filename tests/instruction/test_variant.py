@@ -12,7 +12,7 @@ from instruct_ablate.extensions import load_extensions, load_function
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import instruct
-from instruct_ablate.instruction.variant import VARIANTS, variant
+from instruct_ablate.instruction.variant import VARIANTS, Variant, variant
 from instruct_ablate.schema import InstructionConfig
 from instruct_ablate.tasks.task import Task
 from tests.conftest import make_task
@@ -105,3 +105,8 @@ def test_bad_extensions(tmp_path: Path) -> None:
     clash.write_text("")
     with pytest.raises(UserError, match="rename the file"):
         load_extensions([str(clash)])
+
+
+def test_both_parts_of_an_example_are_shown_unless_told_otherwise() -> None:
+    assert Variant("x", "examples", lambda task, context: task, ()).shows == ("input", "output")
+    assert find("examples", "original").shows == ("input", "output")
