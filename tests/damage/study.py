@@ -24,6 +24,7 @@ from instruct_ablate.cell.state.predictions import (
     written_rows,
 )
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.errors import UserError
 from instruct_ablate.grid.clean import leftovers
 from instruct_ablate.grid.launch.slurm_queue import Ticket, write_ticket
 from instruct_ablate.grid.status import status_table
@@ -126,6 +127,9 @@ def right(folder: Path, record: CellRecord, expected: CellRecord) -> bool:
     """Whether a cell has the scores that it should have, and its predictions."""
     path = folder / "study" / record.name / record.blocks[0].predictions
     rows = sorted(read_predictions(path), key=lambda row: row.key)
+    if len(rows) != ROWS and record.blocks == expected.blocks:
+        (left,) = (one.left for one in rescore_study(folder / "study") if one.name == record.name)
+        raise UserError(left)  # its scores are right, and it says what became of its predictions
     return record.blocks == expected.blocks and [row.prediction for row in rows] == [
         row.prediction for row in sorted(map(row_of, range(ROWS)), key=lambda row: row.key)
     ]

@@ -111,3 +111,12 @@ def test_every_latex_table_of_a_report_compiles(tmp_path: Path):
 def test_a_table_longer_than_a_page_compiles(tmp_path: Path):
     lines = tuple((f"task_{number}", f"{number}.00 ± 0.10") for number in range(2000))
     assert len(compiled(tmp_path, [latex(Table("t", ("task", "exact match"), lines), "Long")])) > 1000
+
+
+def test_a_spreadsheet_calculates_nothing_of_a_csv_file() -> None:
+    hostile = ("=1+1", "+cmd|' /C calc'!A0", "-2+3+cmd", "@SUM(A1)", "\t=1", "-a")
+    numbers = ("-0.50", "+32.00", "-", "-1.20 [-3.00, +0.60]", "12")
+    table = Table("t", tuple("abcdef"), (hostile, (*numbers, "original")))
+    rows = list(csv.reader(io.StringIO(comma_separated(table))))
+    assert rows[1] == [f"'{cell}" for cell in hostile]
+    assert rows[2] == [*numbers, "original"]

@@ -71,6 +71,9 @@ def _gather(study: Path, sample: Sample) -> tuple[_Gathered, list[str]]:
         except (OSError, UserError):
             missing.append(cell.name)
             continue
+        if sample.per_task is None and len(rows) != block.scores.overall.instances:
+            missing.append(cell.name)  # cut short
+            continue
         for row in rows:
             gathered.add(column, row)
     return gathered, missing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,13 +112,25 @@ def _tex(text: str) -> str:
     return known.translate(_LATEX).replace("\0", r"$\pm$")
 
 
+_NUMBER = re.compile(r"[+-]?[\d\s.,±%()\[\]*–−+-]*")  # no letter and no quotation mark: nothing to call
+
+
 def comma_separated(table: Table) -> str:
     """Write a table as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.headings)
-    writer.writerows(table.lines)
+    for line in (table.headings, *table.lines):
+        writer.writerow([_uncalculated(cell) for cell in line])
     return text.getvalue()
+
+
+def _uncalculated(cell: str) -> str:
+    """Quote what a spreadsheet would calculate; numbers, with signs and intervals, stay as they are."""
+    return (
+        f"'{cell}"
+        if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not _NUMBER.fullmatch(cell)
+        else cell
+    )
 
 
 def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
