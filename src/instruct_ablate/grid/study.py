@@ -19,6 +19,7 @@ from instruct_ablate.cell.state.record_file import (
     OtherFormatError,
     decode,
     loaded,
+    sealed,
     to_json,
 )
 from instruct_ablate.cell.state.setting import Setting, completed
@@ -112,7 +113,7 @@ def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> No
 
 def write_declaration(folder: Path, declaration: Declaration) -> None:
     """Write what was asked for, in today's version."""
-    write_whole(folder / DECLARATION, to_json(replace(declaration, version=RECORD_VERSION)))
+    write_whole(folder / DECLARATION, sealed(to_json(replace(declaration, version=RECORD_VERSION))))
 
 
 def read_declaration(folder: Path) -> Declaration:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +161,15 @@ def test_lost_predictions_are_a_users_error_and_change_nothing(imported: Importe
     folder, record = written(spoiled(imported), tmp_path)
     (folder / record.blocks[0].predictions).unlink()
     assert "cannot read the predictions" in rescore_cell(folder).left
+    assert read_record(folder) == record
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_predictions_cut_short_are_left(imported: Imported, tmp_path: Path, share: float) -> None:
+    folder, record = written(spoiled(imported), tmp_path)
+    path = folder / record.blocks[0].predictions
+    os.truncate(path, int(path.stat().st_size * share))
+    assert "is damaged: it holds" in rescore_cell(folder).left
     assert read_record(folder) == record
 
 

@@ -6,7 +6,13 @@ from dataclasses import replace
 import pytest
 
 from instruct_ablate.cell.state.record import CellRecord, Environment, Failure, ScoreBlock
-from instruct_ablate.cell.state.record_file import CorruptRecordError, OtherFormatError, parse_record, to_json
+from instruct_ablate.cell.state.record_file import (
+    CorruptRecordError,
+    OtherFormatError,
+    parse_record,
+    sealed,
+    to_json,
+)
 from instruct_ablate.cell.state.setting import make_setting
 from instruct_ablate.metrics import Score, TaskScore
 from tests.standins import make_scores
@@ -48,7 +54,7 @@ def test_missing_optional_fields_take_their_defaults() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"identity": 3}', '{"identity": "a"}', "\x00\x00"])
 def test_what_is_no_record_is_corrupt(text: str) -> None:
-    with pytest.raises(CorruptRecordError):
+    with pytest.raises((CorruptRecordError, OtherFormatError)):
         parse_record(text)
 
 
@@ -58,14 +64,14 @@ def test_what_is_no_record_is_corrupt(text: str) -> None:
 )
 def test_a_field_of_the_wrong_type_is_corrupt(key: str, value: object) -> None:
     tree = {**json.loads(to_json(make_record())), key: value}
-    with pytest.raises(CorruptRecordError):
+    with pytest.raises((CorruptRecordError, OtherFormatError)):
         parse_record(json.dumps(tree))
 
 
 def test_every_cut_of_a_record_is_corrupt() -> None:
     text = to_json(make_record())
     for length in range(0, len(text) - 1, 97):
-        with pytest.raises(CorruptRecordError):
+        with pytest.raises((CorruptRecordError, OtherFormatError)):
             parse_record(text[:length])
 
 
@@ -81,3 +87,17 @@ def test_what_a_newer_version_wrote_is_of_another_format_and_not_corrupt(changes
     tree = {**json.loads(to_json(make_record())), **changes}
     with pytest.raises(OtherFormatError, match="by a newer version"):
         parse_record(json.dumps(tree))
+
+
+def test_a_sealed_record_tells_every_flipped_bit() -> None:
+    text = sealed(to_json(make_record()))
+    assert parse_record(text) == make_record()
+    for place in range(0, len(text), 7):
+        flipped = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
+        with pytest.raises((CorruptRecordError, OtherFormatError)):
+            parse_record(flipped)
+
+
+def test_a_record_without_a_seal_and_one_written_by_hand_are_read() -> None:
+    assert parse_record(to_json(make_record())) == make_record()
+    assert parse_record(json.dumps(json.loads(sealed(to_json(make_record()))))) == make_record()

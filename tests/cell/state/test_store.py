@@ -7,7 +7,7 @@ import pytest
 
 from instruct_ablate.cell.state.lock import acquire, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure, State
-from instruct_ablate.cell.state.record_file import to_json
+from instruct_ablate.cell.state.record_file import sealed, to_json
 from instruct_ablate.cell.state.store import quarantine, read_record, running_by, state_of, write_record
 from tests.cell.state.test_record_file import SETTING, make_record
 
@@ -78,4 +78,4 @@ def test_a_good_record_is_left_in_place(tmp_path: Path) -> None:
     assert quarantine(tmp_path, "ab") is None
     write_record(tmp_path, in_state("failed"))
     assert quarantine(tmp_path, "ab") is None
-    assert (tmp_path / "record.json").read_text() == to_json(in_state("failed"))
+    assert (tmp_path / "record.json").read_text() == sealed(to_json(in_state("failed")))

@@ -110,6 +110,11 @@ def _block(
 ) -> tuple[ScoreBlock, list[PredictionRow]]:
     order = {task.score.name: place for place, task in enumerate(block.scores.tasks)}
     found = read_predictions(inside(folder, block.predictions))  # in the order in which they were answered
+    if len({row.key for row in found}) != len(found) or len(found) != block.scores.overall.instances:
+        raise UserError(
+            f"{block.predictions} is damaged: it holds {len(found)} predictions, "
+            f"and the record has scores of {block.scores.overall.instances}"
+        )
     rows = sorted(found, key=lambda row: order.get(row.task, len(order)))
     predictions = [row.to_prediction() for row in rows]
     fresh = score_predictions(predictions, metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import types
@@ -17,6 +18,7 @@ from instruct_ablate.metrics.registry import describe
 from instruct_ablate.whole_files import NOT_AS_WRITTEN
 
 T = TypeVar("T")
+_SEAL = ',\n "seal": "'
 _MOST = 1e15  # of numbers in a record: seconds, bytes, counts, percents
 
 
@@ -39,6 +41,16 @@ def to_json(record: Any) -> str:
     return json.dumps(dataclasses.asdict(record), ensure_ascii=False, indent=1)
 
 
+def sealed(text: str) -> str:
+    """Add a checksum to the JSON text of an object: a bit that flips on the disk is noticed, whatever it says."""
+    body = text.removesuffix("\n}")
+    return f'{body}{_SEAL}{_checksum(body)}"\n}}'
+
+
+def _checksum(body: str) -> str:
+    return hashlib.sha256(body.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
 def from_json(text: str, kind: type[T]) -> T:
     """Read a dataclass of type `kind` back from JSON text; `CorruptRecordError` where it does not fit."""
     return decode(loaded(text), kind)
@@ -52,6 +64,9 @@ def loaded(text: str) -> dict[str, Any]:
         raise CorruptRecordError(str(error)) from error
     if not isinstance(raw, dict):
         raise CorruptRecordError(f"an object expected, {type(raw).__name__} found")
+    body, seal, _ = text.rpartition(_SEAL)
+    if raw.pop("seal", None) != _checksum(body) and seal:
+        raise CorruptRecordError("it is not as it was written")
     newest = 1 if "format" in raw else RECORD_VERSION  # version 1 called it "format"
     version = raw.get("format", raw.get("version", 1))
     if isinstance(version, int) and version > newest:

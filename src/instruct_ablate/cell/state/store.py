@@ -17,7 +17,13 @@ from instruct_ablate.cell.state.heartbeat import Owner, seems_dead
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.lock import holder
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord, State
-from instruct_ablate.cell.state.record_file import CorruptRecordError, OtherFormatError, parse_record, to_json
+from instruct_ablate.cell.state.record_file import (
+    CorruptRecordError,
+    OtherFormatError,
+    parse_record,
+    sealed,
+    to_json,
+)
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
 
@@ -78,7 +84,7 @@ def holds(folder: Path, identity: str) -> bool:
 
 def write_record(folder: Path, record: CellRecord) -> None:
     """Write a record whole, durably, in today's version."""
-    write_whole(folder / RECORD, to_json(dataclasses.replace(record, version=RECORD_VERSION)))
+    write_whole(folder / RECORD, sealed(to_json(dataclasses.replace(record, version=RECORD_VERSION))))
 
 
 def read_record(folder: Path, identity: str | None = None) -> CellRecord | None:
