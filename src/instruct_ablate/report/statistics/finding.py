@@ -104,7 +104,8 @@ def _caveats(finding: Finding) -> Iterator[str]:
     if exposed is not None:
         yield (
             f"vulnerable: up to {100 * exposed.share:.2g} % of tasks could be unlike the "
-            f"{finding.comparison.units} drawn, and {exposed.effect:+.0f} points on each of them would undo it"
+            f"{finding.comparison.units} drawn, and {exposed.effect:.0f} points on each, "
+            "the way the mean lies, would undo it"
         )
     floor = finding.comparison.floor
     if floor is not None and floor.stated:
