@@ -1,0 +1,61 @@
+"""A metric of the user's, known from records alone, is found everywhere a built-in one is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.grid.study import read_study
+from instruct_ablate.report.columns import DEFAULT, compared, main_columns
+from instruct_ablate.report.report import write_report
+from instruct_ablate.report.rows import build_rows
+from instruct_ablate.scores import MetricDescription, Score, Scores
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
+
+OWN = MetricDescription("answer_words", "answer\nwords", unit="words", higher_is_better=False, range=None)
+
+
+def with_own(cell: CellRecord, value: float) -> CellRecord:
+    """The cell, scored by a metric of the user's too."""
+
+    def more(score: Score) -> Score:
+        return replace(score, values=(*score.values, (OWN.name, value)))
+
+    (block,), scores = cell.blocks, cell.blocks[0].scores
+    further = Scores(
+        more(scores.overall),
+        more(scores.task_mean),
+        tuple(map(more, scores.kinds)),
+        tuple(map(more, scores.categories)),
+        tuple(replace(task, score=more(task.score)) for task in scores.tasks),
+    )
+    return replace(cell, blocks=(replace(block, scores=further, metrics=(OWN,)),))
+
+
+def test_a_users_metric_is_in_every_table_figure_and_verdict(tmp_path: Path) -> None:
+    cells = [
+        with_own(
+            make_cell(50.0 + seed, seed=seed, instruction=variant), 3.25 + seed + (variant == "simplified")
+        )
+        for seed in (0, 1)
+        for variant in ("original", "simplified")
+    ]
+    claim = "simplified exceeds original on answer_words by 0"
+    report = write_report(write_study(tmp_path / "s", cells, (claim,)))
+    assert "answer words (all)" in (report.folder / "main.csv").read_text().splitlines()[0]
+    for name in ("main.tex", "main.md", "index.html", "categories.csv", "tasks.csv"):
+        assert "answer words" in (report.folder / name).read_text(encoding="utf-8")
+    assert OWN.name in (report.folder / "differences.csv").read_text()
+    assert OWN.name in pq.read_table(report.folder / "tidy.parquet").column_names
+    figures = {path.stem for path in (report.folder / "figures").glob("*.svg")}
+    assert {OWN.name, f"categories_{OWN.name}", f"tasks_{OWN.name}"} <= figures
+    assert report.verdicts[0].findings
+    assert "in words, the lower the better" in (report.folder / "main.tex").read_text()
+    study = read_study(tmp_path / "s")
+    assert main_columns(build_rows(study.cells)) == (*DEFAULT, OWN.name)
+    assert main_columns(build_rows(study.cells), ("rougeL",)) == ("rougeL",)
+    assert OWN.name in compared(study.cells)
