@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.errors import UserError, UserErrors, unknown
+from instruct_ablate.errors import refusal, unknown
 
 MANY = 2**31 - 1  # counts go through 32-bit integers of libraries
 LONG = 4000  # characters of a path or a sentence; more is no name but a file's content
@@ -40,10 +40,8 @@ def check_limits(group: str, config: Any, limits: Limits) -> None:
             continue
         if (fault := limit.fault(key, value)) is not None:
             faults.append(fault + (f", or null {limit.null}" if limit.null is not None else ""))
-    if len(faults) == 1:
-        raise UserError(faults[0])
     if faults:
-        raise UserErrors(faults)
+        raise refusal(faults)
 
 
 def whole(low: int, high: int = MANY, hint: str = "") -> Limit:

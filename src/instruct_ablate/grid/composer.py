@@ -21,7 +21,7 @@ from instruct_ablate.composition import (
     unknown_choice,
     unreadable,
 )
-from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.errors import refusal
 from instruct_ablate.grid.expansion import Overrides
 from instruct_ablate.grid.overrides import prepared, split
 from instruct_ablate.schema import Config, config_directory, plain
@@ -180,10 +180,8 @@ def check_choices(composer: Composer, cells: Sequence[Overrides]) -> None:
         allowed = composer.options(group)
         if choice not in allowed and choice not in ("null", ""):
             faults.append(str(unknown_choice(group, choice, allowed)))
-    if len(faults) == 1:
-        raise UserError(faults[0])
     if faults:
-        raise UserErrors(faults)
+        raise refusal(faults)
 
 
 def compose_config(overrides: Sequence[str]) -> Config:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.composition import check_key, free_keys, groups, keys, shortened
-from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.limits import shown
 
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:$-]+)(=(?P<value>.*))?$", re.DOTALL)
@@ -58,10 +58,8 @@ def check(overrides: Iterable[str]) -> None:
             _check_one(override)
         except UserError as fault:
             faults.append(shortened(str(fault)))
-    if len(faults) == 1:
-        raise UserError(faults[0])
     if faults:
-        raise UserErrors(faults)
+        raise refusal(faults)
 
 
 def _says_nothing(override: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.store import state_of
 from instruct_ablate.composition import explain, register, unreadable
-from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator, Speeds, speeds
 from instruct_ablate.grid.expansion import Declared
 from instruct_ablate.grid.order import ordered
@@ -52,7 +52,7 @@ def compose_plan(overrides: Sequence[str]) -> Plan:
             raise fault from error
         raise
     if plan.faults:
-        raise UserErrors(plan.faults)
+        raise refusal(plan.faults)
     return plan
 
 

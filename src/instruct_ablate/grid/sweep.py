@@ -18,7 +18,7 @@ from instruct_ablate.cell.state.canonical import is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import missing_record, read_record
-from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.errors import UserError, UserErrors, refusal
 from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.grid.folder_names import named
@@ -50,7 +50,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], p
     plan = plan_cells(hydra, declared, arguments)
     todo = _todo(plan.cells)
     if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], _starts_ranks(hydra)))):
-        raise _told(list(found))
+        raise refusal(list(found))
     launcher = _launcher(hydra) if todo else None
     by_study = _by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in by_study.items():
@@ -220,8 +220,3 @@ def _summary(folder: Path, cells: Sequence[Cell], print_summary: Summary) -> int
 
 def _current(cell: Cell) -> CellRecord:
     return read_record(cell.folder, cell.identity.hash) or missing_record(cell.identity)
-
-
-def _told(found: Sequence[str]) -> UserError:
-    """Wrap one or several faults."""
-    return UserError(found[0]) if len(found) == 1 else UserErrors(found)
