@@ -118,7 +118,7 @@ def changed(cell: Path, **changes: Any) -> str:
 
 
 @pytest.mark.parametrize("why", ["truncated", "a further key"])
-def test_a_record_that_cannot_be_read_is_missing_and_put_aside(why: str, copied: Path) -> None:
+def test_a_record_that_cannot_be_read_is_unreadable_and_put_aside(why: str, copied: Path) -> None:
     cell = copied / CELLS[0].name
     before = read_record(cell)
     assert before is not None
@@ -128,7 +128,7 @@ def test_a_record_that_cannot_be_read_is_missing_and_put_aside(why: str, copied:
     }
     (cell / "record.json").write_text(texts[why], encoding="utf-8")
     assert read_record(cell) is None
-    assert {one.name: one.state for one in read_study(copied).cells}[cell.name] == "missing"
+    assert {one.name: one.state for one in read_study(copied).cells}[cell.name] == "unreadable"
     aside = quarantine(cell, before.identity)
     assert aside is not None
     assert aside.name == "record.corrupt-1.json"

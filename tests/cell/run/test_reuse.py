@@ -13,7 +13,7 @@ import pytest
 from instruct_ablate.cell.run.evaluation import write_rows
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.run.settings import check_cell
+from instruct_ablate.cell.run.settings import check_names
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.predictions import make_row
 from instruct_ablate.cell.state.record import CellRecord
@@ -228,4 +228,4 @@ def test_a_failed_cell_is_not_taken_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["reuse", "retry"])
 def test_a_value_that_there_is_not_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(UserError, match=rf"{key}.*everything"):
-        check_cell(config_of(tmp_path, "one", **{key: "everything"}))
+        check_names(config_of(tmp_path, "one", **{key: "everything"}))
