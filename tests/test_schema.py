@@ -26,6 +26,7 @@ from instruct_ablate.grid.overrides import parse, prepared
 from instruct_ablate.grid.preflight import Preflight
 from instruct_ablate.instruction import settings as instruction
 from instruct_ablate.limits import Limits
+from instruct_ablate.metrics import measures
 from instruct_ablate.model.decoding import settings as decoding
 from instruct_ablate.model.loading import settings as loading
 from instruct_ablate.model.training import settings as training
@@ -46,6 +47,7 @@ LIMITS: dict[str, Limits] = {
     "evaluation": decoding.LIMITS,
     "trainer": {**data.BATCHES, **training.OPTIMISATION, **training.MACHINE},
     "logger": mirror.LIMITS,
+    "report": measures.LIMITS,
 }
 NUMBERS = ("0", "-1", "1", "1.5", "1e30", "99999999999999999999", "nan", "inf", "-inf", "-0.0")
 TEXTS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,12 +39,12 @@ FILES = (
 
 
 @pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    patch = pytest.MonkeyPatch()
-    replace_inputs(patch)
-    folder = tmp_path_factory.mktemp("pristine")
-    campaign.prepare(folder, QUICK)
-    return folder
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:  # the tests after these have their own inputs
+        replace_inputs(patch)
+        folder = tmp_path_factory.mktemp("pristine")
+        campaign.prepare(folder, QUICK)
+        yield folder
 
 
 def named(pristine: Path, file: str) -> str:

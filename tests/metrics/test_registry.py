@@ -8,6 +8,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import Selection, find_measure, find_metric, score_prediction
 from instruct_ablate.metrics.measures import check_columns
 from instruct_ablate.metrics.registry import Metric, add, describe, described
+from instruct_ablate.schema import ReportConfig
 from instruct_ablate.scores import MetricDescription
 
 CODE = """
@@ -27,7 +28,7 @@ def test_an_extension_file_that_registers_a_metric_scores_by_it(tmp_path: Path) 
     assert [one.name for one in metrics if not one.is_built_in] == ["length_of_answer"]
     assert score_prediction("a b c", ("a",), None, metrics).get("length_of_answer") == 3.0
     assert find_measure("generation_length_of_answer").heading == "answer\nlength\n(gen.)"
-    check_columns(["length_of_answer", "to_untuned"])
+    check_columns(ReportConfig(["length_of_answer", "to_untuned"]))
 
 
 def test_what_a_record_says_of_a_metric_is_enough_for_tables() -> None:
@@ -44,6 +45,6 @@ def test_names_that_are_taken_or_are_none_are_refused(name: str) -> None:
 
 def test_columns_that_are_none_are_refused() -> None:
     with pytest.raises(UserError, match="exact_match"):
-        check_columns(["exact_mach"])
+        check_columns(ReportConfig(["exact_mach"]))
     with pytest.raises(UserError, match="once"):
-        check_columns(["rougeL", "rougeL"])
+        check_columns(ReportConfig(["rougeL", "rougeL"]))

@@ -38,15 +38,30 @@ def rows_of(cell: CellRecord, count: int = 4, words: int = 0) -> list[Prediction
     return rows
 
 
+def counting(cell: CellRecord, count: int) -> CellRecord:
+    """The cell with as many test instances in its scores as there are predictions."""
+    blocks = tuple(
+        dataclasses.replace(
+            block,
+            scores=dataclasses.replace(
+                block.scores, overall=dataclasses.replace(block.scores.overall, instances=count)
+            ),
+        )
+        for block in cell.blocks
+    )
+    return dataclasses.replace(cell, blocks=blocks)
+
+
 def write_study(
     folder: Path, cells: list[CellRecord], hypotheses: tuple[str, ...] = (), count: int = 4, words: int = 0
 ) -> Path:
     """Write cells, predictions, curves and the declaration of a study."""
-    for cell in cells:
-        place = folder / cell.name
+    for one in cells:
+        cell, place = one, folder / one.name
         place.mkdir(parents=True, exist_ok=True)
         if cell.state == "missing":
             continue
+        cell = counting(cell, count)
         write_whole(place / "record.json", to_json(cell))
         write_whole(place / "training.jsonl", '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.5}\n{"ste')
         for block in cell.blocks:

@@ -19,6 +19,7 @@ from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.grid.effects import check_effects
 from instruct_ablate.instruction.settings import check_instruction
+from instruct_ablate.limits import text_fault
 from instruct_ablate.metrics.measures import check_columns
 from instruct_ablate.model.decoding.settings import check_evaluation
 from instruct_ablate.model.loading.settings import check_model
@@ -118,7 +119,7 @@ def _values(config: Config) -> Iterator[Call]:
         for check in checks:
             yield check, (vars(config)[name],)
     yield _metrics, (config.evaluation.metrics, config.extensions)
-    yield check_columns, (config.report.columns,)
+    yield check_columns, (config.report,)
     yield check_evaluation, (config.evaluation, config.instruction)
     yield check_reference, (config.reference, config.instruction)
     for text in config.hypotheses:
@@ -152,7 +153,8 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
 def _metrics(names: Sequence[str], files: Sequence[str]) -> None:
     from instruct_ablate.metrics import load_metrics
 
-    load_metrics(names, files)
+    if not any(text_fault(name) for name in names):  # those the group's own check names
+        load_metrics(names, files)
 
 
 def _precision(trainer: TrainerConfig, model: ModelConfig) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.limits import Limits, check_limits, texts
 from instruct_ablate.metrics.registry import described
+from instruct_ablate.schema import ReportConfig
 from instruct_ablate.scores import MetricDescription, Score, Scores, TaskScore
 from instruct_ablate.tasks.task import Kind
 
+LIMITS: Limits = {"columns": texts()}  # of the group `report`
 DIFFERENCES = ("to_reference", "to_untuned")  # columns of the main table that are no measures
 _SHORT = {"classification": "(class.)", "generation": "(gen.)"}
 
@@ -72,8 +74,10 @@ def measure_names() -> tuple[str, ...]:
     return (*names, *narrow)
 
 
-def check_columns(names: Sequence[str]) -> None:
+def check_columns(config: ReportConfig) -> None:
     """Refuse columns that no report has; `report.columns` calls measures by name."""
+    check_limits("report", config, LIMITS)
+    names = config.columns
     known = (*measure_names(), *DIFFERENCES)
     for name in names:
         if name not in known:

@@ -225,7 +225,7 @@ def test_a_full_disk_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UserError, match="Free some space"):
+    with pytest.raises(UserError, match="free some space"):
         train(make_config(cache), tmp_path)
 
 
