@@ -22,10 +22,11 @@ def words(folder: Path, *more: str) -> tuple[str, ...]:
 def test_a_grid_is_counted_before_it_runs(tmp_path: Path) -> None:
     plan = compose_plan(words(tmp_path, "tasks.test_instances=5", "data_budget.tasks=3"))
     cells = planned(plan, SPEEDS)
-    assert [cell.cell.identity.name.rpartition("-")[0] for cell in cells] == [
-        "tiny_llama-untuned",
-        "tiny_llama-original-2-s0",
-        "tiny_llama-simplified-2-s0",
+    settings = [cell.cell.identity.setting for cell in cells]
+    assert [(one.instruction, one.budget) for one in settings] == [
+        ("", 0),
+        ("original", 2),
+        ("simplified", 2),
     ]
     trained = cells[1].estimate
     assert (trained.train_instances, trained.steps, trained.test_instances) == (6, 1, 10)

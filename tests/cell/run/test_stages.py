@@ -11,6 +11,7 @@ import pytest
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -133,8 +134,11 @@ def twice_{tmp}(task, context):
 """
 
 
-def test_a_warm_process_sees_an_edited_extension(tmp_path: Path, cache: Path) -> None:
+def test_a_warm_process_sees_an_edited_extension(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two cells one after the other, the file edited in between within the same second."""
+    monkeypatch.setitem(VARIANTS, "examples", dict(VARIANTS["examples"]))  # its variant is this test's alone
     name, file = tmp_path.name.replace("-", "_"), tmp_path / "edited_between_cells.py"
     config = small(
         tmp_path,

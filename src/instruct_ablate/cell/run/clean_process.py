@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,17 @@ class CleanProcess:
 def _end_services() -> None:
     """End what libraries keep running between uses; the next use starts it again."""
     bars = sys.modules.get("tqdm")
-    if bars is not None and bars.tqdm.monitor is not None:
-        bars.tqdm.monitor.exit()
-        bars.tqdm.monitor = None
+    for bar in _with_subclasses(bars.tqdm) if bars is not None else ():
+        if (monitor := vars(bar).get("monitor")) is not None:  # libraries' own bars have threads of their own
+            monitor.exit()
+            bar.monitor = None
     teardown()
+
+
+def _with_subclasses(kind: Any) -> Iterator[Any]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _with_subclasses(narrower)
 
 
 def _environment() -> Undo:
