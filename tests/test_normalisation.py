@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.normalisation import classes, is_answerable, label_form, merged, normalised, strict
+from instruct_ablate.normalisation import (
+    alike,
+    classes,
+    is_answerable,
+    label_form,
+    merged,
+    merged_answers,
+    normalised,
+    strict,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +41,27 @@ def test_strict_is_plain_equality_but_for_space_at_the_ends() -> None:
 )
 def test_labels_that_exact_match_takes_for_one(labels: tuple[str, ...], groups: object) -> None:
     assert merged(labels) == groups
+
+
+@pytest.mark.parametrize(
+    ("lists", "references", "groups"),
+    [
+        ([("-1", "0")], ("-1", "0", "1"), (("-1", "1"),)),  # what a derived space has lost
+        ([("+", "-")], ("+", "-", ""), (("+", "-", ""),)),
+        ([("Yes", "no")], ("yes", "Yes.", "NO"), ()),  # spellings
+        ([("Her", "her")], (), (("Her", "her"),)),
+        ([("a", "b"), ("-1", "1")], ("1.0", "10"), (("-1", "1"),)),  # rows with choices of their own
+        ([], ("-1", "1"), ()),
+    ],
+)
+def test_answers_of_a_task_that_exact_match_takes_for_one(
+    lists: list[tuple[str, ...]], references: tuple[str, ...], groups: object
+) -> None:
+    assert merged_answers(lists, references) == groups
+
+
+def test_merged_answers_are_named() -> None:
+    assert alike(("-1", "1")) == "exact match takes '-1' and '1' for one"
 
 
 def test_classes_are_what_exact_match_counts() -> None:

@@ -44,6 +44,32 @@ def merged(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(group for group in classes(labels) if len(group) > 1)
 
 
+def merged_answers(lists: Iterable[Sequence[str]], references: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of different answers of one task that exact match takes for one.
+
+    `lists` are what its rows choose from. Where all choose from one, references count too: a derived label space
+    has but the first of -1 and 1. A reference that differs in case or a full stop alone is a spelling, no answer.
+    """
+    distinct = tuple(dict.fromkeys(map(tuple, lists)))
+    found = dict.fromkeys(group for labels in distinct for group in merged(labels))
+    if len(distinct) == 1:
+        labels = set(map(strict, distinct[0]))
+        for group in merged((*distinct[0], *references)):
+            if len(labels & set(group)) > 1 or len({_spelling(answer) for answer in group}) > 1:
+                found[group] = None
+    # A group that references have made longer takes the place of the shorter one.
+    return tuple(g for g in found if not any(set(g) < set(other) for other in found))
+
+
+def _spelling(answer: str) -> str:
+    return answer.lower().rstrip(".") or answer
+
+
+def alike(group: Sequence[str]) -> str:
+    """Name answers that are taken for one."""
+    return f"exact match takes {' and '.join(map(repr, group))} for one"
+
+
 def is_answerable(choices: Sequence[str], references: Sequence[str]) -> bool:
     """Whether any of the choices is right under exact match."""
     right = {normalised(reference) for reference in references}

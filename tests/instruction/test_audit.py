@@ -94,3 +94,20 @@ def test_command_tells_and_fails(
     assert "delusive: 2 tasks, 0 break a promise" in capsys.readouterr().out
     assert run_audit(replace(config, instruction=InstructionConfig("leaky")), tmp_path) == 1
     assert "task1_sentiment: definition=leaky: changes categories" in capsys.readouterr().out
+
+
+def test_labels_that_exact_match_takes_for_one_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signs = make_task("signs", label_space=("-1", "0", "1"))
+    collection(monkeypatch, (make_task(), signs))
+    config = Config(tasks=TasksConfig(reader="any"), instruction=InstructionConfig("simplified"))
+    assert run_audit(config, tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "signs: exact match takes '-1' and '1' for one; strict_exact_match tells them apart" in said
+    assert "1 have labels that exact match takes for one" in said
+    (page,), (data,) = tmp_path.glob("*.html"), tmp_path.glob("*.json")
+    assert "exact match takes &#39;-1&#39; and &#39;1&#39; for one" in page.read_text()
+    body = json.loads(data.read_text())
+    assert (body["merging"], body["unchanged"]) == (1, 0)
+    assert [bool(finding["merges"]) for finding in body["findings"]] == [False, True]

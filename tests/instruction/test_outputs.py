@@ -11,10 +11,12 @@ from instruct_ablate.instruction.outputs import (
     as_label,
     distinct,
     equal_labels,
+    merged_labels,
     outputs,
     right_answers,
     wrong_output,
 )
+from instruct_ablate.tasks.label_space import derive
 from instruct_ablate.tasks.task import Example, Instance
 from tests.conftest import make_task
 
@@ -65,7 +67,7 @@ def test_equal_labels_are_named() -> None:
     assert distinct(("Her", "his", "her")) == ("Her", "his")
     fault = equal_labels(make_task(label_space=("Her", "his", "her")))
     assert fault is not None
-    assert "task1_sentiment: labels 'Her' and 'her'" in fault
+    assert "task1_sentiment: exact match takes 'Her' and 'her' for one" in fault
     assert "tasks.label_spaces" in fault
     assert equal_labels(make_task()) is None
     assert equal_labels(make_task(label_space=None)) is None
@@ -93,5 +95,16 @@ def test_generation_takes_two_outputs_of_examples_and_instances_only_beside_one(
 
 def test_equal_choices_of_an_instance_are_named_too() -> None:
     task = make_task(label_space=None, answer_choices=(("i", ("a", "b")), ("j", ("Yes", "yes."))))
-    assert "'Yes' and 'yes.' are equal" in (equal_labels(task) or "")
+    assert "takes 'Yes' and 'yes.' for one" in (equal_labels(task) or "")
     assert equal_labels(make_task(label_space=("a", "a"))) is None
+
+
+@pytest.mark.parametrize("labels", [("-1", "0", "1"), ("1.0", "10"), ("+", "-")])
+def test_labels_that_the_metric_merges_are_named_even_where_the_space_has_one_of_them(
+    labels: tuple[str, ...],
+) -> None:
+    rows = tuple(Instance(str(n), str(n), (labels[n % len(labels)],)) for n in range(12))
+    space = derive("Say one.", rows, ())
+    task = make_task(label_space=space, instances=rows)
+    ((first, second, *_),) = merged_labels(task)
+    assert f"takes {first!r} and {second!r} for one" in (equal_labels(task) or "")

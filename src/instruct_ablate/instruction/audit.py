@@ -16,7 +16,9 @@ from instruct_ablate.instruction.check import check_variant
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import Instruction, as_instruction, check_instruction, vary
 from instruct_ablate.instruction.label import label
+from instruct_ablate.instruction.outputs import merged_labels
 from instruct_ablate.instruction.promise import broken
+from instruct_ablate.normalisation import alike
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.task import Task
 
@@ -25,6 +27,7 @@ from instruct_ablate.tasks.task import Task
 class Finding:
     """One task before and after the variant; `violations` break its promise, `notes` only inform.
 
+    `merges` name labels that exact match takes for one.
     `input_before` and `input_after` are the first instance's, where the variant changes inputs too (P3, response_only).
     """
 
@@ -37,6 +40,7 @@ class Finding:
     notes: tuple[str, ...] = ()
     input_before: str = ""
     input_after: str = ""
+    merges: tuple[str, ...] = ()
 
 
 def audit(tasks: Sequence[Task], config: InstructionConfig, context: Context) -> tuple[Finding, ...]:
@@ -59,7 +63,8 @@ def _find(task: Task, config: InstructionConfig, context: Context) -> Finding:
     asked = not (config.definition == config.examples == "original")
     notes = ("unchanged: the variant finds nothing to alter",) if asked and varied == task else ()
     faults = (*violations, *([fault] if fault else []))
-    return Finding(task.name, task.category, task.kind, before, after, faults, notes, *_inputs(task, varied))
+    inputs, merges = _inputs(task, varied), tuple(map(alike, merged_labels(task)))
+    return Finding(task.name, task.category, task.kind, before, after, faults, notes, *inputs, merges)
 
 
 def _inputs(task: Task, varied: Task) -> tuple[str, str]:
@@ -88,6 +93,7 @@ def _summary(findings: Sequence[Finding]) -> dict[str, int]:
         "tasks": len(findings),
         "violating": sum(bool(finding.violations) for finding in findings),
         "unchanged": sum(bool(finding.notes) for finding in findings),
+        "merging": sum(bool(finding.merges) for finding in findings),
     }
 
 
@@ -107,9 +113,12 @@ def run_audit(config: Config, folder: Path) -> int:
     for finding in findings:
         for violation in finding.violations:
             click.echo(f"{finding.task}: {violation.removeprefix(f'{finding.task}: ')}")
+        for merge in finding.merges:
+            click.echo(f"{finding.task}: {merge}; strict_exact_match tells them apart")
     counts = _summary(findings)
     click.echo(
         f"{name}: {counts['tasks']} tasks, {counts['violating']} break a promise, "
-        f"{counts['unchanged']} unchanged. Page: {page}  Data: {data}"
+        f"{counts['unchanged']} unchanged, {counts['merging']} have labels that exact match takes for one. "
+        f"Page: {page}  Data: {data}"
     )
     return 1 if counts["violating"] else 0

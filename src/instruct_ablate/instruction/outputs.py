@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
-from instruct_ablate.normalisation import label_form
+from instruct_ablate.normalisation import alike, label_form, merged_answers
 from instruct_ablate.tasks.task import Example, Task
 
 # The last task asked about, by identity: hashing a task would read all its instances.
@@ -64,23 +63,21 @@ def distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(first.values())
 
 
+def merged_labels(task: Task) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of different labels of a task that exact match takes for one."""
+    lists = [*([task.label_space] if task.label_space else []), *(own for _, own in task.answer_choices)]
+    references = (reference for instance in task.instances for reference in instance.references)
+    return merged_answers(lists, references) if lists else ()
+
+
 def equal_labels(task: Task) -> str | None:
-    """Name two labels that exact match cannot tell apart: nothing may choose between them."""
-    for labels in (task.label_space or (), *(choices for _, choices in task.answer_choices)):
-        if fault := _twins(task.name, labels):
-            return fault
-    return None
-
-
-def _twins(name: str, labels: Sequence[str]) -> str | None:
-    seen: dict[str, str] = {}
-    for label in labels:
-        twin = seen.setdefault(label_form(label), label)
-        if twin != label:
-            return (
-                f"{name}: labels {twin!r} and {label!r} are equal after normalisation; "
-                "give the task's labels in the file tasks.label_spaces."
-            )
+    """Name labels that exact match takes for one: to choose between them would be right either way."""
+    for group in merged_labels(task):
+        return (
+            f"{task.name}: {alike(group)}, as case and punctuation do not count: nothing can choose between them. "
+            "Where they mean the same, give one in the file tasks.label_spaces; else rename them in the data, or "
+            "use evaluation=greedy, whose strict_exact_match tells them apart."
+        )
     return None
 
 

@@ -86,7 +86,10 @@ def test_merged_labels_and_rows_that_no_choice_is_right_for_are_noted(job: Job) 
     signs = [replace(prompt, references=("1",), choices=("-1", "0", "1")) for prompt in prompts(job)]
     (note,) = label_notes(signs)
     assert "in 1 of 1 label spaces" in note
-    assert "'-1' and '1' in task1_sentiment" in note
+    assert "exact match takes '-1' and '1' for one in task1_sentiment" in note
+    derived = [replace(one, choices=("-1", "0")) for one in signs]
+    derived[0] = replace(derived[0], references=("-1",))
+    assert "takes '-1' and '1' for one" in next(label_notes(derived)), "the space has but the first spelling"
     lost = [replace(signs[0], choices=("0", "2")), *(replace(one, choices=("1", "2")) for one in signs[1:])]
     assert list(label_notes(lost)) == ["1 of 6 instances have no choice that is right"]
     assert list(label_notes(prompts(job))) == []

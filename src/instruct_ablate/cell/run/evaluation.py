@@ -22,7 +22,7 @@ from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Selection, aggregate, score_prediction
-from instruct_ablate.normalisation import is_answerable, merged
+from instruct_ablate.normalisation import alike, is_answerable, merged_answers
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig
@@ -84,19 +84,26 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
 
 def label_notes(prompts: Sequence[Prompt]) -> Iterator[str]:
     """Say where exact match takes different labels for one, and for how many rows no choice can be right."""
-    spaces = {prompt.task: prompt.choices for prompt in prompts if prompt.choices}
-    groups = {task: found for task, choices in spaces.items() if (found := merged(choices))}
+    spaces: dict[str, list[Prompt]] = {}
+    for prompt in prompts:
+        if prompt.choices:
+            spaces.setdefault(prompt.task, []).append(prompt)
+    groups = {task: found for task, rows in spaces.items() if (found := _merged(rows))}
     if groups:
         task, (group, *_) = next(iter(groups.items()))
-        alike = " and ".join(map(repr, group))
         yield (
-            f"in {len(groups)} of {len(spaces)} label spaces exact match takes different labels for one, such as "
-            f"{alike} in {task}: they count as one label in the uniform guess; strict_exact_match tells them apart"
+            f"in {len(groups)} of {len(spaces)} label spaces different labels count as one: {alike(group)} in {task}, "
+            "and so does the uniform guess; strict_exact_match tells them apart"
         )
     closed = [prompt for prompt in prompts if prompt.choices]
     lost = sum(not is_answerable(prompt.choices or (), prompt.references) for prompt in closed)
     if lost:
         yield f"{lost} of {len(closed)} instances have no choice that is right"
+
+
+def _merged(rows: Sequence[Prompt]) -> tuple[tuple[str, ...], ...]:
+    references = (reference for row in rows for reference in row.references)
+    return merged_answers((row.choices or () for row in rows), references)
 
 
 def write_rows(job: Job, label: str, rows: Iterable[PredictionRow]) -> ScoreBlock:
