@@ -18,6 +18,7 @@ from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.predictions import PredictionRow, make_row, read_predictions
+from instruct_ablate.cell.state.record import BlockKey
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import score_prediction
 from instruct_ablate.prompt.prompt import Prediction, Prompt
@@ -57,6 +58,7 @@ def test_no_test_instances_is_told(job: Job) -> None:
 def test_rows_are_written_and_averaged(job: Job) -> None:
     block = write_rows(job, "original", [row(prompt) for prompt in prompts(job)])
     assert (block.instruction, block.predictions) == ("original", "predictions/original.jsonl")
+    assert block.key == BlockKey("original", "tk_instruct", 1.0)
     assert block.scores.overall.get("exact_match") == pytest.approx(50.0)
     again = write_rows(job, "original", [row(prompt, "negative") for prompt in prompts(job)])
     assert again.scores.overall.instances == 6

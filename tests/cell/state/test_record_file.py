@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.record import CellRecord, Environment, Failure, ScoreBlock
+from instruct_ablate.cell.state.record import BlockKey, CellRecord, Environment, Failure, ScoreBlock
 from instruct_ablate.cell.state.record_file import (
     CorruptRecordError,
     OtherFormatError,
@@ -33,6 +33,15 @@ def make_record() -> CellRecord:
     return CellRecord(
         "ab" * 32, "tiny-1", SETTING, 3, "done", blocks, environment=environment, notes=("a", "ü")
     )
+
+
+def test_a_block_says_what_it_was_tested_with_also_one_written_before() -> None:
+    (block,) = make_record().blocks
+    keyed = replace(make_record(), blocks=(replace(block, key=BlockKey("simplified", "alpaca", 0.5)),))
+    assert parse_record(to_json(keyed)) == keyed
+    earlier = json.loads(to_json(keyed))
+    del earlier["blocks"][0]["key"]
+    assert parse_record(json.dumps(earlier)).blocks[0].key == BlockKey("simplified", "", 1.0)
 
 
 def test_a_record_comes_back_as_it_was() -> None:

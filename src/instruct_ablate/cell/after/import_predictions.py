@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.identity import file_name
 from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, discard, make_row
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record import BlockKey, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.setting import IMPORTED, Axes, setting_of_axes
 from instruct_ablate.cell.state.store import now, write_record
 from instruct_ablate.cost import Cost
@@ -194,7 +194,7 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
         setting_of_axes(axes, collection.content_hash, source.tasks_name),
         source.seed,
         "done",
-        (ScoreBlock(source.instruction, file, imported.scores),),
+        (ScoreBlock(source.instruction, file, imported.scores, key=BlockKey(source.instruction)),),
         Cost(evaluate_instances=len(imported.rows)),
         environment("none", "none"),
         notes=imported.notes,

@@ -18,7 +18,7 @@ from instruct_ablate.cell.state.predictions import (
     make_row,
     written_rows,
 )
-from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.record import BlockKey, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Selection, aggregate, score_prediction
@@ -74,7 +74,7 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
             job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
         writer.finish()
     whole = _complete(rows, prompts)
-    block = completed(job.folder, score_block(label, whole), whole, metrics)
+    block = completed(job.folder, score_block(label, whole, job.config.prompt.template), whole, metrics)
     notes = tuple(
         f"test, {label}: {note}" for note in (truncation_note(prompts), *label_notes(prompts)) if note
     )
@@ -115,7 +115,8 @@ def write_rows(job: Job, label: str, rows: Iterable[PredictionRow]) -> ScoreBloc
         for row in kept:
             writer.append(row)
         writer.finish()
-    return completed(job.folder, score_block(label, kept), kept, selected(job.config).load())
+    block = score_block(label, kept, job.config.prompt.template)
+    return completed(job.folder, block, kept, selected(job.config).load())
 
 
 def selected(config: Config) -> Selection:
@@ -123,10 +124,10 @@ def selected(config: Config) -> Selection:
     return Selection(tuple(config.evaluation.metrics), tuple(config.extensions))
 
 
-def score_block(label: str, rows: Sequence[PredictionRow]) -> ScoreBlock:
-    """Average the rows of one test-time instruction."""
+def score_block(label: str, rows: Sequence[PredictionRow], template: str = "") -> ScoreBlock:
+    """Average the rows of one test-time instruction, at the end of training."""
     scores = aggregate([row.to_prediction() for row in rows], [row.score for row in rows])
-    return ScoreBlock(label, file_name(label), scores)
+    return ScoreBlock(label, file_name(label), scores, key=BlockKey(label, template))
 
 
 def file_name(label: str) -> str:

@@ -5,8 +5,9 @@ Import nothing of the model side here: a report reads records on machines withou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.cost import Cost
@@ -43,6 +44,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockKey:
+    """What a block was tested with: the instruction's label, the prompt's template, the share of training done."""
+
+    test_instruction: str = ""
+    template: str = ""  # "": not written down, or predictions made elsewhere
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreBlock:
     """The scores under one test-time instruction; its predictions lie beside the record."""
 
@@ -53,6 +63,12 @@ class ScoreBlock:
     sha256: str = ""  # of the predictions file
     metrics: tuple[MetricDescription, ...] = ()  # those that are not built in: what tables need of them
     scoring: int = 0  # SCORING as it was
+    key: BlockKey = field(default_factory=BlockKey)
+
+    @staticmethod
+    def brought_up(fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a block as of now, also of one written before it had a key."""
+        return {"key": {"test_instruction": fields["instruction"]}, **fields}
 
 
 @dataclass(frozen=True, slots=True)
