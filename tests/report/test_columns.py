@@ -9,9 +9,13 @@ import pyarrow.parquet as pq
 
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.columns import DEFAULT, compared, main_columns
+from instruct_ablate.metrics import find_measure
+from instruct_ablate.report.browser import browser_data
+from instruct_ablate.report.columns import DEFAULT, compared, main_columns, shown_measures
+from instruct_ablate.report.page import plot
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.rows import build_rows
+from instruct_ablate.report.sample import choose
 from instruct_ablate.scores import MetricDescription, Score, Scores
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
@@ -56,6 +60,14 @@ def test_a_users_metric_is_in_every_table_figure_and_verdict(tmp_path: Path) -> 
     assert report.verdicts[0].findings
     assert "in words, the lower the better" in (report.folder / "main.tex").read_text()
     study = read_study(tmp_path / "s")
+    assert OWN.name in shown_measures(study.cells)
+    assert plot(report.rows, (OWN.name,))["layout"]["yaxis"]["title"]["text"] == find_measure(OWN.name).label
+    for cell in study.cells:
+        path = study.folder / cell.name / cell.blocks[0].predictions
+        path.write_text(path.read_text().replace('"values": {', f'"values": {{"{OWN.name}": 7.0, '))
+    browsed = browser_data(study.folder, choose(study.cells), ("rougeL",))
+    assert browsed["metrics"] == ["ROUGE-L", "answer words"]
+    assert browsed["tasks"]["task_c"]["instances"]["i1"]["answers"][0][4] == [1.0, 7.0]
     assert main_columns(build_rows(study.cells)) == (*DEFAULT, OWN.name)
     assert main_columns(build_rows(study.cells), ("rougeL",)) == ("rougeL",)
     assert OWN.name in compared(study.cells)

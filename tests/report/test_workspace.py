@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.report.workspace import BY, SCORES, build_workspace
+from instruct_ablate.report.columns import shown_measures
+from instruct_ablate.report.workspace import BY, build_workspace
 from instruct_ablate.schema import Config, LoggerConfig
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
@@ -50,7 +51,7 @@ def test_panels_by_variant_and_budget_over_the_studys_runs(study: Path) -> None:
     sections = {section["name"]: section["panels"] for section in shown["sections"]}
     for name, key in BY.items():
         panels = sections[f"Scores by {name}"]
-        assert [panel["metrics"] for panel in panels] == [[metric] for metric in SCORES]
+        assert [panel["metrics"] for panel in panels] == [[metric] for metric in shown_measures(())]
         assert {panel["groupby"]["name"] for panel in panels} == {key}
     assert sections["Learning curves"][0]["y"] == ["loss"]
     filters = str(shown["runset_settings"]["filters"])

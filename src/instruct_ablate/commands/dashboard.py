@@ -19,18 +19,21 @@ def command(study: Path, entity: str | None, show: bool) -> None:
     """Save a workspace for STUDY at W&B and print its address."""
     from instruct_ablate.cell.mirror.wandb_run import has_key
     from instruct_ablate.errors import UserError
+    from instruct_ablate.grid.study import read_study
+    from instruct_ablate.report.columns import shown_measures
     from instruct_ablate.report.wandb_summary import mirrored_logger
     from instruct_ablate.report.workspace import build_workspace
 
     logger = mirrored_logger(study)
-    owner = entity or logger.entity
+    owner, known = entity or logger.entity, read_study(study)
+    measures = shown_measures(known.cells, known.columns)
     if show:
-        workspace = build_workspace(study.name, logger.project, owner or "")
+        workspace = build_workspace(study.name, logger.project, owner or "", measures)
         click.echo(json.dumps(dataclasses.asdict(workspace), default=str, indent=1))
         return
     if not has_key():
         raise UserError("there is no W&B key: set WANDB_API_KEY or run `wandb login`; --show needs none")
-    workspace = build_workspace(study.name, logger.project, owner or _owner())
+    workspace = build_workspace(study.name, logger.project, owner or _owner(), measures)
     workspace.save()
     click.echo(workspace.url)
 

@@ -14,10 +14,11 @@ from instruct_ablate.cell.state.legend import Legend, trained_on
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import find_metric
+from instruct_ablate.report.columns import shown_metrics
 from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Sample, choose, read_sample
 from instruct_ablate.whole_files import inside
 
-SHOWN = ("exact_match", "rougeL")
 MOST_TEXT = 4_000  # characters of a prompt or an answer
 MOST_PACKED = 24_000_000  # bytes: with plotly, figures and tables a page stays below 30 MB
 
@@ -26,6 +27,7 @@ MOST_PACKED = 24_000_000  # bytes: with plotly, figures and tables a page stays 
 class _Gathered:
     """Texts once each, and by task and instance one answer per column (cell and test instruction)."""
 
+    metrics: tuple[str, ...]
     texts: dict[str, int] = field(default_factory=dict)
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -34,37 +36,47 @@ class _Gathered:
         instances = self.tasks.setdefault(row.task, blank)["instances"]
         found = instances.setdefault(row.instance_id, {"references": list(row.references), "answers": []})
         prompt, answer = self._numbered(row.prompt), self._numbered(row.prediction)
-        found["answers"].append([column, prompt, answer, *(round(row.get(name) or 0.0, 3) for name in SHOWN)])
+        values = [None if (value := row.get(name)) is None else round(value, 3) for name in self.metrics]
+        found["answers"].append([column, prompt, answer, row.get("exact_match") or 0.0, values])
 
     def _numbered(self, text: str) -> int:
         cut = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} […]"
         return self.texts.setdefault(cut, len(self.texts))
 
 
-def packed_data(study: Path, cells: Sequence[CellRecord], rest: dict[str, Any]) -> str:
+def packed_data(
+    study: Path, cells: Sequence[CellRecord], rest: dict[str, Any], columns: Sequence[str] = ()
+) -> str:
     """Pack the browser's data with the `rest` of a page's data; fewer predictions where their texts are long."""
     most = MOST_ROWS
     while True:
         sample = choose(cells, most)
-        text = packed({"browser": browser_data(study, sample), **rest})
+        text = packed({"browser": browser_data(study, sample, columns), **rest})
         if len(text) <= MOST_PACKED or sample.rows <= FEWEST:
             return text
         most = int(0.9 * sample.rows * MOST_PACKED / len(text))
 
 
-def browser_data(study: Path, sample: Sample) -> dict[str, Any]:
+def browser_data(study: Path, sample: Sample, columns: Sequence[str] = ()) -> dict[str, Any]:
     """Gather the chosen predictions, with a note that says what is left out."""
-    gathered, missing = _gather(study, sample)
+    metrics = shown_metrics((cell for cell, _ in sample.blocks), columns)
+    gathered, missing = _gather(study, sample, metrics)
     legend = Legend(cell.setting for cell, _ in sample.blocks)
-    columns = [_column(cell, block.instruction, legend) for cell, block in sample.blocks]
+    sources = [_column(cell, block.instruction, legend) for cell, block in sample.blocks]
     notes = [sample.note, f"No predictions on disk: {', '.join(missing)}." if missing else ""]
     note = " ".join(filter(None, notes))
-    return {"columns": columns, "tasks": gathered.tasks, "texts": list(gathered.texts), "note": note}
+    return {
+        "columns": sources,
+        "metrics": [find_metric(name).heading.replace("\n", " ") for name in metrics],
+        "tasks": gathered.tasks,
+        "texts": list(gathered.texts),
+        "note": note,
+    }
 
 
-def _gather(study: Path, sample: Sample) -> tuple[_Gathered, list[str]]:
+def _gather(study: Path, sample: Sample, metrics: tuple[str, ...]) -> tuple[_Gathered, list[str]]:
     """Read the chosen predictions; also name the cells whose files are gone or damaged."""
-    gathered, missing = _Gathered(), []
+    gathered, missing = _Gathered(metrics), []
     for column, (cell, block) in enumerate(sample.blocks):
         try:
             rows = read_sample(inside(study / cell.name, block.predictions), sample.per_task)

@@ -31,6 +31,18 @@ def group_columns(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tu
     return tuple(dict.fromkeys(find_measure(name).metric.name for name in compared(cells, chosen)))
 
 
+def shown_measures(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name the measures of the main table that a setting is judged by: no differences, nothing of the data."""
+    names = (*(chosen or DEFAULT), *own_metrics(cells))
+    return tuple(dict.fromkeys(name for name in names if name not in (*DIFFERENCES, *OF_THE_DATA)))
+
+
+def shown_metrics(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name the metrics of single predictions that a page shows: those chosen, else the usual two; the user's own."""
+    names = shown_measures(cells, chosen or ("exact_match", "rougeL"))
+    return tuple(dict.fromkeys(find_measure(name).metric.name for name in names))
+
+
 def own_metrics(cells: Iterable[CellRecord]) -> tuple[str, ...]:
     """Name the user's own metrics that cells were scored by."""
     scores: Iterable[Score] = (block.scores.overall for cell in cells for block in cell.blocks)

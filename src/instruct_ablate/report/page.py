@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.browser import packed_data
-from instruct_ablate.report.columns import main_columns
+from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.figures import by_line, levels
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
@@ -25,7 +25,6 @@ from instruct_ablate.report.verdicts import Verdict
 
 PARTS = Path(__file__).parent / "page_parts"
 _PLOTLY_DASHES = dict(zip(DASHES, ("solid", "dash", "dashdot", "dot"), strict=True))
-PLOTTED = "exact_match"
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,7 @@ def build_page(contents: Contents) -> str:
 
     template = Environment(loader=FileSystemLoader(PARTS), autoescape=True).get_template("page.html")
     study = contents.study
+    plotted = shown_measures(study.cells, study.columns)
     return template.render(
         name=study.name,
         version=instruct_ablate.__version__,
@@ -64,7 +64,7 @@ def build_page(contents: Contents) -> str:
         css=(PARTS / "page.css").read_text(encoding="utf-8"),
         script=(PARTS / "page.js").read_text(encoding="utf-8"),
         plotly=get_plotlyjs(),
-        data=packed_data(study.folder, study.cells, {"plot": plot(contents.rows)}),
+        data=packed_data(study.folder, study.cells, {"plot": plot(contents.rows, plotted)}, study.columns),
     )
 
 
@@ -86,25 +86,27 @@ def unfinished(cells: Sequence[CellRecord]) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
-def plot(rows: Sequence[Row]) -> dict[str, Any]:
-    """Describe the interactive figure for plotly: exact match over budget, a line a variant."""
-    trained = [row for row in rows if not row.setting.untuned and row.mean(PLOTTED) is not None]
+def plot(rows: Sequence[Row], measures: Sequence[str]) -> dict[str, Any]:
+    """Describe the interactive figure for plotly: the first measure that has values over budget, a line a variant."""
+    tuned = [row for row in rows if not row.setting.untuned]
+    measure = next((name for name in measures if any(row.mean(name) for row in tuned)), "exact_match")
+    trained = [row for row in tuned if row.mean(measure) is not None]
     lines = by_line(trained)
     looks = Styles(row.setting for row in rows).styles([own[0].setting for own in lines.values()])
-    data = [_trace(name, own, look) for (name, own), look in zip(lines.items(), looks, strict=True)]
+    data = [_trace(name, own, look, measure) for (name, own), look in zip(lines.items(), looks, strict=True)]
     budgets = sorted({row.setting.budget for row in trained})
-    data += [_level(name, value, budgets) for name, value in levels(rows, PLOTTED) if budgets]
+    data += [_level(name, value, budgets) for name, value in levels(rows, measure) if budgets]
     layout = {
         "margin": {"t": 20},
         "legend": {"orientation": "h", "y": -0.3},
         "xaxis": {"title": {"text": "training instances per task"}, "type": "category"},
-        "yaxis": {"title": {"text": find_measure(PLOTTED).label}},
+        "yaxis": {"title": {"text": find_measure(measure).label}},
     }
     return {"data": data, "layout": layout}
 
 
-def _trace(name: str, rows: Sequence[Row], look: Style) -> dict[str, Any]:
-    means = [mean for row in rows if (mean := row.mean(PLOTTED))]
+def _trace(name: str, rows: Sequence[Row], look: Style, measure: str) -> dict[str, Any]:
+    means = [mean for row in rows if (mean := row.mean(measure))]
     return {
         "type": "scatter",
         "mode": "lines+markers",

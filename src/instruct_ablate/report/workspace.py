@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import find_measure
+from instruct_ablate.report.columns import shown_measures
 
-SCORES = {
-    "exact_match": "Exact match, classification (%)",
-    "generation_rougeL": "ROUGE-L, generation (%)",
-    "rougeL": "ROUGE-L, all tasks (%)",
-    "format_correctness": "Format correctness (%)",
-}
 CURVES = {"loss": "Training loss", "learning_rate": "Learning rate", "tokens_per_second": "Tokens per second"}
 COSTS = ("cost/train_seconds", "cost/evaluate_seconds", "cost/peak_memory")
 BY = {"variant": "axes.instruction", "budget": "axes.data_budget", "model": "axes.model"}
 
 
-def build_workspace(study: str, project: str, entity: str) -> Any:
+def build_workspace(study: str, project: str, entity: str, measures: Sequence[str] = ()) -> Any:
     """Build the workspace of a study: its runs alone, grouped by training variant, the untuned ones among them."""
     try:
         import wandb_workspaces.workspaces as ws
@@ -26,7 +23,11 @@ def build_workspace(study: str, project: str, entity: str) -> Any:
             "dashboard needs the package wandb-workspaces: pip install 'instruct-ablate[dashboard]'"
         ) from error
     by_axis = [
-        ws.Section(name=f"Scores by {name}", panels=_bars(key), is_open=name == "variant")
+        ws.Section(
+            name=f"Scores by {name}",
+            panels=_bars(key, measures or shown_measures(())),
+            is_open=name == "variant",
+        )
         for name, key in BY.items()
     ]
     return ws.Workspace(
@@ -45,19 +46,19 @@ def build_workspace(study: str, project: str, entity: str) -> Any:
     )
 
 
-def _bars(key: str) -> list[Any]:
+def _bars(key: str, measures: Sequence[str]) -> list[Any]:
     """One panel a score: the mean over the runs of a group, its spread beside it."""
     import wandb_workspaces.reports.v2 as wr
 
     return [
         wr.BarPlot(
-            title=title,
-            metrics=[metric],
+            title=find_measure(name).label,
+            metrics=[name],
             groupby=wr.Config(key),
             groupby_aggfunc="mean",
             groupby_rangefunc="stddev",
         )
-        for metric, title in SCORES.items()
+        for name in measures
     ]
 
 

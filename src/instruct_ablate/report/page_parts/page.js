@@ -87,7 +87,7 @@ async function unpack() {
 }
 
 function startBrowser(data) {
-  const { columns, tasks, texts, note } = data.browser;
+  const { columns, metrics, tasks, texts, note } = data.browser;
   const [task, right, wrong, budget, search] = ["task", "right", "wrong", "budget", "search"].map((id) => byId(`b-${id}`));
   const shown = byId("b-instance");
   const models = new Set(columns.filter((c) => c.trained !== `(${c.model})`).map((c) => c.model));
@@ -118,13 +118,14 @@ function startBrowser(data) {
     place = 0;
     show();
   };
-  const card = (kind, [column, prompt, text, exact, rouge]) => {
+  const card = (kind, [column, prompt, text, exact, values]) => {
     const made = element("div", "answer"), good = exact >= 1;
     // Text that is generated is rarely equal to its reference: it is not marked as wrong for that.
     const mark = good ? ["right", "✓ "] : kind === "classification" ? ["wrong", "✗ "] : ["", ""];
     made.append(element("h3", "", name(columns[column])));
     made.append(element("p", `said ${mark[0]}`, `${mark[1]}${texts[text] || "(nothing)"}`));
-    made.append(element("p", "quiet", `exact match ${exact}, ROUGE-L ${rouge}`));
+    made.append(element("p", "quiet", metrics.map((name, i) => [name, values[i]])
+      .filter(([, value]) => value !== null).map((pair) => pair.join(" ")).join(", ")));
     const details = element("details"), summary = element("summary", "quiet", "prompt");
     details.open = innerWidth > 700;
     details.append(summary, element("pre", "", texts[prompt] || "(prompts were not saved)"));
