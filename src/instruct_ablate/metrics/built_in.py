@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from instruct_ablate.metrics.registry import metric
 from instruct_ablate.normalisation import classes, normalised, strict
@@ -52,6 +53,13 @@ def format_correctness(prediction: str, references: Sequence[str], label_space: 
 def uniform_guess(prediction: str, references: Sequence[str], label_space: Sequence[str]) -> float:
     """The chance that a uniform guess over the labels is right; labels that exact match merges are one."""
     return guess_chance(label_space)
+
+
+@metric("consistency", "agreement\nof seeds", reads="cells")
+def consistency(predictions: Sequence[str], references: Sequence[str]) -> float | None:
+    """The share of pairs of seeds whose predictions of an instance are equal once normalised."""
+    pairs = list(combinations([normalised(text) for text in predictions], 2))
+    return sum(one == other for one, other in pairs) / len(pairs) if pairs else None
 
 
 def guess_chance(label_space: Sequence[str]) -> float:

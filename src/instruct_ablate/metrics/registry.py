@@ -12,7 +12,7 @@ from instruct_ablate.extensions import decorated, forgets, load_extensions, load
 from instruct_ablate.scores import KINDS, MetricDescription
 from instruct_ablate.tasks.task import Kind
 
-Reads = Literal["text", "label_space"]
+Reads = Literal["text", "label_space", "cells"]
 READS: tuple[Reads, ...] = get_args(Reads)
 BUILT_IN = "instruct_ablate.metrics.built_in"
 KEY = "evaluation.metrics"
@@ -25,7 +25,7 @@ class Metric(MetricDescription):
     """One metric with its function.
 
     `score` takes the prediction, the references and what `reads` names beside them, and returns a number in
-    `range`, or None where it is not defined.
+    `range`, or None where it is not defined. One that reads cells takes the texts of all seeds, at report time.
     """
 
     score: Callable[..., float | None] = field(repr=False, kw_only=True)

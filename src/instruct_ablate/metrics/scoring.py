@@ -34,6 +34,8 @@ def score_prediction(
 def _value(
     metric: Metric, prediction: str, references: Sequence[str], label_space: Sequence[str] | None
 ) -> float | None:
+    if metric.reads == "cells":
+        return None  # a report computes it, over the seeds of a setting
     if metric.reads == "text":
         return checked(metric, metric.score(prediction, references), prediction)
     return (

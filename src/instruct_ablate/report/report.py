@@ -9,6 +9,7 @@ from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report import provenance
+from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.differences import Difference, difference_table, differences
 from instruct_ablate.report.figures import draw_figures
@@ -42,7 +43,7 @@ def write_report(study_folder: Path, target: Path | None = None) -> Report:
     study = read_study(study_folder)
     folder = target or study_folder / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    rows = build_rows(study.cells, study.reference)
+    rows = with_metrics_over_cells(build_rows(study.cells, study.reference), study)
     scores = SingleScores(study.cells, study.folder)
     hypotheses = [parse_hypothesis(text) for text in study.hypotheses]
     verdicts = judge(study.cells, hypotheses, study.reference, scores)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.grid.study import read_study
+from instruct_ablate.metrics.built_in import consistency
+from instruct_ablate.report.across_cells import with_metrics_over_cells
+from instruct_ablate.report.rows import build_rows
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
+
+
+def test_agreeing_pairs_count() -> None:
+    assert consistency(("Yes.", "yes", "no"), ("no",)) == pytest.approx(1 / 3)
+    assert consistency(("yes",), ("yes",)) is None
+
+
+def test_it_is_over_the_seeds_and_undefined_for_one(tmp_path: Path) -> None:
+    cells = [make_cell(50.0, seed=0), make_cell(50.0, seed=1), make_cell(50.0, instruction="simplified")]
+    study = replace(read_study(write_study(tmp_path / "s", cells)), columns=("consistency",))
+    path = study.folder / cells[0].name / cells[0].blocks[0].predictions
+    path.write_text(path.read_text().replace('"prediction": "positive"', '"prediction": "other"', 1))
+    rows = with_metrics_over_cells(build_rows(study.cells), study)
+    shown = {row.setting.instruction: row.mean("consistency") for row in rows}
+    assert shown["simplified"] is None
+    assert shown["original"] is not None
+    assert (shown["original"].value, shown["original"].seeds) == (75.0, 2)
