@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.rows import Mean, Row, build_rows
 
@@ -33,7 +34,7 @@ LONGEST = 40  # characters of a value in a caption
 def print_summary(folder: Path, console: Console | None = None) -> None:
     """Print a study's main table as it stands on disk: one row a setting, mean ± deviation over seeds."""
     study = read_study(folder)
-    print_rows(study, build_rows(study.cells, study.reference), console)
+    print_rows(study, with_metrics_over_cells(build_rows(study.cells, study.reference), study), console)
 
 
 def print_rows(study: Study, rows: Sequence[Row], console: Console | None = None) -> None:
