@@ -87,7 +87,8 @@ def test_a_cell_of_two_processes_is_the_cell_of_one(tmp_path: Path, strategy: st
     assert other.identity == one.identity
     assert other.blocks == one.blocks
     assert (other.cost.train_steps, other.cost.train_examples) == (12, one.cost.train_examples)
-    curves = [losses(tmp_path / "multirun" / study / one.name) for study in ("one", "ablation")]
+    places = (tmp_path / "multirun/one" / one.name, tmp_path / "multirun/ablation" / other.name)
+    curves = [losses(place) for place in places]
     assert curves[1] == pytest.approx(curves[0], rel=1e-3)
 
 
