@@ -147,7 +147,7 @@ def test_sigterm_stops_the_sweep_and_the_same_command_goes_on(train: Train, tmp_
     process = subprocess.Popen(
         words, cwd=tmp_path, env={"PYTHONPATH": f"{ROOT}:{ROOT}/src", "PATH": "/usr/bin:/bin"}
     )
-    while not list(tmp_path.glob("multirun/*/*/heartbeat")):
+    while not list(tmp_path.glob("multirun/*/*/record.json")):  # a lock beats before there is a record
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) != 0
