@@ -69,7 +69,8 @@ def test_a_woken_host_leaves_the_cell_that_it_lost(tmp_path: Path, moment: int) 
     said, told = first.communicate(timeout=60)
     assert said.splitlines()[-1] == "done two", "it reports the cell as the other host has done it"
     told += "".join(path.read_text() for path in tmp_path.rglob("log.txt"))  # where a cell's log is open
-    assert "which stops here" in told or "is being run by" in told
+    if moment:  # before its first row it may not have looked yet whose the cell is, and finds it done
+        assert "which stops here" in told or "is being run by" in told
     assert contents(tmp_path) == after
     written = {path.name: len(path.read_text().splitlines()) for path in tmp_path.rglob("*.jsonl*")}
     assert written == {"original.jsonl": standin_host.ROWS, "training.jsonl": standin_host.ROWS}

@@ -8,13 +8,23 @@ from types import SimpleNamespace
 
 import pytest
 
-from instruct_ablate.cell.mirror.wandb_internals import SERVICE, leave_service, teardown
+from instruct_ablate.cell.mirror.wandb_internals import SERVICE, THREADS, leave_service, teardown
 
 
 def test_the_service_is_found_through_the_environment() -> None:
     from wandb import env
 
     assert env.SERVICE == SERVICE, "wandb finds its service by another variable"
+
+
+def test_the_sender_of_last_requests_is_known_by_its_name() -> None:
+    from wandb.sdk.lib.service.service_finalizer import ServiceFinalizer
+
+    sender = ServiceFinalizer(None, None)  # type: ignore[arg-type]
+    try:
+        assert sender._thread.name.startswith(THREADS)
+    finally:
+        sender.close()
 
 
 def test_a_broken_service_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ import contextlib
 import os
 import sys
 
-TELEMETRY = "Otel"  # threads that wandb keeps for a whole process; they know nothing of cells
+# Threads that know nothing of cells: telemetry, which wandb keeps for a whole process, and the sender of its last
+# requests, which on a busy machine may outlive the service that it sent them to.
+THREADS = ("Otel", "wandb-ServiceFinalizer")
 SERVICE = "WANDB_SERVICE"  # the environment variable by which a process finds the service of another
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.mirror.wandb_internals import TELEMETRY, teardown
+from instruct_ablate.cell.mirror.wandb_internals import THREADS, teardown
 
 Undo = Callable[[], object]
 PATIENCE = 2.0  # seconds that a cell's threads have to end
@@ -104,7 +104,7 @@ class CleanProcess:
 
     def _new_threads(self) -> list[threading.Thread]:
         running = set(threading.enumerate()) - self._threads
-        return [thread for thread in running if not thread.name.startswith(TELEMETRY)]
+        return [thread for thread in running if not thread.name.startswith(THREADS)]
 
 
 def _end_services() -> None:
