@@ -27,7 +27,7 @@ class TasksConfig:
     test_categories: list[str] = field(default_factory=list)  # the same for test tasks alone
     test_include: list[str] = field(default_factory=list)
     test_tasks: int | None = None  # this many test tasks, spread over categories; null: all
-    test_instances: int = 100  # the first so many instances of each test task
+    test_instances: int | None = 100  # the first so many instances of each test task; null: all
     label_spaces: str | None = None  # YAML file with label spaces that override the derived ones
     # Only for `hf_dataset`: one Hugging Face data set as one task.
     train_split: str | None = None
@@ -70,6 +70,9 @@ class ModelConfig:
     trust_remote_code: bool = False
     kind: str | None = None  # encoder-decoder | decoder-only; null: found out from its config
     tries: int = 1  # baseline uniform_guess: expected maximum over so many tries
+    end_of_source: bool | None = (
+        None  # its convention, which prompt.end_of_source=null follows; null: the tasks' own
+    )
     tuned: bool = (
         False  # instruction-tuned by others: without training here it is shown "as it is", not as untuned
     )
@@ -93,6 +96,8 @@ class PromptConfig:
     template: str = MISSING  # tk_instruct | alpaca | chat | plain | module.function of your own
     max_source_length: int = 1024
     max_target_length: int = 128
+    # Encoder-decoders: whether sources carry the closing token; null: as the checkpoint was trained (T0, P3: without).
+    end_of_source: bool | None = None
 
 
 @dataclass

@@ -36,6 +36,17 @@ def test_encoder_decoder_ends_both(t5: Checkpoint) -> None:
     assert encoding.targets(["yes"], 100)[0] == [t5.tokenizer("yes")["input_ids"]]
 
 
+def test_sources_without_their_end_as_t0_reads_them(t5: Checkpoint) -> None:
+    open_ended = Encoding(t5.tokenizer, True, end_of_source=False)
+    whole = t5.tokenizer(TEXT)["input_ids"]
+    assert open_ended.sources([TEXT, ""], 100) == [whole[:-1], [t5.tokenizer.eos_token_id]]
+    assert open_ended.sources([TEXT], 4) == [whole[:4]]
+    assert open_ended.targets(["yes"], 100) == Encoding(t5.tokenizer, True).targets(["yes"], 100)
+    assert open_ended.fingerprint() != Encoding(t5.tokenizer, True).fingerprint(), (
+        "prepared tokens are others"
+    )
+
+
 @pytest.mark.parametrize("limit", [1, 2, 5])
 def test_a_cut_source_of_an_encoder_keeps_its_end(t5: Checkpoint, limit: int) -> None:
     (ids,) = Encoding(t5.tokenizer, True).sources([TEXT], limit)

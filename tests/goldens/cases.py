@@ -50,7 +50,9 @@ REVIEWS = (
     "tasks.labels=[good,bad]",
 )  # fmt: skip
 RECORDS = ("tasks=instruction_json", f"tasks.root={DATA}/records", "tasks.train_split=train")
-PROMPTED = ("tasks=p3", f"tasks.root={DATA}/prompted", "prompt=plain", "model=tiny_t5")
+PROMPTED = ("tasks=p3", f"tasks.root={DATA}/prompted", "prompt=plain", "model=tiny_t5",
+    "tasks.test_instances=100", "prompt.end_of_source=true",
+)  # fmt: skip
 
 CASES: dict[str, tuple[str, ...]] = {
     "defaults": (),  # the default model's fingerprint is a constant: nothing is fetched

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 class Encoding:
     """A tokenizer as one kind of model uses it.
 
-    Encoder-decoder: source + end, target + end. Decoder-only: source (with the start token if the
-    tokenizer adds one), and target + end, which follows it. That is what Tk-Instruct and the Hugging Face
-    trainers feed. Source and target are tokenised apart, so that training sees the same boundary as
-    generation.
+    Encoder-decoder: source + end (without it where `end_of_source` is off, as T0 reads), target + end.
+    Decoder-only: source (with the start token if the tokenizer adds one), and target + end, which follows it.
+    That is what Tk-Instruct and the Hugging Face trainers feed. Source and target are tokenised apart, so that
+    training sees the same boundary as generation.
     """
 
     tokenizer: PreTrainedTokenizerBase
     encoder_decoder: bool
+    end_of_source: bool = True
 
     @property
     def end(self) -> int:
@@ -44,9 +45,9 @@ class Encoding:
         encoded = self._ids(texts, special=True)
         if not self._closes:
             whole = encoded
-        elif self.encoder_decoder:
+        elif self.encoder_decoder and self.end_of_source:
             return [_cut(ids, limit, (self.end,)) for ids in encoded]
-        else:  # a source that is over could not be continued
+        else:  # T0's sources; and a decoder's, that could not be continued if they were over
             whole = [ids[:-1] for ids in encoded]
         return [_cut(ids, limit) or [self._start] for ids in whole]
 
@@ -73,7 +74,8 @@ class Encoding:
             if backend is not None
             else json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
         )
-        special = json.dumps([self.tokenizer.eos_token_id, self.tokenizer.bos_token_id, self.encoder_decoder])
+        parts = [self.tokenizer.eos_token_id, self.tokenizer.bos_token_id, self.encoder_decoder]
+        special = json.dumps(parts if self.end_of_source else [*parts, "sources without their end"])
         return hashlib.sha256((special + rules).encode()).hexdigest()
 
     def _ids(self, texts: Sequence[str], special: bool) -> list[list[int]]:

@@ -57,4 +57,6 @@ def _tokens(config: Config) -> Tokens:
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
-    return TokenizerTokens(load_tokenizer(config.model, Path(config.cache)))
+    return TokenizerTokens(
+        load_tokenizer(config.model, Path(config.cache)), config.prompt.end_of_source is not False
+    )

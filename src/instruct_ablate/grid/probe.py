@@ -41,7 +41,7 @@ def _short(config: Config, steps: int, folder: str) -> Config:
         tasks=replace(
             config.tasks,
             test_tasks=min(tasks, config.tasks.test_tasks or tasks),
-            test_instances=min(instances, config.tasks.test_instances),
+            test_instances=min(instances, config.tasks.test_instances or instances),
         ),
         trainer=replace(config.trainer, max_steps=steps),
         logger=replace(config.logger, name="none"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from instruct_ablate.limits import check_limits, text, whole
+from instruct_ablate.limits import any_value, check_limits, text, whole
 from instruct_ablate.prompt import build  # noqa: F401 - templates register themselves
 from instruct_ablate.prompt.template import find_template
 from instruct_ablate.schema import PromptConfig
@@ -12,6 +12,7 @@ LIMITS = {
     "template": text(),
     "max_source_length": whole(1, LONGEST),
     "max_target_length": whole(1, LONGEST),
+    "end_of_source": any_value(),
 }
 
 

@@ -130,7 +130,9 @@ def _collect(
     )
 
 
-def _first(task: Task, count: int) -> Task:
+def _first(task: Task, count: int | None) -> Task:
+    if count is None:
+        return task
     kept = tuple(task.instances[:count])
     choices = task.answer_choices
     if choices:
@@ -139,13 +141,13 @@ def _first(task: Task, count: int) -> Task:
     return replace(task, instances=kept, answer_choices=choices)
 
 
-def _content_hash(kept: Sequence[Stored], spaces: label_space.Spaces, test_instances: int) -> str:
+def _content_hash(kept: Sequence[Stored], spaces: label_space.Spaces, test_instances: int | None) -> str:
     """Hash the tasks that are used, whatever their order in the split lists."""
     total = hashlib.sha256()
     for item in sorted(kept, key=lambda item: item.parsed.task.name):
         name = item.parsed.task.name
-        used = test_instances if item.parsed.test else len(item.parsed.task.instances)
-        used = min(used, len(item.parsed.task.instances))
+        there = len(item.parsed.task.instances)
+        used = there if test_instances is None or not item.parsed.test else min(test_instances, there)
         space = cast("object", spaces[name]) if name in spaces else "derived"
         total.update(repr((name, item.digest, item.parsed.test, used, space)).encode())
     return total.hexdigest()

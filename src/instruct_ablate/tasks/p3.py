@@ -8,7 +8,7 @@ names begin with their split; a hub id (bigscience/P3) is loaded through `datase
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -48,6 +48,20 @@ HELD_OUT = {
     "hellaswag": "Sentence Completion",
     "super_glue_wic": "Word Sense Disambiguation",
 }
+# Of three of them T0 evaluates the templates named after the original task alone, which are these (t-zero's
+# evaluation/template_list.py and datasets.csv; promptsource's `original_task`); of the other eight, all there are.
+EVALUATED = {
+    "hellaswag": (
+        "complete_first_then", "Randomized_prompts_template", "Predict_ending_with_hint", "if_begins_how_continues",
+    ),
+    "winogrande_winogrande_xl": (
+        "does_underscore_refer_to", "stand_for", "underscore_refer_to", "fill_in_the_blank", "Replace",
+    ),
+    "story_cloze_2016": (
+        "Answer_Given_options", "Choose_Story_Ending", "Movie_What_Happens_Next", "Story_Continuation_and_Options",
+        "Novel_Correct_Ending",
+    ),
+}  # fmt: skip
 _ANLI = re.compile(r"^anli_.*_(r[123])(?:_score_eval)?$")
 _SPECIAL = re.compile(r"(?:\s*(?:<\|endoftext\|>|</s>|<pad>))+\s*$")
 INPUTS, TARGETS, CHOICES = "inputs_pretokenized", "targets_pretokenized", "answer_choices"
@@ -77,8 +91,18 @@ def held_out(name: str) -> str | None:
     return next((d for d in HELD_OUT if name == d or name.startswith(f"{d}_")), None)
 
 
+def is_evaluated(name: str) -> bool:
+    """Whether T0 is evaluated on a prompt set of the eleven: not on those that turn the data into another task."""
+    base = name.removesuffix(_PER_CHOICE)
+    listed = EVALUATED.get(held_out(base) or "")
+    return listed is None or base.removeprefix(f"{held_out(base)}_") in listed
+
+
 def open_source(config: TasksConfig, cache: Path) -> Source:
-    """Find prompt sets; those of the eleven are for testing, unless `tasks.test_split` names others by globs."""
+    """Find prompt sets; those of the eleven that T0 is evaluated on are for testing.
+
+    `tasks.test_split` names others by globs.
+    """
     if config.root is None:
         raise UserError(
             "tasks.root is needed: a local folder of P3 prompt sets, or the hub id bigscience/P3."
@@ -90,6 +114,7 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     names = [name for name in files if _matches(name, config.include) and not _spelt_out(name, files)]
     if not names:
         raise UserError(f"tasks.root={root}: no prompt sets there{_hint(config, files)}")
+    names, other = _original(names, config)
     sets, used = [], []
     for name in names:
         test = _tested(name, config)
@@ -99,7 +124,23 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     named = [
         (item.name, item.test, [str(path.relative_to(root)) for path in files[item.name]]) for item in sets
     ]
-    return _source(sets, tuple(used), config, key=f"{named}")
+    return _source(sets, tuple(used), config, key=f"{named}", notes=_noted(other))
+
+
+def _original(names: Sequence[str], config: TasksConfig) -> tuple[list[str], list[str]]:
+    """Divide names into those that are used and those that T0 neither trains nor is evaluated on."""
+    if config.test_split is not None:
+        return list(names), []
+    return [n for n in names if is_evaluated(n)], [n for n in names if not is_evaluated(n)]
+
+
+def _noted(other: Sequence[str]) -> tuple[str, ...]:
+    if not other:
+        return ()
+    return (
+        f"{len(other)} prompt sets of held-out data are not among those that T0 is evaluated on, and left out "
+        f"(tasks.test_split names others): {', '.join(other)}",
+    )
 
 
 def _spelt_out(name: str, files: dict[str, list[Path]]) -> bool:
@@ -107,7 +148,13 @@ def _spelt_out(name: str, files: dict[str, list[Path]]) -> bool:
     return name.endswith(_PER_CHOICE) and name.removesuffix(_PER_CHOICE) in files
 
 
-def _source(sets: list[PromptSet], files: tuple[Path, ...], config: TasksConfig, key: str = "") -> Source:
+def _source(
+    sets: list[PromptSet],
+    files: tuple[Path, ...],
+    config: TasksConfig,
+    key: str = "",
+    notes: tuple[str, ...] = (),
+) -> Source:
     if not any(item.test for item in sets):
         raise UserError(
             "none of T0's eleven held-out data sets is among the prompt sets "
@@ -115,7 +162,7 @@ def _source(sets: list[PromptSet], files: tuple[Path, ...], config: TasksConfig,
             "separated by commas, as tasks.test_split, for example tasks.test_split='imdb_*'."
         )
     return Source(
-        "p3", files, partial(_parse, sets), key=f"{key} test={config.test_split} include={config.include}"
+        "p3", files, partial(_parse, sets), f"{key} test={config.test_split} include={config.include}", notes
     )
 
 
@@ -168,6 +215,7 @@ def _hub(config: TasksConfig) -> Source:
         raise UserError(
             "tasks.include must name the prompt sets to load from the hub, one by one (no wildcards)."
         )
+    names, other = _original(config.include, config)
     sets = [
         PromptSet(
             name,
@@ -175,9 +223,9 @@ def _hub(config: TasksConfig) -> Source:
             partial(_hub_rows, str(config.root), name, test),
             config.root or "",
         )
-        for name in config.include
+        for name in names
     ]
-    return _source(sets, (), config, key=f"hub {config.root}")
+    return _source(sets, (), config, key=f"hub {config.root}", notes=_noted(other))
 
 
 def _hub_rows(repository: str, name: str, test: bool) -> Iterable[dict[str, Any]]:

@@ -20,7 +20,7 @@ def check(config: TasksConfig) -> None:
     faults = []
     if config.test_tasks is not None and config.test_tasks < 1:
         faults.append(f"tasks.test_tasks={config.test_tasks}: give 1 or more, or null for all.")
-    if config.test_instances < 1:
+    if config.test_instances is not None and config.test_instances < 1:
         faults.append(f"tasks.test_instances={config.test_instances}: give 1 or more.")
     if faults:
         raise UserErrors(faults)

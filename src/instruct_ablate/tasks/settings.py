@@ -33,7 +33,7 @@ LIMITS = {
     "test_categories": texts(NAME),
     "test_include": texts(),
     "test_tasks": whole(1).or_null("for all"),
-    "test_instances": whole(1),
+    "test_instances": whole(1).or_null("for all"),
     "label_spaces": path().or_null("for the derived ones"),
     "train_split": text().or_null("for none"),
     "test_split": text().or_null("for none"),

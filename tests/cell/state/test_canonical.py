@@ -90,3 +90,20 @@ def test_copying_a_demonstration_depends_on_the_instruction_shown() -> None:
     copy = make_config(OUT, model=ModelConfig("copy_demonstration", source="baseline"))
     shown = replace(copy, evaluation=EvaluationConfig(["delusive"]))
     assert effective(copy) != effective(shown)
+
+
+def test_sources_end_as_the_checkpoint_was_trained() -> None:
+    def ends(reader: str, convention: bool | None, given: bool | None = None) -> bool | None:
+        config = make_config(OUT, model=ModelConfig("a", end_of_source=convention))
+        config = replace(
+            config,
+            tasks=replace(config.tasks, reader=reader),
+            prompt=replace(config.prompt, end_of_source=given),
+        )
+        return effective(config).prompt.end_of_source
+
+    assert ends("natural_instructions", None) is True
+    assert ends("natural_instructions", False) is False, "T0, wherever it is tested"
+    assert ends("p3", None) is False, "T5 trained here on P3"
+    assert ends("p3", True) is True, "Tk-Instruct"
+    assert ends("p3", False, given=True) is True, "asked for"

@@ -34,7 +34,7 @@ _WITHOUT_MODEL = ("threads", "progress")
 _FULL = MethodConfig("full", rank=16, alpha=32, dropout=0.0, target_modules=[])
 _UNTRAINED = BudgetConfig(0, tasks=None)
 _DATA = DataConfig(grouping="none", group_size=8, packing=True)
-_PLAIN = PromptConfig("plain", max_source_length=1024, max_target_length=128)
+_PLAIN = PromptConfig("plain", max_source_length=1024, max_target_length=128, end_of_source=True)
 _TRAINER = TrainerConfig(
     optimizer="adamw",
     learning_rate=1e-4,
@@ -68,6 +68,7 @@ def is_untuned(config: Config) -> bool:
 
 def effective(config: Config) -> Config:
     """Return the configuration with everything that cannot matter at a constant."""
+    config = replace(config, prompt=replace(config.prompt, end_of_source=ends_sources(config)))
     if not is_untuned(config):
         return replace(config, method=_method(config.method), evaluation=_evaluation(config))
     shown = parse(config.reference, config.instruction)
@@ -85,6 +86,17 @@ def effective(config: Config) -> Config:
         if is_baseline(config)
         else replace(untuned, evaluation=_evaluation(untuned))
     )
+
+
+def ends_sources(config: Config) -> bool:
+    """Whether sources carry the closing token: as asked for, else as the checkpoint was trained, else as P3's are.
+
+    T0 reads its inputs without it, in training and in evaluation (seqio's `add_eos=False`).
+    """
+    for given in (config.prompt.end_of_source, config.model.end_of_source):
+        if given is not None:
+            return given
+    return config.tasks.reader != "p3"
 
 
 def shown_at_test(config: Config) -> tuple[tuple[str, InstructionConfig], ...]:

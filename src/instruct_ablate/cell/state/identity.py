@@ -48,6 +48,8 @@ DOES_NOT_COUNT = frozenset(
         "instruction", "evaluation.instructions", "extensions",
         # names that tables show
         "tasks.name", "model.tuned",
+        # decides prompt.end_of_source, which counts
+        "model.end_of_source",
     }
 )  # fmt: skip
 
@@ -57,6 +59,7 @@ DOES_NOT_COUNT = frozenset(
 # what is decoded with them (docs/benchmarks.md has the figures).
 NEUTRAL: dict[str, Any] = {
     "training": 1, "prediction": 1, "evaluation.batch_tokens": 16384,
+    "prompt.end_of_source": True,
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
 }  # fmt: skip
 

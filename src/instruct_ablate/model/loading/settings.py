@@ -16,6 +16,7 @@ LIMITS = {
     "trust_remote_code": any_value(),
     "kind": one_of(KINDS).or_null("to find it out"),
     "tuned": any_value(),
+    "end_of_source": any_value(),
     "tries": whole(1, 1_000_000),
 }
 

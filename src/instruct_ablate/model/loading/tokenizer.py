@@ -18,11 +18,13 @@ class TokenizerTokens:
     """`Tokens` of a Hugging Face tokenizer.
 
     Counting and clipping follow Tk-Instruct's collator (Wang et al. 2022): lengths include the special
-    tokens that the tokenizer adds, and a text that is too long becomes the decoded first ids.
+    tokens that the tokenizer adds (`end_of_source=False`: but for the closing one), and a text that is too long
+    becomes the decoded first ids.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, end_of_source: bool = True) -> None:
         self._tokenizer = tokenizer
+        self._end = None if end_of_source else tokenizer.eos_token_id
         self._ids = lru_cache(REMEMBERED)(self._encode)
 
     def count(self, text: str) -> int:
@@ -34,7 +36,7 @@ class TokenizerTokens:
         if not texts:
             return []
         batch = self._tokenizer(list(texts), return_attention_mask=False, verbose=False)
-        return [len(ids) for ids in batch["input_ids"]]
+        return [len(self._open(ids)) for ids in batch["input_ids"]]
 
     def clip(self, text: str, limit: int) -> str:
         """Return the text of the first `limit` tokens, special tokens left out; a text that fits as it is."""
@@ -59,4 +61,10 @@ class TokenizerTokens:
 
     def _encode(self, text: str) -> tuple[int, ...]:
         """Tokenise one text."""
-        return tuple(self._tokenizer(text, return_attention_mask=False, verbose=False)["input_ids"])
+        return tuple(
+            self._open(self._tokenizer(text, return_attention_mask=False, verbose=False)["input_ids"])
+        )
+
+    def _open(self, ids: Sequence[int]) -> Sequence[int]:
+        """Leave out the closing token that the model will not read."""
+        return ids[:-1] if self._end is not None and ids[-1:] == [self._end] else ids
