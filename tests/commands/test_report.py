@@ -37,3 +37,15 @@ def test_no_such_study(tmp_path: Path) -> None:
     result = report(str(tmp_path / "none"))
     assert isinstance(result.exception, UserError)
     assert "no study at" in str(result.exception)
+
+
+def test_a_hypothesis_given_to_the_report_alone_was_stated_after_its_cells(
+    study: Path, tmp_path: Path
+) -> None:
+    claim = "simplified equals original on rougeL within 3"
+    told = report(str(study), "--hypothesis", claim, "--output", str(tmp_path / "r")).output
+    assert "stated after 10 cells: given to this report alone" in told.split(claim)[1]
+    assert "alone" in (tmp_path / "r" / "verdicts.txt").read_text()
+    assert "alone" not in report(str(study), "--output", str(tmp_path / "r")).output
+    wrong = report(str(study), "--hypothesis", "simplified resembles original")
+    assert isinstance(wrong.exception, UserError)

@@ -34,9 +34,10 @@ def test_every_file_is_written(tmp_path: Path):
 
 def test_a_study_without_a_finished_cell_gives_a_report_too(tmp_path: Path):
     report = write_report(write_study(tmp_path / "s", [make_cell(None)], ("a equals b on rougeL within 1",)))
-    assert (
-        report.folder / "verdicts.txt"
-    ).read_text() == "- no data: a equals b on rougeL within 1\n    nothing is done yet\n"
+    assert (report.folder / "verdicts.txt").read_text() == (
+        "- no data: a equals b on rougeL within 1\n"
+        "    when it was stated is not recorded\n    nothing is done yet\n"
+    )
 
 
 def test_the_guide_names_the_files_that_are_there(tmp_path: Path):

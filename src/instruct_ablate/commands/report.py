@@ -11,18 +11,23 @@ import click
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write to; default: STUDY/report.")
 @click.option("--wandb", is_flag=True, help="Log it to W&B too, as a run beside those of the study's cells.")
-def command(study: Path, output: Path | None, wandb: bool) -> None:
+@click.option(
+    "--hypothesis",
+    "hypotheses",
+    multiple=True,
+    help="A further claim, judged as stated now; may be repeated.",
+)
+def command(study: Path, output: Path | None, wandb: bool, hypotheses: tuple[str, ...]) -> None:
     """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form."""
     from rich.console import Console
 
-    from instruct_ablate.report.report import write_report
+    from instruct_ablate.report.report import report_lines, write_report
     from instruct_ablate.report.summary import print_rows
-    from instruct_ablate.report.verdicts import lines
 
     console = Console()
-    report = write_report(study, output)
+    report = write_report(study, output, hypotheses)
     print_rows(report.study, report.rows, console)
-    for line in lines(report.verdicts):
+    for line in report_lines(report):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"Tables, figures and page: {report.folder}", highlight=False, markup=False, soft_wrap=True)
     if wandb:

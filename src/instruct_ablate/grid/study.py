@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instruct_ablate.cell.state.identity import Identity
@@ -25,6 +25,7 @@ from instruct_ablate.cell.state.record_file import (
 from instruct_ablate.cell.state.setting import Setting, completed
 from instruct_ablate.cell.state.store import RECORD, read_record, record_fault
 from instruct_ablate.errors import UserError, nearest, unknown
+from instruct_ablate.grid.stated import Stated, read_stated, state
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import (
     NOT_AS_WRITTEN,
@@ -73,6 +74,7 @@ class Study:
     reference: str = "original"
     commands: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()  # of the main table; empty: the usual ones
+    stated: Stated = field(default_factory=Stated)  # what was claimed when
 
 
 def declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
@@ -107,6 +109,7 @@ def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> No
         reference=config.reference,
         columns=tuple(config.report.columns),
     )
+    state(folder, after.hypotheses, after.reference, config.evaluation.metrics)
     if after != before:
         write_declaration(folder, after)
 
@@ -159,6 +162,7 @@ def read_study(folder: Path) -> Study:
         declaration.reference,
         declaration.commands,
         declaration.columns,
+        read_stated(folder),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import instruct_ablate
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.grid.stated import history
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.browser import packed_data
@@ -17,11 +18,10 @@ from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.figures import by_line, levels
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
-from instruct_ablate.report.statistics.finding import finding_line
 from instruct_ablate.report.styles import DASHES, Style, Styles
 from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import Table
-from instruct_ablate.report.verdicts import Verdict
+from instruct_ablate.report.verdicts import Verdict, details
 
 PARTS = Path(__file__).parent / "page_parts"
 _PLOTLY_DASHES = dict(zip(DASHES, ("solid", "dash", "dashdot", "dot"), strict=True))
@@ -53,6 +53,7 @@ def build_page(contents: Contents) -> str:
         version=instruct_ablate.__version__,
         made_with=made_with(study.cells),
         verdicts=[_verdict(verdict) for verdict in contents.verdicts],
+        stated=list(history(study.stated)),
         unfinished=unfinished(study.cells),
         main=contents.main,
         main_filters=list(range(contents.main.labels)),
@@ -69,7 +70,7 @@ def build_page(contents: Contents) -> str:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    lines = [*verdict.open, *(finding_line(finding) for finding in verdict.findings)]
+    lines = list(details(verdict))
     return {"answer": verdict.answer, "text": verdict.hypothesis.text, "findings": lines}
 
 

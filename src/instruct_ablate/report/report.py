@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.grid.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report import provenance
@@ -38,19 +40,36 @@ class Report:
         return self.folder / "index.html"
 
 
-def write_report(study_folder: Path, target: Path | None = None) -> Report:
-    """Write a study's report into `target` (default: <study>/report); the same disk gives the same files."""
+def write_report(study_folder: Path, target: Path | None = None, further: Sequence[str] = ()) -> Report:
+    """Write a study's report into `target` (default: <study>/report); the same disk gives the same files.
+
+    `further` hypotheses are judged beside the study's own, as stated after the cells that have begun by now.
+    """
     study = read_study(study_folder)
     folder = target or study_folder / "report"
     folder.mkdir(parents=True, exist_ok=True)
     rows = with_metrics_over_cells(build_rows(study.cells, study.reference), study)
     scores = SingleScores(study.cells, study.folder)
-    hypotheses = [parse_hypothesis(text) for text in study.hypotheses]
-    verdicts = judge(study.cells, hypotheses, study.reference, scores)
+    hypotheses = [parse_hypothesis(text) for text in dict.fromkeys((*study.hypotheses, *further))]
+    judged = judge(study.cells, hypotheses, study.reference, scores)
+    verdicts = tuple(replace(one, stated=_standing(one, study, further)) for one in judged)
     found = differences(study.cells, study.reference, study.columns, scores)
     report = Report(study, rows, verdicts, found, folder)
     _write(report)
     return report
+
+
+def _standing(verdict: Verdict, study: Study, further: Sequence[str]) -> str:
+    text, stated = verdict.hypothesis.text, study.stated
+    return standing(text, stated, begun(study.folder), alone=text in further and text not in study.hypotheses)
+
+
+def report_lines(report: Report) -> Iterator[str]:
+    """Yield the verdicts as text, then what was stated when."""
+    yield from lines(report.verdicts)
+    if said := list(history(report.study.stated)):
+        yield "Stated:"
+        yield from (f"    {line}" for line in said)
 
 
 def _write(report: Report) -> None:
@@ -66,7 +85,7 @@ def _write(report: Report) -> None:
     write_table(categories, folder / "categories", f"{study.name}, by category.")
     write_table(tasks, folder / "tasks", f"{study.name}, by task.")
     write_tidy(study.cells, folder / "tidy.parquet")
-    write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in lines(report.verdicts)))
+    write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in report_lines(report)))
     write_whole(folder / "cells.csv", comma_separated(provenance.cell_table(study.cells)))
     write_whole(folder / "provenance.json", provenance.to_json(study.cells))
     figures = draw_figures(folder / "figures", report.rows, report.differences, study)

@@ -28,6 +28,7 @@ class Verdict:
     answer: Answer
     findings: tuple[Finding, ...]
     open: tuple[str, ...] = ()  # why a clause has no data
+    stated: str = ""  # when, and whether cells had begun by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,5 +148,12 @@ def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """Yield a line for every hypothesis and, indented, for every place it was tried at."""
     for verdict in verdicts:
         yield f"{MARKS[verdict.answer]} {verdict.answer}: {verdict.hypothesis.text}"
-        yield from (f"    {reason}" for reason in verdict.open)
-        yield from (f"    {finding_line(finding)}" for finding in verdict.findings)
+        yield from (f"    {line}" for line in details(verdict))
+
+
+def details(verdict: Verdict) -> Iterator[str]:
+    """Yield what stands under a verdict: when its hypothesis was stated, what is open, each place it was tried at."""
+    if verdict.stated:
+        yield verdict.stated
+    yield from verdict.open
+    yield from (finding_line(finding) for finding in verdict.findings)

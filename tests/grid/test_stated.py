@@ -1,0 +1,99 @@
+"""What a study stated and when: versions are added, never written over, and a damaged file is said to be one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.grid.stated import STATED, history, read_stated, standing, state
+from instruct_ablate.grid.study import declare, read_study
+from tests.standins import make_config, replace_inputs
+
+EQUAL = "simplified equals original on exact_match within 2"
+LATER = "simplified equals original on exact_match within 5"
+
+
+def begin(folder: Path, count: int) -> None:
+    for number in range(count):
+        (folder / f"cell{number}").mkdir(exist_ok=True)
+        (folder / f"cell{number}" / "record.json").write_text("{}")
+
+
+def test_a_sweep_states_its_claims_before_its_first_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_inputs(monkeypatch)
+    config = make_config(tmp_path, hypotheses=[EQUAL])
+    declare(tmp_path / "s", [identify(config)], config)
+    (one,) = read_study(tmp_path / "s").stated.versions
+    assert (one.hypotheses, one.reference, one.cells) == ((EQUAL,), "original", 0)
+    assert (one.metrics, one.clauses[0].margin) == (("exact_match",), 2.0)
+
+
+def test_what_changes_is_added_and_nothing_written_over(tmp_path: Path) -> None:
+    state(tmp_path, (EQUAL,), "original", ())
+    first = (tmp_path / STATED).read_bytes()
+    state(tmp_path, (EQUAL,), "original", ())
+    assert (tmp_path / STATED).read_bytes() == first
+    begin(tmp_path, 3)
+    state(tmp_path, (EQUAL, LATER), "original", ("consistency",))
+    assert (tmp_path / STATED).read_bytes().startswith(first)
+    stated = read_stated(tmp_path)
+    assert [one.cells for one in stated.versions] == [0, 3]
+    assert standing(EQUAL, stated, 9).startswith("stated before the first cell (2")
+    assert standing(LATER, stated, 9).startswith("stated after 3 cells (2")
+    one, two = history(stated)
+    assert "stated before the first cell" in one
+    assert EQUAL in one
+    assert "changed after 3 cells" in two
+    assert f"added {LATER!r}; metrics added: consistency" in two
+
+
+def test_another_reference_restates_every_hypothesis(tmp_path: Path) -> None:
+    state(tmp_path, (EQUAL,), "original", ())
+    begin(tmp_path, 1)
+    state(tmp_path, (EQUAL,), "simplified", ())
+    stated = read_stated(tmp_path)
+    assert standing(EQUAL, stated, 1).startswith("stated after 1 cell (")
+    assert "reference original -> simplified" in list(history(stated))[1]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"\xff\xfe", b"{", b"[]\n", b'{"version": 99}\n', b"null\n", b'{"time": 1e300}\n', b"[" * 100_000],
+)
+def test_a_damaged_file_is_said_and_added_to(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / STATED).write_bytes(damage)
+    broken = read_stated(tmp_path)
+    assert not broken.versions
+    assert broken.faults
+    assert "not recorded" in standing(EQUAL, broken, 1)
+    begin(tmp_path, 2)
+    state(tmp_path, (EQUAL,), "original", ())
+    mended = read_stated(tmp_path)
+    assert mended.faults
+    assert standing(EQUAL, mended, 2).startswith("stated after 2 cells")
+    assert any(line.startswith("unreadable: ") for line in history(mended))
+    assert any(damage.strip() in path.read_bytes() for path in tmp_path.glob(f"{STATED}*"))
+
+
+def test_an_edit_shows(tmp_path: Path) -> None:
+    state(tmp_path, (EQUAL,), "original", ())
+    begin(tmp_path, 2)
+    state(tmp_path, (EQUAL, LATER), "original", ())
+    path = tmp_path / STATED
+    whole = path.read_text()
+    path.write_text(whole.replace("within 2", "within 9", 1))
+    assert "it is not as it was written" in read_stated(tmp_path).faults[0]
+    path.write_text(whole.splitlines()[1] + "\n")
+    assert "not the one that it was added to" in read_stated(tmp_path).faults[0]
+
+
+def test_what_stands_in_its_place_is_put_aside(tmp_path: Path) -> None:
+    (tmp_path / STATED).symlink_to("/etc/hostname")
+    assert read_stated(tmp_path).faults
+    state(tmp_path, (EQUAL,), "original", ())
+    assert read_stated(tmp_path).versions
+    assert not (tmp_path / STATED).is_symlink()
