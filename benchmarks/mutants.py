@@ -1,8 +1,9 @@
 """`python -m benchmarks.mutants FILE... [--count 25] [--seed 0]`: do the tests notice a changed line?
 
 A mutant is a copy of the repository with one comparison, constant or branch of one file changed. Each is met by the
-tests of the changed file alone (src/instruct_ablate/a/b.py: tests/a/test_b.py); one that they let pass has survived.
-Messages, annotations and docstrings are left alone. Nothing is written into the working tree.
+tests of the changed file alone (src/instruct_ablate/a/b.py: tests/a/test_b.py, or its folder's: tests/test_a.py); one
+that they let pass has survived, and so has one of a file without tests. Messages, annotations and docstrings are left
+alone. Nothing is written into the working tree.
 """
 
 import argparse
@@ -13,9 +14,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = Path("src/instruct_ablate")
@@ -27,6 +29,7 @@ SWAPPED = {
 # What no test of behaviour can see: speed, messages, types.
 LEFT_ALONE = ("dataclass", "cache", "lru_cache", "cast", "overload", "TypeVar")
 SPOKEN = ("debug", "info", "warning", "echo", "print", "field")
+STARTING = 60  # seconds: a test session's start on a busy machine
 TIMES = 5  # a mutant that takes so many times as long as the tests do otherwise hangs, and is caught
 
 
@@ -67,6 +70,10 @@ def _walk(node: ast.AST) -> Iterator[ast.expr]:
     if isinstance(node, ast.JoinedStr | ast.Raise) or _name(node) in (*LEFT_ALONE, *SPOKEN):
         return
     if isinstance(node, ast.keyword) and node.arg == "strict":  # of zip: what are equally long stay so
+        return
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":  # a type
+        return
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":  # a command's start
         return
     if isinstance(node, ast.If | ast.While | ast.IfExp) and "TYPE_CHECKING" not in ast.unparse(node.test):
         yield _Branch(node.test)
@@ -125,10 +132,12 @@ def _other(value: object) -> Iterator[str]:
         yield repr(f"{value}_")
 
 
-def test_file(path: Path) -> Path:
-    """Return the test file of a source file."""
+def test_file(path: Path) -> Path | None:
+    """Return the test file of a source file, or of its folder; None where it has none."""
     inner = path.relative_to(SOURCE)
-    return Path("tests", inner.parent, f"test_{inner.name}")
+    own = Path("tests", inner.parent, f"test_{inner.name}")
+    of_folder = Path("tests", inner.parent.parent, f"test_{inner.parent.name}.py")
+    return next((test for test in (own, of_folder) if (ROOT / test).is_file()), None)
 
 
 def copy_tree(target: Path) -> Path:
@@ -146,10 +155,10 @@ def copy_tree(target: Path) -> Path:
     return tree
 
 
-def passes(tree: Path, test: Path, limit: float | None = None) -> bool:
-    """Whether a tree's test file passes."""
+def _pytest(tree: Path, *arguments: str, limit: float | None = None) -> bool:
+    """Run tests of a tree; True where all of them pass in time."""
     environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(test)]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *arguments]
     try:
         run = subprocess.run(
             command, cwd=tree, env=environment, capture_output=True, timeout=limit, check=False
@@ -159,13 +168,16 @@ def passes(tree: Path, test: Path, limit: float | None = None) -> bool:
     return run.returncode == 0
 
 
-def survives(tree: Path, mutant: Mutant, limit: float) -> bool:
+def survives(tree: Path, mutant: Mutant, limits: dict[Path, float]) -> bool:
     """Whether the tests let a mutant pass; the tree is as before afterwards."""
+    test = test_file(mutant.path)
+    if test is None:
+        return True
     file = tree / mutant.path
     content = file.read_bytes()
     try:
         file.write_bytes(mutant.apply(content))
-        return passes(tree, test_file(mutant.path), limit)
+        return _pytest(tree, str(test), limit=limits[test])
     finally:
         file.write_bytes(content)
 
@@ -182,24 +194,34 @@ def run(files: Sequence[Path], count: int, seed: int) -> tuple[int, int]:
     """Try `count` mutants of the files, drawn evenly over them; print each; return (caught, all)."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = copy_tree(Path(folder))
-        limits = dict.fromkeys(files, 0.0)
         drawn = draw(files, tree, count, random.Random(seed))
+        limits = _limits(tree, {test for mutant in drawn if (test := test_file(mutant.path))})
         survived = 0
         for mutant in drawn:
-            limits[mutant.path] = limits[mutant.path] or _limit(tree, test_file(mutant.path))
-            alive = survives(tree, mutant, limits[mutant.path])
+            alive = survives(tree, mutant, limits)
             survived += alive
-            print(f"{'SURVIVED' if alive else 'caught  '}  {shown(tree, mutant)}", flush=True)
+            outcome = "caught  " if not alive else "SURVIVED" if test_file(mutant.path) else "NO TESTS"
+            print(f"{outcome}  {shown(tree, mutant)}", flush=True)
     print(f"{len(drawn) - survived} of {len(drawn)} caught ({(len(drawn) - survived) / len(drawn):.0%})")
     return len(drawn) - survived, len(drawn)
 
 
-def _limit(tree: Path, test: Path) -> float:
+def _limits(tree: Path, tests: Collection[Path]) -> dict[Path, float]:
     """Return the seconds that a mutant's tests may take; without a change they must pass."""
-    before = os.times().elapsed
-    if not (tree / test).is_file() or not passes(tree, test):
-        sys.exit(f"{test} is missing or fails without any change")
-    return 10 + TIMES * (os.times().elapsed - before)
+    report = tree.parent / "unchanged.xml"
+    names = sorted(map(str, tests))
+    if tests and not _pytest(tree, f"--junitxml={report}", *names):
+        sys.exit(f"a test fails without any change: {' '.join(names)}\n{report.read_text()[:2000]}")
+    seconds = dict.fromkeys(tests, 0.0)
+    for case in ElementTree.parse(report).iter("testcase") if tests else ():
+        # A class of tests stands in the name after the file's.
+        file = next(test for test in tests if f"{case.get('classname')}.".startswith(f"{_module(test)}."))
+        seconds[file] += float(case.get("time", 0))
+    return {test: STARTING + TIMES * taken for test, taken in seconds.items()}
+
+
+def _module(test: Path) -> str:
+    return ".".join(test.with_suffix("").parts)
 
 
 def draw(files: Sequence[Path], tree: Path, count: int, chance: random.Random) -> list[Mutant]:
@@ -228,9 +250,7 @@ def main() -> None:
     inside = [path.resolve().relative_to(ROOT) for path in given.files]
     listed = [file for path in inside for file in (sorted((ROOT / path).rglob("*.py")) or [ROOT / path])]
     files = [file.relative_to(ROOT) for file in listed if file.name != "__init__.py"]
-    caught, tried = run(
-        [file for file in files if (ROOT / test_file(file)).is_file()], given.count, given.seed
-    )
+    caught, tried = run(files, given.count, given.seed)
     sys.exit(caught < given.at_least * tried)
 
 
