@@ -68,3 +68,11 @@ def test_a_plain_name_that_is_none_of_ours_is_no_module() -> None:
             find(slot, "sys")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="cannot import module 'no_such_package'"):
         find("definition", "no_such_package.shout")
+
+
+def test_a_function_by_its_path_changes_what_it_is_registered_for() -> None:
+    path = "instruct_ablate.instruction.noise.shuffled"
+    assert find("definition", path).parameter == find("definition", "shuffled").parameter
+    named = find("definition", "instruct_ablate.instruction.definitions.response_only")
+    assert named.changes == find("definition", "response_only").changes
+    assert len(named.changes) == 2

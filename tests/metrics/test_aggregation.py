@@ -23,6 +23,7 @@ CASES = [
 
 def test_overall_weighs_instances_and_task_mean_weighs_tasks() -> None:
     scores = aggregate(*zip(*CASES, strict=True))
+    assert (scores.overall.name, scores.task_mean.name) == ("overall", "task_mean")
     assert scores.overall.instances == 4
     assert scores.overall.get("exact_match") == pytest.approx(50)
     assert scores.overall.get("rougeL") == pytest.approx(62.5)

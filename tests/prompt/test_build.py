@@ -85,3 +85,9 @@ def test_task_level_text_is_counted_once() -> None:
     task = make_task(count=50)
     build_prompts([task], InstructionConfig(), PromptConfig("tk_instruct", 1000), tokens, Context(0))
     assert tokens.asked <= 50 + 5
+
+
+def test_the_draw_of_targets_is_fixed_for_good() -> None:
+    instances = tuple(Instance(str(i), f"in {i}", ("a", "b", "c")) for i in range(12))
+    made = build([make_task(instances=instances, label_space=None)])
+    assert "".join(p.target for p in made) == "baaabaabbbba"

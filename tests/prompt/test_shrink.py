@@ -60,3 +60,11 @@ def test_the_last_example_goes_and_no_other() -> None:
     made = shrink(write, TOLD, ASKED, Room(WordTokens(), 21))
     assert made.dropped_examples == 1
     assert "a a a b c c c d" in made.text
+
+
+def test_examples_are_left_out_one_at_a_time() -> None:
+    many = Instruction("t", "Do it.", tuple(Example(f"p{n} p", "o") for n in range(3)),
+                       tuple(Example(f"n{n} n", "o") for n in range(2)))  # fmt: skip
+    for limit, shown in ((27, 4), (24, 3), (21, 2), (18, 1), (15, 0)):
+        made = shrink(write, many, ASKED, Room(WordTokens(), limit))
+        assert (made.text.count(" o"), made.dropped_examples, made.truncated) == (shown, 5 - shown, False)

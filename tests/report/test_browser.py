@@ -78,3 +78,7 @@ def test_packed_data_unpack_and_are_the_same_each_time():
 
 def test_half_a_character_that_a_model_made_does_no_harm():
     assert unpacked(packed(["\ud83d!"])) == ["?!"]
+
+
+def test_packed_data_carry_no_date():
+    assert base64.b64decode(packed({"a": 1}))[4:8] == bytes(4), "gzip's field of it"

@@ -10,8 +10,19 @@ import pyarrow.parquet as pq
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.metrics.registry import describe
 from instruct_ablate.report.browser import browser_data
-from instruct_ablate.report.columns import DEFAULT, compared, main_columns, shown_measures
+from instruct_ablate.report.columns import (
+    COMPARED,
+    DEFAULT,
+    column_heading,
+    compared,
+    explained,
+    group_columns,
+    main_columns,
+    shown_measures,
+    shown_metrics,
+)
 from instruct_ablate.report.page import plot
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.rows import build_rows
@@ -71,3 +82,37 @@ def test_a_users_metric_is_in_every_table_figure_and_verdict(tmp_path: Path) -> 
     assert main_columns(build_rows(study.cells)) == (*DEFAULT, OWN.name)
     assert main_columns(build_rows(study.cells), ("rougeL",)) == ("rougeL",)
     assert OWN.name in compared(study.cells)
+
+
+def test_what_is_chosen_comes_beside_what_is_always_compared() -> None:
+    cells = [make_cell(50.0)]
+    assert compared(cells) == COMPARED
+    assert compared(cells, ("to_reference", "generation_rougeL", "uniform_guess")) == (
+        *COMPARED,
+        "generation_rougeL",
+    )
+    assert group_columns(cells, ("generation_rougeL", "rouge1")) == (*COMPARED, "rouge1"), "each metric once"
+
+
+def test_a_setting_is_judged_by_no_difference_and_nothing_of_the_data() -> None:
+    assert shown_measures([]) == ("exact_match", "generation_rougeL", "rougeL", "format_correctness")
+    assert shown_measures([], ("uniform_guess", "to_untuned", "rouge1", "to_reference")) == ("rouge1",)
+    assert shown_metrics([]) == ("exact_match", "rougeL")
+    assert shown_metrics([], ("generation_rougeL", "rougeL")) == ("rougeL",)
+
+
+def test_headings_of_differences_name_the_other_side() -> None:
+    assert column_heading("to_reference", "simplified") == "to\nsimplified"
+    assert column_heading("to_untuned", "simplified") == "to\nuntuned"
+    assert column_heading("exact_match", "simplified") == "exact\nmatch"
+
+
+def test_only_what_is_not_as_usual_is_explained() -> None:
+    plain = replace(OWN, name="plain_share", unit="%", higher_is_better=True)
+    worse = replace(OWN, name="error_share", unit="%")
+    words = replace(OWN, name="said_words", higher_is_better=True)
+    describe((plain, worse, words))
+    assert explained(("exact_match", "to_reference", "plain_share")) == ""
+    assert (
+        explained(("error_share", "said_words")) == "error_share the lower the better; said_words in words; "
+    )

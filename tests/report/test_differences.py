@@ -59,3 +59,16 @@ def test_designs_of_earlier_studies(tmp_path: Path):
     (found,) = measured_designs([moving, still])
     assert (found.seeds, found.tasks) == (2, 1)
     assert measured_designs([small_study(tmp_path / "guess")]) != []
+
+
+def test_equal_means_within_two_points_and_the_table_says_so():
+    cells = [
+        make_cell(50.0 + s % 2, seed=s, instruction=i) for s in range(3) for i in ("original", "simplified")
+    ]
+    found = differences(cells, "original")
+    assert "p (equal within 2)" in difference_table(found, Legend(cell.setting for cell in cells)).headings
+    (rouge,) = [item for item in found if item.metric == "rougeL"]
+    assert rouge.p_equivalence == rouge.comparison.p_equivalence(2.0), (
+        "the others say nothing: none to correct for"
+    )
+    assert rouge.comparison.p_equivalence(3.0) < rouge.p_equivalence

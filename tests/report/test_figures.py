@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
 
 from instruct_ablate.grid.study import read_study
+from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.differences import differences
-from instruct_ablate.report.figures import draw_figures, levels
+from instruct_ablate.report.figures import MOST_LINES, by_task, draw_figures, learning, levels, over_budget
 from instruct_ablate.report.rows import build_rows
+from instruct_ablate.report.styles import COLOURS, Styles
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
 
@@ -53,3 +59,71 @@ def test_levels_name_the_untuned_model_and_the_guess_once():
     assert {name for name, _ in levels(build_rows(two), "rougeL")} == {
         "tiny, untuned", "larger, untuned", "copy input", "uniform guess",
     }  # fmt: skip
+
+
+@pytest.fixture
+def axes() -> Any:
+    return Figure().subplots()
+
+
+def written(axes: Any) -> list[str]:
+    """The names in the legend that stands below the axes."""
+    return [text.get_text() for legend in axes.figure.legends for text in legend.get_texts()]
+
+
+def test_over_budget_draws_means_with_their_deviation_and_levels(axes: Any):
+    cells = [make_cell(5.0, data_budget=0)]
+    cells += [make_cell(50.0 + b + s, data_budget=b, seed=s) for b in (2, 8) for s in (0, 1)]
+    cells += [make_cell(40.0, data_budget=8, instruction="delusive")]
+    rows = build_rows(cells)
+    assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
+    original, delusive = (container.lines[0] for container in axes.containers)
+    assert original.get_xydata().tolist() == [[2, 52.5], [8, 58.5]]
+    assert delusive.get_xydata().tolist() == [[8, 40.0]]
+    assert [original.get_color(), delusive.get_color()] == list(COLOURS[:2])
+    (bars,) = axes.containers[0].lines[2]
+    assert [round(float(top[1] - bottom[1]), 6) for bottom, top in bars.get_segments()] == [1.414214] * 2
+    assert {"original", "delusive", "untuned", "uniform guess"} == set(written(axes))
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["2", "8"]
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlim() == pytest.approx((2 / 1.2, 8 * 1.2)), "no point stands at the edge"
+    assert axes.get_ylabel() == "exact match (classification), %"
+
+
+def test_levels_alone_are_no_figure(axes: Any):
+    rows = build_rows([make_cell(5.0, data_budget=0)])
+    assert not over_budget(axes, rows, find_measure("exact_match"), Styles([]))
+
+
+def test_tasks_are_sorted_and_their_place_is_a_share(axes: Any):
+    cells = [make_cell(50.0), make_cell(40.0, instruction="delusive")]
+    found = [item for item in differences(cells, "original") if item.metric == "rougeL"]
+    assert by_task(axes, found, "rougeL", Styles(cell.setting for cell in cells))
+    (line, zero) = axes.get_lines()
+    assert line.get_xydata().tolist() == [[0, -10.0], [100, 0.0]]
+    assert list(zero.get_ydata()) == [0, 0]
+    assert written(axes) == ["delusive, budget 8"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (
+        "tasks, sorted, %",
+        "ROUGE-L less the reference, points",
+    )
+    assert axes.get_title() == ""
+
+
+def test_comparisons_without_room_are_counted(axes: Any):
+    cells = [make_cell(50.0), *(make_cell(40.0, instruction=f"v{n}") for n in range(MOST_LINES + 1))]
+    found = differences(cells, "original")
+    assert by_task(axes, found, "rougeL", Styles(cell.setting for cell in cells))
+    assert len(written(axes)) == MOST_LINES
+    assert axes.get_title().startswith(f"{MOST_LINES} of {MOST_LINES + 1} comparisons")
+    assert not by_task(axes, [], "rougeL", Styles([]))
+
+
+def test_curves_are_drawn_by_step(axes: Any, tmp_path: Path):
+    study = read_study(small_study(tmp_path / "s"))
+    assert learning(axes, study, Styles(cell.setting for cell in study.cells))
+    assert len(axes.get_lines()) == len(written(axes)) == 5
+    assert axes.get_lines()[1].get_xydata().tolist() == [[1, 2.0], [2, 1.5]]
+    assert axes.get_title() == ""
+    empty = read_study(write_study(tmp_path / "e", [make_cell(None)]))
+    assert not learning(Figure().subplots(), empty, Styles([]))

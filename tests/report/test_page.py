@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from instruct_ablate.report.page import plot
 from instruct_ablate.report.report import write_report
+from instruct_ablate.report.rows import build_rows
+from tests.report.cells import make_cell
 from tests.report.studies import HOSTILE, small_study
 
 
@@ -184,3 +187,34 @@ def _filter(shown: Any) -> None:
 def _search(shown: Any) -> None:
     shown.locator("#b-search").fill("prompt 10999")
     wait_for_place(shown, "1 of 1")
+
+
+def test_verdicts_counts_and_figures_stand_in_it(page_file: Path):
+    text = page_file.read_text(encoding="utf-8")
+    assert "simplified equals original on exact_match within 5 points" in text
+    assert "1 missing, 1 unreadable" in text
+    assert "exact match" in text
+
+
+def test_the_interactive_figure_has_a_line_a_variant_and_a_level_each_for_guess_and_untuned():
+    cells = [make_cell(5.0, data_budget=0)]
+    cells += [make_cell(50.0 + b + s, data_budget=b, seed=s) for b in (2, 8) for s in (0, 1)]
+    cells += [make_cell(40.0, data_budget=8, instruction="delusive")]
+    made = plot(build_rows(cells), ["consistency", "exact_match"])
+    lines = {line["name"]: line for line in made["data"]}
+    assert list(lines) == ["original", "delusive", "untuned", "uniform guess"]
+    assert (lines["original"]["x"], lines["original"]["y"]) == (["2", "8"], [52.5, 58.5])
+    assert lines["original"]["error_y"]["array"] == pytest.approx([0.5**0.5] * 2)
+    assert lines["delusive"]["error_y"]["array"] == [0], "one seed has no deviation"
+    assert (lines["untuned"]["x"], lines["untuned"]["y"]) == (["2", "8"], [5.0, 5.0])
+    assert lines["original"]["mode"] == "lines+markers"
+    assert lines["untuned"]["mode"] == "lines"
+    dashes = {name: line["line"]["dash"] for name, line in lines.items()}
+    assert dashes == {"original": "solid", "delusive": "dash", "untuned": "dot", "uniform guess": "dash"}
+    assert made["layout"]["yaxis"]["title"]["text"] == "exact match (classification), %"
+    assert made["layout"]["xaxis"]["type"] == "category", "budgets stand as far apart as they are, each named"
+
+
+def test_without_anything_trained_the_figure_is_empty():
+    made = plot(build_rows([make_cell(5.0, data_budget=0)]), ["exact_match"])
+    assert made["data"] == []

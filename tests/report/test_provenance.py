@@ -47,3 +47,38 @@ def test_the_table_of_cells_leads_from_a_row_to_how_it_was_made():
     assert (failed["state"], failed["command"], failed["notes or failure"]) == ("failed", "-", "it broke")
     assert (untuned["trained on"], untuned["budget"]) == ("(untuned)", "-")
     assert made_with(cells).startswith("commit abcdef0123+changes;")
+
+
+def test_json_says_all_that_leads_back():
+    cell = replace(
+        make_cell(50.0, seed=3), environment=MADE, data_hash="d" * 64, started=1.0, finished=3.0, notes=("a",)
+    )
+    (told,) = json.loads(to_json([cell]))
+    assert {key: told[key] for key in ("cell", "state", "seed", "data_hash", "started", "finished", "notes")} == {
+        "cell": cell.name, "state": "done", "seed": 3, "data_hash": "d" * 64,
+        "started": 1.0, "finished": 3.0, "notes": ["a"],
+    }  # fmt: skip
+    assert told["setting"]["model"] == "tiny"
+    assert told["revisions"] == {}
+    assert told["failure"] is None
+    assert "train_seconds" in told["cost"]
+
+
+def test_a_brief_table_has_hashes_that_a_person_can_read():
+    cell = replace(make_cell(50.0), identity="a" * 64, data_hash="d" * 64, notes=("one", "two"))
+    brief, whole = (
+        dict(zip(t.headings, t.lines[0], strict=True)) for t in map(cell_table, [[cell]] * 2, (True, False))
+    )
+    assert (brief["identity"], brief["data"]) == ("a" * 12, "d" * 12)
+    assert (whole["identity"], whole["data"]) == ("a" * 64, "d" * 64)
+    assert brief["notes or failure"] == "one; two"
+    assert {brief[key] for key in ("commit", "host", "command", "device", "precision", "versions")} == {"-"}
+
+
+def test_what_was_not_run_from_a_checkout_says_so():
+    untuned = replace(make_cell(5.0, data_budget=0), environment=replace(MADE, commit=None, precision="none"))
+    (line,) = cell_table([untuned]).lines
+    assert "not from a checkout" in line
+    assert made_with([untuned]) == "commit unknown; host node7", "a baseline has no precision"
+    row = dict(zip(cell_table([untuned]).headings, line, strict=True))
+    assert (row["seed"], row["tested on"], row["data"]) == ("-", "original", "-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -10,12 +11,14 @@ from rich.console import Console
 from instruct_ablate.report.rows import Mean, build_rows
 from instruct_ablate.report.summary import (
     FORMS,
+    LONGEST,
     Places,
     caption,
     measured,
     number,
     print_summary,
     summary_table,
+    unfinished,
 )
 from tests.report.cells import make_cell
 from tests.report.studies import small_study
@@ -98,3 +101,41 @@ def test_an_empty_study_says_so(tmp_path: Path):
     text = io.StringIO()
     print_summary(tmp_path, Console(file=text, width=1000))
     assert "no cells yet" in text.getvalue()
+
+
+def test_the_caption_counts_seeds_and_tells_clashes():
+    one = make_cell(60.0)
+    assert "over up to 2 seeds" in caption(build_rows([one, make_cell(61.0, seed=1)]))
+    assert "clash" not in caption(build_rows([one]))
+    clashing = build_rows([one, replace(one, name="again", identity="again")])
+    assert "clash: several cells are the same setting" in caption(clashing)
+    assert unfinished(clashing[0]) == f"clash: again and {one.name}"
+    assert caption([]).startswith(". One seed;")
+
+
+def test_long_values_are_cut_in_the_caption():
+    fits, longer = "m" * LONGEST, "m" * (LONGEST + 1)
+    assert f"model={fits}." in caption(build_rows([make_cell(60.0, model=fits)])).replace(",", ".")
+    assert f"model={fits}…" in caption(build_rows([make_cell(60.0, model=longer)]))
+
+
+def test_only_differences_are_signed():
+    rows = build_rows([make_cell(60.0), make_cell(62.0, instruction="simplified")])
+    assert [measured(rows[1], name) for name in ("exact_match", "to_reference", "to_untuned")] == [
+        "62.00",
+        "+2.00",
+        "-",
+    ]
+
+
+def test_a_column_for_what_is_not_finished_where_something_is():
+    assert "finished" not in shown([make_cell(60.0)])
+    assert "finished" in shown([make_cell(60.0), make_cell(None, seed=1)])
+
+
+def test_a_terminal_that_is_wide_enough_shows_all(tmp_path: Path):
+    text = io.StringIO()
+    console = Console(file=text, width=400, force_terminal=True, color_system=None)
+    print_summary(small_study(tmp_path / "s"), console)
+    assert "58.50 ± 0.71" in text.getvalue()
+    assert "A wider terminal" not in text.getvalue()

@@ -66,7 +66,22 @@ def test_tidy_has_a_row_a_cell_test_variant_and_task(tmp_path: Path):
     frame = pq.read_table(tmp_path / "tidy.parquet").to_pylist()
     assert {row["task"] for row in frame} == {"task_c", "task_g"}
     assert frame[0]["exact_match"] == 50.0
-    assert frame[0]["tested_on"] == "original"
+    first = {
+        key: frame[0][key]
+        for key in ("cell", "identity", "tested_on", "kind", "category", "seed", "instances")
+    }
+    assert first == {
+        "cell": CELLS[0].name,
+        "identity": CELLS[0].identity,
+        "tested_on": "original",
+        "kind": "classification",
+        "category": "Logic",
+        "seed": 0,
+        "instances": 100,
+    }
+    assert (frame[0]["model"], frame[0]["evaluation.instructions"]) == ("tiny", "original"), (
+        "and all of the setting"
+    )
 
 
 def test_latex_escapes():

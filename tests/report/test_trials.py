@@ -87,3 +87,13 @@ def test_as_trained_before_tested_alike():
     trial = Trial(delusive.setting, "delusive")
     assert trials.reference(trial, "original") == Trial(original.setting, "original")
     assert trials.test(Trial(original.setting, "original"), "delusive") == Trial(original.setting, "delusive")
+
+
+def test_what_is_not_trained_may_also_be_tested_on_the_reference():
+    untuned, small = make_cell(5.0, data_budget=0), make_cell(50.0, tested="original", data_budget=2)
+    delusive = make_cell(40.0, tested="delusive")
+    trials, trial = Trials([untuned, small, delusive]), Trial(delusive.setting, "delusive")
+    assert trials.others(trial, {"data_budget": 0}, "original") == (Trial(untuned.setting, "original"),)
+    assert trials.others(trial, {"data_budget": 2}, "original") == ()
+    assert trials.untuned(trial, "original") == Trial(untuned.setting, "original")
+    assert trials.untuned(Trial(untuned.setting, "original"), "original") is None

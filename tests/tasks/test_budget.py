@@ -77,3 +77,9 @@ def test_negative_budgets_are_refused():
 
 
 FIXED = ["task0-15", "task0-4", "task0-7"]
+
+
+def test_of_many_short_tasks_five_are_named():
+    for count, more in ((5, ""), (6, " and 1 more")):
+        (note,) = sample(TASKS[:count], BudgetConfig(31), 0).notes
+        assert note.endswith(f"task4 (30){more}")

@@ -127,3 +127,14 @@ def test_a_reader_of_your_own():
     for name in ("absent_module.function", f"{__name__}.absent"):
         with pytest.raises(UserError, match="cannot import it"):
             read_tasks(TasksConfig(reader=name))
+
+
+def test_parsed_files_lie_where_the_environment_says(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INSTRUCT_ABLATE_CACHE", str(tmp_path / "mine"))
+    read_tasks(config(root))
+    assert (tmp_path / "mine").is_dir()
+    assert not (tmp_path / ".cache").exists()
+    monkeypatch.delenv("INSTRUCT_ABLATE_CACHE")
+    read_tasks(config(root))
+    assert (tmp_path / ".cache").is_dir()

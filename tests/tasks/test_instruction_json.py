@@ -98,3 +98,9 @@ def test_missing_files(folder, tmp_path):
         read(tmp_path / "absent.json", tmp_path)
     with pytest.raises(UserError, match=r"tasks\.root is needed"):
         read_tasks(TasksConfig(reader="instruction_json"), tmp_path)
+
+
+def test_records_have_no_ids_and_that_is_nothing_to_note(folder, tmp_path):
+    collection = read(folder, tmp_path / "cache", train_split="train", test_split="eval")
+    assert len({one.id for one in collection.train[0].instances}) == 6
+    assert not [note for note in collection.notes if "id" in note.split()]

@@ -20,3 +20,33 @@ def test_test_categories_are_unseen_in_training(tmp_path):
 def test_the_folder_is_inside_the_package(tmp_path):
     source = shipped.open_source(TasksConfig(reader="starter"), tmp_path)
     assert all(path.is_relative_to(shipped.FOLDER) for path in source.files)
+
+
+def test_tasks_are_selected_by_all_that_the_layout_knows(tmp_path):
+    every = read_tasks(TasksConfig(reader="starter"), tmp_path)
+    first, tested = every.train[0], every.test[0]
+    spaces = tmp_path / "spaces.yaml"
+    spaces.write_text(f"{tested.name}: null\n")
+    config = TasksConfig(
+        reader="starter",
+        train_include=[first.name],
+        test_categories=[tested.category],
+        test_tasks=1,
+        label_spaces=str(spaces),
+    )
+    selected = read_tasks(config, tmp_path)
+    assert selected.train == (first,)
+    assert [task.category for task in selected.test] == [tested.category]
+    same = TasksConfig(
+        reader="starter",
+        train_categories=[first.category],
+        test_include=[tested.name],
+        label_spaces=str(spaces),
+    )
+    assert tested.label_space is not None
+    assert [task.label_space for task in read_tasks(same, tmp_path).test] == [None]
+    assert read_tasks(TasksConfig(reader="starter", include=[first.name, tested.name]), tmp_path).train == (
+        first,
+    )
+    both = TasksConfig(reader="starter", categories=[first.category, tested.category])
+    assert {task.category for task in read_tasks(both, tmp_path).train} == {first.category}

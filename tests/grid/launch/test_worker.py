@@ -138,3 +138,46 @@ def test_a_worker_without_orders_ends_at_once(tmp_path: Path) -> None:
     assert ended.returncode == 0
     assert os.read(read, len(READY)) == b""
     os.close(read)
+
+
+SERVED = """
+import os, sys
+from instruct_ablate.grid.launch import worker
+
+noted = []
+
+class Clean:
+    def restore(self, folder):
+        return ["a thread"] if folder.name == "leaky" else []
+
+worker._first_of_several = lambda: noted.append(1) or Clean()
+worker.serve(lambda config: print(sys.stdin.read(), config.study) or config.study, int(sys.argv[1]))
+os.write(int(sys.argv[1]), b"noted %d" % len(noted))
+"""
+
+
+@pytest.mark.parametrize(
+    ("cells", "answered"),
+    [
+        ([("a", "done", True)], b"noted 0"),  # one cell alone: nothing to clean up for
+        ([("a", "done", False), ("b", "done", False), ("c", "done", True)], READY * 2 + b"noted 1"),
+        ([("a", "done", False)], READY + b"noted 1"),
+        ([("a", "failed", False), ("b", "done", False)], b"noted 1"),
+        ([("a", "done", False), ("leaky", "done", False), ("c", "done", False)], READY + b"noted 1"),
+    ],
+)
+def test_orders_are_answered_until_one_is_the_last_or_leaves_something(
+    tmp_path: Path, cells: list[tuple[str, str, bool]], answered: bytes
+) -> None:
+    orders = b""
+    for name, becomes, last in cells:
+        (tmp_path / name).mkdir()
+        config = replace(make_config(tmp_path), study=becomes)
+        orders += order(config, tmp_path / name / "output.txt", last)
+    read, write = os.pipe()
+    words = [sys.executable, "-c", SERVED, str(write)]
+    subprocess.run(words, input=orders, pass_fds=[write], check=True, timeout=60)
+    os.close(write)
+    assert os.read(read, 100) == answered
+    os.close(read)
+    assert (tmp_path / cells[0][0] / "output.txt").read_text() == f" {cells[0][1]}\n", "its own, and no input"

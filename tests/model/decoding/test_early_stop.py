@@ -19,7 +19,7 @@ def test_what_no_continuation_makes_right(text):
 
 class Letters:
     def decode(self, tokens, skip_special_tokens):
-        return "".join(map(chr, tokens))
+        return "".join(chr(token) for token in tokens if token or not skip_special_tokens)
 
 
 def test_references_and_choices_of_all_prompts_count():
@@ -32,3 +32,10 @@ def test_references_and_choices_of_all_prompts_count():
 def test_generation_is_never_cut():
     prompt = make_prompts(1, 1)[0]
     assert not stop_when_lost([Question((1,), (prompt,))], Letters())(0, list(b"zzz"))
+
+
+def test_special_tokens_are_no_answer():
+    (prompt,) = make_prompts(1, 1, ("yes", "no"))
+    test = stop_when_lost([Question((1,), (prompt,))], Letters())
+    assert not test(0, [0, *b"ye", 0])
+    assert not test(0, [0])

@@ -77,3 +77,9 @@ def test_a_supported_mean_is_vulnerable_to_tasks_not_drawn_and_a_share_is_not():
     assert rulings(share, [tried(0.0)])[0].answer == "supported"
     assert rulings(share, [tried(0.0)])[0].vulnerable(share) is None
     assert advice(share, rulings(share, [tried(0.0, tasks=12)])[0]).tasks == 29
+
+
+def test_what_neither_test_decides_is_undecided():
+    (ruling,) = rulings(EQUAL, [tried(2.0)])
+    assert (ruling.answer, ruling.reason) == ("undecided", "")
+    assert min(ruling.p_support, ruling.p_refute) >= 0.05

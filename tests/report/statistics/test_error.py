@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from instruct_ablate.report.statistics.components import mean_squares
-from instruct_ablate.report.statistics.error import Error, Floor, error_of
+from instruct_ablate.report.statistics.error import Error, Floor, error_of, seed_term
 from tests.report.statistics.worlds import World, within_bound
 
 RUNS = 10_000
@@ -93,3 +93,11 @@ def test_no_error_and_no_estimate():
     none = error_of(mean_squares(np.zeros((2, 5))))
     assert (none.p_above(1.0), none.p_above(-1.0)) == (0.0, 1.0)
     assert np.isnan(error_of(mean_squares(np.array([[2.0]]))).p_above(1.0))
+
+
+@pytest.mark.parametrize(("seeds", "share"), [(2, 1 / 5), (3, 1 / 3), (6, 1 / 3)])
+def test_the_seed_term_takes_off_what_chance_puts_there_in_its_lower_part(seeds: int, share: float):
+    units, rest = 10, 4.0
+    chance = stats.f.ppf(share, seeds - 1, (seeds - 1) * (units - 1)) * rest
+    assert float(seed_term(np.array(9.0), np.array(rest), seeds - 1.0, units)) == pytest.approx(9.0 - chance)
+    assert float(seed_term(np.array(chance / 2), np.array(rest), seeds - 1.0, units)) == 0.0

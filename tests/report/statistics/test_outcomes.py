@@ -124,3 +124,15 @@ def test_binary_outcomes_are_covered_in_every_design(seeds: int, tasks: int, ins
     runs = 200 if tasks < 100 else 100
     for chances, covered in coverage(seeds, tasks, instances, runs, shared).items():
         assert covered >= 0.93 - 3.09 * (0.93 * 0.07 / runs) ** 0.5, chances
+
+
+def test_means_beyond_the_scale_count_as_at_its_end():
+    counts = np.full(3, 50)
+    beyond = unpaired_floor(np.full(3, 150.0), np.full(3, -50.0), counts)
+    assert beyond == unpaired_floor(np.full(3, 100.0), np.full(3, 0.0), counts)
+
+
+def test_the_unpaired_floor_is_that_of_two_binomials():
+    floor = unpaired_floor(np.full(4, 50.0), np.full(4, 20.0), np.full(4, 1000))
+    assert floor.variance == pytest.approx(1e4 * (0.25 + 0.16) / 1000 / 4, rel=0.01)
+    assert floor.freedom == 3

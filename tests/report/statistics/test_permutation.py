@@ -29,3 +29,13 @@ def test_the_order_of_seeds_does_not_matter():
 
 def test_one_task_has_no_permutation():
     assert np.isnan(permutation_p(np.array([[2.0]])))
+
+
+def test_what_no_flip_reaches_counts_as_one_of_the_flips():
+    """Phipson & Smyth (2010): a p-value of permutations is never zero."""
+    assert permutation_p(np.ones((1, 60)), replicates=99) == pytest.approx(1 / 100)
+    assert permutation_p(np.zeros((1, 60)), replicates=99) == 1.0
+
+
+def test_two_tasks_have_four_flips():
+    assert permutation_p(np.ones((1, 2))) == pytest.approx(0.5, abs=0.02)

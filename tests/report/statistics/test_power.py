@@ -124,3 +124,26 @@ def test_unknown_components_have_no_advice():
     )
     assert np.isnan(detectable(unknown))
     assert np.isnan(equal_margin(unknown))
+
+
+@pytest.mark.parametrize(
+    ("aim", "chance"),
+    [
+        (Aim("equals", 1.0), 1.0),
+        (Aim("equals", 1.0, truth=2.0), 0.0),
+        (Aim("equals", 1.0, truth=-2.0), 0.0),
+        (Aim("exceeds", 1.0, truth=2.0), 1.0),
+        (Aim("exceeds", 1.0, truth=0.5), 0.0),
+        (Aim("is lower", 1.0, truth=-2.0), 1.0),
+        (Aim("is lower", 1.0, truth=2.0), 0.0),
+    ],
+)
+def test_without_any_variance_the_truth_is_shown_for_sure(aim: Aim, chance: float):
+    assert power(Design(Components(0.0, 0.0, 0.0), 3, 12), aim) == chance
+
+
+def test_the_true_error_is_that_of_the_components():
+    assert Design(Components(0.5, 3.0, 6.0), 2, 12).error == pytest.approx((0.5 / 2 + 3 / 12 + 6 / 24) ** 0.5)
+    assert Design(Components(0.0, 1.0, 2.0), 2, 12, floor=5.0).error == pytest.approx((5 / 12) ** 0.5)
+    assert Design(PARTS, 3, 2).known
+    assert not Design(PARTS, 3, 1).known

@@ -62,3 +62,8 @@ def test_a_heavy_tail_misleads_the_mean_but_not_the_share(tasks: int):
     if tasks == 12:
         assert np.mean(false) > 0.3  # no test can see a heavy task that was not drawn
     assert within_bound(float(np.mean(shares)), 0.05, 400)
+
+
+def test_tasks_that_just_reach_the_level_are_enough():
+    assert least_tasks(0.5, 0.25) == 2
+    assert least_tasks(0.5, 0.2) == 3

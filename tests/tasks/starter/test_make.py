@@ -8,6 +8,7 @@ import pytest
 from instruct_ablate.tasks.starter import ROOT
 from instruct_ablate.tasks.starter.make.build import build, draw_instances
 from instruct_ablate.tasks.starter.make.facts import rows
+from instruct_ablate.tasks.starter.make.grammar import third_person
 from instruct_ablate.tasks.starter.make.recipe import Recipe
 from instruct_ablate.tasks.starter.make.recipes import DRAWS, MODULES, RECIPES
 from instruct_ablate.tasks.starter.make.text import read_text
@@ -74,3 +75,12 @@ def test_draws_give_text_and_output(name):
     text, output = DRAWS[name](Random(0))
     assert text.strip() == text
     assert output
+
+
+@pytest.mark.parametrize(
+    ("verb", "after_she"),
+    [("walk", "walks"), ("pass", "passes"), ("wash", "washes"), ("watch", "watches"), ("mix", "mixes"),
+     ("go", "goes"), ("carry", "carries"), ("play", "plays")],
+)  # fmt: skip
+def test_verbs_in_the_third_person(verb, after_she):
+    assert third_person(verb) == after_she

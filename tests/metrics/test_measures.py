@@ -1,0 +1,79 @@
+"""Measures: which name stands for which mean, what is written above it, and which columns a report refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics.measures import DIFFERENCES, check_columns, find_measure, measure_names
+from instruct_ablate.schema import ReportConfig
+from instruct_ablate.scores import Scores, TaskScore
+from tests.scored import score
+
+LABELLED = score("classification", 30, 0.5, 41.0, 42.0)
+FREE = score("generation", 10, 0.25, 43.0, 44.0)
+SCORES = Scores(
+    score("overall", 40, 1.0, 45.0, 46.0),
+    score("task_mean", 40, 2.0, 47.0, 48.0),
+    (LABELLED, FREE),
+    (),
+    (TaskScore("classification", "Logic", LABELLED), TaskScore("generation", "Rewriting", FREE)),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "by_task"),
+    [
+        ("exact_match", 0.5, [0.5, None]),  # defined for one kind: that kind's mean
+        ("rougeL", 48.0, [42.0, 44.0]),
+        ("classification_rougeL", 42.0, [42.0, None]),
+        ("generation_rougeL", 44.0, [None, 44.0]),
+        ("format_correctness", None, [None, None]),  # nowhere scored
+    ],
+)
+def test_a_measure_is_the_mean_over_the_tasks_of_its_kind(name, value, by_task):
+    measure = find_measure(name)
+    assert measure.value(SCORES) == value
+    assert [measure.task_value(task) for task in SCORES.tasks] == by_task
+
+
+def test_a_kind_without_tasks_has_no_value():
+    assert find_measure("generation_rougeL").value(replace(SCORES, kinds=(LABELLED,))) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "heading", "label"),
+    [
+        ("exact_match", "exact\nmatch", "exact match (classification), %"),
+        ("rougeL", "ROUGE-L\n(all)", "ROUGE-L (all tasks), %"),
+        ("classification_rougeL", "ROUGE-L\n(class.)", "ROUGE-L (classification), %"),
+        ("generation_rougeL", "ROUGE-L\n(gen.)", "ROUGE-L (generation), %"),
+    ],
+)
+def test_headings_say_the_kind_where_the_metric_has_several(name, heading, label):
+    measure = find_measure(name)
+    assert (measure.heading, measure.label) == (heading, label)
+
+
+def test_every_name_is_a_measure_and_metrics_of_one_kind_have_one_name():
+    names = measure_names()
+    assert [find_measure(name).name for name in names] == list(names)
+    assert len(set(names)) == len(names)
+    assert "generation_rouge1" in names
+    assert "classification_exact_match" not in names
+
+
+@pytest.mark.parametrize("name", ["exactmatch", "generation_", "generation_nothing", "rougeL_generation"])
+def test_what_is_no_measure_is_refused(name):
+    with pytest.raises(UserError, match=f"unknown measure '{name}'"):
+        find_measure(name)
+
+
+def test_columns_are_measures_and_differences_each_once():
+    check_columns(ReportConfig(columns=["rougeL", *DIFFERENCES]))
+    with pytest.raises(UserError, match=r"unknown report.columns 'rouge'.*to_untuned"):
+        check_columns(ReportConfig(columns=["rouge"]))
+    with pytest.raises(UserError, match="name each column once"):
+        check_columns(ReportConfig(columns=["rougeL", "exact_match", "rougeL"]))
