@@ -185,7 +185,10 @@ def _guess(prompt: Prompt) -> tuple[float, ...]:
 
 def _expected(prompt: Prompt, guess: float, metrics: Sequence[Metric]) -> InstanceScore:
     labels = [spellings[0] for spellings in classes(prompt.choices or ("",))]
-    scored = [score_prediction(label, prompt.references, prompt.choices, metrics) for label in labels]
+    scored = [
+        score_prediction(label, prompt.references, prompt.choices, metrics, prompt.word_rule)
+        for label in labels
+    ]
     right = [score for score in scored if score.get("exact_match")] or scored
     wrong = [score for score in scored if not score.get("exact_match")] or scored
     hit, miss = (mean_values(score.values for score in side) for side in (right, wrong))

@@ -7,7 +7,14 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid import preflight
 from instruct_ablate.grid.preflight import faults
-from instruct_ablate.schema import BudgetConfig, InstructionConfig, ModelConfig, TrainerConfig
+from instruct_ablate.schema import (
+    BudgetConfig,
+    EvaluationConfig,
+    InstructionConfig,
+    ModelConfig,
+    PromptConfig,
+    TrainerConfig,
+)
 from instruct_ablate.tasks.task import Example, TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config
@@ -61,3 +68,23 @@ def test_several_faults_of_one_check_are_told_apart(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(preflight, "_checks", lambda config, ranks: [(many, ()), (single, ())])
     assert faults([make_config(tmp_path)]) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("decoding", ["greedy", "constrained", "rank"])
+def test_labels_longer_than_any_answer_are_refused_for_every_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoding: str
+) -> None:
+    sound = TaskCollection("mine", (make_task(),), (make_task(),), "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: sound)
+
+    def of(limit: int) -> list[str]:
+        prompt, evaluation = (
+            PromptConfig("tk_instruct", max_target_length=limit),
+            EvaluationConfig(decoding=decoding),
+        )
+        cell = make_config(tmp_path, prompt=prompt, evaluation=evaluation, cache=str(tmp_path / "cache"))
+        return faults([cell])
+
+    assert of(64) == []
+    (found,) = of(2)
+    assert "labels, such as 'positive', are longer than prompt.max_target_length=2 tokens" in found

@@ -215,9 +215,12 @@ def _tokenizer(
     model: ModelConfig, tasks: TasksConfig, cache: Path, prompt: PromptConfig, decoding: str
 ) -> list[str]:
     """Check what only the model's tokenizer tells: labels that it confuses or cuts, a chat template it lacks."""
-    if decoding == "greedy" and prompt.template != "chat":
+    from instruct_ablate.model.decoding.label_check import check_labels, cut_labels, may_cut_labels
+
+    tested, limit = collection.read_tasks(tasks, cache).test, prompt.max_target_length
+    long = may_cut_labels(tested, limit)
+    if decoding == "greedy" and prompt.template != "chat" and not long:
         return []
-    from instruct_ablate.model.decoding.label_check import check_labels
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
@@ -225,9 +228,8 @@ def _tokenizer(
     if prompt.template == "chat":
         TokenizerTokens(tokenizer).chat("")
     if decoding == "greedy":
-        return []
-    tested = collection.read_tasks(tasks, cache).test
-    return check_labels(tested, tokenizer, prompt.max_target_length)
+        return cut_labels(tested, tokenizer, limit) if long else []
+    return check_labels(tested, tokenizer, limit)
 
 
 def _checkpoint(model: ModelConfig, prompt: PromptConfig, engine: str) -> None:

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from instruct_ablate.metrics.registry import metric
 from instruct_ablate.normalisation import classes, normalised, strict
-from instruct_ablate.tasks.task import Kind
+from instruct_ablate.tasks.task import Kind, WordRule
 
 LABELS: tuple[Kind, ...] = ("classification",)
 
@@ -26,20 +26,20 @@ def strict_exact_match(prediction: str, references: Sequence[str]) -> float:
     return float(any(said == strict(reference) for reference in references))
 
 
-@metric("rouge1", "ROUGE-1")
-def rouge1(prediction: str, references: Sequence[str]) -> float:
+@metric("rouge1", "ROUGE-1", reads="word_rule")
+def rouge1(prediction: str, references: Sequence[str], word_rule: WordRule) -> float:
     """ROUGE-1 F-measure with stemming, the best over the references."""
     from instruct_ablate.metrics.rouge import best_rouge  # its libraries are not for reports to import
 
-    return best_rouge(prediction, tuple(references))[0]
+    return best_rouge(prediction, tuple(references), word_rule)[0]
 
 
-@metric("rougeL", "ROUGE-L")
-def rouge_l(prediction: str, references: Sequence[str]) -> float:
+@metric("rougeL", "ROUGE-L", reads="word_rule")
+def rouge_l(prediction: str, references: Sequence[str], word_rule: WordRule) -> float:
     """ROUGE-L F-measure with stemming, the best over the references."""
     from instruct_ablate.metrics.rouge import best_rouge
 
-    return best_rouge(prediction, tuple(references))[1]
+    return best_rouge(prediction, tuple(references), word_rule)[1]
 
 
 @metric("format_correctness", "format\ncorrect", kinds=LABELS, reads="label_space")

@@ -12,7 +12,7 @@ from instruct_ablate.extensions import decorated, forgets, load_extensions, load
 from instruct_ablate.scores import KINDS, MetricDescription
 from instruct_ablate.tasks.task import Kind
 
-Reads = Literal["text", "label_space", "cells"]
+Reads = Literal["text", "label_space", "word_rule", "cells"]
 READS: tuple[Reads, ...] = get_args(Reads)
 BUILT_IN = "instruct_ablate.metrics.built_in"
 KEY = "evaluation.metrics"

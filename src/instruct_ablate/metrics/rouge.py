@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain
 
-from instruct_ablate.metrics.segmentation import is_other_script, segments
+from instruct_ablate.metrics.segmentation import segments
+from instruct_ablate.tasks.task import WordRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,8 @@ def words(text: str) -> Words:
 
 
 @lru_cache(maxsize=2**15)
-def other_words(text: str) -> Words:
-    """Cut a text into the words of a script other than Latin."""
+def unicode_words(text: str) -> Words:
+    """Cut a text into words of any script."""
     return _words(segments(text))
 
 
@@ -84,9 +85,9 @@ def lcs_length(one: Words, other: Words) -> int:
     return len(one.sequence) - row.bit_count()
 
 
-def rouge(prediction: str, reference: str) -> tuple[float, float]:
-    """Return ROUGE-1 and ROUGE-L F-measure of a prediction against one reference."""
-    cut = other_words if is_other_script(reference) else words
+def rouge(prediction: str, reference: str, rule: WordRule = "latin") -> tuple[float, float]:
+    """Return ROUGE-1 and ROUGE-L F-measure of a prediction against one reference, cut by the task's rule."""
+    cut = unicode_words if rule == "unicode" else words
     said, right = cut(prediction), cut(reference)
     if not said.sequence or not right.sequence:
         return 0.0, 0.0
@@ -109,7 +110,7 @@ def _f(matches: int, said: Words, right: Words) -> float:
 
 
 @lru_cache(maxsize=8)
-def best_rouge(prediction: str, references: tuple[str, ...]) -> tuple[float, float]:
+def best_rouge(prediction: str, references: tuple[str, ...], rule: WordRule) -> tuple[float, float]:
     """Return the best ROUGE-1 and the best ROUGE-L over the references, each by itself (as Tk-Instruct)."""
-    scores = [rouge(prediction, reference) for reference in dict.fromkeys(references)]
+    scores = [rouge(prediction, reference, rule) for reference in dict.fromkeys(references)]
     return max(one for one, _ in scores), max(longest for _, longest in scores)

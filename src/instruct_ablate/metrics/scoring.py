@@ -1,17 +1,21 @@
 """Scoring: every metric over single predictions; pure functions of predictions and references.
 
-The protocol is Tk-Instruct's (Wang et al. 2022, `compute_metrics.py`), default English track.
+The protocol is Tk-Instruct's (Wang et al. 2022, `compute_metrics.py`), default English track; tasks in other letters
+than Latin ones are cut into words by a rule of their own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics.registry import BUILT_IN_ALONE, Metric, Selection, built_in
 from instruct_ablate.prompt.prompt import Prediction
 from instruct_ablate.scores import InstanceScore
+from instruct_ablate.tasks.languages import word_rule
+from instruct_ablate.tasks.task import WordRule
 
 
 def score_prediction(
@@ -19,30 +23,33 @@ def score_prediction(
     references: Sequence[str],
     label_space: Sequence[str] | None = None,
     metrics: Sequence[Metric] | None = None,
+    rule: WordRule | None = None,
 ) -> InstanceScore:
-    """Score one prediction by `metrics`, None: the built-in ones; each metric takes its own best reference."""
+    """Score one prediction by `metrics`, None: the built-in ones; each metric takes its own best reference.
+
+    `rule` is its task's, None: that of these references by themselves.
+    """
     if not references:
         raise UserError(f"nothing to score {prediction[:60]!r} against: the instance has no references.")
+    beside = {"label_space": label_space, "word_rule": rule or word_rule(references)}
     values = [
         (metric.name, value)
         for metric in (built_in() if metrics is None else metrics)
-        if (value := _value(metric, prediction, references, label_space)) is not None
+        if (value := _value(metric, prediction, references, beside)) is not None
     ]
     return InstanceScore(tuple(values))
 
 
 def _value(
-    metric: Metric, prediction: str, references: Sequence[str], label_space: Sequence[str] | None
+    metric: Metric, prediction: str, references: Sequence[str], beside: Mapping[str, object]
 ) -> float | None:
     if metric.reads == "cells":
         return None  # a report computes it, over the seeds of a setting
     if metric.reads == "text":
         return checked(metric, metric.score(prediction, references), prediction)
-    return (
-        checked(metric, metric.score(prediction, references, label_space), prediction)
-        if label_space
-        else None
-    )
+    if not (read := beside[metric.reads]):
+        return None
+    return checked(metric, metric.score(prediction, references, read), prediction)
 
 
 def checked(metric: Metric, value: object, prediction: str) -> float | None:
@@ -61,17 +68,37 @@ def checked(metric: Metric, value: object, prediction: str) -> float | None:
 
 # Below so many different things to score, starting processes costs more than it saves.
 _WORTH_A_POOL = 60_000
-Item = tuple[str, tuple[str, ...], "tuple[str, ...] | None"]
+Item = tuple[str, tuple[str, ...], "tuple[str, ...] | None", "WordRule | None"]
+
+
+def with_rules(predictions: Iterable[Prediction]) -> tuple[Prediction, ...]:
+    """Return the predictions with their tasks' word rules; the references of a task tell where none is noted."""
+    given = tuple(predictions)
+    open_tasks: dict[str, list[str]] = {}
+    for one in given:
+        if one.prompt.word_rule is None:
+            open_tasks.setdefault(one.prompt.task, []).extend(one.prompt.references)
+    rules = {task: word_rule(references) for task, references in open_tasks.items()}
+    return tuple(
+        one
+        if one.prompt.word_rule
+        else replace(one, prompt=replace(one.prompt, word_rule=rules[one.prompt.task]))
+        for one in given
+    )
+
+
+def _item(one: Prediction) -> Item:
+    return one.text, one.prompt.references, one.prompt.choices, one.prompt.word_rule
 
 
 def score_all(
     predictions: Sequence[Prediction], workers: int | None = None, metrics: Selection = BUILT_IN_ALONE
 ) -> tuple[InstanceScore, ...]:
-    """Score predictions in order, each distinct (text, references, labels) once.
+    """Score predictions in order, each distinct (text, references, labels, rule) once.
 
     `workers` processes share the work; None: one, unless there is so much that more pay off.
     """
-    items: list[Item] = [(p.text, p.prompt.references, p.prompt.choices) for p in predictions]
+    items = [_item(one) for one in with_rules(predictions)]
     distinct = tuple(dict.fromkeys(items))
     if workers is None:
         workers = 1 if len(distinct) < _WORTH_A_POOL else 4
@@ -85,16 +112,21 @@ def score_predictions(
 ) -> tuple[InstanceScore, ...]:
     """Score predictions in order, each distinct one once, by metrics that are loaded."""
     known: dict[Item, InstanceScore] = {}
-    for one in predictions:
-        item = (one.text, one.prompt.references, one.prompt.choices)
+    items = [_item(one) for one in with_rules(predictions)]
+    for item in items:
         if item not in known:
-            known[item] = score_prediction(*item, metrics)
-    return tuple(known[one.text, one.prompt.references, one.prompt.choices] for one in predictions)
+            known[item] = _score(item, metrics)
+    return tuple(known[item] for item in items)
+
+
+def _score(item: Item, metrics: Sequence[Metric]) -> InstanceScore:
+    text, references, labels, rule = item
+    return score_prediction(text, references, labels, metrics, rule)
 
 
 def _score_items(items: Sequence[Item], metrics: Selection) -> list[InstanceScore]:
     loaded = metrics.load()
-    return [score_prediction(text, references, labels, loaded) for text, references, labels in items]
+    return [_score(item, loaded) for item in items]
 
 
 def _score_apart(items: Sequence[Item], workers: int, metrics: Selection) -> list[InstanceScore]:

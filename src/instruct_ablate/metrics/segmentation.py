@@ -1,31 +1,24 @@
-"""Words of text outside Latin letters, for ROUGE: rouge-score's tokenizer knows a-z and 0-9 alone.
+"""Words of any script, for ROUGE: rouge-score's tokenizer knows a-z and 0-9 alone.
 
-The rule: a reference most of whose letters are not Latin is cut, like what is compared with it, into runs of letters,
-marks and digits (Unicode's), and where a script writes no spaces between words (Chinese, Japanese, Thai, Lao, Khmer,
-Burmese) into single characters. The multilingual track of Tk-Instruct takes a multilingual model's tokenizer, which
-an offline machine cannot install. All other references are cut as ever.
+A text is cut into runs of letters, marks and digits (Unicode's), and where a script writes no spaces between words
+(Chinese, Japanese, Thai, Lao, Khmer, Burmese) into single characters. The multilingual track of Tk-Instruct takes a
+multilingual model's tokenizer, which an offline machine cannot install. Which tasks are cut so, `tasks/languages`
+says.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+
+from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.tasks.languages import is_other_script
 
 # Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana, Han with its extensions.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-
-
-@lru_cache(maxsize=2**15)
-def is_other_script(text: str) -> bool:
-    """Whether most of a text's letters are not Latin."""
-    if text.isascii():
-        return False
-    letters = [letter for letter in text if letter.isalpha()]
-    other = sum(not unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
-    return 2 * other > len(letters)
 
 
 def segments(text: str) -> tuple[str, ...]:
@@ -43,3 +36,19 @@ def segments(text: str) -> tuple[str, ...]:
         elif inside:
             run += letter
     return (*found, run) if run else tuple(found)
+
+
+def word_notes(prompts: Iterable[Prompt]) -> Iterator[str]:
+    """Say which tasks are cut by Unicode's words, and where rouge-score's words find nothing in a reference."""
+    given = tuple(prompts)
+    rules = {prompt.task: prompt.word_rule for prompt in given}
+    others = [task for task, rule in rules.items() if rule == "unicode"]
+    if others:
+        named = ", ".join((*others[:3], *(["..."] if others[3:] else [])))
+        yield (
+            f"ROUGE of {len(others)} of {len(rules)} tasks ({named}) is of Unicode words without stems, of characters "
+            "where a script has no spaces: they are in other letters than Latin ones"
+        )
+    lost = sum(p.word_rule == "latin" and any(map(is_other_script, p.references)) for p in given)
+    if lost:
+        yield f"{lost} instances of tasks in Latin letters have a reference in other letters: its ROUGE is near 0"

@@ -11,6 +11,7 @@ from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.prompt.template import Template, find_template, rendered
 from instruct_ablate.schema import InstructionConfig, PromptConfig
+from instruct_ablate.tasks.languages import rule_of
 from instruct_ablate.tasks.task import Instance, Task
 
 
@@ -39,7 +40,7 @@ def own_prompt(instruction: Instruction, instance: Instance, room: Room) -> str:
 def _of_task(
     task: Task, instruction: Instruction, template: Template, room: Room, seed: int
 ) -> Iterator[Prompt]:
-    choices = dict(task.answer_choices)
+    choices, rule = dict(task.answer_choices), rule_of(task)
     for instance in task.instances:
         made = rendered(template, instruction, instance, room)
         yield Prompt(
@@ -53,6 +54,7 @@ def _of_task(
             choices=choices.get(instance.id, task.label_space),
             truncated=made.truncated,
             dropped_examples=made.dropped_examples,
+            word_rule=rule,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from instruct_ablate.tasks.task import Kind
+from instruct_ablate.tasks.task import Kind, WordRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Prompt:
     `target` is the supervised output in training (one of the references, drawn by the seed).
     `choices` are the outputs a constrained or ranking decoder may give; None where anything may be said.
     `truncated` tells that the source was cut at `prompt.max_source_length` tokens, `dropped_examples` how
-    many examples were left out because they had no room there.
+    many examples were left out because they had no room there. `word_rule` is the task's; None where only its
+    references tell (predictions written by an earlier version).
     """
 
     task: str
@@ -29,6 +30,7 @@ class Prompt:
     choices: tuple[str, ...] | None = None
     truncated: bool = False
     dropped_examples: int = 0
+    word_rule: WordRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

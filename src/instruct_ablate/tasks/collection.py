@@ -118,7 +118,7 @@ def _collect(
     spaces: label_space.Spaces,
     config: TasksConfig,
 ) -> TaskCollection:
-    test = [_first(item.parsed.task, config.test_instances) for item in kept if item.parsed.test]
+    test = [_first(_declared(item), config.test_instances) for item in kept if item.parsed.test]
     train = [item.parsed.task for item in kept if not item.parsed.test]
     met = tuple(note for item in kept for note in item.parsed.notes)
     return TaskCollection(
@@ -128,6 +128,12 @@ def _collect(
         content_hash=_content_hash(kept, spaces, config.test_instances),
         notes=(*notes, *met),
     )
+
+
+def _declared(item: Stored) -> Task:
+    """Return the task with the languages that the collection declares of its outputs."""
+    languages = item.parsed.languages
+    return replace(item.parsed.task, languages=languages[1]) if languages else item.parsed.task
 
 
 def _first(task: Task, count: int | None) -> Task:

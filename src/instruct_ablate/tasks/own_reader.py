@@ -68,6 +68,8 @@ def _content(train: Sequence[Task], test: Sequence[Task]) -> str:
     for side, tasks in (("train", train), ("test", test)):
         for task in tasks:
             total.update(f"{side} {task!r} {task.answer_choices!r} {tuple(task.instances)!r}".encode())
+            if task.languages:
+                total.update(repr(task.languages).encode())
     return total.hexdigest()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["classification", "generation"]
+WordRule = Literal["latin", "unicode"]  # how texts are cut into words: `tasks/languages.py`
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Task:
     prompted: bool = False
     # Answer choices that differ from one instance to the next (P3), by instance id.
     answer_choices: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)
+    # Of its outputs, by their English names, where the collection declares them ("English", "Hindi").
+    languages: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def kind(self) -> Kind:

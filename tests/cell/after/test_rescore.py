@@ -13,12 +13,12 @@ from instruct_ablate.cell.after.import_predictions import Imported, Source, impo
 from instruct_ablate.cell.after.rescore import rescore_cell, rescore_study
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.predictions import make_row, read_predictions
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import SCORING, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.metrics import Selection, aggregate
-from instruct_ablate.tasks.task import TaskCollection
+from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 from tests.conftest import make_task
 from tests.scored import instance_score
 
@@ -58,6 +58,30 @@ def test_scores_are_computed_again_and_the_earlier_record_kept(imported: Importe
     assert after.blocks[0].scores == imported.scores
     assert read_predictions(folder / after.blocks[0].predictions) == imported.rows
     assert (folder / "record.1.json").read_text() == earlier
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["rule noted", "by an earlier version"])
+def test_words_are_cut_as_when_the_task_was_scored_first(tmp_path: Path, noted: bool) -> None:
+    """A task of two scripts has one rule, which its rows note; where they do not, its references tell."""
+    rights = ("यह सही है", "cats run", "cats", "running")
+    task = Task("t", "d", tuple(Instance(str(n), "x", (text,)) for n, text in enumerate(rights)))
+    file = tmp_path / "answers.jsonl"
+    answers = [{"id": str(n), "prediction": text.replace("s", "")} for n, text in enumerate(rights)]
+    file.write_text("".join(json.dumps(one) + "\n" for one in answers))
+    found = import_predictions(file, TaskCollection("mixed", (), (task,), "hash"))
+    assert found.scores.overall.get("rougeL") == pytest.approx(100 * (1 + 0.5 + 0 + 1) / 4)
+    assert any("is of Unicode words" in note for note in found.notes)
+    folder, record = written(found, tmp_path)
+    if not noted:
+        path = folder / record.blocks[0].predictions
+        path.write_text(path.read_text().replace(', "word_rule": "unicode"', ""))
+        write_record(folder, replace(record, blocks=(replace(record.blocks[0], scoring=1),)))
+    assert not rescore_cell(folder).changed
+    after = read_record(folder)
+    assert after is not None
+    assert (after.blocks[0].scores, after.blocks[0].scoring) == (found.scores, SCORING)
+    assert {row.word_rule for row in read_predictions(folder / after.blocks[0].predictions)} == {"unicode"}
+    assert noted or any("is of Unicode words" in note for note in after.notes)
 
 
 def test_nothing_is_written_where_nothing_changes(imported: Imported, tmp_path: Path) -> None:

@@ -71,6 +71,10 @@ def test_a_block_that_agrees_with_its_rows_has_nothing_to_note(tmp_path: Path) -
             "judge, i0 was scored against other references",
         ),
         ((replace(RIGHT[0], choices=("yes", "so")), *RIGHT[1:]), "scored against other references"),
+        (
+            (replace(RIGHT[0], word_rule="unicode"), *RIGHT[1:]),
+            "cut into words by another rule than the task's",
+        ),
         ((*RIGHT[:9], replace(RIGHT[9], prompt="Is it 8?")), "judge, i9 was predicted from another prompt"),
     ],
 )

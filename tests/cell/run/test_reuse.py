@@ -181,6 +181,9 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
         source, [{**row, "prediction": "better"} for row in lines(source)]
     ),
     "expected": lambda source: put(source, [{**row, "expected": True} for row in lines(source)]),
+    "another word rule": lambda source: put(
+        source, [{**row, "word_rule": "unicode"} for row in lines(source)]
+    ),
     "no rows": lambda source: (source / FILE).write_text("[1]\nnull\n"),
     "no text": lambda source: (source / FILE).write_bytes(b"\xff\n"),
     "deep": lambda source: (source / FILE).write_text("[" * 100_000 + "\n"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,21 @@ def test_baselines_need_no_model(tmp_path: Path, cache: Path, name: str) -> None
         assert all(row.prediction for row in rows)
 
 
-def test_a_cell_stopped_while_testing_predicts_nothing_twice(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+def older(folder: Path) -> None:
+    """Leave the rows as an earlier version with another metric scored them."""
+    (path,) = folder.glob("predictions/*.partial*")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    earlier = [{**row, "values": {"exact_match": 0.5, "former_metric": 1.0}} for row in rows]
+    for row in earlier:
+        del row["word_rule"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in earlier))
+
+
+@pytest.mark.parametrize(
+    "between", [lambda folder: None, older], ids=["as it was", "scored by an earlier version"]
+)
+def test_a_cell_stopped_while_testing_predicts_nothing_twice_and_has_one_scoring(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, between: Callable[[Path], None]
 ) -> None:
     whole = small(tmp_path, cache, study="whole")
     expected = run_cell(whole)
@@ -104,7 +118,9 @@ def test_a_cell_stopped_while_testing_predicts_nothing_twice(
 
     monkeypatch.setattr(generate, "predict", stops)
     config = small(tmp_path, cache, study="broken")
-    assert run_cell(config).state == "failed"
+    stopped = run_cell(config)
+    assert stopped.state == "failed"
+    between(folder_of(config, stopped))
     record = run_cell(config)
     assert record.state == "done"
     assert len(asked) == len(set(asked)) == 8

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from instruct_ablate.model.decoding import label_check as choices
-from instruct_ablate.model.decoding.label_check import check_labels
+from instruct_ablate.model.decoding.label_check import (
+    check_labels,
+    cut_labels,
+    cut_references_note,
+    may_cut_labels,
+)
+from instruct_ablate.prompt.prompt import Prompt
 from tests.conftest import make_task
 from tests.model.decoding_cases import make_checkpoint
 
@@ -57,3 +63,32 @@ def test_a_label_that_decoding_would_cut_is_refused_by_the_same_limit(tokenizer:
     (found,) = check_labels([task], tokenizer, 3)
     assert "prompt.max_target_length=3" in found
     assert "would be cut" in found
+
+
+def test_greedy_decoding_asks_the_tokenizer_only_where_a_label_may_be_cut(tokenizer: Any) -> None:
+    task = replace(make_task(), name="task1", label_space=("a", "é" * 30, "ü" * 30))
+    assert (may_cut_labels([task], 62), may_cut_labels([task], 61)) == (False, True)
+    assert cut_labels([task], tokenizer, 62) == []
+    (found,) = cut_labels([task], tokenizer, 3)
+    assert found.startswith("task1: 2 labels, such as ")
+
+
+@pytest.mark.parametrize("text", ["x", "日本語 𝔘", "\u200d\n\t", "aaaa" * 20])
+def test_no_text_has_more_tokens_than_bytes(tokenizer: Any, text: str) -> None:
+    (ids,), _ = choices.Encoding(tokenizer, False).targets([text], 10_000)
+    assert choices.may_be_cut(text, len(ids) - 1)
+
+
+def test_references_that_no_answer_can_match_are_counted(tokenizer: Any) -> None:
+    long = "word " * 40
+
+    def asked(*references: str) -> Prompt:
+        return Prompt("t", "c", "generation", "1", "", references, references[0])
+
+    prompts = [asked("short"), asked(long, "short"), asked(long), asked(long + "x", long)]
+    found = cut_references_note(prompts, tokenizer, 20)
+    assert found is not None
+    assert found.startswith(
+        "the references of 2 of 4 instances (50.0%) are longer than prompt.max_target_length=20"
+    )
+    assert cut_references_note(prompts, tokenizer, 400) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from instruct_ablate.cell.state.store import now, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.metrics import BUILT_IN_ALONE, Metric, Scores, Selection, aggregate, score_all
+from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.prompt.prompt import Prediction, Prompt
-from instruct_ablate.tasks.task import Instance, Task, TaskCollection
+from instruct_ablate.tasks.languages import word_rule
+from instruct_ablate.tasks.task import Instance, Task, TaskCollection, WordRule
 
 _NAMED = 5  # so many instances are named in a message
 Key = tuple[str, str]
@@ -92,10 +94,14 @@ def import_predictions(
     found = [key for key in known if key in answers]
     if not found or (not matching.partial and (unknown or missing)):
         raise UserError(_mismatch(file, unknown, missing, collection))
-    predictions = [Prediction(_prompt(*known[key], answers[key]), answers[key].text or "") for key in found]
+    rules = _rules(known.values())
+    prompts = [_prompt(*known[key], answers[key], rules[key[0]]) for key in found]
+    predictions = [
+        Prediction(prompt, answers[key].text or "") for key, prompt in zip(found, prompts, strict=True)
+    ]
     scores = score_all(predictions, metrics=metrics)
     rows = tuple(make_row(one, score) for one, score in zip(predictions, scores, strict=True))
-    notes = _notes(len(found), len(known), missing, unknown)
+    notes = (*_notes(len(found), len(known), missing, unknown), *word_notes(prompts))
     if nulls := sum(answer.text is None for answer in given):
         notes = (*notes, f"{nulls} predictions are null: no answers")
     if matching.own_references:
@@ -128,11 +134,27 @@ def _keyed(answers: Sequence[Answer], known: Mapping[Key, object]) -> dict[Key, 
     return grouped
 
 
-def _prompt(task: Task, instance: Instance, answer: Answer) -> Prompt:
-    choices = dict(task.answer_choices).get(instance.id, task.label_space)
-    references = instance.references
+def _rules(places: Iterable[Place]) -> dict[str, WordRule]:
+    """Return each task's word rule, by the references that count."""
+    references: dict[str, list[str]] = {}
+    languages = {}
+    for task, instance in places:
+        references.setdefault(task.name, []).extend(instance.references)
+        languages[task.name] = task.languages
+    return {name: word_rule(found, languages[name]) for name, found in references.items()}
+
+
+def _prompt(task: Task, instance: Instance, answer: Answer, rule: WordRule) -> Prompt:
     return Prompt(
-        task.name, task.category, task.kind, instance.id, answer.prompt, references, references[0], choices
+        task.name,
+        task.category,
+        task.kind,
+        instance.id,
+        answer.prompt,
+        instance.references,
+        instance.references[0],
+        dict(task.answer_choices).get(instance.id, task.label_space),
+        word_rule=rule,
     )
 
 

@@ -28,6 +28,8 @@ from instruct_ablate.metrics import (
     aggregate,
     score_predictions,
 )
+from instruct_ablate.metrics.scoring import with_rules
+from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.scores import MetricDescription
 from instruct_ablate.whole_files import inside, read_plain, write_whole
 
@@ -101,7 +103,13 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Re
     for block, rows in new:
         write_whole(inside(folder, block.predictions), "".join(to_line(row) + "\n" for row in rows))
         blocks.append(replace(completed(folder, block, rows, metrics), metrics=block.metrics))
-    write_record(folder, replace(record, blocks=tuple(blocks)))
+    notes = (
+        f"test, {block.instruction}: {note}"
+        for block, rows in new
+        for note in word_notes(row.to_prediction().prompt for row in rows)
+    )
+    notes_now = tuple(dict.fromkeys((*record.notes, *notes)))
+    write_record(folder, replace(record, blocks=tuple(blocks), notes=notes_now))
     return result
 
 
@@ -116,12 +124,15 @@ def _block(
             f"and the record has scores of {block.scores.overall.instances}"
         )
     rows = sorted(found, key=lambda row: order.get(row.task, len(order)))
-    predictions = [row.to_prediction() for row in rows]
+    predictions = with_rules(row.to_prediction() for row in rows)
     fresh = score_predictions(predictions, metrics)
     scores = [
         row.score if row.expected else _joined(row, score) for row, score in zip(rows, fresh, strict=True)
     ]
-    renewed = [replace(row, values=score.values) for row, score in zip(rows, scores, strict=True)]
+    renewed = [
+        replace(row, values=score.values, word_rule=one.prompt.word_rule)
+        for row, score, one in zip(rows, scores, predictions, strict=True)
+    ]
     own = (*(metric.description for metric in metrics if not metric.is_built_in), *_strange(block, metrics))
     return replace(block, scores=aggregate(predictions, scores), metrics=own, scoring=SCORING), renewed
 

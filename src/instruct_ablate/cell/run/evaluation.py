@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
@@ -21,10 +22,11 @@ from instruct_ablate.cell.state.predictions import (
 from instruct_ablate.cell.state.record import BlockKey, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.metrics import Selection, aggregate, score_prediction
+from instruct_ablate.metrics import Metric, Selection, aggregate, score_prediction, score_predictions
+from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.normalisation import alike, is_answerable, merged_answers
 from instruct_ablate.prompt.build import build_prompts, truncation_note
-from instruct_ablate.prompt.prompt import Prompt, Tokens
+from instruct_ablate.prompt.prompt import Prediction, Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.task import TaskCollection
 
@@ -54,19 +56,21 @@ def prompts_at_test(
 
 def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Prompt]) -> Tested:
     """Predict what is not yet written, score it row by row, and average; the invariants read the file again."""
+    from instruct_ablate.model.decoding.label_check import cut_references_note
     from instruct_ablate.model.decoding.predict import predict
 
     started, path = time.perf_counter(), job.folder / file_name(label)
-    asked = {_key(prompt) for prompt in prompts}
-    rows = {row.key: row for row in written_rows(path) if row.key in asked}
-    finished = frozenset(rows)
     metrics = selected(job.config).load()
-    with PredictionWriter(path) as writer:
+    rows = {row.key: row for row in _earlier_rows(path, prompts, metrics)}
+    finished = frozenset(rows)
+    with PredictionWriter(path, tuple(rows.values())) as writer:
         done = len(finished)
         job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
         for prediction in predict(checkpoint, prompts, job.config, finished):
             prompt = prediction.prompt
-            score = score_prediction(prediction.text, prompt.references, prompt.choices, metrics)
+            score = score_prediction(
+                prediction.text, prompt.references, prompt.choices, metrics, prompt.word_rule
+            )
             row = make_row(prediction, score, job.config.evaluation.save_prompts)
             writer.append(row)
             rows[row.key] = row
@@ -75,11 +79,28 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
         writer.finish()
     whole = _complete(rows, prompts)
     block = completed(job.folder, score_block(label, whole, job.config.prompt.template), whole, metrics)
-    notes = tuple(
-        f"test, {label}: {note}" for note in (truncation_note(prompts), *label_notes(prompts)) if note
-    )
+    cut = cut_references_note(prompts, checkpoint.tokenizer, job.config.prompt.max_target_length)
+    noted = (truncation_note(prompts), cut, *score_notes(prompts))
+    notes = tuple(f"test, {label}: {note}" for note in noted if note)
     seconds = time.perf_counter() - started
     return Tested(block, seconds, len(prompts) - len(finished), notes)
+
+
+def _earlier_rows(
+    path: Path, prompts: Sequence[Prompt], metrics: Sequence[Metric]
+) -> Iterator[PredictionRow]:
+    """Yield what is predicted already, scored as the rest will be: not as an earlier version may have done."""
+    asked = {_key(prompt): prompt for prompt in prompts}
+    rows = [row for row in written_rows(path) if row.key in asked]
+    scores = score_predictions([Prediction(asked[row.key], row.prediction) for row in rows], metrics)
+    for row, score in zip(rows, scores, strict=True):
+        yield replace(row, values=score.values, word_rule=asked[row.key].word_rule)
+
+
+def score_notes(prompts: Sequence[Prompt]) -> Iterator[str]:
+    """Say what a reader of the scores should know before any prediction: of labels and of letters."""
+    yield from label_notes(prompts)
+    yield from word_notes(prompts)
 
 
 def label_notes(prompts: Sequence[Prompt]) -> Iterator[str]:

@@ -82,6 +82,8 @@ def _rows_fault(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> str
         row = by_key.get((prompt.task, prompt.instance_id))
         if row is None:
             return f"{prompt.task}, {prompt.instance_id} has no prediction"
+        if row.word_rule != prompt.word_rule:
+            return f"{prompt.task}, {prompt.instance_id} was cut into words by another rule than the task's"
         if (row.references, row.choices) != (prompt.references, prompt.choices):
             return f"{prompt.task}, {prompt.instance_id} was scored against other references than the task's"
         if row.prompt not in ("", prompt.source):

@@ -27,9 +27,11 @@ from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.cell.state.stored_config import IDENTITY, describe
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import InstanceScore, score_all
+from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.schema import Config
 from instruct_ablate.scores import agree
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.languages import rule_of
 from instruct_ablate.tasks.task import TaskCollection
 from instruct_ablate.whole_files import inside, read_inside, write_whole
 
@@ -81,7 +83,7 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
         text, rows = _read(source, block, collection)
         if is_baseline(config):  # answers at once, and expected scores are those of no prediction
             again = baseline_rows(config, collection, shown)
-            right = [replace(row, values=()) for row in rows] == [replace(row, values=()) for row in again]
+            right = list(map(_text, rows)) == list(map(_text, again))
             scores = [row.score for row in again]
         else:
             right, scores = True, _scores(config, rows)
@@ -91,6 +93,11 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
             raise UserError(f"{block.predictions} has other scores than its predictions have now")
         verified.append(Verified(replace(block, predictions=file_name(block.instruction)), text, tuple(rows)))
     return verified
+
+
+def _text(row: PredictionRow) -> PredictionRow:
+    """Return a row without what is computed from it: scores, and the word rule that an earlier version did not note."""
+    return replace(row, values=(), word_rule=None)
 
 
 def _check_counted(identity: Identity, source: Path) -> None:
@@ -114,6 +121,10 @@ def _read(source: Path, block: ScoreBlock, collection: TaskCollection) -> tuple[
         raise UserError(f"{block.predictions} does not hold one prediction for each instance")
     if any(row.references != references[key] for key, row in rows.items()):
         raise UserError(f"{block.predictions} has other references than the tasks")
+    rules = {task.name: rule_of(task) for task in collection.test}
+    predictions = with_rules(row.to_prediction() for row in rows.values())
+    if any(one.prompt.word_rule != rules[one.prompt.task] for one in predictions):
+        raise UserError(f"{block.predictions} was cut into words by another rule")
     return text, [rows[key] for key in references]
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.cell.run.evaluation import (
     Tested,
     evaluate,
-    label_notes,
     prompts_at_test,
+    score_notes,
     selected,
     write_rows,
 )
@@ -130,7 +130,7 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
         with _timed() as took:
             prompts = prompts_at_test(job.config, collection, shown, Words())
             block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
-        notes = tuple(f"test, {label}: {note}" for note in label_notes(prompts))
+        notes = tuple(f"test, {label}: {note}" for note in score_notes(prompts))
         tested.append(_checked(job, Tested(block, took[0], len(prompts), notes), prompts))
     return _outcome(tested, Cost(), collection.notes, ("none", "none"))
 

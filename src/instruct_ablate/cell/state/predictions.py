@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.metrics.built_in import guess_chance
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.scores import InstanceScore, Values, value_of, with_values
-from instruct_ablate.tasks.task import Kind
+from instruct_ablate.tasks.task import Kind, WordRule
 from instruct_ablate.whole_files import (
     NOT_AS_WRITTEN,
     check_fence,
@@ -41,7 +42,7 @@ class PredictionRow:
     """One prediction with its references and scores; `prompt` is empty where prompts are not saved.
 
     `expected` marks a baseline's expected score, which no single text has: it cannot be computed again from
-    `prediction`.
+    `prediction`. `word_rule` is the task's; None in what an earlier version wrote: its references tell.
     """
 
     task: str
@@ -55,6 +56,7 @@ class PredictionRow:
     truncated: bool
     values: Values = ()
     expected: bool = False
+    word_rule: WordRule | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -82,6 +84,7 @@ class PredictionRow:
             self.references[0],
             self.choices,
             self.truncated,
+            word_rule=self.word_rule,
         )
         return Prediction(source, self.prediction)
 
@@ -103,6 +106,7 @@ def make_row(
         prompt.truncated,
         score.values,
         expected,
+        prompt.word_rule,
     )
 
 
@@ -201,23 +205,27 @@ class PredictionWriter:
     """Appends rows to `<path>.partial-<generation>`; `finish` renames it. Each row reaches the system before the next.
 
     Where the disk fills up, `append` raises a `UserError`; the rows before are whole on disk. What an earlier process
-    has written is copied, not gone on with: should it still live, it writes to a file of its own.
+    has written is copied, not gone on with: should it still live, it writes to a file of its own. `begin` are rows to
+    go on from instead of those that are there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, begin: Sequence[PredictionRow] | None = None) -> None:
         self.path = path
         self._rows = 0
         with explained(path):
             make_folder(path.parent)
             self._partial = partial_path(path, check_fence(path))
-            self._go_on()
+            self._go_on(begin)
             self._file = self._partial.open("ab", buffering=0)
             self._size = self._cut_tail()
 
-    def _go_on(self) -> None:
+    def _go_on(self, begin: Sequence[PredictionRow] | None) -> None:
         """Take over the rows that are there: of a complete file whose cell is not done, or of earlier processes."""
         earlier = [*unfinished(self.path), *([self.path] if self.path.exists() else [])]
-        if earlier and earlier[-1] != self._partial:
+        if begin is not None:
+            with whole_file(self._partial, durable=False) as renewed:
+                renewed.write_bytes(b"".join(to_line(row).encode() + b"\n" for row in begin))
+        elif earlier and earlier[-1] != self._partial:
             with whole_file(self._partial, durable=False) as copy:
                 copy.write_bytes(read_plain(earlier[-1]))
         for one in earlier:
