@@ -27,7 +27,7 @@ def strict_exact_match(prediction: str, references: Sequence[str]) -> float:
 
 
 @metric("rouge1", "ROUGE-1", reads="word_rule")
-def rouge1(prediction: str, references: Sequence[str], word_rule: WordRule) -> float:
+def rouge1(prediction: str, references: Sequence[str], word_rule: WordRule = "latin") -> float:
     """ROUGE-1 F-measure with stemming, the best over the references."""
     from instruct_ablate.metrics.rouge import best_rouge  # its libraries are not for reports to import
 
@@ -35,7 +35,7 @@ def rouge1(prediction: str, references: Sequence[str], word_rule: WordRule) -> f
 
 
 @metric("rougeL", "ROUGE-L", reads="word_rule")
-def rouge_l(prediction: str, references: Sequence[str], word_rule: WordRule) -> float:
+def rouge_l(prediction: str, references: Sequence[str], word_rule: WordRule = "latin") -> float:
     """ROUGE-L F-measure with stemming, the best over the references."""
     from instruct_ablate.metrics.rouge import best_rouge
 
