@@ -63,8 +63,8 @@ BOTH, LABELS = ("classification", "generation"), ("classification",)
     [
         ("exact_match", LABELS, "text"),
         ("strict_exact_match", LABELS, "text"),
-        ("rouge1", BOTH, "text"),
-        ("rougeL", BOTH, "text"),
+        ("rouge1", BOTH, "word_rule"),
+        ("rougeL", BOTH, "word_rule"),
         ("format_correctness", LABELS, "label_space"),
         ("uniform_guess", LABELS, "label_space"),
         ("consistency", BOTH, "cells"),
