@@ -5,8 +5,11 @@ import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks import t0
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.p3 import EVALUATED, HELD_OUT, clean, held_out
+from instruct_ablate.tasks.p3 import clean
+from instruct_ablate.tasks.t0 import held_out
+from tests.tasks.test_t0 import HELD_OUT_SETS
 
 
 def rows(count=4, choices=("Yes", "No")):
@@ -70,20 +73,6 @@ def test_rows_without_choices_are_generation(root):
 def test_special_tokens_at_the_end_are_stripped(text):
     assert clean(text) == "Yes"
     assert clean("a</s>b") == "a</s>b"
-
-
-def test_the_eleven():
-    assert len(HELD_OUT) == 11
-    names = {
-        "super_glue_wsc.fixed_the_pronoun": "super_glue_wsc.fixed",
-        "anli_guaranteed_possible_impossible_r2": "anli_r2",
-        "anli_GPT_3_style_r1_score_eval": "anli_r1",
-        "winogrande_winogrande_xl_fill_in": "winogrande_winogrande_xl",
-        "hellaswag_complete_first_then": "hellaswag",
-    }
-    assert {name: held_out(name) for name in names} == names
-    for other in ("winogrande_winogrande_debiased_x", "super_glue_boolq_exam", "anli_r4", "imdb_hellaswag"):
-        assert held_out(other) is None
 
 
 def test_folders_of_splits_parquet_and_arrow(root):
@@ -191,22 +180,6 @@ def test_a_prompt_set_packed_by_gzip_keeps_its_name(root):
     assert [task.name for task in read(root).train] == ["imdb_Sentiment"]
 
 
-HELD_OUT_SETS = {
-    "hellaswag": (
-        "complete_first_then", "Topic_without_the_ending_answer", "Open_ended_completion", "Topic_of_the_context",
-        "Randomized_prompts_template", "Appropriate_continuation_Yes_or_No", "Predict_ending_with_hint",
-        "Open_ended_start", "Reversed_appropriate_continuation_Yes_or_No", "how_ends", "if_begins_how_continues",
-    ),
-    "winogrande_winogrande_xl": (
-        "does_underscore_refer_to", "stand_for", "underscore_refer_to", "fill_in_the_blank", "True_or_False", "Replace",
-    ),
-    "story_cloze_2016": (
-        "Answer_Given_options", "Choose_Story_Ending", "Movie_What_Happens_Next", "Story_Continuation_and_Options",
-        "Generate_Ending", "Novel_Correct_Ending",
-    ),
-}  # fmt: skip
-
-
 def test_only_templates_named_after_the_original_task_are_evaluated(root):
     for data, templates in HELD_OUT_SETS.items():
         for template in templates:
@@ -217,30 +190,12 @@ def test_only_templates_named_after_the_original_task_are_evaluated(root):
         "hellaswag": 4, "winogrande_winogrande_xl": 5, "story_cloze_2016": 5,
     }  # fmt: skip
     assert [task.name for task in collection.train] == ["imdb_Sentiment"], "nor is it trained on the others"
-    assert any("9 prompt sets of held-out data are not among those" in note for note in collection.notes)
+    assert any(
+        "9 prompt sets are left out: T0 neither trains nor is evaluated on them" in note
+        for note in collection.notes
+    )
     asked = read(root, test_split="hellaswag_how_ends")
     assert [task.name for task in asked.test] == ["hellaswag_how_ends"], "asked for, they are there"
-
-
-def test_the_templates_are_promptsource_s(shared):
-    """The names that P3 makes of promptsource's templates whose `original_task` is true."""
-    import re
-
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_multi_constructor("!", lambda loader, suffix, node: loader.construct_mapping(node, deep=True))
-    folder = shared / "promptsource-templates"
-    for data, place in (
-        ("hellaswag", "hellaswag"),
-        ("winogrande_winogrande_xl", "winogrande/winogrande_xl"),
-        ("story_cloze_2016", "story_cloze/2016"),
-    ):
-        given = yaml.load((folder / place / "templates.yaml").read_text(), Loader)["templates"].values()
-        names = {re.sub(r"[^\w.]+", "_", one["name"]) for one in given if one["metadata"]["original_task"]}
-        assert names == set(EVALUATED[data])
 
 
 def test_validation_sets_are_whole_unless_a_limit_is_set(root):
@@ -252,3 +207,90 @@ def test_validation_sets_are_whole_unless_a_limit_is_set(root):
     assert len(task.instances) == 150
     (task,) = read(root, test_instances=100).test
     assert len(task.instances) == 100
+
+
+def test_a_mixture_trains_on_its_data_sets_alone(root):
+    for name in (
+        "super_glue_boolq_exam", "race_high_pick", "hellaswag_how_ends", "hellaswag_if_begins_how_continues",
+        "crows_pairs_1", "winogrande_winogrande_debiased_Replace", "gigaword_summarize_", "mine",
+    ):  # fmt: skip
+        write(root / f"{name}.jsonl", rows())
+
+    def sides(mixture):
+        made = read(root, mixture=mixture)
+        return {task.name for task in made.train}, {task.name for task in made.test}, made.notes
+
+    base = {"imdb_Sentiment"}
+    train, test, notes = sides("t0")
+    assert train == base
+    assert test == {"super_glue_rte_must_be_true", "hellaswag_if_begins_how_continues"}
+    assert any(note.startswith("7 prompt sets are left out") for note in notes)
+    hellaswag = {"hellaswag_how_ends", "hellaswag_if_begins_how_continues"}
+    plus = base | hellaswag | {"race_high_pick"}
+    train, test, _ = sides("t0_plus")
+    assert (train, test) == (plus, {"super_glue_rte_must_be_true"}), "what is trained on is not tested"
+    assert sides("t0_plus_plus")[0] == plus | {"super_glue_boolq_exam"}
+    train, _, notes = sides(None)
+    assert "crows_pairs_1" in train
+    assert any("trained on that T0 is not (tasks.mixture=t0" in note for note in notes)
+    with pytest.raises(UserError, match=r"tasks\.mixture.*t0_plus"):
+        read(root, mixture="t0plus")
+
+
+def test_large_data_sets_of_a_mixture_give_their_share(root, monkeypatch):
+    monkeypatch.setattr(t0, "MOST", 10)
+    for name in ("imdb_one", "imdb_two"):
+        write(root / f"{name}.jsonl", rows(12))
+    write(root / "imdb_Sentiment.jsonl", rows(10))
+    sizes = {task.name: len(task.instances) for task in read(root, mixture="t0").train}
+    assert sizes == {"imdb_one": 3, "imdb_two": 3, "imdb_Sentiment": 10}, "10 among three templates"
+    assert {len(task.instances) for task in read(root).train} == {10, 12}, "no mixture, no cap"
+
+
+def test_rows_marked_incorrect_are_choices_and_no_references(root):
+    given = [
+        {"inputs_pretokenized": f"Which {n}?", "targets_pretokenized": text, "is_correct": text == right, "idx": [n, k]}
+        for n, right in enumerate(("Yes", "No"))
+        for k, text in enumerate(("Yes", "No"))
+    ]  # fmt: skip
+    write(root / "super_glue_cb_can_we_infer_score_eval.jsonl", given)
+    task = next(task for task in read(root).test if "cb" in task.name)
+    assert [one.references for one in task.instances] == [("Yes",), ("No",)]
+    assert (task.label_space, task.kind) == (("Yes", "No"), "classification")
+
+
+@pytest.mark.parametrize(
+    "shape", ["Yes ||| No", ["Yes", "No"], {"text": ["Yes", "No"], "label": ["A", "B"]}, "['Yes', 'No']"]
+)
+def test_choices_in_the_shapes_that_are_published(root, shape):
+    given = [{**row, "answer_choices": shape} for row in rows(choices=None)]
+    write(root / "super_glue_rte_must_be_true.jsonl", given)
+    (task,) = read(root).test
+    assert task.label_space == ("Yes", "No")
+
+
+def test_targets_that_are_none_of_the_choices_are_counted_and_refused_above_a_share(root):
+    given = rows(20)
+    given[3]["targets_pretokenized"] = "Maybe"
+    write(root / "super_glue_rte_must_be_true.jsonl", given)
+    assert any(
+        "1 of 20 rows have a target that is none of their choices" in note for note in read(root).notes
+    )
+    for row in given[:4]:
+        row["targets_pretokenized"] = "Maybe"
+    write(root / "super_glue_rte_must_be_true.jsonl", given)
+    with pytest.raises(UserError, match="4 of 20 rows have a target that is none"):
+        read(root)
+
+
+def test_two_equal_choices_in_a_row_are_no_reason_to_refuse(root):
+    from instruct_ablate.grid.preflight import _choices
+    from instruct_ablate.schema import EvaluationConfig
+
+    given = [
+        {"inputs_pretokenized": "Next?", "targets_pretokenized": a, "answer_choices": [a, b]}
+        for a, b in (("It ran.", "it ran"), ("He sat", "She sat"), ("x", "x"))
+    ]
+    write(root / "super_glue_copa_choose.jsonl", given)
+    config = TasksConfig(reader="p3", root=str(root))
+    assert _choices(config, root.parent / "cache", EvaluationConfig(decoding="rank")) == []

@@ -194,7 +194,9 @@ def _choices(tasks: TasksConfig, cache: Path, evaluation: EvaluationConfig) -> l
     if decoding == "greedy":
         return []
     tested = collection.read_tasks(tasks, cache).test
-    found = [fault for task in tested if (fault := equal_labels(task))]
+    # Choices of a prompt set's rows are told apart by their place, as T0's; strict_exact_match counts them so.
+    spaces = [task for task in tested if task.label_space is not None or not task.prompted]
+    found = [fault for task in spaces if (fault := equal_labels(task))]
     return found + [
         _unlisted(task, decoding) for task in tested if decoding.startswith("rank") and _lacks(task)
     ]

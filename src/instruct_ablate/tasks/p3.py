@@ -8,7 +8,7 @@ names begin with their split; a hub id (bigscience/P3) is loaded through `datase
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -17,12 +17,13 @@ from typing import Any
 
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import selection
+from instruct_ablate.tasks import selection, t0
 from instruct_ablate.tasks.data_file import stem
 from instruct_ablate.tasks.dataset_splits import loading
 from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
 from instruct_ablate.tasks.rows import data_files, read_rows
 from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.t0 import PER_CHOICE
 
 FIELDS = selection.BY_SIDE | {
     "root",
@@ -32,40 +33,12 @@ FIELDS = selection.BY_SIDE | {
     "test_tasks",
     "test_instances",
     "label_spaces",
+    "mixture",
 }
 
-# T0's eleven held-out evaluation data sets (Sanh et al. 2022, section 5), as P3 names them, by task cluster.
-HELD_OUT = {
-    "super_glue_rte": "Natural Language Inference",
-    "super_glue_cb": "Natural Language Inference",
-    "anli_r1": "Natural Language Inference",
-    "anli_r2": "Natural Language Inference",
-    "anli_r3": "Natural Language Inference",
-    "super_glue_wsc.fixed": "Coreference Resolution",
-    "winogrande_winogrande_xl": "Coreference Resolution",
-    "super_glue_copa": "Sentence Completion",
-    "story_cloze_2016": "Sentence Completion",
-    "hellaswag": "Sentence Completion",
-    "super_glue_wic": "Word Sense Disambiguation",
-}
-# Of three of them T0 evaluates the templates named after the original task alone, which are these (t-zero's
-# evaluation/template_list.py and datasets.csv; promptsource's `original_task`); of the other eight, all there are.
-EVALUATED = {
-    "hellaswag": (
-        "complete_first_then", "Randomized_prompts_template", "Predict_ending_with_hint", "if_begins_how_continues",
-    ),
-    "winogrande_winogrande_xl": (
-        "does_underscore_refer_to", "stand_for", "underscore_refer_to", "fill_in_the_blank", "Replace",
-    ),
-    "story_cloze_2016": (
-        "Answer_Given_options", "Choose_Story_Ending", "Movie_What_Happens_Next", "Story_Continuation_and_Options",
-        "Novel_Correct_Ending",
-    ),
-}  # fmt: skip
-_ANLI = re.compile(r"^anli_.*_(r[123])(?:_score_eval)?$")
 _SPECIAL = re.compile(r"(?:\s*(?:<\|endoftext\|>|</s>|<pad>))+\s*$")
 INPUTS, TARGETS, CHOICES = "inputs_pretokenized", "targets_pretokenized", "answer_choices"
-_PER_CHOICE = "_score_eval"
+CORRECT, PLACE = "is_correct", "idx"  # of sets with a row for each choice
 _SPLITS = ("train", "validation", "test")
 
 Rows = Callable[[], Iterable[dict[str, Any]]]
@@ -79,29 +52,13 @@ class PromptSet:
     test: bool
     rows: Rows
     where: str
-
-
-def held_out(name: str) -> str | None:
-    """Return which of the eleven a prompt set belongs to, or None for a training data set.
-
-    P3 names ANLI's prompt sets by template first and round last (anli_guaranteed_possible_impossible_r1).
-    """
-    if rounds := _ANLI.match(name):
-        return f"anli_{rounds[1]}"
-    return next((d for d in HELD_OUT if name == d or name.startswith(f"{d}_")), None)
-
-
-def is_evaluated(name: str) -> bool:
-    """Whether T0 is evaluated on a prompt set of the eleven: not on those that turn the data into another task."""
-    base = name.removesuffix(_PER_CHOICE)
-    listed = EVALUATED.get(held_out(base) or "")
-    return listed is None or base.removeprefix(f"{held_out(base)}_") in listed
+    templates: int = 0  # of its data set, where tasks.mixture caps the data set's examples
 
 
 def open_source(config: TasksConfig, cache: Path) -> Source:
     """Find prompt sets; those of the eleven that T0 is evaluated on are for testing.
 
-    `tasks.test_split` names others by globs.
+    `tasks.test_split` names others by globs; `tasks.mixture` leaves only T0's training data sets to train on.
     """
     if config.root is None:
         raise UserError(
@@ -114,38 +71,53 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     names = [name for name in files if _matches(name, config.include) and not _spelt_out(name, files)]
     if not names:
         raise UserError(f"tasks.root={root}: no prompt sets there{_hint(config, files)}")
-    names, other = _original(names, config)
+    sides, notes = _sides(names, config)
     sets, used = [], []
-    for name in names:
-        test = _tested(name, config)
+    for name, test in sides.items():
         chosen = _split_files(files[name], test)
         used += chosen
-        sets.append(PromptSet(name, test, partial(_chain, chosen), str(chosen[0])))
+        templates = _templates(name, test, sides, config)
+        sets.append(PromptSet(name, test, partial(_chain, chosen), str(chosen[0]), templates))
     named = [
         (item.name, item.test, [str(path.relative_to(root)) for path in files[item.name]]) for item in sets
     ]
-    return _source(sets, tuple(used), config, key=f"{named}", notes=_noted(other))
+    return _source(sets, tuple(used), config, key=f"{named}", notes=notes)
 
 
-def _original(names: Sequence[str], config: TasksConfig) -> tuple[list[str], list[str]]:
-    """Divide names into those that are used and those that T0 neither trains nor is evaluated on."""
-    if config.test_split is not None:
-        return list(names), []
-    return [n for n in names if is_evaluated(n)], [n for n in names if not is_evaluated(n)]
-
-
-def _noted(other: Sequence[str]) -> tuple[str, ...]:
-    if not other:
-        return ()
-    return (
-        f"{len(other)} prompt sets of held-out data are not among those that T0 is evaluated on, and left out "
-        f"(tasks.test_split names others): {', '.join(other)}",
+def _sides(names: Sequence[str], config: TasksConfig) -> tuple[dict[str, bool], tuple[str, ...]]:
+    """Return the prompt sets that are used, with whether each is tested, and notes on what is left out."""
+    sides, strange, apart = dict[str, bool](), list[str](), list[str]()
+    for name in names:
+        trained = t0.trained_on(name, config.mixture) if config.mixture else None
+        if _tested(name, config) and not (trained and config.test_split is None):
+            sides[name] = True
+        elif trained or not (config.mixture or (config.test_split is None and t0.held_out(name))):
+            sides[name] = False
+            strange += [] if t0.trained_on(name, "t0") or config.mixture else [name]
+        else:
+            apart.append(name)
+    notes = _noted(
+        apart, "left out: T0 neither trains nor is evaluated on them (tasks.test_split names others)"
     )
+    return sides, notes + _noted(strange, "trained on that T0 is not (tasks.mixture=t0 leaves them out)")
+
+
+def _noted(names: Sequence[str], what: str) -> tuple[str, ...]:
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return (f"{len(names)} prompt sets are {what}: {shown}",) if names else ()
+
+
+def _templates(name: str, test: bool, sides: Mapping[str, bool], config: TasksConfig) -> int:
+    """Return among how many templates the examples of a training data set are divided; 0: no cap."""
+    if test or config.mixture is None:
+        return 0
+    of = t0.trained_on(name, config.mixture)
+    return sum(not tested and t0.trained_on(one, config.mixture or "") == of for one, tested in sides.items())
 
 
 def _spelt_out(name: str, files: dict[str, list[Path]]) -> bool:
     """Tell whether a set only repeats another with a row for each choice, as P3 keeps for scoring."""
-    return name.endswith(_PER_CHOICE) and name.removesuffix(_PER_CHOICE) in files
+    return name.endswith(PER_CHOICE) and name.removesuffix(PER_CHOICE) in files
 
 
 def _source(
@@ -161,14 +133,14 @@ def _source(
             f"({', '.join(item.name for item in sets[:5])}, ...): name those to test on by globs, "
             "separated by commas, as tasks.test_split, for example tasks.test_split='imdb_*'."
         )
-    return Source(
-        "p3", files, partial(_parse, sets), f"{key} test={config.test_split} include={config.include}", notes
-    )
+    mixed = f" mixture={config.mixture}" if config.mixture else ""
+    key += f" test={config.test_split} include={config.include}{mixed}"
+    return Source("p3", files, partial(_parse, sets), key, notes)
 
 
 def _tested(name: str, config: TasksConfig) -> bool:
     if config.test_split is None:
-        return held_out(name) is not None
+        return t0.is_evaluated(name)
     return _matches(name, [pattern.strip() for pattern in config.test_split.split(",")])
 
 
@@ -215,17 +187,18 @@ def _hub(config: TasksConfig) -> Source:
         raise UserError(
             "tasks.include must name the prompt sets to load from the hub, one by one (no wildcards)."
         )
-    names, other = _original(config.include, config)
+    sides, notes = _sides(config.include, config)
     sets = [
         PromptSet(
             name,
-            test := _tested(name, config),
+            test,
             partial(_hub_rows, str(config.root), name, test),
             config.root or "",
+            _templates(name, test, sides, config),
         )
-        for name in names
+        for name, test in sides.items()
     ]
-    return _source(sets, (), config, key=f"hub {config.root}", notes=_noted(other))
+    return _source(sets, (), config, key=f"hub {config.root}", notes=notes)
 
 
 def _hub_rows(repository: str, name: str, test: bool) -> Iterable[dict[str, Any]]:
@@ -248,27 +221,69 @@ def _parse(sets: list[PromptSet]) -> Iterator[Parsed | Fault]:
 
 
 def _task(item: PromptSet) -> Parsed | Fault:
-    rows = []
-    for at, row in enumerate(item.rows()):
-        if not row.keys() >= {INPUTS, TARGETS}:
-            return Fault(
-                f"{item.where}: row {at + 1}: the keys {INPUTS!r} and {TARGETS!r} are needed; "
-                f"it has {', '.join(sorted(map(str, row)))}"
-            )
-        given = row[INPUTS]
-        source = given.strip() if isinstance(given, str) else given
-        rows.append(Row(f"row {at + 1}", source, row[TARGETS], choices=row.get(CHOICES), place=at))
-    return admit(_draft(item, rows), item.test)
+    try:
+        rows = list(_rows(item))
+    except _KeysError as error:
+        return Fault(f"{item.where}: {error}")
+    if item.name.endswith(PER_CHOICE) and any(CORRECT in given for _, given in rows):
+        return admit(_draft(item, _by_choices(rows)), item.test)
+    made = [
+        Row(f"row {at + 1}", _stripped(given[INPUTS]), given[TARGETS], choices=given.get(CHOICES), place=at)
+        for at, given in rows
+    ]
+    return admit(_draft(item, made), item.test)
+
+
+class _KeysError(Exception):
+    """A row without the keys that every row needs."""
+
+
+def _rows(item: PromptSet) -> Sequence[tuple[int, dict[str, Any]]]:
+    """Return the rows with their places; of a large training data set, the share that the mixture's cap leaves."""
+
+    def checked() -> Iterator[tuple[int, dict[str, Any]]]:
+        for at, row in enumerate(item.rows()):
+            if not row.keys() >= {INPUTS, TARGETS}:
+                raise _KeysError(
+                    f"row {at + 1}: the keys {INPUTS!r} and {TARGETS!r} are needed; "
+                    f"it has {', '.join(sorted(map(str, row)))}"
+                )
+            yield at, row
+
+    return t0.capped(checked(), item.templates, item.name) if item.templates else list(checked())
+
+
+def _stripped(given: object) -> object:
+    return given.strip() if isinstance(given, str) else given
+
+
+def _by_choices(rows: Sequence[tuple[int, dict[str, Any]]]) -> list[Row]:
+    """Bring together the rows that hold one choice each: those marked incorrect are choices, and no references."""
+    groups: dict[object, list[tuple[int, dict[str, Any]]]] = {}
+    for at, given in rows:
+        place = given.get(PLACE)
+        first = place[0] if isinstance(place, list | tuple) and place else given[INPUTS]
+        groups.setdefault((type(first).__name__, str(first)), []).append((at, given))
+    return [
+        Row(
+            f"row {group[0][0] + 1}",
+            _stripped(group[0][1][INPUTS]),
+            [given[TARGETS] for _, given in group if given.get(CORRECT)] or None,
+            choices=[given[TARGETS] for _, given in group],
+            place=group[0][0],
+        )
+        for group in groups.values()
+    ]
 
 
 def _draft(item: PromptSet, rows: list[Row]) -> Draft:
-    held = held_out(item.name)
+    held = t0.held_out(item.name)
     return Draft(
         name=item.name,
         rows=rows,
         source=item.where,
         # By data set, as T0 is scored: a category's accuracy is the mean over its templates' instances.
-        categories=(held, HELD_OUT[held]) if held else (item.name.partition("_")[0],),
+        categories=(held, t0.HELD_OUT[held]) if held else (item.name.partition("_")[0],),
         columns=Columns(INPUTS, TARGETS, CHOICES),
         trimmed=clean,
         prompted=True,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from instruct_ablate.limits import Limit, path, shown, text, text_fault, texts, whole
+from instruct_ablate.limits import Limit, one_of, path, shown, text, text_fault, texts, whole
+from instruct_ablate.tasks.t0 import MIXTURES
 
 NAME = 200  # characters of a column's, split's or category's name
 
@@ -40,5 +41,6 @@ LIMITS = {
     "columns": _columns(),
     "definition": text(1_000_000).or_null("for none"),
     "labels": texts(),
+    "mixture": one_of(tuple(MIXTURES)).or_null("for all prompt sets"),
     "name": text(NAME).or_null("for the choice's name"),
 }

@@ -51,6 +51,8 @@ def test_labels_of_the_same_tokens(tokenizer: Any, monkeypatch: pytest.MonkeyPat
     )
     (found,) = faults(tokenizer, ("red", "blue"))
     assert "'red' and 'blue' are the same tokens" in found
+    own = replace(make_task(), label_space=None, answer_choices=(("0", ("red", "blue")),), prompted=True)
+    assert check_labels([own], tokenizer, 128) == [], "of a prompt set's row, the first is chosen"
 
 
 def test_a_task_of_free_answers_has_none(tokenizer: Any) -> None:

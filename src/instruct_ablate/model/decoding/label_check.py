@@ -78,8 +78,8 @@ def check_labels(tasks: Sequence[Task], tokenizer: PreTrainedTokenizerBase, limi
     confused = (
         f"{task.name}: {fault}"
         for task in tasks
-        for choices in _label_lists(task)
-        for fault in _faults(choices, encoding, limit)
+        for choices, alike in _choosable(task)
+        for fault in _faults(choices, encoding, limit, alike)
     )
     return list(dict.fromkeys((*cut_labels(tasks, tokenizer, limit), *confused)))
 
@@ -93,7 +93,16 @@ def _label_lists(task: Task) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _faults(choices: Sequence[str], encoding: Encoding, limit: int) -> Iterator[str]:
+def _choosable(task: Task) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Yield the lists of labels, with whether two of a list may be alike.
+
+    Of a prompt set's row two choices may: the first is chosen, as by T0, which tells them apart by their place.
+    """
+    own = {choices for _, choices in task.answer_choices} if task.prompted else set()
+    return ((choices, choices in own) for choices in _label_lists(task))
+
+
+def _faults(choices: Sequence[str], encoding: Encoding, limit: int, alike: bool) -> Iterator[str]:
     """Say which labels of one list the tokenizer cannot tell apart; those that are cut are told already."""
     first: dict[tuple[int, ...], str] = {}
     for choice, ids, cut in zip(choices, *encoding.targets(choices, limit), strict=True):
@@ -102,7 +111,7 @@ def _faults(choices: Sequence[str], encoding: Encoding, limit: int) -> Iterator[
             continue
         if not tokens:
             yield f"the label {choice!r} becomes no token at all: rename it (tasks.label_spaces; P3: answer_choices)"
-        elif first.setdefault(tokens, choice) != choice:
+        elif first.setdefault(tokens, choice) != choice and not alike:
             yield (
                 f"the labels {first[tokens]!r} and {choice!r} are the same tokens to this model's tokenizer, so that "
                 "it cannot choose between them: rename one (tasks.label_spaces; P3: answer_choices)"
