@@ -82,3 +82,10 @@ def test_mistakes_are_told(tmp_path: Path, words: tuple[str, ...], message: str)
 def test_nothing_is_written(tmp_path: Path) -> None:
     plan(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} <= {"cache"}
+
+
+def test_the_noise_floor_counts_the_seeds_of_what_is_trained(tmp_path: Path) -> None:
+    told = plan(tmp_path, "seed=0,1", "--brief")
+    assert "noise floor: 2 seeds × 2 test tasks of 5 instances" in told.output
+    untuned = plan(tmp_path, "data_budget=0", "instruction=original", "--brief")
+    assert "noise floor" not in untuned.output

@@ -66,3 +66,23 @@ def test_canonical_forgets_what_is_not_read() -> None:
     assert canonical(Config("simplified", "partly_correct", 0, correct=0.1)) == canonical(
         Config("simplified", "empty")
     )
+
+
+def test_shares_from_nothing_to_all_may_be_given() -> None:
+    assert parse("deleted(0)", Config()).rate == 0.0
+    assert parse("deleted(1)", Config()).rate == 1.0
+    with pytest.raises(UserError, match="between 0 and 1"):
+        parse("deleted(1.01)", Config())
+
+
+def test_spaces_do_not_count_and_what_is_allowed_is_named() -> None:
+    assert parse(" simplified + delusive ", Config()) == Config("simplified", "delusive")
+    with pytest.raises(UserError, match=r"Allowed: .*delusive.*no_definition, no_examples.*same.*simplified"):
+        parse("xyz", Config())
+
+
+def test_examples_that_are_not_shown_are_no_part_of_a_name() -> None:
+    assert label(Config(definition="deleted", examples="delusive", rate=0.5)) == "deleted(0.5)+delusive"
+    bare = canonical(Config("deleted", "partly_correct", num_positive=0, rate=0.5, correct=0.1))
+    assert bare == Config("deleted", "empty", num_positive=0, rate=0.5)
+    assert canonical(Config(examples="partly_correct", num_positive=1, correct=0.1)).num_positive == 1

@@ -110,3 +110,13 @@ def test_bad_extensions(tmp_path: Path) -> None:
 def test_both_parts_of_an_example_are_shown_unless_told_otherwise() -> None:
     assert Variant("x", "examples", lambda task, context: task, ()).shows == ("input", "output")
     assert find("examples", "original").shows == ("input", "output")
+
+
+def test_a_function_of_the_examples_may_change_the_right_ones_alone() -> None:
+    @variant("examples")
+    def silent(task: Task, context: Context) -> Task:
+        return task
+
+    found = find("examples", "silent")
+    assert (found.slot, found.changes, found.parameter) == ("examples", ("positive_examples",), None)
+    assert found.shows == ("input", "output")

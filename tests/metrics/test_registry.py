@@ -7,7 +7,7 @@ import pytest
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import Selection, find_measure, find_metric, score_prediction
 from instruct_ablate.metrics.measures import check_columns
-from instruct_ablate.metrics.registry import Metric, add, describe, described
+from instruct_ablate.metrics.registry import Metric, add, describe, described, registered
 from instruct_ablate.schema import ReportConfig
 from instruct_ablate.scores import MetricDescription
 
@@ -48,3 +48,42 @@ def test_columns_that_are_none_are_refused() -> None:
         check_columns(ReportConfig(["exact_mach"]))
     with pytest.raises(UserError, match="once"):
         check_columns(ReportConfig(["rougeL", "rougeL"]))
+
+
+def scored(prediction: str, references: object) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    "name", ["instances", "kind", "category", "task", "cell", "to_reference", "to_untuned"]
+)
+def test_what_tables_have_anyway_is_no_name(name: str) -> None:
+    with pytest.raises(UserError, match="take a name of letters"):
+        add(Metric(name, name, score=scored))
+
+
+def test_kinds_and_what_is_read_are_known_ones() -> None:
+    with pytest.raises(UserError, match="unknown metric fresh: reads 'texts'"):
+        add(Metric("fresh", "fresh", reads="texts", score=scored))
+    for kinds in ((), ("translation",)):
+        with pytest.raises(UserError, match="give one or both of classification, generation"):
+            add(Metric("fresh", "fresh", kinds=kinds, score=scored))  # type: ignore[arg-type]
+    assert "fresh" not in {one.name for one in described()}
+
+
+def test_built_in_metrics_come_first_and_are_found_by_name_or_path() -> None:
+    flags = [one.is_built_in for one in registered()]
+    assert flags == sorted(flags, reverse=True)
+    named = Selection(("rouge1",)).load()
+    assert named == Selection().load(), "it is there already"
+    with pytest.raises(UserError, match=r"unknown evaluation\.metrics 'rouge9'"):
+        Selection(("rouge9",)).load()
+    with pytest.raises(UserError, match="called alike among rouge1, rouge1"):
+        Selection(("rouge1", "rouge1")).load()
+    assert Selection(("instruct_ablate.metrics.built_in.rouge1",)).load() == Selection().load()
+
+
+def test_a_metric_is_described_without_its_function() -> None:
+    made = Metric("fresh", "fresh\nheading", "words", ("generation",), False, score=scored)
+    assert made.description == MetricDescription("fresh", "fresh\nheading", "words", ("generation",), False)
+    assert not made.is_built_in

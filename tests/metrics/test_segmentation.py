@@ -47,3 +47,11 @@ def test_the_rule_is_said_where_it_is_not_the_usual_one() -> None:
     assert "ROUGE of 1 of 2 tasks (hi) is of Unicode words" in first
     assert second.startswith("1 instances of tasks in Latin letters have a reference in other letters")
     assert not list(word_notes(prompts[1:2]))
+
+
+def test_characters_of_unspaced_scripts_end_the_word_before_them() -> None:
+    assert segments("") == ()
+    assert segments("...") == ()
+    assert segments("abc") == ("abc",)
+    assert segments("ab它cd") == ("ab", "它", "cd")
+    assert segments("Ｆｕｌｌ ｗｉｄｔｈ") == ("full", "width")

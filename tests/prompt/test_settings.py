@@ -20,3 +20,11 @@ def test_prompts_that_cannot_be_built(config: PromptConfig, said: str) -> None:
     check_prompt(PromptConfig("plain", 1, 1))
     with pytest.raises(UserError, match=said):
         check_prompt(config)
+
+
+def test_the_longest_that_is_allowed() -> None:
+    check_prompt(PromptConfig("plain", 2**20, 2**20))
+    with pytest.raises(UserError, match="at most 1048576"):
+        check_prompt(PromptConfig("plain", 2**20 + 1))
+    with pytest.raises(UserError, match="at most 1048576"):
+        check_prompt(PromptConfig("plain", 1, 2**20 + 1))

@@ -28,3 +28,29 @@ def test_it_is_over_the_seeds_and_undefined_for_one(tmp_path: Path) -> None:
     assert shown["simplified"] is None
     assert shown["original"] is not None
     assert (shown["original"].value, shown["original"].seeds) == (75.0, 2)
+
+
+def test_each_kind_by_itself_and_only_what_every_seed_answered(tmp_path: Path) -> None:
+    cells = [make_cell(50.0, seed=0), make_cell(50.0, seed=1)]
+    columns = ("generation_consistency", "classification_consistency", "to_reference", "exact_match")
+    study = replace(read_study(write_study(tmp_path / "s", cells)), columns=columns)
+    path = study.folder / cells[1].name / cells[1].blocks[0].predictions
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(
+        "".join(lines[1:-1]) + lines[-1].replace('"prediction": "positive"', '"prediction": "other"')
+    )
+    (row,) = with_metrics_over_cells(build_rows(study.cells), study)
+    assert row.mean("generation_consistency") is None, "there is no such task"
+    shared = row.mean("classification_consistency")
+    assert shared is not None
+    assert shared.value == pytest.approx(200 / 3)
+    assert shared.deviation is None
+
+
+def test_predictions_that_are_gone_leave_the_rest_of_the_row(tmp_path: Path) -> None:
+    cells = [make_cell(50.0, seed=0), make_cell(50.0, seed=1)]
+    study = replace(read_study(write_study(tmp_path / "s", cells)), columns=("consistency",))
+    (study.folder / cells[0].name / cells[0].blocks[0].predictions).unlink()
+    rows = build_rows(study.cells)
+    assert with_metrics_over_cells(rows, study) == rows
+    assert with_metrics_over_cells(rows, replace(study, columns=())) == rows

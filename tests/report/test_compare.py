@@ -78,3 +78,54 @@ def test_command_prints_it_and_refuses_what_is_no_study(tmp_path: Path):
     assert "no setting in common" in CliRunner().invoke(command, [str(one), str(other)]).output
     with pytest.raises(UserError, match="no study"):
         compare_studies(one, tmp_path / "c")
+
+
+def test_every_origin_that_differs_is_named(tmp_path: Path):
+    later = replace(MADE, device="cuda", precision="bf16")
+    revised = [
+        replace(
+            each,
+            environment=later,
+            setting=replace(each.setting, revisions=(("extensions", "e2"), ("model", "m2"))),
+        )
+        for each in CELLS
+    ]
+    first = [
+        replace(each, setting=replace(each.setting, revisions=(("extensions", "e1"), ("model", "m1"))))
+        for each in CELLS
+    ]
+    one, other = write_study(tmp_path / "a", first), write_study(tmp_path / "b", revised)
+    _, lines = compare_studies(one, other)
+    for line in ("checkpoint: m1 against m2", "extensions: e1 against e2", "device: cpu against cuda",
+                 "precision: fp32 against bf16"):  # fmt: skip
+        assert f"not the same {line}" in lines
+
+
+def test_a_hyper_parameter_of_one_value_each_is_compared_in_spite_of_it(tmp_path: Path):
+    rows, lines = told(
+        tmp_path,
+        [cell(53.0, lr=0.5), cell(43.0, seed=1, lr=0.5), cell(48.0, instruction="simplified", lr=0.5)],
+    )
+    exact = [row for row in rows if row["metric"] == "exact_match"]
+    assert [(row["difference"], row["same"]) for row in exact] == [("+3.00", "no")] * 2
+    assert any(line.startswith("not the same trainer.learning_rate: ") for line in lines)
+    assert not any(line.startswith("only in") for line in lines)
+
+
+def test_of_several_values_only_equal_ones_meet(tmp_path: Path):
+    one = write_study(tmp_path / "a", [cell(50.0, lr=0.1), cell(51.0, lr=0.2)])
+    other = write_study(tmp_path / "b", [cell(60.0, lr=0.2), cell(61.0, lr=0.3)])
+    table, lines = compare_studies(one, other)
+    exact = [line for line in table.lines if "exact_match" in line]
+    assert [line[line.index("exact_match") + 1] for line in exact] == ["+9.00"]
+    assert len([line for line in lines if line.startswith("only in")]) == 2
+
+
+def test_the_table_says_which_is_taken_from_which(tmp_path: Path):
+    one, other = write_study(tmp_path / "a", CELLS), write_study(tmp_path / "b", CELLS)
+    table, _ = compare_studies(one, other)
+    assert table.title == f"{other} less {one}"
+    assert table.headings[table.labels - 2 : table.labels + 1] == ("tested on", "metric", "difference")
+    assert table.headings[-5:] == ("95 % interval", "p", "tasks", "seeds", "same")
+    (line,) = [line for line in table.lines if line[2] == "simplified" and "rougeL" in line]
+    assert line[-2:] == ("1", "yes")

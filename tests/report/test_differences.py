@@ -72,3 +72,8 @@ def test_equal_means_within_two_points_and_the_table_says_so():
         "the others say nothing: none to correct for"
     )
     assert rouge.comparison.p_equivalence(3.0) < rouge.p_equivalence
+
+
+def test_a_study_of_one_seed_has_no_design_to_learn_from(tmp_path: Path):
+    cells = [make_cell(80.0, instruction=i) for i in ("original", "simplified")]
+    assert measured_designs([write_study(tmp_path / "a", cells)]) == []

@@ -211,6 +211,7 @@ def test_the_interactive_figure_has_a_line_a_variant_and_a_level_each_for_guess_
     assert lines["untuned"]["mode"] == "lines"
     dashes = {name: line["line"]["dash"] for name, line in lines.items()}
     assert dashes == {"original": "solid", "delusive": "dash", "untuned": "dot", "uniform guess": "dash"}
+    assert lines["untuned"]["line"] == {"color": "#888888", "dash": "dot", "width": 1}, "in plotly's words"
     assert made["layout"]["yaxis"]["title"]["text"] == "exact match (classification), %"
     assert made["layout"]["xaxis"]["type"] == "category", "budgets stand as far apart as they are, each named"
 

@@ -97,3 +97,13 @@ def test_what_is_not_trained_may_also_be_tested_on_the_reference():
     assert trials.others(trial, {"data_budget": 2}, "original") == ()
     assert trials.untuned(trial, "original") == Trial(untuned.setting, "original")
     assert trials.untuned(Trial(untuned.setting, "original"), "original") is None
+
+
+def test_what_is_tested_on_the_reference_stands_against_nothing():
+    original = make_cell(60.0)
+    original = replace(original, blocks=(*original.blocks, ScoreBlock("delusive", "p", make_scores(40.0))))
+    trials = Trials([original])
+    assert trials.reference(Trial(original.setting, "original"), "original") is None
+    assert trials.reference(Trial(original.setting, "delusive"), "original") == Trial(
+        original.setting, "original"
+    )

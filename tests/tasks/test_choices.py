@@ -62,3 +62,25 @@ def test_references(value, references):
 def test_what_is_no_reference(value):
     with pytest.raises(NotTextError):
         references_of(value, Counter())
+
+
+def test_a_null_among_others_is_noted_and_a_lone_one_is_not():
+    met = Counter()
+    assert references_of([None, "x"], met) == ("x",)
+    assert met == {"null in a list left out": 1}
+    for value in (None, [None], "x"):
+        lone = Counter()
+        references_of(value, lone)
+        assert not lone
+
+
+def test_only_single_letters_name_choices():
+    assert choices_of({"A": "blue"}, Counter()) == ("blue",)
+    with pytest.raises(NotTextError, match="without the key 'text'"):
+        choices_of({"AB": "blue"}, Counter())
+    assert choices_of('{"A": "blue", "B": "red"}', Counter()) == ("blue", "red")
+
+
+def test_long_texts_that_are_no_choices_are_cut_in_the_message():
+    with pytest.raises(NotTextError, match=rf"the text '{'x' * 40}'; answer choices are"):
+        choices_of("x" * 41, Counter())

@@ -104,3 +104,34 @@ def test_records_have_no_ids_and_that_is_nothing_to_note(folder, tmp_path):
     collection = read(folder, tmp_path / "cache", train_split="train", test_split="eval")
     assert len({one.id for one in collection.train[0].instances}) == 6
     assert not [note for note in collection.notes if "id" in note.split()]
+
+
+def test_which_instructions_are_held_out_is_fixed_for_good(tmp_path):
+    records = [{"instruction": f"Do thing {n}.", "output": "x"} for n in range(60)]
+    (tmp_path / "all.json").write_text(json.dumps(records))
+    held_out = [task.definition for task in read(tmp_path / "all.json", tmp_path / "cache").test]
+    assert held_out == [f"Do thing {n}." for n in (1, 2, 28, 32, 33, 47, 48, 53)]
+
+
+def test_the_keys_that_select_are_all_used(folder, tmp_path):
+    config = {"train_split": "train", "test_split": "eval", "test_tasks": 1, "test_instances": 1}
+    (tmp_path / "spaces.yaml").write_text("{}")
+    one = read(
+        folder,
+        tmp_path / "cache",
+        **config,
+        categories=["Instructions"],
+        label_spaces=str(tmp_path / "spaces.yaml"),
+    )
+    assert [len(task.instances) for task in one.test] == [1]
+    assert len(one.train) == 4
+    few = read(folder, tmp_path / "cache", **config, train_include=["write*"], test_include=["answer*"])
+    assert [task.definition for task in few.train] == ["Write a haiku."]
+    same = read(
+        folder,
+        tmp_path / "cache",
+        **config,
+        train_categories=["Instructions"],
+        test_categories=["Instructions"],
+    )
+    assert len(same.train) == 4

@@ -97,3 +97,28 @@ def test_words_that_fit_no_task_of_their_side_are_refused_together():
     assert "tasks.test_categories: unknown category 'D'. Allowed: A, B, C" in category
     assert "tasks.test_include: the pattern 'train' matches no test task" in other
     assert "tasks.train_categories: unknown category 'A'" in pattern
+
+
+def test_which_tasks_stand_for_all_is_fixed_for_good():
+    tasks = [item.parsed.task for item in TASKS if item.parsed.test]
+    assert sorted(spread(tasks, 4)) == FIXED
+
+
+FIXED = ["t2", "t3", "t4", "t6"]
+
+
+def test_one_is_the_least_and_goes():
+    check(config(test_tasks=1, test_instances=1))
+    with pytest.raises(UserErrors, match=r"test_instances=0: give 1 or more"):
+        check(config(test_instances=0))
+    assert select(TASKS, config(test_tasks=9))[1] == (), "as many as there are is nothing to note"
+
+
+def test_patterns_of_training_tasks_name_their_side():
+    with pytest.raises(
+        UserErrors,
+        match=r"tasks.train_include: the pattern 'trian' matches no training task; did you mean 'train'",
+    ):
+        select(TASKS, config(train_include=["trian"]))
+    with pytest.raises(UserError, match=r"no test task is left: tasks.language=English, tasks.include="):
+        select(TASKS[-1:], config(include=["train"]))

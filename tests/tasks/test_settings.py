@@ -26,3 +26,38 @@ def test_values_that_name_nothing(changes: dict[str, Any], said: str) -> None:
     check(TasksConfig("starter"))
     with pytest.raises(UserError, match=said):
         check(TasksConfig("starter", **changes))
+
+
+@pytest.mark.parametrize(
+    ("reader", "changes"),
+    [
+        ("starter", {"test_instances": 1, "test_tasks": 1}),
+        (
+            "starter",
+            {"categories": [200 * "x"], "train_categories": [200 * "x"], "test_categories": [200 * "x"]},
+        ),
+        ("natural_instructions", {"split": 200 * "x", "language": None, "root": None}),
+        ("hf_dataset", {"definition": 1_000_000 * "x", "columns": {"input": 200 * "x"}, "train_split": None}),
+        ("starter", {"name": 200 * "x"}),
+    ],
+)
+def test_values_that_just_go(reader: str, changes: dict[str, Any]) -> None:
+    check(TasksConfig(reader, **changes))
+
+
+@pytest.mark.parametrize(
+    ("reader", "changes"),
+    [
+        ("natural_instructions", {"split": 201 * "x"}),
+        ("natural_instructions", {"language": 201 * "x"}),
+        ("hf_dataset", {"definition": 1_000_001 * "x"}),
+        ("hf_dataset", {"columns": {"input": 201 * "x"}}),
+        ("starter", {"name": 201 * "x"}),
+        ("starter", {"train_categories": [201 * "x"]}),
+        ("starter", {"test_categories": [201 * "x"]}),
+        ("starter", {"test_instances": None, "test_tasks": 0}),
+    ],
+)
+def test_names_longer_than_any(reader: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"characters|test_tasks"):
+        check(TasksConfig(reader, **changes))

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.loading import checkpoint as checkpoint_module
 from instruct_ablate.model.loading.checkpoint import ALIGNED, load_checkpoint, load_tokenizer
+from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.loading.random_model import tiny_model
 from instruct_ablate.schema import ModelConfig
 
@@ -125,3 +127,17 @@ def test_code_of_its_own_is_not_run(folder: Path, cache: Path, tmp_path: Path) -
     with pytest.raises(UserError, match="trust_remote_code=true"):
         load_checkpoint(local(folder), torch.float32, cache)
     assert not trace.exists()
+
+
+def test_a_process_of_one_cell_reads_every_checkpoint_anew(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, read = ModelConfig(name="tiny_llama", source="random"), []
+    monkeypatch.setattr(checkpoint_module, "_load", lambda *given: read.append(given) or len(read))
+    for number in (1, 2):
+        assert load_checkpoint(config, torch.float32, cache) == number
+    SHELF.open()
+    try:
+        assert [load_checkpoint(config, torch.float32, cache) for _ in range(2)] == [3, 3]
+    finally:
+        SHELF.close()

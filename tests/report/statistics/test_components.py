@@ -60,3 +60,17 @@ def test_one_unit_has_no_estimate_and_ties_have_no_variance():
     assert math.isnan(estimates(mean_squares(np.array([[3.0]]))).unit)
     parts = estimates(mean_squares(np.zeros((3, 10))))
     assert (parts.seed, parts.unit, parts.rest) == (0.0, 0.0, 0.0)
+
+
+def test_two_seeds_and_two_tasks_are_enough_for_all_squares():
+    squares = mean_squares(np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]))
+    assert (float(squares.mean), float(squares.seed), float(squares.unit), float(squares.rest)) == (
+        3.0,
+        6.0,
+        2.0,
+        0.0,
+    )
+    crossing = mean_squares(np.array([[1.0, 2.0], [4.0, 3.0]]))
+    assert (float(crossing.seed), float(crossing.unit), float(crossing.rest)) == (4.0, 0.0, 1.0)
+    assert math.isnan(float(mean_squares(np.array([[1.0], [2.0]])).seed)), "one task"
+    assert math.isnan(float(mean_squares(np.array([[1.0, 2.0]])).rest)), "one seed"

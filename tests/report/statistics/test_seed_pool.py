@@ -50,3 +50,12 @@ def test_a_pooled_seed_covers_where_a_lone_one_does_not():
         pooled.append(found.interval95[0] <= 0 <= found.interval95[1])
     assert np.mean(alone) < 0.92
     assert within_bound(1 - float(np.mean(pooled)), 0.06, 600)
+
+
+def test_just_four_degrees_of_freedom_are_enough():
+    matrices = study(np.random.default_rng(0), 3, 3)
+    pool = pool_seeds([(m, index) for index, m in enumerate(matrices)])
+    assert pool is not None
+    assert (pool.freedom, pool.comparisons) == (4, 2)
+    assert (pool.term().seed, pool.term().seed_freedom) == (pool.cautious, 4)
+    assert pool_seeds([(study(np.random.default_rng(0), 2, 4)[0], "one")]) is None, "three are not"

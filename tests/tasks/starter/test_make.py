@@ -84,3 +84,15 @@ def test_draws_give_text_and_output(name):
 )  # fmt: skip
 def test_verbs_in_the_third_person(verb, after_she):
     assert third_person(verb) == after_she
+
+
+def test_a_collection_is_rewritten_in_place(tmp_path):
+    for _ in range(2):
+        write_collection(RECIPES[:2], tmp_path / "new" / "folder")
+    assert len(list((tmp_path / "new" / "folder").rglob("*.json"))) == 2
+    listed = [
+        name
+        for split in ("train", "test")
+        for name in (tmp_path / f"new/folder/splits/default/{split}_tasks.txt").read_text().split()
+    ]
+    assert sorted(listed) == sorted(recipe.name for recipe in RECIPES[:2])
