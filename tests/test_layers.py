@@ -38,6 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("hypotheses",),
     ("grid",),
     ("report",),
+    ("archive",),
     ("commands", "entry", "command_line"),
 )
 MODEL_SIDE = ("data", "model")
@@ -53,6 +54,7 @@ WITHOUT_MODEL = (
     "cell.mirror",
     "grid",
     "report",
+    "archive",
 )
 WITHOUT_HEAVY = ("tasks", "instruction", "prompt", *WITHOUT_MODEL)
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from instruct_ablate.cell.state.record_file import CorruptRecordError, decode
@@ -123,7 +123,7 @@ def _read(line: str, before: str) -> Statement:
             raise CorruptRecordError(f"written by a newer version (format {raw['version']})")
         statement = decode(raw, Statement)
         known = _hash(statement)
-        datetime.fromtimestamp(statement.time, UTC)
+        datetime.fromtimestamp(statement.time, timezone.utc)
     except NOT_AS_WRITTEN as error:
         raise CorruptRecordError("it is no statement") from error
     if statement.hash != known:
@@ -188,4 +188,4 @@ def _counted(cells: int) -> str:
 
 
 def _date(statement: Statement) -> str:
-    return datetime.fromtimestamp(statement.time, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(statement.time, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

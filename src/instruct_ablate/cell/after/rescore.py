@@ -77,6 +77,29 @@ def rescore_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool 
         return Rescored(folder.name, left=str(fault))
 
 
+def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = False) -> Rescored:
+    """Compute a done cell's scores again from its predictions, overall and by task, and write nothing."""
+    record = read_record(folder)
+    if record is None or record.state != "done":
+        return Rescored(folder.name, left=f"is {record.state if record else 'unreadable'}")
+    try:
+        loaded = _selected(folder, metrics, trust).load()
+        pairs = [(block, *_block(folder, block, loaded)) for block in record.blocks]
+    except (UserError, OSError) as fault:
+        return Rescored(folder.name, left=str(fault))
+    scores = (
+        (old.instruction, before, after)
+        for old, new, _ in pairs
+        for before, after in zip(_every(old), _every(new), strict=False)
+    )
+    strange = dict.fromkeys(one.name for old, _, _ in pairs for one in _strange(old, loaded))
+    return Rescored(folder.name, tuple(scores), stayed=tuple(strange))
+
+
+def _every(block: ScoreBlock) -> tuple[Score, ...]:
+    return (block.scores.overall, *(task.score for task in block.scores.tasks))
+
+
 def is_behind(record: CellRecord, metrics: Selection) -> bool:
     """Whether a done cell lacks a metric that it is asked for now, or was scored by an earlier version."""
     names = {metric.name for metric in metrics.load() if not metric.is_built_in}

@@ -1,0 +1,127 @@
+"""Packing: a study's configs, records, predictions, statements and report, with the versions that made them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from instruct_ablate.archive.forms import form_of, write_members
+from instruct_ablate.archive.manifest import (
+    MANIFEST,
+    REPORT,
+    STUDY,
+    Entry,
+    Manifest,
+    manifest_text,
+    parse_manifest,
+)
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import RECORD
+from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid.stated import STATED
+from instruct_ablate.grid.study import DECLARATION, Study, read_study
+from instruct_ablate.report.report import write_report
+from instruct_ablate.whole_files import read_inside, whole_file
+
+CURVE = "training.jsonl"
+MADE_WITH, READ_WITH = "versions.lock", "versions.report.lock"
+Part = tuple[str, Callable[[], bytes]]  # a file of an archive, and how to read it
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What became of an archive."""
+
+    cells: int
+    files: int
+    lacking: tuple[str, ...]  # what records name and the disk does not have
+
+
+def pack(study_folder: Path, target: Path) -> Packed:
+    """Write a study into one file; the same study gives the same bytes."""
+    form = form_of(target)
+    if target.exists() or target.is_symlink():
+        raise UserError(f"{target} is there already: give another name, or remove it first.")
+    study = read_study(study_folder)
+    if running := [cell.name for cell in study.cells if cell.state == "running"]:
+        raise UserError(f"{running[0]} is running: an archive is of cells that have ended.")
+    lacking: list[str] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        report = write_report(study_folder, Path(temporary) / REPORT)
+        parts = [*_versions(study), *_study_parts(study, lacking), *_report_parts(report.folder)]
+        entries = tuple(_entry(name, read()) for name, read in parts)
+        manifest = Manifest(study.name, entries)
+        parse_manifest(manifest_text(manifest).encode())  # what could not be unpacked is not packed
+        with whole_file(target, key="FILE") as path:
+            write_members(path, form, _members(manifest, parts))
+    return Packed(len(study.cells), len(entries), tuple(lacking))
+
+
+def _entry(name: str, data: bytes) -> Entry:
+    return Entry(name, len(data), hashlib.sha256(data).hexdigest())
+
+
+def _members(manifest: Manifest, parts: list[Part]) -> Iterator[tuple[str, bytes]]:
+    yield MANIFEST, manifest_text(manifest).encode()
+    for entry, (name, read) in zip(manifest.files, parts, strict=True):
+        data = read()
+        if _entry(name, data) != entry:
+            raise UserError(f"{name} has changed while the archive was written; run the same command again.")
+        yield name, data
+
+
+def _study_parts(study: Study, lacking: list[str]) -> Iterator[Part]:
+    """Yield the files of a study that its numbers rest on; what is no plain file counts as not there."""
+    place = f"{STUDY}/{study.name}"
+    for name in (DECLARATION, STATED):
+        yield from _present(study.folder, name, f"{place}/{name}", None)
+    for cell in sorted(study.cells, key=lambda cell: cell.name):
+        folder = study.folder / cell.name
+        for name in (CONFIG, IDENTITY, RECORD, CURVE):
+            yield from _present(folder, name, f"{place}/{cell.name}/{name}", None)
+        for name in _of_blocks(cell):
+            yield from _present(folder, name, f"{place}/{cell.name}/{name}", lacking)
+
+
+def _of_blocks(cell: CellRecord) -> Iterator[str]:
+    for block in cell.blocks:
+        yield block.predictions
+        if block.instances:
+            yield block.instances
+
+
+def _present(folder: Path, name: str, member: str, lacking: list[str] | None) -> Iterator[Part]:
+    try:
+        read_inside(folder, name)
+    except (OSError, UserError):
+        if lacking is not None:
+            lacking.append(member)
+        return
+    yield member, lambda: read_inside(folder, name)
+
+
+def _report_parts(folder: Path) -> Iterator[Part]:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        yield f"{REPORT}/{path.relative_to(folder).as_posix()}", path.read_bytes
+
+
+def _versions(study: Study) -> Iterator[Part]:
+    """Yield two lock files: what the cells ran with, and what the report was made with."""
+    made = [cell.environment for cell in study.cells if cell.environment]
+    pins = {f"{name}=={version}" for one in made for name, version in one.versions}
+    pythons = sorted({one.python for one in made})
+    head = f"# The cells ran with Python {', '.join(pythons) or '(not recorded)'}; two lines: cells differ.\n"
+    cells = head + "".join(f"{pin}\n" for pin in sorted(pins))
+    installed = {
+        (one.metadata["Name"] or "").lower(): one.version for one in importlib.metadata.distributions()
+    }
+    head = f"# The report was made with Python {platform.python_version()}.\n"
+    here = head + "".join(f"{name}=={version}\n" for name, version in sorted(installed.items()) if name)
+    yield MADE_WITH, cells.encode
+    yield READ_WITH, here.encode

@@ -1,0 +1,86 @@
+"""Replay: the tables of an archived study made again from its predictions, and held against the archived ones."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from instruct_ablate.archive.manifest import REPORT, STUDY
+from instruct_ablate.archive.unpack import LIMIT, unpack
+from instruct_ablate.cell.after.rescore import check_cell
+from instruct_ablate.cell.state.store import RECORD
+from instruct_ablate.metrics import BUILT_IN_ALONE, Selection
+from instruct_ablate.report.report import write_report
+from instruct_ablate.whole_files import remove
+
+TABLES = (".md", ".csv", ".tex", ".txt", ".json", ".parquet")  # figures and page hang on their libraries too
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of a replay."""
+
+    study: Path
+    report: Path
+    tables: int  # that are the same, byte for byte
+    other_tables: tuple[str, ...]  # that are not, or are on one side alone
+    other_figures: tuple[str, ...]
+    scored: int  # cells whose scores follow from their predictions
+    unequal: tuple[str, ...]  # cells whose scores do not
+    unscored: tuple[str, ...]  # cells or metrics that could not be scored again, with why
+
+    @property
+    def same(self) -> bool:
+        """Whether every table is the archived one and no score contradicts its predictions."""
+        return not self.other_tables and not self.unequal
+
+
+def replay(
+    archive: Path,
+    target: Path,
+    metrics: Selection = BUILT_IN_ALONE,
+    trust: bool = False,
+    limit: int = LIMIT,
+) -> Replayed:
+    """Unpack an archive, score its predictions again, write its report again and compare; no code in it is run."""
+    metrics.load()  # a mistake in the user's own code is said before anything is unpacked
+    manifest = unpack(archive, target, limit)
+    study, report = target / STUDY / manifest.study, target / REPORT
+    archived = {
+        entry.name.partition("/")[2]: entry.sha256
+        for entry in manifest.files
+        if entry.name.startswith(f"{REPORT}/")
+    }
+    checked = [check_cell(path.parent, metrics, trust) for path in sorted(study.glob(f"*/{RECORD}"))]
+    remove(report)
+    write_report(study, report)
+    other = _unequal(report, archived)
+    tables = [name for name in archived if _is_table(name)]
+    other_tables = tuple(name for name in other if _is_table(name))
+    return Replayed(
+        study,
+        report,
+        sum(name not in other for name in tables),
+        other_tables,
+        tuple(name for name in other if not _is_table(name)),
+        sum(not one.left and not one.changed for one in checked),
+        tuple(one.name for one in checked if one.changed),
+        tuple(
+            f"{one.name}: {one.left or ', '.join(one.stayed)}" for one in checked if one.left or one.stayed
+        ),
+    )
+
+
+def _is_table(name: str) -> bool:
+    return "/" not in name and name.endswith(TABLES)
+
+
+def _unequal(report: Path, archived: dict[str, str]) -> list[str]:
+    """Name the files that differ between the archived report and the one made now."""
+    made = {
+        path.relative_to(report).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in report.rglob("*")
+        if path.is_file()
+    }
+    return sorted(name for name in {*archived, *made} if archived.get(name) != made.get(name))

@@ -1,0 +1,62 @@
+"""Training an archived study again: its stored commands as words for our own entry, never for a shell."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from instruct_ablate.errors import UserError
+
+_OWN = ("output", "study", "cache")  # where a run writes is said by whoever replays it
+_MANY = ("-m", "--multirun")
+_CODE = re.compile(r"[^\W\d]\w*\.[^\W\d]\w*")  # module.function, or a Python file
+_ENTRY = "from instruct_ablate.entry import main; main()"
+
+
+def command_words(command: str, output: Path, study: str, trust: bool = False) -> list[str]:
+    """Return the overrides of a stored command, for a run that writes below `output`.
+
+    Whatever is neither -m nor an override is refused, so are Hydra's own keys, and values that name code without
+    `trust`.
+    """
+    try:
+        words = shlex.split(command)[1:]
+    except ValueError as error:
+        raise UserError(f"a stored command cannot be read ({error}): {command[:200]}") from error
+    kept = []
+    for word in words:
+        key, given, value = word.partition("=")
+        if word in _MANY or (given and key in _OWN):
+            continue
+        if (
+            not given
+            or key.lstrip("+~").startswith("hydra")
+            or not re.fullmatch(r"\+{0,2}[\w./@-]+", key)
+            or key[0] == "-"
+        ):
+            raise UserError(f"{word[:100]!r} of a stored command is not taken: run that command by hand.")
+        if not trust and (key == "extensions" or _CODE.search(value)):
+            raise UserError(
+                f"{word[:100]!r} of a stored command may name code; --trust runs what the archive names."
+            )
+        kept.append(word)
+    return [*kept, f"output={output}", f"study={study}"]
+
+
+def run_again(commands: Sequence[str], output: Path, study: str, trust: bool = False) -> int:
+    """Run stored commands one after another; all are read before the first one starts."""
+    every = [command_words(command, output, study, trust) for command in commands]
+    if not every:
+        raise UserError("this archive has no stored commands to train by: its cells were imported.")
+    status = 0
+    for words in every:
+        sys.stdout.write(f"train.py -m {shlex.join(words)}\n")
+        sys.stdout.flush()
+        status = max(
+            status, subprocess.run([sys.executable, "-c", _ENTRY, "-m", *words], check=False).returncode
+        )
+    return status

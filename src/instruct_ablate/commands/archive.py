@@ -1,0 +1,24 @@
+"""`instruct-ablate archive STUDY FILE`: all that a study's numbers rest on, in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="archive")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
+def command(study: Path, file: Path) -> None:
+    """Write configs, versions, stated hypotheses, predictions, records and report of STUDY into FILE.
+
+    FILE ends in .tar.zst, .tar.gz or .zip; the same study gives the same bytes.
+    """
+    from instruct_ablate.archive.pack import pack
+
+    packed = pack(study, file)
+    for name in packed.lacking:
+        click.echo(f"not there, so not in the archive: {name}", err=True)
+    size = file.stat().st_size / 2**20
+    click.echo(f"{file}: {packed.cells} cells, {packed.files} files, {size:.1f} MiB")

@@ -1,0 +1,81 @@
+"""`instruct-ablate replay FILE`: an archived study's tables made again from its predictions."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from instruct_ablate.archive.replay import Replayed
+
+
+@click.command(name="replay")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("replay"), show_default=True,
+    help="Folder that is made and unpacked into.",
+)  # fmt: skip
+@click.option("--extensions", multiple=True, help="A Python file of yours with metrics; may be repeated.")
+@click.option("--trust", is_flag=True, help="Run the code that the archived study names.")
+@click.option("--limit", default=8.0, show_default=True, help="GiB that are unpacked at most.")
+@click.option(
+    "--commands", type=click.Choice(["show", "run"]),
+    help="Print the stored commands, or run them: train the study again, below OUTPUT.",
+)  # fmt: skip
+def command(
+    file: Path,
+    output: Path,
+    extensions: tuple[str, ...],
+    trust: bool,
+    limit: float,
+    commands: str | None,
+) -> None:
+    """Unpack FILE, score its predictions again, write its report again, and say whether all is the same.
+
+    No code in the archive is run. Exit status 1 where a table or a score differs.
+    """
+    from instruct_ablate.archive.replay import replay
+    from instruct_ablate.errors import UserError
+    from instruct_ablate.metrics import Selection
+
+    if not 0 < limit < float("inf"):
+        raise UserError(f"--limit {limit}: give a number of GiB above zero.")
+    replayed = replay(file, output, Selection((), extensions), trust, int(limit * 2**30))
+    for line in _lines(replayed):
+        click.echo(line)
+    status = 0 if replayed.same else 1
+    if commands is not None:
+        status = max(status, _again(replayed.study, output, trust, commands == "run"))
+    sys.exit(status)
+
+
+def _lines(replayed: Replayed) -> list[str]:
+    """Say what is the same and what is not."""
+    other = len(replayed.other_tables)
+    lines = [f"tables: {replayed.tables} of {replayed.tables + other} the same, byte for byte"]
+    lines += [f"  differs: {name}" for name in replayed.other_tables]
+    lines.append(f"scores: those of {replayed.scored} cells follow from their predictions")
+    lines += [f"  do not: {name}" for name in replayed.unequal]
+    lines += [f"  not scored again: {why}" for why in replayed.unscored]
+    if replayed.other_figures:
+        lines.append(
+            f"figures and page: {len(replayed.other_figures)} differ (they hang on library versions)"
+        )
+    return [*lines, f"study: {replayed.study}", f"report: {replayed.report}"]
+
+
+def _again(study: Path, output: Path, trust: bool, run: bool) -> int:
+    """Print the stored commands, or run them."""
+    from instruct_ablate.archive.retrain import run_again
+    from instruct_ablate.grid.study import read_declaration
+
+    commands = read_declaration(study).commands
+    if run:
+        return run_again(commands, output / "retrained", study.name, trust)
+    for one in commands:
+        click.echo(f"command: {shlex.join(shlex.split(one)) if one.isprintable() else ascii(one)}")
+    return 0

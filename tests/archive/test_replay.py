@@ -1,0 +1,65 @@
+"""A replay gives the archived tables byte for byte, and says where a score does not follow from its predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from instruct_ablate.archive.pack import pack
+from instruct_ablate.cell.after.rescore import rescore_study
+from instruct_ablate.command_line import group
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid.stated import state
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
+
+CLAIM = "simplified equals original on exact_match within 5 points"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cells = [
+        make_cell(50.0, seed=seed, instruction=name) for name in ("original", "simplified") for seed in (0, 1)
+    ]
+    folder = write_study(tmp_path_factory.mktemp("multirun") / "s", cells, (CLAIM,))
+    state(folder, (CLAIM,), "original", ())
+    rescore_study(folder)
+    return folder
+
+
+def replay(*words: str) -> Result:
+    return CliRunner().invoke(group, ["replay", *words])
+
+
+def test_the_same_tables_and_no_code(study: Path, tmp_path: Path) -> None:
+    archived = CliRunner().invoke(group, ["archive", str(study), str(tmp_path / "a.tar.zst")])
+    assert archived.exit_code == 0, archived.output
+    assert "4 cells" in archived.output
+    result = replay(str(tmp_path / "a.tar.zst"), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 0, result.output
+    assert "tables: 16 of 16 the same, byte for byte" in result.output
+    assert "scores: those of 4 cells follow from their predictions" in result.output
+    assert CLAIM in (tmp_path / "r" / "report" / "verdicts.txt").read_text()
+
+
+def test_a_score_that_its_predictions_do_not_give(study: Path, tmp_path: Path) -> None:
+    name = make_cell(50.0).name
+    path = study / name / "predictions" / "original.jsonl"
+    text = path.read_text()
+    path.write_text(text.replace('"prediction": "positive"', '"prediction": "negative"', 1))
+    try:
+        pack(study, tmp_path / "a.zip")
+    finally:
+        path.write_text(text)
+    result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"), "--commands", "show")
+    assert result.exit_code == 1
+    assert f"do not: {name}" in result.output
+
+
+def test_a_mistake_is_one_line(tmp_path: Path) -> None:
+    assert isinstance(replay(str(tmp_path / "none.zip")).exception, UserError)
+    assert isinstance(replay(str(tmp_path / "none.zip"), "--limit", "nan").exception, UserError)
+    wrong = replay(str(tmp_path / "none.zip"), "--extensions", str(tmp_path / "none.py"))
+    assert "is not a Python file" in str(wrong.exception)
