@@ -39,6 +39,16 @@ LIBRARIES = ("pytest", "hypothesis", "numpy", "scipy.stats", "pyarrow.parquet", 
              "hydra", "absl.logging", "datasets", "torch", "transformers", "pytorch_lightning", "peft")  # fmt: skip
 SPOKEN = ("debug", "info", "warning", "echo", "print", "field")
 STARTING = 60  # seconds: a test session's start on a busy machine
+LOOKS = (
+    "capsize",
+    "figsize",
+    "fontsize",
+    "linewidth",
+    "markersize",
+    "ncols",
+    "rotation",
+    "shrink",
+)  # of figures
 TIMES = 5  # a mutant that takes so many times as long as the tests do otherwise hangs, and is caught
 
 
@@ -78,7 +88,10 @@ def _walk(node: ast.AST) -> Iterator[ast.expr]:
     """Yield the expressions that a test can see the value of."""
     if isinstance(node, ast.JoinedStr | ast.Raise) or _name(node) in (*LEFT_ALONE, *SPOKEN):
         return
-    if isinstance(node, ast.keyword) and node.arg == "strict":  # of zip: what are equally long stay so
+    if isinstance(node, ast.keyword) and node.arg in (
+        "strict",
+        *LOOKS,
+    ):  # zip's: what are equally long stay so
         return
     if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":  # a type
         return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from instruct_ablate.instruction.check import check_variant
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.schema import InstructionConfig
-from instruct_ablate.tasks.task import Example
+from instruct_ablate.tasks.task import Example, Instance
 from tests.conftest import make_task
 
 LONE = {"label_space": ("a",), "positive_examples": (Example("q", "a"),), "negative_examples": (), "count": 0}
@@ -74,6 +76,31 @@ def test_prompted_tasks_may_be_shown_bare(config: InstructionConfig) -> None:
 def test_a_task_without_another_keeps_its_examples() -> None:
     assert fault(InstructionConfig(examples="ood_inputs"), positive_examples=()) == ""
     assert fault(InstructionConfig(examples="ood_inputs", num_positive=0)) == ""
+
+
+def test_another_task_can_be_borrowed_from() -> None:
+    task, other = make_task(), make_task("task7_near", definition="Say whether the customer is content.")
+    far = make_task("task8_far", definition="Translate it.", categories=("Translation",))
+    for name in ("misleading", "misleading_moderate"):
+        assert check_variant(task, InstructionConfig(name), Context(0, (task, other))) is None
+    extreme = InstructionConfig("misleading_extreme")
+    assert check_variant(task, extreme, Context(0, (task, far))) is None
+    assert "no other task of another category" in (
+        check_variant(task, extreme, Context(0, (task, other))) or ""
+    )
+    strange = InstructionConfig(examples="ood_inputs")
+    french = replace(
+        far, instances=(Instance("1", "Bonjour.", ("Hello.",)), Instance("2", "Merci.", ("Thanks.",)))
+    )
+    assert check_variant(task, strange, Context(0, (task, french))) is None
+
+
+def test_of_two_examples_half_is_one_and_a_task_with_one_output_has_none_wrong() -> None:
+    one_output = {"label_space": ("a",), "negative_examples": (), "count": 0,
+                  "positive_examples": (Example("q", "a"), Example("r", "a"))}  # fmt: skip
+    half = InstructionConfig(examples="partly_correct", correct=0.5)
+    assert "no output that would be wrong" in fault(half, **one_output)
+    assert fault(InstructionConfig(examples="partly_correct", correct=1.0), **one_output) == ""
 
 
 def test_half_right_needs_one_wrong_output_of_two() -> None:

@@ -45,3 +45,25 @@ def test_long_sentences_are_split_at_commands() -> None:
         "you are given a word",
         "and you need to spell it.",
     ]
+
+
+def test_a_clause_that_explains_all_labels_is_a_list_of_them() -> None:
+    three = make_task(label_space=("good", "bad", "odd"))
+    assert content.kind_of(three, "It is good or bad if you can tell") == "label_definition"
+    assert content.kind_of(three, "It is good, bad or odd if you can tell") == "label_list"
+    assert (
+        content.kind_of(make_task(label_space=("good",)), "It is good if you like it") == "label_definition"
+    )
+    assert content.kind_of(make_task(), "positive or negative") == "label_list"
+    assert content.kind_of(make_task(), "positive") == "other"
+
+
+def test_labels_of_one_letter_are_told_by_case_and_longer_ones_are_not() -> None:
+    letters = make_task(label_space=("A", "B"))
+    assert content.kind_of(letters, "a or b") == "other"
+    assert content.kind_of(letters, "A or B") == "label_list"
+    assert content.kind_of(make_task(), "Positive or NEGATIVE.") == "label_list"
+
+
+def test_without_a_label_space_no_clause_is_of_labels() -> None:
+    assert content.kind_of(make_task(label_space=None), "positive or negative") == "other"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.prompt.effect import Bytes, View
+from instruct_ablate.prompt.effect import LOOKED_AT, Bytes, Effect, View
 from instruct_ablate.prompt.prompt import Tokens
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.task import Task
@@ -152,3 +152,41 @@ def test_bytes_never_count_less_than_a_tokenizer() -> None:
     tokens = Bytes()
     assert tokens.count("été \ud800") >= 8
     assert (tokens.clip("a b", 1), tokens.chat("a b")) == ("a b", "a b")
+
+
+@pytest.mark.parametrize("first", [LOOKED_AT - 1, LOOKED_AT])
+def test_so_many_instances_of_a_task_are_looked_at(first: int) -> None:
+    """Of a task of prompts of its own, all but one of which stay as they are."""
+    from instruct_ablate.instruction.variant import VARIANTS, variant
+
+    @variant("definition")
+    def one_alone(task: Task, context: Context) -> Task:
+        changed = [
+            replace(one, input=f"{one.input}!") if n == first else one for n, one in enumerate(task.instances)
+        ]
+        return replace(task, instances=tuple(changed))
+
+    try:
+        tasks = (make_task(count=LOOKED_AT + 5, prompted=True),)
+        assert view(tasks).alters(InstructionConfig("one_alone"), ORIGINAL) is (first < LOOKED_AT)
+    finally:
+        del VARIANTS["definition"]["one_alone"]
+
+
+def test_shares_between_the_ends_do_something() -> None:
+    for config in (
+        InstructionConfig("deleted", rate=0.1),
+        InstructionConfig(examples="partly_correct", correct=0.0),
+    ):
+        assert view().effect(config, ORIGINAL) == Effect()
+    one = InstructionConfig(num_positive=1)
+    assert view().effect(InstructionConfig(examples="delusive", num_positive=1), one) == Effect()
+    assert (
+        view().effect(InstructionConfig("simplified", num_positive=0), replace(one, num_positive=0))
+        == Effect()
+    )
+
+
+def test_no_tokenizer_makes_more_tokens_than_bytes_and_special_ones() -> None:
+    assert Bytes().count("") == 8
+    assert Bytes().count("é") == 10

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.hypotheses import parse_hypothesis
-from instruct_ablate.report.contrasts import UnmatchedError, contrasts
+from instruct_ablate.report.contrasts import UnmatchedError, contrasts, matches
 from instruct_ablate.report.trials import Trials
 from instruct_ablate.report.verdicts import judge
 from tests.report.cells import make_cell, make_scores
@@ -133,3 +135,52 @@ def test_a_side_without_a_cell_says_so_and_what_there_is():
     assert "no untuned model is done" in open_reasons(cells, "original exceeds untuned on exact_match")
     assert "equal in all else" in open_reasons(cells, "simplified equals original on exact_match within 2")
     assert "not values of the same key" in open_reasons(cells, "simplified exceeds full on exact_match")
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "equal"),
+    [
+        ("1e-4", 0.0001, True), ("0.0001", 1e-4, True), ("8", 8, True), ("8.0", 8, True), ("9", 8, False),
+        ("x", 8, False), ("true", True, True), ("1", True, False), ("1.0", True, False), ("none", None, True),
+        ("8", "8", True), ("8.0", "8", False), ("a, b", ("a", "b"), True), ("nan", 8, False),
+    ],
+)  # fmt: skip
+def test_values_as_people_write_them(given, value, equal):
+    assert matches(given, value) is equal
+
+
+def contrast_of(cells, text: str):
+    (clause,) = parse_hypothesis(text).clauses
+    (contrast,) = contrasts(Trials(cells), clause, "original")
+    return contrast
+
+
+def test_the_untuned_side_has_no_seeds_of_its_own():
+    cells = [make_cell(5.0, data_budget=0), *(make_cell(60.0, seed=seed) for seed in (0, 1))]
+    untuned = contrast_of(cells, "original exceeds untuned on exact_match")
+    assert (untuned.seedless, untuned.swapped, untuned.claimed) == (True, False, ("instruction",))
+    assert not contrast_of(cells[:2], "original exceeds untuned on exact_match").seedless, "the same seed"
+    pair = [make_cell(60.0, seed=1), make_cell(50.0, instruction="simplified")]
+    assert not contrast_of(pair, "original exceeds simplified on exact_match").seedless, (
+        "trained, of other seeds"
+    )
+
+
+def test_what_the_claim_names_is_noted():
+    cells = [make_cell(60.0), make_cell(75.0, decoding="constrained")]
+    assert (
+        contrast_of(cells, "constrained exceeds greedy on exact_match").claimed
+        == ("evaluation.decoding",) * 2
+    )
+    models = [make_cell(60.0), make_cell(75.0, model="large")]
+    assert contrast_of(models, "large exceeds tiny on exact_match").claimed == (), (
+        "a place names its model anyway"
+    )
+
+
+def test_several_values_at_once_are_a_side():
+    cells = [make_cell(10.0), make_cell(30.0, lr=1e-4, method="lora"), make_cell(20.0, lr=1e-4)]
+    claim = (
+        "method=lora,trainer.learning_rate=1e-4 exceeds method=full,trainer.learning_rate=1e-4 on exact_match"
+    )
+    assert found(cells, claim) == [(8, 30.0, 20.0)]

@@ -65,6 +65,9 @@ def test_it_holds_the_reports_tables_verdicts_and_figures(report: Report, opened
         "summary",
         "mine",
     )
+    assert (given["name"], given["entity"], given["tags"]) == ("s: report", None, ["t"])
+    assert given["config"] == {"study": "s", "reference": "original", "commands": []}
+    assert given["dir"] == report.folder
     assert run.mode == "offline"
     assert run.summary == {"cells/done": 1, "cells/missing": 1}
     main = run.logged["main"]

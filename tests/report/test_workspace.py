@@ -53,7 +53,20 @@ def test_panels_by_variant_and_budget_over_the_studys_runs(study: Path) -> None:
         panels = sections[f"Scores by {name}"]
         assert [panel["metrics"] for panel in panels] == [[metric] for metric in shown_measures(())]
         assert {panel["groupby"]["name"] for panel in panels} == {key}
-    assert sections["Learning curves"][0]["y"] == ["loss"]
+    curves, costs = sections["Learning curves"], sections["Cost"]
+    assert [panel["y"] for panel in curves] == [["loss"], ["learning_rate"], ["tokens_per_second"]]
+    assert {(panel["x"], panel["groupby"]["name"], panel["groupby_aggfunc"]) for panel in curves} == {
+        ("Step", BY["variant"], "mean")
+    }
+    assert {(panel["groupby"]["name"], panel["groupby_aggfunc"]) for panel in costs} == {
+        (BY["model"], "mean")
+    }
+    assert [panel["metrics"] for panel in costs] == [
+        ["cost/train_seconds"], ["cost/evaluate_seconds"], ["cost/peak_memory"]
+    ]  # fmt: skip
+    opened = [section["name"] for section in shown["sections"] if section["is_open"]]
+    assert opened[:1] == ["Scores by variant"]
+    assert not {"Scores by budget", "Scores by model"} & set(opened)
     filters = str(shown["runset_settings"]["filters"])
     assert "Group" in filters
     assert "'s'" in filters

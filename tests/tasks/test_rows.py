@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.tasks.rows import data_files, read_rows
+from instruct_ablate.tasks.rows import data_files, label_names, read_rows
 
 ROWS = [{"a": "ä", "b": ["x", "y"]}, {"a": "2", "b": ["z"]}]
 
@@ -74,3 +74,23 @@ def test_data_files_in_a_fixed_order_without_descriptions(tmp_path):
         "sub/a.parquet",
     ]
     assert data_files(tmp_path / "b.json") == (tmp_path / "b.json",)
+
+
+@pytest.mark.parametrize("name", ["d.parquet", "file.arrow", "stream.arrow", "d.jsonl"])
+def test_files_without_label_names_have_none(tmp_path, name):
+    assert label_names(write(tmp_path / name), "a") == ()
+
+
+@pytest.mark.parametrize("end", ["parquet", "arrow"])
+def test_label_names_are_those_of_the_column(tmp_path, end):
+    features = {"a": {"names": ["no", "yes"]}, "b": {"dtype": "string"}}
+    about = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    table = pa.Table.from_pylist(ROWS).replace_schema_metadata(about)
+    path = tmp_path / f"d.{end}"
+    if end == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(str(path), table.schema) as writer:
+            writer.write_table(table)
+    assert label_names(path, "a") == ("no", "yes")
+    assert label_names(path, "b") == label_names(path, "c") == ()

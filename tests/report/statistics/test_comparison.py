@@ -9,6 +9,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from instruct_ablate.report.statistics.comparison import compare, holm
 from instruct_ablate.report.statistics.error import Floor
+from instruct_ablate.report.statistics.seed_pool import SeedPool
 
 
 def test_tost_and_t_test_agree_with_statsmodels():
@@ -77,3 +78,28 @@ def test_the_floor_is_part_of_the_design():
     result = compare(np.zeros((3, 10)), Floor(0.25, 500))
     assert result.design.floor == 2.5
     assert result.design.error == pytest.approx(0.5)
+
+
+def test_intervals_end_where_a_difference_can_be():
+    wide = compare(np.array([[90.0, 100.0], [70.0, 20.0]]))
+    assert wide.interval95[1] == 100.0
+    assert compare(-np.array([[90.0, 100.0], [70.0, 20.0]])).interval95[0] == -100.0
+    assert wide.p_difference <= 1.0
+
+
+def test_effects_are_the_tasks_means_over_seeds():
+    found = compare(np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]))
+    assert found.effects == (2.0, 3.0, 4.0)
+    assert (found.seeds, found.units, found.mean, found.seeds_from) == (2, 3, 3.0, "own")
+    assert found.error == pytest.approx(float(found.terms.variance) ** 0.5)
+    assert compare(np.array([[1.0, 2.0]]), seedless=True).seeds_from == "none"
+
+
+def test_seeds_of_other_settings_stand_in_for_ones_own():
+    pool = SeedPool(0.5, 0.75, 6.0, 4)
+    row = np.random.default_rng(2).normal(size=(1, 20))
+    pooled = compare(row, pool=pool)
+    assert (pooled.seeds_from, pooled.one_seed, pooled.components.seed) == ("pooled", False, 0.5)
+    assert (float(pooled.terms.seed), pooled.terms.seed_freedom) == (0.75, 6.0)
+    assert compare(np.vstack([row, row]), pool=pool).seeds_from == "own"
+    assert compare(row, pool=pool, seedless=True).seeds_from == "none"

@@ -77,3 +77,52 @@ def test_numbers():
     assert [probability(p) for p in (0.0001, 0.25, math.nan)] == ["<0.001", "0.250", "-"]
     assert [points(p) for p in (2.345, math.nan, np.inf)] == ["2.3", "-", "-"]
     assert [counted(n, "seed") for n in (1, 3)] == ["1 seed", "3 seeds"]
+
+
+def test_a_line_ends_with_what_would_decide_where_that_is_open():
+    open_line, closed = finding_line(finding(2.0)), finding_line(finding(8.0))
+    assert "undecided; " in open_line
+    assert "decide" in open_line.rpartition("; ")[2]
+    assert "decide" not in closed
+    assert "p = " in closed
+    assert "p = " not in finding_line(finding(0.0, seeds=1)), "one seed has none"
+    assert finding_line(finding(0.0, seeds=1)).endswith("run two more seeds, better four")
+    assert "which leaves out how seeds vary" in finding_line(finding(0.0, seeds=1))
+
+
+def test_tasks_are_named_farthest_first_and_only_so_many():
+    one = finding(0.0, tasks=4)
+    effects = (0.5, -3.0, 2.5, 4.0)
+    apart = replace(one, ruling=replace(one.ruling, comparison=replace(one.comparison, effects=effects)))
+    assert "1 of 4 tasks within 2; outside: t3 +4.0, t1 -3.0, t2 +2.5;" in finding_line(apart)
+    edge = replace(
+        one, ruling=replace(one.ruling, comparison=replace(one.comparison, effects=(2.0, 0, 0, 2.1)))
+    )
+    assert "3 of 4 tasks within 2; outside: t3 +2.1;" in finding_line(edge)
+    all_out = replace(one, ruling=replace(one.ruling, comparison=replace(one.comparison, effects=(3.0,) * 4)))
+    assert "outside: t0 +3.0, t1 +3.0, t2 +3.0, ...;" in finding_line(all_out)
+
+
+def test_claims_that_are_not_of_equality_name_no_tasks():
+    one = replace(finding(8.0), clause=parse_hypothesis("a exceeds b on exact_match by 1").clauses[0])
+    assert "tasks within" not in finding_line(one)
+
+
+def test_one_task_cannot_decide():
+    lone = finding(0.0, tasks=1)
+    assert deciding(lone) == "one test task cannot decide it: test on more"
+    assert "no interval (one task)" in finding_line(lone)
+    assert "this design" not in finding_line(lone)
+    assert "tasks within" not in finding_line(lone)
+
+
+def test_a_share_of_tasks_takes_so_many():
+    share = parse_hypothesis("a equals b on exact_match within 2 for 90 % of tasks").clauses[0]
+    assert deciding(replace(finding(0.0), clause=share)) == "it takes at least 29 tasks, all of them within"
+    assert "Holm" not in deciding(replace(finding(0.0), needed=Needed(5, 7)))
+    assert "5 seeds or 7 test tasks" in deciding(replace(finding(0.0), needed=Needed(5, 7)))
+
+
+def test_small_p_values_have_three_digits():
+    assert [probability(p) for p in (0.001, 0.00099, 1.0)] == ["0.001", "<0.001", "1.000"]
+    assert counted(0, "seed") == "0 seeds"

@@ -72,3 +72,45 @@ def test_sides_stand_where_their_means_are():
     rouge = pair({0: make_scores(52.0)}, {0: make_scores(90.0)}, "rougeL")
     assert rouge is not None
     assert rouge.levels == ()
+
+
+def test_the_guess_is_a_level_where_every_task_has_one():
+    scores = make_scores(60.0)
+    found = pair({0: scores}, {0: scores}, "exact_match")
+    assert found is not None
+    assert found.levels == (("the uniform guess", 50.0),)
+    unknown = replace(scores.tasks[0], score=replace(scores.tasks[0].score, values=(("exact_match", 60.0),)))
+    bare = pair({0: replace(scores, tasks=(unknown,))}, {0: scores}, "exact_match")
+    assert bare is not None
+    assert bare.levels == ()
+
+
+def test_a_side_with_seeds_is_paired_by_seed():
+    assert pair({3: make_scores(60.0)}, {0: make_scores(20.0)}, "exact_match") is None
+    assert pair({0: make_scores(60.0)}, {0: make_scores(20.0)}, "consistency") is None, "scored by nobody"
+
+
+def test_what_is_no_percentage_has_neither_floor_nor_ceiling():
+    found = pair({0: make_scores(60.0)}, {0: make_scores(60.0)}, "exact_match")
+    assert found is not None
+    assert found.percent
+    words = replace(found, percent=False)
+    assert (words.floor.variance, words.floor.freedom, words.standings) == (0.0, 1.0, None)
+
+
+def test_tasks_of_unlike_size_stand_for_fewer_instances():
+    found = pair({0: make_scores(60.0)}, {0: make_scores(60.0)}, "rougeL")
+    assert found is not None
+    standings = replace(found, instances=(100, 50)).standings
+    assert standings is not None
+    assert standings[0].instances == pytest.approx(4 / (1 / 100 + 1 / 50)), "Kish's number"
+
+
+def test_exchanged_sides_have_exchanged_outcomes():
+    found = pair({0: make_scores(60.0)}, {0: make_scores(40.0)}, "exact_match")
+    assert found is not None
+    assert found.swapped().outcomes is None
+    one, other = (np.array([[100.0] * 60 + [0.0] * 40]),), (np.array([[100.0] * 40 + [0.0] * 60]),)
+    both = replace(found, outcomes=Outcomes(one, other)).swapped()
+    assert both.outcomes is not None
+    assert both.outcomes.differences[0, 0] == pytest.approx(-20.0)
