@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import aggregate
 from instruct_ablate.metrics.built_in import guess_chance
 from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Example, Instance, Task
 from tests.conftest import make_task
 
@@ -197,3 +200,32 @@ def test_uniform_guess_as_a_cell_agrees_with_the_score_column(real: list[Task]) 
     spaces = [task.label_space for task in real if task.label_space]
     assert classification.get("exact_match") == pytest.approx(100 * sum(map(guess_chance, spaces)) / 58)
     assert classification.get("exact_match") == pytest.approx(classification.get("uniform_guess"))
+
+
+def test_majority_counts_as_the_metric_does() -> None:
+    """Case and punctuation do not count: "he" is right 3 times, "her" twice, whatever each spelling's number."""
+    said = ("her", "her", "He", "he", "he.", "him")
+    task = make_task(
+        label_space=("her", "he", "him"),
+        instances=tuple(Instance(str(n), "x", (o,)) for n, o in enumerate(said)),
+    )
+    answers = predict_baseline("majority", prompts_of(task), [task])
+    assert {one.text for one in answers.predictions} == {"he"}
+    assert sum(score.get("exact_match") or 0 for score in answers.scores) == 3
+
+
+def test_guess_and_best_constant_on_the_exactly_labelled_tasks(shared: Path, tmp_path: Path) -> None:
+    """42.76 and 43.77; over all 58, task304 guesses 0.86 where its 7 labels would say 14.29."""
+    config = TasksConfig(reader="natural_instructions", root=str(shared / "natural-instructions"))
+    exactly = read_tasks(replace(config, test_subset="exactly_labelled"), tmp_path)
+    assert len(exactly.test) == 57
+
+    def score(name: str, tasks: Sequence[Task]) -> tuple[float, float]:
+        answers = predict_baseline(name, prompts_of(*tasks), tasks)
+        of = aggregate(answers.predictions, answers.scores).task_mean
+        return round(of.get("exact_match") or 0, 2), round(of.get("uniform_guess") or 0, 2)
+
+    assert score("uniform_guess", exactly.test) == (42.76, 42.76)
+    assert score("majority", exactly.test) == (43.77, 42.76)
+    (fused,) = (task for task in read_tasks(config, tmp_path).test if task.name.startswith("task304_"))
+    assert score("uniform_guess", [fused]) == (0.86, 0.86)

@@ -27,6 +27,9 @@ class TasksConfig:
     test_categories: list[str] = field(default_factory=list)  # the same for test tasks alone
     test_include: list[str] = field(default_factory=list)
     test_tasks: int | None = None  # this many test tasks, spread over categories; null: all
+    test_subset: str | None = (
+        None  # exactly_labelled: the 57 test tasks of Kung & Peng's comparison with guessing
+    )
     test_instances: int | None = 100  # the first so many instances of each test task; null: all
     label_spaces: str | None = None  # YAML file with label spaces that override the derived ones
     # Only for `hf_dataset`: one Hugging Face data set as one task.

@@ -1,9 +1,13 @@
-"""Delusive examples are wrong, in the right space, and as many as the right ones."""
+"""Delusive examples: the task's own negative ones as they stand, or mended; as many as the right ones."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.delusive import delusive, wrong_negatives
+from instruct_ablate.instruction.delusive import delusive, delusive_mended, wrong_negatives
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Example, Instance
 from tests.conftest import make_task
 
@@ -17,6 +21,31 @@ def test_negative_examples_stand_in_the_positive_slot() -> None:
     ]
     assert not any(e.explanation for e in after.positive_examples)
     assert after.negative_examples == task.negative_examples
+
+
+def test_negative_examples_are_shown_as_they_stand() -> None:
+    """The paper's: outside the label space too, and even where one is right."""
+    own = (Example("Dull.", "bad"), Example("A lovely evening.", "Positive."))
+    after = delusive(make_task(negative_examples=own), Context(0))
+    assert after.positive_examples == own
+    mended = delusive_mended(make_task(negative_examples=own), Context(0))
+    assert {e.output for e in mended.positive_examples} <= {"positive", "negative"}
+
+
+def test_too_few_negative_examples_are_filled_up() -> None:
+    task = make_task(negative_examples=(Example("Dull.", "bad"), Example("Seen.", " ")))
+    after = delusive(task, Context(0)).positive_examples
+    assert after[0] == Example("Dull.", "bad")
+    assert after[1] == Example("A lovely evening.", "negative"), "a blank output shows nothing"
+
+
+def test_the_first_negative_example_is_shown_of_every_real_task(shared: Path, tmp_path: Path) -> None:
+    config = TasksConfig(reader="natural_instructions", root=str(shared / "natural-instructions"))
+    tasks = read_tasks(config, tmp_path)
+    for side in (tasks.train, tasks.test):
+        shown = [(task, delusive(task, Context(0)).positive_examples[:1]) for task in side]
+        other = [t.name for t, now in shown if now and now[0].output != t.negative_examples[0].output]
+        assert set(other) <= {"task582_naturalquestion_answer_generation"}, "whose first one has no output"
 
 
 def test_negatives_that_are_right_or_outside_the_space_are_left_aside() -> None:
@@ -35,14 +64,14 @@ def test_negatives_that_are_right_or_outside_the_space_are_left_aside() -> None:
 
 def test_positive_examples_with_another_label_fill_up() -> None:
     task = make_task(negative_examples=())
-    after = delusive(task, Context(0))
+    after = delusive_mended(task, Context(0))
     assert [e.input for e in after.positive_examples] == [e.input for e in task.positive_examples]
     assert [e.output for e in after.positive_examples] == ["negative", "positive"]
 
 
 def test_generation_takes_another_output() -> None:
     task = make_task(negative_examples=(), label_space=None)
-    after = delusive(task, Context(0))
+    after = delusive_mended(task, Context(0))
     for before, now in zip(task.positive_examples, after.positive_examples, strict=True):
         assert now.output != before.output
 
@@ -53,20 +82,23 @@ def test_same_at_every_budget() -> None:
     sample = make_task(
         negative_examples=(), label_space=None, positive_examples=(Example("q", "a"),), count=1
     )
-    assert delusive(sample, context).positive_examples == delusive(whole, context).positive_examples
-    assert delusive(whole, context).positive_examples[0].output != "a"
+    assert (
+        delusive_mended(sample, context).positive_examples
+        == delusive_mended(whole, context).positive_examples
+    )
+    assert delusive_mended(whole, context).positive_examples[0].output != "a"
 
 
 def test_an_input_is_shown_twice_only_where_nothing_else_is_left() -> None:
     task = make_task(negative_examples=(Example("A lovely evening.", "negative"),))
-    after = delusive(task, Context(0)).positive_examples
+    after = delusive_mended(task, Context(0)).positive_examples
     assert [e.input for e in after] == ["A lovely evening.", "I want my money back."]
     three = make_task(
         label_space=("positive", "negative", "mixed"),
         positive_examples=(Example("Fine.", "positive"), Example("Fine.", "positive")),
         negative_examples=(Example("Fine.", "mixed"),),
     )
-    shown = [delusive(three, Context(seed)).positive_examples for seed in range(10)]
+    shown = [delusive_mended(three, Context(seed)).positive_examples for seed in range(10)]
     assert (Example("Fine.", "mixed"), Example("Fine.", "negative")) in shown
 
 
@@ -74,7 +106,7 @@ def test_nothing_to_give_leaves_no_example() -> None:
     task = make_task(
         negative_examples=(), label_space=("a",), positive_examples=(Example("q", "a"),), count=0
     )
-    assert delusive(task, Context(0)).positive_examples == ()
+    assert delusive_mended(task, Context(0)).positive_examples == ()
 
 
 def test_draws_are_the_same_for_ever() -> None:
@@ -82,5 +114,5 @@ def test_draws_are_the_same_for_ever() -> None:
     shown = tuple(Example(f"in {i}", ("positive", "negative")[i % 2]) for i in range(4))
     labels = ("positive", "negative", "neutral")
     task = make_task(positive_examples=shown, label_space=labels, negative_examples=())
-    after = delusive(task, Context(7)).positive_examples
+    after = delusive_mended(task, Context(7)).positive_examples
     assert [one.output for one in after] == ["negative", "neutral", "negative", "neutral"]

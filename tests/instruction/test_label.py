@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.instruction.label import canonical, label, parse
+from instruct_ablate.instruction.label import canonical, label, parse, versions
 from instruct_ablate.schema import InstructionConfig as Config
 
 HERE = "instruct_ablate.instruction"  # where functions by dotted path are taken from
@@ -56,6 +56,12 @@ def test_parse_keeps_the_rest_of_the_base() -> None:
 def test_faulty_labels_are_told(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse(text, Config())
+
+
+def test_versions_name_what_is_no_longer_as_it_was_at_first() -> None:
+    assert versions([Config(), Config("simplified")]) == []
+    assert versions([Config(), Config("simplified", "delusive")]) == ["delusive 2"]
+    assert versions([Config(examples="delusive", num_positive=0)]) == [], "no example is shown"
 
 
 def test_canonical_forgets_what_is_not_read() -> None:

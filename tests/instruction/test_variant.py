@@ -94,7 +94,7 @@ def test_bad_dotted_paths_say_what_is_wrong(path: str, message: str) -> None:
 def test_unknown_variant_names_the_nearest() -> None:
     with pytest.raises(UserError, match=r"instruction.definition 'simplfied'.*did you mean 'simplified'"):
         find("definition", "simplfied")
-    with pytest.raises(UserError, match="Allowed: delusive, empty"):
+    with pytest.raises(UserError, match="Allowed: delusive, delusive_mended, empty"):
         find("examples", "zzz")
 
 

@@ -46,7 +46,8 @@ def test_the_format_is_right_letter_for_letter_whatever_is_right(prediction, for
 
 def test_a_guess_counts_labels_that_exact_match_merges_as_one():
     assert guess_chance(("Yes", "yes.", "No")) == 0.5
-    assert uniform_guess("", (), ("a", "b", "c", "d")) == 0.25
+    assert uniform_guess("", ("b",), ("a", "b", "c", "d")) == 0.25
+    assert uniform_guess("", ("e",), ("a", "b", "c", "d")) == 0, "no label is right"
 
 
 def test_agreement_is_over_pairs_of_seeds():

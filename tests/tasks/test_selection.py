@@ -5,6 +5,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.selection import check, select, spread
+from instruct_ablate.tasks.selection import test_subset as subset
 from instruct_ablate.tasks.source import Parsed
 from instruct_ablate.tasks.store import Stored
 from tests.conftest import make_task
@@ -122,3 +123,21 @@ def test_patterns_of_training_tasks_name_their_side():
         select(TASKS, config(train_include=["trian"]))
     with pytest.raises(UserError, match=r"no test task is left: tasks.language=English, tasks.include="):
         select(TASKS[-1:], config(include=["train"]))
+
+
+def test_the_exactly_labelled_tasks():
+    wanted = subset("exactly_labelled")
+    assert len(wanted) == 57
+    assert "task304_numeric_fused_head_resolution" not in wanted
+    first, second = sorted(wanted)[:2]
+    items = [stored(first), stored("task304_numeric_fused_head_resolution"), stored(second), TASKS[-1]]
+    kept, notes = select(items, config(test_subset="exactly_labelled"))
+    assert names(kept) == [first, second, "train"]
+    assert "55 of 57 tasks are not there" in notes[0]
+
+
+def test_the_57_of_the_notebook(shared):
+    import json
+
+    split = json.loads((shared / "kung_peng/split_119.json").read_text())
+    assert subset("exactly_labelled") == set(split["cls_exact57"])

@@ -10,6 +10,7 @@ from instruct_ablate.tasks.task import Task
 
 BORROWED = ("misleading", "misleading_moderate", "misleading_extreme")
 OWN_PROMPTS = ("original", "simplified", "empty")
+DELUSIVE = ("delusive", "delusive_mended")
 ADVICE = "Leave the task out (tasks.include) or choose another variant."
 
 
@@ -49,12 +50,15 @@ def _too_few_examples(task: Task, config: InstructionConfig, context: Context) -
     wanted = min(config.num_positive, len(task.positive_examples))
     if not wanted or config.examples in ("original", "empty"):
         return None
-    if config.examples == "delusive" and task.label_space is None and not task.negative_examples:
-        return f"instruction.examples=delusive: the task has neither negative examples nor a label space. {ADVICE}"
-    shown = vary(task, config, context).positive_examples[:wanted]
-    if config.examples == "delusive" and len(shown) < wanted:
+    if config.examples in DELUSIVE and task.label_space is None and not task.negative_examples:
         return (
-            f"instruction.examples=delusive: {len(shown)} of {wanted} wrong examples can be made; the task "
+            f"instruction.examples={config.examples}: the task has neither negative examples nor a label space. "
+            f"{ADVICE}"
+        )
+    shown = vary(task, config, context).positive_examples[:wanted]
+    if config.examples in DELUSIVE and len(shown) < wanted:
+        return (
+            f"instruction.examples={config.examples}: {len(shown)} of {wanted} wrong examples can be made; the task "
             "has too few negative examples with an output of its own space, and no other output to give. "
             f"{ADVICE}"
         )

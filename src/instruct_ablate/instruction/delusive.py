@@ -1,4 +1,4 @@
-"""Delusive examples (Kung & Peng 2023): input and output lie in the right spaces, the mapping is wrong."""
+"""Delusive examples (Kung & Peng 2023): the mapping from input to output is wrong, the form is not."""
 
 from __future__ import annotations
 
@@ -29,17 +29,30 @@ def wrong_negatives(task: Task) -> tuple[Example, ...]:
     return tuple(kept)
 
 
-@variant("examples")
+@variant("examples", version=2)  # 1 showed what is now `delusive_mended`
 def delusive(task: Task, context: Context) -> Task:
-    """Show wrong demonstrations as positive ones (Kung & Peng 2023).
+    """Show the task's own negative examples, as they stand, as positive ones (Kung & Peng 2023).
 
-    They are the task's own negative examples; where these do not suffice, positive examples with another
-    output of the same space, never a right answer. There are as many as positive ones, where possible. What
-    the model is trained to say is not touched.
+    Where they are fewer than the positive ones, those fill up with wrong outputs, as in `delusive_mended`. What the
+    model is trained to say is not touched.
     """
-    chance = context.random(task, "delusive")
-    whole = context.whole(task)
-    shown = wrong_negatives(whole)
+    own = tuple(replace(e, explanation="") for e in task.negative_examples if e.output.strip())
+    return _filled(task, own, context)
+
+
+@variant("examples")
+def delusive_mended(task: Task, context: Context) -> Task:
+    """Show wrong demonstrations that lie in the right spaces for certain.
+
+    They are the negative examples that are wrong and within the label space; where these do not suffice, positive
+    examples with another output of the same space, never a right answer.
+    """
+    return _filled(task, wrong_negatives(context.whole(task)), context)
+
+
+def _filled(task: Task, shown: tuple[Example, ...], context: Context) -> Task:
+    """Show so many wrong examples as there are positive ones, where possible."""
+    chance, whole = context.random(task, "delusive"), context.whole(task)
     inputs = {example.input for example in shown}
     # An input that a negative example has too comes last: it would be shown twice.
     for example in sorted(task.positive_examples, key=lambda example: example.input in inputs):

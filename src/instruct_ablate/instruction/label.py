@@ -10,6 +10,7 @@ A single name is the only part that differs from the original; "no_definition" a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -63,6 +64,12 @@ def canonical(config: InstructionConfig) -> InstructionConfig:
         defaults |= {"examples": "empty", "num_positive": 0, "correct": InstructionConfig.correct}
         used.discard("correct")
     return replace(config, **{key: value for key, value in defaults.items() if key not in used})
+
+
+def versions(configs: Iterable[InstructionConfig]) -> list[str]:
+    """Return the variants among these instructions that are no longer what they were at first, with their versions."""
+    used = {find(slot, getattr(canonical(one), slot)) for one in configs for slot in _NONE}
+    return sorted(f"{variant.name} {variant.version}" for variant in used if variant.version > 1)
 
 
 def _one(variant: Variant, config: InstructionConfig) -> str:

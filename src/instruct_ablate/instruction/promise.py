@@ -6,7 +6,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from instruct_ablate.instruction.content import clauses
 from instruct_ablate.instruction.context import Context
@@ -172,11 +172,30 @@ def _outside(before: Task, after: Task) -> Iterator[str]:
 
 
 @promise("examples", "delusive")
+def _own_negatives(before: Task, after: Task, context: Context) -> Iterator[str]:
+    own = [(e.input, e.output) for e in before.negative_examples if e.output.strip()]
+    shown = [(e.input, e.output) for e in after.positive_examples]
+    if shown[: len(own)] != own[: len(shown)]:
+        yield "is not the task's own negative examples, as they stand"
+    rest = after.positive_examples[len(own) :]
+    yield from _wrong(before, replace(after, positive_examples=rest))
+    yield from _as_many(before, after, context)
+
+
+@promise("examples", "delusive_mended")
 def _all_wrong(before: Task, after: Task, context: Context) -> Iterator[str]:
-    yield from _outside(before, after)
+    yield from _wrong(before, after)
+    yield from _as_many(before, after, context)
+
+
+def _as_many(before: Task, after: Task, context: Context) -> Iterator[str]:
     wanted = min(context.num_positive, len(before.positive_examples))
     if not wanted <= len(after.positive_examples) <= len(before.positive_examples):
         yield f"{len(after.positive_examples)} wrong examples for {len(before.positive_examples)} right ones"
+
+
+def _wrong(before: Task, after: Task) -> Iterator[str]:
+    yield from _outside(before, after)
     for example in after.positive_examples:
         if label_form(example.output) in right_answers(before, example.input):
             yield f"the output {example.output!r} is right"

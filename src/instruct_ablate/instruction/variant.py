@@ -26,6 +26,9 @@ class Variant:
     changes: tuple[str, ...]
     parameter: Parameter | None = None
     shows: tuple[str, ...] = ("input", "output")  # the parts of an example that a prompt has lines for
+    version: int = (
+        1  # raised when what it makes of a task changes: it counts in the identity of its cells alone
+    )
 
 
 VARIANTS: dict[Slot, dict[str, Variant]] = {"definition": {}, "examples": {}}
@@ -44,12 +47,13 @@ def variant(
     parameter: Parameter | None = None,
     changes: tuple[str, ...] = (),
     shows: tuple[str, ...] = ("input", "output"),
+    version: int = 1,
 ) -> Callable[[Change], Change]:
     """Register a function as a variant of the definition or of the examples, by its own name or `name`."""
 
     def register(function: Change) -> Change:
         known = Variant(
-            name or function.__name__, slot, function, changes or (FIELDS[slot],), parameter, shows
+            name or function.__name__, slot, function, changes or (FIELDS[slot],), parameter, shows, version
         )
         VARIANTS[slot][known.name] = known
         return decorated(f"instruction.{slot}", function)

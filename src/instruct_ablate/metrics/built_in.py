@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from instruct_ablate.metrics.registry import metric
-from instruct_ablate.normalisation import classes, normalised, strict
+from instruct_ablate.normalisation import classes, is_answerable, normalised, strict
 from instruct_ablate.tasks.task import Kind, WordRule
 
 LABELS: tuple[Kind, ...] = ("classification",)
@@ -51,8 +51,11 @@ def format_correctness(prediction: str, references: Sequence[str], label_space: 
 
 @metric("uniform_guess", "uniform\nguess", kinds=LABELS, reads="label_space")
 def uniform_guess(prediction: str, references: Sequence[str], label_space: Sequence[str]) -> float:
-    """The chance that a uniform guess over the labels is right; labels that exact match merges are one."""
-    return guess_chance(label_space)
+    """The chance that a uniform guess over the labels is right; labels that exact match merges are one.
+
+    Where no label is a reference (94 of task304's 100 instances), no guess is right.
+    """
+    return guess_chance(label_space) if is_answerable(label_space, references) else 0.0
 
 
 @metric("consistency", "agreement\nof seeds", reads="cells")

@@ -22,6 +22,7 @@ FIELDS = selection.BY_SIDE | {
     "language",
     "categories",
     "include",
+    "test_subset",
     "test_tasks",
     "test_instances",
     "label_spaces",

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, meant, nearest
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.store import Stored
 from instruct_ablate.tasks.task import Task
 
+SUBSETS = ("exactly_labelled",)  # of test_subsets.yaml
 BY_SIDE = frozenset({"train_categories", "train_include", "test_categories", "test_include"})
 
 
@@ -36,6 +38,8 @@ def select(stored: Sequence[Stored], config: TasksConfig) -> tuple[tuple[Stored,
         )
     filters = _filters(config, kept)
     kept = [item for item in kept if all(one.keeps(item) for one in filters)]
+    if config.test_subset is not None:
+        kept = _of_subset(kept, config.test_subset, notes)
     test = [item for item in kept if item.parsed.test]
     if not test:
         raise UserError(f"no test task is left: {_said(config)}. Widen them: nothing could be evaluated.")
@@ -49,6 +53,25 @@ def select(stored: Sequence[Stored], config: TasksConfig) -> tuple[tuple[Stored,
     if all(item.parsed.test for item in kept):
         notes.append("no training task is left: only untuned models and baselines can be evaluated")
     return tuple(kept), tuple(notes)
+
+
+def test_subset(name: str) -> frozenset[str]:
+    """Return the names of a subset of the official test tasks."""
+    import yaml
+
+    given = yaml.safe_load((Path(__file__).parent / "test_subsets.yaml").read_text(encoding="utf-8"))
+    return frozenset(given[name])
+
+
+def _of_subset(kept: Sequence[Stored], name: str, notes: list[str]) -> list[Stored]:
+    """Leave out test tasks that are not of a subset; those of it that are not there are noted."""
+    wanted = test_subset(name)
+    there = {item.parsed.task.name for item in kept if item.parsed.test}
+    if missing := sorted(wanted - there):
+        notes.append(
+            f"tasks.test_subset={name}: {len(missing)} of {len(wanted)} tasks are not there: {missing[0]}, ..."
+        )
+    return [item for item in kept if not item.parsed.test or item.parsed.task.name in wanted]
 
 
 def spread(tasks: Sequence[Task], count: int) -> frozenset[str]:
@@ -131,5 +154,5 @@ def _unmet(given: _Filter, there: Sequence[Stored]) -> list[str]:
 
 
 def _said(config: TasksConfig) -> str:
-    words = ("language", "categories", "include", "test_categories", "test_include")
+    words = ("language", "categories", "include", "test_categories", "test_include", "test_subset")
     return ", ".join(f"tasks.{word}={vars(config)[word]}" for word in words if vars(config)[word])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from instruct_ablate.limits import Limit, one_of, path, shown, text, text_fault, texts, whole
+from instruct_ablate.tasks.selection import SUBSETS
 from instruct_ablate.tasks.t0 import MIXTURES
 
 NAME = 200  # characters of a column's, split's or category's name
@@ -33,6 +34,7 @@ LIMITS = {
     "train_include": texts(),
     "test_categories": texts(NAME),
     "test_include": texts(),
+    "test_subset": one_of(SUBSETS).or_null("for all"),
     "test_tasks": whole(1).or_null("for all"),
     "test_instances": whole(1).or_null("for all"),
     "label_spaces": path().or_null("for the derived ones"),

@@ -79,6 +79,17 @@ def test_a_parameter_counts_where_the_variant_reads_it() -> None:
     )
 
 
+def test_a_variant_that_was_mended_is_another_cell_and_another_setting() -> None:
+    plain = identify(make_config(OUT))
+    assert "instruction.versions" not in plain.counted
+    tested = identify(make_config(OUT, evaluation=EvaluationConfig(["same", "delusive"])))
+    trained = identify(make_config(OUT, instruction=InstructionConfig(examples="delusive")))
+    assert tested.counted["instruction.versions"] == trained.counted["instruction.versions"] == ["delusive 2"]
+    assert trained.setting.get("instruction.versions") == ("delusive 2",)
+    mended = identify(make_config(OUT, instruction=InstructionConfig(examples="delusive_mended")))
+    assert "instruction.versions" not in mended.counted
+
+
 def test_the_order_of_test_instructions_does_not_count() -> None:
     one, two = (EvaluationConfig(names) for names in (["original", "delusive"], ["delusive", "original"]))
     assert identify(make_config(OUT, evaluation=one)).hash == identify(make_config(OUT, evaluation=two)).hash

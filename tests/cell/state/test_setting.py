@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from instruct_ablate.cell.state import identity as module
+from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, NEUTRAL, counting, identify
 from instruct_ablate.cell.state.old_record import old_setting
 from instruct_ablate.cell.state.setting import Axes, Setting, completed, make_setting, setting_of_axes, write
@@ -176,7 +177,7 @@ def test_every_later_key_is_neutral_or_does_not_count() -> None:
     import dataclasses
 
     first = {f"{group}.{name}" for group, names in FIRST.items() for name in names.split()} | {"seed"}
-    flat = counting(dataclasses.asdict(Config()))
+    flat = counting(dataclasses.asdict(effective(Config())))
     assert set(flat) - first <= NEUTRAL.keys(), (
         "give a new key a neutral value in NEUTRAL, or list it as not counting"
     )

@@ -28,9 +28,9 @@ from instruct_ablate.cell.state.canonical import (
 from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
 from instruct_ablate.cell.state.setting import Names, Setting, setting_from
 from instruct_ablate.extensions import load_extensions, registers_only
-from instruct_ablate.instruction.label import canonical, label
+from instruct_ablate.instruction.label import canonical, label, versions
 from instruct_ablate.metrics.registry import KEY
-from instruct_ablate.schema import Config, ModelConfig, TasksConfig
+from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig
 
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
 
@@ -59,7 +59,7 @@ DOES_NOT_COUNT = frozenset(
 # what is decoded with them (docs/benchmarks.md has the figures).
 NEUTRAL: dict[str, Any] = {
     "training": 1, "prediction": 1, "evaluation.batch_tokens": 16384,
-    "prompt.end_of_source": True, "tasks.mixture": None,
+    "prompt.end_of_source": True, "tasks.mixture": None, "tasks.test_subset": None, "instruction.versions": [],
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
 }  # fmt: skip
 
@@ -118,6 +118,7 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
         "checkpoint": shaped.model.name if baseline else contents.checkpoint(shaped),
         "instruction": None if untuned else dataclasses.asdict(canonical(shaped.instruction)),
         "tested": canonical_blocks(shaped),
+        "instruction.versions": versions([*([] if untuned else [shaped.instruction]), *_tested(shaped)]),
         "extensions": [
             content
             for content, file in zip(code, config.extensions, strict=True)
@@ -145,6 +146,10 @@ def counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
+
+
+def _tested(config: Config) -> list[InstructionConfig]:
+    return [shown for _, shown in shown_at_test(config)]
 
 
 def _names(config: Config) -> Names:

@@ -21,7 +21,12 @@ FOLLOWING = {
     "tasks": ("tasks.",),
     "model": ("model.",),
     "method": ("method.",),
-    "instruction": ("instruction.rate", "instruction.correct", "evaluation.instructions"),
+    "instruction": (
+        "instruction.rate",
+        "instruction.correct",
+        "instruction.versions",
+        "evaluation.instructions",
+    ),
 }
 REVISED = ("tasks", "model")  # their contents are told apart behind their names; other contents have a column
 COLUMNS = (

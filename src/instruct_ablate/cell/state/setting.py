@@ -23,7 +23,9 @@ GROUPS = {
     "prompt.template": "prompt",
 }
 # What a setting does not have, because the cell reads nothing of it; what begins so, but for the exceptions.
-TRAINING = ("data_budget.", "method", "instruction.rate", "instruction.correct", "data.", "trainer.")
+TRAINING = (
+    "data_budget.", "method", "instruction.rate", "instruction.correct", "instruction.versions", "data.", "trainer.",
+)  # fmt: skip
 INFERENCE = ("trainer.precision", "trainer.compile")  # what an untuned model takes of the trainer
 MODEL = ("prompt", "evaluation.", "model.", *INFERENCE)
 WITHOUT_MODEL = ("evaluation.metrics", "evaluation.instructions")
