@@ -7,7 +7,16 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from instruct_ablate.composition import check_key, explain, groups, keys, register
+from instruct_ablate.composition import (
+    LONGEST,
+    check_key,
+    explain,
+    groups,
+    keys,
+    register,
+    shortened,
+    unknown_choice,
+)
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.schema import Config, config_directory
@@ -98,3 +107,16 @@ def test_so_it_is_for_every_list() -> None:
     assert config.logger.tags == ["x"]
     with pytest.raises(UserError, match="categories"):
         compose_config(("tasks.categories={a: b}",))
+
+
+def test_of_budgets_alone_any_other_number_may_be_given() -> None:
+    assert "Any other number" in str(unknown_choice("data_budget", "9", ["8", "16"]))
+    assert "Any other number" not in str(unknown_choice("model", "tiny", ["large"]))
+
+
+def test_of_a_long_message_both_ends_stay() -> None:
+    assert shortened("x" * LONGEST) == "x" * LONGEST
+    cut = shortened("a" * LONGEST + "b")
+    assert cut.startswith("a" * (LONGEST // 2) + " … ")
+    assert cut.endswith("ab")
+    assert len(cut) < LONGEST + 5

@@ -176,3 +176,41 @@ def test_a_finding_says_what_it_rests_on():
     assert "this design finds a difference of" in line
     assert "vulnerable: up to 9.5 % of tasks could be unlike the 30 drawn" in line
     assert "taken as unpaired" in line
+
+
+def elsewhere(cells: list[CellRecord]) -> list[CellRecord]:
+    return [replace(cell, setting=cell.setting.changed(data_budget=20)) for cell in cells]
+
+
+def test_places_that_say_nothing_leave_the_answer_to_the_others():
+    silent = elsewhere(levelled(0.0, 0.0))
+    assert answer(silent).answer == "uninformative"
+    assert answer([*study(0.1, 0.5), *silent]).answer == "supported"
+    assert answer([*study(0.0, 20.0), *silent]).answer == "undecided"
+    assert answer([*study(-8.0, 1.0), *silent]).answer == "refuted"
+    assert answer([*study(0.1, 0.5), *elsewhere(study(0.0, 20.0))]).answer == "undecided"
+
+
+def test_a_clause_that_says_nothing_anywhere_is_not_made_up_for_by_another():
+    both = "simplified equals original on exact_match within 2 points; simplified equals original on rougeL within 2"
+    cells = [
+        replace(
+            cell,
+            blocks=(
+                replace(
+                    block, scores=replace(block.scores, tasks=tuple(map(without_rouge, block.scores.tasks)))
+                ),
+            ),
+        )
+        for cell in study(0.1, 0.5)
+        for block in cell.blocks
+    ]
+    verdict = answer(cells, both)
+    assert verdict.answer == "no data"
+    assert verdict.open == ("no task that both sides were tested on has rougeL",)
+    assert [finding.answer for finding in verdict.findings] == ["supported"]
+
+
+def without_rouge(task: TaskScore) -> TaskScore:
+    values = tuple(pair for pair in task.score.values if not pair[0].startswith("rouge"))
+    return replace(task, score=replace(task.score, values=values))

@@ -55,6 +55,17 @@ def test_the_budgets_sample_is_trained_on(tmp_path: Path, seen: list[Any]) -> No
     assert {prompt.task for prompt in seen[0]} == {"a", "b"}
 
 
+def test_those_who_watch_see_how_many_steps_it_will_take(
+    tmp_path: Path, seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(Heartbeat, "progress", lambda self, *given: told.append(given))
+    run(tmp_path, BudgetConfig(2))
+    ((phase, done, steps),) = told
+    assert (phase, done) == ("train", 0)
+    assert steps == 1, "four instances are one batch"
+
+
 def test_more_than_there_is_is_used_as_it_is_and_said(tmp_path: Path, seen: list[Any]) -> None:
     _, notes = run(tmp_path, BudgetConfig(50))
     assert len(seen[0]) == 12

@@ -67,3 +67,13 @@ def test_a_heavy_tail_misleads_the_mean_but_not_the_share(tasks: int):
 def test_tasks_that_just_reach_the_level_are_enough():
     assert least_tasks(0.5, 0.25) == 2
     assert least_tasks(0.5, 0.2) == 3
+
+
+def test_no_task_can_do_more_than_a_score_has_points():
+    share = unseen_share(30)
+    assert vulnerability(0.0, 99.9 * share, 30) is not None
+    assert vulnerability(0.0, 100.1 * share, 30) is None
+    found = vulnerability(1.0, 2.0, 30)
+    assert found is not None
+    assert found.effect == pytest.approx((2 - (1 - share) * 1) / share)
+    assert vulnerability(-1.0, 2.0, 30) == found, "whatever its sign"
