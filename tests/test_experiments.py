@@ -85,7 +85,7 @@ def test_t0_is_tested_free_and_constrained_and_trained_on_p3() -> None:
     [
         ("kung_peng_definitions", ["model=tiny_t5", "data_budget=0,1"]),
         ("kung_peng_examples", ["model=tiny_t5", "data_budget=0,1"]),
-        ("kung_peng_low_resource", ["model=tiny_t5", "data_budget=0,1"]),
+        ("kung_peng_low_resource", ["model=tiny_t5", "data_budget=0,1", "tasks.test_subset=null"]),
         ("min_2022_demonstrations", ["model=tiny_llama"]),
         ("hewitt_2024_response_only", ["model=tiny_llama", "data_budget=0,1"]),
         ("alajrami_2025_noise", ["model=tiny_llama", "data_budget=1"]),

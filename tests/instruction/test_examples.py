@@ -39,7 +39,10 @@ def test_partly_correct_keeps_the_share_among_the_shown(correct: float, right: i
 
 def test_parts() -> None:
     task = make_task()
-    assert [x.output for x in e.outputs_only(task, CONTEXT).positive_examples] == ["positive", "negative"]
+    drawn = [x.output for x in e.random_labels(task, CONTEXT).positive_examples]
+    assert [x.output for x in e.outputs_only(task, CONTEXT).positive_examples] == drawn, (
+        "random labels, as theirs"
+    )
     assert not any(x.input for x in e.outputs_only(task, CONTEXT).positive_examples)
     assert not any(x.output or x.explanation for x in e.inputs_only(task, CONTEXT).positive_examples)
 
@@ -49,7 +52,8 @@ def test_ood_inputs_come_from_another_category() -> None:
     far = make_task("far", categories=("Translation",), instances=(Instance("1", "Guten Tag.", ("Hello.",)),))
     after = e.ood_inputs(task, Context(0, (task, near, far))).positive_examples
     assert {x.input for x in after} <= {i.input for i in far.instances}
-    assert [x.output for x in after] == ["positive", "negative"]
+    drawn = e.random_labels(task, Context(0, (task, near, far))).positive_examples
+    assert [x.output for x in after] == [x.output for x in drawn], "random labels, as theirs"
     assert e.ood_inputs(task, Context(0, (task, near))) == task
 
 
@@ -80,7 +84,7 @@ def test_draws_are_the_same_for_ever() -> None:
 
     assert made("random_labels") == ["in 0 negative", "in 1 positive", "in 2 positive", "in 3 neutral"]
     assert made("partly_correct") == ["in 0 positive", "in 1 negative", "in 2 neutral", "in 3 neutral"]
-    assert made("ood_inputs") == ["away 7 positive", "away 3 negative", "away 0 positive", "away 3 negative"]
+    assert made("ood_inputs") == ["away 7 negative", "away 3 positive", "away 0 positive", "away 3 neutral"]
     assert made("permuted") == ["in 0 positive", "in 3 negative", "in 2 positive", "in 1 negative"]
 
 

@@ -78,7 +78,8 @@ def test_a_broken_definition_is_noticed(name: str, definition: str, message: str
         ("outputs_only", TASK.positive_examples, "both parts"),
         ("inputs_only", (Example("q", ""),), "number of examples"),
         ("ood_inputs", TASK.positive_examples, "the task's own"),
-        ("ood_inputs", (), "outputs differ"),
+        ("ood_inputs", (), "number of examples"),
+        ("ood_inputs", (Example("q", "bad"),), "outside the output space"),
         ("permuted", (), "examples differ"),
     ],
 )
@@ -140,7 +141,7 @@ def test_as_many_wrong_examples_as_a_prompt_shows_are_enough(examples: int, held
 
 def test_an_example_without_an_output_is_blank_too() -> None:
     made = (Example("q", " "), Example("r", "negative"))
-    assert "an example is blank" in faults("examples", "delusive", positive_examples=made)
+    assert "an example is blank" in faults("examples", "delusive_mended", positive_examples=made)
 
 
 def test_the_share_of_right_examples_is_of_those_shown() -> None:

@@ -10,7 +10,9 @@ from instruct_ablate.tasks.label_space import (
     Agreement,
     compare,
     derive,
+    disagreements,
     overridden,
+    read_annotation,
     read_overrides,
 )
 from instruct_ablate.tasks.task import Example, Instance
@@ -127,3 +129,39 @@ def test_agrees_with_the_published_lists_on_the_official_test_tasks(shared, tmp_
         "where the two published lists contradict each other"
     )
     assert len(exceptions) == 2
+
+
+def test_disagreements_with_a_published_annotation(tmp_path):
+    path = tmp_path / "spaces.json"
+    there = {
+        "a": ["Positive.", "negative"],
+        "b": ["Generate free text"],
+        "c": ["negative", "mixed"],
+        "d": ["x"],
+    }
+    path.write_text(json.dumps(there))
+    here = {
+        "a": ("positive", "negative"),
+        "b": ("yes", "no"),
+        "c": ("positive", "negative"),
+        "d": None,
+        "e": None,
+    }
+    tasks = [make_task(name, label_space=space) for name, space in here.items()]
+    assert disagreements(tasks, read_annotation(path)) == (
+        "b: generation there, labels here: yes, no",
+        "c: only here: positive; only there: mixed",
+        "d: generation here, labels there: x",
+    )
+    path.write_text("[]")
+    with pytest.raises(UserError, match="must hold a JSON object"):
+        read_annotation(path)
+
+
+def test_corrected_label_spaces(shared, tmp_path):
+    """A copy of 200 instances holds 1 of task512's 6 labels, and 1 of task1495's 2."""
+    config = TasksConfig(reader="natural_instructions", root=str(shared / "natural-instructions"))
+    spaces = {task.name: task.label_space for task in read_tasks(config, tmp_path).train}
+    assert len(spaces["task512_twitter_emotion_classification"]) == 6
+    assert len(spaces["task1495_adverse_drug_event_classification"]) == 2
+    assert spaces["task162_count_words_starting_with_letter"] is None

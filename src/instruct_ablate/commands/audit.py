@@ -14,7 +14,12 @@ import click
 @click.option(
     "--output", default="audit", show_default=True, type=click.Path(path_type=Path), help="Folder to write."
 )
-def command(overrides: tuple[str, ...], output: Path) -> None:
+@click.option(
+    "--label-spaces",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="JSON file of published label spaces to compare with: task, list of labels.",
+)
+def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None) -> None:
     """Write before and after per task, and check the variant's promise.
 
     OVERRIDES are those of train.py: instruction=delusive tasks=natural_instructions tasks.root=PATH
@@ -24,4 +29,5 @@ def command(overrides: tuple[str, ...], output: Path) -> None:
     from instruct_ablate.instruction.audit import run_audit
 
     config = compose_config(overrides)
-    sys.exit(run_audit(replace(config, seed=effective(config).seed), output))  # as the cell itself draws
+    drawn = replace(config, seed=effective(config).seed)  # as the cell itself draws
+    sys.exit(run_audit(drawn, output, label_spaces))

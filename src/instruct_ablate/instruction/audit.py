@@ -20,6 +20,7 @@ from instruct_ablate.instruction.outputs import merged_labels
 from instruct_ablate.instruction.promise import broken
 from instruct_ablate.normalisation import alike
 from instruct_ablate.schema import Config, InstructionConfig
+from instruct_ablate.tasks.label_space import disagreements, read_annotation
 from instruct_ablate.tasks.task import Task
 
 
@@ -97,8 +98,11 @@ def _summary(findings: Sequence[Finding]) -> dict[str, int]:
     }
 
 
-def run_audit(config: Config, folder: Path) -> int:
-    """Audit the configured variant over the configured tasks; 1 where a promise is broken, else 0."""
+def run_audit(config: Config, folder: Path, published: Path | None = None) -> int:
+    """Audit the configured variant over the configured tasks; 1 where a promise is broken, else 0.
+
+    `published` is a file of label spaces that those of the tasks are compared with.
+    """
     from instruct_ablate.tasks.collection import read_tasks
 
     load_extensions(config.extensions)
@@ -115,6 +119,8 @@ def run_audit(config: Config, folder: Path) -> int:
             click.echo(f"{finding.task}: {violation.removeprefix(f'{finding.task}: ')}")
         for merge in finding.merges:
             click.echo(f"{finding.task}: {merge}; strict_exact_match tells them apart")
+    if published is not None:
+        _compare_spaces((*collection.train, *collection.test), published)
     counts = _summary(findings)
     click.echo(
         f"{name}: {counts['tasks']} tasks, {counts['violating']} break a promise, "
@@ -122,3 +128,13 @@ def run_audit(config: Config, folder: Path) -> int:
         f"Page: {page}  Data: {data}"
     )
     return 1 if counts["violating"] else 0
+
+
+def _compare_spaces(tasks: Sequence[Task], path: Path) -> None:
+    """Say which label spaces are not the published ones."""
+    annotation = read_annotation(path)
+    found = disagreements(tasks, annotation)
+    for line in found:
+        click.echo(line)
+    both = sum(task.name in annotation for task in tasks)
+    click.echo(f"label spaces: {both - len(found)} of {both} are those of {path.name}, {len(found)} are not")

@@ -28,9 +28,14 @@ def no_examples(task: Task, context: Context) -> Task:
 @variant("examples")
 def random_labels(task: Task, context: Context) -> Task:
     """Draw each example's output uniformly from the output space, right ones included (Min et al. 2022)."""
+    drawn = zip(task.positive_examples, _drawn(task, context), strict=True)
+    return replace(task, positive_examples=tuple(Example(e.input, output) for e, output in drawn))
+
+
+def _drawn(task: Task, context: Context) -> list[str]:
+    """Draw an output for each example: the same draws wherever a variant has random labels."""
     chance, space = context.random(task, "random_labels"), outputs(context.whole(task))
-    drawn = tuple(Example(e.input, chance.choice(space)) for e in task.positive_examples)
-    return replace(task, positive_examples=drawn)
+    return [chance.choice(space) for _ in task.positive_examples]
 
 
 @variant("examples", parameter="correct")
@@ -46,10 +51,10 @@ def partly_correct(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=tuple(mixed))
 
 
-@variant("examples", shows=("output",))
+@variant("examples", shows=("output",), version=2)  # 1 showed the right outputs
 def outputs_only(task: Task, context: Context) -> Task:
-    """Show the outputs without their inputs (Min et al. 2022, "labels only")."""
-    return replace(task, positive_examples=tuple(Example("", e.output) for e in task.positive_examples))
+    """Show random outputs without inputs (Min et al. 2022, "random labels only")."""
+    return replace(task, positive_examples=tuple(Example("", output) for output in _drawn(task, context)))
 
 
 @variant("examples", shows=("input",))
@@ -58,9 +63,9 @@ def inputs_only(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=tuple(Example(e.input, "") for e in task.positive_examples))
 
 
-@variant("examples")
+@variant("examples", version=2)  # 1 kept the right outputs
 def ood_inputs(task: Task, context: Context) -> Task:
-    """Put inputs of a task of another category before the outputs (Min et al. 2022)."""
+    """Put inputs of a task of another category before random outputs (Min et al. 2022; theirs are from a corpus)."""
     far = [other for other in context.tasks if other.category != task.category and other.instances]
     if not far:
         return task
@@ -69,7 +74,7 @@ def ood_inputs(task: Task, context: Context) -> Task:
     inputs = [i.input for i in other.instances if i.input not in own]
     if not inputs:
         return task
-    strange = tuple(Example(chance.choice(inputs), e.output) for e in task.positive_examples)
+    strange = tuple(Example(chance.choice(inputs), output) for output in _drawn(task, context))
     return replace(task, positive_examples=strange)
 
 

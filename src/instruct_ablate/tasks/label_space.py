@@ -10,7 +10,7 @@ from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, nearest
 from instruct_ablate.normalisation import label_form, normalised
-from instruct_ablate.tasks.data_file import read_text
+from instruct_ablate.tasks.data_file import read_json, read_text
 from instruct_ablate.tasks.task import Example, Instance, Task
 
 FEW = 5  # so many distinct outputs are a closed set even where the definition does not state them
@@ -113,6 +113,41 @@ def check_names(path: Path, spaces: Spaces, known: Sequence[str]) -> None:
     ]
     if faults:
         raise UserErrors(faults)
+
+
+FREE = "Generate free text"  # how the published annotation (Yin et al. 2023) writes generation
+
+
+def read_annotation(path: Path) -> dict[str, tuple[str, ...] | None]:
+    """Read published label spaces: a JSON object of task name → list of labels, or ["Generate free text"]."""
+    raw = read_json(path)
+    if not isinstance(raw, dict) or not all(isinstance(labels, list) for labels in raw.values()):
+        raise UserError(f"{path} must hold a JSON object of task names and lists of labels.")
+    return {name: None if labels == [FREE] else tuple(map(str, labels)) for name, labels in raw.items()}
+
+
+def disagreements(tasks: Iterable[Task], annotation: Spaces) -> tuple[str, ...]:
+    """Name the tasks whose label space is not the annotated one, and how they differ."""
+    told = []
+    for task in tasks:
+        expected = annotation.get(task.name, task.label_space)
+        ours, theirs = (
+            None if space is None else {label_form(label): label for label in space}
+            for space in (task.label_space, expected)
+        )
+        if (ours and ours.keys()) != (theirs and theirs.keys()):
+            told.append(f"{task.name}: {_sides(ours, theirs)}")
+    return tuple(told)
+
+
+def _sides(ours: Mapping[str, str] | None, theirs: Mapping[str, str] | None) -> str:
+    if ours is None or theirs is None:
+        labels = ", ".join(list((ours or theirs or {}).values())[:6])
+        free, closed = ("here", "there") if ours is None else ("there", "here")
+        return f"generation {free}, labels {closed}: {labels}"
+    here = ", ".join(ours[form] for form in ours if form not in theirs)
+    there = ", ".join(theirs[form] for form in theirs if form not in ours)
+    return f"only here: {here or '-'}; only there: {there or '-'}"
 
 
 @dataclass(frozen=True, slots=True)
