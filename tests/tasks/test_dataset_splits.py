@@ -67,3 +67,10 @@ def test_what_the_library_says_is_one_line_and_its_faults_are_its_own(tmp_path):
     assert "\n" not in str(caught.value)
     with pytest.raises(TypeError):
         loading("x", lambda: len(3))  # type: ignore[arg-type]
+
+
+def test_of_a_folder_of_several_formats_the_library_takes_the_most_common(tmp_path):
+    (tmp_path / "own").mkdir()
+    for name, text in (("train-0.txt", "one\n"), ("train-1.txt", "two\n"), ("train-2.csv", "text\nx\n")):
+        (tmp_path / "own" / name).write_text(text)
+    assert found(tmp_path / "own", tmp_path, "text") == {"train": ([{"text": "one"}, {"text": "two"}], ())}
