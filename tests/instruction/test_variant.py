@@ -9,6 +9,7 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import load_extensions, load_function
+from instruct_ablate.instruction import variant as variant_module
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import instruct
@@ -120,3 +121,15 @@ def test_a_function_of_the_examples_may_change_the_right_ones_alone() -> None:
     found = find("examples", "silent")
     assert (found.slot, found.changes, found.parameter) == ("examples", ("positive_examples",), None)
     assert found.shows == ("input", "output")
+
+
+def test_a_file_that_is_loaded_again_takes_only_its_own_variants_away() -> None:
+    before = {slot: set(known) for slot, known in VARIANTS.items()}
+
+    @variant("definition")
+    def of_a_file(task: Task, context: Context) -> Task:
+        return task
+
+    of_a_file.__module__ = "a_file_of_mine"
+    variant_module._forget("a_file_of_mine")
+    assert {slot: set(known) for slot, known in VARIANTS.items()} == before

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics import Selection, find_measure, find_metric, score_prediction
+from instruct_ablate.metrics import Selection, find_measure, find_metric, registry, score_prediction
 from instruct_ablate.metrics.measures import check_columns
 from instruct_ablate.metrics.registry import Metric, add, describe, described, registered
 from instruct_ablate.schema import ReportConfig
@@ -87,3 +87,16 @@ def test_a_metric_is_described_without_its_function() -> None:
     made = Metric("fresh", "fresh\nheading", "words", ("generation",), False, score=scored)
     assert made.description == MetricDescription("fresh", "fresh\nheading", "words", ("generation",), False)
     assert not made.is_built_in
+
+
+def test_a_file_that_is_loaded_again_takes_only_its_own_metrics_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = dict(registry._METRICS)
+    monkeypatch.setattr(registry, "_METRICS", dict(before))
+
+    def of_a_file(prediction: str, references: object) -> float:
+        return 1.0
+
+    of_a_file.__module__ = "a_file_of_mine"
+    add(Metric("of_a_file", "of a file", score=of_a_file))
+    registry._forget("a_file_of_mine")
+    assert before == registry._METRICS

@@ -8,6 +8,7 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.prompt import template as template_module
 from instruct_ablate.prompt.build import find_template
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.prompt.template import TEMPLATES, Rendered, rendered, template
@@ -63,3 +64,14 @@ def test_what_a_template_says_is_taken_as_it_is() -> None:
 def test_a_plain_name_that_is_none_of_ours_is_no_module() -> None:
     with pytest.raises(UserError, match=r"unknown prompt.template 'sys'.*tk_instruct"):
         find_template("sys")
+
+
+def test_a_file_that_is_loaded_again_takes_only_its_own_templates_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template_module, "TEMPLATES", dict(TEMPLATES))
+    own = lambda instruction, instance, room: ""  # noqa: E731
+    own.__module__ = "a_file_of_mine"
+    template_module.TEMPLATES["mine"] = own
+    template_module._forget("a_file_of_mine")
+    assert template_module.TEMPLATES == TEMPLATES

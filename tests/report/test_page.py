@@ -192,6 +192,9 @@ def _search(shown: Any) -> None:
 def test_verdicts_counts_and_figures_stand_in_it(page_file: Path):
     text = page_file.read_text(encoding="utf-8")
     assert "simplified equals original on exact_match within 5 points" in text
+    assert re.findall(r'<details class="verdict ([a-z-]+)"', text) == ["uninformative", "undecided"]
+    assert re.findall(r"<summary><b>(.+?)</b>", text)[:2] == ["uninformative", "undecided"]
+    assert "no cells to compare yet" not in text
     assert "1 missing, 1 unreadable" in text
     assert "exact match" in text
 

@@ -76,3 +76,17 @@ def test_a_damaged_file_is_told(tmp_path: Path):
     path.write_text('{"task": 3}\n')
     with pytest.raises(UserError, match="no prediction"):
         read_sample(path, None)
+
+
+def test_what_just_fits_is_shown_whole():
+    assert (choose(GRID, 800).per_task, choose(GRID, 800).note) == (None, "")
+    assert choose(GRID, 799).rows == 600
+    first = choose(GRID, 400)
+    assert (first.per_task, first.rows, first.every_block) == (None, 400, 4)
+    assert choose(GRID, 399).per_task == 99
+
+
+def test_ten_instances_of_a_task_are_the_fewest():
+    assert (len(choose(GRID, 40).blocks), choose(GRID, 40).per_task) == (2, 10)
+    assert (len(choose(GRID, 39).blocks), choose(GRID, 39).per_task) == (1, 19)
+    assert choose(GRID, 1).per_task == 1, "one block stays, whatever the room"

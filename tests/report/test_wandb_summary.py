@@ -79,6 +79,11 @@ def test_it_holds_the_reports_tables_verdicts_and_figures(report: Report, opened
     assert run.exit_code == 0
 
 
+def test_the_id_is_fixed_for_good() -> None:
+    """Another one would leave the run of an earlier report beside that of a later one."""
+    assert summary_id("mine", "s") == "e0f12e6450830201"
+
+
 def test_the_id_is_the_studys(report: Report, opened: list[Run]) -> None:
     first, second = (log_summary(report, mirrored_logger(report.study.folder)) for _ in range(2))
     assert first == second == summary_id("mine", "s") != summary_id("mine", "other")

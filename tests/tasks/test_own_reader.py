@@ -83,3 +83,9 @@ def test_one_hash_for_two_contents_is_refused(tmp_path):
         read(tmp_path, make_task(count=4), content_hash="v1")
     assert read(tmp_path, make_task(count=4), content_hash="v2").content_hash == "v2"
     assert read(tmp_path, make_task(count=4), content_hash="v1", config=replace(CONFIG, split="other"))
+
+
+def test_a_collection_that_has_moved_is_still_under_its_hash(tmp_path):
+    read(tmp_path, make_task(), content_hash="v1", config=replace(CONFIG, root="here"))
+    with pytest.raises(UserError, match="other tasks than before"):
+        read(tmp_path, make_task(count=4), content_hash="v1", config=replace(CONFIG, root="there"))

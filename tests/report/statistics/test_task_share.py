@@ -67,6 +67,7 @@ def test_a_heavy_tail_misleads_the_mean_but_not_the_share(tasks: int):
 def test_tasks_that_just_reach_the_level_are_enough():
     assert least_tasks(0.5, 0.25) == 2
     assert least_tasks(0.5, 0.2) == 3
+    assert least_tasks(0.04) == 1
 
 
 def test_no_task_can_do_more_than_a_score_has_points():
