@@ -229,3 +229,9 @@ def test_guess_and_best_constant_on_the_exactly_labelled_tasks(shared: Path, tmp
     assert score("majority", exactly.test) == (43.77, 42.76)
     (fused,) = (task for task in read_tasks(config, tmp_path).test if task.name.startswith("task304_"))
     assert score("uniform_guess", [fused]) == (0.86, 0.86)
+
+
+def test_a_guess_of_labels_that_count_as_one_is_half_right_letter_for_letter() -> None:
+    prompt = Prompt("t", "c", "classification", "1", "", ("?",), "?", ("?", "!"))
+    (score,) = predict_baseline("uniform_guess", [prompt], []).scores
+    assert (score.get("exact_match"), score.get("strict_exact_match")) == (1, 0.5)

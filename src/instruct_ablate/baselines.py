@@ -25,6 +25,7 @@ from instruct_ablate.metrics.aggregation import mean_values
 from instruct_ablate.metrics.built_in import guess_chance
 from instruct_ablate.normalisation import classes, is_answerable, normalised, strict
 from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.scores import Values
 from instruct_ablate.tasks.task import Task
 
 
@@ -184,10 +185,13 @@ def _guess(prompt: Prompt) -> tuple[float, ...]:
 
 
 def _expected(prompt: Prompt, guess: float, metrics: Sequence[Metric]) -> InstanceScore:
-    labels = [spellings[0] for spellings in classes(prompt.choices or ("",))]
+    def scores(label: str) -> Values:
+        found = score_prediction(label, prompt.references, prompt.choices, metrics, prompt.word_rule)
+        return found.values
+
+    # Labels that exact match takes for one are guessed as one; other metrics tell them apart, and take their mean.
     scored = [
-        score_prediction(label, prompt.references, prompt.choices, metrics, prompt.word_rule)
-        for label in labels
+        InstanceScore(mean_values(map(scores, spellings))) for spellings in classes(prompt.choices or ("",))
     ]
     right = [score for score in scored if score.get("exact_match")] or scored
     wrong = [score for score in scored if not score.get("exact_match")] or scored

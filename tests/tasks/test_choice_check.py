@@ -61,3 +61,10 @@ def test_one_choice_a_row_is_none_unless_other_rows_have_more():
 def test_others_stay_as_they_are():
     given = (make_task(), make_task("free", label_space=None))
     assert with_real_choices(given) == (given, ())
+
+
+def test_rows_without_choices_among_others_are_noted():
+    some = task(3, 0, label_space=None, answer_choices=(("0", ("positive", "b")),))
+    made, notes = with_real_choices([some])
+    assert made[0].kind == "generation"
+    assert notes[0].startswith("t: 2 of 3 rows have no answer choices: it is scored as generation")

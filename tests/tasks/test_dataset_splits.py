@@ -1,7 +1,7 @@
 import datasets
 import pytest
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.tasks.dataset_splits import find_splits, loading
 
 LABELS = datasets.Features({"a": datasets.Value("string"), "b": datasets.ClassLabel(names=["no", "yes"])})
@@ -74,3 +74,14 @@ def test_of_a_folder_of_several_formats_the_library_takes_the_most_common(tmp_pa
     for name, text in (("train-0.txt", "one\n"), ("train-1.txt", "two\n"), ("train-2.csv", "text\nx\n")):
         (tmp_path / "own" / name).write_text(text)
     assert found(tmp_path / "own", tmp_path, "text") == {"train": ([{"text": "one"}, {"text": "two"}], ())}
+
+
+def test_a_missing_part_is_refused(tmp_path):
+    root = tmp_path / "own"
+    root.mkdir()
+    for number in range(3):
+        (root / f"train-0000{number}-of-00003.csv").write_text("a,b\nx,y\n")
+    assert len(found(root, tmp_path)["train"][0]) == 3
+    (root / "train-00001-of-00003.csv").unlink()
+    with pytest.raises(UserErrors, match="1 of 3 parts are missing, such as number 1"):
+        found(root, tmp_path)

@@ -29,6 +29,11 @@ def _with_real_choices(task: Task, notes: list[str]) -> Task:
             f"{task.name}: every row has one answer choice: no classification, it is scored as generation"
         )
         return replace(task, answer_choices=())
+    if own and task.unlisted:
+        notes.append(
+            f"{task.name}: {task.unlisted} of {len(task.instances)} rows have no answer choices: it is scored as "
+            "generation, and baselines of labels answer nothing there"
+        )
     if single:
         notes.append(
             f"{task.name}: {single} of {len(own)} rows have one answer choice, which is always right"

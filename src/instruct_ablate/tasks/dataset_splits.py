@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,10 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.tasks.data_file import BROKEN, kind
 from instruct_ablate.tasks.rows import SUFFIXES, data_files, label_names, read_rows
 
+_SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)\b")
 T = TypeVar("T")
 Rows = Iterable[Mapping[str, Any]]
 
@@ -79,7 +81,25 @@ def _plain(folder: Path, work: str) -> dict[str, Split]:
         kind(Path(path)) in SUFFIXES and Path(path).is_file() for paths in files.values() for path in paths
     ):
         return {}
+    check_shards([Path(path) for paths in files.values() for path in paths])
     return {split: _of_files(paths, builder.info.features or {}) for split, paths in files.items()}
+
+
+def check_shards(paths: Iterable[Path]) -> None:
+    """Refuse a data set of which a part is missing: its files' names say how many there are."""
+    parts: dict[tuple[str, int], set[int]] = {}
+    for path in paths:
+        if found := _SHARD.match(path.name):
+            name, number, total = found.groups()
+            parts.setdefault((str(path.parent / name), int(total)), set()).add(int(number))
+    faults = [
+        f"{name}-*-of-{total:05d}: {total - len(there)} of {total} parts are missing, such as number "
+        f"{min(set(range(total)) - there)}; copy the data set whole"
+        for (name, total), there in parts.items()
+        if there != set(range(total))
+    ]
+    if faults:
+        raise UserErrors(faults)
 
 
 def _loaded(root: str, cache: str) -> dict[str, Split]:

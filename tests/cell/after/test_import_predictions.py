@@ -37,7 +37,10 @@ def test_predictions_are_matched_and_scored(tmp_path: Path) -> None:
     assert imported.scores.overall.get("exact_match") == pytest.approx(75)
     assert imported.scores.overall.get("format_correctness") == pytest.approx(75)
     assert imported.scores.overall.get("uniform_guess") == 50
-    assert imported.notes == ("8 of 8 test instances have an imported prediction",)
+    assert imported.notes == (
+        "8 of 8 test instances have an imported prediction",
+        "2 of 8 answers to classification tasks lie outside the label space (25%)",
+    )
 
 
 def test_a_file_without_task_names_is_matched_by_id(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from instruct_ablate.cell.run.evaluation import (
     _complete,
     file_name,
-    label_notes,
     prompts_at_test,
     score_block,
     write_rows,
@@ -82,16 +80,3 @@ def test_scores_of_a_block_are_of_its_own_rows(job: Job) -> None:
 def test_labels_become_file_names() -> None:
     assert file_name("deleted(0.2)+delusive") == "predictions/deleted(0.2)+delusive.jsonl"
     assert file_name("my.module/variant") == "predictions/my.module_variant.jsonl"
-
-
-def test_merged_labels_and_rows_that_no_choice_is_right_for_are_noted(job: Job) -> None:
-    signs = [replace(prompt, references=("1",), choices=("-1", "0", "1")) for prompt in prompts(job)]
-    (note,) = label_notes(signs)
-    assert "in 1 of 1 label spaces" in note
-    assert "exact match takes '-1' and '1' for one in task1_sentiment" in note
-    derived = [replace(one, choices=("-1", "0")) for one in signs]
-    derived[0] = replace(derived[0], references=("-1",))
-    assert "takes '-1' and '1' for one" in next(label_notes(derived)), "the space has but the first spelling"
-    lost = [replace(signs[0], choices=("0", "2")), *(replace(one, choices=("1", "2")) for one in signs[1:])]
-    assert list(label_notes(lost)) == ["1 of 6 instances have no choice that is right"]
-    assert list(label_notes(prompts(job))) == []

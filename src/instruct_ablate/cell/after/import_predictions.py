@@ -13,6 +13,7 @@ from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.identity import file_name
 from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.lock import locked
+from instruct_ablate.cell.state.notes import prediction_notes, prompt_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, discard, make_row
 from instruct_ablate.cell.state.record import BlockKey, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.setting import IMPORTED, Axes, setting_of_axes
@@ -20,7 +21,6 @@ from instruct_ablate.cell.state.store import now, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.metrics import BUILT_IN_ALONE, Metric, Scores, Selection, aggregate, score_all
-from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.tasks.languages import word_rule
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection, WordRule
@@ -101,7 +101,11 @@ def import_predictions(
     ]
     scores = score_all(predictions, metrics=metrics)
     rows = tuple(make_row(one, score) for one, score in zip(predictions, scores, strict=True))
-    notes = (*_notes(len(found), len(known), missing, unknown), *word_notes(prompts))
+    notes = (
+        *_notes(len(found), len(known), missing, unknown),
+        *prompt_notes(prompts),
+        *prediction_notes(rows),
+    )
     if nulls := sum(answer.text is None for answer in given):
         notes = (*notes, f"{nulls} predictions are null: no answers")
     if matching.own_references:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.state import identity
 from instruct_ablate.cell.state.instance_scores import completed
+from instruct_ablate.cell.state.notes import prompt_notes
 from instruct_ablate.cell.state.predictions import (
     PredictionRow,
     PredictionWriter,
@@ -23,8 +24,6 @@ from instruct_ablate.cell.state.record import BlockKey, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, Selection, aggregate, score_prediction, score_predictions
-from instruct_ablate.metrics.segmentation import word_notes
-from instruct_ablate.normalisation import alike, is_answerable, merged_answers
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prediction, Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig
@@ -80,7 +79,7 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
     whole = _complete(rows, prompts)
     block = completed(job.folder, score_block(label, whole, job.config.prompt.template), whole, metrics)
     cut = cut_references_note(prompts, checkpoint.tokenizer, job.config.prompt.max_target_length)
-    noted = (truncation_note(prompts), cut, *score_notes(prompts))
+    noted = (truncation_note(prompts), cut, *prompt_notes(prompts))
     notes = tuple(f"test, {label}: {note}" for note in noted if note)
     seconds = time.perf_counter() - started
     return Tested(block, seconds, len(prompts) - len(finished), notes)
@@ -95,36 +94,6 @@ def _earlier_rows(
     scores = score_predictions([Prediction(asked[row.key], row.prediction) for row in rows], metrics)
     for row, score in zip(rows, scores, strict=True):
         yield replace(row, values=score.values, word_rule=asked[row.key].word_rule)
-
-
-def score_notes(prompts: Sequence[Prompt]) -> Iterator[str]:
-    """Say what a reader of the scores should know before any prediction: of labels and of letters."""
-    yield from label_notes(prompts)
-    yield from word_notes(prompts)
-
-
-def label_notes(prompts: Sequence[Prompt]) -> Iterator[str]:
-    """Say where exact match takes different labels for one, and for how many rows no choice can be right."""
-    spaces: dict[str, list[Prompt]] = {}
-    for prompt in prompts:
-        if prompt.choices:
-            spaces.setdefault(prompt.task, []).append(prompt)
-    groups = {task: found for task, rows in spaces.items() if (found := _merged(rows))}
-    if groups:
-        task, (group, *_) = next(iter(groups.items()))
-        yield (
-            f"in {len(groups)} of {len(spaces)} label spaces different labels count as one: {alike(group)} in {task}, "
-            "and so does the uniform guess; strict_exact_match tells them apart"
-        )
-    closed = [prompt for prompt in prompts if prompt.choices]
-    lost = sum(not is_answerable(prompt.choices or (), prompt.references) for prompt in closed)
-    if lost:
-        yield f"{lost} of {len(closed)} instances have no choice that is right"
-
-
-def _merged(rows: Sequence[Prompt]) -> tuple[tuple[str, ...], ...]:
-    references = (reference for row in rows for reference in row.references)
-    return merged_answers((row.choices or () for row in rows), references)
 
 
 def write_rows(job: Job, label: str, rows: Iterable[PredictionRow]) -> ScoreBlock:

@@ -7,7 +7,6 @@ becomes a note.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -15,20 +14,15 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.evaluation import score_block
 from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.notes import prediction_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.errors import BrokenInvariantError
-from instruct_ablate.normalisation import normalised
 from instruct_ablate.prompt.prompt import Prompt
 
 if TYPE_CHECKING:
     import torch
 
-# Where notes begin, as shares of predictions (or of a task's predictions).
-EMPTY = 0.01
-OUTSIDE = 0.1
-COLLAPSED = 0.9
-FEWEST = 10  # predictions of a task from which one and the same answer says something
 ADVICE = "Remove the cell's folder to have it done again; if that does not help, this is a fault to report."
 
 
@@ -68,7 +62,7 @@ def check_block(folder: Path, block: ScoreBlock, prompts: Sequence[Prompt]) -> t
     fault = _rows_fault(rows, prompts) or _scores_fault(block, _in_order(rows, prompts))
     if fault:
         raise BrokenInvariantError(f"{block.instruction}, {block.predictions}: {fault}. {ADVICE}")
-    return tuple(f"test, {block.instruction}: {note}" for note in _notes(rows))
+    return tuple(f"test, {block.instruction}: {note}" for note in prediction_notes(rows))
 
 
 def _rows_fault(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> str | None:
@@ -120,42 +114,3 @@ def _numbers(value: object, name: str = "scores") -> Iterator[tuple[str, float]]
     elif is_dataclass(value):
         for field in fields(value):
             yield from _numbers(getattr(value, field.name), f"{name}.{field.name}")
-
-
-def _notes(rows: Sequence[PredictionRow]) -> Iterator[str]:
-    """Yield what a reader of the scores should know of the predictions; expected scores have none to look at."""
-    said = [row for row in rows if not row.expected]
-    empty = sum(not row.prediction.strip() for row in said)
-    if said and empty >= EMPTY * len(said):
-        yield f"{empty} of {len(said)} predictions are empty ({empty / len(said):.0%})"
-    labelled = [row for row in said if row.choices]
-    outside = sum(normalised(row.prediction) not in map(normalised, row.choices or ()) for row in labelled)
-    if labelled and outside >= OUTSIDE * len(labelled):
-        yield (
-            f"{outside} of {len(labelled)} answers to classification tasks lie outside the label space "
-            f"({outside / len(labelled):.0%})"
-        )
-    yield from _collapse(labelled)
-
-
-def _collapse(labelled: Sequence[PredictionRow]) -> Iterator[str]:
-    """Say of how many classification tasks nearly all instances got one answer, though their references differ."""
-    tasks: dict[str, list[PredictionRow]] = {}
-    for row in labelled:
-        if len(set(row.choices or ())) > 1:
-            tasks.setdefault(row.task, []).append(row)
-    large = {name: rows for name, rows in tasks.items() if len(rows) >= FEWEST}
-    collapsed = {name: text for name, rows in large.items() if (text := _one_answer(rows)) is not None}
-    if collapsed:
-        name, text = next(iter(collapsed.items()))
-        yield (
-            f"{len(collapsed)} of {len(large)} classification tasks with several labels got one answer for "
-            f"{COLLAPSED:.0%} of their instances or more (such as {name}: {text[:40]!r})"
-        )
-
-
-def _one_answer(rows: Sequence[PredictionRow]) -> str | None:
-    """Return the answer that nearly all rows have and not nearly all references; None where there is none."""
-    text, number = Counter(normalised(row.prediction) for row in rows).most_common(1)[0]
-    right = sum(text in map(normalised, row.references) for row in rows)
-    return text if number >= COLLAPSED * len(rows) > right else None

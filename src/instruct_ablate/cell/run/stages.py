@@ -16,7 +16,6 @@ from instruct_ablate.cell.run.evaluation import (
     Tested,
     evaluate,
     prompts_at_test,
-    score_notes,
     selected,
     write_rows,
 )
@@ -24,6 +23,7 @@ from instruct_ablate.cell.run.invariants import check_block, check_inputs, check
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.state.environment import environment, peak_memory
+from instruct_ablate.cell.state.notes import prompt_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, make_row
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.context import Context
@@ -130,7 +130,7 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
         with _timed() as took:
             prompts = prompts_at_test(job.config, collection, shown, Words())
             block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
-        notes = tuple(f"test, {label}: {note}" for note in score_notes(prompts))
+        notes = tuple(f"test, {label}: {note}" for note in prompt_notes(prompts))
         tested.append(_checked(job, Tested(block, took[0], len(prompts), notes), prompts))
     return _outcome(tested, Cost(), collection.notes, ("none", "none"))
 

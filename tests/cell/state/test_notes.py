@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from instruct_ablate.cell.state.notes import prediction_notes, prompt_notes
+from instruct_ablate.cell.state.predictions import make_row
+from instruct_ablate.metrics import InstanceScore
+from instruct_ablate.prompt.prompt import Prediction, Prompt
+
+PROMPTS = tuple(
+    Prompt("t", "c", "classification", str(n), "", (right,), right, ("yes", "no"), word_rule="latin")
+    for n, right in enumerate(("yes", "no") * 5)
+)
+
+
+def test_merged_labels_and_rows_that_no_choice_is_right_for_are_noted() -> None:
+    signs = [replace(prompt, references=("1",), choices=("-1", "0", "1")) for prompt in PROMPTS]
+    (note,) = prompt_notes(signs)
+    assert "in 1 of 1 label spaces" in note
+    assert "exact match takes '-1' and '1' for one in t" in note
+    derived = [replace(one, choices=("-1", "0")) for one in signs]
+    derived[0] = replace(derived[0], references=("-1",))
+    assert "takes '-1' and '1' for one" in next(prompt_notes(derived)), "the space has but the first spelling"
+    lost = [replace(signs[0], choices=("0", "2")), *(replace(one, choices=("1", "2")) for one in signs[1:])]
+    assert list(prompt_notes(lost)) == ["1 of 10 instances have no choice that is right"]
+    assert list(prompt_notes(PROMPTS)) == []
+
+
+def test_other_letters_are_noted() -> None:
+    (note,) = prompt_notes([replace(PROMPTS[0], word_rule="unicode")])
+    assert "is of Unicode words" in note
+
+
+def said(*texts: str) -> list[str]:
+    """Notes on answers to the prompts; expected scores have no answers to look at."""
+    pairs = zip(PROMPTS, texts, strict=True)
+    rows = [make_row(Prediction(prompt, text), InstanceScore()) for prompt, text in pairs]
+    assert not list(prediction_notes([replace(row, expected=True) for row in rows]))
+    return list(prediction_notes(rows))
+
+
+def test_empty_and_stray_answers_and_one_for_all_are_noted() -> None:
+    assert said(*("yes", "no") * 5) == []
+    assert said("", *("no", "yes") * 4, "no")[0] == "1 of 10 predictions are empty (10%)"
+    assert said("so", *("no", "yes") * 4, "no") == [
+        "1 of 10 answers to classification tasks lie outside the label space (10%)"
+    ]
+    (note,) = said(*("Yes",) * 10)
+    assert note.endswith("(such as t: 'yes')")
