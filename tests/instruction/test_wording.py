@@ -52,3 +52,8 @@ def test_the_wording_is_that_of_the_whole_task() -> None:
     whole = make_task(instances=tuple(Instance(str(i), text, ("x",)) for i, text in enumerate(TEXTS)))
     sample = make_task(instances=whole.instances[:1])
     assert without_wording(sample, whole, {}).instances == without_wording(whole, whole, {}).instances[:1]
+
+
+def test_wording_that_one_text_begins_with_is_whole() -> None:
+    texts = ["Oslo. Which country is this city in? Norway", "Which country is this city in? France, Paris"]
+    assert shared_wording(texts).middle == ("Which country is this city in?",)

@@ -1,9 +1,11 @@
 import os
+from dataclasses import replace
 
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks import collection as collection_module
 from instruct_ablate.tasks.collection import READERS, check, find_reader, read_tasks, reader
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
@@ -138,3 +140,11 @@ def test_parsed_files_lie_where_the_environment_says(root, tmp_path, monkeypatch
     monkeypatch.delenv("INSTRUCT_ABLATE_CACHE")
     read_tasks(config(root))
     assert (tmp_path / ".cache").is_dir()
+
+
+def test_the_first_instances_keep_their_own_choices():
+    task = make_task(count=3, label_space=None)
+    choices = tuple((one.id, ("a", one.id)) for one in task.instances)
+    first = collection_module._first(replace(task, answer_choices=choices), 2)
+    assert first.answer_choices == choices[:2]
+    assert first.instances == task.instances[:2]
