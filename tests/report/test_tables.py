@@ -135,3 +135,23 @@ def test_a_spreadsheet_calculates_nothing_of_a_csv_file() -> None:
     rows = list(csv.reader(io.StringIO(comma_separated(table))))
     assert rows[1] == [f"'{cell}" for cell in hostile]
     assert rows[2] == [*numbers, "original"]
+
+
+def test_names_stand_left_and_numbers_right():
+    table = Table("t", ("a", "b", "c"), (("x", "1", "2"),), labels=1)
+    assert "\\begin{tabular}{lrr}" in latex(table, "")
+    assert markdown(table).splitlines()[1] == "| --- | ---: | ---: |"
+    assert "\\begin{tabular}{llr}" in latex(replace(table, labels=2), "")
+
+
+def test_a_table_that_does_not_fit_a_page_runs_over_several():
+    lines = tuple((str(number), "1") for number in range(46))
+    assert "\\begin{table}" in latex(Table("t", ("a", "b"), lines[:45]), "")
+    assert "\\begin{longtable}{lr}" in latex(Table("t", ("a", "b"), lines), "")
+
+
+def test_a_study_without_results_has_the_usual_columns(tmp_path: Path):
+    write_tidy([make_cell(None)], tmp_path / "tidy.parquet")
+    table = pq.read_table(tmp_path / "tidy.parquet")
+    assert table.num_rows == 0
+    assert set(table.column_names) < set(next(tidy(CELLS)))
