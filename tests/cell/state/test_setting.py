@@ -197,3 +197,11 @@ def test_a_neutral_key_counts_where_it_is_not_neutral(monkeypatch: pytest.Monkey
     assert raised.setting.revision("training") == "2"
     untuned = identify(replace(make_config(OUT), data_budget=BudgetConfig(0)))
     assert "training" not in untuned.counted, "what is not trained is not of a version of training"
+
+
+def test_what_is_not_known_to_be_tested_otherwise_is_tested_as_trained() -> None:
+    assert make_setting({"data_budget": 0}, {}).tests == ("original",)
+    assert make_setting({"data_budget": 8, "instruction": "simplified"}, {}).tests == ("simplified",)
+    assert make_setting({"evaluation.instructions": ()}, {}).tests == ("original",)
+    tested = {"instruction": "simplified", "evaluation.instructions": ("delusive", "original")}
+    assert make_setting(tested, {}).tests == ("delusive", "original")
