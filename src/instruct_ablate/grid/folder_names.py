@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.canonical import effective
+from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.identity import counting, folder_name
 from instruct_ablate.cell.state.setting import Setting, plain_value, write
 from instruct_ablate.cell.state.store import holds
@@ -43,7 +44,8 @@ def named(cells: Iterable[Cell], composer: Composer) -> list[Cell]:
 
 
 def _named(cell: Cell, composer: Composer, there: Mapping[str, str]) -> Cell:
-    identity, study = cell.identity, study_folder(cell.config)
+    study = study_folder(cell.config)
+    identity = as_stored(study, cell.identity)
     known = there.get(identity.hash) or there.get(identity.hash[:8])
     if known is not None and holds(study / known, identity.hash):
         return replace(cell, identity=replace(identity, name=known))

@@ -103,7 +103,7 @@ def _every(block: ScoreBlock) -> tuple[Score, ...]:
 def is_behind(record: CellRecord, metrics: Selection) -> bool:
     """Whether a done cell lacks a metric that it is asked for now, or was scored by an earlier version."""
     names = {metric.name for metric in metrics.load() if not metric.is_built_in}
-    scored = [{name for name, _ in block.scores.overall.values} for block in record.blocks]
+    scored = [{metric.name for metric in block.metrics} for block in record.blocks]
     return any(block.scoring not in (0, SCORING) for block in record.blocks) or any(
         names - one for one in scored
     )

@@ -17,6 +17,7 @@ from instruct_ablate.cell.run.ranks import follow
 from instruct_ablate.cell.run.reuse import take_over
 from instruct_ablate.cell.run.stopping import TimedOutError, interruptible, time_limit
 from instruct_ablate.cell.state.canonical import effective
+from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.lock import LockedError, locked
@@ -52,8 +53,9 @@ def run_cell(config: Config, work: Work | None = None) -> CellRecord:
 
     `work` does the training and testing; it stands apart so that all around it can be tested by itself.
     """
-    identity = identify(config)
-    folder = find_folder(Path(config.output) / config.study, identity)
+    study = Path(config.output) / config.study
+    identity = as_stored(study, identify(config))
+    folder = find_folder(study, identity)
     identity = replace(identity, name=folder.name)
     if rank() > 0:
         return _follow(config, identity, folder, work or _work)

@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,13 +125,23 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
             if not registers_only(file, KEY)
         ],
         **counting(dataclasses.asdict(shaped)),
-        KEY: [],  # metrics count for scoring alone; what was hashed before there were any stays
     }
+    counted = without_metrics(counted)
     counted = {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}
-    digest = hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
     setting = setting_from(counted, _names(shaped))
-    name = folder_name(setting, shaped.seed, digest)
-    return Identity(digest, name, setting, shaped.seed, counted["data"], counted)
+    own = digest(counted)
+    name = folder_name(setting, shaped.seed, own)
+    return Identity(own, name, setting, shaped.seed, counted["data"], counted)
+
+
+def without_metrics(counted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is hashed: metrics count for scoring alone, and stand there as before there were any."""
+    return {**counted, KEY: []}
+
+
+def digest(counted: Mapping[str, Any]) -> str:
+    """Return the hash of what counts."""
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
 def counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -164,7 +174,7 @@ def _names(config: Config) -> Names:
     )
 
 
-def folder_name(setting: Setting, seed: int, digest: str, marks: Sequence[str] = ()) -> str:
+def folder_name(setting: Setting, seed: int, identity: str, marks: Sequence[str] = ()) -> str:
     """Return the readable name with a short hash: `smollm2_135m-simplified-8-s0-1a2b3c4d`.
 
     `marks` are what it tells besides: what differs from the defaults of the groups' choices.
@@ -178,7 +188,7 @@ def folder_name(setting: Setting, seed: int, digest: str, marks: Sequence[str] =
     else:
         method = [] if setting.get("method") == "full" else [setting.text("method")]
         parts = [setting.model, *tasks, *method, setting.instruction, str(setting.budget), f"s{seed}"]
-    return f"{file_name('-'.join((*parts, *marks)))}-{digest[:8]}"
+    return f"{file_name('-'.join((*parts, *marks)))}-{identity[:8]}"
 
 
 def file_name(text: str) -> str:

@@ -41,6 +41,12 @@ class Setting:
         default=False, compare=False
     )  # a checkpoint that others have fine-tuned, as its file says
 
+    @staticmethod
+    def brought_up(fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a setting as of now, also of one written when metrics counted."""
+        values = [[key, [] if key == "evaluation.metrics" else value] for key, value in fields["values"]]
+        return {**fields, "values": values}
+
     @cached_property
     def _by_key(self) -> dict[str, Value]:
         return dict(self.values)
@@ -160,6 +166,9 @@ def setting_from(counted: Mapping[str, Any], names: Names) -> Setting:
         for key, value in counted.items()
         if "." in key and key != "model.tries"  # the name says it
     }
+    values[
+        "evaluation.metrics"
+    ] = ()  # counted by earlier versions; a cell is the same whatever it is scored by
     values = {key: value for key, value in values.items() if _reads(key, untuned, baseline)}
     if not untuned and values["method"] == "full":
         values = {key: value for key, value in values.items() if not key.startswith("method.")}

@@ -1,0 +1,68 @@
+"""Cells of earlier versions whose identity counted their metrics: what they hold is found, and never trained anew.
+
+Such a cell keeps its hash, its folder and its W&B run. It is the cell of an identity where what was hashed then is
+what is hashed now but for the metrics.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from instruct_ablate.cell.state.identity import Identity, digest, without_metrics
+from instruct_ablate.cell.state.store import find_folder, read_record, state_of
+from instruct_ablate.cell.state.stored_config import IDENTITY
+from instruct_ablate.metrics.registry import KEY
+from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
+
+
+def as_stored(study: Path, identity: Identity) -> Identity:
+    """Return the identity under which a study holds the cell: a former one, where that cell is there and ours is not.
+
+    A finished cell goes before one that is not.
+    """
+    own = find_folder(study, identity)
+    if state_of(own, identity.hash) == "done":
+        return identity
+    counted = _counted_metrics(study)
+    former = [folder for folder, told in counted.items() if digest(without_metrics(told)) == identity.hash]
+    done = [folder for folder in former if _is_done(folder)]
+    found = done or ([] if own.exists() else former)
+    if not found:
+        return identity
+    told = counted[found[0]]
+    return replace(identity, hash=digest(told), name=found[0].name, counted=dict(told))
+
+
+def _is_done(folder: Path) -> bool:
+    record = read_record(folder)
+    return record is not None and record.state == "done"
+
+
+def _counted_metrics(study: Path) -> Mapping[Path, Mapping[str, Any]]:
+    """Return what was hashed of the cells whose metrics were."""
+    try:
+        return _read(study, study.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+@lru_cache(maxsize=8)
+def _read(study: Path, _changed: int) -> Mapping[Path, Mapping[str, Any]]:
+    """Read them once for as long as no folder is added: no cell is hashed so any more."""
+    return {path.parent: told for path in sorted(study.glob(f"*/{IDENTITY}")) if (told := _told(path))}
+
+
+def _told(path: Path) -> Mapping[str, Any] | None:
+    try:
+        told = json.loads(read_plain(path))
+        counted: Mapping[str, Any] = told["counted"]
+        if counted[KEY] and told["identity"] == digest(counted):
+            return counted
+    except (OSError, *NOT_AS_WRITTEN):
+        pass
+    return None
