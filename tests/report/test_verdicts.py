@@ -90,20 +90,20 @@ CLAIM = parse_hypothesis("simplified equals original on exact_match within 2 poi
 
 
 def test_a_supported_claim():
-    first, second = lines(judge(study(0.1, 0.5), [CLAIM], "original"))
+    first, second, *_ = lines(judge(study(0.1, 0.5), [CLAIM], "original"))
     assert first.startswith("✓ supported: simplified equals original")
     assert "tiny, budget 8: supported; exact_match +0." in second
     assert "3 seeds, 30 tasks" in second
 
 
 def test_an_open_claim_says_what_would_decide():
-    _, second = lines(judge(study(0.0, 20.0), [CLAIM], "original"))
+    _, second, *_ = lines(judge(study(0.0, 20.0), [CLAIM], "original"))
     assert "undecided" in second
     assert "would be decided by" in second or "neither 200 seeds nor 5,000 test tasks" in second
 
 
 def test_no_data():
-    first, second = lines(judge([], [CLAIM], "original"))
+    first, second, *_ = lines(judge([], [CLAIM], "original"))
     assert first == f"- no data: {CLAIM.text}"
     assert second.strip() == "nothing is done yet"
 
@@ -112,7 +112,7 @@ def test_one_seed_decides_nothing():
     """Before: the seeds' variance was zero without a word, and "equal" came false in up to 28 %."""
     verdict = answer(study(0.1, 0.5, seeds=1))
     assert verdict.answer == "undecided"
-    _, line = lines([verdict])
+    _, line, *_ = lines([verdict])
     assert "undecided (one seed)" in line
     assert "leaves out how seeds vary" in line
     assert "run two more seeds" in line
@@ -171,7 +171,7 @@ def test_single_tasks_have_a_claim_of_their_own():
 
 
 def test_a_finding_says_what_it_rests_on():
-    _, line = lines([answer(study(0.1, 0.5))])
+    _, line, *_ = lines([answer(study(0.1, 0.5))])
     assert "30 of 30 tasks within 2" in line
     assert "this design finds a difference of" in line
     assert "vulnerable: up to 9.5 % of tasks could be unlike the 30 drawn" in line

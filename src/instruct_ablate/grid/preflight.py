@@ -118,7 +118,8 @@ def _values(config: Config) -> Iterator[Call]:
     for name, checks in GROUPS.items():
         for check in checks:
             yield check, (vars(config)[name],)
-    yield _metrics, (config.evaluation.metrics, config.extensions)
+    cut = config.evaluation.cut_wrong_answers
+    yield _metrics, (config.evaluation.metrics, config.extensions, cut)
     yield check_columns, (config.report,)
     yield check_evaluation, (config.evaluation, config.instruction)
     yield check_reference, (config.reference, config.instruction)
@@ -150,11 +151,11 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
         yield check_processes, (config.trainer,)
 
 
-def _metrics(names: Sequence[str], files: Sequence[str]) -> None:
-    from instruct_ablate.metrics import load_metrics
+def _metrics(names: Sequence[str], files: Sequence[str], cut: bool) -> None:
+    from instruct_ablate.metrics.registry import check_whole, load_metrics
 
     if not any(text_fault(name) for name in names):  # those the group's own check names
-        load_metrics(names, files)
+        check_whole(load_metrics(names, files), cut)
 
 
 def _precision(trainer: TrainerConfig, model: ModelConfig) -> None:

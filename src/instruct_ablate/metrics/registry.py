@@ -26,9 +26,11 @@ class Metric(MetricDescription):
 
     `score` takes the prediction, the references and what `reads` names beside them, and returns a number in
     `range`, or None where it is not defined. One that reads cells takes the texts of all seeds, at report time.
+    `whole`: it reads answers to their end, and says nothing of those that `evaluation.cut_wrong_answers` has cut.
     """
 
     score: Callable[..., float | None] = field(repr=False, kw_only=True)
+    whole: bool = field(default=False, kw_only=True)
 
     @property
     def module(self) -> str:
@@ -60,7 +62,7 @@ def metric(
     kinds: tuple[Kind, ...] = KINDS,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Register a function as a metric; `more`: `higher_is_better`, `range`."""
+    """Register a function as a metric; `more`: `higher_is_better`, `range`, `whole`."""
 
     def register(function: F) -> F:
         shown = heading or name.replace("_", " ")
@@ -150,6 +152,15 @@ class Selection:
 
 
 BUILT_IN_ALONE = Selection()
+
+
+def check_whole(metrics: Iterable[Metric], cut: bool) -> None:
+    """Refuse metrics of whole answers where `evaluation.cut_wrong_answers` ends answers early."""
+    if cut and (names := [made.name for made in metrics if made.whole]):
+        raise UserError(
+            f"{KEY}: {', '.join(names)} reads whole answers, and evaluation.cut_wrong_answers=true ends wrong ones "
+            "early: choose one of the two."
+        )
 
 
 def _named(path: str) -> Metric:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from instruct_ablate.cell.state.counterpart import TRAINED, UNTUNED, kind
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import Clause, Hypothesis
 from instruct_ablate.report.contrasts import Contrast, UnmatchedError, contrasts
+from instruct_ablate.report.sensitivity import UnderMetric, sensitivity_lines, under_metrics
 from instruct_ablate.report.single_scores import SingleScores
-from instruct_ablate.report.statistics.claim import Answer, advice, rulings
+from instruct_ablate.report.statistics.claim import Answer, Ruling, advice, rulings
 from instruct_ablate.report.statistics.finding import Finding, finding_line
 from instruct_ablate.report.statistics.paired import Pairing, pair, task_values
 from instruct_ablate.report.statistics.tried import Tried
@@ -29,6 +31,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     open: tuple[str, ...] = ()  # why a clause has no data
     stated: str = ""  # when, and whether cells had begun by then
+    metrics: tuple[tuple[UnderMetric, ...], ...] = ()  # by clause: what it comes to under every metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,11 @@ def judge(
             found, reason = _tried(clause, study, legend)
             findings.append(found)
             reasons += [reason] if reason else []
+        metrics = tuple(under_metrics(clause, partial(_ruled, study=study)) for clause in hypothesis.clauses)
         every = tuple(finding for part in findings for finding in part)
-        verdicts.append(Verdict(hypothesis, _overall(findings), every, tuple(dict.fromkeys(reasons))))
+        verdicts.append(
+            Verdict(hypothesis, _overall(findings), every, tuple(dict.fromkeys(reasons)), metrics=metrics)
+        )
     return tuple(verdicts)
 
 
@@ -72,6 +78,15 @@ def _tried(clause: Clause, study: Judged, legend: Legend) -> tuple[tuple[Finding
     ordered = sorted(found, key=lambda one: _order(one.place, legend, study.reference))
     findings = _findings(clause, ordered, study, legend)
     return findings, "" if findings else f"no task that both sides were tested on has {clause.metric}"
+
+
+def _ruled(clause: Clause, study: Judged) -> tuple[Ruling, ...]:
+    """Rule on a clause wherever the study can."""
+    try:
+        found = contrasts(study.trials, clause, study.reference)
+    except UnmatchedError:
+        return ()
+    return rulings(clause, [one for each in found if (one := _compared(clause, each, study)) is not None])
 
 
 def _order(trial: Trial, legend: Legend, reference: str) -> tuple[object, ...]:
@@ -157,3 +172,5 @@ def details(verdict: Verdict) -> Iterator[str]:
         yield verdict.stated
     yield from verdict.open
     yield from (finding_line(finding) for finding in verdict.findings)
+    for rows in verdict.metrics:
+        yield from sensitivity_lines(rows)

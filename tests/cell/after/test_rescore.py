@@ -20,6 +20,7 @@ from instruct_ablate.extensions import load_extensions
 from instruct_ablate.metrics import Selection, aggregate
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 from tests.conftest import make_task
+from tests.report.studies import small_study
 from tests.scored import instance_score
 
 COLLECTION = TaskCollection("small", (), (make_task(),), "hash")
@@ -200,3 +201,14 @@ def test_predictions_cut_short_are_left(imported: Imported, tmp_path: Path, shar
 def test_no_study(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no cells under"):
         rescore_study(tmp_path)
+
+
+def test_a_metric_of_whole_answers_leaves_cells_whose_answers_were_cut(tmp_path: Path) -> None:
+    study = small_study(tmp_path / "s")
+    folders = sorted(path.parent for path in study.glob("*/record.json"))
+    for folder in folders:
+        (folder / "config.yaml").write_text("evaluation: {cut_wrong_answers: true}\n")
+    left = rescore_cell(folders[0], Selection(("lenient_match",))).left
+    assert "lenient_match reads whole answers" in left
+    (folders[0] / "config.yaml").write_text("evaluation: {cut_wrong_answers: false}\n")
+    assert rescore_cell(folders[0], Selection(("lenient_match",))).left == ""

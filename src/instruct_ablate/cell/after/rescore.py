@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions, to_line
 from instruct_ablate.cell.state.record import SCORING, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import RECORD, read_record, write_record
-from instruct_ablate.cell.state.stored_config import stored_texts
+from instruct_ablate.cell.state.stored_config import stored_flag, stored_texts
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import admit
 from instruct_ablate.metrics import (
@@ -28,6 +28,7 @@ from instruct_ablate.metrics import (
     aggregate,
     score_predictions,
 )
+from instruct_ablate.metrics.registry import check_whole
 from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.scores import MetricDescription
@@ -72,7 +73,7 @@ def rescore_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool 
             record = read_record(folder)
             if record is None or record.state != "done":
                 return Rescored(folder.name, left=f"is {record.state if record else 'unreadable'}")
-            return _rescored(folder, record, _selected(folder, metrics, trust).load())
+            return _rescored(folder, record, _loaded(folder, metrics, trust))
     except (LockedError, UserError) as fault:
         return Rescored(folder.name, left=str(fault))
 
@@ -83,7 +84,7 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
     if record is None or record.state != "done":
         return Rescored(folder.name, left=f"is {record.state if record else 'unreadable'}")
     try:
-        loaded = _selected(folder, metrics, trust).load()
+        loaded = _loaded(folder, metrics, trust)
         pairs = [(block, *_block(folder, block, loaded)) for block in record.blocks]
     except (UserError, OSError) as fault:
         return Rescored(folder.name, left=str(fault))
@@ -170,6 +171,13 @@ def _strange(block: ScoreBlock, metrics: Sequence[Metric]) -> tuple[MetricDescri
     """Return the metrics of a block that are not loaded here."""
     known = {metric.name for metric in metrics}
     return tuple(one for one in block.metrics if one.name not in known)
+
+
+def _loaded(folder: Path, metrics: Selection, trust: bool) -> tuple[Metric, ...]:
+    """Load what a cell is scored by; where its answers were cut, a metric of whole answers is refused."""
+    loaded = _selected(folder, metrics, trust).load()
+    check_whole(loaded, stored_flag(folder, "evaluation", "cut_wrong_answers"))
+    return loaded
 
 
 def _selected(folder: Path, metrics: Selection, trust: bool) -> Selection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,17 @@ def stored_config(folder: Path) -> Mapping[str, Any]:
 
 def stored_texts(folder: Path, *keys: str) -> list[str]:
     """Return a list of texts of a cell's configuration, such as `evaluation`, `metrics`; empty where there is none."""
+    value = _stored(folder, keys)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def stored_flag(folder: Path, *keys: str) -> bool:
+    """Return whether a switch of a cell's configuration is on; off where there is none."""
+    return _stored(folder, keys) is True
+
+
+def _stored(folder: Path, keys: Sequence[str]) -> Any:
     value: Any = stored_config(folder)
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    return value
