@@ -144,6 +144,8 @@ class TrainerConfig:
     epochs: float = 1.0
     max_steps: int | None = None
     gradient_clip: float | None = 1.0
+    # A step's loss: per_token, the mean over its target tokens; per_example, of its examples' means, as Tk-Instruct's.
+    loss: str = "per_token"
     precision: str = "auto"  # auto | bf16 | fp32 | fp16
     accelerator: str = "auto"  # auto | cpu | gpu
     devices: int = 1

@@ -14,7 +14,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.model.training.loss import packed_attention_of, token_losses
 from instruct_ablate.model.training.module import FP16_SCALE, InstructionModule, idle_batch
 from instruct_ablate.schema import Config
-from tests.model.fits import NAMES, changed, first_batch, load, make_config
+from tests.model.fits import NAMES, changed, first_batch, load, make_config, make_store, plain_losses
 
 
 @pytest.fixture
@@ -166,3 +166,19 @@ def test_processes_with_fewer_micro_batches_go_along(cache: Path, monkeypatch: p
     empty = module._rounds(replace(batch, micro_batches=()), sharded=True)
     assert [counts for _, counts in empty] == [0.0] * 5
     assert [counts for _, counts in module._rounds(batch, sharded=False)] == [1.0] * own
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("tokens", [100, 100_000])
+def test_the_loss_per_example_is_the_mean_of_example_means(name: str, tokens: int, cache: Path) -> None:
+    """Whatever the micro-batches; targets differ in length, so that the mean over tokens is another number."""
+    config = make_config(
+        cache, name, batch_size=14, micro_batch_tokens=tokens, loss="per_example", learning_rate=1e-3
+    )
+    checkpoint = load(config)
+    store = make_store(checkpoint, config)
+    with torch.no_grad():
+        each = [plain_losses(checkpoint, store, example) for example in range(len(store))]
+    (loss,) = take(make_module(config), first_batch(checkpoint, config))
+    assert loss == pytest.approx(float(torch.stack([one.mean() for one in each]).mean()), rel=1e-5)
+    assert loss != pytest.approx(float(torch.cat(each).mean()), rel=1e-4)

@@ -26,7 +26,8 @@ class InstructionModule(LightningModule):
     """Fine-tunes a model on target tokens.
 
     Optimisation is manual: the loss of a step is the sum over its target tokens divided by their number, over all
-    micro-batches and processes, so the result depends on neither, and checkpoints lie between steps only.
+    micro-batches and processes, so the result depends on neither, and checkpoints lie between steps only. With
+    `trainer.loss=per_example` each example's tokens count 1 together, and the sum is divided by the examples.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class InstructionModule(LightningModule):
         # Sharded gradients are averaged over processes as they come: what is averaged must be their number as much.
         factor = self.scale * (self._world_size if sharded else 1)
         for micro_batch, counts in self._rounds(batch, sharded):
-            loss = self.losses(micro_batch).sum() * (counts / batch.target_tokens)
+            loss = self._part(micro_batch, batch) * counts
             (loss * factor).backward()
             total += loss.detach()
         if self._world_size > 1:
@@ -99,6 +100,14 @@ class InstructionModule(LightningModule):
             if not sharded:
                 self._weights.sum_over_processes()
         return float(total)
+
+    def _part(self, micro_batch: MicroBatch, batch: EffectiveBatch) -> Tensor:
+        """Return what a micro-batch adds to its step's loss."""
+        losses: Tensor = self.losses(micro_batch)
+        if self.config.loss == "per_token":
+            return losses.sum() * (1.0 / batch.target_tokens)
+        lengths = torch.bincount(micro_batch.owners)
+        return (losses / lengths[micro_batch.owners]).sum() / batch.examples
 
     def _rounds(self, batch: EffectiveBatch, sharded: bool) -> list[tuple[MicroBatch, float]]:
         """Return micro-batches and what they count.

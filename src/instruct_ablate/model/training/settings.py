@@ -24,12 +24,14 @@ METHOD = {
     "dropout": number(0, 1, below=True),
     "target_modules": texts(200),
 }
+LOSSES = ("per_token", "per_example")
 OPTIMISATION = {
     "optimizer": one_of(OPTIMIZERS),
     "schedule": one_of(SCHEDULES),
     "learning_rate": number(0, 100, above=True),
     "warmup_steps": whole(0),
     "weight_decay": number(0, 100),
+    "loss": one_of(LOSSES),
     "gradient_clip": number(0, MANY, above=True).or_null("for none"),
 }
 MACHINE = {
