@@ -101,9 +101,9 @@ class InstructionModule(LightningModule):
                 self._weights.sum_over_processes()
         return float(total)
 
-    def _part(self, micro_batch: MicroBatch, batch: EffectiveBatch) -> Tensor:
+    def _part(self, micro_batch: MicroBatch, batch: EffectiveBatch) -> Any:
         """Return what a micro-batch adds to its step's loss."""
-        losses: Tensor = self.losses(micro_batch)
+        losses = self.losses(micro_batch)
         if self.config.loss == "per_token":
             return losses.sum() * (1.0 / batch.target_tokens)
         lengths = torch.bincount(micro_batch.owners)
