@@ -11,6 +11,7 @@ import pytest
 from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.promise import PROMISES, broken
+from instruct_ablate.instruction.sentences import SENTENCES
 from instruct_ablate.instruction.variant import Slot
 from instruct_ablate.tasks.task import Example, Instance
 from tests.conftest import make_task
@@ -56,6 +57,12 @@ def test_every_built_in_variant_promises_something() -> None:
         ("misleading", TASK.definition, "own definition"),
         ("misleading_extreme", "From nowhere.", "no other task's"),
         ("task_name", "film", "not the task's name"),
+        ("sentence_irrelevant", "Judge the film. Label: positive. Label: negative.", "none of the sentences"),
+        (
+            "sentence_misleading_extreme",
+            SENTENCES["sentence_misleading_extreme"][0] + " Label: x.",
+            "none of the",
+        ),
     ],
 )
 def test_a_broken_definition_is_noticed(name: str, definition: str, message: str) -> None:

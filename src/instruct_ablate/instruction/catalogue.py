@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from instruct_ablate.errors import unknown
 from instruct_ablate.extensions import load_function
-from instruct_ablate.instruction import content, definitions, delusive, examples, noise
+from instruct_ablate.instruction import content, definitions, delusive, examples, noise, sentences
 from instruct_ablate.instruction.variant import FIELDS, VARIANTS, Slot, Variant
 
-MODULES = (definitions, noise, content, delusive, examples)
+MODULES = (definitions, noise, content, delusive, examples, sentences)
 
 
 def names(slot: Slot) -> tuple[str, ...]:

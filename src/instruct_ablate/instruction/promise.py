@@ -10,9 +10,10 @@ from dataclasses import fields, replace
 
 from instruct_ablate.instruction.content import clauses
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.definitions import IRRELEVANT
+from instruct_ablate.instruction.definitions import IRRELEVANT, label_list
 from instruct_ablate.instruction.noise import STOP_WORDS
 from instruct_ablate.instruction.outputs import distinct, outputs, right_answers
+from instruct_ablate.instruction.sentences import SENTENCES
 from instruct_ablate.instruction.variant import Variant
 from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Task
@@ -136,6 +137,13 @@ def _clauses_gone(before: Task, after: Task, _: Context) -> Iterator[str]:
 def _about_nothing(before: Task, after: Task, _: Context) -> Iterator[str]:
     if after.definition not in IRRELEVANT:
         yield "is none of the irrelevant sentences"
+
+
+@promise("definition", *SENTENCES)
+def _labels_stay(before: Task, after: Task, _: Context) -> Iterator[str]:
+    sentence = after.definition.removesuffix(label_list(before.label_space or ())).rstrip()
+    if not any(sentence in sentences for sentences in SENTENCES.values()):
+        yield "is none of the sentences, with the task's labels"
 
 
 @promise("definition", "misleading", "misleading_moderate", "misleading_extreme")
