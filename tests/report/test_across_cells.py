@@ -54,3 +54,23 @@ def test_predictions_that_are_gone_leave_the_rest_of_the_row(tmp_path: Path) -> 
     rows = build_rows(study.cells)
     assert with_metrics_over_cells(rows, study) == rows
     assert with_metrics_over_cells(rows, replace(study, columns=())) == rows
+
+
+def test_over_test_instructions_it_is_of_one_cell_and_averaged_over_seeds(tmp_path: Path) -> None:
+    cells = []
+    for seed in (0, 1):
+        cell = make_cell(50.0, seed=seed)
+        (block,) = cell.blocks
+        other = replace(block, instruction="simplified", predictions="predictions/simplified.jsonl")
+        cells.append(replace(cell, blocks=(block, other)))
+    cells.append(make_cell(50.0, instruction="delusive"))
+    study = replace(read_study(write_study(tmp_path / "s", cells)), columns=("consistency_over_tests",))
+    path = study.folder / cells[0].name / cells[0].blocks[0].predictions
+    path.write_text(path.read_text().replace('"prediction": "positive"', '"prediction": "other"', 1))
+    rows = with_metrics_over_cells(build_rows(study.cells), study)
+    shown = [row.mean("consistency_over_tests") for row in rows if row.setting.instruction == "original"]
+    assert [(one.value, one.seeds) for one in shown if one] == [(87.5, 2)] * 2
+    assert (
+        next(row for row in rows if row.setting.instruction == "delusive").mean("consistency_over_tests")
+        is None
+    )

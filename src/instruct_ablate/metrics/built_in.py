@@ -58,6 +58,12 @@ def uniform_guess(prediction: str, references: Sequence[str], label_space: Seque
     return guess_chance(label_space) if is_answerable(label_space, references) else 0.0
 
 
+@metric("consistency_over_tests", "agreement\nof tests", reads="tests")
+def consistency_over_tests(predictions: Sequence[str], references: Sequence[str]) -> float | None:
+    """The share of pairs of test instructions under which a cell's predictions of an instance are equal."""
+    return consistency(predictions, references)
+
+
 @metric("consistency", "agreement\nof seeds", reads="cells")
 def consistency(predictions: Sequence[str], references: Sequence[str]) -> float | None:
     """The share of pairs of seeds whose predictions of an instance are equal once normalised."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics.registry import BUILT_IN_ALONE, Metric, Selection, built_in
+from instruct_ablate.metrics.registry import AT_REPORT, BUILT_IN_ALONE, Metric, Selection, built_in
 from instruct_ablate.prompt.prompt import Prediction
 from instruct_ablate.scores import InstanceScore
 from instruct_ablate.tasks.languages import word_rule
@@ -43,8 +43,8 @@ def score_prediction(
 def _value(
     metric: Metric, prediction: str, references: Sequence[str], beside: Mapping[str, object]
 ) -> float | None:
-    if metric.reads == "cells":
-        return None  # a report computes it, over the seeds of a setting
+    if metric.reads in AT_REPORT:
+        return None
     if metric.reads == "text":
         return checked(metric, metric.score(prediction, references), prediction)
     if not (read := beside[metric.reads]):

@@ -1,4 +1,7 @@
-"""Metrics that read several cells: computed when a report is written, over the seeds of one setting; never recorded."""
+"""Metrics of several predictions of one instance: over a setting's seeds, or over a cell's test instructions.
+
+They are computed when a report is written and never recorded.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics.measures import DIFFERENCES, Measure, find_measure
-from instruct_ablate.metrics.registry import Metric, registered
+from instruct_ablate.metrics.registry import AT_REPORT, Metric, registered
 from instruct_ablate.metrics.scoring import checked
 from instruct_ablate.report.rows import Mean, Row
 from instruct_ablate.whole_files import inside
@@ -19,37 +23,46 @@ Predictions = dict[tuple[str, str], PredictionRow]
 
 
 def with_metrics_over_cells(rows: Sequence[Row], study: Study) -> tuple[Row, ...]:
-    """Add to each row the metrics of `report.columns` that read several cells; none with fewer than two seeds."""
-    known = {one.name: one for one in registered() if one.reads == "cells"}
+    """Add to each row the metrics of `report.columns` that read several predictions; none where there is but one."""
+    known = {one.name: one for one in registered() if one.reads in AT_REPORT}
     measures = [find_measure(name) for name in study.columns if name not in DIFFERENCES]
     wanted = [(one, known[one.metric.name]) for one in measures if one.metric.name in known]
     return tuple(_added(row, study, wanted) for row in rows) if wanted else tuple(rows)
 
 
 def _added(row: Row, study: Study, wanted: Sequence[tuple[Measure, Metric]]) -> Row:
-    if len(row.seeds) < 2:
-        return row
     try:
-        sides = _sides(row, study)
+        groups = {reads: _groups(row, study, reads) for reads in {metric.reads for _, metric in wanted}}
     except (OSError, UserError):
         return row  # predictions that are gone or damaged: not defined
-    means = [(one.name, mean) for one, metric in wanted if (mean := _mean(one, metric, sides)) is not None]
+    means = []
+    for measure, metric in wanted:
+        values = [_value(measure, metric, sides) for sides in groups[metric.reads]]
+        known = [value for value in values if value is not None]
+        if known:
+            deviation = statistics.stdev(known) if len(known) > 1 else None
+            seeds = len(known) if metric.reads == "tests" else len(row.seeds)
+            means.append((measure.name, Mean(statistics.fmean(known), deviation, seeds)))
     return replace(row, means=(*row.means, *means))
 
 
-def _sides(row: Row, study: Study) -> list[Predictions]:
-    """Read a row's predictions, seed by seed."""
-    return [
-        {one.key: one for one in read_predictions(inside(study.folder / cell.name, block.predictions))}
-        for cell in sorted(study.cells, key=lambda cell: cell.seed)
-        if cell.state == "done" and cell.setting == row.setting
-        for block in cell.blocks
-        if block.instruction == row.tested
-    ]
+def _groups(row: Row, study: Study, reads: str) -> list[list[Predictions]]:
+    """Read the predictions that are held against each other: of all seeds, or of each seed under all tests."""
+    cells = sorted(study.cells, key=lambda cell: cell.seed)
+    own = [cell for cell in cells if cell.state == "done" and cell.setting == row.setting]
+    pairs = [[(cell, block) for block in cell.blocks] for cell in own]
+    if reads == "cells":
+        pairs = [[pair for one in pairs for pair in one if pair[1].instruction == row.tested]]
+    return [[_read(study, *pair) for pair in group] for group in pairs if len(group) > 1]
 
 
-def _mean(measure: Measure, metric: Metric, sides: Sequence[Predictions]) -> Mean | None:
-    """Average over tasks what a metric gives for the instances that every seed has answered."""
+def _read(study: Study, cell: CellRecord, block: ScoreBlock) -> Predictions:
+    rows = read_predictions(inside(study.folder / cell.name, block.predictions))
+    return {one.key: one for one in rows}
+
+
+def _value(measure: Measure, metric: Metric, sides: Sequence[Predictions]) -> float | None:
+    """Average over tasks what a metric gives for the instances that every side has answered."""
     tasks: dict[str, list[float]] = {}
     for key, first in sides[0].items():
         if measure.kind not in (None, first.kind) or not all(key in side for side in sides):
@@ -58,6 +71,4 @@ def _mean(measure: Measure, metric: Metric, sides: Sequence[Predictions]) -> Mea
         value = checked(metric, metric.score(texts, first.references), texts[0])
         if value is not None:
             tasks.setdefault(first.task, []).append(100 * value if metric.unit == "%" else value)
-    if not tasks:
-        return None
-    return Mean(statistics.fmean(map(statistics.fmean, tasks.values())), None, len(sides))
+    return statistics.fmean(map(statistics.fmean, tasks.values())) if tasks else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.metrics.registry import described
+from instruct_ablate.metrics.registry import AT_REPORT, described
 from instruct_ablate.report.columns import OF_THE_DATA
 from instruct_ablate.report.statistics.claim import Ruling
 
@@ -60,7 +60,7 @@ def comparable(name: str) -> tuple[str, ...]:
     names = []
     for metric in described():
         same = (metric.unit, metric.higher_is_better) == (own.metric.unit, own.metric.higher_is_better)
-        if not same or metric.reads == "cells" or metric.name in (own.metric.name, *OF_THE_DATA):
+        if not same or metric.reads in AT_REPORT or metric.name in (own.metric.name, *OF_THE_DATA):
             continue
         if own.kind is None and len(metric.kinds) > 1:
             names.append(metric.name)
