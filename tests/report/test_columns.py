@@ -23,10 +23,12 @@ from instruct_ablate.report.columns import (
     shown_measures,
     shown_metrics,
 )
+from instruct_ablate.report.compare import compare_studies
 from instruct_ablate.report.page import plot
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.rows import build_rows
 from instruct_ablate.report.sample import choose
+from instruct_ablate.report.tables import group_table
 from instruct_ablate.scores import MetricDescription, Score, Scores
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
@@ -116,3 +118,24 @@ def test_only_what_is_not_as_usual_is_explained() -> None:
     assert (
         explained(("error_share", "said_words")) == "error_share the lower the better; said_words in words; "
     )
+
+
+def test_compare_takes_a_users_metric_too(tmp_path: Path) -> None:
+    one, other = (
+        write_study(tmp_path / name, [with_own(make_cell(50.0, seed=seed), value + seed) for seed in (0, 1)])
+        for name, value in (("one", 3.0), ("other", 4.5))
+    )
+    table, _ = compare_studies(one, other)
+    lines = [dict(zip(table.headings, line, strict=True)) for line in table.lines]
+    (line,) = (line for line in lines if line["metric"] == OWN.name)
+    assert (line["difference"], line["seeds"], line["same"]) == ("+1.50", "2", "no")
+
+
+def test_a_metric_of_no_line_is_no_column_of_a_groups_table() -> None:
+    columns = ("exact_match", "consistency")
+    cells = [make_cell(50.0), with_own(make_cell(40.0, seed=1), 3.0)]
+    for by in ("category", "task"):
+        shown = group_table(cells, by, columns).headings
+        assert "agreement of seeds" not in shown, "it is of several cells, and of no group"
+        assert {"exact match", "answer words"} <= set(shown), "one line's value is enough"
+        assert "exact match" in group_table([], by, columns).headings

@@ -12,7 +12,7 @@ from typing import Any
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.metrics import Score, find_metric
+from instruct_ablate.metrics import Score, Scores, find_metric
 from instruct_ablate.report.columns import column_heading, group_columns, main_columns
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.summary import Places, measured, unfinished
@@ -53,23 +53,33 @@ def main_table(rows: Sequence[Row], reference: str, columns: Sequence[str] = ())
 
 def group_table(cells: Iterable[CellRecord], by: str, columns: Sequence[str] = ()) -> Table:
     """The metrics by "category" or "task", one line a cell and group."""
-    every, lines = tuple(cells), []
-    metrics = group_columns(every, columns)
+    every = tuple(cells)
     legend = Legend(cell.setting for cell in every)
     keys = legend.columns("model", "data_budget", "instruction")
+    groups: list[tuple[tuple[str, ...], str, Score]] = []
     for cell in every:
         place = tuple(legend.text(cell.setting, key) for key in keys)
         for block in cell.blocks if cell.state == "done" else ():
-            if by == "category":
-                groups = [("", score) for score in block.scores.categories]
-            else:
-                groups = [(task.category, task.score) for task in block.scores.tasks]
             where = (cell.name, *place, block.instruction, str(cell.seed))
-            lines += [(*where, *group_line(c, s, metrics)) for c, s in groups]
+            groups += [(where, category, score) for category, score in _groups(block.scores, by)]
+    metrics = _defined(group_columns(every, columns), [score for _, _, score in groups])
+    lines = [(*where, *group_line(category, score, metrics)) for where, category, score in groups]
     named = ("cell", *map(heading, keys), "tested on", "seed", "category")
     headings = (*named, "task") if by == "task" else named
     names = (*headings, "instances", *(find_metric(one).heading.replace("\n", " ") for one in metrics))
     return Table(f"By {by}", names, tuple(lines), len(headings))
+
+
+def _groups(scores: Scores, by: str) -> list[tuple[str, Score]]:
+    """Return the scores by category or task; a task's with its category."""
+    if by == "category":
+        return [("", score) for score in scores.categories]
+    return [(task.category, task.score) for task in scores.tasks]
+
+
+def _defined(metrics: Sequence[str], scores: Sequence[Score]) -> tuple[str, ...]:
+    """Leave out metrics that are defined for no line, such as those that read several cells."""
+    return tuple(name for name in metrics if not scores or any(one.get(name) is not None for one in scores))
 
 
 def group_line(category: str, score: Score, metrics: Sequence[str]) -> tuple[str, ...]:

@@ -11,11 +11,13 @@ import pytest
 from instruct_ablate.cell.mirror import wandb_run
 from instruct_ablate.cell.mirror.wandb_run import WandbRun, job_type, resolved_mode, run_id, tags
 from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.schema import Config, LoggerConfig
 from tests.cell.mirror.test_mirror import IDENTITY
 from tests.grid.small import TASKS, records, sweep
 from tests.report.cells import make_cell, place
 from tests.report.studies import write_study
+from tests.report.test_columns import OWN, with_own
 
 
 class Run:
@@ -95,6 +97,19 @@ def test_a_done_cell_tells_scores_and_predictions(opened: list[Run], tmp_path: P
     assert opened[0].exit_code == 0
     assert len(opened[0].logged["predictions"].data) == 4
     assert {row[1] for row in opened[0].logged["scores"].data} == {"task_c", "task_g"}
+
+
+def test_a_users_metric_reaches_summary_and_tables(opened: list[Run], tmp_path: Path):
+    study = write_study(tmp_path / "s", [with_own(make_cell(75.0), 3.25)])
+    (cell,) = read_study(study).cells
+    path = study / cell.name / cell.blocks[0].predictions
+    path.write_text(path.read_text().replace('"values": {', f'"values": {{"{OWN.name}": 7.0, '))
+    WandbRun(Config(), IDENTITY, study / cell.name).finish(cell)
+    (run,) = opened
+    assert {value for name, value in run.summary.items() if OWN.name in name} == {3.25}
+    scores, predictions = run.logged["scores"], run.logged["predictions"]
+    assert {line[-1] for line in scores.data if line[-2] == OWN.name} == {3.25}
+    assert {line[predictions.columns.index(OWN.name)] for line in predictions.data} == {7.0}
 
 
 def test_a_failed_cell_is_a_failed_run(opened: list[Run], tmp_path: Path):
