@@ -12,16 +12,21 @@ import click
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write to; default: STUDY/report.")
 @click.option("--wandb", is_flag=True, help="Log it to W&B too, as a run beside those of the study's cells.")
 @click.option(
+    "--checklist", is_flag=True, help="Write checklist.md too: what a paper's appendix is asked for."
+)
+@click.option(
     "--hypothesis",
     "hypotheses",
     multiple=True,
     help="A further claim, judged as stated now; may be repeated.",
 )
-def command(study: Path, output: Path | None, wandb: bool, hypotheses: tuple[str, ...]) -> None:
+def command(
+    study: Path, output: Path | None, wandb: bool, hypotheses: tuple[str, ...], checklist: bool
+) -> None:
     """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form."""
     from rich.console import Console
 
-    from instruct_ablate.report.report import report_lines, write_report
+    from instruct_ablate.report.report import report_lines, write_checklist, write_report
     from instruct_ablate.report.summary import print_rows
 
     console = Console()
@@ -30,6 +35,8 @@ def command(study: Path, output: Path | None, wandb: bool, hypotheses: tuple[str
     for line in report_lines(report):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"Tables, figures and page: {report.folder}", highlight=False, markup=False, soft_wrap=True)
+    if checklist:
+        console.print(f"Checklist: {write_checklist(report)}", highlight=False, markup=False, soft_wrap=True)
     if wandb:
         from instruct_ablate.report.wandb_summary import log_summary, mirrored_logger
 

@@ -12,6 +12,7 @@ from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report import provenance
 from instruct_ablate.report.across_cells import with_metrics_over_cells
+from instruct_ablate.report.checklist import checklist
 from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.differences import Difference, difference_table, differences
 from instruct_ablate.report.figures import draw_figures
@@ -70,6 +71,13 @@ def report_lines(report: Report) -> Iterator[str]:
     if said := list(history(report.study.stated)):
         yield "Stated:"
         yield from (f"    {line}" for line in said)
+
+
+def write_checklist(report: Report) -> Path:
+    """Write the answers to the Responsible NLP checklist beside the report; return where they are."""
+    path = report.folder / "checklist.md"
+    write_whole(path, checklist(report.study))
+    return path
 
 
 def _write(report: Report) -> None:

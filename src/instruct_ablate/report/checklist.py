@@ -1,0 +1,155 @@
+"""The checklist: what a study's records answer of the ARR Responsible NLP checklist, as Markdown for an appendix.
+
+What no record says is "not recorded"; nothing is filled in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import write
+from instruct_ablate.grid.study import Study
+
+UNKNOWN = "not recorded"
+WATTS = {"CPU": 100, "GPU": 400}  # assumed of one device at work, where no record has measured energy
+_STARTER = "starter: made for this package, Apache-2.0"
+
+
+def checklist(study: Study) -> str:
+    """Write the answers that a study has, by the checklist's sections."""
+    parts = [
+        f"# Responsible NLP checklist: {study.name}",
+        "From the study's records; sections A, D and E are the authors' own. "
+        f'"{UNKNOWN}" is what no record says.',
+        *_section("B. Scientific artifacts", _artifacts(study)),
+        *_section("C. Computational experiments", _experiments(study)),
+        "### Hyper-parameters",
+        _values(_done(study)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(title: str, answers: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield f"## {title}"
+    yield "\n".join(f"- **{question}**: {answer}" for question, answer in answers)
+
+
+def _done(study: Study) -> list[CellRecord]:
+    return [cell for cell in study.cells if cell.state == "done"]
+
+
+def _of(cells: Iterable[CellRecord], key: str) -> str:
+    """List the values that a key has over cells."""
+    values = {write(cell.setting.get(key), key) for cell in cells if key in cell.setting}
+    return ", ".join(sorted(values)) or UNKNOWN
+
+
+def _artifacts(study: Study) -> Iterator[tuple[str, str]]:
+    cells = _done(study)
+    data, model = _of(cells, "tasks"), _of(cells, "model")
+    hashes = ", ".join(sorted({cell.data_hash[:12] for cell in cells if cell.data_hash})) or UNKNOWN
+    yield "B1 creators cited", f"data {data}; model {model}: the citation is {UNKNOWN}"
+    data_licence = _STARTER if data == "starter" else f"of the data ({data}) {UNKNOWN}"
+    yield "B2 licences", f"{data_licence}; of the model ({model}) {UNKNOWN}"
+    yield "B3 intended use", UNKNOWN
+    yield "B4 personal or offensive content", UNKNOWN
+    yield "B5 documentation", f"content hash of the data {hashes}; languages and domains {UNKNOWN}"
+    yield "B6 statistics", _statistics(cells)
+
+
+def _statistics(cells: Sequence[CellRecord]) -> str:
+    sizes = {
+        (len(block.scores.tasks), block.scores.overall.instances) for cell in cells for block in cell.blocks
+    }
+    tested = " or ".join(
+        f"{tasks} test tasks with {instances:,} instances" for tasks, instances in sorted(sizes)
+    )
+    budgets = _of([cell for cell in cells if not cell.setting.untuned], "data_budget")
+    return f"{tested or UNKNOWN}; training instances per task: {budgets}; no development set is recorded"
+
+
+def _experiments(study: Study) -> Iterator[tuple[str, str]]:
+    cells = _done(study)
+    states = Counter(cell.state for cell in study.cells)
+    runs = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
+    yield "C1 number of parameters", f"{UNKNOWN} (models: {_of(cells, 'model')})"
+    yield "C1 runs", runs
+    yield "C1 computing budget", _budget(cells)
+    yield "C1 energy", _energy(cells)
+    yield "C1 infrastructure", _infrastructure(cells)
+    yield (
+        "C2 experimental setup",
+        (
+            "every value that was tried is in the table below, and every setting is reported; "
+            f"how values were chosen is {UNKNOWN}"
+        ),
+    )
+    seeds = sorted({cell.seed for cell in cells if not cell.setting.untuned})
+    yield "C3 seeds", ", ".join(map(str, seeds)) or UNKNOWN
+    yield (
+        "C3 error bars",
+        (
+            f"tables: mean ± standard deviation over seeds, of up to {len(seeds)}; verdicts: 90 % intervals with "
+            "seeds and tasks as crossed random effects, p-values Holm-corrected over places"
+            if len(seeds) > 1
+            else "one seed at most: no deviation over seeds"
+        ),
+    )
+    yield "C4 packages", _packages(cells)
+
+
+def _hours(cells: Iterable[CellRecord]) -> dict[str, float]:
+    """Sum the hours of preparing, training and testing by kind of device; what has no environment has no device."""
+    hours: dict[str, float] = {}
+    for cell in cells:
+        if cell.environment is not None and cell.environment.device != "none":
+            kind = "CPU" if cell.environment.device.startswith("cpu") else "GPU"
+            cost = cell.cost
+            spent = cost.prepare_seconds + cost.train_seconds + cost.evaluate_seconds
+            hours[kind] = hours.get(kind, 0.0) + spent / 3600
+    return dict(sorted(hours.items()))
+
+
+def _budget(cells: Sequence[CellRecord]) -> str:
+    told = "; ".join(f"{hours:.2f} hours on {kind}" for kind, hours in _hours(cells).items())
+    if not told:
+        return UNKNOWN
+    return (
+        f"{told} over {len(cells)} done cells (preparing, training, testing; cells copied from another study with what "
+        "they took there; several devices of one cell count once); of failed and interrupted runs " + UNKNOWN
+    )
+
+
+def _energy(cells: Sequence[CellRecord]) -> str:
+    hours = {kind: value for kind, value in _hours(cells).items() if value}
+    if not hours:
+        return UNKNOWN
+    total = sum(value * WATTS[kind] / 1000 for kind, value in hours.items())
+    assumed = ", ".join(f"{WATTS[kind]} W for one {kind}" for kind in hours)
+    return f"{UNKNOWN}; estimated at {total:.3g} kWh, assuming {assumed} during the hours above"
+
+
+def _infrastructure(cells: Sequence[CellRecord]) -> str:
+    made = [cell.environment for cell in cells if cell.environment]
+    devices = Counter(f"{one.device} ({one.precision})" for one in made if one.device != "none")
+    told = ", ".join(f"{device} in {count} cells" for device, count in sorted(devices.items()))
+    return f"{told or UNKNOWN}; the processor's or card's model where the device does not name it: {UNKNOWN}"
+
+
+def _packages(cells: Sequence[CellRecord]) -> str:
+    made = [cell.environment for cell in cells if cell.environment]
+    pins = sorted({f"{name} {version}" for one in made for name, version in one.versions})
+    pythons = sorted({f"Python {one.python}" for one in made})
+    return ", ".join((*pythons, *pins)) or UNKNOWN
+
+
+def _values(cells: Sequence[CellRecord]) -> str:
+    """Tabulate every key that counts in a cell's identity, with all values that were tried."""
+    keys = sorted({key for cell in cells for key in cell.setting.keys})
+    if not keys:
+        return UNKNOWN
+    lines = ["| key | values |", "|---|---|"]
+    lines += [f"| `{key}` | {_of(cells, key).replace('|', chr(92) + '|')} |" for key in keys]
+    return "\n".join(lines)

@@ -1,0 +1,62 @@
+"""The checklist says what records hold, and "not recorded" of all else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from instruct_ablate.cell.state.record import Environment
+from instruct_ablate.command_line import group
+from instruct_ablate.cost import Cost
+from instruct_ablate.grid.study import Study
+from instruct_ablate.report.checklist import UNKNOWN, checklist
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
+
+
+def line(text: str, question: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(f"- **{question}**"))
+
+
+def study_of(device: str = "cpu") -> Study:
+    made = Environment("secret-host", "train.py", None, "3.11.7", (("torch", "2.1"),), device, "fp32")
+    cells = [
+        replace(make_cell(50.0, seed=seed, lr=lr), environment=made, cost=Cost(train_seconds=1800.0))
+        for seed, lr in ((0, 1e-4), (1, 2e-4))
+    ]
+    return Study("s", Path("s"), (*cells, make_cell(None, seed=2)))
+
+
+def test_what_records_say() -> None:
+    text = checklist(study_of())
+    assert "1.00 hours on CPU over 2 done cells" in line(text, "C1 computing budget")
+    assert "estimated at 0.1 kWh, assuming 100 W for one CPU" in line(text, "C1 energy")
+    assert line(text, "C1 runs").endswith("2 done, 1 missing")
+    assert line(text, "C3 seeds").endswith(": 0, 1")
+    assert "crossed random effects" in line(text, "C3 error bars")
+    assert "Python 3.11.7, torch 2.1" in line(text, "C4 packages")
+    assert "2 test tasks with 200 instances" in line(text, "B6 statistics")
+    assert "| `trainer.learning_rate` | 0.0001, 0.0002 |" in text
+    assert "Apache-2.0" in line(text, "B2 licences")
+    assert "secret-host" not in text
+    assert "on GPU" in checklist(study_of("cuda:0"))
+
+
+def test_nothing_is_invented() -> None:
+    text = checklist(Study("s", Path("s"), (make_cell(None),)))
+    for question in ("C1 number of parameters", "C1 computing budget", "C1 energy", "C3 seeds", "C4 packages",
+                     "B3 intended use", "B4 personal or offensive content"):  # fmt: skip
+        assert UNKNOWN in line(text, question)
+    other = checklist(Study("s", Path("s"), (make_cell(50.0, tasks="mine"),)))
+    assert f"of the data (mine) {UNKNOWN}" in line(other, "B2 licences")
+    assert "no deviation over seeds" in line(other, "C3 error bars")
+
+
+def test_the_command_writes_it_when_asked(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "s", [make_cell(50.0)])
+    told = CliRunner().invoke(group, ["report", str(study), "--checklist"])
+    assert told.exit_code == 0, told.output
+    assert "Checklist: " in told.output
+    assert (study / "report" / "checklist.md").read_text().startswith("# Responsible NLP checklist: s\n")
