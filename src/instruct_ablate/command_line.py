@@ -10,6 +10,7 @@ import click
 
 from instruct_ablate import commands
 from instruct_ablate.errors import UserError, meant
+from instruct_ablate.terminal import complain
 
 
 class Lazy(click.Group):
@@ -41,7 +42,7 @@ def main() -> None:
     try:
         group()
     except UserError as fault:
-        sys.stderr.write(f"error: {fault}\n" if "\n" not in str(fault) else f"errors:\n{fault}\n")
+        complain(str(fault))
         sys.exit(2)
 
 

@@ -12,6 +12,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.grid.overrides import is_sweep
 from instruct_ablate.grid.overrides import prepared as checked
 from instruct_ablate.schema import config_directory
+from instruct_ablate.terminal import complain, echo
 
 _SWEEPER = "hydra_plugins.instruct_ablate_sweeper"
 _MANY = ("-m", "--multirun")
@@ -57,10 +58,10 @@ def _run() -> None:
         fault = explain(error) or (unreadable(error) if _composing(error) else None)
         if fault is None:
             raise
-        sys.stderr.write(f"error: {fault}\n" if "\n" not in str(fault) else f"errors:\n{fault}\n")
+        complain(str(fault))
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; run the same command again to go on\n")
+        echo("stopped; run the same command again to go on", err=True)
         sys.exit(130)
 
 

@@ -102,7 +102,7 @@ def test_real_predictions_stand_in_a_table_beside_guessing(shared: Path, tmp_pat
         assert round(one.get("rougeL"), 4) == expected[f"rougeL_for_{name}"]
     assert {task.score.name for task in guess.blocks[0].scores.tasks} == {t.score.name for t in scores.tasks}
     table = markdown(main_table(build_rows(read_study(tmp_path / "alpaca").cells), "original"))
-    for name, score in (("alpaca_7b", "35."), ("uniform_guess", "42.27")):
+    for name, score in (("alpaca_7b", "35."), ("uniform_guess", "42.03")):
         (line,) = [line for line in table.splitlines() if name in line]
         assert score in line, table
 

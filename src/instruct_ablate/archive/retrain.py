@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.terminal import echo
 
 _OWN = ("output", "study", "cache")  # where a run writes is said by whoever replays it
 _MANY = ("-m", "--multirun")
@@ -54,7 +55,7 @@ def run_again(commands: Sequence[str], output: Path, study: str, trust: bool = F
         raise UserError("this archive has no stored commands to train by: its cells were imported.")
     status = 0
     for words in every:
-        sys.stdout.write(f"train.py -m {shlex.join(words)}\n")
+        echo(f"train.py -m {shlex.join(words)}")
         sys.stdout.flush()
         status = max(
             status, subprocess.run([sys.executable, "-c", _ENTRY, "-m", *words], check=False).returncode

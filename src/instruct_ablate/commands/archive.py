@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.terminal import echo
+
 
 @click.command(name="archive")
 @click.argument("study", type=click.Path(path_type=Path))
@@ -19,6 +21,6 @@ def command(study: Path, file: Path) -> None:
 
     packed = pack(study, file)
     for name in packed.lacking:
-        click.echo(f"not there, so not in the archive: {name}", err=True)
+        echo(f"not there, so not in the archive: {name}", err=True)
     size = file.stat().st_size / 2**20
-    click.echo(f"{file}: {packed.cells} cells, {packed.files} files, {size:.1f} MiB")
+    echo(f"{file}: {packed.cells} cells, {packed.files} files, {size:.1f} MiB")

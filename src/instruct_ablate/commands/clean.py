@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.terminal import echo
+
 
 @click.command(name="clean")
 @click.argument("study", type=click.Path(path_type=Path))
@@ -24,16 +26,16 @@ def command(study: Path, yes: bool, quarantined: bool, forget: tuple[str, ...]) 
 
     for name in forget:
         drop(study, name)
-        click.echo(f"forgotten: {name}")
+        echo(f"forgotten: {name}")
     if forget:
         return
     found = leftovers(study, quarantined)
     for leftover in found:
-        click.echo(f"{leftover.size / 1e6:10.2f} MB  {leftover.why}: {leftover.path}")
+        echo(f"{leftover.size / 1e6:10.2f} MB  {leftover.why}: {leftover.path}")
     total = sum(leftover.size for leftover in found) / 1e6
     if not found:
-        click.echo("nothing to free")
+        echo("nothing to free")
     elif yes:
-        click.echo(f"freed {remove(found) / 1e6:.2f} MB")
+        echo(f"freed {remove(found) / 1e6:.2f} MB")
     else:
-        click.echo(f"{total:.2f} MB could be freed: add --yes")
+        echo(f"{total:.2f} MB could be freed: add --yes")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.terminal import echo
+
 
 @click.command(name="compare")
 @click.argument("first", type=click.Path(path_type=Path))
@@ -16,6 +18,6 @@ def command(first: Path, second: Path) -> None:
     from instruct_ablate.report.tables import markdown
 
     table, told = compare_studies(first, second)
-    click.echo(markdown(table) if table.lines else "The studies have no setting in common.")
+    echo(markdown(table) if table.lines else "The studies have no setting in common.")
     for line in told:
-        click.echo(line)
+        echo(line)

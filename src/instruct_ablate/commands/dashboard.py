@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.terminal import echo
+
 
 @click.command(name="dashboard")
 @click.argument("study", type=click.Path(path_type=Path))
@@ -29,13 +31,13 @@ def command(study: Path, entity: str | None, show: bool) -> None:
     measures = shown_measures(known.cells, known.columns)
     if show:
         workspace = build_workspace(study.name, logger.project, owner or "", measures)
-        click.echo(json.dumps(dataclasses.asdict(workspace), default=str, indent=1))
+        echo(json.dumps(dataclasses.asdict(workspace), default=str, indent=1))
         return
     if not has_key():
         raise UserError("there is no W&B key: set WANDB_API_KEY or run `wandb login`; --show needs none")
     workspace = build_workspace(study.name, logger.project, owner or _owner(), measures)
     workspace.save()
-    click.echo(workspace.url)
+    echo(workspace.url)
 
 
 def _owner() -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from instruct_ablate.terminal import echo
+
 
 @click.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
@@ -54,12 +56,12 @@ def command(
         imported, Source(**shown, tasks_name=config.tasks.name), collection, study_folder(config)
     )
     for note in imported.notes:
-        click.echo(note)
+        echo(note)
     overall = imported.scores.overall
     means = ((find_metric(name).heading, overall.get(name)) for name in ("exact_match", "rougeL"))
     told = (f"{heading} {mean:.2f}".replace("\n", " ") for heading, mean in means if mean is not None)
-    click.echo(f"{record.name}: {', '.join(told)}")
-    click.echo(f"{study_folder(config) / record.name}")
+    echo(f"{record.name}: {', '.join(told)}")
+    echo(f"{study_folder(config) / record.name}")
 
 
 def _columns(given: tuple[str, ...]) -> dict[str, str] | None:

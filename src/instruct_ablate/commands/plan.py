@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from instruct_ablate.terminal import echo, make_console
+
 if TYPE_CHECKING:
     from instruct_ablate.grid.plan import PlannedCell
 
@@ -21,8 +23,6 @@ def command(overrides: tuple[str, ...], steps: int | None, budget: str | None, b
 
     OVERRIDES are those of train.py -m: experiment=NAME, or instruction=original,simplified seed=0,1
     """
-    from rich.console import Console
-
     from instruct_ablate.grid.plan import (
         compose_plan,
         parse_budget,
@@ -41,9 +41,9 @@ def command(overrides: tuple[str, ...], steps: int | None, budget: str | None, b
         measured |= probe(plan.cells, steps)
     cells = planned(plan, measured, limit)
     if not brief:
-        Console().print(plan_table(cells))
+        make_console().print(plan_table(cells))
     for line in (*summary(plan, cells), *_noise_floor(cells)):
-        click.echo(line)
+        echo(line)
 
 
 def _noise_floor(cells: list[PlannedCell]) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from instruct_ablate.terminal import echo
+
 
 @click.command(name="prepare")
 @click.argument("overrides", nargs=-1)
@@ -22,6 +24,6 @@ def command(overrides: tuple[str, ...], compare: bool) -> None:
 
     config = compose_config(overrides)
     for line in verify(Path(config.cache)) if compare else ():
-        click.echo(line)
+        echo(line)
     for line in prepare(config):
-        click.echo(line)
+        echo(line)

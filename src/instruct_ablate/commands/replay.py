@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from instruct_ablate.terminal import echo
+
 if TYPE_CHECKING:
     from instruct_ablate.archive.replay import Replayed
 
@@ -46,7 +48,7 @@ def command(
         raise UserError(f"--limit {limit}: give a number of GiB above zero.")
     replayed = replay(file, output, Selection((), extensions), trust, int(limit * 2**30))
     for line in _lines(replayed):
-        click.echo(line)
+        echo(line)
     status = 0 if replayed.same else 1
     if commands is not None:
         status = max(status, _again(replayed.study, output, trust, commands == "run"))
@@ -77,5 +79,5 @@ def _again(study: Path, output: Path, trust: bool, run: bool) -> int:
     if run:
         return run_again(commands, output / "retrained", study.name, trust)
     for one in commands:
-        click.echo(f"command: {shlex.join(shlex.split(one)) if one.isprintable() else ascii(one)}")
+        echo(f"command: {shlex.join(shlex.split(one)) if one.isprintable() else ascii(one)}")
     return 0

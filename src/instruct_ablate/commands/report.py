@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.terminal import make_console
+
 
 @click.command(name="report")
 @click.argument("study", type=click.Path(path_type=Path))
@@ -24,12 +26,10 @@ def command(
     study: Path, output: Path | None, wandb: bool, hypotheses: tuple[str, ...], checklist: bool
 ) -> None:
     """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form."""
-    from rich.console import Console
-
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
     from instruct_ablate.report.summary import print_rows
 
-    console = Console()
+    console = make_console()
     report = write_report(study, output, hypotheses)
     print_rows(report.study, report.rows, console)
     for line in report_lines(report):

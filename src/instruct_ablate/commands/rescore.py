@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.terminal import echo
+
 
 @click.command(name="rescore")
 @click.argument("study", type=click.Path(path_type=Path))
@@ -22,16 +24,12 @@ def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], 
     results = rescore_study(study, Selection(metrics, extensions), trust)
     for result in results:
         if result.left:
-            click.echo(f"{result.name}: left as it is ({result.left})")
+            echo(f"{result.name}: left as it is ({result.left})")
         elif result.changed:
-            click.echo(f"{result.name}: scores changed")
+            echo(f"{result.name}: scores changed")
         if result.stayed:
             names = ", ".join(result.stayed)
-            click.echo(
-                f"{result.name}: {names} as before; --extensions FILE with their code scores them again"
-            )
+            echo(f"{result.name}: {names} as before; --extensions FILE with their code scores them again")
     changed = sum(result.changed for result in results)
     left = sum(bool(result.left) for result in results)
-    click.echo(
-        f"{len(results)} cells: {changed} changed, {len(results) - changed - left} the same, {left} left"
-    )
+    echo(f"{len(results)} cells: {changed} changed, {len(results) - changed - left} the same, {left} left")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.terminal import make_console
+
 
 @click.command(name="status")
 @click.argument("study", type=click.Path(path_type=Path))
@@ -14,16 +16,15 @@ import click
 @click.option("--every", default=5.0, show_default=True, help="Seconds between two looks.")
 def command(study: Path, watch: bool, every: float) -> None:
     """Show the cells of STUDY (a folder such as multirun/NAME) by state, with progress, host and last error."""
-    from rich.console import Console
     from rich.live import Live
 
     from instruct_ablate.grid.status import status_table
 
     if not watch:
-        Console().print(status_table(study))
+        make_console().print(status_table(study))
         return
     try:
-        with Live(status_table(study), auto_refresh=False) as live:
+        with Live(status_table(study), auto_refresh=False, console=make_console()) as live:
             while True:
                 time.sleep(every)
                 live.update(status_table(study), refresh=True)

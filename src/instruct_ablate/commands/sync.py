@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.terminal import echo
+
 
 @click.command(name="sync")
 @click.argument("study", type=click.Path(path_type=Path))
@@ -27,10 +29,10 @@ def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
     runs = offline_runs(study)
     waiting = [run for run in runs if run.finished and not run.uploaded]
     before = sum(run.uploaded for run in runs)
-    click.echo(f"{len(runs)} offline logs: {before} uploaded before, {len(waiting)} to upload")
+    echo(f"{len(runs)} offline logs: {before} uploaded before, {len(waiting)} to upload")
     if dry_run or not waiting:
         for run in waiting:
-            click.echo(f"  {run.log}")
+            echo(f"  {run.log}")
         return
     if not has_key():
         raise UserError(
@@ -39,9 +41,9 @@ def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
     if summary:
         _summarise(study)
     synced = sync_runs(offline_runs(study), workers)
-    click.echo(f"{len(synced.uploaded)} uploaded, {len(synced.left)} left")
+    echo(f"{len(synced.uploaded)} uploaded, {len(synced.left)} left")
     for run, why in synced.left:
-        click.echo(f"  {run.cell}: {why}")
+        echo(f"  {run.cell}: {why}")
     sys.exit(1 if any(run.finished for run, _ in synced.left) else 0)
 
 

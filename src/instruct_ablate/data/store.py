@@ -17,6 +17,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.prepared import prepared_as
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import PromptConfig
+from instruct_ablate.terminal import make_console
 
 FORMAT = 1  # raise it when the same prompts would be stored differently
 BLOCK = 1024  # prompts tokenised together
@@ -128,13 +129,12 @@ def _append(file: Any, sequences: Sequence[Sequence[int]]) -> list[int]:
 
 def _blocks(prompts: Sequence[Prompt]) -> Iterator[Sequence[Prompt]]:
     """Cut the prompts into blocks, with a progress bar where there are many."""
-    from rich.console import Console
     from rich.progress import track
 
     blocks = [prompts[start : start + BLOCK] for start in range(0, len(prompts), BLOCK)]
     quiet = len(prompts) < WORTH_A_BAR
     text = f"tokenising {len(prompts):,} prompts"
-    return iter(track(blocks, text, console=Console(stderr=True), disable=quiet))
+    return iter(track(blocks, text, console=make_console(stderr=True), disable=quiet))
 
 
 def _open(folder: Path, encoder_decoder: bool) -> TokenStore:

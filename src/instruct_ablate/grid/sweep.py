@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from instruct_ablate.grid.preflight import Preflight, faults
 from instruct_ablate.grid.study import declare
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import BudgetConfig
+from instruct_ablate.terminal import echo
 
 log = logging.getLogger(__name__)
 Summary = Callable[[Path], None]  # prints a study's table: reports stand below the grid
@@ -208,13 +208,13 @@ def _summary(folder: Path, cells: Sequence[Cell], print_summary: Summary) -> int
     records = [_current(cell) for cell in cells]
     print_summary(folder)
     if lost := [note for record in records for note in record.notes if LOST in note]:
-        sys.stderr.write(f"{len(lost)} cells are not in the logger: {lost[0]}\n")
+        echo(f"{len(lost)} cells are not in the logger: {lost[0]}", err=True)
     open_ = [record for record in records if record.state != "done"]
     for record in open_:
         reason = record.failure.reason if record.failure else ""
-        sys.stderr.write(f"{record.state}: {record.name}{': ' + reason if reason else ''}\n")
+        echo(f"{record.state}: {record.name}{': ' + reason if reason else ''}", err=True)
     if open_:
-        sys.stderr.write(f"{len(open_)} of {len(records)} cells are not done; run the same command again.\n")
+        echo(f"{len(open_)} of {len(records)} cells are not done; run the same command again.", err=True)
     return len(open_)
 
 

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
-import click
-
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.check import check_variant
@@ -22,6 +20,7 @@ from instruct_ablate.normalisation import alike
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.label_space import disagreements, read_annotation
 from instruct_ablate.tasks.task import Task
+from instruct_ablate.terminal import echo
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +115,13 @@ def run_audit(config: Config, folder: Path, published: Path | None = None) -> in
     page, data = write_audit(findings, name, folder)
     for finding in findings:
         for violation in finding.violations:
-            click.echo(f"{finding.task}: {violation.removeprefix(f'{finding.task}: ')}")
+            echo(f"{finding.task}: {violation.removeprefix(f'{finding.task}: ')}")
         for merge in finding.merges:
-            click.echo(f"{finding.task}: {merge}; strict_exact_match tells them apart")
+            echo(f"{finding.task}: {merge}; strict_exact_match tells them apart")
     if published is not None:
         _compare_spaces((*collection.train, *collection.test), published)
     counts = _summary(findings)
-    click.echo(
+    echo(
         f"{name}: {counts['tasks']} tasks, {counts['violating']} break a promise, "
         f"{counts['unchanged']} unchanged, {counts['merging']} have labels that exact match takes for one. "
         f"Page: {page}  Data: {data}"
@@ -135,6 +134,6 @@ def _compare_spaces(tasks: Sequence[Task], path: Path) -> None:
     annotation = read_annotation(path)
     found = disagreements(tasks, annotation)
     for line in found:
-        click.echo(line)
+        echo(line)
     both = sum(task.name in annotation for task in tasks)
-    click.echo(f"label spaces: {both - len(found)} of {both} are those of {path.name}, {len(found)} are not")
+    echo(f"label spaces: {both - len(found)} of {both} are those of {path.name}, {len(found)} are not")

@@ -12,6 +12,7 @@ from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.rows import Mean, Row, build_rows
+from instruct_ablate.terminal import make_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,9 +40,7 @@ def print_summary(folder: Path, console: Console | None = None) -> None:
 
 def print_rows(study: Study, rows: Sequence[Row], console: Console | None = None) -> None:
     """Print rows as wide as the terminal allows: with deviations, shorter, or the means alone."""
-    from rich.console import Console
-
-    console = console or Console()
+    console = console or make_console()
     if not rows:
         console.print(f"{study.folder}: no cells yet.", highlight=False, markup=False)
         return

@@ -6,13 +6,13 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from filelock import FileLock
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.terminal import echo
 
 URL = "https://github.com/allenai/natural-instructions.git"
 TAG = "v2.8"
@@ -55,7 +55,7 @@ def _fetch(folder: Path, url: str, tag: str) -> None:
 def _clone(url: str, tag: str, folder: Path) -> None:
     """Clone one commit; git's own progress goes to the terminal."""
     command = ["git", "clone", "--depth", "1", "--branch", tag, "--progress", url, str(folder)]
-    print(f"downloading Super-NaturalInstructions {tag} from {url}", file=sys.stderr)  # noqa: T201
+    echo(f"downloading Super-NaturalInstructions {tag} from {url}", err=True)
     try:
         ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=3 * 3600)
     except FileNotFoundError as error:

@@ -34,6 +34,7 @@ from instruct_ablate.cell.state.stored_config import describe
 from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
+from instruct_ablate.terminal import Formatter
 from instruct_ablate.whole_files import check_fence, make_way
 
 log = logging.getLogger(__name__)
@@ -189,7 +190,7 @@ def _logged(folder: Path) -> Iterator[None]:
         handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {folder / 'log.txt'}: {error.strerror}") from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     try:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.learning_curve import append_row, keep_rows
 from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.terminal import make_console
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Bar(Callback):
 
     def __init__(self, steps: int, first_step: int, curve: Curve) -> None:
         self.curve = curve
-        console = Console(stderr=True)
+        console = make_console(stderr=True)
         self.progress = Progress(
             TextColumn("training"),
             BarColumn(),

@@ -1,0 +1,63 @@
+r"""The terminal: everything that the tool says passes here, so that no text of a study can steer the reader's screen.
+
+Models write escape codes, and names of studies, tasks, models and hosts come from files of others. Such characters
+are shown as what they are (`\x1b`), never obeyed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Control characters but line ends and tabs; marks and overrides of direction, which make a line read as another
+# (Unicode Technical Report 36, 2.10); separators that some terminals take for line ends; halves of characters.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def shown(text: str) -> str:
+    r"""Return text with every character that steers a terminal written as its escape, as in `\x1b[2J`."""
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def echo(text: str, err: bool = False) -> None:
+    """Print a line, on standard error where `err`."""
+    click.echo(shown(text), err=err)
+
+
+def complain(text: str) -> None:
+    """Write a user's mistakes to standard error, one or several lines."""
+    echo(f"errors:\n{text}" if "\n" in text else f"error: {text}", err=True)
+
+
+def make_console(stderr: bool = False) -> Console:
+    """Return a rich console; what it draws of tables and texts is shown as by `echo`, its own codes aside."""
+    from collections.abc import Iterable
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class Guarded(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                # Control segments are rich's own: the cursor's moves of a table that is drawn again.
+                yield segment if segment.control else Segment(shown(segment.text), segment.style)
+
+    return Guarded(stderr=stderr)
+
+
+class Formatter(logging.Formatter):
+    """The form of a log's lines on the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record as one or several lines."""
+        return shown(super().format(record))

@@ -1,0 +1,98 @@
+"""What studies hold is shown on the terminal, never obeyed; and nothing is said past the one place that sees to it."""
+
+from __future__ import annotations
+
+import ast
+import io
+import logging
+from pathlib import Path
+
+import pytest
+from rich.control import Control
+from rich.table import Table
+from rich.text import Text
+
+from instruct_ablate import terminal
+from instruct_ablate.terminal import Formatter, complain, echo, make_console, shown
+
+SOURCE = Path(terminal.__file__).parent
+HOSTILE = "a\x1b[2J\x1b]0;title\x07b\rc\x9b31m\u202egnp\u2066\x00\x7f\ud800"
+STEERING = set("\x1b\x07\r\x9b\u202e\u2066\x00\x7f\ud800")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\x9b", "\\x9b"),
+        ("a\u202eb", "a\\u202eb"),
+        ("\ud800", "\\ud800"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("naïve 任务 שלום 👩\u200d🔬 \\x1b", "naïve 任务 שלום 👩\u200d🔬 \\x1b"),
+    ],
+)
+def test_what_steers_a_terminal_is_written_as_its_escape(text: str, expected: str) -> None:
+    assert shown(text) == expected
+    assert shown(expected) == expected
+
+
+def test_lines_and_complaints(capsys: pytest.CaptureFixture[str]) -> None:
+    echo(HOSTILE)
+    complain(HOSTILE)
+    complain(f"{HOSTILE}\nsecond")
+    out, err = capsys.readouterr()
+    assert not STEERING & set(out + err)
+    assert err.startswith("error: a\\x1b[2J")
+    assert "errors:\na\\x1b[2J" in err
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_tables_and_texts(monkeypatch: pytest.MonkeyPatch, colour: bool) -> None:
+    console = make_console()
+    console.file = io.StringIO()
+    console.width = 300
+    monkeypatch.setattr(type(console), "is_terminal", property(lambda self: colour))
+    table = Table(title=HOSTILE)
+    table.add_column(HOSTILE)
+    table.add_row(Text(HOSTILE))
+    table.add_row(HOSTILE)
+    console.print(table)
+    console.print(HOSTILE, markup=False)
+    written = console.file.getvalue()
+    assert not STEERING - {"\x1b"} & set(written)
+    assert "\x1b[2J" not in written
+    assert "\x1b]" not in written
+    assert written.count("\\x1b[2J") == 5
+
+
+def test_the_codes_of_a_table_that_is_drawn_again_are_kept() -> None:
+    console = make_console()
+    console.file = io.StringIO()
+    console._force_terminal = True
+    console.control(Control.home())
+    assert "\x1b[H" in console.file.getvalue()
+
+
+def test_log_lines() -> None:
+    record = logging.LogRecord("n", logging.INFO, "f", 1, "%s", (HOSTILE,), None)
+    assert not STEERING & set(Formatter("%(message)s").format(record))
+
+
+def _speaks(node: ast.AST) -> bool:
+    """Whether a call writes to the terminal by itself."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = ast.unparse(node.func)
+    return name in ("print", "click.echo", "click.secho", "Console", "sys.stdout.write", "sys.stderr.write")
+
+
+def test_nobody_speaks_past_it() -> None:
+    outside = {"terminal.py", "tasks/starter/make/__main__.py"}  # the latter makes the package's own files
+    found = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path in SOURCE.rglob("*.py")
+        if str(path.relative_to(SOURCE)) not in outside
+        for node in ast.walk(ast.parse(path.read_text()))
+        if _speaks(node)
+    ]
+    assert found == []
