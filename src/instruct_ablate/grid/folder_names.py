@@ -22,6 +22,7 @@ from instruct_ablate.grid.composer import Composer, group_of
 from instruct_ablate.grid.overrides import split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import read_declaration
+from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.schema import Config
 
 CHOICES = ("prompt", "evaluation", "data", "trainer")  # groups whose choices have no other place in a name
@@ -31,6 +32,7 @@ UNMARKED = frozenset(
     {
         "data_budget.instances_per_task", "seed", "method.name", "tasks.reader", "tasks.columns", "tasks.definition",
         "tasks.labels", "tasks.label_spaces", "tasks.train_split", "tasks.test_split",
+        KEY,  # a cell is the same whatever it is scored by
     }
 )  # fmt: skip
 LONGEST = 30  # characters of one mark
