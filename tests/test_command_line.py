@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from instruct_ablate import __version__
 from instruct_ablate.command_line import group, main
 from instruct_ablate.errors import UserError
 
@@ -59,3 +60,16 @@ def test_it_runs_as_a_module() -> None:
     )
     assert done.returncode == 2
     assert "did you mean 'status'" in done.stderr
+
+
+def test_version_says_the_package_in_every_entry() -> None:
+    words = ["instruct-ablate, version", __version__]
+    for module in ("instruct_ablate", "instruct_ablate.command_line"):
+        for before in ([], ["train"]):
+            done = subprocess.run(
+                [sys.executable, "-m", module, *before, "--version"],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert done.stdout.strip() == " ".join(words)

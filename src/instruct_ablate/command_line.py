@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from instruct_ablate import commands
+from instruct_ablate import __version__, commands
 from instruct_ablate.errors import UserError, meant
 from instruct_ablate.terminal import complain
 
@@ -33,8 +33,9 @@ class Lazy(click.Group):
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="instruct-ablate")
 def group() -> None:
-    """Look at ablation studies and work with their results. Studies are run by `python train.py`."""
+    """Run ablation studies, look at them and work with their results."""
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from instruct_ablate import __version__
 from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.overrides import is_sweep
@@ -43,6 +44,9 @@ def main() -> None:
 
 
 def _run() -> None:
+    if "--version" in sys.argv[1:]:
+        sys.stdout.write(f"instruct-ablate, version {__version__}\n")
+        return
     import hydra
 
     from instruct_ablate.cell.run.task_function import run_one

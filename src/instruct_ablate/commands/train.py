@@ -1,0 +1,17 @@
+"""`instruct-ablate train [OVERRIDES]`: `python train.py` for those who have the package and not the repository."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command(name="train", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def command(words: tuple[str, ...]) -> None:
+    """Run one cell, or with -m a grid: `instruct-ablate train -m instruction=original,simplified`."""
+    from instruct_ablate.entry import main
+
+    sys.argv = ["instruct-ablate train", *words]
+    main()
