@@ -177,13 +177,15 @@ def test_baselines_on_a_few(collection: Any, choices: Any, model: str, cache_fol
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @given(collection=COLLECTIONS, choices=CHOICES, model=st.sampled_from(BASELINES))
-@property_of(150)
+@property_of(60)
 def test_baselines_on_many(collection: Any, choices: Any, model: str, cache_folder: Path) -> None:
     baselines(collection, choices, model, cache_folder)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("decoding", DECODINGS)
 @given(collection=COLLECTIONS, choices=CHOICES, budget=st.sampled_from((0, 2)))
 @property_of(20)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.loading import checkpoint as checkpoint_module
 from instruct_ablate.model.loading.checkpoint import ALIGNED, load_checkpoint, load_tokenizer
 from instruct_ablate.model.loading.last_loaded import SHELF
@@ -141,3 +141,17 @@ def test_a_process_of_one_cell_reads_every_checkpoint_anew(
         assert [load_checkpoint(config, torch.float32, cache) for _ in range(2)] == [3, 3]
     finally:
         SHELF.close()
+
+
+def test_a_stop_while_loading_is_no_fault_of_the_model(
+    cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell told to stop there is interrupted, and goes on later; it has not failed."""
+    from transformers import AutoTokenizer
+
+    def stopped(*args: Any, **kwargs: Any) -> None:
+        raise Interrupted("told to stop")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", stopped)
+    with pytest.raises(Interrupted):
+        load_tokenizer(local(folder), cache)

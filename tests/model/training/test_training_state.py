@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.training.training_state import StopRequest, latest, read, save, steps, write
 
 
@@ -155,3 +155,18 @@ def test_what_is_no_plain_file_is_passed_over(tmp_path: Path, kind: str) -> None
     assert before is not None
     assert before["step"] == 1
     assert [path.name for path in steps(tmp_path)] == ["step-00000001.ckpt"]
+
+
+def test_a_stop_while_reading_leaves_a_sound_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, state(1))
+
+    def stopped(*args: Any, **kwargs: Any) -> None:
+        raise Interrupted("told to stop")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "load", stopped)
+        with pytest.raises(Interrupted):
+            latest(tmp_path)
+    found = latest(tmp_path)
+    assert found is not None
+    assert found["step"] == 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.loading.location import Kind, check_checkpoint, local_folder
@@ -141,7 +141,7 @@ def _explained(config: ModelConfig, what: str) -> Iterator[None]:
     """Turn a library's loading error into one message."""
     try:
         yield
-    except UserError:
+    except (UserError, Interrupted):
         raise
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.errors import Interrupted, UserError, unknown
 from instruct_ablate.model.families import ENCODER_DECODERS
 from instruct_ablate.model.loading.random_model import LONGEST, RECIPES
 from instruct_ablate.model.loading.settings import check_model
@@ -157,6 +157,8 @@ def _hub_file(config: ModelConfig) -> Path:
         raise UserError(
             f"{where}: the hub knows no such model, or you may not read it. {_first_line(error)}"
         ) from error
+    except Interrupted:
+        raise
     except Exception as error:
         raise UserError(
             f"{where}: no such local folder, and the hub cannot be reached or has no config.json there "

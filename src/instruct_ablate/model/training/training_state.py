@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.whole_files import check_fence, opened_plain, whole_file
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ def read(path: Path) -> dict[str, Any] | None:
         with opened_plain(path):
             pass  # a pipe would be waited for, a link followed
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Interrupted:
+        raise  # told to stop while it was read: it is not damaged
     except Exception as error:
         # torch raises many kinds of error on a truncated file; each means the same here
         check_fence(path)
