@@ -12,8 +12,12 @@ from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.lock import acquire
 from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
+from instruct_ablate.grid import status as status_module
+from instruct_ablate.grid.launch.slurm_queue import Ticket, write_ticket
 from instruct_ablate.grid.status import cell_statuses, status_table
 from instruct_ablate.grid.study import declare, read_study
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
 from tests.standins import make_config, replace_inputs
 
 
@@ -50,3 +54,15 @@ def test_the_table_can_be_read(tmp_path: Path, identities: list[Identity]) -> No
     assert "[it] broke" in text
     assert "badly" not in text
     assert "1:01:05" in text
+
+
+def test_a_cell_that_waits_in_the_queue_says_so_and_the_others_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = read_study(write_study(tmp_path / "s", [make_cell(None), make_cell(None, seed=1)]))
+    first, second = (study.folder / cell.name for cell in study.cells)
+    for folder in (first, second):
+        write_ticket(folder, Ticket("12_3", 0.0, "out"))
+    monkeypatch.setattr(status_module, "seen_queued", lambda folders: {first: "PENDING"})
+    lines = {line.name: (line.state, line.progress) for line in cell_statuses(study)}
+    assert lines == {first.name: ("queued", "queued (job 12_3: PENDING)"), second.name: ("missing", "")}

@@ -27,6 +27,12 @@ FILES = ("main.md", "main.csv", "main.tex", "differences.md", "categories.csv", 
 def test_every_file_is_written(tmp_path: Path):
     report = write_report(small_study(tmp_path / "s"))
     assert report.folder == tmp_path / "s" / "report"
+    categories, tasks = (
+        (report.folder / f"{name}.csv").read_text().splitlines()[0].split(",")
+        for name in ("categories", "tasks")
+    )
+    assert "task" not in categories
+    assert tasks[tasks.index("task") - 1] == "category"
     assert [name for name in FILES if not (report.folder / name).is_file()] == []
     assert [verdict.answer for verdict in report.verdicts] == ["uninformative", "undecided"]
     assert "1 missing" in (report.folder / "main.md").read_text()
