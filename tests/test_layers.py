@@ -39,7 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("grid",),
     ("report",),
     ("archive",),
-    ("commands", "entry", "command_line", "__main__"),
+    ("python_api", "commands", "entry", "command_line", "__main__"),
 )
 MODEL_SIDE = ("data", "model")
 HEAVY = ("torch", "transformers", "pytorch_lightning", "lightning_fabric", "peft", "accelerate", "vllm")

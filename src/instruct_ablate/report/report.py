@@ -42,22 +42,26 @@ class Report:
 
 
 def write_report(study_folder: Path, target: Path | None = None, further: Sequence[str] = ()) -> Report:
-    """Write a study's report into `target` (default: <study>/report); the same disk gives the same files.
+    """Write a study's report into `target` (default: <study>/report); the same disk gives the same files."""
+    report = judge_study(study_folder, target, further)
+    report.folder.mkdir(parents=True, exist_ok=True)
+    _write(report)
+    return report
+
+
+def judge_study(study_folder: Path, target: Path | None = None, further: Sequence[str] = ()) -> Report:
+    """Work out a study's report and write nothing.
 
     `further` hypotheses are judged beside the study's own, as stated after the cells that have begun by now.
     """
     study = read_study(study_folder)
-    folder = target or study_folder / "report"
-    folder.mkdir(parents=True, exist_ok=True)
     rows = with_metrics_over_cells(build_rows(study.cells, study.reference), study)
     scores = SingleScores(study.cells, study.folder)
     hypotheses = [parse_hypothesis(text) for text in dict.fromkeys((*study.hypotheses, *further))]
     judged = judge(study.cells, hypotheses, study.reference, scores)
     verdicts = tuple(replace(one, stated=_standing(one, study, further)) for one in judged)
     found = differences(study.cells, study.reference, study.columns, scores)
-    report = Report(study, rows, verdicts, found, folder)
-    _write(report)
-    return report
+    return Report(study, rows, verdicts, found, target or study_folder / "report")
 
 
 def _standing(verdict: Verdict, study: Study, further: Sequence[str]) -> str:

@@ -146,7 +146,7 @@ def _uncalculated(cell: str) -> str:
 def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
     """Yield one flat record per cell, test instruction and task: what other tools read best."""
     for cell in cells:
-        place = {"cell": cell.name, "identity": cell.identity, **_columns(cell)}
+        place = {"cell": cell.name, "identity": cell.identity, **place_values(cell)}
         for block in cell.blocks if cell.state == "done" else ():
             for task in block.scores.tasks:
                 yield {**place, "tested_on": block.instruction, "kind": task.kind, "category": task.category,
@@ -154,7 +154,7 @@ def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
                        **dict(task.score.values)}  # fmt: skip
 
 
-def _columns(cell: CellRecord) -> dict[str, Any]:
+def place_values(cell: CellRecord) -> dict[str, Any]:
     """Return the whole setting by key, lists as text, with the contents that have names, and the seed."""
     values = {key: cell.setting.get(key) for key in cell.setting.keys}
     shown = {

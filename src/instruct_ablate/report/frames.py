@@ -1,0 +1,101 @@
+"""A study as pandas data frames: the numbers of its report, worked out by the same code, for notebooks and scripts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.report.differences import Difference
+from instruct_ablate.report.report import Report, judge_study
+from instruct_ablate.report.tables import place_values, tidy
+from instruct_ablate.report.verdicts import details
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class StudyFrames:
+    """A study as it stood on disk when it was loaded; load it again to see what has been done since."""
+
+    def __init__(self, folder: Path) -> None:
+        self._report: Report = judge_study(folder)
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder."""
+        return self._report.study.folder
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """One row a cell: name, identity, state, its whole setting by key, seed, and why it failed if it did."""
+        return _frame([_cell(cell) for cell in self._report.study.cells], _CELL)
+
+    def scores(self) -> pd.DataFrame:
+        """One row a done cell, test instruction and task, with every metric: what `tidy.parquet` holds."""
+        return _frame(list(tidy(self._report.study.cells)), (*_CELL[:2], "tested_on", "task", "instances"))
+
+    def predictions(self) -> pd.DataFrame:
+        """One row a prediction of a done cell: prompt, text, references and scores."""
+        rows = [
+            {"cell": cell.name, "tested_on": block.instruction, **_prediction(row)}
+            for cell in self._report.study.cells
+            for block in (cell.blocks if cell.state == "done" else ())
+            for row in read_predictions(self.folder / cell.name / block.predictions)
+        ]
+        return _frame(rows, ("cell", "tested_on", *_PREDICTION))
+
+    def differences(self) -> pd.DataFrame:
+        """One row a setting and metric, less its reference: the report's `differences` as numbers."""
+        return _frame([_difference(one) for one in self._report.differences], ("metric", *_TESTED))
+
+    def verdicts(self) -> pd.DataFrame:
+        """One row a hypothesis: its text, the answer, and the report's lines that say why."""
+        rows = [
+            {"hypothesis": one.hypothesis.text, "answer": one.answer, "details": list(details(one))}
+            for one in self._report.verdicts
+        ]
+        return _frame(rows, ("hypothesis", "answer", "details"))
+
+
+_CELL = ("cell", "identity", "state", "seed", "failure")
+_PREDICTION = ("task", "category", "kind", "instance_id", "prompt", "prediction", "references", "truncated")
+_TESTED = ("difference", "low", "high", "p_difference", "p_equivalence", "seeds", "tasks")
+
+
+def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    """Build a frame; one without rows has the usual columns all the same."""
+    import pandas as pd
+
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(columns))
+
+
+def _cell(cell: CellRecord) -> dict[str, Any]:
+    failure = cell.failure.reason if cell.failure and cell.state != "done" else ""
+    named = {"cell": cell.name, "identity": cell.identity, "state": cell.state}
+    return {**named, **place_values(cell), "failure": failure}
+
+
+def _prediction(row: PredictionRow) -> dict[str, Any]:
+    place = (row.task, row.category, row.kind, row.instance_id, row.prompt, row.prediction)
+    values = (*place, list(row.references), row.truncated)
+    return {**dict(zip(_PREDICTION, values, strict=True)), **dict(row.values)}
+
+
+def _difference(one: Difference) -> dict[str, Any]:
+    setting, comparison = one.trial.setting, one.comparison
+    place = {key: setting.text(key) for key in setting.keys}
+    low, high = comparison.interval95
+    values = (
+        comparison.mean,
+        low,
+        high,
+        one.p_difference,
+        one.p_equivalence,
+        comparison.seeds,
+        comparison.units,
+    )
+    tested = dict(zip(_TESTED, values, strict=True))
+    return {**place, "tested_on": one.trial.tested, "metric": one.metric, **tested}

@@ -1,0 +1,63 @@
+"""The data frames hold the numbers of the report's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.report.frames import StudyFrames
+from instruct_ablate.report.report import write_report
+from tests.report.cells import make_cell
+from tests.report.studies import small_study, write_study
+
+
+def test_scores_are_the_tidy_table(tmp_path: Path) -> None:
+    folder = small_study(tmp_path / "s")
+    written = pd.read_parquet(write_report(folder).folder / "tidy.parquet")
+    frame = StudyFrames(folder).scores()
+    assert list(frame.columns) == list(written.columns)
+    for one, other in zip(frame.to_dict("records"), written.to_dict("records"), strict=True):
+        assert all(one[key] == other[key] or (pd.isna(one[key]) and pd.isna(other[key])) for key in other)
+
+
+def test_differences_are_those_of_the_report(tmp_path: Path) -> None:
+    folder = small_study(tmp_path / "s")
+    report, frame = write_report(folder), StudyFrames(folder).differences()
+    table = pd.read_csv(report.folder / "differences.csv")
+    assert len(frame) == len(table) == len(report.differences) > 0
+    assert [f"{value:+.2f}" for value in frame["difference"]] == [
+        f"{value:+.2f}" for value in table["difference"]
+    ]
+    assert list(frame["metric"]) == list(table["metric"])
+    held = pd.Series([one.p_difference for one in report.differences], name="p_difference")
+    pd.testing.assert_series_equal(frame["p_difference"], held)
+
+
+def test_cells_verdicts_and_predictions_are_those_on_disk(tmp_path: Path) -> None:
+    folder = small_study(tmp_path / "s")
+    report, frames = write_report(folder), StudyFrames(folder)
+    assert list(frames.cells["state"]) == [cell.state for cell in report.study.cells]
+    assert list(frames.cells["cell"]) == [cell.name for cell in report.study.cells]
+    assert list(frames.verdicts()["answer"]) == [verdict.answer for verdict in report.verdicts]
+    count = sum(
+        len(read_predictions(folder / cell.name / block.predictions))
+        for cell in report.study.cells
+        if cell.state == "done"
+        for block in cell.blocks
+    )
+    predictions = frames.predictions()
+    assert len(predictions) == count > 0
+    assert {"task", "prompt", "prediction", "exact_match"} <= set(predictions.columns)
+
+
+def test_loading_writes_nothing_and_an_unfinished_study_has_empty_frames(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", [make_cell(None)])
+    before = sorted(folder.rglob("*"))
+    frames = StudyFrames(folder)
+    assert len(frames.cells) == 1
+    for frame in (frames.scores(), frames.predictions(), frames.differences(), frames.verdicts()):
+        assert len(frame) == 0
+        assert len(frame.columns) > 0
+    assert sorted(folder.rglob("*")) == before

@@ -1,0 +1,54 @@
+"""Use from Python: the package's own names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import instruct_ablate as ia
+from tests.report.studies import small_study
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import instruct_ablate;"
+        "print([m for m in ('torch', 'pandas', 'hydra', 'numpy', 'instruct_ablate.report') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="load_studdy"):
+        ia.load_studdy  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_a_study_is_loaded_from_text_or_path(tmp_path: Path) -> None:
+    folder = small_study(tmp_path / "s")
+    assert len(ia.load_study(str(folder)).cells) == len(ia.load_study(folder).cells) > 0
+
+
+def test_compose_gives_the_configuration_of_train_py() -> None:
+    assert ia.compose("instruction=simplified", "seed=3").seed == 3
+
+
+def test_run_says_the_users_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from instruct_ablate.errors import UserError
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="one call runs one study"):
+        ia.run("study=a,b")
+    with pytest.raises(UserError, match="did you mean 'simplified'"):
+        ia.run("instruction=simplifid,original")
+
+
+def test_run_is_train_and_its_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two baselines on a few instances: no model is trained."""
+    monkeypatch.chdir(tmp_path)
+    words = ("tasks.test_tasks=2", "tasks.test_instances=3", "data_budget=0", "logger=none", "study=own")
+    study = ia.run("model=majority,uniform_guess", *words)
+    assert sorted(study.cells["state"]) == ["done", "done"]
+    assert study.folder == Path("multirun/own")
