@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from instruct_ablate.errors import UserError
 from instruct_ablate.terminal import echo, make_console
 
 if TYPE_CHECKING:
+    from instruct_ablate.grid.estimate import Speeds
     from instruct_ablate.grid.plan import PlannedCell
+    from instruct_ablate.report.statistics.planned import Planned
 
 
 @click.command(name="plan")
@@ -18,7 +21,22 @@ if TYPE_CHECKING:
 @click.option("--probe", "steps", type=int, help="Measure speeds: run so many real steps of each model.")
 @click.option("--budget", help="A time such as 8h: which cells fit, in the order they run in.")
 @click.option("--brief", is_flag=True, help="The sums alone, no table.")
-def command(overrides: tuple[str, ...], steps: int | None, budget: str | None, brief: bool) -> None:
+@click.option("--decide", is_flag=True, help="Propose seeds, tasks and instances that decide the hypotheses.")
+@click.option(
+    "--from",
+    "earlier",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="With --decide: an earlier study.",
+)
+def command(
+    overrides: tuple[str, ...],
+    steps: int | None,
+    budget: str | None,
+    brief: bool,
+    decide: bool,
+    earlier: tuple[Path, ...],
+) -> None:
     """Show the cells, instances, tokens, steps, disk and time of the grid that OVERRIDES span.
 
     OVERRIDES are those of train.py -m: experiment=NAME, or instruction=original,simplified seed=0,1
@@ -32,6 +50,8 @@ def command(overrides: tuple[str, ...], steps: int | None, budget: str | None, b
         summary,
     )
 
+    if earlier and not decide:
+        raise UserError("--from goes with --decide: it names the studies that variances are taken from")
     limit = parse_budget(budget) if budget else None
     plan = compose_plan(overrides)
     measured = recorded_speeds(plan)
@@ -42,23 +62,47 @@ def command(overrides: tuple[str, ...], steps: int | None, budget: str | None, b
     cells = planned(plan, measured, limit)
     if not brief:
         make_console().print(plan_table(cells))
-    for line in (*summary(plan, cells), *_noise_floor(cells)):
+    proposal = _proposal(cells, measured, earlier) if decide else ()
+    for line in (*summary(plan, cells), *_noise_floor(cells), *proposal):
         echo(line)
+
+
+def _proposal(cells: list[PlannedCell], measured: Speeds, earlier: tuple[Path, ...]) -> tuple[str, ...]:
+    """Say which seeds, tasks and instances decide the hypotheses, with speeds of the earlier studies too."""
+    from instruct_ablate.grid.estimate import Estimator, speeds
+    from instruct_ablate.grid.plan import with_estimates
+    from instruct_ablate.grid.study import read_study
+    from instruct_ablate.report.decide import claims, decide_lines, most_of, price_of
+
+    if (asked := _asked(cells)) is None:
+        raise UserError("--decide: the grid trains nothing; name a data_budget above 0")
+    config = cells[0].cell.config
+    found = claims(config.hypotheses, config.reference, [one.cell.identity for one in cells], earlier)
+    own = speeds(record for folder in earlier for record in read_study(folder).cells)
+    estimator = Estimator({**own, **measured})
+    price = price_of(with_estimates(cells, estimator), estimator)
+    return tuple(decide_lines(found, price, asked, most_of(cells)))
+
+
+def _asked(cells: list[PlannedCell]) -> Planned | None:
+    """Return the size that most trained settings have."""
+    from instruct_ablate.report.statistics.planned import Planned, planned_of
+
+    return planned_of(
+        (one.cell.identity.setting, one.cell.identity.seed, Planned(0, e.test_tasks, e.task_instances))
+        for one in cells
+        if not one.cell.identity.setting.untuned
+        for e in (one.estimate,)
+    )
 
 
 def _noise_floor(cells: list[PlannedCell]) -> tuple[str, ...]:
     """Say what differences the trained cells could show, from what the studies under the same output measured."""
     from instruct_ablate.report.differences import measured_designs
-    from instruct_ablate.report.statistics.planned import Planned, planned_line, planned_of
+    from instruct_ablate.report.statistics.planned import planned_line
 
-    trained = [one for one in cells if not one.cell.identity.setting.untuned]
-    planned = planned_of(
-        (one.cell.identity.setting, one.cell.identity.seed, Planned(0, e.test_tasks, e.task_instances))
-        for one in trained
-        for e in (one.estimate,)
-    )
-    if planned is None:
+    if (planned := _asked(cells)) is None:
         return ()
-    outputs = {Path(one.cell.config.output) for one in trained}
+    outputs = {Path(one.cell.config.output) for one in cells if not one.cell.identity.setting.untuned}
     studies = sorted({path.parent.parent for output in outputs for path in output.glob("*/*/record.json")})
     return (planned_line(planned, measured_designs(studies)),)

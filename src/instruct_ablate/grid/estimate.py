@@ -118,6 +118,11 @@ class Estimator:
         seconds = self._seconds(config, tokens, tested)
         return Estimate(examples, tokens, steps, tested, self._bytes(config), seconds, *size)
 
+    def testing(self, config: Config) -> float | None:
+        """Return the seconds that a prediction takes, as measured; None where nothing like it was."""
+        two, one = (self._seconds(effective(config), 0, tested) for tested in (2, 1))
+        return None if two is None or one is None else two - one
+
     def _tasks(self, config: Config) -> TaskCollection:
         key = str(config.tasks)
         if key not in self._collections:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -105,6 +105,11 @@ def _planned(plan: Plan, estimator: Estimator, budget: float | None) -> Iterator
                 )
             spent += estimate.seconds or 0.0
         yield PlannedCell(cell, state, estimate, state == "done" or budget is None or spent <= budget)
+
+
+def with_estimates(cells: Sequence[PlannedCell], estimator: Estimator) -> list[PlannedCell]:
+    """Estimate the cells anew, as from further measured speeds."""
+    return [replace(one, estimate=estimator.estimate(one.cell.config)) for one in cells]
 
 
 def parse_budget(text: str) -> float:

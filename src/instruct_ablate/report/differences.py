@@ -85,13 +85,14 @@ def measured_designs(studies: Iterable[Path]) -> list[Design]:
     for folder in studies:
         study = read_study(folder)
         scores = SingleScores(study.cells, study.folder)
-        every = [item for item in differences(study.cells, study.reference, scores=scores) if _says(item)]
+        every = [item for item in differences(study.cells, study.reference, scores=scores) if measures(item)]
         metrics = [metric for metric in COMPARED if any(item.metric == metric for item in every)]
         found += [item.comparison.design for item in every if item.metric == metrics[0]]
     return found
 
 
-def _says(item: Difference) -> bool:
+def measures(item: Difference) -> bool:
+    """Whether a difference has measured how seeds vary, where scores can move at all."""
     return (
         item.comparison.seeds > 1
         and _tried((item.trial, item.reference, "", item.pairing)).uninformative is None

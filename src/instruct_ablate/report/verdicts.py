@@ -86,7 +86,7 @@ def _ruled(clause: Clause, study: Judged) -> tuple[Ruling, ...]:
         found = contrasts(study.trials, clause, study.reference)
     except UnmatchedError:
         return ()
-    return rulings(clause, [one for each in found if (one := _compared(clause, each, study)) is not None])
+    return rulings(clause, [one for each in found if (one := compared_at(clause, each, study)) is not None])
 
 
 def _order(trial: Trial, legend: Legend, reference: str) -> tuple[object, ...]:
@@ -96,7 +96,9 @@ def _order(trial: Trial, legend: Legend, reference: str) -> tuple[object, ...]:
 def _findings(
     clause: Clause, found: Sequence[Contrast], study: Judged, legend: Legend
 ) -> tuple[Finding, ...]:
-    tried = [(contrast, one) for contrast in found if (one := _compared(clause, contrast, study)) is not None]
+    tried = [
+        (contrast, one) for contrast in found if (one := compared_at(clause, contrast, study)) is not None
+    ]
     ruled = rulings(clause, [one for _, one in tried])
     return tuple(
         Finding(clause, _place(contrast, legend), ruling, advice(clause, ruling), one.pairing.tasks)
@@ -104,7 +106,7 @@ def _findings(
     )
 
 
-def _compared(clause: Clause, contrast: Contrast, study: Judged) -> Tried | None:
+def compared_at(clause: Clause, contrast: Contrast, study: Judged) -> Tried | None:
     """Pair the sides of a contrast, with where they would stand had training changed nothing."""
     pairing = pair(contrast.left, contrast.right, clause.metric, seedless=contrast.seedless)
     if pairing is None:

@@ -108,8 +108,8 @@ def needed_for(design: Design, aim: Aim, wanted: float = POWER) -> Needed:
         return power(changed, aim) >= wanted
 
     return Needed(
-        _smallest(lambda n: enough(replace(design, seeds=n)), design.seeds + 1, MOST_SEEDS),
-        _smallest(lambda n: enough(replace(design, tasks=n)), design.tasks + 1, MOST_TASKS),
+        smallest(lambda n: enough(replace(design, seeds=n)), design.seeds + 1, MOST_SEEDS),
+        smallest(lambda n: enough(replace(design, tasks=n)), design.tasks + 1, MOST_TASKS),
     )
 
 
@@ -150,7 +150,7 @@ def _chi_squares(seeds: int, tasks: int) -> tuple[Array, Array, Array]:
     return one, two, three
 
 
-def _smallest(decides: Callable[[int], bool], start: int, limit: int) -> int | None:
+def smallest(decides: Callable[[int], bool], start: int, limit: int) -> int | None:
     """Bisect for the first number from `start` on that decides; None beyond `limit`."""
     if start > limit or not decides(limit):
         return start if start <= limit and decides(start) else None
