@@ -7,7 +7,7 @@ STUDY ?= ablation
 GRID ?= instruction=original,simplified,delusive data_budget=0,4
 EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow,dashboard
 
-.PHONY: help setup model sweep report test test-slow test-ray check format bench clean
+.PHONY: help setup model sweep report test test-slow test-ray check audit format bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +42,9 @@ check: setup  ## Linters and types: ruff and mypy, strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: setup  ## Licences of what is installed, and known vulnerabilities where their database can be reached
+	$(BIN)/python .ci/audit
 
 format: setup  ## Format the code
 	$(BIN)/ruff check --fix .
