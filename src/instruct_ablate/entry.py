@@ -45,7 +45,7 @@ def main() -> None:
 
 def _run() -> None:
     if "--version" in sys.argv[1:]:
-        sys.stdout.write(f"instruct-ablate, version {__version__}\n")
+        echo(f"instruct-ablate, version {__version__}")
         return
     import hydra
 

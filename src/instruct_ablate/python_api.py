@@ -11,6 +11,7 @@ from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.overrides import is_sweep
 from instruct_ablate.report.frames import StudyFrames
 from instruct_ablate.schema import Config
+from instruct_ablate.terminal import echo
 
 MISTAKE = 2  # exit status of a user's mistake
 
@@ -41,5 +42,5 @@ def run(*overrides: str) -> StudyFrames:
         raise UserError(done.stderr.strip().removeprefix("error: "))
     if done.returncode not in (0, 1):  # 1: some cells are not done, which the study says
         raise RuntimeError(f"exit status {done.returncode}: {done.stderr.strip()}")
-    sys.stderr.write(done.stderr)
+    echo(done.stderr.rstrip("\n"), err=True)
     return load_study(Path(config.output) / config.study)

@@ -35,6 +35,7 @@ FILES = (
     "open/log.txt",
     "open/queue.json",
     "open/training.jsonl",
+    "stated.jsonl",
 )
 
 
