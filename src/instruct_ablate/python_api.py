@@ -42,5 +42,6 @@ def run(*overrides: str) -> StudyFrames:
         raise UserError(done.stderr.strip().removeprefix("error: "))
     if done.returncode not in (0, 1):  # 1: some cells are not done, which the study says
         raise RuntimeError(f"exit status {done.returncode}: {done.stderr.strip()}")
-    echo(done.stderr.rstrip("\n"), err=True)
+    if said := done.stderr.rstrip():
+        echo(said, err=True)
     return load_study(Path(config.output) / config.study)
