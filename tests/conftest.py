@@ -7,12 +7,19 @@ import sys
 from pathlib import Path
 
 import absl.logging
+import hypothesis
 import pytest
 
 # One thread a process: tests run side by side, and threads that wait for each other's cores are many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from instruct_ablate.tasks.task import Example, Instance, Task
+
+# The same examples everywhere; INSTRUCT_ABLATE_EXPLORE=1 draws others, to look for what nobody thought of.
+hypothesis.settings.register_profile(
+    "same", deadline=None, derandomize=not os.environ.get("INSTRUCT_ABLATE_EXPLORE")
+)
+hypothesis.settings.load_profile("same")
 
 # absl (imported by rouge-score) closes what was the standard error when it was imported, each time Hydra sets
 # up logging: here that would be the file in which pytest captures.

@@ -179,7 +179,7 @@ def test_baselines_on_a_few(collection: Any, choices: Any, model: str, cache_fol
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @given(collection=COLLECTIONS, choices=CHOICES, model=st.sampled_from(BASELINES))
-@property_of(60)
+@property_of(20)
 def test_baselines_on_many(collection: Any, choices: Any, model: str, cache_folder: Path) -> None:
     baselines(collection, choices, model, cache_folder)
 
@@ -188,7 +188,7 @@ def test_baselines_on_many(collection: Any, choices: Any, model: str, cache_fold
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("decoding", DECODINGS)
 @given(collection=COLLECTIONS, choices=CHOICES, budget=st.sampled_from((0, 2)))
-@property_of(20)
+@property_of(4)
 def test_a_tiny_model_on_many(
     decoding: str, collection: Any, choices: Any, budget: int, cache_folder: Path
 ) -> None:
