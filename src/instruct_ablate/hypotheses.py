@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.metrics.measures import measure_names
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics.measures import measure_names, unknown_measure
 
 Verb = Literal["equals", "exceeds", "is lower"]
 Where = Literal["same", "training", "test"]
@@ -80,7 +80,7 @@ def _clause(part: str, text: str, before: Clause | None) -> Clause:
     if left is None or right is None or metric is None:
         raise UserError(f"hypothesis {text!r}: {part!r} lacks a side or its metric; {_FORM}")
     if metric not in measure_names():
-        raise unknown(f"metric in hypothesis {text!r}:", metric, measure_names())
+        raise unknown_measure(f"metric in hypothesis {text!r}:", metric)
     verb, where = cast(Verb, found["verb"]), cast(Where, found["where"] or "same")
     if verb == "equals" and found["number"] is None:
         raise UserError(f"hypothesis {text!r}: say within how many points, as in `within 2`.")

@@ -75,5 +75,7 @@ def test_columns_are_measures_and_differences_each_once():
     check_columns(ReportConfig(columns=["rougeL", *DIFFERENCES]))
     with pytest.raises(UserError, match=r"unknown report.columns 'rouge'.*to_untuned"):
         check_columns(ReportConfig(columns=["rouge"]))
+    with pytest.raises(UserError, match=r"for tasks of one kind classification_ or generation_ before"):
+        check_columns(ReportConfig(columns=["a"]))
     with pytest.raises(UserError, match="name each column once"):
         check_columns(ReportConfig(columns=["rougeL", "exact_match", "rougeL"]))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.limits import Limits, check_limits, texts
 from instruct_ablate.metrics.registry import described
 from instruct_ablate.schema import ReportConfig
@@ -62,7 +63,7 @@ def find_measure(name: str) -> Measure:
         of = name.removeprefix(f"{kind}_")
         if of != name and of in known:
             return Measure(name, known[of], kind)
-    raise unknown("measure", name, measure_names())
+    raise unknown_measure("measure", name)
 
 
 def measure_names() -> tuple[str, ...]:
@@ -74,6 +75,16 @@ def measure_names() -> tuple[str, ...]:
     return (*names, *narrow)
 
 
+def unknown_measure(what: str, given: str, others: Sequence[str] = ()) -> UserError:
+    """Build the error for a name that is none of the measures and `others`; the kinds of tasks are said once."""
+    names = sorted((*(metric.name for metric in described()), *others))
+    prefixes = " or ".join(f"{kind}_" for kind in get_args(Kind))
+    return UserError(
+        f"unknown {what} {given!r}{nearest(given, [*measure_names(), *others]) or '.'} "
+        f"Allowed: {', '.join(names)}; for tasks of one kind {prefixes} before a metric's name."
+    )
+
+
 def check_columns(config: ReportConfig) -> None:
     """Refuse columns that no report has; `report.columns` calls measures by name."""
     check_limits("report", config, LIMITS)
@@ -81,6 +92,6 @@ def check_columns(config: ReportConfig) -> None:
     known = (*measure_names(), *DIFFERENCES)
     for name in names:
         if name not in known:
-            raise unknown("report.columns", name, known)
+            raise unknown_measure("report.columns", name, DIFFERENCES)
     if len(set(names)) < len(names):
         raise UserError(f"report.columns: {', '.join(names)}: name each column once.")

@@ -83,7 +83,7 @@ def test_what_compiling_cost_is_told_once(
 def shown(module: InstructionModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool) -> str:
     file = io.StringIO()
     monkeypatch.setattr(
-        progress, "Console", lambda stderr: Console(file=file, force_terminal=terminal, width=120)
+        progress, "make_console", lambda stderr: Console(file=file, force_terminal=terminal, width=120)
     )
     curve = Curve(tmp_path / "training.jsonl", 0)
     bar = Bar(10, 0, curve)
