@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,9 @@ def test_a_real_offline_run_is_written(tmp_path: Path):
     run.finish(cell)
     (log,) = folder.glob("wandb/offline-run-*/*.wandb")
     assert run_id(IDENTITY.hash) in log.name
+    limit = time.monotonic() + 60  # wandb's own process may write its last block after `finish` has returned
+    while log.stat().st_size <= 1000 and time.monotonic() < limit:
+        time.sleep(0.1)
     assert log.stat().st_size > 1000
 
 
