@@ -14,7 +14,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.metrics.registry import AT_REPORT, BUILT_IN_ALONE, Metric, Selection, built_in
 from instruct_ablate.prompt.prompt import Prediction
 from instruct_ablate.scores import InstanceScore
-from instruct_ablate.tasks.languages import word_rule
+from instruct_ablate.tasks.languages import word_rule, word_rules
 from instruct_ablate.tasks.task import WordRule
 
 
@@ -74,11 +74,7 @@ Item = tuple[str, tuple[str, ...], "tuple[str, ...] | None", "WordRule | None"]
 def with_rules(predictions: Iterable[Prediction]) -> tuple[Prediction, ...]:
     """Return the predictions with their tasks' word rules; the references of a task tell where none is noted."""
     given = tuple(predictions)
-    open_tasks: dict[str, list[str]] = {}
-    for one in given:
-        if one.prompt.word_rule is None:
-            open_tasks.setdefault(one.prompt.task, []).extend(one.prompt.references)
-    rules = {task: word_rule(references) for task, references in open_tasks.items()}
+    rules = word_rules((p.task, p.references) for p in (one.prompt for one in given) if p.word_rule is None)
     return tuple(
         one
         if one.prompt.word_rule

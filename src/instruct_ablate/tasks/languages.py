@@ -9,7 +9,7 @@ one half: there a foreign reference is an exception, and English scores are the 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
 from instruct_ablate.tasks.task import Task, WordRule
@@ -24,6 +24,16 @@ def word_rule(references: Collection[str], languages: Iterable[str] = ()) -> Wor
     limit = OTHER_IN_ENGLISH if declared == {ENGLISH} else OTHER
     other = sum(map(is_other_script, references))
     return "unicode" if other and other >= limit * len(references) else "latin"
+
+
+def word_rules(
+    rows: Iterable[tuple[str, Iterable[str]]], languages: Mapping[str, Iterable[str]] | None = None
+) -> dict[str, WordRule]:
+    """Return each task's rule by rows of it: its name and references; `languages` are those of tasks that declare."""
+    references: dict[str, list[str]] = {}
+    for task, right in rows:
+        references.setdefault(task, []).extend(right)
+    return {task: word_rule(right, (languages or {}).get(task, ())) for task, right in references.items()}
 
 
 def rule_of(task: Task) -> WordRule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.metrics import BUILT_IN_ALONE, Metric, Scores, Selection, aggregate, score_all
 from instruct_ablate.prompt.prompt import Prediction, Prompt
-from instruct_ablate.tasks.languages import word_rule
+from instruct_ablate.tasks.languages import word_rules
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection, WordRule
 
 _NAMED = 5  # so many instances are named in a message
@@ -94,7 +94,10 @@ def import_predictions(
     found = [key for key in known if key in answers]
     if not found or (not matching.partial and (unknown or missing)):
         raise UserError(_mismatch(file, unknown, missing, collection))
-    rules = _rules(known.values())
+    rules = word_rules(  # by the references that count
+        ((task.name, one.references) for task, one in known.values()),
+        {task.name: task.languages for task in collection.test},
+    )
     prompts = [_prompt(*known[key], answers[key], rules[key[0]]) for key in found]
     predictions = [
         Prediction(prompt, answers[key].text or "") for key, prompt in zip(found, prompts, strict=True)
@@ -136,16 +139,6 @@ def _keyed(answers: Sequence[Answer], known: Mapping[Key, object]) -> dict[Key, 
         task = answer.task if answer.task is not None else task_of.get(answer.instance_id, "")
         grouped.setdefault((task, answer.instance_id), []).append(answer)
     return grouped
-
-
-def _rules(places: Iterable[Place]) -> dict[str, WordRule]:
-    """Return each task's word rule, by the references that count."""
-    references: dict[str, list[str]] = {}
-    languages = {}
-    for task, instance in places:
-        references.setdefault(task.name, []).extend(instance.references)
-        languages[task.name] = task.languages
-    return {name: word_rule(found, languages[name]) for name, found in references.items()}
 
 
 def _prompt(task: Task, instance: Instance, answer: Answer, rule: WordRule) -> Prompt:
