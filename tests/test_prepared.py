@@ -196,7 +196,7 @@ def test_a_copied_folder_is_the_same_and_soon_quick_again(
     folder = prepared(tmp_path / "x", write)
     os.utime(folder / "whole", ns=(5, 5))
     prepared(folder, _never)
-    monkeypatch.setattr("instruct_ablate.prepared._hash", _never)
+    monkeypatch.setattr("instruct_ablate.prepared.sha256_of", _never)
     prepared(folder, _never)
 
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from filelock import BaseFileLock, Timeout
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.whole_files import (
     explained,
     follow_mode,
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 MANIFEST = "manifest.json"
 SMALL = 1 << 25  # bytes; a folder up to this is compared whole at each opening
-_BLOCK = 1 << 22
 _UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError)
 
 
@@ -140,7 +140,7 @@ def _seal(folder: Path) -> None:
 
 def _entry(path: Path) -> list[Any]:
     state = path.stat()
-    return [state.st_size, state.st_mtime_ns, _hash(path)]
+    return [state.st_size, state.st_mtime_ns, sha256_of(path)]
 
 
 def _write_manifest(folder: Path, entries: dict[str, list[Any]]) -> None:
@@ -190,19 +190,11 @@ def _compare(folder: Path, name: str, entry: list[Any], whole: bool) -> bool:
         if state.st_size != size:
             raise DamagedError(f"{name}: {state.st_size} bytes where {size} were written")
         untouched = state.st_mtime_ns == changed
-        if (whole or not untouched) and _hash(path) != digest:
+        if (whole or not untouched) and sha256_of(path) != digest:
             raise DamagedError(f"{name}: its content is not what was written")
     except OSError as error:
         raise DamagedError(f"{name}: {error.strerror}") from error
     return not untouched
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _digest(data: bytes) -> str:

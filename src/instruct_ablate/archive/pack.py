@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from instruct_ablate import learning_curve
 from instruct_ablate.archive.forms import form_of, write_members
 from instruct_ablate.archive.manifest import (
     MANIFEST,
@@ -29,7 +30,6 @@ from instruct_ablate.grid.study import DECLARATION, Study, read_study
 from instruct_ablate.report.report import write_report
 from instruct_ablate.whole_files import read_inside, whole_file
 
-CURVE = "training.jsonl"
 MADE_WITH, READ_WITH = "versions.lock", "versions.report.lock"
 Part = tuple[str, Callable[[], bytes]]  # a file of an archive, and how to read it
 
@@ -83,7 +83,7 @@ def _study_parts(study: Study, lacking: list[str]) -> Iterator[Part]:
         yield from _present(study.folder, name, f"{place}/{name}", None)
     for cell in sorted(study.cells, key=lambda cell: cell.name):
         folder = study.folder / cell.name
-        for name in (CONFIG, IDENTITY, RECORD, CURVE):
+        for name in (CONFIG, IDENTITY, RECORD, learning_curve.FILE):
             yield from _present(folder, name, f"{place}/{cell.name}/{name}", None)
         for name in _of_blocks(cell):
             yield from _present(folder, name, f"{place}/{cell.name}/{name}", lacking)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from instruct_ablate.archive.manifest import REPORT, STUDY
 from instruct_ablate.archive.unpack import LIMIT, unpack
 from instruct_ablate.cell.after.rescore import check_cell
 from instruct_ablate.cell.state.store import RECORD
+from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.metrics import BUILT_IN_ALONE, Selection
 from instruct_ablate.report.report import write_report
 from instruct_ablate.whole_files import remove
@@ -79,8 +79,6 @@ def _is_table(name: str) -> bool:
 def _unequal(report: Path, archived: dict[str, str]) -> list[str]:
     """Name the files that differ between the archived report and the one made now."""
     made = {
-        path.relative_to(report).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in report.rglob("*")
-        if path.is_file()
+        path.relative_to(report).as_posix(): sha256_of(path) for path in report.rglob("*") if path.is_file()
     }
     return sorted(name for name in {*archived, *made} if archived.get(name) != made.get(name))
