@@ -104,6 +104,11 @@ class PromptConfig:
     # Encoder-decoders: whether sources carry the closing token; null: as the checkpoint was trained (T0, P3: without).
     end_of_source: bool | None = None
 
+    @property
+    def ends_source(self) -> bool:
+        """Whether a source is closed; a cell's own configuration has no null any more (`canonical.ends_sources`)."""
+        return self.end_of_source is not False
+
 
 @dataclass
 class DataConfig:

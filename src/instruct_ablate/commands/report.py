@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from instruct_ablate.terminal import make_console
+from instruct_ablate.terminal import echo
 
 
 @click.command(name="report")
@@ -29,17 +29,14 @@ def command(
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
     from instruct_ablate.report.summary import print_rows
 
-    console = make_console()
     report = write_report(study, output, hypotheses)
-    print_rows(report.study, report.rows, console)
+    print_rows(report.study, report.rows)
     for line in report_lines(report):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"Tables, figures and page: {report.folder}", highlight=False, markup=False, soft_wrap=True)
+        echo(line)
+    echo(f"Tables, figures and page: {report.folder}")
     if checklist:
-        console.print(f"Checklist: {write_checklist(report)}", highlight=False, markup=False, soft_wrap=True)
+        echo(f"Checklist: {write_checklist(report)}")
     if wandb:
         from instruct_ablate.report.wandb_summary import log_summary, mirrored_logger
 
-        console.print(
-            f"W&B run: {log_summary(report, mirrored_logger(study))}", highlight=False, markup=False
-        )
+        echo(f"W&B run: {log_summary(report, mirrored_logger(study))}")

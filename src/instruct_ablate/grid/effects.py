@@ -57,6 +57,4 @@ def _tokens(config: Config) -> Tokens:
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
-    return TokenizerTokens(
-        load_tokenizer(config.model, Path(config.cache)), config.prompt.end_of_source is not False
-    )
+    return TokenizerTokens(load_tokenizer(config.model, Path(config.cache)), config.prompt.ends_source)

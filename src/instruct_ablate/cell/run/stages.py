@@ -87,7 +87,7 @@ def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list
     """Test under each test-time instruction."""
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
-    tokens = TokenizerTokens(checkpoint.tokenizer, job.config.prompt.end_of_source is not False)
+    tokens = TokenizerTokens(checkpoint.tokenizer, job.config.prompt.ends_source)
     _to_device(checkpoint, job.config.trainer.accelerator)
     blocks = []
     for label, shown in shown_at_test(job.config):

@@ -27,7 +27,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple
     config, started = job.config, time.perf_counter()
     check_trainer(config)
     prompts, notes = prompts_in_training(
-        config, collection, TokenizerTokens(checkpoint.tokenizer, config.prompt.end_of_source is not False)
+        config, collection, TokenizerTokens(checkpoint.tokenizer, config.prompt.ends_source)
     )
     prepared = time.perf_counter() - started
     job.heartbeat.progress("train", 0, _steps(config.trainer, len(prompts)))

@@ -34,9 +34,7 @@ def predict(
     def is_finished(question: Question) -> bool:
         return all((prompt.task, prompt.instance_id) in finished for prompt in question.prompts)
 
-    encoding = Encoding(
-        checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.end_of_source is not False
-    )
+    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.ends_source)
     questions = ask(prompts, encoding, config)
     for question, text in ANSWER[config.evaluation.engine](checkpoint, questions, config, is_finished):
         for prompt in question.prompts:

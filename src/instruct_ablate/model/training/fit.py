@@ -74,9 +74,7 @@ def fit(
 
 def _data(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config) -> PromptDataModule:
     """Tokenise the prompts, or map their tokens where that was done before."""
-    encoding = Encoding(
-        checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.end_of_source is not False
-    )
+    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.ends_source)
     store = token_store(prompts, encoding, config.prompt, Path(config.cache))
     return PromptDataModule(store, config, checkpoint.start_token)
 
