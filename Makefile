@@ -32,8 +32,9 @@ report: setup  ## Tables, statistics, figures and a page of STUDY
 test: setup  ## All default tests, in minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Clusters, browsers and killed processes may be late on a busy machine: what fails is run once more, and listed.
 test-slow: setup  ## The long ones: fault injection, Slurm, browser (each skips, saying so, where it cannot run)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --timeout 600 -m 'slow or slurm or browser or joblib'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --timeout 600 --reruns 1 -rR -m 'slow or slurm or browser or joblib'
 
 test-ray: setup  ## Tests of the Ray launcher, in an environment of its own (.venv-ray)
 	bash tests/ray/run.sh $(abspath $(BIN))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -33,15 +34,22 @@ def _hosts() -> None:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every file of a study with its hash; the log aside, in which a host that lost its cell says so."""
+    """Every file of a study with its hash.
+
+    The log aside, in which a host that lost its cell says so, and temporary names: the first host may have been
+    suspended between writing its heartbeat and renaming it.
+    """
     every = (path for path in folder.rglob("*") if path.is_file() and "cache" not in path.parts)
-    files = [path for path in every if path.name != "log.txt"]
+    files = [path for path in every if path.name != "log.txt" and path.suffix != ".tmp"]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def progressed(folder: Path, share: float) -> bool:
     """Whether the first host has written that share of its rows and predictions."""
-    lines = sum(len(path.read_text().splitlines()) for path in folder.rglob("*.jsonl*") if path.is_file())
+    lines = 0
+    for path in folder.rglob("*.jsonl*"):
+        with contextlib.suppress(FileNotFoundError):  # a temporary name that has been renamed meanwhile
+            lines += len(path.read_text().splitlines())
     return lines >= share * 2 * standin_host.ROWS
 
 
