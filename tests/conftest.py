@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import absl.logging
@@ -24,6 +25,22 @@ hypothesis.settings.load_profile("same")
 # absl (imported by rouge-score) closes what was the standard error when it was imported, each time Hydra sets
 # up logging: here that would be the file in which pytest captures.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+
+_TOP = Path(__file__).resolve().parents[1]
+_PASSING = {"wandb", "outputs", "build", "dist"}  # git ignores them, and so do we
+
+
+def _listed() -> set[str]:
+    return {path.name for path in _TOP.iterdir() if not path.name.startswith(".")} - _PASSING
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_in_the_repository() -> Iterator[None]:
+    """What a test writes goes below its `tmp_path`."""
+    before = _listed()
+    yield
+    assert _listed() <= before, "a test has written into the repository"
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,7 @@ def test_the_audit_shows_what_a_run_s_prompts_hold(
         data_budget=BudgetConfig(2),
         prompt=PromptConfig("plain"),
         seed=3,
+        cache=str(tmp_path / "cache"),
     )
     run_audit(config, tmp_path)
     (file,) = tmp_path.glob("*.json")
