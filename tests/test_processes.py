@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from instruct_ablate.processes import RANKS, process_count, rank
+from instruct_ablate.processes import PROGRAM, RANKS, after_program, command_line, process_count, rank
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,23 @@ def test_the_place_comes_from_the_launcher(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert (rank(), process_count()) == (place, count)
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        ([PROGRAM, "-m", "seed=0,1"], "instruct-ablate train -m seed=0,1"),
+        (["train.py", "-m", "study=two words"], "train.py -m 'study=two words'"),
+        (["/my folder/train.py", "seed=1"], "'/my folder/train.py' seed=1"),
+    ],
+)
+def test_a_command_is_stored_as_a_shell_takes_it_and_read_back(
+    monkeypatch: pytest.MonkeyPatch, argv: list[str], command: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    assert command_line() == command
+    assert after_program(command) == argv[1:]
+
+
+def test_the_form_of_earlier_versions_is_read() -> None:
+    assert after_program("'instruct-ablate train' -m seed=0") == ["-m", "seed=0"]

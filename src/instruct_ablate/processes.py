@@ -1,8 +1,12 @@
-"""Processes that a launcher started together for one cell (torchrun, srun): how many, and which of them this is."""
+"""This process: its command, and its place among those that a launcher started for one cell (torchrun, srun)."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import sys
+
+PROGRAM = "instruct-ablate train"  # what stands in `sys.argv` for `train.py` where the package is installed
 
 # What launchers that start every process themselves leave in the environment: place, and number of all.
 RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
@@ -16,6 +20,19 @@ def process_count() -> int:
 def rank() -> int:
     """Return this process's place among those started for the same cell; 0 is the first."""
     return next((int(os.environ[place]) for place, total in RANKS if _count(place, total) > 1), 0)
+
+
+def command_line() -> str:
+    """Return the command that runs here, as a shell takes it."""
+    program = PROGRAM.split() if sys.argv[0] == PROGRAM else sys.argv[:1]
+    return shlex.join([*program, *sys.argv[1:]])
+
+
+def after_program(command: str) -> list[str]:
+    """Return the words of a stored command that follow its program; `ValueError` where it is not one for a shell."""
+    words = shlex.split(command)
+    program = PROGRAM.split()
+    return words[len(program) :] if words[: len(program)] == program else words[1:]
 
 
 def _count(place: str, total: str) -> int:

@@ -6,9 +6,11 @@ are shown as what they are (`\x1b`), never obeyed.
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,6 +32,19 @@ def shown(text: str) -> str:
 def echo(text: str, err: bool = False) -> None:
     """Print a line, on standard error where `err`."""
     click.echo(shown(text), err=err)
+
+
+def print_json(value: Any) -> None:
+    """Print a value of lists, dicts and scalars as one JSON document, in ASCII; a number that is none is null."""
+    click.echo(json.dumps(_finite(value), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def complain(text: str) -> None:

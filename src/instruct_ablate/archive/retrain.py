@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.processes import after_program
 from instruct_ablate.terminal import echo
 
 _OWN = ("output", "study", "cache")  # where a run writes is said by whoever replays it
@@ -25,7 +26,7 @@ def command_words(command: str, output: Path, study: str, trust: bool = False) -
     `trust`.
     """
     try:
-        words = shlex.split(command)[1:]
+        words = after_program(command)
     except ValueError as error:
         raise UserError(f"a stored command cannot be read ({error}): {command[:200]}") from error
     kept = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.terminal import echo, make_console
+from instruct_ablate.terminal import echo, make_console, print_json
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.estimate import Speeds
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="With --decide: an earlier study.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: docs/json.md.")
 def command(
     overrides: tuple[str, ...],
     steps: int | None,
@@ -36,6 +37,7 @@ def command(
     brief: bool,
     decide: bool,
     earlier: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Show the cells, instances, tokens, steps, disk and time of the grid that OVERRIDES span.
 
@@ -60,10 +62,16 @@ def command(
 
         measured |= probe(plan.cells, steps)
     cells = planned(plan, measured, limit)
+    proposal = _proposal(cells, measured, earlier) if decide else ()
+    lines = (*summary(plan, cells), *_noise_floor(cells), *proposal)
+    if as_json:
+        from instruct_ablate.report.as_json import plan_fields
+
+        print_json(plan_fields(cells, lines))
+        return
     if not brief:
         make_console().print(plan_table(cells))
-    proposal = _proposal(cells, measured, earlier) if decide else ()
-    for line in (*summary(plan, cells), *_noise_floor(cells), *proposal):
+    for line in lines:
         echo(line)
 
 

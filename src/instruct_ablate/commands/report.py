@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from instruct_ablate.terminal import echo
+from instruct_ablate.terminal import echo, print_json
 
 
 @click.command(name="report")
@@ -22,21 +22,34 @@ from instruct_ablate.terminal import echo
     multiple=True,
     help="A further claim, judged as stated now; may be repeated.",
 )
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON for programs, docs/json.md, not the tables."
+)
 def command(
-    study: Path, output: Path | None, wandb: bool, hypotheses: tuple[str, ...], checklist: bool
+    study: Path,
+    output: Path | None,
+    wandb: bool,
+    hypotheses: tuple[str, ...],
+    checklist: bool,
+    as_json: bool,
 ) -> None:
     """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form."""
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
     from instruct_ablate.report.summary import print_rows
 
     report = write_report(study, output, hypotheses)
-    print_rows(report.study, report.rows)
-    for line in report_lines(report):
-        echo(line)
-    echo(f"Tables, figures and page: {report.folder}")
+    said = []
     if checklist:
-        echo(f"Checklist: {write_checklist(report)}")
+        said.append(f"Checklist: {write_checklist(report)}")
     if wandb:
         from instruct_ablate.report.wandb_summary import log_summary, mirrored_logger
 
-        echo(f"W&B run: {log_summary(report, mirrored_logger(study))}")
+        said.append(f"W&B run: {log_summary(report, mirrored_logger(study))}")
+    if as_json:
+        from instruct_ablate.report.as_json import report_fields
+
+        print_json(report_fields(report))
+        return
+    print_rows(report.study, report.rows)
+    for line in (*report_lines(report), f"Tables, figures and page: {report.folder}", *said):
+        echo(line)

@@ -7,19 +7,28 @@ from pathlib import Path
 
 import click
 
-from instruct_ablate.terminal import make_console
+from instruct_ablate.errors import UserError
+from instruct_ablate.terminal import make_console, print_json
 
 
 @click.command(name="status")
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--watch", is_flag=True, help="Look again every few seconds, until Ctrl-C.")
 @click.option("--every", default=5.0, show_default=True, help="Seconds between two looks.")
-def command(study: Path, watch: bool, every: float) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: docs/json.md.")
+def command(study: Path, watch: bool, every: float, as_json: bool) -> None:
     """Show the cells of STUDY (a folder such as multirun/NAME) by state, with progress, host and last error."""
     from rich.live import Live
 
     from instruct_ablate.grid.status import status_table
 
+    if as_json:
+        from instruct_ablate.report.as_json import status_fields
+
+        if watch:
+            raise UserError("--json looks once: call it again instead of --watch")
+        print_json(status_fields(study))
+        return
     if not watch:
         make_console().print(status_table(study))
         return

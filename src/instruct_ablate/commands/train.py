@@ -12,6 +12,7 @@ import click
 def command(words: tuple[str, ...]) -> None:
     """Run one cell, or with -m a grid: `instruct-ablate train -m instruction=original,simplified`."""
     from instruct_ablate.entry import main
+    from instruct_ablate.processes import PROGRAM
 
-    sys.argv = ["instruct-ablate train", *words]
+    sys.argv = [PROGRAM, *words]
     main()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from instruct_ablate.cell.state.setting import Setting, completed
 from instruct_ablate.cell.state.store import RECORD, read_record, record_fault
 from instruct_ablate.errors import UserError, nearest, unknown
 from instruct_ablate.grid.stated import Stated, read_stated, state
+from instruct_ablate.processes import command_line
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import (
     NOT_AS_WRITTEN,
@@ -99,7 +98,7 @@ def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> No
     cells = {cell.identity: cell for cell in before.cells}
     for one in identities:
         cells[one.hash] = DeclaredCell(one.hash, one.name, one.setting, one.seed, one.data_hash)
-    commands = dict.fromkeys((*before.commands, shlex.join(sys.argv)))
+    commands = dict.fromkeys((*before.commands, command_line()))
     hypotheses = dict.fromkeys((*before.hypotheses, *config.hypotheses))
     after = replace(
         before,

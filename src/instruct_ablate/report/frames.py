@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.report import Report, judge_study
 from instruct_ablate.report.tables import place_values, tidy
-from instruct_ablate.report.verdicts import details
+from instruct_ablate.report.verdicts import Verdict, details
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,11 +53,9 @@ class StudyFrames:
 
     def verdicts(self) -> pd.DataFrame:
         """One row a hypothesis: its text, the answer, and the report's lines that say why."""
-        rows = [
-            {"hypothesis": one.hypothesis.text, "answer": one.answer, "details": list(details(one))}
-            for one in self._report.verdicts
-        ]
-        return _frame(rows, ("hypothesis", "answer", "details"))
+        return _frame(
+            [verdict_fields(one) for one in self._report.verdicts], ("hypothesis", "answer", "details")
+        )
 
 
 _CELL = ("cell", "identity", "state", "seed", "failure")
@@ -84,9 +82,19 @@ def _prediction(row: PredictionRow) -> dict[str, Any]:
     return {**dict(zip(_PREDICTION, values, strict=True)), **dict(row.values)}
 
 
+def verdict_fields(one: Verdict) -> dict[str, Any]:
+    """Return a hypothesis, its answer, and the report's lines that say why."""
+    return {"hypothesis": one.hypothesis.text, "answer": one.answer, "details": list(details(one))}
+
+
 def _difference(one: Difference) -> dict[str, Any]:
-    setting, comparison = one.trial.setting, one.comparison
-    place = {key: setting.text(key) for key in setting.keys}
+    setting = one.trial.setting
+    return {**{key: setting.text(key) for key in setting.keys}, **difference_fields(one)}
+
+
+def difference_fields(one: Difference) -> dict[str, Any]:
+    """Return a difference under its test instruction and metric, unrounded."""
+    comparison = one.comparison
     low, high = comparison.interval95
     values = (
         comparison.mean,
@@ -98,4 +106,4 @@ def _difference(one: Difference) -> dict[str, Any]:
         comparison.units,
     )
     tested = dict(zip(_TESTED, values, strict=True))
-    return {**place, "tested_on": one.trial.tested, "metric": one.metric, **tested}
+    return {"tested_on": one.trial.tested, "metric": one.metric, **tested}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import resource
-import shlex
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from instruct_ablate.cell.state.record import Environment
+from instruct_ablate.processes import command_line
 
 PACKAGES = ("instruct-ablate", "torch", "transformers", "pytorch-lightning", "peft", "numpy", "rouge-score")
 
@@ -23,7 +23,7 @@ def environment(device: str, precision: str) -> Environment:
     """Describe the calling process."""
     return Environment(
         host=socket.gethostname(),
-        command=shlex.join(sys.argv),
+        command=command_line(),
         commit=commit(),
         python=platform.python_version(),
         versions=versions(),

@@ -1,0 +1,47 @@
+"""`instruct-ablate show CELL`: prompts and predictions of a cell, or where two cells differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.terminal import echo, print_json
+
+
+@click.command(name="show")
+@click.argument("cells", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--diff", is_flag=True, help="With two cells: the instances that they answer otherwise.")
+@click.option("--task", default="", help="One task alone.")
+@click.option("--tested", default="", help="One test instruction alone, by its label.")
+@click.option(
+    "--wrong", is_flag=True, help="Only what exact match finds wrong; with --diff, of the second cell."
+)
+@click.option("--limit", default=5, show_default=True, type=click.IntRange(min=0), help="How many; 0: all.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: docs/json.md.")
+def command(
+    cells: tuple[Path, ...], diff: bool, task: str, tested: str, wrong: bool, limit: int, as_json: bool
+) -> None:
+    """Show what a cell (a folder such as multirun/STUDY/CELL) was asked and answered.
+
+    instruct-ablate show multirun/ablation/CELL --wrong --limit 10
+    """
+    from instruct_ablate.report.show import Selection, differing, lines, row_fields, select_rows
+
+    if len(cells) != (2 if diff else 1):
+        raise UserError("show takes one cell, or --diff and two")
+    *before, last = cells
+    sides = [select_rows(cell, Selection(task, tested)) for cell in before]
+    rows = select_rows(last, Selection(task, tested, wrong))
+    if diff:
+        rows = differing(sides[0], rows)
+    chosen = rows[: limit or None]
+    if as_json:
+        print_json({"of": len(rows), "rows": [row_fields(row) for row in chosen]})
+        return
+    for row in chosen:
+        for line in lines(row):
+            echo(line)
+    what = "instances answered otherwise" if diff else "wrong predictions" if wrong else "predictions"
+    echo(f"{len(chosen)} of {len(rows)} {what}")

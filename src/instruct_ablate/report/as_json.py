@@ -1,0 +1,98 @@
+"""What `--json` prints: the fields of docs/json.md, from the values that the tables are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.grid.status import cell_statuses
+from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.report.frames import difference_fields, verdict_fields
+from instruct_ablate.report.rows import Mean, Row
+from instruct_ablate.report.tables import Table
+
+if TYPE_CHECKING:
+    from instruct_ablate.grid.plan import PlannedCell
+    from instruct_ablate.report.report import Report
+
+Fields = dict[str, Any]
+
+
+def setting_fields(setting: Setting) -> Fields:
+    """Return every key of a setting with its value: a number, a text, a flag, a list, or null."""
+    return {key: setting.get(key) for key in setting.keys}
+
+
+def status_fields(folder: Path) -> Fields:
+    """Return the cells of a study by state."""
+    study = read_study(folder)
+    records = {record.name: record for record in study.cells}
+    cells = [
+        {
+            **asdict(line),
+            "identity": records[line.name].identity,
+            "seed": records[line.name].seed,
+            "setting": setting_fields(records[line.name].setting),
+        }
+        for line in cell_statuses(study)
+    ]
+    return {"study": study.name, "cells": cells}
+
+
+def plan_fields(cells: Sequence[PlannedCell], lines: Iterable[str]) -> Fields:
+    """Return the cells of a grid in their order, with what each will take; `lines` are the sums in words."""
+    told = [
+        {
+            "name": one.cell.identity.name,
+            "identity": one.cell.identity.hash,
+            "seed": one.cell.identity.seed,
+            "setting": setting_fields(one.cell.identity.setting),
+            "state": one.state,
+            "fits": one.fits,
+            **asdict(one.estimate),
+        }
+        for one in cells
+    ]
+    return {"cells": told, "lines": list(lines)}
+
+
+def report_fields(report: Report) -> Fields:
+    """Return a report: rows of the main table, differences, verdicts, and where the files are."""
+    study: Study = report.study
+    return {
+        "study": study.name,
+        "reference": study.reference,
+        "rows": [_row(row) for row in report.rows],
+        "differences": [
+            {"setting": setting_fields(one.trial.setting), **difference_fields(one)}
+            for one in report.differences
+        ],
+        "verdicts": [verdict_fields(one) for one in report.verdicts],
+        "folder": str(report.folder),
+    }
+
+
+def _row(row: Row) -> Fields:
+    return {
+        "setting": setting_fields(row.setting),
+        "tested_on": row.tested,
+        "seeds": list(row.seeds),
+        "means": {name: _mean(mean) for name, mean in row.means},
+        "to_reference": _mean(row.to_reference),
+        "to_untuned": _mean(row.to_untuned),
+        "clash": list(row.clash),
+        "unfinished": dict(row.unfinished),
+    }
+
+
+def _mean(mean: Mean | None) -> Fields | None:
+    return None if mean is None else asdict(mean)
+
+
+def comparison_fields(table: Table, lines: Iterable[str]) -> Fields:
+    """Return a comparison of two studies, line by line under its headings; `lines` say what else is not the same."""
+    told = [dict(zip(table.headings, line, strict=True)) for line in table.lines]
+    return {"title": table.title, "lines": told, "notes": list(lines)}

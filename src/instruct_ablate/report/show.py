@@ -1,0 +1,134 @@
+"""A cell's predictions for people: prompt, answer and references, one after the other, or where two cells differ."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import CellFolder, read_record, record_fault
+from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.normalisation import normalised
+
+RULE = 72 * "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows are looked at; empty texts leave the choice open."""
+
+    task: str = ""
+    tested: str = ""  # label of a test instruction
+    wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One row of a cell, and that of another cell where two are held against each other."""
+
+    tested: str
+    row: PredictionRow
+    other: PredictionRow | None = None
+
+
+def read_cell(folder: Path) -> CellRecord:
+    """Read the record of the cell at `folder`; one that cannot be read, or that is none, is refused."""
+    record = read_record(folder)
+    if record is None:
+        why = (
+            record_fault(folder)
+            or "a cell is a folder such as multirun/STUDY/CELL, with a record.json in it."
+        )
+        raise UserError(f"{folder}: {why}")
+    return record
+
+
+def select_rows(folder: Path, selection: Selection) -> tuple[Shown, ...]:
+    """Return the chosen rows of a cell that is done, test instruction by test instruction."""
+    record = read_cell(folder)
+    if record.state != "done":
+        raise UserError(f"{folder}: the cell is {record.state}; only what is done can be shown.")
+    return tuple(_chosen(record, folder, selection))
+
+
+def _chosen(record: CellRecord, folder: Path, selection: Selection) -> Iterator[Shown]:
+    labels = [block.instruction for block in record.blocks]
+    if selection.tested and selection.tested not in labels:
+        raise unknown("test instruction", selection.tested, labels)
+    tasks: dict[str, None] = {}
+    for block in record.blocks:
+        if selection.tested in ("", block.instruction):
+            for row in read_predictions(CellFolder(folder).path / block.predictions):
+                tasks[row.task] = None
+                if selection.task in ("", row.task) and not (selection.wrong and is_right(row)):
+                    yield Shown(block.instruction, row)
+    if selection.task and selection.task not in tasks:
+        raise unknown("task", selection.task, sorted(tasks))
+
+
+def is_right(row: PredictionRow) -> bool:
+    """Whether a prediction equals a reference under exact match, in tasks of generation too."""
+    return normalised(row.prediction) in map(normalised, row.references)
+
+
+def differing(first: Sequence[Shown], second: Sequence[Shown]) -> tuple[Shown, ...]:
+    """Return the rows of both cells whose predictions are not the same text.
+
+    A cell that was tested under one instruction is held against the other's one, whatever their labels.
+    """
+    alone = all(len({one.tested for one in side}) == 1 for side in (first, second))
+    others = {("" if alone else one.tested, one.row.key): one.row for one in second}
+    pairs = ((one, others.get(("" if alone else one.tested, one.row.key))) for one in first)
+    return tuple(
+        Shown(one.tested, one.row, other)
+        for one, other in pairs
+        if other is not None and other.prediction != one.row.prediction
+    )
+
+
+def lines(shown: Shown) -> Iterator[str]:
+    """Yield a row as text for a terminal."""
+    row, other = shown.row, shown.other
+    yield RULE
+    yield f"{row.task} {row.instance_id}, tested on {shown.tested}"
+    if other is not None and row.prompt != other.prompt:
+        yield from _labelled("prompt of the first", row.prompt)
+        yield from _labelled("prompt of the second", other.prompt)
+    else:
+        yield from _labelled("prompt", row.prompt or "(prompts were not saved)")
+    yield from _labelled("references", " | ".join(row.references))
+    if other is None:
+        yield from _labelled("prediction", row.prediction, is_right(row))
+    else:
+        yield from _labelled("first", row.prediction, is_right(row))
+        yield from _labelled("second", other.prediction, is_right(other))
+
+
+def _labelled(name: str, text: str, right: bool | None = None) -> Iterator[str]:
+    mark = {None: "", True: " (right)", False: " (wrong)"}[right]
+    yield f"{name}{mark}:"
+    yield textwrap.indent(text, "    ")
+
+
+def row_fields(shown: Shown) -> dict[str, Any]:
+    """Return a row for programs."""
+    row = shown.row
+    fields: dict[str, Any] = {
+        "task": row.task,
+        "category": row.category,
+        "kind": row.kind,
+        "instance_id": row.instance_id,
+        "tested_on": shown.tested,
+        "prompt": row.prompt,
+        "prediction": row.prediction,
+        "references": list(row.references),
+        "right": is_right(row),
+        "scores": dict(row.values),
+    }
+    if shown.other is not None:
+        fields["other"] = {"prompt": shown.other.prompt, "prediction": shown.other.prediction}
+    return fields

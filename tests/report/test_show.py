@@ -1,0 +1,124 @@
+"""A cell's predictions for people: the golden study's cells, so that texts and counts are known."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from instruct_ablate.cell.state.predictions import read_predictions, to_line
+from instruct_ablate.cell.state.record_file import to_json
+from instruct_ablate.command_line import group
+from instruct_ablate.errors import UserError
+from instruct_ablate.report.show import Selection, differing, is_right, read_cell, select_rows
+
+GOLDEN = Path(__file__).parents[1] / "goldens" / "old_study"
+ORIGINAL, SIMPLIFIED = "tiny_llama-original-2-s0-b383ea47", "tiny_llama-simplified-2-s0-f25739e8"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(GOLDEN, tmp_path / "study"))
+
+
+def show(*words: object) -> Result:
+    return CliRunner().invoke(group, ["show", *map(str, words)])
+
+
+def test_prompts_answers_and_references_stand_one_after_the_other(study: Path) -> None:
+    row = read_predictions(study / ORIGINAL / "predictions" / "original.jsonl")[0]
+    said = show(study / ORIGINAL, "--limit", 1)
+    assert said.exit_code == 0
+    assert said.output.splitlines()[1] == f"{row.task} {row.instance_id}, tested on original"
+    assert "    Definition: You are given two sentences" in said.output
+    assert "references:\n    No\n" in said.output
+    assert "prediction (right):\n    No\n" in said.output
+    assert said.output.splitlines()[-1] == "1 of 18 predictions"
+
+
+def test_wrong_ones_alone(study: Path) -> None:
+    rows = read_predictions(study / ORIGINAL / "predictions" / "original.jsonl")
+    wrong = [row for row in rows if row.prediction.lower().strip(". ") != row.references[0].lower()]
+    chosen = select_rows(study / ORIGINAL, Selection(wrong=True))
+    assert 0 < len(wrong) < len(rows)
+    assert [one.row.key for one in chosen] == [row.key for row in wrong]
+    assert show(study / ORIGINAL, "--wrong", "--limit", 0).output.count("prediction (wrong):") == len(wrong)
+
+
+def test_one_task_alone(study: Path) -> None:
+    task = "starter108_spam_message"
+    chosen = select_rows(study / ORIGINAL, Selection(task))
+    assert len(chosen) == 3
+    assert {one.row.task for one in chosen} == {task}
+
+
+def test_two_cells_are_held_against_each_other(study: Path) -> None:
+    mine, theirs = (
+        {row.key: row for row in read_predictions(study / cell / "predictions" / f"{tested}.jsonl")}
+        for cell, tested in ((ORIGINAL, "original"), (SIMPLIFIED, "original"))
+    )
+    apart = [key for key, row in mine.items() if row.prediction != theirs[key].prediction]
+    said = show("--diff", study / ORIGINAL, study / SIMPLIFIED, "--limit", 0, "--json")
+    rows = json.loads(said.output)["rows"]
+    assert apart
+    assert [(row["task"], row["instance_id"]) for row in rows] == apart
+    assert all(row["prediction"] != row["other"]["prediction"] for row in rows)
+    wrong = show("--diff", "--wrong", study / ORIGINAL, study / SIMPLIFIED, "--json", "--limit", 0)
+    assert json.loads(wrong.output)["of"] == sum(not is_right(theirs[key]) for key in apart)
+
+
+def test_rows_are_paired_by_name_whatever_their_order(study: Path) -> None:
+    first, second = (select_rows(study / cell, Selection()) for cell in (ORIGINAL, SIMPLIFIED))
+    assert differing(first, tuple(reversed(second))) == differing(first, second)
+
+
+def test_a_prompt_that_differs_is_shown_of_both(study: Path) -> None:
+    file = study / SIMPLIFIED / "predictions" / "original.jsonl"
+    rows = read_predictions(file)
+    file.write_text("".join(to_line(replace(row, prompt="another", prediction="x")) + "\n" for row in rows))
+    said = show("--diff", study / ORIGINAL, study / SIMPLIFIED, "--limit", 1).output
+    assert "prompt of the first:\n    Definition" in said
+    assert "prompt of the second:\n    another\n" in said
+
+
+def test_what_a_model_wrote_steers_no_terminal(study: Path) -> None:
+    file = study / ORIGINAL / "predictions" / "original.jsonl"
+    rows = read_predictions(file)
+    file.write_text("".join(to_line(replace(row, prediction="\x1b[2Jgone")) + "\n" for row in rows))
+    said = show(study / ORIGINAL, "--limit", 1).output
+    assert "\x1b" not in said
+    assert "\\x1b[2Jgone" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--task", "starter108_spam"), "did you mean 'starter108_spam_message'"),
+        (("--tested", "orignal"), "did you mean 'original'"),
+    ],
+)
+def test_names_that_are_not_there_are_answered(study: Path, words: tuple[str, ...], said: str) -> None:
+    fault = show(study / ORIGINAL, *words).exception
+    assert isinstance(fault, UserError)
+    assert said in str(fault)
+
+
+def test_what_is_no_cell_or_not_done_is_refused(study: Path) -> None:
+    with pytest.raises(UserError, match="a cell is a folder such as"):
+        select_rows(study, Selection())
+    record = study / ORIGINAL / "record.json"
+    record.write_text(to_json(replace(read_cell(study / ORIGINAL), state="interrupted", blocks=())))
+    with pytest.raises(UserError, match="the cell is interrupted"):
+        select_rows(study / ORIGINAL, Selection())
+    record.write_text("{")
+    with pytest.raises(UserError, match=r"record\.json cannot be read"):
+        select_rows(study / ORIGINAL, Selection())
+
+
+def test_the_number_of_cells_is_checked(study: Path) -> None:
+    for words in ((study / ORIGINAL, study / SIMPLIFIED), ("--diff", study / ORIGINAL)):
+        assert "one cell, or --diff and two" in str(show(*words).exception)
