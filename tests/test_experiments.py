@@ -88,6 +88,7 @@ def test_t0_is_tested_free_and_constrained_and_trained_on_p3() -> None:
         ("kung_peng_low_resource", ["model=tiny_t5", "data_budget=0,1", "tasks.test_subset=null"]),
         ("min_2022_demonstrations", ["model=tiny_llama"]),
         ("hewitt_2024_response_only", ["model=tiny_llama", "data_budget=0,1"]),
+        ("webson_2021_few_shot", ["model=tiny_t5", "data_budget=0,4", "tasks.test_categories=[]"]),
         ("alajrami_2025_noise", ["model=tiny_llama", "data_budget=1"]),
     ],
 )

@@ -31,6 +31,9 @@ class TasksConfig:
         None  # exactly_labelled: the 57 test tasks of Kung & Peng's comparison with guessing
     )
     test_instances: int | None = 100  # the first so many instances of each test task; null: all
+    train_on: str = (
+        "training_tasks"  # or test_task: shots of each test task, disjoint from its test instances
+    )
     label_spaces: str | None = None  # YAML file with label spaces that override the derived ones
     # Only for `hf_dataset`: one Hugging Face data set as one task.
     train_split: str | None = None

@@ -31,6 +31,7 @@ from instruct_ablate.model.training.settings import (
 )
 from instruct_ablate.prompt.settings import check_prompt
 from instruct_ablate.schema import (
+    BudgetConfig,
     Config,
     EvaluationConfig,
     InstructionConfig,
@@ -147,6 +148,7 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield _tokenizer, (config.model, config.tasks, cache, config.prompt, config.evaluation.decoding)
     if not untuned:
         yield _layers, (config.model, config.method, cache)
+        yield _shots, (config.tasks, cache, config.data_budget)
     if not ranks_later:
         yield check_processes, (config.trainer,)
 
@@ -185,6 +187,11 @@ def _variants(
     return found + [
         fault for task, instruction in pairs if (fault := check_variant(task, instruction, context))
     ]
+
+
+def _shots(tasks: TasksConfig, cache: Path, given: BudgetConfig) -> None:
+    """Check that every task has so many instances, where test tasks are trained on."""
+    budget.check_shots(collection.read_tasks(tasks, cache).train, tasks, given)
 
 
 def _choices(tasks: TasksConfig, cache: Path, evaluation: EvaluationConfig) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import check_limits, whole
 from instruct_ablate.schema import BudgetConfig, TasksConfig
+from instruct_ablate.tasks import few_shot
 from instruct_ablate.tasks.task import Task
 
 FILTERS = ("language", "categories", "include", "split")
@@ -44,6 +45,18 @@ def check_trainable(tasks: Sequence[Task], config: TasksConfig) -> None:
         )
 
 
+def check_shots(tasks: Sequence[Task], config: TasksConfig, budget: BudgetConfig) -> None:
+    """Refuse a budget that a test task has too few instances for, where test tasks are trained on."""
+    wanted = budget.instances_per_task
+    short = [task for task in tasks if len(task.instances) < (1 if wanted >= ALL else wanted)]
+    if few_shot.asked(config) and short:
+        raise UserError(
+            f"tasks.train_on=test_task: beside the {config.test_instances} tested ones, {len(short)} tasks have fewer "
+            f"than data_budget={wanted} instances: {_named(short)}. Lower data_budget or tasks.test_instances, or "
+            "choose other tasks (tasks.test_include)."
+        )
+
+
 def sample(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> Budgeted:
     """Draw tasks and, of each, instances. A smaller budget is contained in a larger one of the same seed.
 
@@ -74,16 +87,14 @@ def _rank(seed: int, name: str) -> bytes:
 def _cut(task: Task, count: int, seed: int) -> Task:
     order = list(range(len(task.instances)))
     random.Random(_rank(seed, task.name)).shuffle(order)
-    picked = tuple(task.instances[position] for position in order[:count])
-    choices = task.answer_choices
-    if choices:
-        ids = {instance.id for instance in picked}
-        choices = tuple(pair for pair in choices if pair[0] in ids)
-    return replace(task, instances=picked, answer_choices=choices)
+    return task.only([task.instances[position] for position in order[:count]])
 
 
 def _shortage(short: Sequence[Task], wanted: int) -> str:
-    named = ", ".join(f"{task.name} ({len(task.instances)})" for task in short[:5])
-    more = f" and {len(short) - 5} more" if len(short) > 5 else ""
     few = f"{len(short)} tasks have fewer and are used as they are"
-    return f"data_budget.instances_per_task={wanted}: {few}: {named}{more}"
+    return f"data_budget.instances_per_task={wanted}: {few}: {_named(short)}"
+
+
+def _named(tasks: Sequence[Task]) -> str:
+    named = ", ".join(f"{task.name} ({len(task.instances)})" for task in tasks[:5])
+    return named + (f" and {len(tasks) - 5} more" if len(tasks) > 5 else "")

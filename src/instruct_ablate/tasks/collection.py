@@ -14,7 +14,7 @@ from instruct_ablate.errors import UserErrors, unknown
 from instruct_ablate.extensions import decorated
 from instruct_ablate.limits import check_limits
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import label_space, selection
+from instruct_ablate.tasks import few_shot, label_space, selection
 from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
 from instruct_ablate.tasks.own_reader import read_own
 from instruct_ablate.tasks.settings import LIMITS
@@ -48,7 +48,9 @@ def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection
     """
     folder = cache or Path(os.environ.get("INSTRUCT_ABLATE_CACHE", ".cache"))
     if "." in config.reader:
-        return _checked(read_own(config, folder, READERS))
+        check(config)
+        given = read_own(config, folder, READERS)
+        return _checked(few_shot.parted(given, config) if few_shot.asked(config) else given)
     reader = find_reader(config.reader)
     check(config)
     source = reader.open(config, folder)
@@ -85,6 +87,8 @@ def check(config: TasksConfig) -> None:
     """Refuse keys that the reader would ignore, and values that make no sense; cheap, nothing is read."""
     check_limits("tasks", config, LIMITS)
     if "." in config.reader:
+        if faults := few_shot.faults(config):
+            raise UserErrors(faults)
         return
     reader = find_reader(config.reader)
     default = TasksConfig(reader=config.reader)
@@ -118,16 +122,18 @@ def _collect(
     spaces: label_space.Spaces,
     config: TasksConfig,
 ) -> TaskCollection:
-    test = [_first(_declared(item), config.test_instances) for item in kept if item.parsed.test]
+    count = None if few_shot.asked(config) else config.test_instances
+    test = [_first(_declared(item), count) for item in kept if item.parsed.test]
     train = [item.parsed.task for item in kept if not item.parsed.test]
     met = tuple(note for item in kept for note in item.parsed.notes)
-    return TaskCollection(
+    collection = TaskCollection(
         name=source.name,
         train=label_space.overridden(train, spaces),
         test=label_space.overridden(test, spaces),
         content_hash=_content_hash(kept, spaces, config.test_instances),
         notes=(*notes, *met),
     )
+    return few_shot.parted(collection, config) if few_shot.asked(config) else collection
 
 
 def _declared(item: Stored) -> Task:
@@ -137,14 +143,7 @@ def _declared(item: Stored) -> Task:
 
 
 def _first(task: Task, count: int | None) -> Task:
-    if count is None:
-        return task
-    kept = tuple(task.instances[:count])
-    choices = task.answer_choices
-    if choices:
-        ids = {instance.id for instance in kept}
-        choices = tuple(pair for pair in choices if pair[0] in ids)
-    return replace(task, instances=kept, answer_choices=choices)
+    return task if count is None else task.only(task.instances[:count])
 
 
 def _content_hash(kept: Sequence[Stored], spaces: label_space.Spaces, test_instances: int | None) -> str:

@@ -32,6 +32,7 @@ FIELDS = selection.BY_SIDE | {
     "test_split",
     "test_tasks",
     "test_instances",
+    "train_on",
     "label_spaces",
     "mixture",
 }

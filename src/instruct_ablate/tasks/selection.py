@@ -10,6 +10,7 @@ from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, meant, nearest
 from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks import few_shot
 from instruct_ablate.tasks.store import Stored
 from instruct_ablate.tasks.task import Task
 
@@ -24,6 +25,7 @@ def check(config: TasksConfig) -> None:
         faults.append(f"tasks.test_tasks={config.test_tasks}: give 1 or more, or null for all.")
     if config.test_instances is not None and config.test_instances < 1:
         faults.append(f"tasks.test_instances={config.test_instances}: give 1 or more.")
+    faults += few_shot.faults(config)
     if faults:
         raise UserErrors(faults)
 
@@ -50,6 +52,8 @@ def select(stored: Sequence[Stored], config: TasksConfig) -> tuple[tuple[Stored,
             )
         names = spread([item.parsed.task for item in test], config.test_tasks)
         kept = [item for item in kept if not item.parsed.test or item.parsed.task.name in names]
+    if few_shot.asked(config):
+        return tuple(item for item in kept if item.parsed.test), tuple(notes)
     if all(item.parsed.test for item in kept):
         notes.append("no training task is left: only untuned models and baselines can be evaluated")
     return tuple(kept), tuple(notes)

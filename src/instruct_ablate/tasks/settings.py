@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from instruct_ablate.limits import Limit, one_of, path, shown, text, text_fault, texts, whole
+from instruct_ablate.tasks.few_shot import TRAIN_ON
 from instruct_ablate.tasks.selection import SUBSETS
 from instruct_ablate.tasks.t0 import MIXTURES
 
@@ -37,6 +38,7 @@ LIMITS = {
     "test_subset": one_of(SUBSETS).or_null("for all"),
     "test_tasks": whole(1).or_null("for all"),
     "test_instances": whole(1).or_null("for all"),
+    "train_on": one_of(TRAIN_ON),
     "label_spaces": path().or_null("for the derived ones"),
     "train_split": text().or_null("for none"),
     "test_split": text().or_null("for none"),

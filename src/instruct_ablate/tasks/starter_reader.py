@@ -11,7 +11,8 @@ from instruct_ablate.tasks.source import Source
 
 FOLDER = Path(__file__).parent / "starter"
 FIELDS = (
-    frozenset({"categories", "include", "test_tasks", "test_instances", "label_spaces"}) | selection.BY_SIDE
+    frozenset({"categories", "include", "test_tasks", "test_instances", "train_on", "label_spaces"})
+    | selection.BY_SIDE
 )
 
 

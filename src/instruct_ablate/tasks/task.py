@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Kind = Literal["classification", "generation"]
@@ -71,6 +72,14 @@ class Task:
     def category(self) -> str:
         """The first category, the one that scores are grouped by."""
         return self.categories[0]
+
+    def only(self, instances: Sequence[Instance]) -> Task:
+        """Return the task with some of its instances, and their choices."""
+        choices = self.answer_choices
+        if choices:
+            ids = {instance.id for instance in instances}
+            choices = tuple(pair for pair in choices if pair[0] in ids)
+        return replace(self, instances=tuple(instances), answer_choices=choices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, TrainerConfig
-from instruct_ablate.tasks.budget import check_trainable, sample
+from instruct_ablate.tasks.budget import check_shots, check_trainable, sample
 from instruct_ablate.tasks.task import TaskCollection
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def prompts_in_training(
     """Build the prompts of the budget's sample; return them and what was met."""
     budgeted = sample(collection.train, config.data_budget, config.seed)
     check_trainable(budgeted.tasks, config.tasks)
+    check_shots(budgeted.tasks, config.tasks, config.data_budget)
     context = Context.of(config, collection, "train")
     prompts = build_prompts(budgeted.tasks, config.instruction, config.prompt, tokens, context)
     note = truncation_note(prompts)

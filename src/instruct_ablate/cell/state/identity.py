@@ -60,7 +60,7 @@ DOES_NOT_COUNT = frozenset(
 NEUTRAL: dict[str, Any] = {
     "training": 1, "prediction": 1, "evaluation.batch_tokens": 16384,
     "prompt.end_of_source": True, "tasks.mixture": None, "trainer.loss": "per_token",
-    "tasks.test_subset": None, "instruction.versions": [],
+    "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
 }  # fmt: skip
 
