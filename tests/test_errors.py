@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.errors import UserError, UserErrors, among, meant, nearest, refusal, unknown
+from instruct_ablate.errors import UserError, UserErrors, abbreviates, among, meant, nearest, refusal, unknown
 
 
 def test_one_fault_is_told_as_it_is_and_several_as_a_list():
@@ -22,6 +22,23 @@ def test_the_nearest_word_is_proposed_where_one_is_near():
     assert nearest("xbcdy", ["abcde"]) == "; did you mean 'abcde'?", "three letters of five are near enough"
     assert nearest("abxyz", ["abcde"]) == "; did you mean 'abcde'?", "two of five are just enough"
     assert nearest("axxyz", ["abcde"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "meant_key"),
+    [
+        ("trainer.lr", "trainer.learning_rate"),
+        ("lr", "trainer.learning_rate"),
+        ("trainer.bs", "trainer.batch_size"),
+        ("data.lr", ""),
+        ("trainer.l", ""),
+    ],
+)
+def test_first_letters_stand_for_a_key(given: str, meant_key: str):
+    keys = ["trainer.loss", "trainer.learning_rate", "trainer.batch_size", "logger"]
+    assert [key for key in keys if abbreviates(given, key)] == ([meant_key] if meant_key else [])
+    if meant_key:
+        assert nearest(given, keys) == f"; did you mean {meant_key!r}?"
 
 
 def test_all_that_is_allowed_is_named():

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, get_origin, get_type_hints
 
-from instruct_ablate.errors import UserError, nearest, unknown
+from instruct_ablate.errors import UserError, abbreviates, nearest, unknown
 from instruct_ablate.schema import Config
 
 LONGEST = 600  # characters of a library's complaint
@@ -75,7 +75,8 @@ def check_key(key: str) -> None:
         names = [name.rpartition(".")[2] for name in siblings]
         raise UserError(f"unknown key {key!r}{nearest(key, siblings)} {parent} has: {', '.join(names)}.")
     top = [name for name in known if "." not in name]
-    if hint := nearest(key, top) or nearest(key, known):
+    short = [name for name in known if abbreviates(key, name)]
+    if hint := nearest(key, short or top) or nearest(key, known):
         raise UserError(f"unknown group or key {key!r}{hint} `python train.py --help` lists them.")
     raise unknown("group or key", key, top)
 

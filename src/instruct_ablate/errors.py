@@ -24,9 +24,19 @@ def refusal(faults: Sequence[str]) -> UserError:
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the closest allowed word, or an empty string."""
-    close = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.4)
+    """Return "; did you mean 'x'?" for the allowed word that `given` abbreviates, or the closest one, or nothing."""
+    names = list(allowed)
+    short = [name for name in names if abbreviates(given, name)]
+    close = short or difflib.get_close_matches(given, names, n=1, cutoff=0.4)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def abbreviates(given: str, name: str) -> bool:
+    """Whether a key is another one's short form: the first letters of its words, as `lr` and `trainer.lr` are."""
+    parent, _, leaf = given.rpartition(".")
+    group, _, long = name.rpartition(".")
+    words = long.split("_")
+    return parent in ("", group) and len(words) > 1 and leaf == "".join(word[:1] for word in words)
 
 
 def unknown(what: str, given: str, allowed: Iterable[str]) -> UserError:
