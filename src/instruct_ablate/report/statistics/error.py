@@ -5,7 +5,8 @@
 Each term carries Student's quantile at its own degrees of freedom (Cochran & Cox 1957). One Satterthwaite freedom
 for their sum is what is usual, and it is rash where the few seeds carry the variance: at two seeds its 95 %
 interval covers as little as 88 %. The seed term is the seeds' mean square less a part of the rest's: with all of
-the rest taken off, chance makes it vanish just where it is needed.
+the rest taken off, chance makes it vanish just where it is needed. How often it may vanish goes with the level: at
+0.5 %, as the first steps of Holm and early looks ask, a term that is zero a third of the time would be all the error.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from scipy.optimize import brentq
 from scipy.special import fdtri, stdtrit
 
 from instruct_ablate.report.statistics.components import Array, Squares
+
+USUAL = 0.05  # alpha of the usual interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,17 @@ class Error:
     unit_freedom: float
     floor: Array | float = 0.0
     floor_freedom: float = 1.0
+    rest: Array | float = 0.0  # of which `seed` has a part by chance
+    units: int = 2
 
     @property
     def variance(self) -> Array:
         """The estimated variance of the mean."""
-        return np.asarray(self.seed + np.maximum(self.unit, self.floor))
+        return np.asarray(self.seed_term() + np.maximum(self.unit, self.floor))
+
+    def seed_term(self, alpha: float | Array = USUAL) -> Array:
+        """Return the variance of the mean that the seeds answer for, in a two-sided interval at level 1 - alpha."""
+        return seed_term(np.asarray(self.seed), np.asarray(self.rest), self.seed_freedom, self.units, alpha)
 
     def half_width(self, alpha: float | Array) -> Array:
         """Return half the width of the two-sided interval at level 1 - alpha."""
@@ -51,7 +60,7 @@ class Error:
             for freedom in (self.seed_freedom, self.unit_freedom, self.floor_freedom)
         )
         return np.asarray(
-            np.sqrt(seed**2 * self.seed + np.maximum(unit**2 * self.unit, floor**2 * self.floor))
+            np.sqrt(seed**2 * self.seed_term(alpha) + np.maximum(unit**2 * self.unit, floor**2 * self.floor))
         )
 
     def p_above(self, distance: float) -> float:
@@ -81,25 +90,26 @@ def error_of(squares: Squares, floor: Floor | None = None, seed: Error | None = 
     With one seed and no such term the seeds' variance is left out: the error then is that of this seed.
     """
     seeds, units = squares.seeds, squares.units
-    unit = squares.unit / (seeds * units)
+    unit, rest, cells = squares.unit / (seeds * units), np.asarray(0.0), seeds * units
     if seed is not None:
         term, freedom = seed.seed, seed.seed_freedom
     elif seeds > 1:
-        term, freedom = (
-            seed_term(squares.seed, squares.rest, seeds - 1.0, units) / (seeds * units),
-            seeds - 1.0,
-        )
+        term, rest, freedom = squares.seed / cells, squares.rest / cells, seeds - 1.0
     else:
         term, freedom = 0.0, 1.0
     least = floor or Floor(0.0, 1.0)
-    return Error(term, freedom, unit, max(units - 1.0, 1.0), least.variance, least.freedom)
+    tasks = max(units - 1.0, 1.0)
+    return Error(term, freedom, unit, tasks, least.variance, least.freedom, rest, units)
 
 
-def seed_term(seed: Array, rest: Array, freedom: float, units: int) -> Array:
+def seed_term(
+    seed: Array, rest: Array, freedom: float, units: int, alpha: float | Array = USUAL
+) -> Array:
     """Take off the seeds' mean square what the rest would put there by chance in its lower third.
 
-    A third (a fifth for two seeds) holds the level wherever the variance lies: see the simulations in the tests.
+    A third (a fifth for two seeds) holds the level wherever the variance lies: see the simulations in the tests. Of
+    levels below 5 % it is as much less.
     """
-    share = 0.2 if freedom < 2 else 1 / 3
-    by_chance = float(fdtri(freedom, freedom * (units - 1), share))
+    share = (0.2 if freedom < 2 else 1 / 3) * np.minimum(1.0, np.asarray(alpha) / USUAL)
+    by_chance = fdtri(freedom, freedom * (units - 1), share)
     return np.asarray(np.maximum(0.0, seed - by_chance * rest))
