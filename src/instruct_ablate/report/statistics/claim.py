@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.report.statistics.comparison import Comparison, holm
-from instruct_ablate.report.statistics.power import Aim, Needed, needed_for
+from instruct_ablate.report.statistics.looks import Looks
+from instruct_ablate.report.statistics.power import LEVEL, Aim, Needed, needed_for
 from instruct_ablate.report.statistics.task_share import (
     Vulnerability,
     least_tasks,
@@ -20,7 +21,6 @@ from instruct_ablate.report.statistics.task_share import (
 from instruct_ablate.report.statistics.tried import Tried, compare_all
 
 Answer = Literal["supported", "refuted", "undecided", "uninformative", "no data"]
-LEVEL = 0.05
 BEYOND = 2.0  # points beyond its bound at which advice takes the truth of "exceeds" and "is lower" to lie
 
 
@@ -34,6 +34,8 @@ class Ruling:
     p_support: float
     p_refute: float
     places: int  # that Holm's correction counts
+    level: float = LEVEL  # one-sided, of its interval: less where looks were planned
+    settled: bool = True  # whether further seeds of a plan with looks are too unlikely to change it
 
     def vulnerable(self, clause: Clause) -> Vulnerability | None:
         """What tasks that were not drawn could do to a supported claim that the mean lies within its margin."""
@@ -43,36 +45,74 @@ class Ruling:
         return vulnerability(comparison.mean, clause.margin, comparison.units, comparison.limit)
 
 
-def rulings(clause: Clause, tried: Sequence[Tried]) -> tuple[Ruling, ...]:
-    """Rule on a clause at every place it was tried at."""
+def rulings(clause: Clause, tried: Sequence[Tried], looks: Looks | None = None) -> tuple[Ruling, ...]:
+    """Rule on a clause at every place it was tried at.
+
+    With `looks` p-values and intervals hold over all of them. Each is valid wherever the study stops, so Holm's
+    correction of them is too.
+    """
     comparisons = compare_all(tried)
-    fixed = [_fixed(clause, one, other) for one, other in zip(tried, comparisons, strict=True)]
+    fixed = [_fixed(clause, one, other, looks) for one, other in zip(tried, comparisons, strict=True)]
     able = [answer is None for answer, _ in fixed]
-    support, refute = (_adjusted(test, clause, comparisons, able) for test in (p_support, p_refute))
-    return tuple(
+    own = tuple(_p_values(test, clause, comparisons, able, looks) for test in (p_support, p_refute))
+    support, refute = map(holm, own)
+    found = tuple(
         Ruling(answer or _answer(yes, no), reason, comparison, yes, no, max(sum(able), 1))
         for (answer, reason), comparison, yes, no in zip(fixed, comparisons, support, refute, strict=True)
     )
+    if looks is None:
+        return found
+    return tuple(
+        replace(
+            ruling,
+            level=looks.level(ruling.comparison),
+            settled=_settled(clause, one, ruling, _steps(own, place), looks),
+        )
+        for place, (one, ruling) in enumerate(zip(tried, found, strict=True))
+    )
 
 
-def _fixed(clause: Clause, one: Tried, comparison: Comparison) -> tuple[Answer | None, str]:
+def _fixed(
+    clause: Clause, one: Tried, comparison: Comparison, looks: Looks | None
+) -> tuple[Answer | None, str]:
     """Return the answer that no test changes, with its reason; None where the tests decide."""
     if one.untrained and clause.verb == "equals":
         return "uninformative", "neither side was trained"
     if reason := one.uninformative:
         return "uninformative", reason
-    return ("undecided", "one seed") if comparison.one_seed else (None, "")
+    early = looks.too_early(clause, comparison) if looks else ""
+    early = "one seed" if comparison.one_seed else early
+    return ("undecided", early) if early else (None, "")
 
 
-def _adjusted(
+def _p_values(
     test: Callable[[Clause, Comparison], float],
     clause: Clause,
     comparisons: Sequence[Comparison],
     able: Sequence[bool],
+    looks: Looks | None,
 ) -> tuple[float, ...]:
-    """Correct for the places that can be decided; the others are no tests."""
-    both = zip(comparisons, able, strict=True)
-    return holm([test(clause, comparison) if can else float("nan") for comparison, can in both])
+    """Test at the places that can be decided; the others are no tests to correct for."""
+    found = []
+    for comparison, can in zip(comparisons, able, strict=True):
+        p = test(clause, comparison) if can else float("nan")
+        found.append(looks.p_value(p, comparison) if looks and clause.share is None else p)
+    return tuple(found)
+
+
+def _steps(own: Sequence[Sequence[float]], place: int) -> tuple[int, int]:
+    """Return by how much Holm's correction divides the levels at a place, for support and refutation."""
+    support, refute = (max(1, sum(value >= values[place] for value in values)) for values in own)
+    return support, refute
+
+
+def _settled(clause: Clause, one: Tried, ruling: Ruling, steps: tuple[int, int], looks: Looks) -> bool:
+    comparison = ruling.comparison
+    if comparison.seeds_from == "none" or comparison.seeds >= looks.planned:
+        return True
+    if ruling.answer == "uninformative":
+        return one.untrained or one.stays_uninformative
+    return not ruling.reason and looks.outlook(clause, one, comparison, steps).settles(ruling.answer)
 
 
 def _answer(yes: float, no: float) -> Answer:

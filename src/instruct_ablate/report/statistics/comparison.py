@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from instruct_ablate.report.statistics.components import Components, Matrix, estimates, mean_squares
+from instruct_ablate.report.statistics.components import Components, Matrix, Squares, estimates, mean_squares
 from instruct_ablate.report.statistics.error import Error, Floor, error_of
 from instruct_ablate.report.statistics.permutation import permutation_p
 from instruct_ablate.report.statistics.power import Design
@@ -80,6 +80,13 @@ class Comparison:
     def p_below(self, bound: float) -> float:
         """One-sided test of "the mean is below `bound`"."""
         return self.terms.p_above(bound - self.mean)
+
+    @property
+    def squares(self) -> Squares:
+        """The mean squares that its error comes from."""
+        terms, cells = self.terms, self.seeds * self.units
+        seed, unit, rest = (np.asarray(term) * cells for term in (terms.seed, terms.unit, terms.rest))
+        return Squares(self.seeds, self.units, np.asarray(self.mean), seed, unit, rest)
 
     @property
     def p_permutation(self) -> float:

@@ -102,9 +102,7 @@ def error_of(squares: Squares, floor: Floor | None = None, seed: Error | None = 
     return Error(term, freedom, unit, tasks, least.variance, least.freedom, rest, units)
 
 
-def seed_term(
-    seed: Array, rest: Array, freedom: float, units: int, alpha: float | Array = USUAL
-) -> Array:
+def seed_term(seed: Array, rest: Array, freedom: float, units: int, alpha: float | Array = USUAL) -> Array:
     """Take off the seeds' mean square what the rest would put there by chance in its lower third.
 
     A third (a fifth for two seeds) holds the level wherever the variance lies: see the simulations in the tests. Of

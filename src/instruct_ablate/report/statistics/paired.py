@@ -52,9 +52,16 @@ class Pairing:
         """Where the two sides stand, over the test instances that all seeds share; None without floor and ceiling."""
         if not self.percent:
             return None
+        return self._standings(self.left, self.right)
+
+    def seed_standings(self, row: int) -> tuple[Standing, Standing] | None:
+        """The same of one seed alone."""
+        return self._standings(self.left[row], self.right[row]) if self.percent else None
+
+    def _standings(self, left: Matrix, right: Matrix) -> tuple[Standing, Standing]:
         pairs = len(self.tasks) ** 2 / sum(1 / count for count in self.instances)
-        left, right = (Standing(float(side.mean()), pairs, self.levels) for side in (self.left, self.right))
-        return left, right
+        ours, theirs = (Standing(float(side.mean()), pairs, self.levels) for side in (left, right))
+        return ours, theirs
 
     def swapped(self) -> Pairing:
         """Return the pairing with its sides exchanged."""

@@ -1,7 +1,8 @@
 """Spending: the level at which each look of a sequential comparison tests, so that all looks together keep theirs.
 
-A look after k of K seeds has spent alpha k / K (Kim & DeMets 1987). Looks depend on each other least where all
-variance lies between seeds; what tasks add is in every look alike, and brings them closer (Slepian 1962). There the
+A look after k of K seeds has spent alpha (k / K)^1.5 (Kim & DeMets 1987): with five seeds, spending in even parts
+leaves the last look a fifth less of its level, and spending with the square saves a tenth fewer cells. Looks depend
+on each other least where all variance lies between seeds; what tasks add is in every look alike, and brings them closer (Slepian 1962). There the
 looks are Student's t of the first k of K normal values, a Markov chain whose law needs no approximation: with
 a = arctan(t / sqrt(k - 1)) the next seed turns sqrt(k) sin(a) = s into s cos(f) + sin(f), where sqrt(k) tan(f) has
 Student's law with k degrees of freedom and hangs on nothing before. The normal law of large samples would be rash
@@ -19,6 +20,7 @@ from scipy.special import ndtr, ndtri, stdtr
 from instruct_ablate.report.statistics.components import Array
 
 FIRST = 2  # seeds at the first look
+POWER = 1.5  # of the share of seeds, in the level spent so far
 _CELLS = 240
 _EDGES = np.linspace(-np.pi / 2, np.pi / 2, _CELLS + 1)
 _MIDDLES = (_EDGES[1:] + _EDGES[:-1]) / 2
@@ -28,7 +30,7 @@ _LEAST = 1e-7  # the least level over all looks that is told from its neighbours
 
 def spent(level: float, share: float) -> float:
     """Return how much of a level is spent once this share of the seeds is there."""
-    return float(level * share)
+    return float(level * share**POWER)
 
 
 @lru_cache(maxsize=4096)

@@ -27,6 +27,14 @@ class Tried:
         standings = self.pairing.standings
         return uninformative(*standings) if standings else None
 
+    @property
+    def stays_uninformative(self) -> bool:
+        """Whether that holds of every seed by itself, so that further ones will hardly change it."""
+        return all(
+            (standings := self.pairing.seed_standings(row)) is not None and uninformative(*standings)
+            for row in range(len(self.pairing.seeds))
+        )
+
 
 def compare_all(tried: Sequence[Tried]) -> tuple[Comparison, ...]:
     """Compare pairs of one study on one metric; those of one seed take the seeds' variance of the others.
