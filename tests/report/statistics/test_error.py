@@ -101,3 +101,21 @@ def test_the_seed_term_takes_off_what_chance_puts_there_in_its_lower_part(seeds:
     chance = stats.f.ppf(share, seeds - 1, (seeds - 1) * (units - 1)) * rest
     assert float(seed_term(np.array(9.0), np.array(rest), seeds - 1.0, units)) == pytest.approx(9.0 - chance)
     assert float(seed_term(np.array(chance / 2), np.array(rest), seeds - 1.0, units)) == 0.0
+
+
+@pytest.mark.parametrize(("seeds", "tasks"), [(2, 12), (3, 57), (5, 57)])
+def test_small_levels_hold_too(seeds: int, tasks: int):
+    """Before: a seed term that is zero a third of the time let through up to 3 times too much at Holm's first steps."""
+    generator = np.random.default_rng(seeds + tasks)
+    for world in (World(0.7, 0, 3), World(2, 0, 3), World(1, 0.5, 3)):
+        means, error = world.errors(40_000, seeds, tasks, 100, generator)
+        for level in (0.05 / 6, 0.05 / 20):
+            rate = np.mean(means > error.half_width(2 * level))
+            assert within_bound(rate, 1.1 * level, 40_000), (world, level, rate)
+
+
+def test_the_seed_term_grows_as_the_level_falls():
+    terms = [
+        float(seed_term(np.array(9.0), np.array(4.0), 2.0, 10, alpha)) for alpha in (0.1, 0.05, 0.01, 1e-6)
+    ]
+    assert terms[0] == terms[1] < terms[2] < terms[3] < 9.0

@@ -86,18 +86,15 @@ def _fixed(
 
 
 def _p_values(
-    test: Callable[[Clause, Comparison], float],
+    test: Callable[[Clause, Comparison, Looks | None], float],
     clause: Clause,
     comparisons: Sequence[Comparison],
     able: Sequence[bool],
     looks: Looks | None,
 ) -> tuple[float, ...]:
     """Test at the places that can be decided; the others are no tests to correct for."""
-    found = []
-    for comparison, can in zip(comparisons, able, strict=True):
-        p = test(clause, comparison) if can else float("nan")
-        found.append(looks.p_value(p, comparison) if looks and clause.share is None else p)
-    return tuple(found)
+    both = zip(comparisons, able, strict=True)
+    return tuple(test(clause, comparison, looks) if can else float("nan") for comparison, can in both)
 
 
 def _steps(own: Sequence[Sequence[float]], place: int) -> tuple[int, int]:
@@ -121,27 +118,31 @@ def _answer(yes: float, no: float) -> Answer:
     return "refuted" if no < LEVEL else "undecided"
 
 
-def p_support(clause: Clause, comparison: Comparison) -> float:
+def p_support(clause: Clause, comparison: Comparison, looks: Looks | None = None) -> float:
     """Return the p-value against "the claim is false"."""
     if clause.share is not None:
         return share_within(comparison.effects, clause.margin, clause.share).p_support
     if clause.verb == "equals":
-        return comparison.p_equivalence(clause.margin)
-    if clause.verb == "exceeds":
-        return comparison.p_exceeds(clause.margin)
-    return comparison.p_below(-clause.margin)
+        p = comparison.p_equivalence(clause.margin)
+    elif clause.verb == "exceeds":
+        p = comparison.p_exceeds(clause.margin)
+    else:
+        p = comparison.p_below(-clause.margin)
+    return looks.p_value(p, comparison) if looks else p
 
 
-def p_refute(clause: Clause, comparison: Comparison) -> float:
+def p_refute(clause: Clause, comparison: Comparison, looks: Looks | None = None) -> float:
     """Test the opposite: outside the margin on either side, or on the wrong side of the bound."""
     if clause.share is not None:
         return share_within(comparison.effects, clause.margin, clause.share).p_refute
     if clause.verb == "equals":
-        outside = min(comparison.p_exceeds(clause.margin), comparison.p_below(-clause.margin))
-        return float(np.minimum(1.0, 2 * outside))
-    if clause.verb == "exceeds":
-        return comparison.p_below(clause.margin)
-    return comparison.p_exceeds(-clause.margin)
+        p = min(comparison.p_exceeds(clause.margin), comparison.p_below(-clause.margin))
+    elif clause.verb == "exceeds":
+        p = comparison.p_below(clause.margin)
+    else:
+        p = comparison.p_exceeds(-clause.margin)
+    p = looks.p_value(p, comparison) if looks else p
+    return float(np.minimum(1.0, 2 * p)) if clause.verb == "equals" else p
 
 
 def aim_of(clause: Clause, places: int) -> Aim:

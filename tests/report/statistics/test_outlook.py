@@ -1,0 +1,100 @@
+"""Outlook: chances of the whole grid's verdict keep their word, and studies that stop on them agree with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from instruct_ablate.report.statistics.components import mean_squares
+from instruct_ablate.report.statistics.outlook import Bound, Outlook, chances
+from tests.report.statistics.sequences import (
+    QUIET,
+    SEEDS_ALONE,
+    SEEDY,
+    TYPICAL,
+    Outcome,
+    Plan,
+    run,
+    verdicts,
+)
+
+SIZES = (5, 8, 12)  # standard errors of the whole grid
+
+
+def mix(count: int, seeds: tuple[int, ...], tasks: tuple[int, ...]) -> list[Outcome]:
+    """The stated mix: three worlds, claims that hold by 5, 8 and 12 standard errors of the whole grid."""
+    generator, found = np.random.default_rng(0), []
+    for world in (TYPICAL, QUIET, SEEDY):
+        for plan in (Plan(world, own, units) for own in seeds for units in tasks):
+            for size in SIZES:
+                found += [run(plan, claim, count, generator) for claim in plan.claims(size)]
+    return found
+
+
+def check(found: list[Outcome]) -> None:
+    assert min(one.power for one in found) >= 0.95
+    assert min(one.agreement for one in found) >= 0.95
+    assert np.mean([one.saved for one in found]) >= 0.4
+
+
+def test_the_whole_grids_verdict_with_two_fifths_fewer_cells():
+    check(mix(400, (5,), (12,)))
+
+
+@pytest.mark.slow
+def test_the_whole_grids_verdict_with_two_fifths_fewer_cells_at_full_size():
+    check(mix(2_000, (5, 8), (12, 57)))
+
+
+def test_where_the_whole_grid_decides_little_stopping_costs_verdicts():
+    """Elsewhere: half of the power, or all of the variance between seeds."""
+    generator = np.random.default_rng(2)
+    weak = run(Plan(TYPICAL, 5, 12), ("exceeds", 0.0, 2 * Plan(TYPICAL, 5, 12).error), 1_000, generator)
+    assert 0.6 < weak.agreement < 0.95
+    alone = Plan(SEEDS_ALONE, 5, 12)
+    assert run(alone, ("exceeds", 0.0, 8 * alone.error), 1_000, generator).agreement >= 0.95
+
+
+def test_nothing_is_stopped_for_what_more_seeds_may_decide():
+    plan = Plan(SEEDS_ALONE, 5, 12)
+    found = run(plan, ("exceeds", 0.0, 0.0), 1_000, np.random.default_rng(3))
+    assert np.mean(found.whole == found.stopped) >= 0.9
+    assert found.saved < 0.3
+
+
+@pytest.mark.parametrize(("verb", "margin", "truth"), [("exceeds", 0.0, 3.0), ("equals", 4.0, 0.5)])
+def test_chances_keep_their_word(verb: str, margin: float, truth: float):
+    generator, count = np.random.default_rng(4), 4_000
+    matrices, floor = TYPICAL.draw(count, 8, 30, 100, generator)
+    matrices += truth
+    support, _ = chances(Bound(verb, margin, 0.05, 0.05), mean_squares(matrices[:, :4]), floor, 8)
+    half = 2 if verb == "equals" else 1
+    end = verdicts(verb, margin, mean_squares(matrices), floor, [0.05, 0.05 / half])
+    sure = support >= 0.9
+    assert sure.sum() > 100
+    assert np.mean(end[sure] == 1) >= 0.9
+    assert np.mean(support) == pytest.approx(np.mean(end == 1), abs=0.08)
+
+
+def test_is_lower_is_exceeds_the_other_way_round():
+    matrices, floor = TYPICAL.draw(50, 3, 12, 100, np.random.default_rng(5))
+    over = chances(Bound("exceeds", 1.0, 0.05, 0.02), mean_squares(matrices), floor, 6)
+    under = chances(Bound("is lower", 1.0, 0.05, 0.02), mean_squares(-matrices), floor, 6)
+    np.testing.assert_allclose(over, under, atol=1e-12)
+
+
+def test_seeds_that_agree_to_the_digit_leave_no_doubt():
+    squares = mean_squares(np.full((2, 12), 3.0))
+    found = chances(Bound("exceeds", 1.0, 0.05, 0.05), squares, None, 5)
+    assert [float(one) for one in found] == pytest.approx([1.0, 0.0], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("supports", "refutes", "answer", "settles"),
+    [
+        (0.95, 0.0, "supported", True), (0.8, 0.0, "supported", False), (0.0, 0.95, "refuted", True),
+        (0.95, 0.0, "refuted", False), (0.02, 0.01, "undecided", True), (0.02, 0.2, "undecided", False),
+    ],
+)  # fmt: skip
+def test_what_settles(supports: float, refutes: float, answer: str, settles: bool):
+    assert Outlook(supports, refutes).settles(answer) is settles
