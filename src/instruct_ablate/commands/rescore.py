@@ -18,7 +18,7 @@ from instruct_ablate.terminal import echo
 @click.option("--trust", is_flag=True, help="Run the code that the study itself names.")
 def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], trust: bool) -> None:
     """Compute the scores of STUDY again after a metric changed; earlier scores are kept beside the new ones."""
-    from instruct_ablate.cell.after.rescore import rescore_study
+    from instruct_ablate.cell.after.rescore import model_needed, rescore_study
     from instruct_ablate.metrics import Selection
 
     results = rescore_study(study, Selection(metrics, extensions), trust)
@@ -30,6 +30,8 @@ def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], 
         if result.stayed:
             names = ", ".join(result.stayed)
             echo(f"{result.name}: {names} as before; --extensions FILE with their code scores them again")
+        if result.needs_model:
+            echo(f"{result.name}: {model_needed(result.needs_model)}")
     changed = sum(result.changed for result in results)
     left = sum(bool(result.left) for result in results)
     echo(f"{len(results)} cells: {changed} changed, {len(results) - changed - left} the same, {left} left")

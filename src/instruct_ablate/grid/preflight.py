@@ -119,8 +119,9 @@ def _values(config: Config) -> Iterator[Call]:
     for name, checks in GROUPS.items():
         for check in checks:
             yield check, (vars(config)[name],)
-    cut = config.evaluation.cut_wrong_answers
-    yield _metrics, (config.evaluation.metrics, config.extensions, cut)
+    cut, engine = config.evaluation.cut_wrong_answers, config.evaluation.engine
+    asked = (config.evaluation.metrics, config.extensions, cut, "native" if is_baseline(config) else engine)
+    yield _metrics, asked
     yield check_columns, (config.report,)
     yield check_evaluation, (config.evaluation, config.instruction)
     yield check_reference, (config.reference, config.instruction)
@@ -153,11 +154,14 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
         yield check_processes, (config.trainer,)
 
 
-def _metrics(names: Sequence[str], files: Sequence[str], cut: bool) -> None:
-    from instruct_ablate.metrics.registry import check_whole, load_metrics
+def _metrics(names: Sequence[str], files: Sequence[str], cut: bool, engine: str) -> None:
+    from instruct_ablate.metrics.registry import check_whole, load_metrics, reading_model
+    from instruct_ablate.model.decoding.settings import check_likelihoods
 
     if not any(text_fault(name) for name in names):  # those the group's own check names
-        check_whole(load_metrics(names, files), cut)
+        loaded = load_metrics(names, files)
+        check_whole(loaded, cut)
+        check_likelihoods(engine, reading_model(loaded))
 
 
 def _precision(trainer: TrainerConfig, model: ModelConfig) -> None:

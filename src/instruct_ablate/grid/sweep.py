@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.after.rescore import is_behind, rescore_cell
+from instruct_ablate.cell.after.rescore import is_behind, lacks_model, model_needed, rescore_cell
 from instruct_ablate.cell.mirror.loggers import LOST
 from instruct_ablate.cell.run.evaluation import selected
-from instruct_ablate.cell.state.canonical import is_untuned
+from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import missing_record, read_record
@@ -28,6 +28,7 @@ from instruct_ablate.grid.overrides import check_name, for_hydra, split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.preflight import Preflight, faults
 from instruct_ablate.grid.study import declare
+from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import BudgetConfig
 from instruct_ablate.terminal import echo
@@ -139,6 +140,8 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
         if record is not None and record.state in ("done", "other format"):
             kept[record.state] += 1
             kept["scored"] += record.state == "done" and _scored_further(cell, record)
+            if record.state == "done" and not is_baseline(cell.config):
+                _warn_of_model(cell)
         elif cell.folder in waiting:
             kept["queued"] += 1
         elif record is not None and record.state == "failed" and cell.config.retry == "none":
@@ -162,6 +165,14 @@ def _scored_further(cell: Cell, record: CellRecord) -> bool:
     if left := rescore_cell(cell.folder, metrics).left:
         log.warning("%s: not scored by further metrics: %s", cell.identity.name, left)
     return not left
+
+
+def _warn_of_model(cell: Cell) -> None:
+    """Say which metrics a done cell cannot be scored by any more: only its model could tell."""
+    metrics = selected(cell.config)
+    record = read_record(cell.folder, cell.identity.hash) if reading_model(metrics.load()) else None
+    if record is not None and (names := lacks_model(record, metrics)):
+        log.warning("%s: %s", cell.identity.name, model_needed(names))
 
 
 def _launch(launcher: Any, cells: Sequence[Cell]) -> None:

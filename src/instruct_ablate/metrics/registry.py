@@ -12,7 +12,7 @@ from instruct_ablate.extensions import decorated, forgets, load_extensions, load
 from instruct_ablate.scores import KINDS, MetricDescription
 from instruct_ablate.tasks.task import Kind
 
-Reads = Literal["text", "label_space", "word_rule", "cells", "tests"]
+Reads = Literal["text", "label_space", "word_rule", "model", "cells", "tests"]
 READS: tuple[Reads, ...] = get_args(Reads)
 # What no cell is scored by: a report computes it, over the seeds of a setting or the test instructions of a cell.
 AT_REPORT: tuple[Reads, ...] = ("cells", "tests")
@@ -30,10 +30,12 @@ class Metric(MetricDescription):
     `range`, or None where it is not defined. One that reads cells takes the texts of all seeds, one
     that reads tests those under all test instructions, at report time.
     `whole`: it reads answers to their end, and says nothing of those that `evaluation.cut_wrong_answers` has cut.
+    `brings`: further metrics that whoever names this one gets too.
     """
 
     score: Callable[..., float | None] = field(repr=False, kw_only=True)
     whole: bool = field(default=False, kw_only=True)
+    brings: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def module(self) -> str:
@@ -65,7 +67,7 @@ def metric(
     kinds: tuple[Kind, ...] = KINDS,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Register a function as a metric; `more`: `higher_is_better`, `range`, `whole`."""
+    """Register a function as a metric; `more`: `higher_is_better`, `range`, `whole`, `brings`."""
 
     def register(function: F) -> F:
         shown = heading or name.replace("_", " ")
@@ -146,7 +148,8 @@ class Selection:
         load_extensions(self.files)
         modules = {Path(file).stem for file in self.files}
         found = [*built_in(), *(one for one in registered() if one.module in modules)]
-        found += [one for path in self.names if (one := _named(path)) not in found]
+        for path in self.names:
+            found += [one for one in _named(path) if one not in found]
         called = [made.name for made in found]
         if len(set(called)) < len(called) or len(set(self.names)) < len(self.names):
             raise UserError(f"{KEY}: two metrics are called alike among {', '.join(self.names)}.")
@@ -166,13 +169,19 @@ def check_whole(metrics: Iterable[Metric], cut: bool) -> None:
         )
 
 
-def _named(path: str) -> Metric:
+def reading_model(metrics: Iterable[MetricDescription]) -> tuple[str, ...]:
+    """Name the metrics that are made of what the model holds of the references, and so need it."""
+    return tuple(made.name for made in metrics if made.reads == "model")
+
+
+def _named(path: str) -> tuple[Metric, ...]:
+    """Return the metric of this name, and those that it brings."""
     if path in _METRICS:
-        return _METRICS[path]
+        return _METRICS[path], *(_METRICS[name] for name in _METRICS[path].brings)
     if "." not in path:
         raise unknown(KEY, path, _METRICS)
     function = load_function(path, KEY)
-    return next(made for made in _METRICS.values() if made.score is function)
+    return (next(made for made in _METRICS.values() if made.score is function),)
 
 
 def load_metrics(names: Iterable[str], files: Iterable[str] = ()) -> tuple[Metric, ...]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics.registry import AT_REPORT, BUILT_IN_ALONE, Metric, Selection, built_in
-from instruct_ablate.prompt.prompt import Prediction
+from instruct_ablate.prompt.prompt import Likelihood, Prediction
 from instruct_ablate.scores import InstanceScore
 from instruct_ablate.tasks.languages import word_rule, word_rules
 from instruct_ablate.tasks.task import WordRule
@@ -24,14 +24,20 @@ def score_prediction(
     label_space: Sequence[str] | None = None,
     metrics: Sequence[Metric] | None = None,
     rule: WordRule | None = None,
+    likelihoods: Sequence[Likelihood] | None = None,
 ) -> InstanceScore:
     """Score one prediction by `metrics`, None: the built-in ones; each metric takes its own best reference.
 
-    `rule` is its task's, None: that of these references by themselves.
+    `rule` is its task's, None: that of these references by themselves. Without `likelihoods`, of the references, a
+    metric that reads the model has no value.
     """
     if not references:
         raise UserError(f"nothing to score {prediction[:60]!r} against: the instance has no references.")
-    beside = {"label_space": label_space, "word_rule": rule or word_rule(references)}
+    beside = {
+        "label_space": label_space,
+        "word_rule": rule or word_rule(references),
+        "model": likelihoods,
+    }
     values = [
         (metric.name, value)
         for metric in (built_in() if metrics is None else metrics)
@@ -68,7 +74,9 @@ def checked(metric: Metric, value: object, prediction: str) -> float | None:
 
 # Below so many different things to score, starting processes costs more than it saves.
 _WORTH_A_POOL = 60_000
-Item = tuple[str, tuple[str, ...], "tuple[str, ...] | None", "WordRule | None"]
+Item = tuple[
+    str, tuple[str, ...], "tuple[str, ...] | None", "WordRule | None", "tuple[Likelihood, ...] | None"
+]
 
 
 def with_rules(predictions: Iterable[Prediction]) -> tuple[Prediction, ...]:
@@ -84,13 +92,14 @@ def with_rules(predictions: Iterable[Prediction]) -> tuple[Prediction, ...]:
 
 
 def _item(one: Prediction) -> Item:
-    return one.text, one.prompt.references, one.prompt.choices, one.prompt.word_rule
+    prompt = one.prompt
+    return one.text, prompt.references, prompt.choices, prompt.word_rule, one.likelihoods
 
 
 def score_all(
     predictions: Sequence[Prediction], workers: int | None = None, metrics: Selection = BUILT_IN_ALONE
 ) -> tuple[InstanceScore, ...]:
-    """Score predictions in order, each distinct (text, references, labels, rule) once.
+    """Score predictions in order, each distinct (text, references, labels, rule, likelihoods) once.
 
     `workers` processes share the work; None: one, unless there is so much that more pay off.
     """
@@ -116,8 +125,8 @@ def score_predictions(
 
 
 def _score(item: Item, metrics: Sequence[Metric]) -> InstanceScore:
-    text, references, labels, rule = item
-    return score_prediction(text, references, labels, metrics, rule)
+    text, references, labels, rule, likelihoods = item
+    return score_prediction(text, references, labels, metrics, rule, likelihoods)
 
 
 def _score_items(items: Sequence[Item], metrics: Selection) -> list[InstanceScore]:

@@ -1,11 +1,14 @@
-"""Modes a model is used in: evaluated (no dropout, no gradients, afterwards as it was) and quiet."""
+"""Modes a model is used in: evaluated (no dropout, no gradients), with exact logits, quiet; afterwards as it was."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 
 @contextmanager
@@ -35,3 +38,22 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def exact_logits(model: Any) -> Iterator[None]:
+    """Let the last layer give fp32 logits: in bf16 one in some thirty pairs of labels would tie by rounding."""
+    head = model.get_output_embeddings()
+    if type(head) is not nn.Linear or head.weight.dtype == torch.float32:
+        yield
+        return
+    weight, bias = head.weight.float(), None if head.bias is None else head.bias.float()
+
+    def project(_: nn.Linear, inputs: tuple[torch.Tensor], __: torch.Tensor) -> torch.Tensor:
+        return F.linear(inputs[0].float(), weight, bias)
+
+    hook = head.register_forward_hook(project)
+    try:
+        yield
+    finally:
+        hook.remove()

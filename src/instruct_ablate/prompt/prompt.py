@@ -34,11 +34,25 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihood:
+    """What a model holds of one reference behind its prompt: raw numbers, from which metrics that read it are made.
+
+    `log_probability` is the natural logarithm, summed over `tokens`: those of a training target, its end included.
+    `bytes` are those of the text that the tokens stand for (UTF-8), in which the end has none.
+    """
+
+    log_probability: float
+    tokens: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a system answered to a prompt."""
+    """What a system answered to a prompt; `likelihoods` are those of its references, where a metric reads them."""
 
     prompt: Prompt
     text: str
+    likelihoods: tuple[Likelihood, ...] | None = None
 
 
 class Tokens(Protocol):

@@ -7,7 +7,7 @@ into place, the record last: stopped in between, the same command finishes the w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from instruct_ablate.metrics import (
     aggregate,
     score_predictions,
 )
-from instruct_ablate.metrics.registry import check_whole
+from instruct_ablate.metrics.registry import check_whole, reading_model
 from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.scores import MetricDescription
@@ -43,6 +43,7 @@ class Rescored:
     blocks: tuple[tuple[str, Score, Score], ...] = ()
     left: str = ""
     stayed: tuple[str, ...] = ()  # metrics whose values stay, for there is no code of them here
+    needs_model: tuple[str, ...] = ()  # metrics that have no values, for the predictions hold no likelihoods
 
     @property
     def changed(self) -> bool:
@@ -110,6 +111,23 @@ def is_behind(record: CellRecord, metrics: Selection) -> bool:
     )
 
 
+def lacks_model(record: CellRecord, metrics: Selection) -> tuple[str, ...]:
+    """Name the metrics that a done cell is asked for and has no value of, because only its model could tell."""
+    return tuple(
+        name
+        for name in reading_model(metrics.load())
+        if any(block.scores.overall.get(name) is None for block in record.blocks)
+    )
+
+
+def model_needed(names: Sequence[str]) -> str:
+    """Say why metrics that read the model have no value, and what gives them one."""
+    return (
+        f"{', '.join(names)} needs the model, which is asked when a cell predicts: these predictions hold no "
+        "likelihoods, and the value is – (a cell whose folder is removed is run again; baselines and imports have none)"
+    )
+
+
 def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Rescored:
     new = tuple(_block(folder, block, metrics) for block in record.blocks)
     result = Rescored(
@@ -119,6 +137,7 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Re
             for old, (after, _) in zip(record.blocks, new, strict=True)
         ),
         stayed=tuple(dict.fromkeys(one.name for block, _ in new for one in _strange(block, metrics))),
+        needs_model=reading_model(metrics) if any(_lacks_likelihoods(rows) for _, rows in new) else (),
     )
     if tuple(block for block, _ in new) == record.blocks:
         return result
@@ -149,9 +168,12 @@ def _block(
         )
     rows = sorted(found, key=lambda row: order.get(row.task, len(order)))
     predictions = with_rules(row.to_prediction() for row in rows)
-    fresh = score_predictions(predictions, metrics)
+    if _lacks_likelihoods(rows):  # no mean over some
+        predictions = tuple(replace(one, likelihoods=None) for one in predictions)
+    fresh, names = score_predictions(predictions, metrics), {metric.name for metric in metrics}
     scores = [
-        row.score if row.expected else _joined(row, score) for row, score in zip(rows, fresh, strict=True)
+        row.score if row.expected else _joined(row, score, names)
+        for row, score in zip(rows, fresh, strict=True)
     ]
     renewed = [
         replace(row, values=score.values, word_rule=one.prompt.word_rule)
@@ -161,9 +183,12 @@ def _block(
     return replace(block, scores=aggregate(predictions, scores), metrics=own, scoring=SCORING), renewed
 
 
-def _joined(row: PredictionRow, score: InstanceScore) -> InstanceScore:
+def _lacks_likelihoods(rows: Sequence[PredictionRow]) -> bool:
+    return any(row.likelihoods is None for row in rows)
+
+
+def _joined(row: PredictionRow, score: InstanceScore, known: Collection[str]) -> InstanceScore:
     """Return new values, and the former ones of metrics of which there is no code here."""
-    known = {name for name, _ in score.values}
     return InstanceScore((*score.values, *(pair for pair in row.values if pair[0] not in known)))
 
 

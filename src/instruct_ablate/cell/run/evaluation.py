@@ -24,6 +24,7 @@ from instruct_ablate.cell.state.record import BlockKey, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, Selection, aggregate, score_prediction, score_predictions
+from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prediction, Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig
@@ -57,18 +58,21 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
     """Predict what is not yet written, score it row by row, and average; the invariants read the file again."""
     from instruct_ablate.model.decoding.label_check import cut_references_note
     from instruct_ablate.model.decoding.predict import predict
+    from instruct_ablate.model.decoding.settings import check_likelihoods
 
     started, path = time.perf_counter(), job.folder / file_name(label)
     metrics = selected(job.config).load()
+    likely = reading_model(metrics)
+    check_likelihoods(job.config.evaluation.engine, likely)
     rows = {row.key: row for row in _earlier_rows(path, prompts, metrics)}
     finished = frozenset(rows)
     with PredictionWriter(path, tuple(rows.values())) as writer:
         done = len(finished)
         job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
-        for prediction in predict(checkpoint, prompts, job.config, finished):
-            prompt = prediction.prompt
+        for prediction in predict(checkpoint, prompts, job.config, finished, bool(likely)):
+            prompt, told = prediction.prompt, prediction.likelihoods
             score = score_prediction(
-                prediction.text, prompt.references, prompt.choices, metrics, prompt.word_rule
+                prediction.text, prompt.references, prompt.choices, metrics, prompt.word_rule, told
             )
             row = make_row(prediction, score, job.config.evaluation.save_prompts)
             writer.append(row)
@@ -88,11 +92,19 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
 def _earlier_rows(
     path: Path, prompts: Sequence[Prompt], metrics: Sequence[Metric]
 ) -> Iterator[PredictionRow]:
-    """Yield what is predicted already, scored as the rest will be: not as an earlier version may have done."""
-    asked = {_key(prompt): prompt for prompt in prompts}
-    rows = [row for row in written_rows(path) if row.key in asked]
-    scores = score_predictions([Prediction(asked[row.key], row.prediction) for row in rows], metrics)
-    for row, score in zip(rows, scores, strict=True):
+    """Yield what is predicted already, scored as the rest will be: not as an earlier version may have done.
+
+    What was predicted under other metrics, without likelihoods that are wanted now, is predicted again; those that are
+    not wanted any more are dropped, so that all rows are alike.
+    """
+    asked, wanted = {_key(prompt): prompt for prompt in prompts}, bool(reading_model(metrics))
+    rows = [
+        row if wanted else replace(row, likelihoods=None)
+        for row in written_rows(path)
+        if row.key in asked and (row.likelihoods is not None or not wanted)
+    ]
+    given = [Prediction(asked[row.key], row.prediction, row.likelihoods) for row in rows]
+    for row, score in zip(rows, score_predictions(given, metrics), strict=True):
         yield replace(row, values=score.values, word_rule=asked[row.key].word_rule)
 
 

@@ -59,7 +59,11 @@ def check_weights(model: torch.nn.Module, trained: bool) -> None:
 def check_block(folder: Path, block: ScoreBlock, prompts: Sequence[Prompt]) -> tuple[str, ...]:
     """Compare a score block with the predictions on disk and these with what was asked; return what to note."""
     rows = read_predictions(folder / block.predictions)
-    fault = _rows_fault(rows, prompts) or _scores_fault(block, _in_order(rows, prompts))
+    fault = (
+        _rows_fault(rows, prompts)
+        or _likelihoods_fault(rows)
+        or _scores_fault(block, _in_order(rows, prompts))
+    )
     if fault:
         raise BrokenInvariantError(f"{block.instruction}, {block.predictions}: {fault}. {ADVICE}")
     return tuple(f"test, {block.instruction}: {note}" for note in prediction_notes(rows))
@@ -82,6 +86,17 @@ def _rows_fault(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> str
             return f"{prompt.task}, {prompt.instance_id} was scored against other references than the task's"
         if row.prompt not in ("", prompt.source):
             return f"{prompt.task}, {prompt.instance_id} was predicted from another prompt than the task's"
+    return None
+
+
+def _likelihoods_fault(rows: Sequence[PredictionRow]) -> str | None:
+    """Say where rows lack the model's likelihoods that others have, or one is no number: a mean would be of some."""
+    lacking = sum(row.likelihoods is None for row in rows)
+    if 0 < lacking < len(rows):
+        return f"{lacking} of {len(rows)} predictions lack the likelihoods of their references"
+    for row in rows:
+        if not all(math.isfinite(one.log_probability) for one in row.likelihoods or ()):
+            return f"{row.task}, {row.instance_id} has a reference whose log-probability is no number"
     return None
 
 

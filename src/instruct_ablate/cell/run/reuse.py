@@ -27,6 +27,7 @@ from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.cell.state.stored_config import IDENTITY, describe
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import InstanceScore, score_all
+from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.schema import Config
 from instruct_ablate.scores import agree
@@ -129,10 +130,13 @@ def _read(source: Path, block: ScoreBlock, collection: TaskCollection) -> tuple[
 
 
 def _scores(config: Config, rows: Sequence[PredictionRow]) -> list[InstanceScore]:
-    """Score predictions anew; expected scores, which no prediction has, are refused."""
+    """Score predictions anew; refused are expected scores, which no prediction has, and lacking likelihoods."""
     if any(row.expected for row in rows):
         raise UserError("it has expected scores, which are for baselines alone")
-    return list(score_all([row.to_prediction() for row in rows], metrics=selected(config)))
+    metrics = selected(config)
+    if (names := reading_model(metrics.load())) and any(row.likelihoods is None for row in rows):
+        raise UserError(f"its predictions hold no likelihoods of their references, which {names[0]} reads")
+    return list(score_all([row.to_prediction() for row in rows], metrics=metrics))
 
 
 def _decoded(data: bytes, block: ScoreBlock) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics.built_in import guess_chance
-from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.scores import InstanceScore, Values, value_of, with_values
 from instruct_ablate.tasks.task import Kind, WordRule
 from instruct_ablate.whole_files import (
@@ -43,6 +43,8 @@ class PredictionRow:
 
     `expected` marks a baseline's expected score, which no single text has: it cannot be computed again from
     `prediction`. `word_rule` is the task's; None in what an earlier version wrote: its references tell.
+    `likelihoods`: what the model held of each reference, None where no metric read it; on disk one [log-probability,
+    tokens, bytes] a reference, or nothing.
     """
 
     task: str
@@ -57,6 +59,7 @@ class PredictionRow:
     values: Values = ()
     expected: bool = False
     word_rule: WordRule | None = None
+    likelihoods: tuple[Likelihood, ...] | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -86,7 +89,7 @@ class PredictionRow:
             self.truncated,
             word_rule=self.word_rule,
         )
-        return Prediction(source, self.prediction)
+        return Prediction(source, self.prediction, self.likelihoods)
 
 
 def make_row(
@@ -107,6 +110,7 @@ def make_row(
         score.values,
         expected,
         prompt.word_rule,
+        prediction.likelihoods,
     )
 
 
@@ -114,6 +118,10 @@ def to_line(row: PredictionRow) -> str:
     """Write a row as one JSON line; a lone surrogate that a model made is kept, escaped."""
     fields: dict[str, Any] = {name: getattr(row, name) for name in PredictionRow.__slots__}
     fields["values"] = dict(row.values)
+    if row.likelihoods is None:
+        del fields["likelihoods"]
+    else:
+        fields["likelihoods"] = [[one.log_probability, one.tokens, one.bytes] for one in row.likelihoods]
     line = json.dumps(fields, ensure_ascii=False)
     return line if line.isascii() or _encodable(line) else json.dumps(fields)
 
@@ -136,7 +144,15 @@ def from_line(line: str | bytes) -> PredictionRow:
         fields["uniform_guess"] = guess_chance(fields["choices"])  # version 1 did not write it down
     fields = with_values(fields)
     fields["values"] = tuple((name, float(value)) for name, value in dict(fields["values"]).items())
+    if fields.get("likelihoods") is not None:
+        fields["likelihoods"] = tuple(
+            Likelihood(float(total), int(tokens), int(size)) for total, tokens, size in fields["likelihoods"]
+        )
     row = PredictionRow(**fields)
+    if row.likelihoods is not None:
+        sizes = [one.tokens > 0 and one.bytes >= 0 for one in row.likelihoods]
+        if len(sizes) != len(row.references) or not all(sizes):
+            raise TypeError("one likelihood for each reference is expected")
     texts = (row.task, row.category, row.instance_id, row.prompt, row.prediction, *row.references)
     if not row.references or not all(isinstance(text, str) for text in (*texts, *(row.choices or ()))):
         raise TypeError("texts are expected, and a reference")

@@ -53,7 +53,7 @@ def runs(batch: Batch, trees: bool = False) -> list[Run]:
         if before or nodes:
             key = (before, len(row.tokens), id(tree))
             if key not in masks:
-                masks[key] = _mask(before, len(row.tokens), tree)
+                masks[key] = tree_mask(before, len(row.tokens), tree)
             mask = masks[key]
         joined.append(Run(start, same, len(row.tokens) + nodes, row.prefix, mask))
         start = joined[-1].stop
@@ -67,7 +67,7 @@ def _alike(rows: Sequence[Row], trees: bool) -> Iterator[tuple[Row, int]]:
         yield stretch[0], len(stretch)
 
 
-def _mask(before: int, own: int, tree: LabelTree | None) -> Tensor:
+def tree_mask(before: int, own: int, tree: LabelTree | None) -> Tensor:
     """Return who sees whom: all see the prefix, own tokens the earlier ones, label tokens their ancestors too."""
     nodes = 0 if tree is None else len(tree)
     mask = torch.ones(own + nodes, before + own + nodes, dtype=torch.bool).tril(before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,8 +10,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from instruct_ablate.model.decoding.attention import NAME, Layout, Run
-from instruct_ablate.model.decoding.batch import Batch, runs
-from instruct_ablate.model.decoding.kv_cache import Prefill, PrefixCache, RowCache, Score, Step
+from instruct_ablate.model.decoding.batch import Batch, runs, tree_mask
+from instruct_ablate.model.decoding.kv_cache import Behind, Prefill, PrefixCache, RowCache, Score, Step
+from instruct_ablate.model.decoding.label_tree import LabelTree
+from instruct_ablate.model.decoding.references import parts
 from instruct_ablate.model.transformers_internals import attending
 
 
@@ -72,6 +74,28 @@ class PackedDecoder:
         layout = Score(self.prefixes, self._runs(True))
         logits = self._forward(self._tensor(tokens), self._tensor(places), layout, self._tensor(wanted))
         return list(torch.split(logits, [1 + row.nodes for row in self.batch.rows]))
+
+    def behind(self, trees: Sequence[LabelTree]) -> Iterator[Tensor]:
+        """Yield the logits (1 + nodes, vocabulary) of a tree behind each row, which has been read and stays as it is.
+
+        A row's last token is read once more, as the tree's root.
+        """
+        assert self.cache is not None
+        for part in parts(trees, self.model.config.get_text_config().vocab_size):
+            tokens: list[int] = []
+            places: list[int] = []
+            runs: list[tuple[int, Run]] = []
+            for row, tree in zip(range(part.start, part.stop), trees[part], strict=True):
+                own = self.batch.rows[row]
+                before = self.batch.prefix_length(own) + len(own.tokens) - 1
+                mask = tree_mask(before, 1, tree).to(self.device)
+                runs.append((row, Run(len(tokens), 1, 1 + len(tree), None, mask)))
+                tokens += [own.tokens[-1], *tree.tokens]
+                places += [before, *(before + 1 + depth for depth in tree.depths)]
+            layout = Behind(self.cache, runs)
+            wanted = torch.arange(len(tokens), device=self.device)
+            logits = self._forward(self._tensor(tokens), self._tensor(places), layout, wanted)
+            yield from torch.split(logits, [1 + len(tree) for tree in trees[part]])
 
     def _runs(self, trees: bool) -> list[Run]:
         joined = runs(self.batch, trees)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from instruct_ablate.model.decoding import t5_layers as t5
 from instruct_ablate.model.decoding.attention import Pair
 from instruct_ablate.model.decoding.batch import Batch, runs
 from instruct_ablate.model.decoding.kv_cache import PrefixCache, RowCache
+from instruct_ablate.model.decoding.label_tree import LabelTree
+from instruct_ablate.model.decoding.references import parts
 from instruct_ablate.model.transformers_internals import bias_attention
 
 
@@ -53,6 +56,14 @@ class EncoderDecoder:
     def score(self) -> list[Tensor]:
         """Return each row's logits (1 + nodes, vocabulary): what follows the start token, and each node."""
         trees = [row.tree for row in self.batch.rows if row.tree is not None]
+        return self._score(trees, slice(None))
+
+    def behind(self, trees: Sequence[LabelTree]) -> Iterator[Tensor]:
+        """Yield the logits of a tree for each row, as `score` does of its own; what is decoded stays as it is."""
+        for part in parts(trees, self.model.config.vocab_size, padded=True):
+            yield from self._score(trees[part], part)
+
+    def _score(self, trees: Sequence[LabelTree], part: slice) -> list[Tensor]:
         width = 1 + max(map(len, trees))
         ids = torch.full((len(trees), width), self.start)
         places = torch.zeros(len(trees), width, dtype=torch.long)
@@ -62,9 +73,9 @@ class EncoderDecoder:
             ids[row, 1 : 1 + len(tree)] = torch.tensor(tree.tokens, dtype=torch.long)
             places[row, 1 : 1 + len(tree)] = torch.tensor(tree.depths, dtype=torch.long) + 1
             sees[row, 1 : 1 + len(tree), 1 : 1 + len(tree)] = tree.sees
-        logits = t5.decode(
-            self.model, ids.to(self.device), self._tree_bias(places, sees), _only_new, self.cross, self.real
-        )
+        cross = [(keys[part], values[part]) for keys, values in self.cross]
+        bias = self._tree_bias(places, sees)
+        logits = t5.decode(self.model, ids.to(self.device), bias, _only_new, cross, self.real[part])
         return [one[: 1 + len(tree)] for one, tree in zip(logits, trees, strict=True)]
 
     def _position_bias(self, queries: int, keys: int, seen: int) -> Tensor:

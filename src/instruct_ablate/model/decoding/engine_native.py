@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-import torch
-import torch.nn.functional as F
-from torch import nn
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.adapters import bare
@@ -19,16 +15,15 @@ from instruct_ablate.model.decoding.early_stop import stop_when_lost
 from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
 from instruct_ablate.model.decoding.greedy import decode_greedily
 from instruct_ablate.model.decoding.label_tree import token_scores
-from instruct_ablate.model.decoding.question import Question, stop_tokens
+from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
+from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.decoding.shared_prefix import Family, batches, families
 from instruct_ablate.model.decoding.support import is_packable
-from instruct_ablate.model.modes import evaluating
+from instruct_ablate.model.modes import evaluating, exact_logits
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
-
-Answers = Iterator[tuple[Question, str]]
 
 
 def answer(
@@ -63,37 +58,64 @@ def _answer_batch(
     checkpoint: Checkpoint, model: Any, batch: Batch, members: Sequence[Question], config: Config
 ) -> Answers:
     """Answer the questions of one batch."""
-    start = checkpoint.start_token
-    decoder = PackedDecoder(model, batch) if start is None else EncoderDecoder(model, batch, start)
+    decoder = _decoder(checkpoint, model, batch)
     if members[0].tree is not None:
-        with _exact(model):
-            scored = decoder.score()
-        for question, logits in zip(members, scored, strict=True):
-            yield (
-                question,
-                question.choose(token_scores(question.label_tree, logits), config.evaluation.decoding),
-            )
+        with exact_logits(model):
+            logits = decoder.score()
+        scored = [
+            token_scores(question.label_tree, one) for question, one in zip(members, logits, strict=True)
+        ]
+        known = _among_labels(checkpoint, model, batch, members, scored)
+        for question, scores, references in zip(members, scored, known, strict=True):
+            yield question, question.choose(scores, config.evaluation.decoding), references
         return
     stops = stop_tokens(model, Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder))
     cut = stop_when_lost(members, checkpoint.tokenizer) if config.evaluation.cut_wrong_answers else None
-    for row, tokens in decode_greedily(decoder, stops, config.prompt.max_target_length, cut):
-        yield members[row], str(checkpoint.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+    asked: list[TokenScores | None] = [None] * len(members)
+
+    def once_read() -> None:
+        asked[:] = _reference_scores(model, decoder, members)
+
+    for row, tokens in decode_greedily(decoder, stops, config.prompt.max_target_length, cut, once_read):
+        text = str(checkpoint.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+        yield members[row], text, asked[row]
 
 
-@contextmanager
-def _exact(model: Any) -> Iterator[None]:
-    """Let the last layer give fp32 logits: in bf16 one in some thirty pairs of labels would tie by rounding."""
-    head = model.get_output_embeddings()
-    if type(head) is not nn.Linear or head.weight.dtype == torch.float32:
-        yield
-        return
+def _reference_scores(
+    model: Any, decoder: PackedDecoder | EncoderDecoder, members: Sequence[Question]
+) -> list[TokenScores | None]:
+    """Return the token scores of the references that are asked for, behind rows that are read."""
+    trees = [question.references.tree for question in members if question.references is not None]
+    if not trees:
+        return [None] * len(members)
+    with exact_logits(model):
+        return [token_scores(tree, logits) for tree, logits in zip(trees, decoder.behind(trees), strict=True)]
 
-    def project(layer: nn.Linear, inputs: tuple[torch.Tensor], _: torch.Tensor) -> torch.Tensor:
-        bias = None if layer.bias is None else layer.bias.float()
-        return F.linear(inputs[0].float(), layer.weight.float(), bias)
 
-    hook = head.register_forward_hook(project)
-    try:
-        yield
-    finally:
-        hook.remove()
+def _among_labels(
+    checkpoint: Checkpoint,
+    model: Any,
+    batch: Batch,
+    members: Sequence[Question],
+    scored: Sequence[TokenScores],
+) -> list[TokenScores | None]:
+    """Return the references' token scores out of those of the labels; rows of which one is no label are read again."""
+    found = [
+        question.references.among(question.label_tree.labels, scores) if question.references else None
+        for question, scores in zip(members, scored, strict=True)
+    ]
+    others = [place for place, one in enumerate(members) if one.references and found[place] is None]
+    if others:
+        decoder = _decoder(
+            checkpoint, model, replace(batch, rows=tuple(replace(batch.rows[at], tree=None) for at in others))
+        )
+        decoder.prefill(0)
+        again = _reference_scores(model, decoder, [members[at] for at in others])
+        for at, scores in zip(others, again, strict=True):
+            found[at] = scores
+    return found
+
+
+def _decoder(checkpoint: Checkpoint, model: Any, batch: Batch) -> PackedDecoder | EncoderDecoder:
+    start = checkpoint.start_token
+    return PackedDecoder(model, batch) if start is None else EncoderDecoder(model, batch, start)

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.model.decoding.question import Question, stop_tokens
-from instruct_ablate.model.modes import evaluating
+from instruct_ablate.model.adapters import bare
+from instruct_ablate.model.decoding.label_tree import LabelTree
+from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
+from instruct_ablate.model.decoding.references import TokenScores
+from instruct_ablate.model.modes import evaluating, exact_logits
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
@@ -23,14 +26,15 @@ def answer(
     questions: Sequence[Question],
     config: Config,
     finished: Callable[[Question], bool],
-) -> Iterator[tuple[Question, str]]:
+) -> Answers:
     """Yield answers, questions of equal length together, so that nothing is padded."""
     for members in _equal(questions, config.evaluation.batch_tokens):
         if all(finished(question) for question in members):
             continue
         with evaluating(checkpoint.model):
             texts = _answer_batch(checkpoint, members, config)
-        yield from zip(members, texts, strict=True)
+            asked = _reference_scores(checkpoint, members)
+        yield from zip(members, texts, asked, strict=True)
 
 
 def _answer_batch(checkpoint: Checkpoint, members: Sequence[Question], config: Config) -> list[str]:
@@ -38,9 +42,21 @@ def _answer_batch(checkpoint: Checkpoint, members: Sequence[Question], config: C
     ids = torch.tensor([question.ids for question in members], device=checkpoint.model.device)
     if members[0].tree is None:
         return _generate(checkpoint, ids, config)
-    scored = _score(checkpoint, ids, members)
+    scored = [_score(checkpoint, source, one.label_tree) for source, one in zip(ids, members, strict=True)]
     decoding = config.evaluation.decoding
     return [one.choose(scores, decoding) for one, scores in zip(members, scored, strict=True)]
+
+
+def _reference_scores(checkpoint: Checkpoint, members: Sequence[Question]) -> list[TokenScores | None]:
+    """Return the token scores of the references that are asked for, one forward pass each."""
+    if not any(question.references for question in members):
+        return [None] * len(members)
+    ids = torch.tensor([question.ids for question in members], device=checkpoint.model.device)
+    with exact_logits(bare(checkpoint.model)):
+        return [
+            None if question.references is None else _score(checkpoint, source, question.references.tree)
+            for source, question in zip(ids, members, strict=True)
+        ]
 
 
 def _equal(questions: Sequence[Question], tokens: int) -> Iterator[list[Question]]:
@@ -69,13 +85,10 @@ def _generate(checkpoint: Checkpoint, ids: Tensor, config: Config) -> list[str]:
     return [text.strip() for text in checkpoint.tokenizer.batch_decode(open_ended, skip_special_tokens=True)]
 
 
-def _score(checkpoint: Checkpoint, ids: Tensor, members: Sequence[Question]) -> list[list[list[float]]]:
+def _score(checkpoint: Checkpoint, source: Tensor, tree: LabelTree) -> list[list[float]]:
     """Return the log-likelihoods of the labels' tokens, one forward pass per label."""
-    scores = []
-    for source, question in zip(ids, members, strict=True):
-        labels = [ids.new_tensor([token for _, token in path]) for path in question.label_tree.paths]
-        scores.append([_along(checkpoint, source, label) for label in labels])
-    return scores
+    labels = [source.new_tensor([token for _, token in path]) for path in tree.paths]
+    return [_along(checkpoint, source, label) for label in labels]
 
 
 def _along(checkpoint: Checkpoint, source: Tensor, label: Tensor) -> list[float]:

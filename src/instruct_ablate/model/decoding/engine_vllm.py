@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.adapters import bare, merged
-from instruct_ablate.model.decoding.question import Question, stop_tokens
+from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.settings import check_kind, lacking_vllm
 from instruct_ablate.schema import Config
 
@@ -25,7 +25,7 @@ def answer(
     questions: Sequence[Question],
     config: Config,
     finished: Callable[[Question], bool],
-) -> Iterator[tuple[Question, str]]:
+) -> Answers:
     """Yield answers block by block. Labels are scored through prompt log-probabilities, on shared prefixes."""
     vllm = _vllm()
     check_kind("vllm", checkpoint.encoder_decoder)
@@ -69,7 +69,7 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
 
 def _free(
     vllm: Any, engine: Any, questions: Sequence[Question], checkpoint: Checkpoint, config: Config
-) -> Iterator[tuple[Question, str]]:
+) -> Answers:
     """Decode greedily."""
     stops = sorted(stop_tokens(checkpoint.model, Encoding(checkpoint.tokenizer, encoder_decoder=False)))
     sampling = vllm.SamplingParams(
@@ -77,12 +77,10 @@ def _free(
     )
     prompts = [{"prompt_token_ids": list(question.ids)} for question in questions]
     for question, output in zip(questions, engine.generate(prompts, sampling), strict=True):
-        yield question, str(output.outputs[0].text).strip()
+        yield question, str(output.outputs[0].text).strip(), None
 
 
-def _bound(
-    vllm: Any, engine: Any, questions: Sequence[Question], config: Config
-) -> Iterator[tuple[Question, str]]:
+def _bound(vllm: Any, engine: Any, questions: Sequence[Question], config: Config) -> Answers:
     """Score every label as a continuation of its source."""
     sampling = vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
     labels = [[token for _, token in path] for question in questions for path in question.label_tree.paths]
@@ -95,4 +93,4 @@ def _bound(
             label, output = next(outputs)
             logprobs = output.prompt_logprobs[-len(label) :]
             scores.append([float(at[token].logprob) for at, token in zip(logprobs, label, strict=True)])
-        yield question, question.choose(scores, config.evaluation.decoding)
+        yield question, question.choose(scores, config.evaluation.decoding), None

@@ -26,14 +26,20 @@ class Decoder(Protocol):
 
 
 def decode_greedily(
-    decoder: Decoder, stops: Collection[int], limit: int, early_stop: EarlyStop | None = None
+    decoder: Decoder,
+    stops: Collection[int],
+    limit: int,
+    early_stop: EarlyStop | None = None,
+    once_read: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, list[int]]]:
     """Yield (row, generated tokens) as rows finish: at a stop token, which is left out, or after `limit` tokens.
 
     These are the tokens of transformers' `generate` with `do_sample=False` and no penalties; with `early_stop` a
-    row also finishes where that says so of the row and its tokens so far.
+    row also finishes where that says so of the row and its tokens so far. `once_read` is called when all rows are read
+    and none has been answered.
     """
     logits = decoder.prefill(limit - 1)
+    once_read()
     ends = torch.tensor(sorted(stops), device=logits.device)
     live = torch.arange(len(logits), device=logits.device)  # the row of each line still in the batch
     written = live.new_zeros(len(live), 0)

@@ -132,6 +132,31 @@ class Score:
         )[None]
 
 
+class Behind:
+    """Layout of a pass over trees behind rows of the cache, whose last tokens are read again: nothing is kept of it.
+
+    Each run is of one row.
+    """
+
+    def __init__(self, cache: RowCache, runs: Sequence[tuple[int, Run]]) -> None:
+        self.cache, self.runs = cache, runs
+        self.starts: list[int] = cache.starts.tolist()
+
+    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+        """Attend row by row to prefix, own tokens but the last, and the tree."""
+        outputs = [run_attention(run, query, own, self._before(layer, row), scale) for row, run in self.runs]
+        return torch.cat(outputs, dim=1)[None]
+
+    def _before(self, layer: int, row: int) -> Pair:
+        keys, values = (
+            states[row, :, self.starts[row] : self.cache.end - 1] for states in self.cache.layers[layer]
+        )
+        prefix = self.cache.prefixes.read(layer, self.cache.owners[row])
+        if prefix is None:
+            return keys, values
+        return torch.cat([prefix[0], keys], dim=1), torch.cat([prefix[1], values], dim=1)
+
+
 class Step:
     """Layout of the pass over one new token per row."""
 

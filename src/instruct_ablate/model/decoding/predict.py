@@ -21,13 +21,18 @@ ANSWER = {"native": engine_native.answer, "vllm": engine_vllm.answer}
 
 
 def predict(
-    checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config, finished: Collection[Key] = frozenset()
+    checkpoint: Checkpoint,
+    prompts: Sequence[Prompt],
+    config: Config,
+    finished: Collection[Key] = frozenset(),
+    likelihoods: bool = False,
 ) -> Iterator[Prediction]:
     """Yield a prediction for each prompt, in any order, as they finish.
 
     Best give all prompts of the score block, and in `finished` (task, instance id) those already written: they
     are not yielded again, and the others are decoded in the same company as without interruption (the last
-    bits of a row depend on its company, so that `evaluation.batch_tokens` counts in a cell's identity).
+    bits of a row depend on its company, so that `evaluation.batch_tokens` counts in a cell's identity). With
+    `likelihoods` the model is asked how likely the references are, too; that changes no answer.
     """
     check_limits("evaluation", config.evaluation, LIMITS)
 
@@ -35,8 +40,10 @@ def predict(
         return all((prompt.task, prompt.instance_id) in finished for prompt in question.prompts)
 
     encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.ends_source)
-    questions = ask(prompts, encoding, config)
-    for question, text in ANSWER[config.evaluation.engine](checkpoint, questions, config, is_finished):
+    questions = ask(prompts, encoding, config, likelihoods)
+    for question, text, scores in ANSWER[config.evaluation.engine](
+        checkpoint, questions, config, is_finished
+    ):
         for prompt in question.prompts:
             if (prompt.task, prompt.instance_id) not in finished:
-                yield Prediction(prompt, text)
+                yield question.prediction(prompt, text, scores)

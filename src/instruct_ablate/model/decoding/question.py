@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.decoding.label_tree import LabelTree, best, label_tree, walk
-from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.model.decoding.references import ReferenceEncoder, References, TokenScores
+from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.schema import Config
 
 Ids = tuple[int, ...]
@@ -17,11 +18,15 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One source to answer and the prompts that ask it; `tree` holds the allowed answers, None leaves it free."""
+    """One source to answer and the prompts that ask it; `tree` holds the allowed answers, None leaves it free.
+
+    `references` are those whose likelihoods are asked for too; None: only the answer is.
+    """
 
     ids: Ids
     prompts: tuple[Prompt, ...]
     tree: LabelTree | None = None
+    references: References | None = None
 
     @property
     def task(self) -> str:
@@ -34,6 +39,12 @@ class Question:
         assert self.tree is not None
         return self.tree
 
+    def prediction(self, prompt: Prompt, text: str, scores: TokenScores | None) -> Prediction:
+        """Return the answer to one of the prompts, with what the references' token scores come to."""
+        if self.references is None or scores is None:
+            return Prediction(prompt, text)
+        return Prediction(prompt, text, self.references.likelihoods(prompt, scores))
+
     def choose(self, scores: Sequence[Sequence[float]], decoding: str) -> str:
         """Choose a label by the log-likelihoods of all labels' tokens, under `evaluation.decoding`."""
         if decoding == "constrained":
@@ -41,8 +52,15 @@ class Question:
         return best(self.label_tree, scores, normalized=decoding == "rank_normalized")
 
 
-def ask(prompts: Sequence[Prompt], encoding: Encoding, config: Config) -> list[Question]:
+Answers = Iterator[tuple[Question, str, TokenScores | None]]  # with the token scores of its references
+
+
+def ask(
+    prompts: Sequence[Prompt], encoding: Encoding, config: Config, likelihoods: bool = False
+) -> list[Question]:
     """Tokenise the distinct sources; under another decoding than greedy, prompts with choices are bound to them."""
+    limit = config.prompt.max_target_length
+    encoder = ReferenceEncoder(prompts, encoding, limit) if likelihoods else None
     bound = config.evaluation.decoding != "greedy"
     by_source: dict[tuple[str, tuple[str, ...] | None], list[Prompt]] = {}
     for prompt in prompts:
@@ -50,11 +68,16 @@ def ask(prompts: Sequence[Prompt], encoding: Encoding, config: Config) -> list[Q
 
     @cache
     def tree(choices: tuple[str, ...]) -> LabelTree:
-        return label_tree(choices, encoding.targets(choices, config.prompt.max_target_length)[0])
+        return label_tree(choices, encoding.targets(choices, limit)[0])
 
     ids = encoding.sources([source for source, _ in by_source], config.prompt.max_source_length)
     return [
-        Question(tuple(tokens), tuple(same), tree(choices) if choices else None)
+        Question(
+            tuple(tokens),
+            tuple(same),
+            tree(choices) if choices else None,
+            encoder.references(same) if encoder else None,
+        )
         for tokens, ((_, choices), same) in zip(ids, by_source.items(), strict=True)
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.label import parse
@@ -45,6 +46,15 @@ def check_kind(engine: str, encoder_decoder: bool) -> None:
     if engine == "vllm" and encoder_decoder:
         raise UserError(
             "evaluation.engine=vllm does not run encoder-decoder models. Use evaluation.engine=native."
+        )
+
+
+def check_likelihoods(engine: str, names: Sequence[str]) -> None:
+    """Refuse metrics that read the model where the engine gives answers alone."""
+    if engine == "vllm" and names:
+        raise UserError(
+            f"evaluation.metrics: {', '.join(names)} reads the model's likelihoods of the references, which "
+            "evaluation.engine=vllm does not give. Use evaluation.engine=native."
         )
 
 
