@@ -8,16 +8,19 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from click.testing import CliRunner
 
 from instruct_ablate.cell.after.import_predictions import Imported, Source, import_predictions, write_imported
-from instruct_ablate.cell.after.rescore import rescore_cell, rescore_study
+from instruct_ablate.cell.after.rescore import check_cell, is_behind, lacks_model, rescore_cell, rescore_study
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.predictions import make_row, read_predictions
 from instruct_ablate.cell.state.record import SCORING, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
+from instruct_ablate.commands.rescore import command
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.metrics import Selection, aggregate
+from instruct_ablate.prompt.prompt import Likelihood
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 from tests.conftest import make_task
 from tests.report.studies import small_study
@@ -212,3 +215,52 @@ def test_a_metric_of_whole_answers_leaves_cells_whose_answers_were_cut(tmp_path:
     assert "lenient_match reads whole answers" in left
     (folders[0] / "config.yaml").write_text("evaluation: {cut_wrong_answers: false}\n")
     assert rescore_cell(folders[0], Selection(("lenient_match",))).left == ""
+
+
+LIKELY = Selection(("reference_log_likelihood",))
+
+
+def with_likelihoods(imported: Imported, rows: int) -> Imported:
+    """The first so many predictions with what a model held of their references."""
+    told = [
+        replace(row, likelihoods=(Likelihood(-1.0 - at, 2, 8),)) if at < rows else row
+        for at, row in enumerate(imported.rows)
+    ]
+    return replace(imported, rows=tuple(told))
+
+
+def test_what_is_made_of_the_model_comes_from_the_stored_values(imported: Imported, tmp_path: Path) -> None:
+    folder, record = written(with_likelihoods(imported, 6), tmp_path)
+    assert is_behind(record, LIKELY)
+    result = rescore_cell(folder, LIKELY)
+    ((_, _, after),) = result.blocks
+    assert (after.get("reference_log_likelihood"), result.needs_model) == (-1.75, ())
+    assert after.get("reference_log_likelihood_per_byte") == -3.5 / 8
+    scored = read_record(folder)
+    assert scored is not None
+    assert not is_behind(scored, LIKELY)
+    assert [one.name for one in scored.blocks[0].metrics if one.reads == "model"] == [
+        "reference_log_likelihood",
+        "reference_log_likelihood_per_byte",
+    ]
+    assert not check_cell(folder, LIKELY).changed
+    assert lacks_model(scored, LIKELY) == ()
+
+
+@pytest.mark.parametrize("rows", [0, 4])
+def test_without_stored_values_the_model_is_needed_and_nothing_is_made_up(
+    imported: Imported, tmp_path: Path, rows: int
+) -> None:
+    """Nor is a mean over some shown as the mean over all."""
+    folder, _ = written(with_likelihoods(imported, rows), tmp_path)
+    for _ in range(2):  # it is said each time
+        result = rescore_cell(folder, LIKELY)
+        assert result.needs_model == ("reference_log_likelihood", "reference_log_likelihood_per_byte")
+    after = read_record(folder)
+    assert after is not None
+    assert after.blocks[0].scores.overall.get("reference_log_likelihood") is None
+    assert lacks_model(after, LIKELY) == result.needs_model
+    assert lacks_model(after, Selection()) == ()
+    done = CliRunner().invoke(command, [str(folder.parent), "--metric", "reference_log_likelihood"])
+    (line,) = [line for line in done.output.splitlines() if "needs the model" in line]
+    assert line.startswith(f"{folder.name}: reference_log_likelihood, ")

@@ -15,7 +15,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row
 from instruct_ablate.errors import BrokenInvariantError
 from instruct_ablate.metrics import score_prediction
-from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.schema import BudgetConfig
 from tests.cell.run.test_stages import cache, small
 
@@ -38,6 +38,7 @@ def row(asked: Prompt, text: str, expected: bool = False) -> PredictionRow:
 
 PROMPTS = tuple(prompt(number) for number in range(10))
 RIGHT = tuple(row(asked, asked.target) for asked in PROMPTS)
+LIKELY = tuple(replace(one, likelihoods=(Likelihood(-1.0, 1, 3),)) for one in RIGHT)
 
 
 def checked(
@@ -76,6 +77,11 @@ def test_a_block_that_agrees_with_its_rows_has_nothing_to_note(tmp_path: Path) -
             "cut into words by another rule than the task's",
         ),
         ((*RIGHT[:9], replace(RIGHT[9], prompt="Is it 8?")), "judge, i9 was predicted from another prompt"),
+        ((*LIKELY[:9], RIGHT[9]), "1 of 10 predictions lack the likelihoods"),
+        (
+            (*LIKELY[:9], replace(RIGHT[9], likelihoods=(Likelihood(math.nan, 1, 3),))),
+            "judge, i9 has a reference whose log-probability is no number",
+        ),
     ],
 )
 def test_rows_that_are_not_one_a_prompt_are_refused(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,12 @@ from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.settings import check_names
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.predictions import make_row
+from instruct_ablate.cell.state.predictions import make_row, read_predictions
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import score_all
-from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.schema import BudgetConfig, Config, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from tests.standins import make_config, replace_inputs, work
@@ -52,6 +53,16 @@ def answering(job: Job) -> Outcome:
         Prediction(prompt, prompt.references[0] if i % 2 else "odd") for i, prompt in enumerate(prompts)
     ]
     rows = [make_row(one, score) for one, score in zip(predictions, score_all(predictions), strict=True)]
+    return replace(work(job), blocks=(write_rows(job, "original", rows),))
+
+
+def likely(job: Job) -> Outcome:
+    """The same, with what a model held of the references."""
+    (block,) = answering(job).blocks
+    rows = [
+        replace(row, likelihoods=(Likelihood(-4.0, 2, 8),) * len(row.references))
+        for row in read_predictions(job.folder / block.predictions)
+    ]
     return replace(work(job), blocks=(write_rows(job, "original", rows),))
 
 
@@ -106,6 +117,37 @@ def test_another_cell_is_not_taken_over(tmp_path: Path) -> None:
     other = config_of(tmp_path, "two")
     other.evaluation.decoding = "rank"
     assert run_cell(other, answering).notes == ("a note",)
+
+
+def scored_by(folder: Path, study: str, metric: str) -> Config:
+    config = config_of(folder, study)
+    config.evaluation.metrics = [metric]
+    return config
+
+
+def test_a_cell_taken_over_is_scored_by_what_this_study_asks_for(tmp_path: Path) -> None:
+    run_cell(config_of(tmp_path, "one"), answering)
+    (block,) = run_cell(scored_by(tmp_path, "two", "lenient_match"), never).blocks
+    assert block.scores.overall.get("lenient_match") is not None
+    folder = folder_of(config_of(tmp_path, "two"))
+    assert all(
+        row.get("lenient_match") is not None
+        for row in read_predictions(folder / block.predictions)
+        if row.choices
+    )
+
+
+def test_what_only_the_model_tells_is_taken_over_or_computed_here(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_cell(config_of(tmp_path, "one"), answering)
+    asked = scored_by(tmp_path, "two", "reference_log_likelihood")
+    assert run_cell(asked, likely).notes == ("a note",)
+    assert "hold no likelihoods of their references, which reference_log_likelihood reads" in caplog.text
+    shutil.rmtree(tmp_path / "one")
+    taken = run_cell(scored_by(tmp_path, "three", "reference_log_likelihood"), never)
+    assert "taken over from study two" in taken.notes[-1]
+    assert taken.blocks[0].scores.overall.get("reference_log_likelihood") == -2.0
 
 
 def lines(source: Path) -> list[dict[str, Any]]:

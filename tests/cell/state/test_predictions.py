@@ -12,6 +12,7 @@ from instruct_ablate.cell.state.predictions import (
     PredictionRow,
     PredictionWriter,
     discard,
+    from_line,
     make_row,
     partial_path,
     read_predictions,
@@ -20,7 +21,7 @@ from instruct_ablate.cell.state.predictions import (
     written_rows,
 )
 from instruct_ablate.errors import UserError
-from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.whole_files import fence, open_fence
 from tests.scored import instance_score
 
@@ -51,6 +52,24 @@ def test_a_row_gives_prediction_and_score_back() -> None:
     assert ROW.to_prediction().prompt == PROMPT
     assert ROW.score == instance_score(1.0, 0.5, 1 / 3, 1.0, 0.5, brevity=0.25)
     assert make_row(Prediction(PROMPT, "x"), ROW.score, save_prompt=False).prompt == ""
+
+
+def test_likelihoods_are_numbers_by_reference_and_nothing_where_there_are_none(tmp_path: Path) -> None:
+    told = (Likelihood(-1 / 3, 2, 3), Likelihood(-12.5, 1, 2))
+    row = make_row(Prediction(PROMPT, " yes", told), ROW.score)
+    assert "likelihoods" not in to_line(ROW)
+    assert (
+        to_line(row) == to_line(ROW)[:-1] + ', "likelihoods": [[-0.3333333333333333, 2, 3], [-12.5, 1, 2]]}'
+    )
+    write(tmp_path / "p.jsonl", [row, ROW])
+    assert read_predictions(tmp_path / "p.jsonl") == (row, ROW)
+    assert row.to_prediction().likelihoods == told
+
+
+@pytest.mark.parametrize("damage", ["[[-1, 2, 3]]", "[[-1, 0, 3], [-1, 2, 3]]", "[[-1], [-1]]", "7"])
+def test_likelihoods_that_are_none_make_no_row(damage: str) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        from_line(to_line(ROW)[:-1] + f', "likelihoods": {damage}}}')
 
 
 def test_nothing_is_complete_before_finish(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from instruct_ablate.cell.run.stages import baseline_rows
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.instance_scores import completed
-from instruct_ablate.cell.state.predictions import PredictionRow, from_line
+from instruct_ablate.cell.state.predictions import PredictionRow, from_line, to_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.cell.state.stored_config import IDENTITY, describe
@@ -92,8 +92,19 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
         scored = score_block(block.instruction, rows)
         if not right or scored.scores != block.scores:
             raise UserError(f"{block.predictions} has other scores than its predictions have now")
-        verified.append(Verified(replace(block, predictions=file_name(block.instruction)), text, tuple(rows)))
+        own = Verified(replace(block, predictions=file_name(block.instruction)), text, tuple(rows))
+        verified.append(_scored_further(own, scores))
     return verified
+
+
+def _scored_further(one: Verified, scores: Sequence[InstanceScore]) -> Verified:
+    """Give the rows their scores as computed here, where these have a metric that the other study did not ask for."""
+    named = zip(one.rows, scores, strict=True)
+    if all(row.get(name) is not None for row, score in named for name, _ in score.values):
+        return one
+    rows = tuple(replace(row, values=score.values) for row, score in zip(one.rows, scores, strict=True))
+    block = replace(one.block, scores=score_block(one.block.instruction, rows).scores)
+    return Verified(block, "".join(f"{to_line(row)}\n" for row in rows), rows)
 
 
 def _text(row: PredictionRow) -> PredictionRow:
