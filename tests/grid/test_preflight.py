@@ -59,6 +59,20 @@ def test_a_baseline_needs_no_model_and_no_processes(tmp_path: Path) -> None:
     assert faults([make_config(tmp_path, model=guess, trainer=TrainerConfig(devices=2))]) == []
 
 
+def test_metrics_that_read_the_model_are_refused_where_the_engine_gives_answers_alone(tmp_path: Path) -> None:
+    asked = EvaluationConfig(metrics=["reference_log_likelihood"], engine="vllm")
+    (fault,) = [
+        one
+        for one in faults([make_config(tmp_path, evaluation=asked)])
+        if one.startswith("evaluation.metrics")
+    ]
+    assert "evaluation.engine=vllm does not give. Use evaluation.engine=native." in fault
+    assert "\n" not in fault
+    guess = ModelConfig("uniform_guess", source="baseline")
+    told = faults([make_config(tmp_path, model=guess, evaluation=asked)])
+    assert not any("reads the model" in one for one in told)
+
+
 def test_several_faults_of_one_check_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def many() -> None:
         raise UserErrors(["one", "two"])

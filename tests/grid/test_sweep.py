@@ -4,12 +4,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from instruct_ablate.cell.after.rescore import model_needed
+from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.study import read_study
+from instruct_ablate.grid.sweep import _warn_of_model
+from instruct_ablate.metrics.likelihood import PER_BYTE, PER_TOKEN
 from tests.grid.conftest import ROOT, Train
+from tests.standins import make_config, replace_inputs, work
 
 GRID = ("-m", "instruction=simplified,delusive,original", "data_budget=0,8", "model=tiny_llama")
 
@@ -36,6 +44,17 @@ def test_a_grid_runs_once_and_is_skipped_afterwards(train: Train, tmp_path: Path
     assert "Launching" not in again.stdout
     assert "Traceback" not in first.stderr + again.stderr
     assert "Warning" not in first.stderr + again.stderr
+
+
+def test_a_done_cell_that_only_its_model_could_score_further_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    replace_inputs(monkeypatch)
+    config = make_config(tmp_path)
+    record = run_cell(config, work)
+    config.evaluation.metrics = ["reference_log_likelihood"]
+    _warn_of_model(Cell((), config, replace(identify(config), name=record.name)))
+    assert caplog.messages == [f"{record.name}: {model_needed((PER_TOKEN, PER_BYTE))}"]
 
 
 def test_untuned_and_reference_run_first(train: Train) -> None:
