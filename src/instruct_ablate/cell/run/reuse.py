@@ -27,7 +27,7 @@ from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.cell.state.stored_config import IDENTITY, describe
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import InstanceScore, score_all
-from instruct_ablate.metrics.registry import reading_model
+from instruct_ablate.metrics.registry import built_in, reading_model
 from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.schema import Config
 from instruct_ablate.scores import agree
@@ -99,8 +99,8 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
 
 def _scored_further(one: Verified, scores: Sequence[InstanceScore]) -> Verified:
     """Give the rows their scores as computed here, where these have a metric that the other study did not ask for."""
-    named = zip(one.rows, scores, strict=True)
-    if all(row.get(name) is not None for row, score in named for name, _ in score.values):
+    ever, named = {metric.name for metric in built_in()}, zip(one.rows, scores, strict=True)
+    if all(row.get(name) is not None for row, score in named for name, _ in score.values if name not in ever):
         return one
     rows = tuple(replace(row, values=score.values) for row, score in zip(one.rows, scores, strict=True))
     block = replace(one.block, scores=score_block(one.block.instruction, rows).scores)
