@@ -102,3 +102,60 @@ def test_long_values_are_cut_in_messages() -> None:
     assert shown("a" * 78) == repr("a" * 78)
     assert len(shown("a" * 5000)) < 100
     assert "\n" not in shown("a\nb")
+
+
+@pytest.mark.parametrize("letter", ["\x1f", "\x7f", "\ud800", "\udfff"])
+def test_the_ends_of_what_cannot_be_shown(letter: str) -> None:
+    assert str(text_fault(f"a{letter}")).startswith("holds control characters")
+
+
+@pytest.mark.parametrize("letter", [" ", "~", "\x80", "\ud7ff", "\ue000"])
+def test_the_next_letters_are_text(letter: str) -> None:
+    assert text_fault(f"a{letter}b") is None
+
+
+def test_what_is_as_long_as_may_be_goes() -> None:
+    assert MANY == 2_147_483_647
+    assert text().fault("x", 4000 * "a") is None
+    assert text().fault("x", 4001 * "a") == "x=" + shown(4001 * "a") + " has 4001 characters: give at most 4000"
+    assert text_fault("abc", 3) is None
+    assert text_fault("abcd", 3) == "has 4 characters: give at most 3"
+
+
+def test_a_hint_ends_the_message_of_either_number() -> None:
+    assert whole(0, hint=": 0 is none").fault("x", -1) == "x=-1 must be at least 0: 0 is none"
+    assert whole(0, 9, ": 0 is none").fault("x", 10) == "x=10 must be at least 0 and at most 9: 0 is none"
+    assert number(0, 1, hint=" (or so)").fault("x", 2) == "x=2 must be at least 0 and at most 1 (or so)"
+
+
+def test_the_upper_end_of_a_whole_number_is_told_only_to_who_passed_it() -> None:
+    assert whole(1, 10).fault("x", 0) == "x=0 must be at least 1"
+    assert whole(1, 10).fault("x", "11") == "x='11' must be at least 1"
+    assert whole(1, 10).fault("x", 10) is None
+    assert whole(1, 10).fault("x", 11) == "x=11 must be at least 1 and at most 10"
+
+
+def test_numbers_have_both_ends_unless_one_is_left_out() -> None:
+    assert [number(0, 1).fault("x", value) for value in (0, 0.0, 1, 1.0)] == [None] * 4
+    assert number(0, 1, above=True).fault("x", 1) is None
+    assert number(0, 1, below=True).fault("x", 0) is None
+    assert number(0, 1).fault("x", "0.5") == "x='0.5' must be at least 0 and at most 1"
+
+
+def test_null_goes_only_where_it_means_something() -> None:
+    check_limits("", Some(count=None), {"count": whole(1).or_null("for all")})
+    with pytest.raises(UserError, match=r"^count=None must be at least 1$"):
+        check_limits("", Some(count=None), {"count": whole(1)})
+    with pytest.raises(UserError, match=r"^group\.count=0 must be at least 1, or null for all$"):
+        check_limits("group", Some(count=0), {"count": whole(1).or_null("for all")})
+
+
+def test_values_are_shown_up_to_eighty_characters() -> None:
+    assert shown(78 * "a") == f"'{78 * 'a'}'"
+    assert shown(79 * "a") == f"'{59 * 'a'}… (81 characters)"
+    assert shown(12) == "12"
+
+
+def test_an_unknown_name_is_cut() -> None:
+    assert "'" + 60 * "z" + "'" in str(one_of(("a", "b")).fault("x", 61 * "z"))
+    assert one_of(("a", "b")).fault("x", "a") is None

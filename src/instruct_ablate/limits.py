@@ -50,9 +50,8 @@ def whole(low: int, high: int = MANY, hint: str = "") -> Limit:
     def fault(key: str, value: Any) -> str | None:
         if isinstance(value, int) and low <= value <= high:
             return None
-        return f"{key}={shown(value)} must be at least {low}" + (
-            f" and at most {high}" if _above(value, high) else ""
-        )
+        most = f" and at most {high}" if _above(value, high) else ""
+        return f"{key}={shown(value)} must be at least {low}{most}{hint}"
 
     return Limit(fault)
 

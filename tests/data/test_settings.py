@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -33,3 +34,44 @@ def test_what_groups_nothing(changes: dict[str, Any]) -> None:
 def test_what_makes_no_step(changes: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=next(iter(changes))):
         check_batches(TrainerConfig(**changes))
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("grouping", ("none", "task"), ("tasks",)),
+        ("group_size", (1, 2**31 - 1), (0, 2**31)),
+        ("num_workers", (0, 128), (-1, 129)),
+        ("packing", (True, False), ()),
+    ],
+)
+def test_the_ends_of_what_groups(key: str, good: tuple[Any, ...], bad: tuple[Any, ...]) -> None:
+    for value in good:
+        check_data(DataConfig(**{key: value}))
+    for value in bad:
+        with pytest.raises(UserError, match=rf"data\.{key}"):
+            check_data(DataConfig(**{key: value}))
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("batch_size", (1,), (0, 1.5)),
+        ("epochs", (1e-9, 1_000_000.0), (-0.5, 1_000_000.5, math.nan)),
+        ("max_steps", (1, None), (0,)),
+        ("micro_batch_tokens", (1,), (0, None)),
+    ],
+)
+def test_the_ends_of_what_makes_a_step(key: str, good: tuple[Any, ...], bad: tuple[Any, ...]) -> None:
+    for value in good:
+        check_batches(TrainerConfig(**{key: value}))
+    for value in bad:
+        with pytest.raises(UserError, match=rf"trainer\.{key}"):
+            check_batches(TrainerConfig(**{key: value}))
+
+
+def test_what_to_do_instead_is_said() -> None:
+    with pytest.raises(UserError, match=r"data_budget=0 is the untuned model"):
+        check_batches(TrainerConfig(epochs=0.0))
+    with pytest.raises(UserError, match="or null for as many as the epochs make"):
+        check_batches(TrainerConfig(max_steps=0))

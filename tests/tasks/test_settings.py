@@ -61,3 +61,9 @@ def test_values_that_just_go(reader: str, changes: dict[str, Any]) -> None:
 def test_names_longer_than_any(reader: str, changes: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"characters|test_tasks"):
         check(TasksConfig(reader, **changes))
+
+
+def test_columns_are_named_by_texts() -> None:
+    check(TasksConfig("hf_dataset", columns={"input": "a", "output": "b"}))
+    with pytest.raises(UserError, match=r"tasks\.columns\.output=3 is no text"):
+        check(TasksConfig("hf_dataset", columns={"input": "a", "output": 3}))  # type: ignore[dict-item]

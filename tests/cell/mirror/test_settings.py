@@ -45,3 +45,55 @@ def test_other_values(changes: dict[str, Any], said: str) -> None:
 def test_a_studys_long_name_is_cut_to_a_group() -> None:
     assert mirrored_name("study") == "study"
     assert len(mirrored_name(255 * "x")) == PROJECT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tags": [64 * "x"]},
+        {"timeout": 0.0},
+        {"timeout": 86400.0},
+        {"predictions": 0},
+        {"predictions": 100_000},
+        {"entity": None},
+        *({"mode": mode} for mode in ("auto", "online", "offline")),
+    ],
+)
+def test_values_that_just_go(changes: dict[str, Any]) -> None:
+    check_logger(LoggerConfig("wandb", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"timeout": 86400.5}, r"logger\.timeout=86400.5 must be at least 0 and at most 86400"),
+        ({"predictions": 100_001}, "at most 100000"),
+        ({"mode": "disabled"}, "auto, offline, online"),
+        ({"name": "wandbb"}, "did you mean 'wandb'"),
+        ({"project": "a/b"}, r"logger\.project='a/b': W&B allows none of .* \(the team is logger\.entity\)$"),
+        ({"project": "a#b"}, r": in a name$"),
+        ({"entity": ""}, "is empty: give some text, or null for your own"),
+    ],
+)
+def test_values_that_just_do_not(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        check_logger(LoggerConfig(**{"name": "wandb", **changes}))
+
+
+def test_loggers_are_there_where_their_package_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: looked.append(name))
+    for name in ("wandb", "csv", "none"):
+        check_logger(LoggerConfig(name))
+    assert looked == [], "these come with the tool"
+    for name in ("tensorboard", "mlflow"):
+        with pytest.raises(UserError, match=rf"needs the package {name}: pip install 'instruct-ablate\[{name}\]'"):
+            check_logger(LoggerConfig(name))
+    assert looked == ["tensorboard", "mlflow"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: "there")
+    check_logger(LoggerConfig("mlflow"))
+
+
+def test_a_name_as_long_as_a_project_is_not_cut() -> None:
+    assert mirrored_name(128 * "x") == 128 * "x"
+    assert mirrored_name(129 * "x") == 128 * "x"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,57 @@ def test_seeds_fit_every_generator(tmp_path: Path) -> None:
     check_names(make_config(tmp_path, seed=2**32 - 1))
     with pytest.raises(UserError, match="seed"):
         check_names(make_config(tmp_path, seed=2**32))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"retry": "all"}, r"unknown retry 'all'.*failed, none"),
+        ({"reuse": "some"}, r"unknown reuse 'some'.*all, none, untuned"),
+        ({"seed": -1}, r"^seed=-1 must be at least 0$"),
+        ({"output": ""}, r"^output='' is empty"),
+        ({"cache": "a\0"}, r"^cache="),
+        ({"reference": " "}, r"^reference=' ' is empty"),
+        ({"extensions": [""]}, r"^extensions: the entry '' is empty"),
+        ({"hypotheses": [4001 * "x"]}, "at most 4000"),
+        ({"study": "a/b"}, r"must be the name of one folder below output: leave out `/` and `..`$"),
+    ],
+)
+def test_what_no_sweep_does(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=said):
+        check_names(make_config(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 0},
+        {"cell_timeout": None},
+        {"cell_timeout": 0.5},
+        *({"retry": word} for word in ("failed", "none")),
+        *({"reuse": word} for word in ("none", "untuned", "all")),
+        *({name: value} for name in ("fail_fast", "detach", "keep_checkpoints") for value in (True, False)),
+    ],
+)
+def test_what_a_sweep_does(changes: dict[str, Any], tmp_path: Path) -> None:
+    check_names(make_config(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (FileExistsError(17, "File exists"), "a file stands where a folder is needed"),
+        (NotADirectoryError(20, "Not a directory"), "a file stands where a folder is needed"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_why_a_folder_cannot_be_made(fault: OSError, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, **_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UserError, match=rf"^cannot write a/b: {why}; choose another cache=PATH$"):
+        check_folder("cache", "a/b")
 
 
 def test_a_folder_is_made_or_the_reason_is_said(tmp_path: Path) -> None:

@@ -38,3 +38,27 @@ def test_vllm_runs_no_encoder_decoder() -> None:
     check_kind("vllm", encoder_decoder=False)
     with pytest.raises(UserError, match="engine=native"):
         check_kind("vllm", encoder_decoder=True)
+
+
+@pytest.mark.parametrize("decoding", ["greedy", "constrained", "rank", "rank_normalized"])
+def test_what_testing_can_do(decoding: str) -> None:
+    check_evaluation(
+        EvaluationConfig(["same"], decoding=decoding, batch_tokens=1, engine="native"), InstructionConfig()
+    )
+
+
+def test_faults_are_told_under_their_group() -> None:
+    with pytest.raises(UserError, match=r"^evaluation\.batch_tokens=0 must be at least 1$"):
+        check_evaluation(EvaluationConfig(["same"], batch_tokens=0), InstructionConfig())
+
+
+def test_the_engine_of_a_configuration_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: asked.append(name) or "there")
+    check_evaluation(EvaluationConfig(["same"], engine="vllm"), InstructionConfig())
+    assert asked == ["vllm"]
+    check_engine("native")
+    assert asked == ["vllm"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="not installed here"):
+        check_evaluation(EvaluationConfig(["same"], engine="vllm"), InstructionConfig())

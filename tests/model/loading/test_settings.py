@@ -12,12 +12,29 @@ from instruct_ablate.schema import ModelConfig
     [
         (ModelConfig("m", source="wheal"), "did you mean 'wheel'"),
         (ModelConfig("m", kind="decoder"), "did you mean 'decoder-only'"),
-        (ModelConfig("m", tries=0), "tries=0"),
+        (ModelConfig("m", kind="x"), "decoder-only, encoder-decoder., or null to find it out"),
+        (ModelConfig("m", tries=0), r"^model\.tries=0 must be at least 1$"),
+        (ModelConfig("m", tries=1_000_001), "and at most 1000000$"),
         (ModelConfig("m", path="", source="pretrained"), "is empty"),
-        (ModelConfig("uniform_guess", path="x", source="baseline"), "would be ignored"),
+        (ModelConfig("m", revision=201 * "x"), "at most 200"),
+        (ModelConfig("uniform_guess", path="x", source="baseline"), r"model\.path='x' would be ignored"),
+        (ModelConfig("tiny_t5", revision="main", source="random"), r"model\.revision='main' would be ignored"),
+        (ModelConfig("smollm2", path="x", source="wheel"), "model=smollm2 is not loaded from there"),
     ],
 )
 def test_values_that_no_model_has(config: ModelConfig, said: str) -> None:
-    check_model(ModelConfig("m", path="some/folder", revision="main"))
     with pytest.raises(UserError, match=said):
         check_model(config)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig("m", path="some/folder", revision=200 * "x"),
+        ModelConfig("m", path="a/b", tries=1, kind="encoder-decoder"),
+        ModelConfig("m", path="a/b", tries=1_000_000, kind="decoder-only", tuned=None, end_of_source=False),
+        *(ModelConfig("m", source=source) for source in ("wheel", "random", "baseline", "pretrained")),
+    ],
+)
+def test_values_that_just_go(config: ModelConfig) -> None:
+    check_model(config)

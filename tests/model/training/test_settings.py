@@ -37,6 +37,58 @@ def test_settings_that_cannot_work(settings: dict[str, Any], told: str, tmp_path
         check_trainer(make_config(tmp_path, **settings))
 
 
+EDGES = {
+    "trainer.learning_rate": ((1e-300, 100.0), (0.0, 100.1)),
+    "trainer.warmup_steps": ((0, 2**31 - 1), (-1, 2**31)),
+    "trainer.weight_decay": ((0.0, 100.0), (-1e-9, 100.1)),
+    "trainer.gradient_clip": ((1e-300, None), (0.0, float("inf"), 2.0**31)),
+    "trainer.devices": ((1,), (0, 2**16 + 1)),
+    "trainer.num_nodes": ((1,), (0, 2**16 + 1)),
+    "trainer.checkpoint_every_steps": ((1,), (0,)),
+    "trainer.threads": ((1, 1024, None), (0, 1025)),
+    "trainer.optimizer": (("adamw", "adafactor"), ("sgd",)),
+    "trainer.schedule": (("constant", "linear"), ("cosine",)),
+    "trainer.precision": (("auto", "bf16", "fp32", "fp16"), ("fp8",)),
+    "trainer.accelerator": (("auto", "cpu", "gpu", "cuda"), ("gpuu", "tpu")),
+    "trainer.strategy": (("auto", "ddp", "fsdp"), ("dp",)),
+    "trainer.loss": (("per_token", "per_example"), ("per_batch",)),
+    "method.name": (("full", "lora"), ("prefix",)),
+    "method.rank": ((1, 2**16), (0, 2**16 + 1)),
+    "method.alpha": ((1, 2**20), (0, 2**20 + 1)),
+    "method.dropout": ((0.0, 0.999), (-0.001, 1.0)),
+    "method.target_modules": (([], [200 * "x"]), ([201 * "x"], [""])),
+    "data.group_size": ((1,), (0,)),
+    "trainer.batch_size": ((1,), (0,)),
+}
+
+
+@pytest.mark.parametrize("key", EDGES)
+def test_the_ends_of_what_is_allowed(key: str, tmp_path: Path) -> None:
+    group, _, name = key.partition(".")
+    good, bad = EDGES[key]
+    for value in good:
+        check_trainer(changed(make_config(tmp_path), **{group: {name: value}}))
+    for value in bad:
+        with pytest.raises(UserError, match=rf"{group}\.{name}"):
+            check_trainer(changed(make_config(tmp_path), **{group: {name: value}}))
+
+
+def test_as_many_processes_may_be_asked_for_as_were_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", str(2**16))
+    check_trainer(make_config(tmp_path, devices=2**16))
+    check_trainer(make_config(tmp_path, num_nodes=2**16))
+
+
+@pytest.mark.parametrize("key", ["gradient_clip", "threads"])
+def test_null_is_offered_where_it_means_something(key: str, tmp_path: Path) -> None:
+    meaning = {"gradient_clip": "or null for none", "threads": "or null for as many as there are cores"}
+    with pytest.raises(UserError, match=meaning[key]):
+        check_trainer(make_config(tmp_path, **{key: 0}))
+
+
 def test_method_is_checked_too(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="method"):
         check_trainer(changed(make_config(tmp_path), method={"name": "ful"}))
