@@ -117,7 +117,9 @@ def test_the_next_letters_are_text(letter: str) -> None:
 def test_what_is_as_long_as_may_be_goes() -> None:
     assert MANY == 2_147_483_647
     assert text().fault("x", 4000 * "a") is None
-    assert text().fault("x", 4001 * "a") == "x=" + shown(4001 * "a") + " has 4001 characters: give at most 4000"
+    assert (
+        text().fault("x", 4001 * "a") == "x=" + shown(4001 * "a") + " has 4001 characters: give at most 4000"
+    )
     assert text_fault("abc", 3) is None
     assert text_fault("abcd", 3) == "has 4 characters: give at most 3"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -48,3 +50,48 @@ def test_nothing_starts_before_all_are_read(tmp_path: Path, monkeypatch: pytest.
         run_again(["train.py 'seed=0"], tmp_path, "s")
     with pytest.raises(UserError, match="no stored commands"):
         run_again([], tmp_path, "s")
+
+
+def test_all_commands_are_run_in_their_order_and_the_worst_end_is_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[list[str]] = []
+    ends = iter((2, 1, 0))
+
+    def run(words: list[str], check: bool) -> CompletedProcess[str]:
+        assert not check, "the next command is run though this one failed"
+        ran.append(words)
+        return CompletedProcess(words, next(ends))
+
+    monkeypatch.setattr("subprocess.run", run)
+    commands = ["train.py --multirun seed=0", "train.py -m 'study=mine' seed=1", "instruct-ablate seed=2"]
+    assert run_again(commands, tmp_path, "s") == 2
+    assert [words[:2] for words in ran] == [[sys.executable, "-c"]] * 3
+    assert [words[3:] for words in ran] == [
+        ["-m", f"seed={seed}", f"output={tmp_path}", "study=s"] for seed in range(3)
+    ]
+    assert "entry import main" in ran[0][2]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"train.py -m seed=0 output={tmp_path} study=s"
+
+
+def test_without_a_failure_the_status_is_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subprocess.run", lambda words, check: CompletedProcess(words, 0))
+    assert run_again(["train.py seed=0"], tmp_path, "s") == 0
+
+
+def test_own_folders_are_replaced_and_additions_go_through() -> None:
+    words = command_words("train.py +a.b-c@d/e=1 ++x=2 output_dir=3 cache=/x output=", Path("n"), "s")
+    assert words == ["+a.b-c@d/e=1", "++x=2", "output_dir=3", "output=n", "study=s"]
+    with pytest.raises(UserError, match="by hand"):
+        command_words("train.py output", Path("n"), "s")
+
+
+@pytest.mark.parametrize("word", ["+++a=1", "~hydra=1", "+~hydra/x=1", "-x=1", "a b=1"])
+def test_other_keys_are_no_override(word: str) -> None:
+    with pytest.raises(UserError, match="by hand"):
+        command_words(f"train.py '{word}'", Path("new"), "s", trust=True)
+
+
+def test_numbers_are_no_code() -> None:
+    assert command_words("train.py lr=1.5,2.5 x=a.2", Path("n"), "s")[:2] == ["lr=1.5,2.5", "x=a.2"]

@@ -24,6 +24,4 @@ def test_it_says_what_was_packed_and_what_lacks(tmp_path: Path, monkeypatch: pyt
     assert result.exit_code == 0, result.output
     assert seen == [(Path("s"), tmp_path / "s.zip")]
     assert result.stdout == f"{tmp_path / 's.zip'}: 3 cells, 12 files, 1.5 MiB\n"
-    assert (
-        result.stderr == "not there, so not in the archive: study/s/a/predictions/original.jsonl\n"
-    )
+    assert result.stderr == "not there, so not in the archive: study/s/a/predictions/original.jsonl\n"

@@ -54,7 +54,11 @@ def test_options_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"other_tables": ("main.csv",)}, "  differs: main.csv", 1),
         ({"unequal": ("cell-1",)}, "  do not: cell-1", 1),
         ({"unscored": ("cell-2: no rows",)}, "  not scored again: cell-2: no rows", 0),
-        ({"other_figures": ("a.svg", "b.svg")}, "figures and page: 2 differ (they hang on library versions)", 0),
+        (
+            {"other_figures": ("a.svg", "b.svg")},
+            "figures and page: 2 differ (they hang on library versions)",
+            0,
+        ),
     ],
 )
 def test_what_differs_is_named(

@@ -87,7 +87,9 @@ def test_loggers_are_there_where_their_package_is(monkeypatch: pytest.MonkeyPatc
         check_logger(LoggerConfig(name))
     assert looked == [], "these come with the tool"
     for name in ("tensorboard", "mlflow"):
-        with pytest.raises(UserError, match=rf"needs the package {name}: pip install 'instruct-ablate\[{name}\]'"):
+        with pytest.raises(
+            UserError, match=rf"needs the package {name}: pip install 'instruct-ablate\[{name}\]'"
+        ):
             check_logger(LoggerConfig(name))
     assert looked == ["tensorboard", "mlflow"]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: "there")

@@ -18,7 +18,10 @@ from instruct_ablate.schema import ModelConfig
         (ModelConfig("m", path="", source="pretrained"), "is empty"),
         (ModelConfig("m", revision=201 * "x"), "at most 200"),
         (ModelConfig("uniform_guess", path="x", source="baseline"), r"model\.path='x' would be ignored"),
-        (ModelConfig("tiny_t5", revision="main", source="random"), r"model\.revision='main' would be ignored"),
+        (
+            ModelConfig("tiny_t5", revision="main", source="random"),
+            r"model\.revision='main' would be ignored",
+        ),
         (ModelConfig("smollm2", path="x", source="wheel"), "model=smollm2 is not loaded from there"),
     ],
 )
