@@ -70,3 +70,15 @@ def test_a_claim_on_single_tasks():
     ):
         with pytest.raises(UserError, match="of tasks` goes with `equals`"):
             parse_hypothesis(text)
+
+
+@pytest.mark.parametrize("percent", ["0.5", "1", "50", "99", "99.5"])
+def test_shares_of_tasks_between_none_and_all(percent: str):
+    (clause,) = parse_hypothesis(f"a equals b on rougeL within 2 for {percent} % of tasks").clauses
+    assert clause.share == float(percent) / 100
+
+
+@pytest.mark.parametrize("percent", ["0", "100", "101"])
+def test_shares_that_are_none_or_all(percent: str):
+    with pytest.raises(UserError, match="N between 0 and 100"):
+        parse_hypothesis(f"a equals b on rougeL within 2 for {percent} % of tasks")

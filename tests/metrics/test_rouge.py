@@ -52,3 +52,20 @@ def test_each_measure_takes_its_own_best_reference() -> None:
 
 def test_words_are_stemmed_only_beyond_three_letters() -> None:
     assert words("was running").sequence == ("was", "run")
+
+
+def test_words_of_any_script_by_the_other_rule() -> None:
+    assert rouge("हाँ यह", "हाँ", "latin") == (0.0, 0.0)
+    assert rouge("हाँ यह", "हाँ", "unicode") == pytest.approx((2 / 3, 2 / 3))
+    assert rouge("日本", "日", "unicode") == pytest.approx((2 / 3, 2 / 3))
+    assert best_rouge("日本", ("a", "日本"), "unicode") == (1.0, 1.0)
+
+
+def test_nothing_against_nothing_and_against_something() -> None:
+    assert rouge("", "a") == rouge("a", "") == rouge("", "") == (0.0, 0.0)
+    assert rouge("a", "a") == (1.0, 1.0)
+
+
+def test_two_shared_words_in_the_other_order_are_a_subsequence_of_one() -> None:
+    assert rouge("one two", "two one") == (1.0, 0.5)
+    assert lcs_length(words("a b c"), words("c b a")) == 1

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.tasks.languages import is_other_script, rule_of, word_rule
+from instruct_ablate.tasks.languages import is_other_script, rule_of, word_rule, word_rules
 from instruct_ablate.tasks.task import Instance, Task
 
 
@@ -41,3 +41,15 @@ def test_one_rule_for_a_task_by_its_references_and_languages(
 
 def test_a_task_without_references_is_cut_as_ever() -> None:
     assert word_rule([]) == "latin"
+
+
+def test_rules_of_several_tasks_by_rows_of_them() -> None:
+    rows = [("hindi", ["हाँ"]), ("plain", ["yes"]), ("hindi", ["yes", "no"]), ("mixed", ["हाँ", "yes", "no"])]
+    assert word_rules(rows) == {"hindi": "unicode", "plain": "latin", "mixed": "unicode"}
+    declared = {"mixed": (" English ",), "other": ("Hindi",)}
+    assert word_rules(rows, declared) == {"hindi": "unicode", "plain": "latin", "mixed": "latin"}
+
+
+@pytest.mark.parametrize(("text", "other"), [("aα", False), ("aαβ", True), ("α", True), ("é", False)])
+def test_half_of_the_letters_are_not_most(text: str, other: bool) -> None:
+    assert is_other_script(text) is other

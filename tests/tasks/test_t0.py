@@ -1,5 +1,8 @@
 """What T0 was trained and evaluated on."""
 
+import hashlib
+from collections import Counter
+
 import pytest
 
 from instruct_ablate.tasks import t0
@@ -101,3 +104,46 @@ def test_a_large_data_set_gives_its_share_the_same_each_time(monkeypatch, rows, 
     assert len(drawn) == kept
     assert list(drawn) == sorted(set(drawn))
     assert drawn == capped(range(rows), 2, "imdb_x")
+
+
+def test_the_names_are_those_of_t_zero_and_p3():
+    """The digest of the names in t0/datasets.csv and tasks.py, sorted; a misspelt one would be left out unseen."""
+    names = sorted(
+        {*MIXTURES["t0_plus_plus"], *HELD_OUT, *(one for names in EVALUATED.values() for one in names)}
+    )
+    assert hashlib.sha256(" ".join(names).encode()).hexdigest()[:16] == "3582c0394d2174ea"
+    assert MIXTURES["t0"][:3] == ("adversarial_qa_dbert", "adversarial_qa_dbidaf", "adversarial_qa_droberta")
+    assert set(MIXTURES["t0_plus_plus"]) - set(MIXTURES["t0_plus"]) == {
+        "super_glue_boolq", "super_glue_copa", "super_glue_multirc", "super_glue_record", "super_glue_wic",
+        "super_glue_wsc.fixed",
+    }  # fmt: skip
+    assert t0.MOST == 500_000
+
+
+def test_clusters_of_the_eleven():
+    assert Counter(HELD_OUT.values()) == {
+        "Natural Language Inference": 5,
+        "Sentence Completion": 3,
+        "Coreference Resolution": 2,
+        "Word Sense Disambiguation": 1,
+    }
+    assert HELD_OUT["super_glue_wic"] == "Word Sense Disambiguation"
+
+
+def test_what_is_drawn_of_a_large_data_set(monkeypatch):
+    """As it has been drawn since the cap came: other rows would be another training set under the same identity."""
+    monkeypatch.setattr(t0, "MOST", 8)
+    assert capped(range(30), 2, "imdb_x") == [3, 6, 15, 19]
+    assert capped(range(30), 2, "imdb_y") == [8, 16, 20, 23]
+    assert capped(range(30), 8, "imdb_x") == [15]
+
+
+def test_names_that_only_begin_alike_are_of_no_data_set():
+    assert trained_on("imdb", "t0") == "imdb"
+    assert trained_on("imdb_x", "t0") == "imdb"
+    assert trained_on("imdbx", "t0") is None
+    assert trained_on("hellaswag_x", "t0") is None
+    assert trained_on("hellaswag_x", "t0_plus") == "hellaswag"
+    assert held_out("anli_x_r3_score_eval") == "anli_r3"
+    assert not is_evaluated("hellaswag_Open_ended_start")
+    assert not is_evaluated("hellaswag_Open_ended_start_score_eval")

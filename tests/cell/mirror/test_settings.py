@@ -82,7 +82,7 @@ def test_values_that_just_do_not(changes: dict[str, Any], said: str) -> None:
 
 def test_loggers_are_there_where_their_package_is(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: looked.append(name))
+    monkeypatch.setattr("importlib.util.find_spec", looked.append)
     for name in ("wandb", "csv", "none"):
         check_logger(LoggerConfig(name))
     assert looked == [], "these come with the tool"

@@ -3,13 +3,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
+from instruct_ablate.cell.state.canonical import (
+    canonical_blocks,
+    effective,
+    is_baseline,
+    is_untuned,
+    shown_at_test,
+)
 from instruct_ablate.schema import (
     BudgetConfig,
+    DataConfig,
     EvaluationConfig,
     InstructionConfig,
     MethodConfig,
     ModelConfig,
+    PromptConfig,
     TrainerConfig,
 )
 from tests.standins import make_config
@@ -107,3 +115,83 @@ def test_sources_end_as_the_checkpoint_was_trained() -> None:
     assert ends("p3", None) is False, "T5 trained here on P3"
     assert ends("p3", True) is True, "Tk-Instruct"
     assert ends("p3", False, given=True) is True, "asked for"
+
+
+ODD = {
+    "trainer": TrainerConfig(
+        optimizer="adafactor", learning_rate=1.0, schedule="linear", warmup_steps=3, weight_decay=0.5, batch_size=2,
+        epochs=3.0, max_steps=7, gradient_clip=9.0, precision="fp32", compile=True, threads=3, devices=2,
+        accelerator="cpu", progress=False,
+    ),
+    "data": DataConfig("task", group_size=2, packing=False, num_workers=3),
+    "method": MethodConfig("lora", rank=4, alpha=8, dropout=0.1, target_modules=["q"]),
+    "prompt": PromptConfig("alpaca", max_source_length=7, max_target_length=5),
+    "instruction": InstructionConfig("simplified", "delusive", 3, 1, True, 0.3, 0.9),
+}  # fmt: skip
+
+
+def test_an_untuned_cell_keeps_of_the_trainer_what_inference_takes() -> None:
+    found = effective(make_config(OUT, data_budget=BudgetConfig(0), seed=5, **ODD))
+    assert found.trainer == TrainerConfig(
+        optimizer="adamw", learning_rate=1e-4, schedule="constant", warmup_steps=0, weight_decay=0.0, batch_size=16,
+        epochs=1.0, max_steps=None, gradient_clip=1.0, precision="fp32", compile=True, threads=3, devices=2,
+        accelerator="cpu", progress=False,
+    )  # fmt: skip
+    assert found.data == DataConfig("none", group_size=8, packing=True, num_workers=3)
+    assert found.method == MethodConfig("full", rank=16, alpha=32, dropout=0.0, target_modules=[])
+    assert (found.data_budget, found.seed) == (BudgetConfig(0, None), 0)
+    assert found.prompt == replace(ODD["prompt"], end_of_source=True)  # type: ignore[type-var]
+
+
+def test_a_baseline_keeps_what_writes_its_predictions() -> None:
+    evaluation = EvaluationConfig(
+        ["same"], "rank", ["own.py"], "vllm", 7, cut_wrong_answers=True, save_prompts=False
+    )
+    guess = ModelConfig("majority", source="baseline", tries=9, kind="decoder-only")
+    found = effective(make_config(OUT, model=guess, seed=5, evaluation=evaluation, **ODD))
+    assert found.trainer == TrainerConfig(
+        optimizer="adamw", learning_rate=1e-4, schedule="constant", warmup_steps=0, weight_decay=0.0, batch_size=16,
+        epochs=1.0, max_steps=None, gradient_clip=1.0, precision="auto", compile=False, threads=3, progress=False,
+    )  # fmt: skip
+    assert found.prompt == PromptConfig("plain", 1024, 128, end_of_source=True)
+    assert found.model == ModelConfig("majority", source="baseline", tries=1)
+    assert found.evaluation == EvaluationConfig(
+        ["original"], "greedy", ["own.py"], "native", cut_wrong_answers=False, save_prompts=False
+    )
+    assert found.instruction == InstructionConfig("original", "original", 3, 0, False, 0.2, 0.5)
+    assert found.seed == 0
+
+
+def test_only_baselines_that_draw_have_a_seed() -> None:
+    def seed(name: str) -> int:
+        return effective(make_config(OUT, model=ModelConfig(name, source="baseline"), seed=5)).seed
+
+    names = ("uniform_guess", "majority", "label_prior", "copy_demonstration")
+    assert [seed(name) for name in names] == [0, 0, 5, 5]
+    guess = effective(make_config(OUT, model=ModelConfig("uniform_guess", source="baseline", tries=9)))
+    assert guess.model.tries == 9
+
+
+def test_a_baseline_that_reads_no_instruction_is_tested_once() -> None:
+    evaluation = EvaluationConfig(["original", "delusive"])
+    names = {"majority": ["original"], "copy_demonstration": ["original", "delusive"]}
+    for name, blocks in names.items():
+        config = make_config(OUT, model=ModelConfig(name, source="baseline"), evaluation=evaluation)
+        assert effective(config).evaluation.instructions == blocks
+
+
+def test_untuned_is_what_no_instance_or_no_task_trains() -> None:
+    budgets = {(0, None): True, (8, 0): True, (1, 1): False, (8, None): False}
+    for (instances, tasks), untuned in budgets.items():
+        assert is_untuned(make_config(OUT, data_budget=BudgetConfig(instances, tasks))) is untuned
+    assert is_untuned(make_config(OUT, model=ModelConfig("majority", source="baseline")))
+
+
+def test_blocks_count_in_the_order_of_their_labels() -> None:
+    one = make_config(OUT, evaluation=EvaluationConfig(["simplified", "delusive"]))
+    other = make_config(OUT, evaluation=EvaluationConfig(["delusive", "simplified"]))
+    assert canonical_blocks(one) == canonical_blocks(other)
+    assert [(block["definition"], block["examples"]) for block in canonical_blocks(one)] == [
+        ("original", "delusive"),
+        ("simplified", "original"),
+    ]

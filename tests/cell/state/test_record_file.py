@@ -110,3 +110,23 @@ def test_a_sealed_record_tells_every_flipped_bit() -> None:
 def test_a_record_without_a_seal_and_one_written_by_hand_are_read() -> None:
     assert parse_record(to_json(make_record())) == make_record()
     assert parse_record(json.dumps(json.loads(sealed(to_json(make_record()))))) == make_record()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("started", 1e15), ("started", -1e15), ("started", 3), ("seed", 10**15), ("seed", -(10**15))],
+)
+def test_numbers_as_large_as_may_be(key: str, value: float) -> None:
+    tree = {**json.loads(to_json(make_record())), key: value}
+    assert getattr(parse_record(json.dumps(tree)), key) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("started", 1.1e15), ("started", float("inf")), ("started", float("nan")), ("started", True),
+     ("seed", 10**15 + 1), ("seed", 1.0)],
+)  # fmt: skip
+def test_numbers_that_cannot_be(key: str, value: float) -> None:
+    tree = {**json.loads(to_json(make_record())), key: value}
+    with pytest.raises(CorruptRecordError):
+        parse_record(json.dumps(tree))

@@ -1,6 +1,6 @@
 from instruct_ablate.model.decoding.label_tree import label_tree
 from instruct_ablate.model.decoding.question import Question
-from instruct_ablate.model.decoding.shared_prefix import Family, batches, families
+from instruct_ablate.model.decoding.shared_prefix import SHORTEST, Family, batches, families
 from tests.model.decoding_cases import make_prompts
 
 HEAD = tuple(range(100, 140))
@@ -82,3 +82,60 @@ def test_label_nodes_count_and_long_questions_stand_alone():
 
 def test_no_questions_no_batches():
     assert list(batches([], families([]), 100)) == []
+
+
+def test_a_prefix_is_worth_sharing_from_some_length_on():
+    def shared(length):
+        return [family.shared for family in families([question((*HEAD[:length], n)) for n in range(2)])]
+
+    assert shared(SHORTEST) == [SHORTEST]
+    assert shared(SHORTEST - 1) == [0]
+
+
+def test_a_branch_that_gains_nothing_stays():
+    pair = [question((*HEAD, 50, *BODY[:1], n)) for n in range(2)]
+    alone = [question((*HEAD, 60, n)) for n in range(1)]
+    assert families([*pair, *alone]) == [Family(40, (0, 1, 2))]
+
+
+def test_places_follow_tasks_and_tokens():
+    questions = [
+        question((*HEAD, 9), "b"),
+        question((*HEAD, 2), "a"),
+        question((*HEAD, 1), "b"),
+        question((1,), "a"),
+    ]
+    assert families(questions) == [Family(0, (3, 1)), Family(40, (2, 0))]
+
+
+def lengths(*given, tokens):
+    """How many rows of these lengths stand in each batch; nothing is shared."""
+    questions = [question(range(1000 * n, 1000 * n + length)) for n, length in enumerate(given)]
+    grouped = [Family(0, (place,)) for place in range(len(given))]
+    return [[len(row.tokens) for row in batch.rows] for batch, _ in batches(questions, grouped, tokens)]
+
+
+def test_a_batch_is_full_at_the_limit_and_not_before():
+    assert lengths(4, 4, 4, 4, tokens=8) == [[4, 4], [4, 4]]
+    assert lengths(4, 4, 4, 4, tokens=7) == [[4], [4], [4], [4]]
+    assert lengths(9, 1, tokens=8) == [[9], [1]]
+
+
+def test_rows_filled_up_to_the_longest_take_at_most_twice_the_limit():
+    assert lengths(5, *[1] * 9, tokens=10) == [[5, 1, 1, 1], [1] * 6]
+    assert lengths(*[1] * 5, 5, tokens=10) == [[1] * 5, [5]]
+    assert lengths(*[1] * 3, 5, tokens=10) == [[1, 1, 1, 5]]
+
+
+def test_a_prefix_counts_once_a_batch():
+    questions = [question((*HEAD, n)) for n in range(4)]
+    found = [
+        (len(batch.prefixes), [row.prefix for row in batch.rows], places)
+        for batch, places in batches(questions, families(questions), 42)
+    ]
+    assert found == [(1, [0, 0], [0, 1]), (1, [0, 0], [2, 3])]
+
+
+def test_shorter_questions_come_first():
+    questions = [question((*HEAD, n, *BODY[: 3 - n])) for n in range(3)]
+    assert [places for _, places in batches(questions, families(questions), 1000)] == [[2, 1, 0]]
