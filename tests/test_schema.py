@@ -31,7 +31,14 @@ from instruct_ablate.model.decoding import settings as decoding
 from instruct_ablate.model.loading import settings as loading
 from instruct_ablate.model.training import settings as training
 from instruct_ablate.prompt import settings as prompt
-from instruct_ablate.schema import Config, DataConfig, EvaluationConfig, TrainerConfig
+from instruct_ablate.schema import (
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    TrainerConfig,
+    config_directory,
+    plain,
+)
 from instruct_ablate.tasks import budget
 from instruct_ablate.tasks import settings as tasks
 from tests.standins import replace_inputs, work
@@ -229,3 +236,93 @@ def test_made_up_overrides(base: Config) -> None:
 @pytest.mark.slow
 def test_many_made_up_overrides(base: Config) -> None:
     fuzz(base, 1000)
+
+
+DEFAULTS = {
+    "tasks": {
+        "root": None, "split": "default", "language": "English", "categories": [], "include": [],
+        "train_categories": [], "train_include": [], "test_categories": [], "test_include": [], "test_tasks": None,
+        "test_subset": None, "test_instances": 100, "label_spaces": None, "train_split": None, "test_split": None,
+        "columns": {}, "definition": None, "labels": [], "mixture": None, "name": None,
+    },
+    "instruction": {
+        "definition": "original", "examples": "original", "num_positive": 2, "num_negative": 0, "explanations": False,
+        "rate": 0.2, "correct": 0.5,
+    },
+    "data_budget": {"tasks": None},
+    "method": {"rank": 16, "alpha": 32, "dropout": 0.0, "target_modules": []},
+    "data": {"grouping": "none", "group_size": 8, "packing": True, "num_workers": 0},
+    "trainer": {
+        "optimizer": "adamw", "learning_rate": 2e-4, "schedule": "constant", "warmup_steps": 0, "weight_decay": 0.0,
+        "batch_size": 8, "epochs": 1.0, "max_steps": None, "gradient_clip": 1.0, "loss": "per_token",
+        "precision": "auto", "accelerator": "auto", "devices": 1, "strategy": "auto", "num_nodes": 1,
+        "micro_batch_tokens": 2048, "activation_checkpointing": False, "compile": False,
+        "checkpoint_every_steps": 50, "threads": None, "progress": True,
+    },
+    "logger": {
+        "name": "none", "project": "instruct-ablate", "entity": None, "mode": "auto", "tags": [], "timeout": 60.0,
+        "predictions": 20,
+    },
+    "report": {"columns": []},
+    "": {
+        "seed": 0, "study": "ablation", "output": "multirun", "retry": "failed", "reuse": "untuned",
+        "fail_fast": False, "detach": False, "with_untuned": True, "keep_checkpoints": False, "cell_timeout": None,
+        "extensions": [], "hypotheses": [], "reference": "original",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("group", DEFAULTS)
+def test_a_default_that_moves_moves_the_identities_of_those_who_left_it_out(group: str) -> None:
+    node: Any = getattr(Config(), group) if group else Config()
+    assert {name: getattr(node, name) for name in DEFAULTS[group]} == DEFAULTS[group]
+
+
+def test_what_has_no_default_must_be_given() -> None:
+    must = [
+        ("tasks", "reader"),
+        ("model", "name"),
+        ("method", "name"),
+        ("prompt", "template"),
+        ("data_budget", "instances_per_task"),
+    ]
+    for group, name in must:
+        assert getattr(getattr(Config(), group), name) == MISSING
+    assert Config().cache == MISSING
+
+
+def filled(**given: Any) -> Config:
+    """The schema with what must be given, and these values as a file or a command brings them."""
+    base = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(Config)))
+    must = {
+        "tasks": {"reader": "starter"},
+        "data_budget": {"instances_per_task": 1},
+        "model": {"name": "m"},
+        "method": {"name": "full"},
+        "prompt": {"template": "plain"},
+        "cache": "c",
+    }
+    return plain(OmegaConf.merge(base, must, given))
+
+
+def test_a_bare_text_is_a_list_of_one_where_a_list_belongs() -> None:
+    config = filled(
+        tasks={"include": "a*", "labels": ["x"]}, extensions="mine.py", hypotheses=["one", "two"], study="s"
+    )
+    assert (config.tasks.include, config.tasks.labels) == (["a*"], ["x"])
+    assert (config.extensions, config.hypotheses, config.study) == (["mine.py"], ["one", "two"], "s")
+
+
+def test_what_is_still_to_be_filled_in_is_no_bare_text() -> None:
+    assert filled(study="own", extensions=["${study}.py"]).extensions == ["own.py"]
+    assert filled(extensions="${hypotheses}", hypotheses=["a", "b"]).extensions == ["a", "b"]
+
+
+def test_the_config_groups_lie_in_the_package_or_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "src" / "instruct_ablate" / "schema.py"
+    monkeypatch.setattr("instruct_ablate.schema.__file__", str(module))
+    assert config_directory() == tmp_path / "conf"
+    (module.parent / "conf").mkdir(parents=True)
+    assert config_directory() == module.parent / "conf"

@@ -184,3 +184,86 @@ def test_several_values_at_once_are_a_side():
         "method=lora,trainer.learning_rate=1e-4 exceeds method=full,trainer.learning_rate=1e-4 on exact_match"
     )
     assert found(cells, claim) == [(8, 30.0, 20.0)]
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "same"),
+    [
+        ("1e-4", 0.0001, True),
+        ("8", 8, True),
+        ("8.0", 8, True),
+        ("9", 8, False),
+        ("1", True, False),
+        ("true", True, True),
+        ("x", 8, False),
+        ("x", "x", True),
+        ("8", "8", True),
+        ("8.0", "8", False),
+    ],
+)
+def test_numbers_are_equal_however_written_and_texts_are_not(given: str, value: object, same: bool):
+    assert matches(given, value) is same  # type: ignore[arg-type]
+
+
+def test_what_there_is_names_what_differs_and_the_models():
+    cells = [
+        make_cell(10.0, data_budget=budget, instruction=name)
+        for budget in (2, 4)
+        for name in ("original", "ood")
+    ]
+    reason = open_reasons(cells, "mine equals original on exact_match within 2")
+    assert "no done cell is 'mine'; there is instruction: ood, original; " in reason
+    assert "data_budget: 2, 4" in reason
+    assert "model: tiny" in reason
+    assert "method: full" in reason
+    assert "prompt" not in reason
+    assert "evaluation.instructions" not in reason
+
+
+def test_a_key_and_a_value_that_no_cell_has():
+    cells = [make_cell(10.0, lr=1e-5), make_cell(30.0, lr=1e-4)]
+    reason = open_reasons(cells, "learning_rate=1 exceeds trainer.learning_rate=1e-5 on exact_match")
+    assert reason.endswith("no done cell has 'learning_rate'; keys are trainer.learning_rate")
+    reason = open_reasons(cells, "trainer.learning_rate=1 exceeds trainer.learning_rate=1e-5 on exact_match")
+    assert "no done cell has trainer.learning_rate=1; there is 0.0001, 1e-05" in reason
+
+
+def test_sides_of_two_kinds_are_not_held_against_each_other():
+    cells = [make_cell(10.0), make_cell(20.0, method="lora"), make_cell(5.0, decoding="rank")]
+    reason = open_reasons(cells, "lora equals rank on exact_match within 2")
+    assert "'lora' (method) and 'rank' (evaluation.decoding) are not values of the same key" in reason
+    reason = open_reasons(cells, "original equals lora on exact_match within 2")
+    assert "'original' (instruction) and 'lora' (method) are not values" in reason
+
+
+def test_what_a_claim_gives_no_place_needs_to_name():
+    cells = [make_cell(10.0), make_cell(20.0, method="lora"), make_cell(9.0, instruction="simplified")]
+    assert contrast_of(cells, "lora equals full on exact_match within 2").claimed == ("method", "method")
+    assert contrast_of(cells, "simplified equals original on exact_match within 2").claimed == (
+        "instruction",
+        "instruction",
+    )
+    cells.append(make_cell(5.0, data_budget=0))
+    cells.pop(1)
+    cells.pop(1)
+    assert contrast_of(cells, "original exceeds untuned on exact_match").claimed == ("instruction",)
+    two = [make_cell(10.0), make_cell(20.0, model="b")]
+    assert contrast_of(two, "b exceeds tiny on exact_match").claimed == ()
+
+
+def test_only_what_was_trained_on_other_seeds_is_seedless():
+    trained = [make_cell(60.0, seed=seed) for seed in (0, 1)]
+    one = contrast_of([*trained, make_cell(5.0, data_budget=0)], "original exceeds untuned on exact_match")
+    assert (one.seedless, one.swapped) == (True, False)
+    other = contrast_of(
+        [*trained[:1], make_cell(5.0, data_budget=0)], "original exceeds untuned on exact_match"
+    )
+    assert other.seedless is False, "both have seed 0"
+    pair = contrast_of([*trained, make_cell(1.0, instruction="ood")], "original exceeds ood on exact_match")
+    assert pair.seedless is False
+
+
+def test_without_any_done_cell_there_is_nothing():
+    assert open_reasons([make_cell(None)], "a equals b on exact_match within 2").endswith(
+        "nothing is done yet"
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.report.frames import StudyFrames
 from instruct_ablate.report.report import write_report
 from tests.report.cells import make_cell
@@ -61,3 +63,49 @@ def test_loading_writes_nothing_and_an_unfinished_study_has_empty_frames(tmp_pat
         assert len(frame) == 0
         assert len(frame.columns) > 0
     assert sorted(folder.rglob("*")) == before
+
+
+def test_every_frame_has_its_columns_with_and_without_rows(tmp_path: Path) -> None:
+    empty = StudyFrames(write_study(tmp_path / "e", [make_cell(None)]))
+    full = StudyFrames(small_study(tmp_path / "s"))
+    scored = ["cell", "identity", "tested_on", "task", "instances"]
+    answered = [
+        "cell", "tested_on", "task", "category", "kind", "instance_id", "prompt", "prediction", "references",
+        "truncated",
+    ]  # fmt: skip
+    tested = ["difference", "low", "high", "p_difference", "p_equivalence", "seeds", "tasks"]
+    judged = ["hypothesis", "answer", "details"]
+    assert list(empty.scores().columns) == scored
+    assert set(scored) <= set(full.scores().columns)
+    assert list(empty.predictions().columns) == answered
+    assert list(full.predictions().columns)[: len(answered)] == answered
+    assert list(empty.differences().columns) == ["metric", *tested]
+    assert {"tested_on", "metric"} <= set(full.differences().columns)
+    assert set(tested) <= set(full.differences().columns)
+    assert list(empty.verdicts().columns) == list(full.verdicts().columns) == judged
+    assert {"cell", "identity", "state", "seed", "failure"} <= set(full.cells.columns)
+
+
+def test_rows_hold_what_their_headings_say(tmp_path: Path) -> None:
+    frames = StudyFrames(small_study(tmp_path / "s"))
+    row = frames.predictions().iloc[0].to_dict()
+    assert (row["tested_on"], row["task"], row["category"]) == ("original", "task_c", "Logic")
+    assert (row["kind"], row["instance_id"], row["references"]) == ("classification", "i0", ["positive"])
+    assert not row["truncated"]
+    every = frames.differences()
+    first = every[(every["metric"] == "rougeL") & (every["instruction"] == "simplified")].iloc[0].to_dict()
+    assert first["low"] <= first["difference"] <= first["high"]
+    assert (first["seeds"], first["tasks"], first["tested_on"]) == (2, 2, "simplified")
+    verdict = frames.verdicts().iloc[0].to_dict()
+    assert verdict["hypothesis"] == "simplified equals original on exact_match within 5 points"
+
+
+def test_only_a_cell_that_is_not_done_says_why_it_failed(tmp_path: Path) -> None:
+    failed = replace(make_cell(None), state="failed", failure=Failure("it broke", ""))
+    done = replace(make_cell(50.0, seed=1), failure=Failure("an earlier try", ""))
+    frames = StudyFrames(write_study(tmp_path / "s", [failed, done]))
+    assert dict(zip(frames.cells["state"], frames.cells["failure"], strict=True)) == {
+        "failed": "it broke",
+        "done": "",
+    }
+    assert set(frames.predictions()["cell"]) == {done.name}

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from instruct_ablate.cell.run import ranks
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.ranks import follow
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.processes import rank
 from tests.standins import make_config, replace_inputs, work
@@ -64,3 +65,48 @@ def test_a_cell_that_is_done_is_not_worked_on(tmp_path: Path, monkeypatch: pytes
         raise AssertionError
 
     assert follow(tmp_path / config.study / done.name, done.identity, never, poll=0.01) == done
+
+
+@pytest.fixture
+def cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CellRecord:
+    replace_inputs(monkeypatch)
+    return replace(missing_record(identify(make_config(tmp_path))), finished=time.time() + 1e6)
+
+
+def followed(monkeypatch: pytest.MonkeyPatch, *seen: CellRecord | None) -> tuple[CellRecord, list[str]]:
+    """What a further process returns that finds these records one after another, and what it did in between."""
+    records, did = iter(seen), list[str]()
+
+    def read(folder: Path, identity: str) -> CellRecord | None:
+        assert (folder, identity) == (Path("cell"), "identity")
+        did.append("read")
+        return next(records)
+
+    monkeypatch.setattr(ranks, "read_record", read)
+    monkeypatch.setattr(ranks.time, "sleep", lambda seconds: did.append(f"slept {seconds:g}"))
+    return follow(Path("cell"), "identity", lambda: did.append("worked")), did
+
+
+def test_it_waits_until_the_first_process_runs_and_until_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch, cell: CellRecord
+) -> None:
+    running, done = replace(cell, state="running"), replace(cell, state="done")
+    before = replace(cell, state="failed", finished=1.0)
+    found, did = followed(monkeypatch, None, before, running, running, done)
+    assert found == done
+    assert did == ["read", "slept 0.2", "read", "slept 0.2", "read", "worked", "read", "slept 0.2", "read"]
+
+
+@pytest.mark.parametrize(("state", "finished"), [("done", 1.0), ("failed", None), ("interrupted", None)])
+def test_what_has_ended_in_this_run_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, cell: CellRecord, state: str, finished: float | None
+) -> None:
+    ended = replace(cell, state=state, finished=cell.finished if finished is None else finished)  # type: ignore[arg-type]
+    assert followed(monkeypatch, ended) == (ended, ["read"])
+
+
+def test_what_ended_just_when_this_process_came_up_is_of_this_run(
+    monkeypatch: pytest.MonkeyPatch, cell: CellRecord
+) -> None:
+    ended = replace(cell, state="failed", finished=ranks._CAME_UP)
+    assert followed(monkeypatch, ended) == (ended, ["read"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.cell.state.counterpart import Among, counterpart, counterparts, shape
+from instruct_ablate.cell.state.counterpart import Among, alike, counterpart, counterparts, kind, shape
 from instruct_ablate.cell.state.setting import Setting
 from tests.report.cells import place
 
@@ -91,3 +91,62 @@ def test_what_a_cell_is_tested_with_changes_none_of_its_scores():
     wide = place(tested="delusive")
     assert pick(delusive, wide, instruction="original") == wide
     assert pick(delusive, place(), wide, instruction="original") == place(), "the one that is tested alike"
+
+
+@pytest.mark.parametrize(
+    ("label", "number", "parts"),
+    [
+        ("original", 2, ("original", "original", 2)),
+        ("original", 0, ("original", "empty", 0)),
+        ("original", 1, ("original", "original", 1)),
+        ("no_examples", 2, ("original", "empty", 0)),
+        ("no_definition", 0, ("empty", "empty", 0)),
+        ("empty+empty", 5, ("empty", "empty", 0)),
+        ("delusive", 0, ("original", "empty", 0)),
+    ],
+)
+def test_without_examples_each_way_is_the_same(label: str, number: int, parts: tuple[str, str, int]):
+    assert shape(place(instruction=label, num_positive=number)) == parts
+
+
+def test_kinds_from_those_that_read_most_keys():
+    settings = [
+        place(),
+        place(data_budget=0),
+        place(data_budget=0, model="majority"),
+        place(data_budget=0, model="alpaca", method="imported"),
+    ]
+    assert [kind(one) for one in settings] == [0, 1, 2, 3]
+
+
+def test_settings_alike_but_for_their_tests():
+    one, other = place(), place(tested="delusive")
+    assert alike(one, Among([one, other, place(lr=1.0)])) == (one, other)
+    assert alike(place(lr=2.0), Among([one, other])) == ()
+
+
+def test_examples_are_part_of_the_variant_and_not_of_a_value():
+    many, few = place(num_positive=2), place(num_positive=1)
+    assert pick(many, few, **{"instruction.num_positive": 1}) == few
+    assert pick(place(lr=1.0), few, **{"trainer.learning_rate": place().get("trainer.learning_rate")}) is None
+
+
+def test_a_baseline_shares_the_number_of_examples_and_the_metrics():
+    guesses = [place(model="majority", data_budget=0, num_positive=number) for number in (1, 2)]
+    assert pick(place(num_positive=1), *guesses, model="majority") == guesses[0]
+    assert pick(place(num_positive=3), *guesses, model="majority") is None
+    alpaca = place(data_budget=0, model="alpaca", method="imported", num_positive=1)
+    assert pick(place(num_positive=3), alpaca, model="alpaca") == alpaca, "who knows what was shown elsewhere"
+
+
+def test_tasks_of_another_content_are_no_counterpart():
+    guess = place(model="majority", data_budget=0, revisions={"tasks": "data b"})
+    assert pick(place(revisions={"tasks": "data a"}), guess, model="majority") is None
+    assert pick(place(revisions={"tasks": "data b", "model": "w"}), guess, model="majority") == guess
+
+
+def test_of_several_the_one_with_the_same_tests_of_its_own():
+    one = place(instruction="simplified")
+    others = [place(tested="original"), place(tested="delusive")]
+    assert pick(one, *others, instruction="original") == others[0], "each tested with its own"
+    assert pick(one, others[1], place(tested="empty"), instruction="original") is None

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.legend import Legend, budget_text, heading, trained_on
+from instruct_ablate.cell.state.legend import (
+    Legend,
+    answers_by_itself,
+    budget_text,
+    content,
+    heading,
+    is_default,
+    rank,
+    trained_on,
+)
 from instruct_ablate.cell.state.setting import make_setting
 from tests.report.cells import place
 
@@ -116,3 +125,108 @@ def test_no_two_settings_look_the_same():
         {tuple(legend.text(one, key) for key in (*legend.keys, "instruction")) for one in settings}
     ) == len(settings)
     assert heading("instruction.num_positive") == "examples"
+
+
+def test_what_means_nothing_to_a_setting_is_a_dash():
+    guess = place(model="majority", data_budget=0)
+    api = place(model="api", data_budget=0, method="imported")
+    legend = Legend([place(), guess, api])
+    texts = {key: [legend.text(one, key) for one in (place(), guess, api)] for key in ("model", "method")}
+    assert texts == {"model": ["tiny", "-", "api"], "method": ["full", "-", "-"]}
+    assert [legend.text(one, "data_budget") for one in (place(), guess, api)] == ["8", "-", "-"]
+    assert [legend.text(one, "prompt") for one in (place(), guess, api)] == ["tk_instruct", "-", "-"]
+    assert [answers_by_itself(one) for one in (place(), guess, api)] == [False, True, True]
+
+
+def test_values_sort_none_numbers_texts():
+    values = [None, False, True, 2, 10.5, "a", ("a", "b"), "b"]
+    shuffled = [values[place] for place in (7, 3, 0, 6, 2, 5, 1, 4)]
+    assert sorted(shuffled, key=rank) == values
+    assert [rank(value)[0] for value in values] == [0, 1, 1, 1, 1, 2, 2, 2]
+    assert rank(("a", "b")) == (2, 0.0, "a, b")
+    assert rank(True) == (1, 1.0, "")
+
+
+def test_headings_that_tables_know():
+    keys = (
+        "data_budget",
+        "data_budget.tasks",
+        "instruction",
+        "instruction.num_positive",
+        "evaluation.decoding",
+    )
+    assert [heading(key) for key in keys] == [
+        "budget",
+        "tasks trained on",
+        "trained on",
+        "examples",
+        "decoding",
+    ]
+    assert heading("trainer.epochs") == "trainer.epochs"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "default"),
+    [
+        ("tasks.reader", "mine.py", True),
+        ("evaluation.instructions", ("x",), True),
+        ("trainer.batch_size", 8, True),
+        ("trainer.batch_size", 9, False),
+        ("trainer.max_steps", None, True),
+        ("tasks.include", (), True),
+        ("not.a.key", None, False),
+    ],
+)
+def test_what_need_not_be_told(key, value, default):
+    assert is_default(key, value) is default
+
+
+def test_columns_stand_in_their_order_whatever_the_settings_bring_first():
+    one = place()
+    other = place(
+        tasks="b", instruction="delusive", num_positive=1, data_budget=2, model="b", method="lora", prompt="alpaca",
+        decoding="rank", lr=1.0, **{"data_budget.tasks": 3, "data.packing": False},
+    )  # fmt: skip
+    order = (
+        "tasks", "instruction", "instruction.num_positive", "data_budget", "data_budget.tasks", "model", "method",
+        "prompt", "evaluation.decoding", "trainer.learning_rate",
+    )  # fmt: skip
+    assert Legend([one, other]).keys == order
+    assert Legend([one]).columns("model") == ("model",)
+    assert Legend([one, other]).columns("model", "x")[:3] == ("model", "x", "tasks")
+
+
+def test_a_name_that_is_no_hash_has_one():
+    assert content(place(revisions={"tasks": "ab" * 8}), "tasks") == "ab" * 8
+    for text in ("ab" * 7, "ab" * 33, "AB" * 8, "v1"):
+        found = content(place(revisions={"tasks": text}), "tasks")
+        assert (len(found), found == text) == (64, False)
+
+
+def test_a_model_with_two_contents_shows_which_in_full_where_it_must():
+    ends = ["a" * 62 + end for end in ("00", "01")]
+    one, other = (place(revisions={"model": end}) for end in ends)
+    assert [Legend([one, other]).text(each, "model") for each in (one, other)] == [
+        f"tiny@{end}" for end in ends
+    ]
+
+
+def test_the_settings_that_what_follows_is_told_of():
+    settings = [place(instruction=f"noisy({rate})", **{"instruction.rate": rate}) for rate in (0.1, 0.2)]
+    assert Legend(settings).keys == ("instruction",)
+    lora = [place(method="lora", **{"method.rank": rank}) for rank in (2, 4)]
+    assert Legend(lora).keys == ("method.rank",)
+
+
+def test_rows_are_ordered_by_what_people_look_for():
+    settings = [
+        place(tasks="a", model="b", data_budget=9),
+        place(tasks="b", model="a", method="full", data_budget=9),
+        place(tasks="b", model="a", method="full", data_budget=10, lr=1e-5),
+        place(tasks="b", model="a", method="full", data_budget=9, lr=1e-2),
+        place(tasks="b", model="a", method="lora", data_budget=1),
+        place(tasks="b", model="b"),
+    ]
+    legend = Legend(settings)
+    found = [settings.index(one) for one in sorted(settings, key=legend.order)]
+    assert found == [0, 2, 1, 3, 4, 5]
