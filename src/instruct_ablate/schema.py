@@ -102,6 +102,7 @@ class PromptConfig:
     """How instruction and instance become text."""
 
     template: str = MISSING  # tk_instruct | alpaca | chat | plain | module.function of your own
+    add_task_name: bool = False  # tk_instruct: the task's name before the definition
     max_source_length: int = 1024
     max_target_length: int = 128
     # Encoder-decoders: whether sources carry the closing token; null: as the checkpoint was trained (T0, P3: without).
@@ -120,6 +121,12 @@ class DataConfig:
     grouping: str = "none"  # none | task: a batch's instances of one task share their prefix
     group_size: int = 8  # with grouping=task: instances of one task drawn together
     packing: bool = True  # False: padded batches, for comparison
+    encodings: str = (
+        "one"  # tk_instruct: each epoch draws one of Tk-Instruct's five encodings for each example
+    )
+    references: str = (
+        "one"  # every_epoch: of several references each epoch draws one, as Tk-Instruct's training
+    )
     num_workers: int = 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from instruct_ablate.data.batches import Schedule, pack, pack_padded, runs, schedule, share
 from instruct_ablate.data.collate import collate, shared_prefix
+from instruct_ablate.data.draws import Draws
 from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
 from instruct_ablate.data.store import Integers, TokenStore
 from instruct_ablate.errors import UserError
@@ -29,6 +30,11 @@ class Batches:
     packing: bool = True
     rank: int = 0
     processes: int = 1
+    draws: Draws | None = None  # where epochs show examples differently
+
+    def of_epoch(self, epoch: int) -> Batches:
+        """Return the maker of an epoch's batches, with the examples as it shows them."""
+        return self if self.draws is None else replace(self, store=self.draws.of_epoch(epoch))
 
     def batch(self, step: int, order: list[Integers]) -> EffectiveBatch:
         """Return this process's part of one step; `order` is that of the step's epoch."""
@@ -89,23 +95,26 @@ class _Steps(IterableDataset[EffectiveBatch]):
         worker = get_worker_info()
         offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
         plan = self.batches.schedule
-        epoch, order = -1, [np.empty(0, dtype=np.int64)]
+        epoch, order, batches = -1, [np.empty(0, dtype=np.int64)], self.batches
         for step in range(self.first + offset, plan.steps, stride):
             if step // plan.steps_per_epoch != epoch:
                 epoch = step // plan.steps_per_epoch
-                order = plan.order(epoch)
-            yield self.batches.batch(step, order)
+                order, batches = plan.order(epoch), self.batches.of_epoch(epoch)
+            yield batches.batch(step, order)
 
 
 class PromptDataModule(LightningDataModule):
     """Training batches of a token store.
 
     The loader has no length and the whole fit is one Lightning epoch: pass `max_steps=data.steps`. After
-    `load_state_dict` (or with `first_step` set) it begins where the saved fit stopped, exactly.
+    `load_state_dict` (or with `first_step` set) it begins where the saved fit stopped, exactly. Of draws, each epoch
+    shows its own.
     """
 
-    def __init__(self, store: TokenStore, config: Config, start_token: int | None) -> None:
+    def __init__(self, given: TokenStore | Draws, config: Config, start_token: int | None) -> None:
         super().__init__()
+        self.draws = given if isinstance(given, Draws) else None
+        store = given.of_epoch(0) if isinstance(given, Draws) else given
         if (start_token is not None) != store.encoder_decoder:
             raise ValueError("a start token belongs to encoder-decoder models, and to them alone")
         self.store = store
@@ -130,6 +139,7 @@ class PromptDataModule(LightningDataModule):
             self.config.data.packing,
             trainer.global_rank if trainer else 0,
             trainer.world_size if trainer else 1,
+            self.draws,
         )
 
     def train_dataloader(self) -> DataLoader[EffectiveBatch]:

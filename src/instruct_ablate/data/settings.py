@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.encodings import ENCODINGS
 from instruct_ablate.limits import any_value, check_limits, number, one_of, whole
-from instruct_ablate.schema import DataConfig, TrainerConfig
+from instruct_ablate.schema import DataConfig, PromptConfig, TrainerConfig
 
 GROUPINGS = ("none", "task")
+REFERENCES = ("one", "every_epoch")
 LIMITS = {
     "grouping": one_of(GROUPINGS),
     "group_size": whole(1),
     "packing": any_value(),
+    "encodings": one_of(ENCODINGS),
+    "references": one_of(REFERENCES),
     "num_workers": whole(0, 128),
 }
 BATCHES = {
@@ -23,6 +28,20 @@ BATCHES = {
 def check_data(config: DataConfig) -> None:
     """Refuse a grouping that is not there, and numbers that make no batch."""
     check_limits("data", config, LIMITS)
+    if config.grouping == "task" and config.encodings != "one":
+        raise UserError(
+            f"data.grouping=task shares a task's prompt among its instances, and data.encodings={config.encodings} "
+            "draws another one for each: choose one of the two."
+        )
+
+
+def check_encodings(config: DataConfig, prompt: PromptConfig) -> None:
+    """Refuse Tk-Instruct's encodings with another template than the one that they are of."""
+    if config.encodings != "one" and prompt.template != "tk_instruct":
+        raise UserError(
+            f"data.encodings={config.encodings} is of Tk-Instruct's template: give prompt=tk_instruct, not "
+            f"{prompt.template}."
+        )
 
 
 def check_batches(config: TrainerConfig) -> None:

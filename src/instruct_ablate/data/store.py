@@ -43,6 +43,25 @@ class Ragged:
 
 
 @dataclass(frozen=True, slots=True)
+class Picked:
+    """Some of the sequences, by number."""
+
+    whole: Ragged
+    rows: Integers
+    lengths: Integers
+
+    @classmethod
+    def of(cls, given: Ragged | Picked, rows: Integers) -> Picked:
+        """Pick rows."""
+        whole, rows = (given, rows) if isinstance(given, Ragged) else (given.whole, given.rows[rows])
+        return cls(whole, rows, whole.offsets[rows + 1] - whole.offsets[rows])
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.int32]:
+        """Return one sequence, without copying."""
+        return self.whole[int(self.rows[index])]
+
+
+@dataclass(frozen=True, slots=True)
 class TokenStore:
     """Tokenised prompts, in their order.
 
@@ -50,8 +69,8 @@ class TokenStore:
     than `prompt.max_target_length` and lost their end (cut sources are told by `Prompt.truncated`).
     """
 
-    sources: Ragged
-    targets: Ragged
+    sources: Ragged | Picked
+    targets: Ragged | Picked
     tasks: Integers
     cut_targets: int
     encoder_decoder: bool

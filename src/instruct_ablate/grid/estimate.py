@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untu
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.data.batches import Schedule
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.schema import Config
 from instruct_ablate.tasks.budget import sample
@@ -140,7 +141,7 @@ class Estimator:
 
     def _length(self, config: Config, collection: TaskCollection) -> float:
         """Return the tokens of an average training example, from a few tasks."""
-        key = f"{config.tasks} {config.instruction} {config.prompt}"
+        key = f"{config.tasks} {config.instruction} {config.prompt} {config.data.encodings}"
         if key not in self._lengths:
             chosen = collection.train[:: max(1, len(collection.train) // LOOKED_AT)]
             tasks = [_cut(task) for task in chosen if task.instances]
@@ -176,7 +177,11 @@ def _cut(task: Task) -> Task:
 
 def _mean_length(tasks: list[Task], config: Config, collection: TaskCollection) -> float:
     tokens, context = Characters(), Context.of(config, collection, "train")
-    prompts = build_prompts(tasks, config.instruction, config.prompt, tokens, context)
+    prompts = [
+        prompt
+        for shown in encodings(config.instruction, config.data)
+        for prompt in build_prompts(tasks, shown, config.prompt, tokens, context)
+    ]
     limit = config.prompt.max_target_length
     lengths = [tokens.count(p.source) + min(limit, tokens.count(p.target)) for p in prompts]
     return sum(lengths) / max(1, len(lengths))

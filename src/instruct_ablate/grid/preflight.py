@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.run.settings import check_folder, check_names, check_reference
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
-from instruct_ablate.data.settings import check_batches, check_data
+from instruct_ablate.data.settings import check_batches, check_data, check_encodings
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.grid.effects import check_effects
+from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.settings import check_instruction
 from instruct_ablate.limits import text_fault
 from instruct_ablate.metrics.measures import check_columns
@@ -123,6 +124,7 @@ def _values(config: Config) -> Iterator[Call]:
     asked = (config.evaluation.metrics, config.extensions, cut, "native" if is_baseline(config) else engine)
     yield _metrics, asked
     yield check_columns, (config.report,)
+    yield check_encodings, (config.data, config.prompt)
     yield check_evaluation, (config.evaluation, config.instruction)
     yield check_reference, (config.reference, config.instruction)
     for text in config.hypotheses:
@@ -137,7 +139,7 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield check_folder, ("output", config.output)
     shown = tuple(instruction for _, instruction in shown_at_test(config))
     drawn = replace(Config(), tasks=config.tasks, cache=config.cache, seed=config.seed)
-    trained_on = None if untuned else config.instruction
+    trained_on = None if untuned else encodings(config.instruction, config.data)[-1]
     yield _variants, (drawn, trained_on, shown)
     seen = replace(drawn, model=config.model, prompt=config.prompt, reference=config.reference)
     yield check_effects, (seen, trained_on, shown)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from instruct_ablate.instruction.context import Context, hashed
 from instruct_ablate.instruction.instruction import Instruction, as_instruction, vary
 from instruct_ablate.prompt import alpaca, chat, plain, tk_instruct  # noqa: F401 - they register themselves
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.prompt.room import Room
-from instruct_ablate.prompt.template import Template, find_template, rendered
+from instruct_ablate.prompt.template import Template, configured_template, rendered
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.languages import rule_of
 from instruct_ablate.tasks.task import Instance, Task
@@ -23,7 +24,7 @@ def build_prompts(
     context: Context,
 ) -> tuple[Prompt, ...]:
     """Return one prompt per instance, in order; a task that brings its own prompts keeps them as text."""
-    function, room = find_template(prompt_config.template), Room(tokens, prompt_config.max_source_length)
+    function, room = configured_template(prompt_config), Room(tokens, prompt_config.max_source_length)
     made: list[Prompt] = []
     for task in tasks:
         varied = vary(task, instruction_config, context)
@@ -61,8 +62,28 @@ def _of_task(
 def _target(task: Task, instance: Instance, seed: int) -> str:
     """Draw the supervised output from the references (as Tk-Instruct) by seed, task and instance alone."""
     number = len(instance.references)
-    place = hashed(seed, "target", task.name, instance.id) % number if number > 1 else 0
-    return instance.references[place]
+    return instance.references[drawn_reference(seed, task.name, instance.id, number)]
+
+
+def drawn_reference(seed: int, task: str, instance: str, number: int, epoch: int = 0) -> int:
+    """Return the place of the reference that an epoch trains on; the first epoch's is the usual one."""
+    later = (epoch,) if epoch else ()
+    return hashed(seed, "target", task, instance, *later) % number if number > 1 else 0
+
+
+def alternated(built: Sequence[Sequence[Prompt]]) -> tuple[Prompt, ...]:
+    """Return one prompt an instance of the same prompts under several instructions, with the sources of all."""
+    if len(built) == 1:
+        return tuple(built[0])
+    return tuple(
+        replace(
+            same[0],
+            alternatives=tuple(prompt.source for prompt in same),
+            truncated=any(prompt.truncated for prompt in same),
+            dropped_examples=max(prompt.dropped_examples for prompt in same),
+        )
+        for same in zip(*built, strict=True)
+    )
 
 
 def truncation_note(prompts: Sequence[Prompt]) -> str | None:

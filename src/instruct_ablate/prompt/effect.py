@@ -13,7 +13,7 @@ from instruct_ablate.instruction.label import label
 from instruct_ablate.prompt.build import own_prompt
 from instruct_ablate.prompt.prompt import Tokens
 from instruct_ablate.prompt.room import Room
-from instruct_ablate.prompt.template import find_template, rendered
+from instruct_ablate.prompt.template import configured_template, rendered
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.task import Task
 
@@ -87,7 +87,7 @@ class View:
 
         With `whole`, of a prompt that may be cut it is not known (None).
         """
-        room, function = Room(tokens, self.prompt.max_source_length), find_template(self.prompt.template)
+        room, function = Room(tokens, self.prompt.max_source_length), configured_template(self.prompt)
         for task in self.tasks:
             both = [vary(task, config, self.context) for config in (instruction, reference)]
             told = [as_instruction(*pair) for pair in zip(both, (instruction, reference), strict=True)]

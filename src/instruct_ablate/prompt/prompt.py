@@ -17,7 +17,8 @@ class Prompt:
     `choices` are the outputs a constrained or ranking decoder may give; None where anything may be said.
     `truncated` tells that the source was cut at `prompt.max_source_length` tokens, `dropped_examples` how
     many examples were left out because they had no room there. `word_rule` is the task's; None where only its
-    references tell (predictions written by an earlier version).
+    references tell (predictions written by an earlier version). `alternatives` are the sources among which training
+    draws, each epoch anew; none where it is always `source`.
     """
 
     task: str
@@ -31,6 +32,7 @@ class Prompt:
     truncated: bool = False
     dropped_examples: int = 0
     word_rule: WordRule | None = None
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

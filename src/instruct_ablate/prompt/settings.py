@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from instruct_ablate.limits import any_value, check_limits, text, whole
 from instruct_ablate.prompt import build  # noqa: F401 - templates register themselves
-from instruct_ablate.prompt.template import find_template
+from instruct_ablate.prompt.template import configured_template
 from instruct_ablate.schema import PromptConfig
 
 LONGEST = 2**20  # tokens; what a model has room for is its own limit
@@ -13,10 +13,11 @@ LIMITS = {
     "max_source_length": whole(1, LONGEST),
     "max_target_length": whole(1, LONGEST),
     "end_of_source": any_value(),
+    "add_task_name": any_value(),
 }
 
 
 def check_prompt(config: PromptConfig) -> None:
     """Refuse a template that is not there, and lengths without room."""
     check_limits("prompt", config, LIMITS)
-    find_template(config.template)
+    configured_template(config)

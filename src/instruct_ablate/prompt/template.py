@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from instruct_ablate.errors import unknown
+from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.extensions import decorated, forgets, load_function
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.room import Room
+from instruct_ablate.schema import PromptConfig
 from instruct_ablate.tasks.task import Instance
 
 
@@ -23,6 +24,7 @@ class Rendered:
 
 Template = Callable[[Instruction, Instance, Room], "str | Rendered"]
 TEMPLATES: dict[str, Template] = {}
+WITH_NAME: dict[str, Template] = {}  # the same with the task's name before them, where there is such a form
 
 
 @forgets
@@ -44,6 +46,17 @@ def find_template(name: str) -> Template:
     if "." not in name:
         raise unknown("prompt.template", name, TEMPLATES)
     return load_function(name, "prompt.template")
+
+
+def configured_template(config: PromptConfig) -> Template:
+    """Return the template that the configuration asks for, in the form with the task's name where it says so."""
+    if not config.add_task_name:
+        return find_template(config.template)
+    if config.template not in WITH_NAME:
+        raise UserError(
+            f"prompt.add_task_name=true is of prompt={', '.join(WITH_NAME)}: {config.template} has no place for it."
+        )
+    return WITH_NAME[config.template]
 
 
 def rendered(function: Template, instruction: Instruction, instance: Instance, room: Room) -> Rendered:

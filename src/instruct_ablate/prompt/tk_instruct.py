@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.room import Room
-from instruct_ablate.prompt.template import Rendered, template
+from instruct_ablate.prompt.template import WITH_NAME, Rendered, template
 from instruct_ablate.tasks.task import Example, Instance
 
 
@@ -41,6 +41,18 @@ def _fitting(before: str, texts: Sequence[str], after: str, room: Room) -> list[
 @template
 def tk_instruct(instruction: Instruction, instance: Instance, room: Room) -> Rendered:
     """Render as Tk-Instruct's encoder does; what does not fit even without examples is cut at the end."""
+    return _render(instruction, instance, room)
+
+
+def with_name(instruction: Instruction, instance: Instance, room: Room) -> Rendered:
+    """Put the task's name first, as its option `add_task_name` does; the examples that fit are chosen without it."""
+    return _render(instruction, instance, room, f"{instruction.task}. ")
+
+
+WITH_NAME["tk_instruct"] = with_name
+
+
+def _render(instruction: Instruction, instance: Instance, room: Room, name: str = "") -> Rendered:
     definition = f"{_line('Definition', instruction.definition)}\n" if instruction.definition else ""
     task_input = "Now complete the following example -\n" + _line("Input", instance.input) + "Output: "
     right = [
@@ -50,7 +62,7 @@ def tk_instruct(instruction: Instruction, instance: Instance, room: Room) -> Ren
     wrong = [_example(f"Negative Example {n}", e) for n, e in enumerate(instruction.negative_examples, 1)]
     positive = _fitting(definition, right, task_input, room)
     negative = _fitting(definition + " ".join(positive), wrong, task_input, room)
-    pieces = ["".join([definition, *positive, *negative]), task_input]
+    pieces = ["".join([name, definition, *positive, *negative]), task_input]
     dropped = len(right) + len(wrong) - len(positive) - len(negative)
     text = "".join(pieces)
     if room.fits(pieces):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.prompt.build import build_prompts, truncation_note
+from instruct_ablate.instruction.encodings import encodings
+from instruct_ablate.prompt.build import alternated, build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, TrainerConfig
 from instruct_ablate.tasks.budget import check_shots, check_trainable, sample
@@ -43,7 +44,10 @@ def prompts_in_training(
     check_trainable(budgeted.tasks, config.tasks)
     check_shots(budgeted.tasks, config.tasks, config.data_budget)
     context = Context.of(config, collection, "train")
-    prompts = build_prompts(budgeted.tasks, config.instruction, config.prompt, tokens, context)
+    shown = encodings(config.instruction, config.data)
+    prompts = alternated(
+        [build_prompts(budgeted.tasks, one, config.prompt, tokens, context) for one in shown]
+    )
     note = truncation_note(prompts)
     return prompts, (*budgeted.notes, *((f"training: {note}",) if note else ()))
 

@@ -59,7 +59,8 @@ DOES_NOT_COUNT = frozenset(
 # what is decoded with them (docs/benchmarks.md has the figures).
 NEUTRAL: dict[str, Any] = {
     "training": 1, "prediction": 1, "evaluation.batch_tokens": 16384,
-    "prompt.end_of_source": True, "tasks.mixture": None, "trainer.loss": "per_token",
+    "prompt.end_of_source": True, "prompt.add_task_name": False, "data.encodings": "one", "data.references": "one",
+    "tasks.mixture": None, "trainer.loss": "per_token",
     "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
 }  # fmt: skip

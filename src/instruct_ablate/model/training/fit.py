@@ -21,8 +21,9 @@ from torch import Tensor
 from instruct_ablate import learning_curve
 from instruct_ablate.cost import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
+from instruct_ablate.data.draws import draws, varies
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.data.store import token_store
+from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.model.adapters import bare, merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.training import training_state
@@ -75,8 +76,12 @@ def fit(
 def _data(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config) -> PromptDataModule:
     """Tokenise the prompts, or map their tokens where that was done before."""
     encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.ends_source)
-    store = token_store(prompts, encoding, config.prompt, Path(config.cache))
-    return PromptDataModule(store, config, checkpoint.start_token)
+
+    def store(given: Sequence[Prompt]) -> TokenStore:
+        return token_store(given, encoding, config.prompt, Path(config.cache))
+
+    made = draws(prompts, config.data, config.seed, store) if varies(config.data) else store(prompts)
+    return PromptDataModule(made, config, checkpoint.start_token)
 
 
 def _trainable(model: Any, config: Config) -> Any:
