@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.data.settings import check_batches, check_data
+from instruct_ablate.data.settings import check_batches, check_data, check_encodings
 from instruct_ablate.errors import UserError
-from instruct_ablate.schema import DataConfig, TrainerConfig
+from instruct_ablate.schema import DataConfig, PromptConfig, TrainerConfig
 
 
 def test_defaults_pass() -> None:
@@ -75,3 +75,13 @@ def test_what_to_do_instead_is_said() -> None:
         check_batches(TrainerConfig(epochs=0.0))
     with pytest.raises(UserError, match="or null for as many as the epochs make"):
         check_batches(TrainerConfig(max_steps=0))
+
+
+def test_tk_instructs_encodings_need_its_template_and_no_groups() -> None:
+    data = DataConfig(encodings="tk_instruct")
+    check_encodings(data, PromptConfig("tk_instruct"))
+    check_encodings(DataConfig(), PromptConfig("plain"))
+    with pytest.raises(UserError, match="give prompt=tk_instruct, not plain"):
+        check_encodings(data, PromptConfig("plain"))
+    with pytest.raises(UserError, match=r"data.grouping=task shares .* choose one of the two"):
+        check_data(DataConfig(encodings="tk_instruct", grouping="task"))

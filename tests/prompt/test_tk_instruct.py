@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.room import Room
+from instruct_ablate.prompt.settings import check_prompt
 from instruct_ablate.prompt.tk_instruct import tk_instruct
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.task import Example, Instance, Task
@@ -140,3 +142,21 @@ def test_what_does_not_fit_without_examples_is_cut_at_the_end() -> None:
     made = ask(Instruction("t", "Do it.", (), ()), limit=10, instance=Instance("1", "word " * 50, ("b",)))
     assert made.truncated
     assert len(made.text.split()) == 10
+
+
+def test_the_tasks_name_comes_first_where_it_is_asked_for() -> None:
+    task = Task("task7_yes", "Do it.", (INSTANCE,), (Example("a", "b"),))
+    usual, named = (
+        build_prompts(
+            [task],
+            InstructionConfig(),
+            PromptConfig("tk_instruct", add_task_name=name),
+            WordTokens(),
+            Context(0),
+        )[0].source
+        for name in (False, True)
+    )
+    assert named == f"task7_yes. {usual}"
+    with pytest.raises(UserError, match=r"add_task_name=true is of prompt=tk_instruct: plain has no place"):
+        check_prompt(PromptConfig("plain", add_task_name=True))
+    check_prompt(PromptConfig("tk_instruct", add_task_name=True))

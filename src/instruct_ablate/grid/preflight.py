@@ -164,6 +164,9 @@ def _metrics(names: Sequence[str], files: Sequence[str], cut: bool, engine: str)
         loaded = load_metrics(names, files)
         check_whole(loaded, cut)
         check_likelihoods(engine, reading_model(loaded))
+        for one in loaded:
+            if one.check is not None:
+                one.check()
 
 
 def _precision(trainer: TrainerConfig, model: ModelConfig) -> None:

@@ -3,6 +3,7 @@
 from instruct_ablate.metrics import built_in as _built_in  # noqa: F401 - registers its entries
 from instruct_ablate.metrics import lenient as _lenient  # noqa: F401
 from instruct_ablate.metrics import likelihood as _likelihood  # noqa: F401
+from instruct_ablate.metrics import multilingual as _multilingual  # noqa: F401
 from instruct_ablate.metrics.aggregation import aggregate
 from instruct_ablate.metrics.measures import Measure, find_measure
 from instruct_ablate.metrics.registry import (

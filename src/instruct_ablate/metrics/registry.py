@@ -31,11 +31,13 @@ class Metric(MetricDescription):
     that reads tests those under all test instructions, at report time.
     `whole`: it reads answers to their end, and says nothing of those that `evaluation.cut_wrong_answers` has cut.
     `brings`: further metrics that whoever names this one gets too.
+    `check` says before a grid starts what the function needs and has not.
     """
 
     score: Callable[..., float | None] = field(repr=False, kw_only=True)
     whole: bool = field(default=False, kw_only=True)
     brings: tuple[str, ...] = field(default=(), kw_only=True)
+    check: Callable[[], None] | None = field(default=None, repr=False, kw_only=True)
 
     @property
     def module(self) -> str:
@@ -67,7 +69,7 @@ def metric(
     kinds: tuple[Kind, ...] = KINDS,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Register a function as a metric; `more`: `higher_is_better`, `range`, `whole`, `brings`."""
+    """Register a function as a metric; `more`: `higher_is_better`, `range`, `whole`, `brings`, `check`."""
 
     def register(function: F) -> F:
         shown = heading or name.replace("_", " ")

@@ -56,16 +56,17 @@ def words(text: str) -> Words:
     White space always parts words there, so that the pieces between can be cut one by one, each only once.
     """
     cut = _tokenizer()
-    return _words(tuple(chain.from_iterable(map(cut, text.lower().split()))))
+    return words_of(tuple(chain.from_iterable(map(cut, text.lower().split()))))
 
 
 @lru_cache(maxsize=2**15)
 def unicode_words(text: str) -> Words:
     """Cut a text into words of any script."""
-    return _words(segments(text))
+    return words_of(segments(text))
 
 
-def _words(sequence: tuple[str, ...]) -> Words:
+def words_of(sequence: tuple[str, ...]) -> Words:
+    """Note the places of words that a text was cut into."""
     places: dict[str, int] = {}
     bit = 1
     for word in sequence:
@@ -88,7 +89,11 @@ def lcs_length(one: Words, other: Words) -> int:
 def rouge(prediction: str, reference: str, rule: WordRule = "latin") -> tuple[float, float]:
     """Return ROUGE-1 and ROUGE-L F-measure of a prediction against one reference, cut by the task's rule."""
     cut = unicode_words if rule == "unicode" else words
-    said, right = cut(prediction), cut(reference)
+    return overlap(cut(prediction), cut(reference))
+
+
+def overlap(said: Words, right: Words) -> tuple[float, float]:
+    """Return ROUGE-1 and ROUGE-L F-measure of one text's words against another's."""
     if not said.sequence or not right.sequence:
         return 0.0, 0.0
     if said.sequence == right.sequence:
