@@ -102,11 +102,11 @@ class PromptConfig:
     """How instruction and instance become text."""
 
     template: str = MISSING  # tk_instruct | alpaca | chat | plain | module.function of your own
-    add_task_name: bool = False  # tk_instruct: the task's name before the definition
     max_source_length: int = 1024
     max_target_length: int = 128
     # Encoder-decoders: whether sources carry the closing token; null: as the checkpoint was trained (T0, P3: without).
     end_of_source: bool | None = None
+    add_task_name: bool = False  # tk_instruct: the task's name before the definition
 
     @property
     def ends_source(self) -> bool:

@@ -9,9 +9,8 @@ import pytest
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt import template as template_module
-from instruct_ablate.prompt.build import find_template
 from instruct_ablate.prompt.room import Room
-from instruct_ablate.prompt.template import TEMPLATES, Rendered, rendered, template
+from instruct_ablate.prompt.template import TEMPLATES, Rendered, find_template, rendered, template
 from instruct_ablate.tasks.task import Instance
 from tests.prompt.words import WordTokens
 

@@ -31,8 +31,8 @@ def _tokenizer(place: str | None) -> Callable[[str], tuple[str, ...]]:
         loaded = Tokenizer.from_file(str(file)) if place else Tokenizer.from_pretrained(HUB)
     except Exception as error:  # the library raises bare exceptions, and those of the hub's client
         raise UserError(
-            f"rouge of GPT-2's tokens: its tokenizer cannot be read from {place or 'the hub'} ({error}): set {VARIABLE} "
-            "to its tokenizer.json."
+            f"rouge of GPT-2's tokens: its tokenizer cannot be read from {place or 'the hub'} ({error}): set "
+            f"{VARIABLE} to its tokenizer.json."
         ) from error
     if loaded.get_vocab_size() != VOCABULARY:
         raise UserError(
