@@ -14,7 +14,7 @@ from instruct_ablate.schema import InstructionConfig
     [
         ({"definition": "simplifid"}, "did you mean 'simplified'"),
         ({"examples": "delusiv"}, "did you mean 'delusive'"),
-        ({"num_positive": -1}, "num_positive=-1"),
+        ({"num_positive": -1}, r"^instruction\.num_positive=-1 must be at least 0$"),
         ({"num_negative": -1}, "num_negative=-1"),
         ({"rate": 1.5}, "rate=1.5"),
         ({"correct": float("nan")}, "correct=nan"),

@@ -74,3 +74,47 @@ def test_it_is_refused_where_answers_are_cut(tmp_path: Path) -> None:
     assert Preflight().of_values(config) == []
     with pytest.raises(UserError, match="did you mean 'lenient_match'"):
         load_metrics(["lenient_macth"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "labels", "label"),
+    [
+        ("positive", LABELS, "positive"),
+        ("x positive", LABELS, "positive"),
+        ("not sure positive", LABELS, None),
+        ("positive positive", LABELS, "positive"),
+        ("it is not spam", ("spam", "not spam"), "not spam"),
+        ("spam", ("spam", "not spam"), "spam"),
+        ("a b c", ("a b c",), "a b c"),
+        ("a b", ("a b c", ""), None),
+        ("yes never", ("yes", "no way"), None),
+        ("yes", ("Yes.", "yes"), "yes"),
+    ],
+)
+def test_longer_labels_are_looked_for_first(answer: str, labels: tuple[str, ...], label: str | None) -> None:
+    assert mentioned(answer, labels) == label
+
+
+@pytest.mark.parametrize("word", ["not", "no", "never", "neither", "nor", "none", "cannot", "isnt", "arent", "cant",
+                                  "doesnt", "dont", "wasnt"])  # fmt: skip
+def test_denials_leave_no_mention(word: str) -> None:
+    assert mentioned(f"it {word} be positive", LABELS) is None
+
+
+@pytest.mark.parametrize(
+    ("prediction", "value"),
+    [
+        ("The answer is: positive", 1.0),
+        ("I say positive", 1.0),
+        ("negative", 0.0),
+        ("hm", 0.0),
+        ("Positive!", 1.0),
+    ],
+)
+def test_a_match_is_one_and_all_else_nothing(prediction: str, value: float) -> None:
+    assert lenient_match(prediction, ["positive"], LABELS) == value
+
+
+def test_a_mark_with_nothing_behind_it_on_its_line_is_none() -> None:
+    assert extracted("positive\nThe answer is:\nnegative") == "positive"
+    assert extracted("My label would be negative\nThe answer is:") == "negative"

@@ -11,7 +11,7 @@ from instruct_ablate.schema import PromptConfig
     ("config", "said"),
     [
         (PromptConfig("plane"), "did you mean 'plain'"),
-        (PromptConfig("plain", 0), "max_source_length=0 must be at least 1"),
+        (PromptConfig("plain", 0), r"^prompt\.max_source_length=0 must be at least 1$"),
         (PromptConfig("plain", 1, 0), "max_target_length=0 must be at least 1"),
         (PromptConfig(".x"), "module.function"),
     ],

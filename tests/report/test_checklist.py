@@ -60,3 +60,54 @@ def test_the_command_writes_it_when_asked(tmp_path: Path) -> None:
     assert told.exit_code == 0, told.output
     assert "Checklist: " in told.output
     assert (study / "report" / "checklist.md").read_text().startswith("# Responsible NLP checklist: s\n")
+
+
+def hours_of(*cells: tuple[str, Cost]) -> str:
+    made = [
+        replace(
+            make_cell(50.0, seed=seed),
+            environment=Environment("h", "c", None, "3.11", (), device, "fp32"),
+            cost=cost,
+        )
+        for seed, (device, cost) in enumerate(cells)
+    ]
+    return checklist(Study("s", Path("s"), tuple(made)))
+
+
+def test_hours_are_summed_by_kind_of_device() -> None:
+    cost = Cost(prepare_seconds=900.0, train_seconds=1800.0, evaluate_seconds=900.0)
+    text = hours_of(("cpu", cost), ("cuda:0", cost), ("NVIDIA H100", cost), ("none", cost), ("cpu x86", cost))
+    assert "2.00 hours on CPU; 2.00 hours on GPU over 5 done cells" in line(text, "C1 computing budget")
+    assert "estimated at 1 kWh, assuming 100 W for one CPU, 400 W for one GPU" in line(text, "C1 energy")
+    told = line(text, "C1 infrastructure")
+    assert "NVIDIA H100 (fp32) in 1 cells, cpu (fp32) in 1 cells, cpu x86 (fp32) in 1 cells, cuda:0" in told
+    assert "none (fp32)" not in told
+
+
+def test_cells_that_took_no_time_or_no_device_have_no_energy() -> None:
+    text = hours_of(("cpu", Cost()))
+    assert line(text, "C1 energy").endswith(UNKNOWN)
+    assert "0.00 hours on CPU" in line(text, "C1 computing budget")
+    assert line(hours_of(("none", Cost(train_seconds=9.0))), "C1 computing budget").endswith(UNKNOWN)
+
+
+def test_untuned_cells_have_no_seed_and_no_budget() -> None:
+    cells = (
+        make_cell(5.0, data_budget=0, seed=7),
+        make_cell(50.0, seed=3),
+        make_cell(51.0, seed=3, data_budget=2),
+    )
+    text = checklist(Study("s", Path("s"), cells))
+    assert line(text, "C3 seeds").endswith(": 3")
+    assert "training instances per task: 2, 8;" in line(text, "B6 statistics")
+    assert "no deviation over seeds" in line(text, "C3 error bars")
+
+
+def test_data_are_named_by_their_hash() -> None:
+    cells = tuple(replace(make_cell(50.0, seed=seed), data_hash=char * 64) for seed, char in enumerate("ba"))
+    text = checklist(Study("s", Path("s"), cells))
+    assert f"content hash of the data {'a' * 12}, {'b' * 12};" in line(text, "B5 documentation")
+    assert f"content hash of the data {UNKNOWN}" in line(
+        checklist(Study("s", Path("s"), (make_cell(1.0),))), "B5 documentation"
+    )
+    assert line(checklist(Study("s", Path("s"), ())), "C1 runs").endswith(": none")

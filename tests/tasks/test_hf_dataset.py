@@ -166,3 +166,10 @@ def test_one_label_and_letters_for_choices_are_refused(tmp_path):
     wanted = config(tmp_path / "own.jsonl", labels=[], train_split=None, test_split="train", columns=columns)
     with pytest.raises(UserErrors, match=r"'A' is not among 'blue', 'red'.*not their letters or numbers"):
         read_tasks(wanted, tmp_path / "cache")
+
+
+def test_ids_of_the_data_are_taken_and_others_are_made(root, tmp_path):
+    plain = {"input": "text", "output": "label"}
+    for columns, ids in ((plain, ["films-train-0", "films-train-1"]), ({**plain, "id": "key"}, ["k0", "k1"])):
+        (train,) = read_tasks(config(root, columns=columns), tmp_path / "cache").train
+        assert [one.id for one in train.instances][:2] == ids

@@ -145,3 +145,67 @@ def test_real_predictions_of_an_alpaca_model(shared: Path) -> None:
     imported = import_predictions(file, collection, Matching(own_references=True))
     assert len(imported.rows) == 11_810
     assert round(imported.scores.overall.get("rougeL"), 4) == 39.3565
+
+
+def test_a_task_that_the_file_leaves_out_is_missing_though_its_references_count(tmp_path: Path) -> None:
+    given = [row | {"references": ["neutral"]} for row in rows() if row["task"] == "task1_sentiment"]
+    imported = import_predictions(
+        write(tmp_path, given), COLLECTION, Matching(partial=True, own_references=True)
+    )
+    assert imported.notes[:2] == (
+        "6 of 8 test instances have an imported prediction",
+        "2 instances of 1 tasks are missing: task2_other",
+    )
+
+
+def test_own_references_are_of_known_tasks_and_only_where_there_are_some(tmp_path: Path) -> None:
+    given = [row | {"references": ["neutral"]} for row in rows()]
+    given[0]["references"] = []
+    given.append({"task": "elsewhere", "instance_id": "1", "prediction": "x", "references": ["y"]})
+    imported = import_predictions(
+        write(tmp_path, given), COLLECTION, Matching(partial=True, own_references=True)
+    )
+    assert len(imported.rows) == 7
+    assert "2 predictions of unknown instances were dropped" in imported.notes
+
+
+def test_ids_of_two_tasks_need_the_tasks_name(tmp_path: Path) -> None:
+    tasks = tuple(
+        make_task(name, 1, instances=(Instance("1", "x", ("positive",)),)) for name in ("task1_a", "task2_b")
+    )
+    collection = TaskCollection("two", (), tasks, "hash")
+    path = write(tmp_path, [{"id": "1", "output": "positive"}])
+    with pytest.raises(UserError, match=r"1 instances that two does not have: \(no task\) 1"):
+        import_predictions(path, collection)
+
+
+def test_up_to_five_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        import_predictions(write(tmp_path, rows()[:3]), COLLECTION)
+    assert "5 instances without a prediction: task1_sentiment task1_sentiment-3, " in str(caught.value)
+    assert "more" not in str(caught.value).partition("\n")[0]
+    with pytest.raises(UserError, match=r"6 instances without a prediction: .*-4, .* and 1 more\."):
+        import_predictions(write(tmp_path, rows()[:2]), COLLECTION)
+
+
+def test_what_an_imported_cells_place_in_the_grid_is(tmp_path: Path) -> None:
+    imported = import_predictions(write(tmp_path, rows()), COLLECTION)
+    plain = write_imported(imported, Source("m"), COLLECTION, tmp_path / "s")
+    setting = plain.setting
+    assert (setting.get("tasks"), setting.get("instruction.num_positive"), plain.seed) == ("small", 2, 0)
+    assert (setting.get("method"), setting.imported, plain.data_hash) == ("imported", True, "hash")
+    assert plain.cost.evaluate_instances == 8
+    assert plain.blocks[0].instruction == "original"
+    assert plain.blocks[0].predictions == "predictions/original.jsonl"
+    assert plain.environment is not None
+    assert (plain.environment.device, plain.environment.precision) == ("none", "none")
+    named = write_imported(imported, Source("m", tasks_name="shown"), COLLECTION, tmp_path / "s")
+    assert named.identity == plain.identity, "how a table calls the tasks does not count"
+    assert named.setting.get("tasks") == "shown"
+    for source in (
+        Source("m", seed=1),
+        Source("m", num_positive=0),
+        Source("m", data_budget=8),
+        Source("m", "t"),
+    ):
+        assert write_imported(imported, source, COLLECTION, tmp_path / "s").identity != plain.identity

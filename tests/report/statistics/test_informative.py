@@ -36,3 +36,16 @@ def test_the_interval_is_that_of_agresti_and_coull():
         expected = np.array(proportion_confint(right, 600, method="agresti_coull"))
         found = np.clip(np.array(Standing(right / 6, 600).interval) / 100, 0, 1)
         assert found == pytest.approx(expected)
+
+
+def test_ends_of_the_interval_belong_to_it():
+    low, high = Standing(30.0, 100).interval
+    for level, stands in ((low, True), (high, True), (low - 1e-9, False), (high + 1e-9, False)):
+        assert ("it" in Standing(30.0, 100, (("it", level),)).at) is stands
+
+
+def test_a_side_that_is_all_wrong_stands_at_the_floor_alone():
+    assert dict(Standing(0.0, 100).at) == {"the floor": 0.0}
+    assert dict(Standing(100.0, 100).at) == {"the ceiling": 100.0}
+    assert dict(Standing(50.0, 100).at) == {}
+    assert uninformative(Standing(0.0, 100), Standing(100.0, 100)) is None
