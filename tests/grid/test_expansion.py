@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid import expansion
 from instruct_ablate.grid.expansion import Declared, expand
 
 NOTHING = Declared({}, [])
@@ -59,3 +63,35 @@ def test_a_grid_of_baselines_keeps_its_models() -> None:
         ("model=uniform_guess", "data_budget='2'"),
         ("model=majority", "data_budget='2'"),
     ]
+
+
+def test_as_many_cells_as_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "MOST", 4)
+    assert len(expand(NOTHING, ["seed=range(4)"], is_baseline)) == 4
+    assert len(expand(NOTHING, ["seed=0,1", "instruction=a,b"], is_baseline)) == 4
+    for words in (["seed=range(5)"], ["seed=0,1,2", "instruction=a,b"]):
+        with pytest.raises(UserError, match="more than 4 "):
+            expand(NOTHING, words, is_baseline)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("seed=interval(0,1)", "an interval cannot be counted"),
+        ("seed=range(0,5,0)", "or no end of them"),
+        ("seed=range(3,3)", "names no value at all"),
+        ("seed=range(0,10000000000)", "names more than"),
+    ],
+)
+def test_values_that_are_none_or_endless(word: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        expand(NOTHING, [word], is_baseline)
+
+
+def test_steps_and_directions_of_ranges() -> None:
+    assert expand(NOTHING, ["seed=range(4,0,-2)"], is_baseline) == [("seed=4",), ("seed=2",)]
+
+
+def test_models_of_which_one_is_no_baseline_are_replaced() -> None:
+    declared = Declared({}, [{"model": "uniform_guess, big"}])
+    assert expand(declared, ["model=small"], is_baseline) == [("model=small",)]

@@ -9,6 +9,7 @@ import pytest
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.grid.stated import STATED, history, read_stated, standing, state
 from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.hypotheses import parse_hypothesis
 from tests.standins import make_config, replace_inputs
 
 EQUAL = "simplified equals original on exact_match within 2"
@@ -97,3 +98,53 @@ def test_what_stands_in_its_place_is_put_aside(tmp_path: Path) -> None:
     state(tmp_path, (EQUAL,), "original", ())
     assert read_stated(tmp_path).versions
     assert not (tmp_path / STATED).is_symlink()
+
+
+def test_what_other_letters_say_is_written_as_it_is(tmp_path: Path) -> None:
+    claim = "étude equals original on exact_match within 2"
+    state(tmp_path, (claim,), "original", ())
+    assert "étude" in (tmp_path / STATED).read_text(encoding="utf-8")
+    assert read_stated(tmp_path).versions[0].hypotheses == (claim,)
+
+
+def test_the_damaged_line_is_named_by_its_number(tmp_path: Path) -> None:
+    state(tmp_path, (EQUAL,), "original", ())
+    state(tmp_path, (EQUAL, LATER), "original", ())
+    first, second = (tmp_path / STATED).read_text().splitlines()
+    (tmp_path / STATED).write_text(f"{{}}\n{second}\n")
+    faults = read_stated(tmp_path).faults
+    assert [fault.partition(":")[0] for fault in faults] == [f"{STATED}, line 1", f"{STATED}, line 2"]
+    (tmp_path / STATED).write_text(f"{first}\n{second[:-3]}\n")
+    (fault,) = read_stated(tmp_path).faults
+    assert fault == f"{STATED}, line 2: it is no statement"
+    assert [line for line in history(read_stated(tmp_path)) if line.startswith("unreadable")] == [
+        f"unreadable: {fault}"
+    ]
+
+
+def test_words_that_are_read_otherwise_than_before_are_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state(tmp_path, (EQUAL,), "original", ("exact_match",))
+    monkeypatch.setattr("instruct_ablate.grid.stated.parse_hypothesis", lambda text: parse_hypothesis(LATER))
+    state(tmp_path, (EQUAL,), "original", ("exact_match",))
+    told = list(history(read_stated(tmp_path)))
+    assert told[1].endswith(": the same words read otherwise")
+    assert told[1].startswith("version 2: changed before the first cell (")
+    state(tmp_path, (), "original", ())
+    assert list(history(read_stated(tmp_path)))[2].endswith(f": left out {EQUAL!r}")
+
+
+def test_a_version_without_hypotheses(tmp_path: Path) -> None:
+    state(tmp_path, (), "simplified", ())
+    (line,) = history(read_stated(tmp_path))
+    assert line.endswith(": reference simplified; no hypothesis")
+    assert standing(EQUAL, read_stated(tmp_path), 0).startswith(
+        "when it was stated is not recorded (no readable"
+    )
+    assert standing(EQUAL, read_stated(tmp_path / "none"), 0) == "when it was stated is not recorded"
+    assert (
+        standing(EQUAL, read_stated(tmp_path), 1, alone=True)
+        == "stated after 1 cell: given to this report alone"
+    )
+    assert standing(EQUAL, read_stated(tmp_path), 2, alone=True).startswith("stated after 2 cells")

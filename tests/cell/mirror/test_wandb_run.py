@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.mirror import wandb_run
-from instruct_ablate.cell.mirror.wandb_run import WandbRun, job_type, resolved_mode, run_id, tags
+from instruct_ablate.cell.mirror.wandb_run import (
+    WandbRun,
+    has_key,
+    job_type,
+    open_run,
+    resolved_mode,
+    run_id,
+    shown_config,
+    tags,
+)
 from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.schema import Config, LoggerConfig
@@ -166,3 +175,76 @@ def test_a_wandb_service_of_another_process_is_no_obstacle(tmp_path: Path, alive
     told = (folder / "log.txt").read_text()
     assert ("would not begin" in told) is not alive, told
     assert "is complete without it" not in told
+
+
+def test_a_run_is_opened_silently_and_goes_on_where_it_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("wandb.init", lambda **words: given.update(words) or "a run")
+    monkeypatch.chdir(tmp_path)
+    assert open_run({"dir": Path("a"), "id": "x"}, "offline", 3.0) == "a run"
+    assert (given["mode"], given["resume"], given["id"]) == ("offline", "allow", "x")
+    assert given["dir"] == str(tmp_path / "a")
+    quiet = given["settings"]
+    assert (quiet.silent, quiet.console, quiet.finish_timeout) == (True, "off", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "variable", "resolved"),
+    [
+        ("auto", None, "online"),
+        ("auto", "online", "online"),
+        ("auto", "offline", "offline"),
+        ("auto", "disabled", "offline"),
+        ("auto", "dryrun", "offline"),
+        ("online", "offline", "online"),
+        ("offline", "online", "offline"),
+    ],
+)
+def test_the_mode_is_the_configurations_then_wandbs(
+    monkeypatch: pytest.MonkeyPatch, mode: str, variable: str | None, resolved: str
+):
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("WANDB_MODE", variable)
+    assert resolved_mode(LoggerConfig("wandb", mode=mode)) == resolved
+
+
+def test_a_key_lies_in_the_environment_or_in_netrc_under_the_servers_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not has_key()
+    (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password abc\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    assert has_key()
+    monkeypatch.setenv("WANDB_BASE_URL", "https://own.example:8080/path")
+    assert not has_key()
+    monkeypatch.setenv("WANDB_API_KEY", "abc")
+    assert has_key()
+    monkeypatch.setenv("WANDB_API_KEY", "")
+    (tmp_path / ".netrc").write_text("machine own.example:8080 login user password abc\n")
+    assert has_key()
+    (tmp_path / ".netrc").write_text("nonsense")
+    assert not has_key()
+
+
+def test_what_runs_are_grouped_by_stands_under_axes():
+    shown = shown_config(replace(Config(), seed=3), replace(IDENTITY, setting=place(num_positive=1), seed=3))
+    assert shown["axes"]["instruction/num_positive"] == "1"
+    assert (shown["axes"]["data_budget"], shown["axes"]["instruction"], shown["axes"]["seed"]) == (
+        8,
+        "original",
+        3,
+    )
+    assert shown["trainer"]["batch_size"] == 8
+
+
+def test_tags_are_short_and_say_the_seed():
+    found = tags(place(num_positive=1, decoding="rank", **{"data_budget.tasks": 3}), 5)
+    assert {"num_positive:1", "budget_tasks:3", "decoding:rank", "seed:5", "model:tiny"} <= set(found)
+    assert max(map(len, tags(place(model=99 * "m"), 0))) == 64

@@ -75,3 +75,52 @@ def test_only_jobs_that_are_not_over_count(tmp_path: Path, monkeypatch: pytest.M
     for name, job in (("a", "7"), ("b", "6")):
         write_ticket(tmp_path / name, Ticket(job, 0.0, ""))
     assert queued([tmp_path / "a", tmp_path / "b", tmp_path / "c"]) == {tmp_path / "a": "RUNNING"}
+
+
+def test_a_cell_that_ended_when_its_job_was_queued_has_told_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(monkeypatch, "1|RUNNING (None)\n")
+    write_ticket(tmp_path, Ticket("1", 5.0, ""))
+    record = SimpleNamespace(state="done", finished=5.0)
+    monkeypatch.setattr(module, "read_record", lambda folder: record)
+    assert queued([tmp_path]) == {}
+    record.state = "interrupted"
+    assert queued([tmp_path]) == {tmp_path: "RUNNING"}
+
+
+def test_slurm_is_asked_once_for_this_users_jobs_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[list[str], dict[str, object]]] = []
+
+    def run(words: list[str], **given: object) -> subprocess.CompletedProcess[str]:
+        asked.append((words, given))
+        return subprocess.CompletedProcess(words, 0, stdout="1|RUNNING (None)|x\nnoise\n")
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    assert queue() == {"1": "RUNNING|x"}
+    ((words, given),) = asked
+    assert words == ["squeue", "--me", "--noheader", "--array", "--format=%i|%T (%r)"]
+    assert given == {"capture_output": True, "text": True, "timeout": 30, "check": True}
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (subprocess.CalledProcessError(3, "squeue", stderr=" two\n lines "), "two lines"),
+        (subprocess.CalledProcessError(3, "squeue", stderr=None), "squeue ended with status 3"),
+        (subprocess.CalledProcessError(3, "squeue", stderr=300 * "x"), 200 * "x"),
+        (subprocess.TimeoutExpired("squeue", 30), "squeue: TimeoutExpired"),
+    ],
+)
+def test_why_slurm_does_not_answer(monkeypatch: pytest.MonkeyPatch, error: Exception, why: str) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    with pytest.raises(SlurmSilentError) as caught:
+        queue()
+    assert caught.value.why == why
+
+
+def test_a_ticket_is_of_slurm_where_nothing_else_is_said() -> None:
+    assert (Ticket("1", 0.0, "").cluster, Ticket("1", 0.0, "").code) == ("slurm", "")

@@ -1,6 +1,16 @@
 import torch
+import torch.nn.functional as F
 
-from instruct_ablate.model.decoding.kv_cache import SPARE, PrefixCache, RowCache
+from instruct_ablate.model.decoding.attention import Run
+from instruct_ablate.model.decoding.kv_cache import (
+    SPARE,
+    Behind,
+    Prefill,
+    PrefixCache,
+    RowCache,
+    Score,
+    Step,
+)
 
 KV, DIM = 2, 4
 
@@ -84,3 +94,82 @@ def test_shares_are_stretches_of_one_prefix():
     assert [(s.first, s.last, s.keys.shape[1]) for s in cache.shares(0)] == [(0, 2, 3), (2, 3, 2)]
     cache.owners = [None, 0, None]
     assert [(s.first, s.last) for s in cache.shares(0)] == [(1, 2)]
+
+
+def attention(query, keys, values, causal=False):
+    """Plain attention of (heads, tokens, dim) each."""
+    return F.scaled_dot_product_attention(query, keys, values, is_causal=causal, scale=1.0)
+
+
+def prefix_of(cache, owner):
+    keys, values = cache.prefixes.read(0, owner)
+    return keys, values
+
+
+def test_a_step_sees_prefix_and_own_tokens_and_itself():
+    _, cache, _ = filled()
+    starts, end = cache.starts.tolist(), cache.end
+    earlier = [states.clone() for states in cache.layers[0]]
+    query, new = torch.randn(1, KV, 3, DIM), torch.randn(1, KV, 3, DIM)
+    found = Step(cache).attend(0, query, (new, new + 1), 1.0)
+    assert found.shape == (1, KV, 3, DIM)
+    for row, owner in enumerate((0, 0, 1)):
+        parts = [
+            (before, states[row, :, starts[row] : end], own[0, :, row : row + 1])
+            for before, states, own in zip(prefix_of(cache, owner), earlier, (new, new + 1), strict=True)
+        ]
+        keys, values = (torch.cat(part, 1) for part in parts)
+        torch.testing.assert_close(
+            found[0, :, row : row + 1], attention(query[0, :, row : row + 1], keys, values)
+        )
+
+
+def test_a_tree_behind_a_row_reads_its_last_token_again():
+    _, cache, _ = filled()
+    query, own = torch.randn(1, KV, 4, DIM), torch.randn(1, KV, 4, DIM)
+    mask = torch.ones(2, 7, dtype=torch.bool)
+    mask[0, 6] = False
+    runs = [(1, Run(0, 1, 2, 0, mask)), (0, Run(2, 1, 2, 0, torch.ones(2, 5, dtype=torch.bool)))]
+    found = Behind(cache, runs).attend(0, query, (own, own + 1), 1.0)
+    earlier = cache.layers[0]
+    for (row, run), cut in zip(runs, (slice(0, 2), slice(2, 4)), strict=True):
+        start = cache.starts.tolist()[row]
+        keys, values = (
+            torch.cat([before, states[row, :, start : cache.end - 1], new[0, :, cut]], 1)
+            for before, states, new in zip(prefix_of(cache, 0), earlier, (own, own + 1), strict=True)
+        )
+        expected = F.scaled_dot_product_attention(
+            query[0, :, cut], keys, values, attn_mask=run.mask, scale=1.0
+        )
+        torch.testing.assert_close(found[0, :, cut], expected)
+
+
+def test_a_tree_behind_a_row_without_a_prefix():
+    _, cache, _ = filled()
+    cache.owners[1] = None
+    query, own = torch.randn(1, KV, 1, DIM), torch.randn(1, KV, 1, DIM)
+    run = Run(0, 1, 1, None, torch.ones(1, 3, dtype=torch.bool))
+    found = Behind(cache, [(1, run)]).attend(0, query, (own, own), 1.0)
+    keys, values = (torch.cat([states[1, :, :2], own[0]], 1) for states in cache.layers[0])
+    torch.testing.assert_close(found[0], attention(query[0], keys, values))
+
+
+def test_prefill_keeps_what_it_reads_and_scoring_keeps_nothing():
+    _, cache, _ = filled()
+    query, own = torch.randn(1, KV, 2, DIM), torch.randn(1, KV, 2, DIM)
+    runs = [Run(0, 1, 2, 1, torch.ones(2, 4, dtype=torch.bool))]
+    before = cache.layers[0][0].clone()
+    scored = Score(cache.prefixes, runs).attend(0, query, (own, own), 1.0)
+    assert torch.equal(cache.layers[0][0], before)
+    read = Prefill(cache, runs, torch.tensor([2, 2]), torch.tensor([1, 2])).attend(0, query, (own, own), 1.0)
+    assert torch.equal(read, scored)
+    assert torch.equal(cache.layers[0][0][2, :, 1:3], own[0])
+    keys, values = (torch.cat([states, own[0]], 1) for states in prefix_of(cache, 1))
+    torch.testing.assert_close(read[0], attention(query[0], keys, values))
+
+
+def test_dropped_columns_are_those_that_no_row_uses():
+    _, cache, own = filled()
+    cache.keep(torch.tensor([0]))
+    assert (cache.starts.tolist(), cache.end, cache.columns) == ([0], 1, 3)
+    assert torch.equal(cache.layers[0][1][0, :, 0], own[0, :, 0] + 1)
