@@ -52,3 +52,37 @@ def test_steps_that_will_be_taken_again_are_dropped(path: Path):
     assert path.read_text() == '{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 0.5}\n'
     keep_rows(path, 0)
     assert path.read_text() == ""
+
+
+def test_the_first_row_of_a_short_file_is_read_by_those_who_want_the_last(path: Path):
+    assert [row["step"] for row in read_curve(path, last=3)] == [1, 2, 3]
+    assert [row["step"] for row in read_curve(path, last=99)] == [1, 2, 3]
+    assert [row["step"] for row in read_curve(path, last=1)] == [3]
+
+
+def test_bytes_that_are_no_text_spoil_their_own_row_alone(path: Path):
+    path.write_bytes(path.read_bytes() + b'{"step": 4, "loss": \xff}\n{"step": 5}\n')
+    assert [row["step"] for row in read_curve(path)] == [1, 2, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("row", "taken"),
+    [
+        ('{"step": 4}', True),
+        ('{"step": 4, "loss": 1e299}', True),
+        ('{"step": 4, "loss": 1e300}', False),
+        ('{"step": 4, "loss": -1e300}', False),
+        ('{"step": 4, "loss": NaN}', False),
+        ('{"step": 4, "loss": true}', False),
+        ('{"step": 4, "loss": "1"}', False),
+        ('{"loss": 1.0}', False),
+    ],
+)
+def test_a_row_has_a_step_and_numbers_that_can_be(path: Path, row: str, taken: bool):
+    path.write_text(f"{row}\n")
+    assert bool(read_curve(path)) is taken
+
+
+def test_the_last_step_that_stays_is_the_one_that_is_named(path: Path):
+    keep_rows(path, 3)
+    assert [row["step"] for row in read_curve(path)] == [1, 2, 3]

@@ -162,3 +162,11 @@ def test_a_target_that_is_there(tmp_path: Path) -> None:
         unpack(path, tmp_path / "t")
     with pytest.raises(UserError, match="no archive at"):
         unpack(tmp_path / "none.zip", tmp_path / "t2")
+
+
+def test_a_manifest_that_comes_in_many_parts_is_read(tmp_path: Path) -> None:
+    files = [(f"study/s/{number:06d}" + 200 * "x", b"") for number in range(4500)]
+    assert len(manifest(files)[1]) > 2**20, "a mebibyte is read at a time"
+    archive = tmp_path / "a.zip"
+    write_members(archive, ".zip", [manifest(files)])
+    refused(archive, "'study/s/000000x+' of its manifest is not there")

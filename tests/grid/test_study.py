@@ -11,8 +11,9 @@ from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.record import Failure, ScoreBlock
 from instruct_ablate.cell.state.store import find_folder, missing_record, write_record
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.study import declare, read_declaration, read_study
+from instruct_ablate.grid.study import Study, declare, forget, read_declaration, read_study
 from instruct_ablate.metrics import TaskScore
+from instruct_ablate.schema import ReportConfig
 from tests.standins import make_config, make_scores, replace_inputs
 
 
@@ -161,3 +162,67 @@ def test_a_cell_that_has_not_begun_gets_the_name_that_was_declared(tmp_path: Pat
     text = (tmp_path / "study.json").read_text().replace("tiny-learning", "../tiny-learning")
     (tmp_path / "study.json").write_text(text)
     assert find_folder(tmp_path, identity) == tmp_path / identity.name, "never outside of the study"
+
+
+def test_a_study_compares_with_the_original_where_nothing_else_is_declared(tmp_path: Path) -> None:
+    write_record(
+        tmp_path / "cell",
+        replace(missing_record(cells(tmp_path)[0]), state="failed", failure=Failure("x", "")),
+    )
+    study = read_study(tmp_path)
+    assert (study.reference, study.hypotheses, study.commands, study.columns) == ("original", (), (), ())
+    bare = Study("s", tmp_path, ())
+    assert (bare.reference, bare.hypotheses, bare.stated.versions) == ("original", (), ())
+    assert read_declaration(tmp_path / "none").reference == "original"
+
+
+def test_what_commands_asked_for_adds_up_and_the_last_reference_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, claim in enumerate(("one", "two", "one")):
+        monkeypatch.setattr("sys.argv", ["train.py", f"seed={number % 2}", "a b"])
+        declare(
+            tmp_path,
+            cells(tmp_path),
+            make_config(
+                tmp_path,
+                hypotheses=[claim],
+                reference=f"r{number}",
+                report=ReportConfig(columns=["rougeL"]),
+            ),
+        )
+    found = read_declaration(tmp_path)
+    assert found.hypotheses == ("one", "two")
+    assert found.commands == ("train.py seed=0 'a b'", "train.py seed=1 'a b'")
+    assert (found.reference, found.columns, len(found.cells)) == ("r2", ("rougeL",), 2)
+    assert {cell.data_hash for cell in found.cells} == {"data"}
+
+
+def test_only_a_removed_cell_is_forgotten(tmp_path: Path) -> None:
+    one, other = cells(tmp_path)
+    declare(tmp_path, [one, other], make_config(tmp_path))
+    write_record(tmp_path / one.name, replace(missing_record(one), state="failed", failure=Failure("x", "")))
+    with pytest.raises(UserError, match="is still there: remove that folder first"):
+        forget(tmp_path, one.name)
+    with pytest.raises(UserError, match="unknown cell of"):
+        forget(tmp_path, "nobody")
+    forget(tmp_path, other.name)
+    assert [cell.name for cell in read_declaration(tmp_path).cells] == [one.name]
+
+
+def test_a_folder_with_an_unreadable_record_that_nobody_asked_for_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "stray").mkdir()
+    (tmp_path / "stray" / "record.json").write_text("{")
+    (found,) = read_study(tmp_path).cells
+    assert (found.name, found.state, found.identity, found.seed) == ("stray", "unreadable", "", 0)
+    assert found.notes[0].startswith("record.json cannot be read")
+
+
+def test_a_folder_of_studies_is_told_by_its_cells_too(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        write_record(
+            tmp_path / name / "cell",
+            replace(missing_record(cells(tmp_path)[0]), state="failed", failure=Failure("x", "")),
+        )
+    with pytest.raises(UserError, match=rf"holds some: a, b. Give one of them, such as {tmp_path}/a"):
+        read_study(tmp_path)

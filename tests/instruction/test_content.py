@@ -67,3 +67,28 @@ def test_labels_of_one_letter_are_told_by_case_and_longer_ones_are_not() -> None
 
 def test_without_a_label_space_no_clause_is_of_labels() -> None:
     assert content.kind_of(make_task(label_space=None), "positive or negative") == "other"
+
+
+def test_two_labels_are_a_list_and_one_is_not() -> None:
+    three = make_task(label_space=("good", "bad", "odd"))
+    assert content.kind_of(three, "good or bad") == "label_list"
+    assert content.kind_of(three, "good") == "other"
+
+
+@pytest.mark.parametrize(
+    ("clause", "kind"),
+    [
+        ("You are given a text", "input"),
+        ("Your task is to sort", "action"),
+        ("The output should be short", "output"),
+        ("Beware of tigers", "other"),
+    ],
+)
+def test_what_else_a_clause_is_about(clause: str, kind: str) -> None:
+    assert content.kind_of(make_task(label_space=None), clause) == kind
+
+
+def test_dropping_is_named_after_what_is_dropped() -> None:
+    assert content.no_label_list.__name__ == "no_label_list"
+    assert content.no_input_content.__qualname__ == "no_input_content"
+    assert content.no_label_definitions.__doc__ == "Leave out what the labels mean (Yin et al. 2023)."

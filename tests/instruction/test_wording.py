@@ -57,3 +57,20 @@ def test_the_wording_is_that_of_the_whole_task() -> None:
 def test_wording_that_one_text_begins_with_is_whole() -> None:
     texts = ["Oslo. Which country is this city in? Norway", "Which country is this city in? France, Paris"]
     assert shared_wording(texts).middle == ("Which country is this city in?",)
+
+
+def test_a_stretch_that_only_stands_before_another_one_is_not_shared() -> None:
+    one = "x1 tell me the city name y1 which land it is in z1"
+    other = "x2 which land it is in y2 tell me the city name z2"
+    assert len(shared_wording([one, other]).middle) == 1
+    same = "x3 tell me the city name y3 which land it is in z3"
+    assert shared_wording([one, same]).middle == ("tell me the city name", "which land it is in")
+    assert shared_wording([one, same, same.replace("3", "4")]).middle == (
+        "tell me the city name",
+        "which land it is in",
+    )
+
+
+def test_a_text_without_the_shared_stretch_has_no_middle() -> None:
+    wording = shared_wording(["a1 tell me the city name b1", "a2 tell me the city name b2", "c3 nothing d3"])
+    assert wording.middle == ()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -196,3 +197,46 @@ def test_wandb_lost_once_a_cell_has_begun_ends_no_cell(server: WandbServer, tmp_
     assert cell.cost.train_steps == 24
     (log,) = (tmp_path / "multirun" / "ablation" / cell.name).glob("wandb/run-*/*.wandb")
     assert log.stat().st_size > 1000, "what it told lies on the disk"
+
+
+@pytest.mark.parametrize(
+    ("status", "out", "said"),
+    [
+        (0, "done\n", ""),
+        (0, "wandb: ERROR no such run\nbye\n", "wandb: ERROR no such run"),
+        (0, "an Error here\nfurther errors\n", "further errors"),
+        (1, "first\n  last \n\n", "last"),
+        (1, "", "no word from wandb sync"),
+    ],
+)
+def test_what_wandb_sync_says(monkeypatch: pytest.MonkeyPatch, status: int, out: str, said: str) -> None:
+    seen: list[list[str]] = []
+
+    def run(words: list[str], **given: object) -> CompletedProcess[str]:
+        seen.append(words)
+        assert (given["text"], given["capture_output"], given["check"]) == (True, True, False)
+        return CompletedProcess(words, status, stdout=out, stderr="")
+
+    monkeypatch.setattr("subprocess.run", run)
+    assert wandb_sync([Path("a"), Path("b")], 3) == said
+    assert seen[0][1:] == ["-m", "wandb", "sync", "-n", "3", "a", "b"]
+
+
+def test_logs_go_up_so_many_at_once_and_a_silent_failure_has_a_reason(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instruct_ablate.cell.mirror.offline_runs.AT_ONCE", 1)
+    asked: list[int] = []
+    synced = sync_runs(offline_runs(study), 1, lambda logs, _: asked.append(len(logs)) or "", lambda _: None)
+    assert asked == [1, 1] * ATTEMPTS
+    assert [why for run, why in synced.left if run.finished] == ["wandb sync left it"] * 2
+
+
+def test_the_reports_own_run_is_whole_and_a_cell_without_a_record_is_not(tmp_path: Path) -> None:
+    for name in ("report", "cell"):
+        log_of(tmp_path, name)
+    (tmp_path / "cell" / "identity.json").touch()
+    assert [(run.cell, run.state, run.finished) for run in offline_runs(tmp_path)] == [
+        ("cell", "missing", False),
+        ("report", "done", True),
+    ]

@@ -75,3 +75,24 @@ def test_settings_no_optimizer_can_follow(changes: dict[str, Any], told: str) ->
 def test_defaults_are_allowed() -> None:
     check_optimisation(TrainerConfig())
     check_optimisation(TrainerConfig(gradient_clip=None))
+
+
+def test_a_schedule_that_is_all_warm_up_ends_at_nothing() -> None:
+    assert rates(2, schedule="linear", warmup_steps=2) == pytest.approx([1 / 3, 2 / 3])
+    assert rates(3, schedule="linear", warmup_steps=2) == pytest.approx([1 / 3, 2 / 3, 1.0])
+    config = TrainerConfig(learning_rate=1.0, schedule="linear")
+    optimizer = build_optimizer([nn.Parameter(torch.ones(2))], config)
+    schedule = build_schedule(optimizer, config, 1)
+    for _ in range(3):
+        optimizer.step()
+        schedule.step()
+    assert learning_rate(optimizer) == 0.0
+
+
+def test_adamw_is_fused_and_adafactor_warms_nothing_up() -> None:
+    weights = [nn.Parameter(torch.ones(2))]
+    first = build_optimizer(weights, TrainerConfig())
+    assert isinstance(first, torch.optim.AdamW)
+    assert first.defaults["fused"] is True
+    second: Any = build_optimizer(weights, TrainerConfig(optimizer="adafactor", weight_decay=0.5))
+    assert (second.defaults["warmup_init"], second.defaults["weight_decay"]) == (False, 0.5)

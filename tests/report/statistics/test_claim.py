@@ -83,3 +83,25 @@ def test_what_neither_test_decides_is_undecided():
     (ruling,) = rulings(EQUAL, [tried(2.0)])
     assert (ruling.answer, ruling.reason) == ("undecided", "")
     assert min(ruling.p_support, ruling.p_refute) >= 0.05
+
+
+def shifted(by: float) -> np.ndarray:
+    return by + np.random.default_rng(1).normal(0, 0.5, (3, 40))
+
+
+def test_p_against_equality_is_of_either_side_and_never_above_one():
+    for shift in (0.0, 1.0, -3.0, 3.0):
+        comparison = compare(shifted(shift))
+        one_sided = min(comparison.p_exceeds(2.0), comparison.p_below(-2.0))
+        assert p_refute(EQUAL, comparison) == pytest.approx(min(1.0, 2 * one_sided))
+    assert p_refute(EQUAL, compare(shifted(0.0))) == 1.0
+    assert p_refute(EQUAL, compare(shifted(3.0))) < 0.05
+
+
+def test_p_of_a_bound_is_of_its_own_side():
+    comparison = compare(shifted(3.0))
+    exceeds, lower = clause("exceeds b on exact_match by 1"), clause("is lower than b on exact_match by 1")
+    assert p_support(exceeds, comparison) == comparison.p_exceeds(1.0) < 0.05
+    assert p_refute(exceeds, comparison) == comparison.p_below(1.0) > 0.95
+    assert p_support(lower, comparison) == comparison.p_below(-1.0) > 0.95
+    assert p_refute(lower, comparison) == comparison.p_exceeds(-1.0) < 0.05

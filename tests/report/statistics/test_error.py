@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from instruct_ablate.report.statistics.components import mean_squares
+from instruct_ablate.report.statistics.components import Squares, mean_squares
 from instruct_ablate.report.statistics.error import Error, Floor, error_of, seed_term
 from tests.report.statistics.worlds import World, within_bound
 
@@ -119,3 +119,44 @@ def test_the_seed_term_grows_as_the_level_falls():
         float(seed_term(np.array(9.0), np.array(4.0), 2.0, 10, alpha)) for alpha in (0.1, 0.05, 0.01, 1e-6)
     ]
     assert terms[0] == terms[1] < terms[2] < terms[3] < 9.0
+
+
+def squares_of(seeds: int, tasks: int) -> Squares:
+    return mean_squares(np.random.default_rng(3).normal(0, 2, (seeds, tasks)))
+
+
+def test_one_seed_has_no_seed_term_and_no_less_than_one_freedom():
+    found = error_of(squares_of(1, 6))
+    assert (float(found.seed), float(found.seed_freedom), float(found.rest)) == (0.0, 1.0, 0.0)
+    assert float(found.unit_freedom) == 5.0
+    assert float(found.unit) == pytest.approx(float(squares_of(1, 6).unit) / 6)
+
+
+def test_seeds_have_a_freedom_less_than_their_number():
+    squares = squares_of(4, 6)
+    found = error_of(squares)
+    assert (float(found.seed_freedom), float(found.unit_freedom)) == (3.0, 5.0)
+    assert float(found.seed) == pytest.approx(float(squares.seed) / 24)
+    assert float(found.rest) == pytest.approx(float(squares.rest) / 24)
+
+
+def test_another_settings_seed_term_is_taken_where_there_is_one():
+    other = error_of(squares_of(5, 6))
+    found = error_of(squares_of(1, 6), seed=other)
+    assert (float(found.seed), float(found.seed_freedom)) == (float(other.seed), 4.0)
+
+
+def test_without_any_variance_a_bound_is_passed_or_not():
+    none = error_of(mean_squares(np.zeros((3, 4))))
+    assert [none.p_above(distance) for distance in (1.0, 0.0, -1.0)] == [0.0, 1.0, 1.0]
+    assert np.isnan(none.p_above(float("nan")))
+    assert np.isnan(none.p_above(float("inf")))
+
+
+def test_p_of_a_distance_and_of_its_opposite_are_one():
+    found = error_of(squares_of(4, 12))
+    for distance in (0.1, 0.7, 2.0):
+        assert found.p_above(distance) + found.p_above(-distance) == pytest.approx(1.0)
+        assert found.p_above(distance) < 0.5
+    assert found.p_above(float(found.half_width(0.05))) == pytest.approx(0.025)
+    assert found.p_above(1e6) == pytest.approx(1e-15)

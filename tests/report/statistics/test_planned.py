@@ -46,3 +46,31 @@ def test_a_grid_is_what_most_of_its_settings_have():
     cells = [(name, seed, tested) for name in "ab" for seed in (0, 1, 2)] + [("c", 0, tested)]
     assert planned_of(cells) == Planned(3, 12, 100)
     assert planned_of([]) is None
+
+
+def test_more_settings_decide_than_seeds():
+    small, large = Planned(0, 12, 100), Planned(0, 57, 100)
+    cells = [("a", 0, small), ("a", 1, small), ("b", 0, large), ("c", 0, large)]
+    assert planned_of(cells) == Planned(1, 57, 100)
+
+
+def test_what_is_assumed_of_a_task_depends_on_its_instances():
+    for instances, unit in ((100, 16.0), (50, 26.0), (1000, 7.0)):
+        design = planned_design(Planned(3, 12, instances), [])
+        assert (design.parts.seed, design.parts.rest) == (2.25, 9.0)
+        assert design.parts.unit == pytest.approx(unit)
+        assert design.floor == pytest.approx(1000 / instances)
+        assert (design.seeds, design.tasks) == (3, 12)
+
+
+def test_two_seeds_and_two_tasks_say_something():
+    line = planned_line(Planned(2, 2, 10), [])
+    assert line.startswith("noise floor: 2 seeds × 2 test tasks of 10 instances: ")
+    assert "decides nothing" not in line
+    assert planned_line(Planned(5, 2, 1), []).startswith(
+        "noise floor: 5 seeds × 2 test tasks of 1 instance: "
+    )
+    measured = [Design(Components(4.0, 9.0, 1.0), 2, 12), Design(Components(1.0, 1.0, 1.0), 1, 12)]
+    assert planned_line(Planned(3, 12, 100), measured).endswith(
+        "deviations measured on 1 comparison of earlier studies: 2.0 between seeds, 3.0 between tasks, 1.0 in the rest"
+    )
