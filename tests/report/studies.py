@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.record_file import to_json
 from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell
 from instruct_ablate.whole_files import write_whole
@@ -78,11 +79,11 @@ def write_study(
     return folder
 
 
-def small_study(folder: Path, count: int = 4, words: int = 0) -> Path:
+def small_study(folder: Path, count: int = 4, words: int = 0, budgets: Sequence[int] = (2, 8)) -> Path:
     """Untuned, original and simplified over two seeds and two budgets; one cell missing, one failed."""
     cells = [make_cell(5.0, data_budget=0)]
     for seed in (0, 1):
-        for budget in (2, 8):
+        for budget in budgets:
             cells.append(make_cell(50.0 + budget + seed, seed=seed, data_budget=budget))
             simplified = make_cell(
                 49.0 + budget + seed, seed=seed, data_budget=budget, instruction="simplified"
@@ -90,7 +91,7 @@ def small_study(folder: Path, count: int = 4, words: int = 0) -> Path:
             cells.append(simplified)
     cells.append(make_cell(None, seed=2))
     failed = make_cell(None, seed=2, instruction="simplified")
-    cells.append(dataclasses.replace(failed, state="failed"))
+    cells.append(dataclasses.replace(failed, state="failed", failure=Failure("out of memory", "")))
     claims = (
         "simplified equals original on exact_match within 5 points",
         "original exceeds untuned on rougeL by 1",

@@ -51,9 +51,12 @@ def test_predictions_that_are_gone_or_damaged_are_told_and_the_rest_is_shown(tmp
 def test_long_texts_are_cut_and_say_so(tmp_path: Path):
     study = read_study(small_study(tmp_path / "s"))
     path = prediction_file(study)
-    path.write_text(path.read_text().replace("original prompt 0", "x" * (MOST_TEXT + 1)))
+    path.write_text(path.read_text().replace("original prompt 0", "x" * MOST_TEXT + "the input"))
     texts = browser_data(study.folder, choose(study.cells))["texts"]
-    assert max(texts, key=len) == "x" * MOST_TEXT + " […]"
+    longest, half = max(texts, key=len), MOST_TEXT // 2
+    assert longest.startswith("x" * half + " […] x"), "the beginning stands, and the end with the input"
+    assert longest.endswith("the input: <script>document.title='broken'</script>")
+    assert len(longest) == MOST_TEXT + len(" […] ")
 
 
 def test_a_page_takes_fewer_predictions_where_they_need_more_room(

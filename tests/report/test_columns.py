@@ -74,7 +74,7 @@ def test_a_users_metric_is_in_every_table_figure_and_verdict(tmp_path: Path) -> 
     assert "in words, the lower the better" in (report.folder / "main.tex").read_text()
     study = read_study(tmp_path / "s")
     assert OWN.name in shown_measures(study.cells)
-    assert plot(report.rows, (OWN.name,))["layout"]["yaxis"]["title"]["text"] == find_measure(OWN.name).label
+    assert plot(report.rows, (OWN.name,))["y"] == find_measure(OWN.name).label
     for cell in study.cells:
         path = study.folder / cell.name / cell.blocks[0].predictions
         path.write_text(path.read_text().replace('"values": {', f'"values": {{"{OWN.name}": 7.0, '))

@@ -90,6 +90,30 @@ def test_over_budget_draws_means_with_their_deviation_and_levels(axes: Any):
     assert axes.get_ylabel() == "exact match (classification), %"
 
 
+def test_with_one_budget_dots_stand_below_each_other(axes: Any):
+    cells = [make_cell(5.0, data_budget=0)]
+    cells += [make_cell(50.0 + s, data_budget=8, seed=s) for s in (0, 1)]
+    cells += [make_cell(40.0, data_budget=8, instruction="delusive")]
+    rows = build_rows(cells)
+    assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
+    original, delusive = (container.lines[0] for container in axes.containers)
+    assert original.get_xydata().tolist() == [[50.5, 0]]
+    assert delusive.get_xydata().tolist() == [[40.0, 1]]
+    (bars,) = axes.containers[0].lines[2]
+    ((left, right),) = bars.get_segments()
+    assert float(right[0] - left[0]) == pytest.approx(2**0.5)
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["original", "delusive"]
+    assert axes.get_ylim() == (1.5, -0.5), "the first stands on top"
+    assert axes.get_xlabel() == "exact match (classification), %"
+    assert set(written(axes)) == {"untuned", "uniform guess"}
+
+
+def test_one_budget_without_levels_needs_no_legend(axes: Any):
+    rows = build_rows([make_cell(50.0, data_budget=8)])
+    assert over_budget(axes, rows, find_measure("rougeL"), Styles(row.setting for row in rows))
+    assert axes.figure.legends == []
+
+
 def test_levels_alone_are_no_figure(axes: Any):
     rows = build_rows([make_cell(5.0, data_budget=0)])
     assert not over_budget(axes, rows, find_measure("exact_match"), Styles([]))

@@ -61,8 +61,12 @@ def page(browser: Any, page_file: Path) -> Iterator[Any]:
 @pytest.mark.browser
 def test_it_loads_and_draws(page: Any):
     page.wait_for_selector("body[data-drawn]", timeout=20_000)
-    names = page.locator("#plot .legendtext").all_text_contents()
+    names = page.locator("#plot .name").all_text_contents()
     assert names == ["original", "simplified", "untuned", "uniform guess"]
+    assert page.locator("#plot polyline").count() == 2
+    assert page.locator("#plot circle").count() == 4
+    assert page.locator("#plot .level").count() == 2 * 2, "each with its place in the legend"
+    assert page.locator("#plot circle title").first.text_content().startswith("original, budget 2: ")
     assert page.locator("#verdicts .undecided").count() == 1
     assert page.locator("#verdicts .uninformative").count() == 1
 
@@ -119,6 +123,81 @@ def test_the_prediction_browser_pages_filters_and_searches(page: Any):
         "(untuned)",
         *(f"{variant}, budget 8, seed {seed}" for variant in ("original", "simplified") for seed in (0, 1)),
     }
+
+
+@pytest.mark.browser
+def test_with_one_budget_it_draws_dots(browser: Any, tmp_path: Path):
+    study = small_study(tmp_path / "one", budgets=(8,))
+    shown = browser.new_page()
+    shown.goto(f"file://{write_report(study).page}")
+    shown.wait_for_selector("body[data-drawn]", timeout=20_000)
+    assert shown.locator("#plot .name").all_text_contents() == [
+        "original",
+        "simplified",
+        "untuned",
+        "uniform guess",
+    ]
+    assert shown.locator("#plot circle").count() == 2
+    assert shown.locator("#plot polyline").count() == 0
+    shown.close()
+
+
+@pytest.mark.browser
+def test_what_a_prompt_has_otherwise_is_marked_and_its_end_is_seen(page: Any):
+    page.locator("#b-budget").select_option("8")
+    boxes = page.locator("#b-instance .answer pre")
+    first, texts = boxes.first.inner_text(), boxes.all_inner_texts()
+    marks = [box.locator("mark").all_inner_texts() for box in boxes.all()]
+    assert marks[0] == []
+    for text, said in zip(texts, marks, strict=True):
+        assert (text != first) == bool(said and said[0])
+    at_end = "b => b.scrollTop + b.clientHeight >= b.scrollHeight - 1"
+    ends = f"[...document.querySelectorAll('.answer pre')].every({at_end})"
+    assert page.evaluate(ends)
+
+
+@pytest.mark.browser
+def test_an_address_leads_back_to_a_filter_and_to_an_instance(page: Any, page_file: Path):
+    page.locator("#groups .filters select[data-column='3']").select_option("simplified")
+    address = page.evaluate("location.href")
+    assert address.endswith("#groups?3=simplified")
+    told = page.locator("#groups [data-count]").inner_text()
+    page.locator("#b-instance").focus()
+    page.keyboard.press("ArrowRight")
+    instance = page.locator("#b-instance p").first.inner_text()
+    other = page.evaluate("location.href")
+    for start, selector, text in (
+        (address, "#groups [data-count]", told),
+        (other, "#b-instance p", instance),
+    ):
+        page.goto("about:blank")
+        page.goto(start)
+        page.wait_for_selector("body[data-ready]", timeout=20_000)
+        assert page.locator(selector).first.inner_text() == text
+    assert page.locator("#b-place").inner_text() == "2 of 4"
+
+
+@pytest.mark.browser
+def test_a_table_is_downloaded_as_it_is_filtered_and_a_figure_as_it_is(page: Any, page_file: Path):
+    page.locator("#groups .filters select[data-column='3']").select_option("simplified")
+    with page.expect_download() as table:
+        page.locator("[data-csv=groups]").click()
+    lines = Path(table.value.path()).read_text(encoding="utf-8").splitlines()
+    whole = (page_file.parent / "categories.csv").read_text(encoding="utf-8").splitlines()
+    assert lines == [whole[0], *(line for line in whole[1:] if line.split(",")[3] == "simplified")]
+    with page.expect_download() as figure:
+        page.locator("[data-save]").first.click()
+    name = figure.value.suggested_filename.replace(" ", "_")
+    content = Path(figure.value.path()).read_bytes()
+    assert content in [path.read_bytes() for path in (page_file.parent / "figures").glob("*.svg")], name
+
+
+@pytest.mark.browser
+def test_printed_it_keeps_its_headings(page: Any):
+    page.emulate_media(media="print")
+    assert page.locator("#main-table th button").first.is_visible()
+    assert not page.locator("#browser").is_visible()
+    assert not page.locator("#theme").is_visible()
 
 
 @pytest.mark.browser
@@ -195,7 +274,7 @@ def test_verdicts_counts_and_figures_stand_in_it(page_file: Path):
     assert re.findall(r'<details class="verdict ([a-z-]+)"', text) == ["uninformative", "undecided"]
     assert re.findall(r"<summary><b>(.+?)</b>", text)[:2] == ["uninformative", "undecided"]
     assert "no cells to compare yet" not in text
-    assert "1 missing, 1 unreadable" in text
+    assert "1 failed, 1 missing" in text
     assert "exact match" in text
 
 
@@ -204,21 +283,20 @@ def test_the_interactive_figure_has_a_line_a_variant_and_a_level_each_for_guess_
     cells += [make_cell(50.0 + b + s, data_budget=b, seed=s) for b in (2, 8) for s in (0, 1)]
     cells += [make_cell(40.0, data_budget=8, instruction="delusive")]
     made = plot(build_rows(cells), ["consistency", "exact_match"])
-    lines = {line["name"]: line for line in made["data"]}
-    assert list(lines) == ["original", "delusive", "untuned", "uniform guess"]
-    assert (lines["original"]["x"], lines["original"]["y"]) == (["2", "8"], [52.5, 58.5])
-    assert lines["original"]["error_y"]["array"] == pytest.approx([0.5**0.5] * 2)
-    assert lines["delusive"]["error_y"]["array"] == [0], "one seed has no deviation"
-    assert (lines["untuned"]["x"], lines["untuned"]["y"]) == (["2", "8"], [5.0, 5.0])
-    assert lines["original"]["mode"] == "lines+markers"
-    assert lines["untuned"]["mode"] == "lines"
-    dashes = {name: line["line"]["dash"] for name, line in lines.items()}
-    assert dashes == {"original": "solid", "delusive": "dash", "untuned": "dot", "uniform guess": "dash"}
-    assert lines["untuned"]["line"] == {"color": "#888888", "dash": "dot", "width": 1}, "in plotly's words"
-    assert made["layout"]["yaxis"]["title"]["text"] == "exact match (classification), %"
-    assert made["layout"]["xaxis"]["type"] == "category", "budgets stand as far apart as they are, each named"
+    assert made["budgets"] == [2, 8]
+    original, delusive = made["lines"]
+    assert (original["name"], delusive["name"]) == ("original", "delusive")
+    assert original["points"] == [[2, 52.5, pytest.approx(0.5**0.5)], [8, 58.5, pytest.approx(0.5**0.5)]]
+    assert delusive["points"] == [[8, 40.0, 0]], "one seed has no deviation"
+    assert (original["dash"], delusive["dash"]) == ("", "7 4")
+    assert [(level["name"], level["dash"]) for level in made["levels"]] == [
+        ("untuned", "1.5 3"),
+        ("uniform guess", "7 4"),
+    ]
+    assert made["levels"][0]["value"] == 5.0
+    assert made["y"] == "exact match (classification), %"
 
 
 def test_without_anything_trained_the_figure_is_empty():
     made = plot(build_rows([make_cell(5.0, data_budget=0)]), ["exact_match"])
-    assert made["data"] == []
+    assert made["lines"] == made["budgets"] == []

@@ -155,3 +155,19 @@ def test_a_study_without_results_has_the_usual_columns(tmp_path: Path):
     table = pq.read_table(tmp_path / "tidy.parquet")
     assert table.num_rows == 0
     assert set(table.column_names) < set(next(tidy(CELLS)))
+
+
+def test_a_column_that_says_done_of_every_line_is_left_out_of_a_paper():
+    done = Table("t", ("variant", "exact match", "cells"), (("a", "1.00", "done"), ("b", "2.00", "done")))
+    assert "cells" not in latex(done, "")
+    assert "\\begin{tabular}{lr}" in latex(done, "")
+    open_ = replace(done, lines=(("a", "1.00", "done"), ("b", "2.00", "1 failed")))
+    assert "1 failed" in latex(open_, "")
+    assert "\\begin{tabular}{lrr}" in latex(open_, "")
+    assert "cells" in markdown(done), "the text forms say it"
+
+
+def test_a_table_of_a_paper_has_a_label_where_it_has_a_name():
+    table = Table("t", ("a", "b"), (("x", "1"),))
+    assert "\\caption{Main} \\label{tab:main}" in latex(table, "Main", "main")
+    assert "label" not in latex(table, "Main")

@@ -20,7 +20,7 @@ from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Sample, choose, rea
 from instruct_ablate.whole_files import inside
 
 MOST_TEXT = 4_000  # characters of a prompt or an answer
-MOST_PACKED = 24_000_000  # bytes: with plotly, figures and tables a page stays below 30 MB
+MOST_PACKED = 24_000_000  # bytes: with figures and tables a page stays below 30 MB
 
 
 @dataclass
@@ -40,7 +40,8 @@ class _Gathered:
         found["answers"].append([column, prompt, answer, row.get("exact_match") or 0.0, values])
 
     def _numbered(self, text: str) -> int:
-        cut = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} […]"
+        half = MOST_TEXT // 2  # the instance's own input stands at a prompt's end
+        cut = text if len(text) <= MOST_TEXT else f"{text[:half]} […] {text[-half:]}"
         return self.texts.setdefault(cut, len(self.texts))
 
 

@@ -17,7 +17,7 @@ from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.heat_maps import by_category, train_by_test
 from instruct_ablate.report.learning import count_curves, learning_curves
 from instruct_ablate.report.rows import Row
-from instruct_ablate.report.styles import Styles
+from instruct_ablate.report.styles import Style, Styles
 
 MAIN = "rougeL"
 NAMES = {"format_correctness": "format"}  # figures whose files have another name than their measure
@@ -25,6 +25,7 @@ MOST_LINES = 6
 LEVEL_DASHES = ((0, (1, 1)), (0, (1, 4)), (0, (5, 5)), (0, (6, 3, 1, 3)))
 _STYLE: Any = {
     "svg.hashsalt": "instruct-ablate",
+    "pdf.fonttype": 42,  # TrueType: many publishers refuse Type 3 fonts
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -79,11 +80,29 @@ def _save(stem: Path, draw: Callable[[Any], bool]) -> Path | None:
 
 
 def over_budget(axes: Any, rows: Sequence[Row], measure: Measure, styles: Styles) -> bool:
-    """Draw a measure over instances per task, a line a variant, with the untuned model and the uniform guess."""
+    """Draw a measure over instances per task, a line a variant, with the untuned model and the uniform guess.
+
+    With one budget there is no line to draw: dots stand one below the other.
+    """
     trained = [row for row in rows if not row.setting.untuned and row.mean(measure.name)]
+    if not trained:
+        return False
     lines = by_line(trained)
     looks = styles.styles([own[0].setting for own in lines.values()])
-    for (name, own), look in zip(lines.items(), looks, strict=True):
+    budgets = sorted({row.setting.budget for row in trained})
+    draw, level = (_dots, axes.axvline) if len(budgets) == 1 else (_lines, axes.axhline)
+    draw(axes, list(zip(lines.items(), looks, strict=True)), measure)
+    for index, (name, value) in enumerate(levels(rows, measure.name)):
+        level(value, color="grey", linestyle=LEVEL_DASHES[index % 4], linewidth=1.2, label=name)
+    _legend(axes)
+    return True
+
+
+Looks = list[tuple[tuple[str, list[Row]], Style]]
+
+
+def _lines(axes: Any, lines: Looks, measure: Measure) -> None:
+    for (name, own), look in lines:
         means = [mean for row in own if (mean := row.mean(measure.name))]
         axes.errorbar(
             [row.setting.budget for row in own],
@@ -95,22 +114,31 @@ def over_budget(axes: Any, rows: Sequence[Row], measure: Measure, styles: Styles
             marker=look.marker,
             linestyle=look.dash,
         )
-    _levels(axes, rows, measure.name)
+    budgets = sorted({row.setting.budget for (_, own), _ in lines for row in own})
     axes.set(xlabel="training instances per task", ylabel=measure.label)
-    if not trained:
-        return False
-    budgets = sorted({row.setting.budget for row in trained})
     axes.set_xscale("log")
     axes.set_xticks(budgets, [str(budget) for budget in budgets])
     axes.minorticks_off()
     axes.set_xlim(budgets[0] / 1.2, budgets[-1] * 1.2)
-    _legend(axes)
-    return True
+
+
+def _dots(axes: Any, lines: Looks, measure: Measure) -> None:
+    """Draw a dot a line with its deviation over seeds."""
+    for place, ((_, own), look) in enumerate(lines):
+        mean = own[0].mean(measure.name)
+        assert mean is not None
+        spread = mean.deviation or 0.0
+        style = {"color": look.colour, "marker": look.marker, "linestyle": "none"}
+        axes.errorbar([mean.value], [place], xerr=[spread], capsize=3, **style)
+    axes.set_yticks(range(len(lines)), [name for (name, _), _ in lines])
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.set(xlabel=measure.label)
 
 
 def _legend(axes: Any) -> None:
     """Put the legend below the axes: above the lines it would hide some."""
-    axes.figure.legend(loc="outside lower center", ncols=3, fontsize=7)
+    if axes.get_legend_handles_labels()[0]:
+        axes.figure.legend(loc="outside lower center", ncols=3, fontsize=7)
 
 
 def by_line(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -126,12 +154,6 @@ def _line_name(row: Row, legend: Legend) -> str:
     place = legend.place(row.setting, "data_budget", "instruction")
     tested = f"tested on {row.tested}" if row.tested != row.setting.instruction else ""
     return ", ".join(filter(None, (row.setting.instruction, place, tested)))
-
-
-def _levels(axes: Any, rows: Sequence[Row], measure: str) -> None:
-    """Draw the untuned model's level and, for exact match, the uniform guess."""
-    for index, (name, value) in enumerate(levels(rows, measure)):
-        axes.axhline(value, color="grey", linestyle=LEVEL_DASHES[index % 4], linewidth=1.2, label=name)
 
 
 def levels(rows: Sequence[Row], measure: str) -> Iterator[tuple[str, float]]:

@@ -24,7 +24,7 @@ from instruct_ablate.report.tables import Table
 from instruct_ablate.report.verdicts import Verdict, details
 
 PARTS = Path(__file__).parent / "page_parts"
-_PLOTLY_DASHES = dict(zip(DASHES, ("solid", "dash", "dashdot", "dot"), strict=True))
+_SVG_DASHES = dict(zip(DASHES, ("", "7 4", "7 3 1.5 3", "1.5 3"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ class Contents:
 def build_page(contents: Contents) -> str:
     """Return the page's HTML; all that comes from models and data is escaped."""
     from jinja2 import Environment, FileSystemLoader
-    from plotly.offline import get_plotlyjs
 
     template = Environment(loader=FileSystemLoader(PARTS), autoescape=True).get_template("page.html")
     study = contents.study
@@ -64,7 +63,6 @@ def build_page(contents: Contents) -> str:
         figures=[_figure(path) for path in contents.figures],
         css=(PARTS / "page.css").read_text(encoding="utf-8"),
         script=(PARTS / "page.js").read_text(encoding="utf-8"),
-        plotly=get_plotlyjs(),
         data=packed_data(study.folder, study.cells, {"plot": plot(contents.rows, plotted)}, study.columns),
     )
 
@@ -88,39 +86,31 @@ def unfinished(cells: Sequence[CellRecord]) -> str:
 
 
 def plot(rows: Sequence[Row], measures: Sequence[str]) -> dict[str, Any]:
-    """Describe the interactive figure for plotly: the first measure that has values over budget, a line a variant."""
+    """Describe the page's own figure: the first measure that has values over budget, a line a variant.
+
+    Points are [budget, mean, standard deviation over seeds (0 for one)]; with one budget the page draws dots.
+    """
     tuned = [row for row in rows if not row.setting.untuned]
     measure = next((name for name in measures if any(row.mean(name) for row in tuned)), "exact_match")
     trained = [row for row in tuned if row.mean(measure) is not None]
     lines = by_line(trained)
     looks = Styles(row.setting for row in rows).styles([own[0].setting for own in lines.values()])
-    data = [_trace(name, own, look, measure) for (name, own), look in zip(lines.items(), looks, strict=True)]
-    budgets = sorted({row.setting.budget for row in trained})
-    data += [_level(name, value, budgets) for name, value in levels(rows, measure) if budgets]
-    layout = {
-        "margin": {"t": 20},
-        "legend": {"orientation": "h", "y": -0.3},
-        "xaxis": {"title": {"text": "training instances per task"}, "type": "category"},
-        "yaxis": {"title": {"text": find_measure(measure).label}},
-    }
-    return {"data": data, "layout": layout}
-
-
-def _trace(name: str, rows: Sequence[Row], look: Style, measure: str) -> dict[str, Any]:
-    means = [mean for row in rows if (mean := row.mean(measure))]
     return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": name,
-        "x": [str(row.setting.budget) for row in rows],
-        "y": [mean.value for mean in means],
-        "error_y": {"type": "data", "array": [mean.deviation or 0 for mean in means]},
-        "line": {"color": look.colour, "dash": _PLOTLY_DASHES[look.dash]},
+        "x": "training instances per task",
+        "y": find_measure(measure).label,
+        "budgets": sorted({row.setting.budget for row in trained}),
+        "lines": [
+            _line(name, own, look, measure) for (name, own), look in zip(lines.items(), looks, strict=True)
+        ],
+        "levels": [
+            {"name": name, "value": value, "dash": "7 4" if name == "uniform guess" else "1.5 3"}
+            for name, value in levels(rows, measure)
+        ],
     }
 
 
-def _level(name: str, value: float, budgets: Sequence[int]) -> dict[str, Any]:
-    """A level over all budgets: the untuned model's or a guess's."""
-    line = {"color": "#888888", "dash": "dash" if name == "uniform guess" else "dot", "width": 1}
-    x = [str(budget) for budget in budgets]
-    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": [value] * len(x), "line": line}
+def _line(name: str, rows: Sequence[Row], look: Style, measure: str) -> dict[str, Any]:
+    points = [
+        [row.setting.budget, mean.value, mean.deviation or 0] for row in rows if (mean := row.mean(measure))
+    ]
+    return {"name": name, "colour": look.colour, "dash": _SVG_DASHES[look.dash], "points": points}

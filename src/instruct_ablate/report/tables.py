@@ -18,6 +18,7 @@ from instruct_ablate.report.rows import Row
 from instruct_ablate.report.summary import Places, measured, unfinished
 from instruct_ablate.whole_files import whole_file, write_whole
 
+CELLS, DONE = "cells", "done"  # the main table's last column
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table
 _LATEX = str.maketrans(
     {
@@ -46,9 +47,9 @@ def main_table(rows: Sequence[Row], reference: str, columns: Sequence[str] = ())
     lines = []
     for row in rows:
         values = [measured(row, name) for name in shown]
-        state = unfinished(row) or "done"
+        state = unfinished(row) or DONE
         lines.append((*places.texts(row), *values, state))
-    return Table("Main table", (*places.headings, *names, "cells"), tuple(lines), len(places.headings))
+    return Table("Main table", (*places.headings, *names, CELLS), tuple(lines), len(places.headings))
 
 
 def group_table(cells: Iterable[CellRecord], by: str, columns: Sequence[str] = ()) -> Table:
@@ -96,12 +97,16 @@ def markdown(table: Table) -> str:
     return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |\n" for row in rows)
 
 
-def latex(table: Table, caption: str) -> str:
-    """Write a table with booktabs' rules, ready to be put into a paper; long ones run over several pages."""
+def latex(table: Table, caption: str, label: str = "") -> str:
+    """Write a table with booktabs' rules, ready to be put into a paper; long ones run over several pages.
+
+    A column that says of every line that its cells are done is left out.
+    """
+    table = _without_done(table)
     columns = "l" * table.labels + "r" * (len(table.headings) - table.labels)
     head = " & ".join(_tex(cell) for cell in table.headings) + r" \\"
     body = "\n".join(" & ".join(_tex(cell) for cell in line) + r" \\" for line in table.lines)
-    told = f"\\caption{{{_tex(caption)}}}"
+    told = f"\\caption{{{_tex(caption)}}}" + (f" \\label{{tab:{label}}}" if label else "")
     if len(table.lines) > MOST_ON_A_PAGE:
         return (
             "% needs \\usepackage{booktabs,longtable}\n"
@@ -114,6 +119,13 @@ def latex(table: Table, caption: str) -> str:
         f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n"
         f"{told}\n\\end{{table}}\n"
     )
+
+
+def _without_done(table: Table) -> Table:
+    if table.headings[-1] != CELLS or {line[-1] for line in table.lines} - {DONE}:
+        return table
+    lines = tuple(line[:-1] for line in table.lines)
+    return Table(table.title, table.headings[:-1], lines, table.labels)
 
 
 def _tex(text: str) -> str:
@@ -182,4 +194,4 @@ def write_table(table: Table, stem: Path, caption: str) -> None:
     """Write a table in all three text forms."""
     write_whole(stem.with_suffix(".md"), markdown(table))
     write_whole(stem.with_suffix(".csv"), comma_separated(table))
-    write_whole(stem.with_suffix(".tex"), latex(table, caption))
+    write_whole(stem.with_suffix(".tex"), latex(table, caption, stem.name))

@@ -59,6 +59,48 @@ for (const filters of document.querySelectorAll(".filters[data-for]")) {
   apply();
 }
 
+// Downloads: a table as it is filtered, a figure as it is.
+function save(name, content) {
+  const link = element("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+// A spreadsheet would calculate a text that begins so; numbers, with signs and intervals, stay as they are.
+const harmless = (text) => (/^[=+\-@\t\r]/.test(text) && !/^[+-]?[\d\s.,±%()[\]*–−+-]*$/.test(text) ? `'${text}` : text);
+const csvCell = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const csvLine = (row) => [...row.cells].map((cell) => csvCell(harmless(cell.textContent.trim()))).join(",");
+for (const button of document.querySelectorAll("[data-csv]")) button.addEventListener("click", () => {
+  const table = byId(`${button.dataset.csv}-table`);
+  const rows = [table.tHead.rows[0], ...[...table.tBodies[0].rows].filter((row) => !row.classList.contains("hidden"))];
+  save(`${button.dataset.csv}.csv`, new Blob([rows.map(csvLine).join("\n"), "\n"], { type: "text/csv" }));
+});
+for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => {
+  const packed = button.closest("figure").querySelector("img").src.split(",")[1];
+  save(button.dataset.save, new Blob([Uint8Array.from(atob(packed), (c) => c.charCodeAt(0))], { type: "image/svg+xml" }));
+});
+
+// The address: which section is looked at, under which filters. It leads back there, in another window too.
+const [asked, given] = (location.hash.slice(1) + "?").split("?");
+const before = new URLSearchParams(given);
+function remember(section, values) {
+  const said = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== ""));
+  history.replaceState(null, "", `#${section}${said.size ? `?${said}` : ""}`);
+}
+const choices = (filters) => Object.fromEntries([...filters.querySelectorAll("select, [data-search]")].map((input) =>
+  [input.dataset.column ?? "search", input.value]));
+for (const filters of document.querySelectorAll(".filters[data-for]")) {
+  const section = filters.closest("section").id;
+  if (section === asked && before.size) {
+    for (const input of filters.querySelectorAll("select, [data-search]"))
+      input.value = before.get(input.dataset.column ?? "search") ?? "";
+    filters.dispatchEvent(new Event("input"));
+    byId(section).scrollIntoView();
+  }
+  filters.addEventListener("input", () => remember(section, choices(filters)));
+}
+
 // A row of the main table leads to its cells: the table of cells is filtered by what both have.
 const headings = (table) => [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
 const mainColumns = headings(byId("main-table")), cellColumns = headings(byId("cells-table"));
@@ -118,7 +160,18 @@ function startBrowser(data) {
     place = 0;
     show();
   };
-  const card = (kind, [column, prompt, text, exact, values]) => {
+  // What a prompt has otherwise than the first one's: all between their common beginning and end, whole words.
+  const marked = (text, first) => {
+    const made = element("pre"), most = Math.min(text.length, first.length);
+    let start = 0, end = 0;
+    while (start < most && text[start] === first[start]) start += 1;
+    while (end < most - start && text[text.length - 1 - end] === first[first.length - 1 - end]) end += 1;
+    while (start > 0 && /\S/.test(text[start - 1])) start -= 1;
+    while (end > 0 && /\S/.test(text[text.length - end])) end -= 1;
+    made.append(text.slice(0, start), element("mark", "", text.slice(start, text.length - end)), text.slice(text.length - end));
+    return text === first ? element("pre", "", text) : made;
+  };
+  const card = (kind, [column, prompt, text, exact, values], first) => {
     const made = element("div", "answer"), good = exact >= 1;
     // Text that is generated is rarely equal to its reference: it is not marked as wrong for that.
     const mark = good ? ["right", "✓ "] : kind === "classification" ? ["wrong", "✗ "] : ["", ""];
@@ -128,7 +181,7 @@ function startBrowser(data) {
       .filter(([, value]) => value !== null).map((pair) => pair.join(" ")).join(", ")));
     const details = element("details"), summary = element("summary", "quiet", "prompt");
     details.open = innerWidth > 700;
-    details.append(summary, element("pre", "", texts[prompt] || "(prompts were not saved)"));
+    details.append(summary, marked(texts[prompt] || "(prompts were not saved)", texts[first] || "(prompts were not saved)"));
     made.append(details);
     return made;
   };
@@ -140,33 +193,110 @@ function startBrowser(data) {
     shown.append(element("p", "quiet", `${of}, ${id}`), element("p", "", `references: ${one.references.join(" | ")}`));
     const answers = element("div", "answers");
     const fits = ([column]) => !budget.value || [0, Number(budget.value)].includes(columns[column].budget);
-    answers.append(...one.answers.filter(fits).map((answer) => card(tasks[of].kind, answer)));
+    const chosen = one.answers.filter(fits);
+    answers.append(...chosen.map((answer) => card(tasks[of].kind, answer, chosen[0][1])));
     shown.append(answers);
+    // The instance's own input stands at the end of its prompt.
+    for (const box of answers.querySelectorAll("pre")) box.scrollTop = box.scrollHeight;
   };
-  const go = (by) => { if (found.length) { place = (place + by + found.length) % found.length; show(); } };
+  const said = () => ({ task: task.value, right: right.value, wrong: wrong.value, budget: budget.value, search: search.value,
+    at: found.length ? found[place][1] : "" });
+  const go = (by) => { if (found.length) { place = (place + by + found.length) % found.length; show(); remember("browser", said()); } };
   let waiting;
-  search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(choose, 150); });
-  for (const input of [task, right, wrong]) input.addEventListener("input", choose);
-  budget.addEventListener("input", show);
+  const again = () => { choose(); remember("browser", said()); };
+  search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(again, 150); });
+  for (const input of [task, right, wrong]) input.addEventListener("input", again);
+  budget.addEventListener("input", () => { show(); remember("browser", said()); });
   byId("b-before").addEventListener("click", () => go(-1));
   byId("b-next").addEventListener("click", () => go(1));
   shown.addEventListener("keydown", (event) => {
     if (event.key === "ArrowRight") go(1);
     if (event.key === "ArrowLeft") go(-1);
   });
+  const led = asked === "browser" && before.size > 0;
+  if (led) for (const [name, input] of Object.entries({ task, right, wrong, budget, search })) input.value = before.get(name) ?? "";
   choose();
+  const at = led ? found.findIndex(([, id]) => id === before.get("at")) : -1;
+  if (at > 0) { place = at; show(); }
+  if (led) byId("browser").scrollIntoView();
   document.body.dataset.ready = "yes";
 }
 
 const unpacked = new Promise((done) => requestAnimationFrame(() => setTimeout(() => unpack().then(done), 0)));
 unpacked.then(startBrowser);
 
-// The interactive figure; plotly is read after the rest of the page.
-window.drawPlot = () => unpacked.then((data) => {
-  if (!window.Plotly || !data.plot.data.length) return;
-  byId("plot").replaceChildren(element("span", "quiet", " "));
-  data.plot.layout.paper_bgcolor = data.plot.layout.plot_bgcolor = "rgba(0,0,0,0)";
-  data.plot.layout.font = { color: getComputedStyle(document.body).color };
-  Plotly.newPlot("plot", data.plot.data, data.plot.layout, { responsive: true, displaylogo: false });
+// The figure: scores over budgets, or with one budget a line of dots with their intervals.
+const drawn = (tag, attributes, text) => {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+};
+const WIDE = 720, LEFT = 52;
+function ticksOf(low, high) {
+  const rough = (high - low) / 5 || 1, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
+  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+}
+function boundsOf({ lines, levels }) {
+  const values = [...lines.flatMap((l) => l.points.flatMap(([, v, d]) => [v - d, v + d])), ...levels.map((l) => l.value)];
+  const low = Math.min(...values), high = Math.max(...values), room = (high - low) * 0.06 || 1;
+  return [low - room, high + room];
+}
+function hover(shape, name, budget, value, deviation) {
+  const spread = deviation ? ` ± ${deviation.toFixed(2)}` : "";
+  shape.append(drawn("title", {}, `${name}${budget === null ? "" : `, budget ${budget}`}: ${value.toFixed(2)}${spread}`));
+  return shape;
+}
+function overBudgets(plot) {
+  const { budgets, lines, levels } = plot, high = 300, [least, most] = boundsOf(plot);
+  const perRow = 3, named = [...lines, ...levels], below = 22 * Math.ceil(named.length / perRow) + 50;
+  const svg = drawn("svg", { viewBox: `0 0 ${WIDE} ${high + below}`, role: "img", "aria-label": `${plot.y} over ${plot.x}` });
+  const x = (budget) => LEFT + 30 + (WIDE - LEFT - 60) * (budgets.indexOf(budget) / (budgets.length - 1));
+  const y = (value) => high - (high - 14) * ((value - least) / (most - least));
+  for (const tick of ticksOf(least, most)) svg.append(
+    drawn("line", { class: "axis", x1: LEFT, x2: WIDE, y1: y(tick), y2: y(tick) }),
+    drawn("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, tick));
+  for (const budget of budgets) svg.append(drawn("text", { x: x(budget), y: high + 18, "text-anchor": "middle" }, budget));
+  svg.append(drawn("text", { x: (LEFT + WIDE) / 2, y: high + 36, "text-anchor": "middle" }, plot.x),
+    drawn("text", { x: 12, y: high / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${high / 2})` }, plot.y));
+  for (const { name, value, dash } of levels) svg.append(hover(drawn("line",
+    { class: "level", x1: LEFT, x2: WIDE, y1: y(value), y2: y(value), "stroke-dasharray": dash }), name, null, value, 0));
+  for (const { name, colour, dash, points } of lines) {
+    svg.append(drawn("polyline", { class: "line", fill: "none", stroke: colour, "stroke-width": 2, "stroke-dasharray": dash,
+      points: points.map(([b, v]) => `${x(b)},${y(v)}`).join(" ") }));
+    for (const [b, v, d] of points) svg.append(
+      drawn("line", { stroke: colour, x1: x(b), x2: x(b), y1: y(v - d), y2: y(v + d) }),
+      hover(drawn("circle", { cx: x(b), cy: y(v), r: 4, fill: colour }), name, b, v, d));
+  }
+  named.forEach(({ name, colour, dash }, i) => {
+    const at = LEFT + (i % perRow) * ((WIDE - LEFT) / perRow), line = high + 58 + 22 * Math.floor(i / perRow);
+    svg.append(drawn("line", { x1: at, x2: at + 26, y1: line - 4, y2: line - 4, "stroke-width": 2, "stroke-dasharray": dash,
+      ...(colour ? { stroke: colour } : { class: "level" }) }), drawn("text", { class: "name", x: at + 32, y: line }, name));
+  });
+  return svg;
+}
+function dots(plot) {
+  const { lines, levels, budgets } = plot, [least, most] = boundsOf(plot), each = 26, side = 230;
+  const high = each * (lines.length + levels.length) + 8;
+  const svg = drawn("svg", { viewBox: `0 0 ${WIDE} ${high + 44}`, role: "img", "aria-label": plot.y });
+  const x = (value) => side + (WIDE - side - 20) * ((value - least) / (most - least));
+  for (const tick of ticksOf(least, most)) svg.append(
+    drawn("line", { class: "axis", x1: x(tick), x2: x(tick), y1: 0, y2: high }),
+    drawn("text", { x: x(tick), y: high + 16, "text-anchor": "middle" }, tick));
+  svg.append(drawn("text", { x: (side + WIDE) / 2, y: high + 36, "text-anchor": "middle" }, plot.y));
+  [...lines, ...levels].forEach((one, i) => {
+    const y = each * i + each / 2, [, v, d] = one.points ? one.points[0] : [0, one.value, 0];
+    svg.append(drawn("text", { class: "name", x: side - 10, y: y + 4, "text-anchor": "end" }, one.name));
+    if (one.points) svg.append(drawn("line", { class: "line", stroke: one.colour, "stroke-width": 2, x1: x(v - d), x2: x(v + d), y1: y, y2: y }),
+      hover(drawn("circle", { cx: x(v), cy: y, r: 5, fill: one.colour }), one.name, budgets[0], v, d));
+    else svg.append(hover(drawn("line", { class: "level", x1: x(v), x2: x(v), y1: 0, y2: high, "stroke-dasharray": one.dash }), one.name, null, v, 0));
+  });
+  return svg;
+}
+unpacked.then(({ plot }) => {
+  if (!plot.lines.length) return;
+  byId("plot").append(plot.budgets.length > 1 ? overBudgets(plot) : dots(plot));
   document.body.dataset.drawn = "yes";
 });
