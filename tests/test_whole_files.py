@@ -116,7 +116,9 @@ def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
         write_whole(tmp_path / "file" / "record.json", "one")
 
 
-def test_a_link_is_replaced_and_never_written_through(tmp_path: Path) -> None:
+def test_a_link_is_replaced_and_never_written_through(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "record.json").symlink_to(tmp_path / "precious")
     write_whole(tmp_path / "record.json", "one")
@@ -124,6 +126,25 @@ def test_a_link_is_replaced_and_never_written_through(tmp_path: Path) -> None:
     with shared_lock(tmp_path / ".lock"):
         pass
     assert (tmp_path / "precious").read_text() == "mine"
+    assert f"{tmp_path / '.lock'} is no plain file: it was put aside as .lock.damaged-1" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of others")
+def test_a_lock_that_one_may_not_take_is_said_and_one_s_own_is_opened_again(tmp_path: Path) -> None:
+    (tmp_path / "foreign").touch(0o600)
+    (tmp_path / "own").touch(0o444)
+    tmp_path.chmod(0o777)
+    for path in (tmp_path.parent, tmp_path.parent.parent):
+        path.chmod(0o755)
+    os.chown(tmp_path / "own", 65534, 65534)
+    os.seteuid(65534)
+    try:
+        with shared_lock(tmp_path / "own"):
+            pass
+        with pytest.raises(UserError, match=r"cannot write .*foreign: no permission .* cache=PATH"):
+            shared_lock(tmp_path / "foreign", "cache")
+    finally:
+        os.seteuid(0)
 
 
 def test_reading_never_waits_and_follows_no_link(tmp_path: Path) -> None:

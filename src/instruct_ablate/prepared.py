@@ -88,9 +88,7 @@ def _opened(folder: Path, read: Callable[[Path], T]) -> T:
 
 
 def _lock(folder: Path) -> BaseFileLock:
-    with explained(folder, "cache"):
-        make_folder(folder.parent)
-        return shared_lock(folder.with_name(f".{folder.name}.lock"))
+    return shared_lock(folder.with_name(f".{folder.name}.lock"), "cache")
 
 
 def _held(lock: BaseFileLock, folder: Path) -> BaseFileLock:

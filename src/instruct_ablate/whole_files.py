@@ -7,6 +7,7 @@ import errno
 import hashlib
 import itertools
 import json
+import logging
 import os
 import shutil
 import stat
@@ -19,6 +20,7 @@ from filelock import BaseFileLock, FileLock
 
 from instruct_ablate.errors import UserError
 
+log = logging.getLogger(__name__)
 _SAID = {
     errno.ENOSPC: "the disk is full; free some space (`instruct-ablate clean` shows what could go) or set {key}=PATH",
     errno.EDQUOT: "your quota on this disk is used up",
@@ -98,7 +100,7 @@ def whole_file(path: Path, durable: bool = True, key: str = "output") -> Iterato
             follow_mode(temporary)
             check_fence(path)
             if path.is_dir() and not path.is_symlink():
-                put_aside(path)
+                _clear(path)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -153,13 +155,21 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def shared_lock(path: Path) -> BaseFileLock:
+def shared_lock(path: Path, key: str = "output") -> BaseFileLock:
     """Return a lock that every user of its folder can take; what is no plain file in its place is put aside."""
-    with explained(path):
+    with explained(path, key):
         make_folder(path.parent)
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            put_aside(path)
+            _clear(path)
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            follow_mode(path)  # one's own; another user's stays, and may be held
+            os.close(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK))
         return FileLock(path, mode=shared_mode(path.parent))
+
+
+def _clear(path: Path) -> None:
+    """Put aside what stands in a file's place, and say so."""
+    log.warning("%s is no plain file: it was put aside as %s", path, put_aside(path).name)
 
 
 def put_aside(path: Path) -> Path:
@@ -201,7 +211,7 @@ def make_way(path: Path) -> None:
     plain = path.is_file() and not path.is_symlink()
     if os.path.lexists(path) and not (plain and os.access(path, os.W_OK, effective_ids=True)):
         check_fence(path)
-        put_aside(path)
+        _clear(path)
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -7,6 +7,8 @@ from click.testing import CliRunner, Result
 
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.prepare import verify
+from instruct_ablate.whole_files import write_sealed
 
 
 def prepare(*words: str) -> Result:
@@ -35,6 +37,13 @@ def test_mistakes_are_told(word: str, message: str) -> None:
     result = prepare(word)
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)
+
+
+def test_verify_leaves_what_is_known_of_own_readers(tmp_path: Path) -> None:
+    for kind in ("own", "seen"):
+        write_sealed(tmp_path / "tasks" / kind / "key", "content", "cache")
+    assert list(verify(tmp_path)) == [f"0 prepared folders of {tmp_path} are whole"]
+    assert {path.name for path in (tmp_path / "tasks").iterdir()} == {"own", "seen"}
 
 
 def test_verify_compares_every_byte_and_what_is_damaged_is_built_again(tmp_path: Path) -> None:

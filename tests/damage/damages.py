@@ -1,12 +1,33 @@
-"""What can happen to a file, by name; each takes its path."""
+"""What can happen to a file, by name, each taking its path; and what has such files."""
 
 from __future__ import annotations
 
 import os
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+
+def nothing(path: Path) -> None:
+    """What most damages come with."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is damaged: made in a folder, with stand-ins for what is not there; its files; and what uses it.
+
+    `use` says *healed*, *refused: why* or *wrong: why*. `also` happens beside the damage of a file.
+    """
+
+    replace: Callable[[pytest.MonkeyPatch], None]
+    make: Callable[[Path], None]
+    files: Callable[[Path], Iterator[str]]
+    use: Callable[[Path], str]
+    also: Callable[[Path], None] = nothing
 
 
 def truncated(path: Path) -> None:

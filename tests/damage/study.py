@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from rich.console import Console
@@ -35,7 +37,8 @@ from instruct_ablate.model.training import training_state
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.report.report import write_report
 from instruct_ablate.schema import Config
-from tests.standins import make_config, work
+from tests.damage.damages import Subject
+from tests.standins import make_config, replace_inputs, work
 
 ROWS = 8
 DONE, OPEN = 0, 1  # seeds of the done and of the interrupted cell
@@ -91,10 +94,10 @@ def make(folder: Path) -> None:
 
 
 def files(folder: Path) -> Iterator[str]:
-    """Name every file of the study, once its cells' names are left out."""
+    """Name every file of the study."""
     for path in sorted((folder / "study").rglob("*")):
         if path.is_file():
-            yield str(path.relative_to(folder / "study"))
+            yield str(path.relative_to(folder))
 
 
 def look(folder: Path) -> str:
@@ -123,6 +126,33 @@ def finish(folder: Path, seed: int) -> CellRecord:
     return run_cell(cell(folder, seed), stand_in)
 
 
+def used(folder: Path, looks: Sequence[str] = tuple(LOOKS)) -> str:
+    """Look at the study, finish its cells, look again; say what became of them."""
+    for one in looks:
+        LOOKS[one](folder)
+    ends = [_end(folder, seed) for seed in (DONE, OPEN)]
+    look(folder)
+    return next((end for end in ends if not end.startswith("healed")), "healed")
+
+
+def _end(folder: Path, seed: int) -> str:
+    try:
+        record = finish(folder, seed)
+        if record.state != "done":
+            reason = record.failure.reason if record.failure else record.state
+            return f"refused: {reason}" if "\n" not in reason else f"traceback: {reason}"
+        return "healed" if right(folder, record, expected()) else "wrong"
+    except UserError as fault:
+        return f"refused: {fault}" if "\n" not in str(fault) else f"traceback: {fault}"
+
+
+@cache
+def expected() -> CellRecord:
+    """The record of an undisturbed cell."""
+    with tempfile.TemporaryDirectory() as place:
+        return finish(Path(place), DONE)
+
+
 def scores(record: CellRecord) -> list[Scores]:
     return [block.scores for block in record.blocks]
 
@@ -137,3 +167,6 @@ def right(folder: Path, record: CellRecord, expected: CellRecord) -> bool:
     return scores(record) == scores(expected) and [row.prediction for row in rows] == [
         row.prediction for row in sorted(map(row_of, range(ROWS)), key=lambda row: row.key)
     ]
+
+
+SUBJECT = Subject(replace_inputs, make, files, used)

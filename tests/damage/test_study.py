@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.damage import campaign, study
 from tests.damage.damages import DAMAGES
-from tests.standins import replace_inputs
 
-QUICK = ("status", "rescore")
+QUICKLY = replace(study.SUBJECT, use=partial(study.used, looks=("status", "rescore")))
 OFTEN = ("truncated", "garbage", "link", "pipe")
 FILES = (
     "study.json",
@@ -42,18 +43,18 @@ FILES = (
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:  # the tests after these have their own inputs
-        replace_inputs(patch)
+        QUICKLY.replace(patch)
         folder = tmp_path_factory.mktemp("pristine")
-        campaign.prepare(folder, QUICK)
+        campaign.prepare(folder, QUICKLY)
         yield folder
 
 
 def named(pristine: Path, file: str) -> str:
     """The file's name in this study."""
-    cells = {name.partition("/")[0] for name in study.files(pristine) if "/" in name}
+    cells = {path.parent.name for path in pristine.glob("study/*/config.yaml")}
     seeds = {"done": next(c for c in cells if "-s0-" in c), "open": next(c for c in cells if "-s1-" in c)}
     first, _, rest = file.partition("/")
-    return f"{seeds[first]}/{rest}" if first in seeds else file
+    return f"study/{seeds[first]}/{rest}" if first in seeds else f"study/{file}"
 
 
 def test_no_file_is_left_out(pristine: Path) -> None:
@@ -70,5 +71,5 @@ CASES = [
 
 @pytest.mark.parametrize(("file", "damage"), CASES)
 def test_it_is_mended_or_refused(pristine: Path, file: str, damage: str) -> None:
-    said = campaign.outcome(pristine, named(pristine, file), damage, QUICK)
+    said = campaign.outcome(pristine, named(pristine, file), damage, QUICKLY)
     assert said == "healed" or said.startswith("refused: "), said

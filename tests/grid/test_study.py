@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.record import Failure, ScoreBlock
@@ -98,6 +99,18 @@ def test_two_sweeps_of_one_study_at_once_lose_nothing(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     assert {cell.seed for cell in read_study(tmp_path).cells} == set(range(6))
+
+
+def test_a_declaration_that_another_process_holds_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instruct_ablate.grid.study.WAIT", 0.01)
+    declare(tmp_path / "s", cells(tmp_path), make_config(tmp_path))
+    with (
+        FileLock(tmp_path / "s" / ".study.json.lock"),
+        pytest.raises(UserError, match=r"another process has held .*study\.json\.lock"),
+    ):
+        declare(tmp_path / "s", cells(tmp_path), make_config(tmp_path))
 
 
 def test_two_hundred_cells_are_read(tmp_path: Path) -> None:

@@ -55,6 +55,25 @@ def test_a_changed_copy_is_refused(repository, tmp_path, monkeypatch):
         read_tasks(TasksConfig(reader="natural_instructions"), tmp_path / "cache")
 
 
+@pytest.mark.parametrize("name", ["splits/default/train_tasks.txt", "tasks/task1_a.json", "manifest.json"])
+def test_a_copy_that_cannot_be_read_is_refused_in_one_line(repository, tmp_path, monkeypatch, name):
+    folder = download.natural_instructions(tmp_path / "cache", url=repository)
+    monkeypatch.setattr(download.natural_instructions, "__defaults__", (repository, "v2.8"))
+    (folder / name).write_text("{")
+    with pytest.raises(UserError, match="to download it again") as caught:
+        read_tasks(TasksConfig(reader="natural_instructions"), tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_no_whole_download_is_put_aside(repository, tmp_path, caplog):
+    folder = download.natural_instructions(tmp_path / "cache", url=repository)
+    (folder / "manifest.json").unlink()
+    (folder / "mine").touch()
+    assert not (download.natural_instructions(tmp_path / "cache", url=repository) / "mine").exists()
+    assert (folder.with_name(f"{folder.name}.damaged-1") / "mine").exists()
+    assert "is put aside as" in caplog.text
+
+
 @pytest.mark.parametrize("tag", ["v2.8", "absent"])
 def test_no_network_or_no_such_tag_says_what_to_do(repository, tmp_path, tag):
     url = repository if tag == "absent" else (tmp_path / "nowhere").as_uri()

@@ -10,6 +10,7 @@ from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import put_aside
 
 PREPARED = ("tokens", "tasks", "models")  # folders of the cache that hold prepared ones
+NOTES = ("seen", "own")  # among the tasks: what is known of files, and of own readers' contents
 
 
 def prepare(config: Config) -> Iterator[str]:
@@ -46,4 +47,4 @@ def verify(cache: Path) -> Iterator[str]:
 
 
 def _is_prepared(path: Path) -> bool:
-    return not path.name.startswith(".") and ".damaged-" not in path.name and path.name != "seen"
+    return not path.name.startswith(".") and ".damaged-" not in path.name and path.name not in NOTES

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from filelock import AcquireReturnProxy, BaseFileLock, Timeout
+
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.old_record import modern_declaration
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
@@ -36,6 +38,7 @@ from instruct_ablate.whole_files import (
 )
 
 DECLARATION = "study.json"
+WAIT = 60.0  # seconds for another command that changes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,17 @@ def changing(folder: Path) -> Iterator[None]:
         make_folder(folder)
         if not os.access(folder, os.W_OK):
             raise PermissionError(13, "not writable", str(folder))
-        with shared_lock(folder / f".{DECLARATION}.lock").acquire(timeout=60):
+        with _held(shared_lock(folder / f".{DECLARATION}.lock")):
             yield
+
+
+def _held(lock: BaseFileLock) -> AcquireReturnProxy[BaseFileLock]:
+    try:
+        return lock.acquire(timeout=WAIT)
+    except Timeout:
+        raise UserError(
+            f"another process has held {lock.lock_file} for {WAIT:.0f} s; once it has ended, run the command again"
+        ) from None
 
 
 def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from filelock import FileLock
-
 from instruct_ablate.errors import UserError
 from instruct_ablate.terminal import echo
+from instruct_ablate.whole_files import NOT_AS_WRITTEN, put_aside, read_plain, shared_lock
+
+log = logging.getLogger(__name__)
 
 URL = "https://github.com/allenai/natural-instructions.git"
 TAG = "v2.8"
@@ -27,8 +30,7 @@ def natural_instructions(cache: Path, url: str = URL, tag: str = TAG) -> Path:
     """
     folder = cache / "downloads" / f"natural-instructions-{tag}"
     if not (folder / MANIFEST).is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
+        with shared_lock(folder.with_name(f"{folder.name}.lock"), "cache"):
             if not (folder / MANIFEST).is_file():
                 _fetch(folder, url, tag)
     return folder
@@ -45,8 +47,12 @@ def _fetch(folder: Path, url: str, tag: str) -> None:
         shutil.rmtree(part / "clone" / ".git")
         manifest = {"url": url, "tag": tag, "commit": commit, "sha256": checksum(part / "clone")}
         (part / "clone" / MANIFEST).write_text(json.dumps(manifest, indent=1))
-        if folder.exists():
-            shutil.rmtree(folder)
+        if os.path.lexists(folder):
+            log.warning(
+                "%s is no download that came to its end: it is put aside as %s",
+                folder,
+                put_aside(folder).name,
+            )
         (part / "clone").replace(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -85,15 +91,18 @@ def checksum(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted([*folder.glob("tasks/*.json"), *folder.glob("splits/*/*.txt")]):
         total.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+        total.update(hashlib.sha256(read_plain(path)).digest())
     return total.hexdigest()
 
 
 def verify(folder: Path) -> None:
     """Refuse a downloaded copy that is no longer what arrived."""
-    manifest = json.loads((folder / MANIFEST).read_text())
-    if checksum(folder) != manifest["sha256"]:
+    try:
+        manifest = json.loads(read_plain(folder / MANIFEST))
+        commit, same = manifest["commit"], checksum(folder) == manifest["sha256"]
+    except (OSError, *NOT_AS_WRITTEN) as error:
+        raise UserError(f"{folder} cannot be read ({error}): delete it to download it again.") from error
+    if not same:
         raise UserError(
-            f"{folder} differs from what was downloaded (commit {manifest['commit']}): "
-            "delete the folder to download it again."
+            f"{folder} differs from what was downloaded (commit {commit}): delete the folder to download it again."
         )

@@ -35,7 +35,11 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     if config.root is not None:
         return open_layout(Path(config.root).expanduser(), config, "natural_instructions")
     root = natural_instructions(cache)
-    source = open_layout(root, config, "natural_instructions")
+    try:
+        source = open_layout(root, config, "natural_instructions")
+    except UserError:
+        verify(root)  # a damaged copy says so
+        raise
     return replace(source, parse=partial(_verified, root, source.parse))
 
 

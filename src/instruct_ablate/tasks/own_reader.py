@@ -15,7 +15,7 @@ from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake import tidied
 from instruct_ablate.tasks.source import Fault
 from instruct_ablate.tasks.task import Task, TaskCollection
-from instruct_ablate.whole_files import write_whole
+from instruct_ablate.whole_files import read_sealed, write_sealed
 
 
 def read_own(config: TasksConfig, cache: Path, registered: Iterable[str]) -> TaskCollection:
@@ -83,9 +83,9 @@ def _checked(given: str, content: str, config: TasksConfig, cache: Path) -> str:
     settings = {**dataclasses.asdict(config), "root": None}
     key = hashlib.sha256(json.dumps([given, settings], sort_keys=True).encode()).hexdigest()
     seen = cache / "tasks" / "own" / key[:32]
-    if not seen.is_file():
-        write_whole(seen, content, durable=False)
-    elif seen.read_text(encoding="utf-8") != content:
+    if (before := read_sealed(seen)) is None:  # none, or damaged
+        write_sealed(seen, content, "cache")
+    elif before != content:
         raise UserError(
             f"tasks.reader={config.reader} returned other tasks than before under the same content_hash {given!r}: "
             "leave content_hash out, so that it is made from the tasks, or let it change with them."
