@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, check_fence, opened_plain, write_whole
+from instruct_ablate.fence import inside_fence
+from instruct_ablate.whole_files import NOT_AS_WRITTEN, opened_plain, write_whole
 
 FILE = "training.jsonl"
 _FIELDS = {"step"}
@@ -28,9 +29,9 @@ def read_curve(path: Path, last: int | None = None) -> list[dict[str, float]]:
 
 def append_row(path: Path, row: dict[str, float]) -> None:
     """Write a step's row behind the others."""
-    with path.open("a", encoding="utf-8") as file:
-        check_fence(path)
+    with path.open("a", encoding="utf-8") as file, inside_fence(path):
         file.write(json.dumps(row) + "\n")
+        file.flush()
 
 
 def keep_rows(path: Path, step: int) -> None:

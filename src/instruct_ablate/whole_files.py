@@ -12,13 +12,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from filelock import BaseFileLock, FileLock
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.fence import inside_fence
 
 log = logging.getLogger(__name__)
 _SAID = {
@@ -59,30 +60,6 @@ NOT_AS_WRITTEN = (
     ArithmeticError,
     RecursionError,
 )
-_FENCES: dict[str, tuple[int, Callable[[], None]]] = {}
-
-
-def fence(folder: Path, generation: int, check: Callable[[], None]) -> None:
-    """Let `check` be asked before anything in a folder is written; it raises once this process may no longer.
-
-    `generation`: how many processes have written there, one after another; files that grow have it in their names.
-    """
-    _FENCES[str(folder.absolute())] = generation, check
-
-
-def open_fence(folder: Path) -> None:
-    """Ask no more."""
-    _FENCES.pop(str(folder.absolute()), None)
-
-
-def check_fence(path: Path) -> int | None:
-    """Ask whether `path` may be written, as the last thing before it is; return the generation that writes it."""
-    place, generation = path.absolute(), None
-    for folder in (place, *place.parents) if _FENCES else ():
-        if (fenced := _FENCES.get(str(folder))) is not None:
-            generation, check = fenced
-            check()
-    return generation
 
 
 @contextlib.contextmanager
@@ -98,10 +75,10 @@ def whole_file(path: Path, durable: bool = True, key: str = "output") -> Iterato
             if durable:
                 _sync(temporary)
             follow_mode(temporary)
-            check_fence(path)
-            if path.is_dir() and not path.is_symlink():
-                _clear(path)
-            temporary.replace(path)
+            with inside_fence(path):
+                if path.is_dir() and not path.is_symlink():
+                    _clear(path)
+                temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -210,8 +187,8 @@ def make_way(path: Path) -> None:
     """Put aside what cannot be added to: a pipe would wait, a link lead elsewhere, another user's file refuse."""
     plain = path.is_file() and not path.is_symlink()
     if os.path.lexists(path) and not (plain and os.access(path, os.W_OK, effective_ids=True)):
-        check_fence(path)
-        _clear(path)
+        with inside_fence(path):
+            _clear(path)
 
 
 def inside(folder: Path, name: str) -> Path:

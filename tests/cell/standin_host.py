@@ -1,9 +1,15 @@
-"""One host of two: runs a stand-in cell slowly, with a short heartbeat; told of on standard output."""
+"""One host of two: runs a stand-in cell slowly, with a short heartbeat; told of on standard output.
+
+Arguments: folder, host's name, pause between rows; and, to be suspended there, which rename (`record.json`, `2`).
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,10 +54,27 @@ def from_row(number: int) -> PredictionRow:
     return make_row(prediction, score_all([prediction])[0])
 
 
+def suspend_at(name: str, time: int) -> Callable[[Path, Path], Path]:
+    """Rename as ever, but stop right before the so-manieth time that a file takes this name."""
+    seen: list[Path] = []
+
+    def rename(path: Path, target: Path) -> Path:
+        seen.extend([target] if Path(target).name == name else [])
+        if len(seen) == time and Path(target).name == name:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return REPLACE(path, target)
+
+    return rename
+
+
+REPLACE = Path.replace
+
 if __name__ == "__main__":
     pause = float(sys.argv[3])
     patch = pytest.MonkeyPatch()
     replace_inputs(patch)
+    if len(sys.argv) > 4:
+        patch.setattr(Path, "replace", suspend_at(sys.argv[4], int(sys.argv[5])))
     record = runner.run_cell(make_config(Path(sys.argv[1])), slowly)
     sys.stdout.write(" ".join([record.state, *record.notes]) + "\n")
     sys.stdout.flush()

@@ -18,8 +18,8 @@ from tests.cell import standin_host
 MOMENTS = 10  # at which the first host is suspended, spread over its run
 
 
-def start(folder: Path, host: str, pause: float) -> subprocess.Popen[str]:
-    words = [sys.executable, standin_host.__file__, str(folder), host, str(pause)]
+def start(folder: Path, host: str, pause: float, *more: str) -> subprocess.Popen[str]:
+    words = [sys.executable, standin_host.__file__, str(folder), host, str(pause), *more]
     command = ["unshare", "--uts", "sh", "-c", f'hostname {host} && exec "$@"', "sh", *words]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(
@@ -83,3 +83,40 @@ def test_a_woken_host_leaves_the_cell_that_it_lost(tmp_path: Path, moment: int) 
     written = {path.name: len(path.read_text().splitlines()) for path in tmp_path.rglob("*.jsonl*")}
     assert written == {"original.jsonl": standin_host.ROWS, "training.jsonl": standin_host.ROWS}
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+RENAMES = (("record.json", "2"), ("record.json", "1"), ("original.jsonl", "1"), ("step-00000012.ckpt", "1"))
+
+
+@pytest.mark.parametrize("end", [signal.SIGCONT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("name", "place"), [RENAMES[0], *(pytest.param(*one, marks=pytest.mark.slow) for one in RENAMES[1:])]
+)
+def test_nobody_takes_over_between_the_question_and_the_rename(
+    tmp_path: Path, name: str, place: str, end: signal.Signals
+) -> None:
+    first = start(tmp_path, "one", 0.0, name, place)
+    suspended(first)
+    (beat,) = tmp_path.rglob("heartbeat")
+    os.utime(beat, (1, 1))  # long ago
+    before = contents(tmp_path)
+    told, why = start(tmp_path, "two", 0.0).communicate(timeout=60)
+    assert "done" not in told
+    assert "is being run by" in why
+    assert contents(tmp_path) == before
+    first.send_signal(end)
+    told, _ = first.communicate(timeout=60)
+    assert told.split() == (["done", "one"] if end == signal.SIGCONT else [])
+    winner = "one" if end == signal.SIGCONT else "two"
+    assert start(tmp_path, "two", 0.0).communicate(timeout=60)[0].split() == ["done", winner]
+    written = {path.name: len(path.read_text().splitlines()) for path in tmp_path.rglob("*.jsonl*")}
+    assert written == {"original.jsonl": standin_host.ROWS, "training.jsonl": standin_host.ROWS}
+
+
+def suspended(process: subprocess.Popen[str]) -> None:
+    """Wait until a process has stopped itself."""
+    end = time.monotonic() + 60
+    while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.005)

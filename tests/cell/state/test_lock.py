@@ -15,8 +15,9 @@ import pytest
 from instruct_ablate.cell.state import lock
 from instruct_ablate.cell.state.heartbeat import read_beat, this_process
 from instruct_ablate.cell.state.lock import LockedError, acquire, holder, locked, release
+from instruct_ablate.fence import open_fence
 from instruct_ablate.learning_curve import append_row
-from instruct_ablate.whole_files import open_fence, write_whole
+from instruct_ablate.whole_files import write_whole
 
 CONTEXT = multiprocessing.get_context("fork")
 
@@ -77,7 +78,7 @@ def test_an_unreadable_lock_is_taken_over_when_it_is_old(tmp_path: Path, content
 def test_what_is_no_lock_file_is_taken_over_when_it_is_old(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "lock-1"
     {"folder": path.mkdir, "link": lambda: path.symlink_to(tmp_path), "pipe": lambda: os.mkfifo(path)}[kind]()
-    os.utime(path, (1, 1))
+    os.utime(path, (1, 1), follow_symlinks=False)
     owner = acquire(tmp_path)
     assert holder(tmp_path) == owner
     assert lock._generations(tmp_path) == [2]

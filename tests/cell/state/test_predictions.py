@@ -21,8 +21,8 @@ from instruct_ablate.cell.state.predictions import (
     written_rows,
 )
 from instruct_ablate.errors import UserError
+from instruct_ablate.fence import Fence, fence, open_fence
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
-from instruct_ablate.whole_files import fence, open_fence
 from tests.scored import instance_score
 
 PROMPT = Prompt("t1", "C", "classification", "t1-0", "Say yes.", ("yes", "ja"), "yes", ("yes", "no"), True)
@@ -164,10 +164,10 @@ def test_what_is_damaged_of_an_unfinished_file_is_put_aside(tmp_path: Path, kind
 
 def test_a_later_process_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "original.jsonl"
-    fence(tmp_path, 1, lambda: None)
+    fence(tmp_path, Fence(1, lambda: None))
     first = PredictionWriter(path)
     first.append(ROW)
-    fence(tmp_path, 2, lambda: None)
+    fence(tmp_path, Fence(2, lambda: None))
     with PredictionWriter(path) as second:
         assert written_ids(path) == {ROW.key}
         second.append(replace(ROW, instance_id="other"))

@@ -32,10 +32,11 @@ from instruct_ablate.cell.state.store import (
 )
 from instruct_ablate.cell.state.stored_config import describe
 from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError
+from instruct_ablate.fence import inside_fence
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
 from instruct_ablate.terminal import Formatter
-from instruct_ablate.whole_files import check_fence, make_way
+from instruct_ablate.whole_files import make_way
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +113,8 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
         if lost:
             record = _finish(folder, replace(record, notes=(*record.notes, *lost)))
     if record.state == "done" and not config.keep_checkpoints:
-        check_fence(folder)
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they were for resuming alone
+        with inside_fence(folder):
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they were for resuming alone
     return record
 
 

@@ -14,7 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from instruct_ablate.cell.state.record_file import CorruptRecordError, from_json, to_json
-from instruct_ablate.whole_files import check_fence, read_plain, write_whole
+from instruct_ablate.fence import inside_fence
+from instruct_ablate.whole_files import read_plain, write_whole
 
 BEAT = 5.0  # seconds between two beats
 STALE = 60.0  # seconds without a beat after which a cell counts as dead
@@ -87,10 +88,10 @@ def age(path: Path) -> float:
     """Return the age of a file in seconds by the file system's own clock, not by this host's."""
     try:
         with tempfile.NamedTemporaryFile(prefix=".clock.", dir=path.parent) as now:
-            return Path(now.name).stat().st_mtime - path.stat().st_mtime
+            return Path(now.name).stat().st_mtime - path.lstat().st_mtime
     except OSError:
         with contextlib.suppress(OSError):
-            return time.time() - path.stat().st_mtime
+            return time.time() - path.lstat().st_mtime
         return float("inf")
 
 
@@ -131,8 +132,7 @@ class Heartbeat:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        with contextlib.suppress(Exception):  # it may be another process's by now
-            check_fence(self._folder)
+        with contextlib.suppress(Exception), inside_fence(self._folder):  # it may be another process's by now
             (self._folder / "heartbeat").unlink(missing_ok=True)
 
     def progress(self, stage: str, done: int = 0, total: int = 0) -> None:

@@ -14,18 +14,17 @@ import errno
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from instruct_ablate.cell.state import heartbeat
 from instruct_ablate.cell.state.heartbeat import Heartbeat, Owner, age, is_dead, this_process
 from instruct_ablate.cell.state.record_file import CorruptRecordError, from_json, to_json
+from instruct_ablate.fence import Fence, fence, open_fence, shut
 from instruct_ablate.whole_files import (
     explained,
-    fence,
     follow_mode,
     make_folder,
-    open_fence,
     read_plain,
     remove,
     write_whole,
@@ -80,6 +79,19 @@ def acquire(folder: Path, judge: Judge = is_dead) -> Owner:
     for generation in seen:
         _refuse_held(folder, generation, judge)
     mine = (seen[-1] if seen else 0) + 1
+    try:
+        with shut(folder / f"lock-{mine - 1}"):
+            _take(folder, seen, mine, owner)
+    except (
+        BlockingIOError
+    ) as error:  # whoever has it is suspended between asking and renaming, or takes it over
+        raise LockedError(folder, holder(folder)) from error
+    fence(folder, Fence(mine, lambda: _check_held(folder, mine, owner), folder / f"lock-{mine}"))
+    return owner
+
+
+def _take(folder: Path, seen: Sequence[int], mine: int, owner: Owner) -> None:
+    """Make the next generation, and remove those before."""
     with explained(folder / f"lock-{mine}"):
         taken = _make(folder, mine, owner)
     others = [n for n in _generations(folder) if n != mine and n not in seen]
@@ -90,8 +102,6 @@ def acquire(folder: Path, judge: Judge = is_dead) -> Owner:
     for generation in seen:
         with contextlib.suppress(OSError):
             remove(folder / f"lock-{generation}")
-    fence(folder, mine, lambda: _check_held(folder, mine, owner))
-    return owner
 
 
 def release(folder: Path, owner: Owner) -> None:

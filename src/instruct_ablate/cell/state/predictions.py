@@ -16,13 +16,13 @@ from types import TracebackType
 from typing import Any
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.fence import check_fence, inside_fence
 from instruct_ablate.metrics.built_in import guess_chance
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.scores import InstanceScore, Values, value_of, with_values
 from instruct_ablate.tasks.task import Kind, WordRule
 from instruct_ablate.whole_files import (
     NOT_AS_WRITTEN,
-    check_fence,
     explained,
     make_folder,
     put_aside,
@@ -177,9 +177,9 @@ def _generation(end: str) -> int:
 
 def discard(path: Path) -> None:
     """Remove a file of predictions, complete or not."""
-    check_fence(path)
-    for one in (path, *unfinished(path)):
-        remove(one)
+    with inside_fence(path):
+        for one in (path, *unfinished(path)):
+            remove(one)
 
 
 def read_predictions(path: Path) -> tuple[PredictionRow, ...]:
@@ -207,8 +207,9 @@ def written_rows(path: Path) -> tuple[PredictionRow, ...]:
             try:
                 return read_predictions(one)
             except UserError as fault:
-                check_fence(path)
-                log.warning("%s; it was put aside as %s and is predicted again", fault, put_aside(one).name)
+                with inside_fence(path):
+                    aside = put_aside(one)
+                log.warning("%s; it was put aside as %s and is predicted again", fault, aside.name)
     return ()
 
 
@@ -244,9 +245,10 @@ class PredictionWriter:
         elif earlier and earlier[-1] != self._partial:
             with whole_file(self._partial, durable=False) as copy:
                 copy.write_bytes(read_plain(earlier[-1]))
-        for one in earlier:
-            if one != self._partial:
-                remove(one)
+        with inside_fence(self.path):
+            for one in earlier:
+                if one != self._partial:
+                    remove(one)
 
     def append(self, row: PredictionRow) -> None:
         """Write one row, whole or not at all."""
@@ -265,8 +267,8 @@ class PredictionWriter:
         with explained(self.path):
             os.fsync(self._file.fileno())
             self._file.close()
-            check_fence(self.path)
-            self._partial.replace(self.path)
+            with inside_fence(self.path):
+                self._partial.replace(self.path)
             sync_folder(self.path.parent)
 
     def _write(self, line: bytes) -> None:

@@ -25,6 +25,7 @@ from instruct_ablate.cell.state.record_file import (
     to_json,
 )
 from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.fence import inside_fence
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
 
 RECORD = "record.json"
@@ -143,7 +144,7 @@ def quarantine(folder: Path, identity: str) -> Path | None:
     for number in itertools.count(1):
         aside = folder / f"record.corrupt-{number}.json"
         if not aside.exists():
-            with explained(aside):
+            with explained(aside), inside_fence(folder):
                 path.rename(aside)
             return aside
     return None

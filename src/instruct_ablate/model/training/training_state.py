@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from instruct_ablate.errors import Interrupted, UserError
-from instruct_ablate.whole_files import check_fence, opened_plain, whole_file
+from instruct_ablate.fence import inside_fence
+from instruct_ablate.whole_files import opened_plain, whole_file
 
 log = logging.getLogger(__name__)
 LAST = 2
@@ -27,8 +28,9 @@ _STEP = re.compile(r"step-(\d+)\.ckpt")
 def save(folder: Path, state: dict[str, Any]) -> None:
     """Write `folder`/step-N.ckpt and drop all but the last two."""
     write(folder / f"step-{state['step']:08d}.ckpt", state)
-    for old in steps(folder)[:-LAST]:
-        old.unlink(missing_ok=True)
+    with inside_fence(folder):
+        for old in steps(folder)[:-LAST]:
+            old.unlink(missing_ok=True)
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
@@ -68,8 +70,8 @@ def read(path: Path) -> dict[str, Any] | None:
         raise  # told to stop while it was read: it is not damaged
     except Exception as error:
         # torch raises many kinds of error on a truncated file; each means the same here
-        check_fence(path)
-        path.replace(path.with_suffix(".damaged"))
+        with inside_fence(path):
+            path.replace(path.with_suffix(".damaged"))
         log.warning(
             "the checkpoint %s is damaged (%s): the one before is used", path.name, type(error).__name__
         )
