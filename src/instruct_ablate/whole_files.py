@@ -146,7 +146,9 @@ def shared_lock(path: Path, key: str = "output") -> BaseFileLock:
 
 def _clear(path: Path) -> None:
     """Put aside what stands in a file's place, and say so."""
-    log.warning("%s is no plain file: it was put aside as %s", path, put_aside(path).name)
+    plain = path.is_file() and not path.is_symlink()
+    why = "may not be written" if plain else "is no plain file"
+    log.warning("%s %s: it was put aside as %s", path, why, put_aside(path).name)
 
 
 def put_aside(path: Path) -> Path:

@@ -155,6 +155,10 @@ def read_study(folder: Path) -> Study:
             else ""
         )
         raise UserError(f"no study at {folder}{near} Give the folder of a study, such as multirun/NAME.")
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}") from error
     declaration = read_declaration(folder)
     there = sorted(path.parent.name for path in folder.glob(f"*/{RECORD}"))
     _refuse_several(folder, declaration, there)

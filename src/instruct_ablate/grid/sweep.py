@@ -16,7 +16,7 @@ from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.store import missing_record, read_record
+from instruct_ablate.cell.state.store import missing_record, read_record, record_fault
 from instruct_ablate.errors import UserError, UserErrors, refusal
 from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.expansion import Declared, expand
@@ -223,6 +223,7 @@ def _summary(folder: Path, cells: Sequence[Cell], print_summary: Summary) -> int
     open_ = [record for record in records if record.state != "done"]
     for record in open_:
         reason = record.failure.reason if record.failure else ""
+        reason = record.notes[0] if record.state == "unreadable" else reason
         echo(f"{record.state}: {record.name}{': ' + reason if reason else ''}", err=True)
     if open_:
         echo(f"{len(open_)} of {len(records)} cells are not done; run the same command again.", err=True)
@@ -230,4 +231,7 @@ def _summary(folder: Path, cells: Sequence[Cell], print_summary: Summary) -> int
 
 
 def _current(cell: Cell) -> CellRecord:
-    return read_record(cell.folder, cell.identity.hash) or missing_record(cell.identity)
+    if (record := read_record(cell.folder, cell.identity.hash)) is not None:
+        return record
+    fault, missing = record_fault(cell.folder), missing_record(cell.identity)
+    return missing if fault is None else replace(missing, state="unreadable", notes=(fault,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,4 +43,4 @@ def learning_curves(study: Path, cells: Sequence[CellRecord]) -> Iterator[Curve]
 
 def count_curves(study: Path, cells: Sequence[CellRecord]) -> int:
     """Count the settings that have a curve."""
-    return len({cell.setting for cell in cells if (study / cell.name / learning_curve.FILE).is_file()})
+    return len({cell.setting for cell in cells if os.path.lexists(study / cell.name / learning_curve.FILE)})

@@ -32,6 +32,19 @@ def beat(folder: Path, counter: int, seconds_ago: float = 0.0) -> None:
     os.utime(folder / "heartbeat", (then, then))
 
 
+def test_a_process_that_the_system_hides_is_judged_by_its_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where /proc is mounted with hidepid: other users' processes are not in it."""
+
+    def forbid(pid: int, number: int) -> None:
+        raise PermissionError(1, "not yours")
+
+    monkeypatch.setattr(heartbeat, "_started", lambda pid: None)
+    mine = replace(this_process(), pid=2**22 + 1)
+    assert alive_here(mine) is False
+    monkeypatch.setattr(heartbeat.os, "kill", forbid)
+    assert alive_here(mine) is None
+
+
 def test_it_beats_tells_progress_and_is_gone_afterwards(tmp_path: Path) -> None:
     with Heartbeat(tmp_path, this_process(), beat=0.02) as alive:
         first = read_beat(tmp_path)

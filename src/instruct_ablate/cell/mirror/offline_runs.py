@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -52,7 +53,9 @@ def offline_runs(study: Path) -> tuple[OfflineRun, ...]:
         folder = log.parents[2]
         record = read_record(folder)
         # the report's own run has a folder without a record, and is whole when it is there
-        state = record.state if record else "done" if not (folder / "identity.json").exists() else "missing"
+        state = (
+            record.state if record else "done" if not os.path.lexists(folder / "identity.json") else "missing"
+        )
         found.append(OfflineRun(folder.name, log, state))
     return tuple(found)
 

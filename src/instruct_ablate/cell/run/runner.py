@@ -24,6 +24,7 @@ from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import (
     find_folder,
+    forbidden,
     missing_record,
     now,
     quarantine,
@@ -36,7 +37,7 @@ from instruct_ablate.fence import inside_fence
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
 from instruct_ablate.terminal import Formatter
-from instruct_ablate.whole_files import make_way
+from instruct_ablate.whole_files import follow_mode, make_way
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,9 @@ def _work(job: Job) -> Outcome:
 
 def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
     identity, folder = cell.identity, cell.folder
+    if (fault := forbidden(folder)) is not None:  # another user's; it may well be done
+        log.error("%s: %s; it is left as it is", identity.name, fault)
+        return replace(missing_record(identity), state="unreadable", notes=(fault,))
     aside = quarantine(folder, identity.hash)
     before = read_record(folder, identity.hash)
     if before is not None and before.state == "other format":
@@ -189,6 +193,7 @@ def _logged(folder: Path) -> Iterator[None]:
     try:
         make_way(folder / "log.txt")
         handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+        follow_mode(folder / "log.txt")
     except OSError as error:
         raise UserError(f"cannot write {folder / 'log.txt'}: {error.strerror}") from error
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s"))

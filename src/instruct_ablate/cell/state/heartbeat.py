@@ -70,10 +70,22 @@ def _started(pid: int) -> str | None:
 
 
 def alive_here(owner: Owner) -> bool | None:
-    """Tell whether `owner` runs on this machine; None if it belongs to another one."""
+    """Tell whether `owner` runs on this machine; None if it belongs to another one, or to a user who hides it."""
     if owner.host != socket.gethostname() or owner.boot != _boot():
         return None
-    return _started(owner.pid) == owner.started
+    started = _started(owner.pid)
+    return None if started is None and _hidden(owner.pid) else started == owner.started
+
+
+def _hidden(pid: int) -> bool:
+    """Tell whether a process that /proc does not show is there: a system may hide those of other users."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        pass
+    return False
 
 
 def read_beat(folder: Path) -> Beat | None:

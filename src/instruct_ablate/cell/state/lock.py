@@ -39,7 +39,8 @@ class LockedError(Exception):
 
     def __init__(self, folder: Path, owner: Owner | None) -> None:
         who = f"process {owner.pid} on {owner.host}" if owner and owner.pid else "another process"
-        super().__init__(f"{folder.name} is being run by {who}")
+        why = " (its lock is another user's, and may not be read)" if owner == UNKNOWN else ""
+        super().__init__(f"{folder.name} is being run by {who}{why}")
         self.owner = owner
 
 

@@ -24,6 +24,7 @@ from instruct_ablate.tasks.task import Kind, WordRule
 from instruct_ablate.whole_files import (
     NOT_AS_WRITTEN,
     explained,
+    follow_mode,
     make_folder,
     put_aside,
     read_plain,
@@ -234,6 +235,7 @@ class PredictionWriter:
             self._partial = partial_path(path, check_fence(path))
             self._go_on(begin)
             self._file = self._partial.open("ab", buffering=0)
+            follow_mode(self._partial)
             self._size = self._cut_tail()
 
     def _go_on(self, begin: Sequence[PredictionRow] | None) -> None:

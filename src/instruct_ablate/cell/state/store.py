@@ -107,6 +107,17 @@ def read_record(folder: Path, identity: str | None = None) -> CellRecord | None:
     return record
 
 
+def forbidden(folder: Path) -> str | None:
+    """Say that a cell's record may not be read by this user: what became of the cell is not known."""
+    try:
+        read_plain(folder / RECORD)
+    except PermissionError as error:
+        return f"{RECORD} cannot be read: {error.strerror}"
+    except OSError:
+        pass
+    return None
+
+
 def record_fault(folder: Path) -> str | None:
     """Say why the record that is there cannot be read; None where it can, or there is none."""
     try:
