@@ -28,6 +28,7 @@ def _imported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         study.SUBJECT.replace(patch)
         patch.setattr(heartbeat, "BEAT", 0.05)
+        patch.setattr(heartbeat, "STALE", 1e8)  # however slow the machine: what is to be old is of 1970
         folder = tmp_path_factory.mktemp("first")
         study.make(folder)
         study.used(folder, ("status", "rescore"))
