@@ -9,8 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from instruct_ablate.extensions import load_extensions
+from instruct_ablate.instruction.agreement import agreement, table
+from instruct_ablate.instruction.annotation import annotation_of
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.check import check_variant
+from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import Instruction, as_instruction, check_instruction, vary
 from instruct_ablate.instruction.label import label
@@ -42,6 +45,12 @@ class Finding:
     input_after: str = ""
     merges: tuple[str, ...] = ()
 
+    @property
+    def left(self) -> str:
+        """Say how much is left of the definition."""
+        before, after = (len(one.definition.split()) for one in (self.before, self.after))
+        return f"{after} of {before} words"
+
 
 def audit(tasks: Sequence[Task], config: InstructionConfig, context: Context) -> tuple[Finding, ...]:
     """Apply the configured variants to every task of one side and check what they promise."""
@@ -61,10 +70,12 @@ def _find(task: Task, config: InstructionConfig, context: Context) -> Finding:
     before = as_instruction(task, replace(config, definition="original", examples="original"))
     after = as_instruction(varied, config)
     asked = not (config.definition == config.examples == "original")
-    notes = ("unchanged: the variant finds nothing to alter",) if asked and varied == task else ()
+    notes = ["unchanged: the variant finds nothing to alter"] if asked and varied == task else []
+    noted = rules_note((task,), config.definition, context)
+    notes += ["not annotated as it stands: its content is found by rules"] if noted else []
     faults = (*violations, *([fault] if fault else []))
     inputs, merges = _inputs(task, varied), tuple(map(alike, merged_labels(task)))
-    return Finding(task.name, task.category, task.kind, before, after, faults, notes, *inputs, merges)
+    return Finding(task.name, task.category, task.kind, before, after, faults, tuple(notes), *inputs, merges)
 
 
 def _inputs(task: Task, varied: Task) -> tuple[str, str]:
@@ -83,7 +94,11 @@ def write_audit(findings: Sequence[Finding], name: str, folder: Path) -> tuple[P
     ordered = sorted(findings, key=lambda finding: (not finding.violations, finding.task))
     text = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
     page.write_text(text.render(name=name, findings=ordered, **_summary(findings)), encoding="utf-8")
-    body = {"variant": name, **_summary(findings), "findings": [asdict(finding) for finding in findings]}
+    body = {
+        "variant": name,
+        **_summary(findings),
+        "findings": [asdict(f) | {"left": f.left} for f in findings],
+    }
     data.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
     return page, data
 
@@ -92,7 +107,7 @@ def _summary(findings: Sequence[Finding]) -> dict[str, int]:
     return {
         "tasks": len(findings),
         "violating": sum(bool(finding.violations) for finding in findings),
-        "unchanged": sum(bool(finding.notes) for finding in findings),
+        "unchanged": sum(any(note.startswith("unchanged") for note in f.notes) for f in findings),
         "merging": sum(bool(finding.merges) for finding in findings),
     }
 
@@ -100,7 +115,8 @@ def _summary(findings: Sequence[Finding]) -> dict[str, int]:
 def run_audit(config: Config, folder: Path, published: Path | None = None) -> int:
     """Audit the configured variant over the configured tasks; 1 where a promise is broken, else 0.
 
-    `published` is a file of label spaces that those of the tasks are compared with.
+    `published` is a file of label spaces that those of the tasks are compared with; `instruction.annotation`, where it
+    is given, one that the rules for kinds of content are compared with.
     """
     from instruct_ablate.tasks.collection import read_tasks
 
@@ -118,6 +134,13 @@ def run_audit(config: Config, folder: Path, published: Path | None = None) -> in
             echo(f"{finding.task}: {violation.removeprefix(f'{finding.task}: ')}")
         for merge in finding.merges:
             echo(f"{finding.task}: {merge}; strict_exact_match tells them apart")
+    _say_left(findings)
+    if config.instruction.annotation is not None:
+        annotation = annotation_of(config.instruction.annotation)
+        for side, tasks in (("training", collection.train), ("test", collection.test)):
+            there = sum(annotation.segments(task) is not None for task in tasks)
+            echo(f"rules against the annotation, {there} of {len(tasks)} {side} definitions:")
+            echo(table(agreement(tasks, annotation)))
     if published is not None:
         _compare_spaces((*collection.train, *collection.test), published)
     counts = _summary(findings)
@@ -127,6 +150,18 @@ def run_audit(config: Config, folder: Path, published: Path | None = None) -> in
         f"Page: {page}  Data: {data}"
     )
     return 1 if counts["violating"] else 0
+
+
+def _say_left(findings: Sequence[Finding]) -> None:
+    """Say what is left of the definitions that the variant shortens."""
+    sizes = [(len(f.before.definition.split()), len(f.after.definition.split())) for f in findings]
+    shortened = [(before, after) for before, after in sizes if after < before]
+    if shortened:
+        share = 100 * sum(after for _, after in shortened) / sum(before for before, _ in shortened)
+        echo(
+            f"{len(shortened)} definitions are shortened, to {share:.0f}% of their words; "
+            f"{sum(not after for _, after in shortened)} to nothing"
+        )
 
 
 def _compare_spaces(tasks: Sequence[Task], path: Path) -> None:

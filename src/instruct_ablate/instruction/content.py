@@ -1,96 +1,81 @@
 """Definitions without one kind of content, after Yin et al. (2023).
 
-They annotated definitions by hand with the kinds used here and dropped one kind at a time. These variants
-find the kinds by wording, clause by clause; a definition without a clause of the kind stays as it is.
+They annotated definitions by hand, segment by segment, and left out every segment that carries the kind, whatever else
+it carries; so do these variants. Where their annotation is given (`instruction.annotation`), its segments are left out
+as they stand; without it, and for definitions that it does not have, the kinds are found by rules.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from instruct_ablate.instruction.annotation import annotation_of
+from instruct_ablate.instruction.content_rules import by_rules
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.kinds import Kind, Segment
+from instruct_ablate.instruction.segments import joined
 from instruct_ablate.instruction.variant import variant
-from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Task
 
-_END = re.compile(
-    r"(?<=[.!?:;])\s+|\n+|(?<=,)\s+(?=(?:and |then )?(?:you|your|please|if|where|generate|classify)\b)"
-    r"|\s+(?=and (?:you|your)\b)"
-)
-_GIVEN = re.compile(
-    r"\b(you(?:'re| are| will be|'ll be)? (?:also )?(?:given|provided|presented|shown|see)"
-    r"|you have been given|given an?|you get|we (?:give|provide|present)"
-    r"|the inputs? (?:is|are|consists?|contains?|will|has)"
-    r"|each (?:input|instance)|(?:is|are) given)\b",
-    re.IGNORECASE,
-)
-_ACTION = re.compile(
-    r"\b(your (?:task|job|goal|objective) is"
-    r"|you (?:need|have|are required|are expected|are asked|must|should) to"
-    r"|you(?:'re| are) (?:supposed|to)|you (?:should|must|will)|the (?:task|goal|aim) is|in this task"
-    r"|(?:please )?(?:generate|write|classify|determine|decide|identify|find|choose|select|translate|judge"
-    r"|convert|predict|answer|construct|create|label|extract|detect|paraphrase|summari[sz]e|rewrite|complete)\b)",
-    re.IGNORECASE,
-)
-_OUTPUT = re.compile(
-    r"\b((?:the|your) (?:output|answer|response|result|label|generated \w+)s?"
-    r" (?:should|must|will|can|is|are|may)"
-    r"|(?:answer|respond|reply|output|return|print|label)(?: it| them)?"
-    r"(?: with| either| as| in|:|')|should be|must be|(?:avoid|make sure|do not|don't|ensure)\b)",
-    re.IGNORECASE,
-)
-_EXPLAINS = re.compile(
-    r"\b(if|when|where|because|means?|refers?|denotes?|indicates?|implies|whether|for)\b", re.IGNORECASE
-)
+DROPPED: dict[str, Kind] = {
+    "no_input_content": "input",
+    "no_action_content": "action",
+    "no_output_content": "output",
+    "no_label_list": "label_list",
+    "no_label_definitions": "label_definition",
+    "no_additional_details": "details",
+}
 
 
-def clauses(definition: str) -> list[str]:
-    """Split a definition into sentences, and long sentences at commas before a new command or condition."""
-    return [clause for clause in _END.split(definition) if clause.strip()]
+def annotated(task: Task, context: Context) -> tuple[Segment, ...] | None:
+    """Return the segments of a definition as annotated; None without an annotation of it."""
+    return None if context.annotation is None else annotation_of(context.annotation).segments(task)
 
 
-def _names(task: Task, clause: str) -> list[str]:
-    """Return the labels that a clause names as words of their own."""
-    found = []
-    for label in task.label_space or ():
-        words = re.escape(label.strip(" .")) if label_form(label) else ""
-        if words and re.search(rf"(?<!\w){words}(?!\w)", clause, re.IGNORECASE if len(label) > 1 else 0):
-            found.append(label)
-    return found
+def content(task: Task, context: Context) -> tuple[Segment, ...]:
+    """Return the segments of a definition with their kinds: as annotated, else by rules."""
+    return annotated(task, context) or by_rules(task)
 
 
-def kind_of(task: Task, clause: str) -> str:
-    """Tell the kind of content of a clause: label_definition, label_list, output, input, action or other."""
-    labels = _names(task, clause)
-    if labels and _EXPLAINS.search(clause) and len(labels) < max(2, len(task.label_space or ())):
-        return "label_definition"
-    if len(labels) >= 2:
-        return "label_list"
-    for kind, pattern in (("output", _OUTPUT), ("input", _GIVEN), ("action", _ACTION)):
-        if pattern.search(clause):
-            return kind
-    return "other"
+def _without(task: Task, kind: Kind, context: Context) -> Task:
+    marked = annotated(task, context)
+    segments = marked or by_rules(task)
+    if not any(kind in segment.kinds for segment in segments):
+        return task
+    kept = [(kind not in segment.kinds, segment.text) for segment in segments]
+    if marked:
+        return replace(task, definition="".join(text for keep, text in kept if keep).strip())
+    return replace(task, definition=joined(kept))
 
 
-def _without(task: Task, kind: str) -> Task:
-    kept = [clause.strip() for clause in clauses(task.definition)]
-    left = [clause for clause in kept if kind_of(task, clause) != kind]
-    return task if len(left) == len(kept) else replace(task, definition=" ".join(left))
-
-
-def _register(kind: str, name: str, what: str) -> Callable[[Task, Context], Task]:
+def _register(name: str, what: str) -> Callable[[Task, Context], Task]:
     def drop(task: Task, context: Context) -> Task:
-        return _without(task, kind)
+        return _without(task, DROPPED[name], context)
 
     drop.__name__ = drop.__qualname__ = name
     drop.__doc__ = f"Leave out {what} (Yin et al. 2023)."
-    return variant("definition")(drop)
+    # 1 told one kind a clause, by other rules
+    return variant("definition", version=2, reads="annotation")(drop)
 
 
-no_input_content = _register("input", "no_input_content", "what the definition says of the input")
-no_action_content = _register("action", "no_action_content", "what the model is to do")
-no_output_content = _register("output", "no_output_content", "what the output must be like")
-no_label_list = _register("label_list", "no_label_list", "the list of labels")
-no_label_definitions = _register("label_definition", "no_label_definitions", "what the labels mean")
+no_input_content = _register("no_input_content", "what the definition says of the input")
+no_action_content = _register("no_action_content", "what the model is to do")
+no_output_content = _register("no_output_content", "what is to be put out, labels among it")
+no_label_list = _register("no_label_list", "the list of labels")
+no_label_definitions = _register("no_label_definitions", "what the labels mean")
+no_additional_details = _register("no_additional_details", "further details of input and output")
+
+
+def rules_note(tasks: Sequence[Task], definition: str, context: Context) -> str | None:
+    """Say of how many tasks the kinds are found by rules though an annotation is given; None where of none."""
+    if definition not in DROPPED or context.annotation is None:
+        return None
+    lacking = [task.name for task in tasks if annotated(task, context) is None]
+    if not lacking:
+        return None
+    named = ", ".join([*lacking[:3], *(["..."] if len(lacking) > 3 else [])])
+    return (
+        f"instruction.annotation: {len(lacking)} of {len(tasks)} definitions are not in it, or not as they stand here "
+        f"({named}): their content is found by rules"
+    )

@@ -21,7 +21,7 @@ def hashed(*parts: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The seed and all tasks of one side; `rate`, `correct` and `num_positive` are those of the instruction.
+    """The seed and all tasks of one side; what follows `tasks` is the instruction's.
 
     `tasks` are the side's tasks in full, before any budget: a variant is the same at every budget, and never borrows
     from the other side. Runs, checks and the audit make it with `of` alone, so that all see the same variant.
@@ -32,6 +32,8 @@ class Context:
     rate: float = 0.2
     correct: float = 0.5
     num_positive: int = 2
+    annotation: str | None = None
+    corpus: str | None = None
 
     @classmethod
     def of(cls, config: Config, collection: TaskCollection, side: Side) -> Context:
@@ -45,6 +47,8 @@ class Context:
             rate=instruction.rate,
             correct=instruction.correct,
             num_positive=instruction.num_positive,
+            annotation=instruction.annotation,
+            corpus=instruction.corpus,
         )
 
     def random(self, task: Task, purpose: str) -> random.Random:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any, get_args
 
 from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.instruction.catalogue import find, names
-from instruct_ablate.instruction.variant import Slot, Variant
+from instruct_ablate.instruction.variant import File, Slot, Variant
 from instruct_ablate.schema import InstructionConfig
 
 _ONE = re.compile(r"([\w.]+)(?:\(([\d.]+)\))?")
@@ -67,9 +69,23 @@ def canonical(config: InstructionConfig) -> InstructionConfig:
 
 
 def versions(configs: Iterable[InstructionConfig]) -> list[str]:
-    """Return the variants among these instructions that are no longer what they were at first, with their versions."""
-    used = {find(slot, getattr(canonical(one), slot)) for one in configs for slot in _NONE}
-    return sorted(f"{variant.name} {variant.version}" for variant in used if variant.version > 1)
+    """Return what variants are made with, where that is not what it was at first: their versions, users' files."""
+    used = [(find(slot, getattr(canonical(one), slot)), one) for one in configs for slot in _NONE]
+    numbers = {f"{variant.name} {variant.version}" for variant, _ in used if variant.version > 1}
+    files = {(v.reads, vars(one)[v.reads]) for v, one in used if v.reads and vars(one)[v.reads]}
+    return sorted(numbers) + sorted(f"{key} {_digest(key, path)}" for key, path in files)
+
+
+def counted(config: InstructionConfig) -> dict[str, Any]:
+    """Return what of an instruction is hashed as it stands; of files the contents count, in `versions`."""
+    return {key: value for key, value in asdict(canonical(config)).items() if key not in get_args(File)}
+
+
+def _digest(key: str, path: str) -> str:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UserError(f"instruction.{key}={path}: no such file.")
+    return sha256_of(file)
 
 
 def _one(variant: Variant, config: InstructionConfig) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 
-from instruct_ablate.instruction.content import clauses
+from instruct_ablate.instruction.content import DROPPED
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.definitions import IRRELEVANT, label_list
 from instruct_ablate.instruction.noise import STOP_WORDS
@@ -123,14 +123,12 @@ def _no_function_words(before: Task, after: Task, _: Context) -> Iterator[str]:
         yield "is no part of the original"
 
 
-@promise(
-    "definition",
-    *("no_input_content", "no_action_content", "no_output_content", "no_label_list", "no_label_definitions"),
-)
-def _clauses_gone(before: Task, after: Task, _: Context) -> Iterator[str]:
-    whole = [clause.strip() for clause in clauses(before.definition)]
-    if not _is_subsequence(after.definition.split(), " ".join(whole).split()):
+@promise("definition", *DROPPED)
+def _segments_gone(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if not _is_subsequence(_words(after.definition), _words(before.definition)):
         yield "is no part of the original"
+    if after.definition and not re.search(r"\w{2}|\d", after.definition):
+        yield f"leaves {after.definition!r} alone"
 
 
 @promise("definition", "irrelevant")

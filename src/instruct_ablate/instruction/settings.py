@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from instruct_ablate.instruction.label import label
-from instruct_ablate.limits import any_value, check_limits, number, text, whole
+from instruct_ablate.limits import any_value, check_limits, number, path, text, whole
 from instruct_ablate.schema import InstructionConfig
 
 LIMITS = {
@@ -14,6 +14,8 @@ LIMITS = {
     "explanations": any_value(),
     "rate": number(0, 1),
     "correct": number(0, 1),
+    "annotation": path().or_null("to find kinds of content by rules"),
+    "corpus": path().or_null("for the one that is shipped"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from instruct_ablate.extensions import decorated, forgets
 from instruct_ablate.instruction.context import Context
@@ -12,6 +12,7 @@ from instruct_ablate.tasks.task import Task
 
 Slot = Literal["definition", "examples"]
 Parameter = Literal["rate", "correct"]
+File = Literal["annotation", "corpus"]
 Change = Callable[[Task, Context], Task]
 FIELDS: dict[Slot, str] = {"definition": "definition", "examples": "positive_examples"}
 
@@ -29,6 +30,9 @@ class Variant:
     version: int = (
         1  # raised when what it makes of a task changes: it counts in the identity of its cells alone
     )
+    reads: File | None = (
+        None  # the key of `instruction` that names a file of the user's; its content counts likewise
+    )
 
 
 VARIANTS: dict[Slot, dict[str, Variant]] = {"definition": {}, "examples": {}}
@@ -41,20 +45,26 @@ def _forget(module: str) -> None:
             del known[name]
 
 
+class Traits(TypedDict, total=False):
+    """What a variant may be besides its name: fields of `Variant`."""
+
+    changes: tuple[str, ...]
+    shows: tuple[str, ...]
+    version: int
+    reads: File | None
+
+
 def variant(
     slot: Slot,
     name: str | None = None,
     parameter: Parameter | None = None,
-    changes: tuple[str, ...] = (),
-    shows: tuple[str, ...] = ("input", "output"),
-    version: int = 1,
+    **traits: Unpack[Traits],
 ) -> Callable[[Change], Change]:
     """Register a function as a variant of the definition or of the examples, by its own name or `name`."""
+    traits.setdefault("changes", (FIELDS[slot],))
 
     def register(function: Change) -> Change:
-        known = Variant(
-            name or function.__name__, slot, function, changes or (FIELDS[slot],), parameter, shows, version
-        )
+        known = Variant(name or function.__name__, slot, function, parameter=parameter, **traits)
         VARIANTS[slot][known.name] = known
         return decorated(f"instruction.{slot}", function)
 

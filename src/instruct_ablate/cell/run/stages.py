@@ -26,6 +26,7 @@ from instruct_ablate.cell.state.environment import environment, peak_memory
 from instruct_ablate.cell.state.notes import prompt_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, make_row
 from instruct_ablate.cost import Cost
+from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
 from instruct_ablate.prompt.prompt import Prompt
@@ -92,7 +93,10 @@ def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list
     blocks = []
     for label, shown in shown_at_test(job.config):
         prompts = prompts_at_test(job.config, collection, shown, tokens)
-        blocks.append(_checked(job, evaluate(job, checkpoint, label, prompts), prompts))
+        tested = _checked(job, evaluate(job, checkpoint, label, prompts), prompts)
+        context = Context.of(job.config, collection, "test").under(shown)
+        noted = rules_note(collection.test, shown.definition, context)
+        blocks.append(replace(tested, notes=(*tested.notes, *([f"test, {label}: {noted}"] if noted else []))))
     return blocks
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cost import Cost
+from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.prompt.build import alternated, build_prompts, truncation_note
@@ -48,8 +49,9 @@ def prompts_in_training(
     prompts = alternated(
         [build_prompts(budgeted.tasks, one, config.prompt, tokens, context) for one in shown]
     )
-    note = truncation_note(prompts)
-    return prompts, (*budgeted.notes, *((f"training: {note}",) if note else ()))
+    known = context.under(config.instruction)
+    noted = (truncation_note(prompts), rules_note(budgeted.tasks, config.instruction.definition, known))
+    return prompts, (*budgeted.notes, *(f"training: {note}" for note in noted if note))
 
 
 def _steps(config: TrainerConfig, examples: int) -> int:

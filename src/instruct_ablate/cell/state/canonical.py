@@ -6,11 +6,10 @@ a baseline depends on no model. Cells that cannot differ become equal here and a
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import replace
 
-from instruct_ablate.instruction.label import canonical, label, parse
+from instruct_ablate.instruction.label import counted, label, parse
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -146,7 +145,4 @@ def _inference(config: TrainerConfig, names: Sequence[str]) -> TrainerConfig:
 
 def canonical_blocks(config: Config) -> list[dict[str, object]]:
     """Return the test-time instructions as they count: canonical, in a fixed order."""
-    return [
-        dataclasses.asdict(canonical(shown))
-        for _, shown in sorted(shown_at_test(config), key=lambda block: block[0])
-    ]
+    return [counted(shown) for _, shown in sorted(shown_at_test(config), key=lambda block: block[0])]

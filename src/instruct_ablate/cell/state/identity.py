@@ -28,7 +28,8 @@ from instruct_ablate.cell.state.canonical import (
 from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
 from instruct_ablate.cell.state.setting import Names, Setting, setting_from
 from instruct_ablate.extensions import load_extensions, registers_only
-from instruct_ablate.instruction.label import canonical, label, versions
+from instruct_ablate.instruction.label import counted as as_counted
+from instruct_ablate.instruction.label import label, versions
 from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig
 
@@ -118,7 +119,7 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
         "prediction": 1 if baseline else PREDICTION,
         "data": contents.data(config),
         "checkpoint": shaped.model.name if baseline else contents.checkpoint(shaped),
-        "instruction": None if untuned else dataclasses.asdict(canonical(shaped.instruction)),
+        "instruction": None if untuned else as_counted(shaped.instruction),
         "tested": canonical_blocks(shaped),
         "instruction.versions": versions([*([] if untuned else [shaped.instruction]), *_tested(shaped)]),
         "extensions": [
