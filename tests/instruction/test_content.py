@@ -1,94 +1,125 @@
-"""Kinds of content in a definition."""
+"""Definitions without one kind of content, as annotated or by rules."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import pytest
 
 from instruct_ablate.instruction import content
+from instruct_ablate.instruction.content import DROPPED, rules_note
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.variant import VARIANTS
 from tests.conftest import make_task
 
 DEFINITION = (
     'You are given a film review. Your task is to judge the writer\'s opinion. Answer with "positive" or '
-    '"negative". A review is positive if the writer liked the film. The output should be one word.'
+    '"negative". A review is positive if the writer liked the film. Reviews come from a newspaper.'
 )
+# task1155 and task1361 of Super-NaturalInstructions, whose remains made no sense once.
+ANALOGY = (
+    'Two analogies that relate items to whether they are trash or treasure is given in the form "A : B. C : ?". Items '
+    'marked as "trash" are considered to not have value and can be disposed. "A : "B relates item A to whether it is '
+    "trash or treasure, as specified by B. Your task is to replace the question mark (?) with either `trash` or "
+    '`treasure` for the given item C, following the "A : B" relation.'
+)
+REVIEW = "In this task, you must classify if a given review is positive/negative, indicating your answer as P or N."
+
+
+@pytest.fixture
+def annotated(tmp_path: Path) -> Context:
+    """The opposite of what rules would find, so that it shows whose segments are left out."""
+    segments = [
+        ["You are given a film review .", "Segment,Action content,Output content"],
+        ["Your task is to judge the writer 's opinion .", "Segment,Input content"],
+        ["Answer with `` positive '' or `` negative '' .", "Segment"],
+        ["A review is positive if the writer liked the film .", "Segment,Label list,Output content"],
+        ["Reviews come from a newspaper .", "Segment,Input mention"],
+    ]
+    path = tmp_path / "annotation.json"
+    path.write_text(json.dumps({DEFINITION: [*segments, "reviews"]}))
+    return Context(0, annotation=str(path))
 
 
 @pytest.mark.parametrize(
     ("name", "gone"),
     [
-        ("no_input_content", "You are given a film review."),
-        ("no_action_content", "Your task is to judge the writer's opinion."),
-        ("no_label_list", 'Answer with "positive" or "negative".'),
-        ("no_label_definitions", "A review is positive if the writer liked the film."),
-        ("no_output_content", "The output should be one word."),
+        ("no_input_content", ["You are given a film review."]),
+        ("no_action_content", ["Your task is to judge the writer's opinion."]),
+        ("no_label_list", ['Answer with "positive" or "negative".']),
+        ("no_label_definitions", ["A review is positive if the writer liked the film."]),
+        ("no_additional_details", ["Reviews come from a newspaper."]),
+        (  # whatever else its segments carry
+            "no_output_content",
+            [
+                "Your task is to judge the writer's opinion.",
+                'Answer with "positive" or "negative".',
+                "A review is positive if the writer liked the film.",
+            ],
+        ),
     ],
 )
-def test_one_kind_is_dropped_and_the_rest_stays(name: str, gone: str) -> None:
-    after = getattr(content, name)(make_task(definition=DEFINITION), Context(0)).definition
-    assert after == " ".join(DEFINITION.replace(gone, "").split())
+def test_one_kind_is_dropped_and_the_rest_stays(name: str, gone: list[str]) -> None:
+    after = VARIANTS["definition"][name].function(make_task(definition=DEFINITION), Context(0)).definition
+    left = DEFINITION
+    for sentence in gone:
+        left = left.replace(sentence, "")
+    assert after == " ".join(left.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "gone"),
+    [
+        ("no_action_content", "You are given a film review."),
+        ("no_input_content", "Your task is to judge the writer's opinion."),
+        ("no_label_list", "A review is positive if the writer liked the film."),
+    ],
+)
+def test_annotated_segments_are_left_out_exactly(annotated: Context, name: str, gone: str) -> None:
+    task = make_task("reviews", definition=DEFINITION)
+    after = VARIANTS["definition"][name].function(task, annotated).definition
+    assert after == DEFINITION.replace(f"{gone} ", "").replace(f" {gone}", "")
+
+
+def test_what_is_not_annotated_goes_by_rules_with_a_note(annotated: Context) -> None:
+    there, other = make_task("reviews", definition=DEFINITION), make_task("other", definition=DEFINITION)
+    after = VARIANTS["definition"]["no_input_content"].function(other, annotated).definition
+    assert after.startswith("Your task is")
+    assert rules_note([there], "no_input_content", annotated) is None
+    note = rules_note([there, other], "no_input_content", annotated)
+    assert note
+    assert "1 of 2 definitions" in note
+    assert "other" in note
+    assert rules_note([other], "simplified", annotated) is None
+    assert rules_note([other], "no_input_content", Context(0)) is None
 
 
 def test_a_definition_without_the_kind_stays() -> None:
     task = make_task(definition="Sort   the words.")
-    assert content.no_label_list(task, Context(0)) is task
+    assert VARIANTS["definition"]["no_label_list"].function(task, Context(0)) is task
+    assert content.content(task, Context(0))[0].text == task.definition
 
 
-def test_labels_count_as_whole_words_only() -> None:
-    task = make_task(label_space=("a", "no"), definition="Write another note about a notion.")
-    assert content.kind_of(task, task.definition) != "label_list"
+@pytest.mark.parametrize("name", DROPPED)
+@pytest.mark.parametrize(("definition", "labels"), [(ANALOGY, ("trash", "treasure")), (REVIEW, ("P", "N"))])
+def test_nothing_nonsensical_is_left(name: str, definition: str, labels: tuple[str, ...]) -> None:
+    task = make_task(definition=definition, label_space=labels)
+    after = VARIANTS["definition"][name].function(task, Context(0)).definition
+    left = after
+    for sentence in (
+        'Two analogies that relate items to whether they are trash or treasure is given in the form "A : B. C : ?".',
+        'Items marked as "trash" are considered to not have value and can be disposed.',
+        '"A : "B relates item A to whether it is trash or treasure, as specified by B.',
+        "Your task is to replace the question mark (?) with either `trash` or `treasure` for the given item C, "
+        'following the "A : B" relation.',
+        REVIEW,
+    ):
+        left = left.replace(sentence, "")
+    assert not left.strip(), f"no whole sentence: {left}"
 
 
-def test_long_sentences_are_split_at_commands() -> None:
-    assert content.clauses("In this task, you are given a word and you need to spell it.") == [
-        "In this task,",
-        "you are given a word",
-        "and you need to spell it.",
-    ]
-
-
-def test_a_clause_that_explains_all_labels_is_a_list_of_them() -> None:
-    three = make_task(label_space=("good", "bad", "odd"))
-    assert content.kind_of(three, "It is good or bad if you can tell") == "label_definition"
-    assert content.kind_of(three, "It is good, bad or odd if you can tell") == "label_list"
-    assert (
-        content.kind_of(make_task(label_space=("good",)), "It is good if you like it") == "label_definition"
-    )
-    assert content.kind_of(make_task(), "positive or negative") == "label_list"
-    assert content.kind_of(make_task(), "positive") == "other"
-
-
-def test_labels_of_one_letter_are_told_by_case_and_longer_ones_are_not() -> None:
-    letters = make_task(label_space=("A", "B"))
-    assert content.kind_of(letters, "a or b") == "other"
-    assert content.kind_of(letters, "A or B") == "label_list"
-    assert content.kind_of(make_task(), "Positive or NEGATIVE.") == "label_list"
-
-
-def test_without_a_label_space_no_clause_is_of_labels() -> None:
-    assert content.kind_of(make_task(label_space=None), "positive or negative") == "other"
-
-
-def test_two_labels_are_a_list_and_one_is_not() -> None:
-    three = make_task(label_space=("good", "bad", "odd"))
-    assert content.kind_of(three, "good or bad") == "label_list"
-    assert content.kind_of(three, "good") == "other"
-
-
-@pytest.mark.parametrize(
-    ("clause", "kind"),
-    [
-        ("You are given a text", "input"),
-        ("Your task is to sort", "action"),
-        ("The output should be short", "output"),
-        ("Beware of tigers", "other"),
-    ],
-)
-def test_what_else_a_clause_is_about(clause: str, kind: str) -> None:
-    assert content.kind_of(make_task(label_space=None), clause) == kind
-
-
-def test_dropping_is_named_after_what_is_dropped() -> None:
-    assert content.no_label_list.__name__ == "no_label_list"
-    assert content.no_input_content.__qualname__ == "no_input_content"
-    assert content.no_label_definitions.__doc__ == "Leave out what the labels mean (Yin et al. 2023)."
+@pytest.mark.parametrize("name", DROPPED)
+def test_every_one_reads_the_annotation_and_is_of_the_second_version(name: str) -> None:
+    assert VARIANTS["definition"][name].reads == "annotation"
+    assert VARIANTS["definition"][name].version == 2

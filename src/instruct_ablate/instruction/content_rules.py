@@ -39,9 +39,10 @@ _SHOULD = (
     r"(?:need|have|required|expected|asked|must|should|supposed|tasked|ought)\b"
 )
 _COMMAND = re.compile(rf"\b{_OWN}|\b{_SHOULD}|(?:[,:] |\band |\bplease |^){VERBS}\b", _I)
+_NOT_SHOWN = r"(?! (?:be (?:given|shown|provided|presented)|see|get|receive)\b)"
 _ACTION = re.compile(
-    rf"\b{_OWN}|\b{_SHOULD}(?! be (?:given|shown|provided|presented))"
-    r"|\byou(?:'re| are| will| would)? (?:also |then )?(?:to|can|will)\b(?! be (?:given|shown|provided|presented))"
+    rf"\b{_OWN}|\b{_SHOULD}{_NOT_SHOWN}"
+    rf"|\byou(?:'re| are| will| would)? (?:also |then )?(?:to|can|will)\b{_NOT_SHOWN}"
     rf"|\bthis task (?:is|involves|requires|asks)|\bin this task,? (?:you(?:'ll| will)? )?{VERBS}\b"
     rf"|\bwe (?:would like|want|ask) you|(?:^|[,:] |\band |\bplease |\bto |\bthen |\bwhich you ){VERBS}\b",
     _I,

@@ -1,0 +1,84 @@
+"""Kinds of content by wording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.instruction.agreement import agreement
+from instruct_ablate.instruction.annotation import annotation_of
+from instruct_ablate.instruction.content_rules import by_rules, label_places
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
+from tests.conftest import make_task
+
+TWO, THREE = ("positive", "negative"), ("good", "bad", "odd")
+# Of the 117 annotated test definitions, in percent and rounded down, as docs/variants.md has them.
+REACHED: dict[str, tuple[int, int]] = {
+    "input": (87, 90),
+    "action": (82, 86),
+    "output": (73, 78),
+    "label_list": (60, 96),
+    "label_definition": (82, 71),
+    "details": (87, 82),
+}
+
+
+def kinds(definition: str, labels: tuple[str, ...] | None = None) -> list[set[str]]:
+    task = make_task(definition=definition, label_space=labels)
+    return [set(segment.kinds) for segment in by_rules(task)]
+
+
+@pytest.mark.parametrize(
+    ("definition", "labels", "expected"),
+    [
+        (
+            "You are given a review and you need to shorten it.",
+            None,
+            [{"input"}, {"action", "output"}],
+        ),
+        ("Given a word, write it backwards.", None, [{"input"}, {"action", "output"}]),
+        ("Based on the given context, craft a question.", None, [{"input"}, {"action", "output"}]),
+        ("Answer the question. Your answer should be one word. Avoid names.", None,
+         [{"action", "output"}, {"output"}, {"details"}]),
+        # the labels come later: the command does not say what to put out
+        ("Decide whether it is praise. Answer positive or negative.", TWO, [{"action"}, {"label_list", "output"}]),
+        ("Classify it as positive or negative.", TWO, [{"action", "label_list", "output"}]),
+        ("Read it. A review is positive if the writer liked it.", TWO,
+         [{"action", "output"}, {"label_definition", "output"}]),
+        ("Sort it. good: it helps, bad: it does harm to people, odd: none of both.", THREE,
+         [{"action", "output"}, {"label_definition", "output"}]),
+        ("Sort it. The options are good, bad, and odd.", THREE, [{"action", "output"}, {"label_list", "output"}]),
+        ("Sort it. Do not write anything apart from good, bad or odd.", THREE,
+         [{"action", "output"}, {"details"}]),
+        ("Find the primes. If there are none, return an empty list.", None,
+         [{"action", "output"}, {"label_definition", "output"}]),
+        ("Pick one from this list: 'a', 'b', 'c'.", None, [{"action", "label_list", "output"}]),
+        ("You will see a text and a question. Find the answer.", None, [{"input"}, {"action", "output"}]),
+        ("Sort it. Your task is to sort it well.", None, [{"action", "output"}, {"action", "output"}]),
+        ("", None, [{"input"}]),
+    ],
+)  # fmt: skip
+def test_kinds_of_segments(definition: str, labels: tuple[str, ...] | None, expected: list[set[str]]) -> None:
+    assert kinds(definition, labels) == expected
+
+
+def test_labels_are_words_of_their_own() -> None:
+    task = make_task(label_space=("a", "no"))
+    assert not label_places(task, "Write another note about a notion.")
+    assert [one[0] for one in label_places(task, "Answer 'a' or no.")] == ["'a'", "no"]
+    named = make_task(label_space=("good", "very good"))
+    assert [one[0] for one in label_places(named, "It is very good")] == ["very good"]
+
+
+@pytest.mark.slow
+def test_precision_and_recall_on_the_test_definitions(shared: Path, tmp_path: Path) -> None:
+    path = shared / "yin" / "content_type_annotation.json"
+    if not path.is_file():
+        pytest.skip("no annotation there")
+    config = TasksConfig(reader="natural_instructions", root=str(shared / "natural-instructions"))
+    found = agreement(read_tasks(config, tmp_path).test, annotation_of(str(path)))
+    for one in found:
+        assert one.precision >= REACHED[one.kind][0], one.kind
+        assert one.recall >= REACHED[one.kind][1], one.kind

@@ -1,0 +1,42 @@
+"""Definitions cut into segments and put together again."""
+
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.instruction.segments import joined, segments
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ("You get a word. Spell it.", ["You get a word. ", "Spell it."]),
+        (
+            "In this task, you are given a word and you need to spell it.",
+            ["In this task, you are given a word and ", "you need to spell it."],
+        ),
+        ("Given a word, write it backwards.", ["Given a word, ", "write it backwards."]),
+        ("If it rhymes, answer yes.\nElse no.", ["If it rhymes, answer yes.\n", "Else no."]),
+        ("Use signs, e.g. a comma, or none.", ["Use signs, e.g. a comma, or none."]),
+        ('It has the form "A : B. C : ?". Go on.', ['It has the form "A : B. C : ?". ', "Go on."]),
+        ("Name a town (not a village. Never). Go on.", ["Name a town (not a village. Never). ", "Go on."]),
+        ("", [""]),
+        ("  ", ["  "]),
+    ],
+)
+def test_cuts(definition: str, expected: list[str]) -> None:
+    assert segments(definition) == expected
+    assert "".join(segments(definition)) == definition
+
+
+def test_joints_to_what_is_left_out_go_too() -> None:
+    parts = ["You are given a word and ", "you need to spell it. ", "Be quick."]
+    assert (
+        joined([(True, parts[0]), (False, parts[1]), (True, parts[2])]) == "You are given a word. Be quick."
+    )
+    assert (
+        joined([(False, parts[0]), (True, parts[1]), (True, parts[2])]) == "You need to spell it. Be quick."
+    )
+    assert joined([(False, "A word, "), (True, "and you spell it.")]) == "You spell it."
+    assert joined([(False, parts[0]), (True, '". ')]) == ""
+    assert joined([(True, "One,  two. "), (True, "Three.")]) == "One, two. Three."
