@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.grid.effects import check_effects
+from instruct_ablate.grid.effects import check_effects, twins
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, InstructionConfig, ModelConfig
 from instruct_ablate.tasks.task import TaskCollection
@@ -61,3 +61,38 @@ def test_of_baselines_only_those_that_read_the_instruction_count(
 ) -> None:
     config: Config = make_config(tmp_path, model=ModelConfig(name, source="baseline"))
     assert len(check_effects(config, None, (DELUSIVE,))) == count
+
+
+def test_variants_with_the_same_prompts_are_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without labels a simplified definition is an empty one; with labels it is not."""
+    free = (make_task("free", label_space=None),)
+    monkeypatch.setattr(
+        "instruct_ablate.tasks.collection.read_tasks",
+        lambda config, cache: TaskCollection("mine", free, free if config.root is None else (FULL,), "hash"),
+    )
+    definitions, same = ("simplified", "empty", "original"), EvaluationConfig(["same"])
+    cells = [
+        make_config(tmp_path, instruction=InstructionConfig(one), evaluation=same, seed=seed)
+        for one in definitions
+        for seed in (0, 1)
+    ]
+    (line,) = twins(cells)
+    assert "instruction=simplified and instruction=no_definition" in line
+    assert "one finding" in line
+    elsewhere = [replace(cell, tasks=replace(cell.tasks, root="labelled")) for cell in cells]
+    assert twins(elsewhere) == []  # the same in training, not in testing
+    tested = make_config(tmp_path, evaluation=EvaluationConfig(["simplified", "no_definition", "original"]))
+    (line,) = twins([tested, replace(tested, seed=3)])
+    assert "simplified and no_definition show the same prompts" in line
+
+
+def test_what_equals_the_reference_is_refused_not_noted(tmp_path: Path) -> None:
+    """A data set without examples: `delusive` and `no_examples` alter nothing, and are faults of their own."""
+    cells = [
+        make_config(tmp_path, instruction=one, evaluation=EvaluationConfig(["same"]))
+        for one in (DELUSIVE, InstructionConfig(examples="empty"))
+    ]
+    found = [fault for fault in faults(cells) if "no prompt" in fault]
+    assert [fault.split(":")[0] for fault in found] == ["instruction=delusive", "instruction=no_examples"]

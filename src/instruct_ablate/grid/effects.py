@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
-from instruct_ablate.cell.state.canonical import READS_INSTRUCTION, is_baseline
-from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.label import parse
+from instruct_ablate.cell.state.canonical import (
+    READS_INSTRUCTION,
+    effective,
+    is_baseline,
+    is_untuned,
+    shown_at_test,
+)
+from instruct_ablate.instruction.context import Context, Side
+from instruct_ablate.instruction.label import label, parse
 from instruct_ablate.prompt.effect import Bytes, View
 from instruct_ablate.prompt.prompt import Tokens
 from instruct_ablate.schema import Config, InstructionConfig
@@ -33,6 +40,62 @@ def check_effects(
         for note in effect.notes:
             log.warning("%s", note)
     return found
+
+
+def twins(configs: Sequence[Config]) -> list[str]:
+    """Say of which instructions of a grid all prompts are the same, though each differs from the reference's.
+
+    They are no fault: each is an ablation of its own, and differs on other tasks. But what they score is one finding.
+    """
+    found: dict[str, None] = {}
+    for cells in _grids(configs).values():
+        trained = {label(cell.instruction): cell for cell in cells if not is_untuned(cell)}
+        found |= dict.fromkeys(_same(pair) for pair in combinations(trained.values(), 2) if _equal(*pair))
+        for test in cells[:1]:
+            found |= dict.fromkeys(_same_at_test(test))
+    return list(found)
+
+
+def _grids(configs: Sequence[Config]) -> dict[str, list[Config]]:
+    """Group cells that show the same tasks in the same way; seed and budget make no two instructions one."""
+    grids: dict[str, list[Config]] = {}
+    for config in configs:
+        key = (config.tasks, config.model, config.prompt, config.evaluation.instructions, config.reference)
+        if not is_baseline(config):
+            grids.setdefault(repr(key), []).append(config)
+    return grids
+
+
+def _equal(one: Config, other: Config) -> bool:
+    """Tell whether two cells are trained and tested on the same prompts."""
+    shown, theirs = shown_at_test(one), shown_at_test(other)
+    if len(shown) != len(theirs) or _view(one, "train").alters(one.instruction, other.instruction):
+        return False
+    test = _view(one, "test")
+    return not any(test.alters(mine, its) for (_, mine), (_, its) in zip(shown, theirs, strict=True))
+
+
+def _same(pair: tuple[Config, Config]) -> str:
+    names = " and ".join(f"instruction={label(config.instruction)}" for config in pair)
+    return (
+        f"{names}: the same prompts in training and testing, so that their cells are one finding, not two; "
+        "both differ from the reference"
+    )
+
+
+def _same_at_test(config: Config) -> Iterator[str]:
+    """Name test-time instructions of a cell that show the same prompts."""
+    view = _view(config, "test")
+    for (name, shown), (other, its) in combinations(shown_at_test(config), 2):
+        if not view.alters(shown, its):
+            yield f"evaluation.instructions: {name} and {other} show the same prompts: one finding, not two"
+
+
+def _view(config: Config, side: Side) -> View:
+    read = collection.read_tasks(config.tasks, Path(config.cache))
+    tasks, name = (read.train, "training") if side == "train" else (read.test, "test")
+    context = Context.of(effective(config), read, side)
+    return View(tasks, context, config.prompt, lambda: _tokens(config), name)
 
 
 def _views(

@@ -19,6 +19,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import missing_record, read_record, record_fault
 from instruct_ablate.errors import UserError, UserErrors, refusal
 from instruct_ablate.grid.composer import Composer, check_choices
+from instruct_ablate.grid.effects import twins
 from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.grid.folder_names import named
 from instruct_ablate.grid.launch.launcher import CellLauncher
@@ -52,6 +53,8 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], p
     todo = _todo(plan.cells)
     if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], _starts_ranks(hydra)))):
         raise refusal(list(found))
+    for line in twins([cell.config for cell in plan.cells]) if todo else ():
+        log.warning("%s", line)
     launcher = _launcher(hydra) if todo else None
     by_study = _by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in by_study.items():
