@@ -123,3 +123,9 @@ def test_nothing_nonsensical_is_left(name: str, definition: str, labels: tuple[s
 def test_every_one_reads_the_annotation_and_is_of_the_second_version(name: str) -> None:
     assert VARIANTS["definition"][name].reads == "annotation"
     assert VARIANTS["definition"][name].version == 2
+
+
+def test_dropping_is_named_after_what_is_dropped() -> None:
+    assert content.no_label_list.__name__ == "no_label_list"
+    assert content.no_input_content.__qualname__ == "no_input_content"
+    assert content.no_label_definitions.__doc__ == "Leave out what the labels mean (Yin et al. 2023)."

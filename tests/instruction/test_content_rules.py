@@ -82,3 +82,23 @@ def test_precision_and_recall_on_the_test_definitions(shared: Path, tmp_path: Pa
     for one in found:
         assert one.precision >= REACHED[one.kind][0], one.kind
         assert one.recall >= REACHED[one.kind][1], one.kind
+
+
+def test_two_labels_are_a_list_and_one_is_not() -> None:
+    assert kinds("Sort it. Good or bad", THREE)[1] == {"label_list", "output"}
+    assert kinds("Sort it. Good", THREE) == [{"action", "output"}]  # too short to be a segment
+    assert kinds("Sort it. Mostly good", THREE)[1] == {"details"}
+
+
+@pytest.mark.parametrize(
+    ("clause", "kind"),
+    [
+        ("You are given a text", {"input"}),
+        ("Your task is to sort", {"action", "output"}),
+        ("The output should be short", {"output"}),
+        ("Beware of tigers", {"details"}),
+    ],
+)
+def test_what_else_a_segment_is_about(clause: str, kind: set[str]) -> None:
+    behind = "" if "action" in kind else "Sort all of it. "
+    assert kinds(f"{behind}{clause}")[-1] == kind
