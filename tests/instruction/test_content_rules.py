@@ -86,7 +86,6 @@ def test_precision_and_recall_on_the_test_definitions(shared: Path, tmp_path: Pa
 
 def test_two_labels_are_a_list_and_one_is_not() -> None:
     assert kinds("Sort it. Good or bad", THREE)[1] == {"label_list", "output"}
-    assert kinds("Sort it. Good", THREE) == [{"action", "output"}]  # too short to be a segment
     assert kinds("Sort it. Mostly good", THREE)[1] == {"details"}
 
 
