@@ -1,15 +1,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.commands.plan import command
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.estimate import Speed
-from instruct_ablate.grid.plan import compose_plan, parse_budget, planned, summary
+from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Speed
+from instruct_ablate.grid.plan import (
+    PlannedCell,
+    clock,
+    compose_plan,
+    parse_budget,
+    plan_table,
+    planned,
+    summary,
+)
+from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.probe import probe
+from instruct_ablate.grid.sweep import Plan
+from tests.standins import make_config, replace_inputs
 
 GRID = ("model=tiny_llama", "instruction=original,simplified", "data_budget=0,2", "tasks.test_tasks=2")
 SPEEDS = {("tiny_llama", "full"): Speed(1000, 1.0, 100, 1.0, 1.0, 1)}
@@ -88,3 +101,104 @@ def test_a_probe_measures(tmp_path: Path) -> None:
 def test_values_that_no_step_has_are_refused_before_they_are_counted() -> None:
     with pytest.raises(UserError, match=r"^trainer\.batch_size=0 must be at least 1$"):
         compose_plan(["trainer.batch_size=0"])
+
+
+def one_cell(folder: Path, state: str = "missing", fits: bool = True, **given: Any) -> PlannedCell:
+    """A planned cell of these estimates."""
+    config = make_config(folder, keep_checkpoints=given.pop("keep", False), seed=given.pop("seed", 0))
+    figures = {
+        "train_instances": 1000, "train_tokens": 20_000, "steps": 50, "test_instances": 3000,
+        "checkpoint_bytes": 10**9, "seconds": 3725.0,
+    }  # fmt: skip
+    return PlannedCell(Cell((), config, identify(config)), state, Estimate(**{**figures, **given}), fits)
+
+
+@pytest.fixture
+def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_inputs(monkeypatch)
+
+
+@pytest.mark.usefixtures("_inputs")
+def test_the_table_of_cells(tmp_path: Path) -> None:
+    cells = [
+        one_cell(tmp_path),
+        one_cell(tmp_path, "done"),
+        one_cell(tmp_path, fits=False),
+        one_cell(tmp_path, seconds=None),
+    ]
+    table = plan_table(cells)
+    columns = {str(column.header): [str(cell) for cell in column.cells] for column in table.columns}
+    assert list(columns) == ["cell", "state", "instances", "steps", "tokens", "tested", "time"]
+    assert columns["state"] == ["missing", "done", "over budget", "missing"]
+    assert columns["time"] == ["1:02:05", "", "1:02:05", "?"]
+    assert [columns[name][0] for name in ("instances", "steps", "tokens", "tested")] == [
+        "1,000", "50", "20,000", "3,000"
+    ]  # fmt: skip
+    assert [column.justify for column in table.columns] == ["left", "left"] + 5 * ["right"]
+    assert [row.style for row in table.rows] == ["", "", "dim", ""]
+
+
+@pytest.mark.usefixtures("_inputs")
+def test_what_a_grid_amounts_to(tmp_path: Path) -> None:
+    cells = [
+        one_cell(tmp_path),
+        one_cell(tmp_path, seconds=75.0, keep=True, checkpoint_bytes=2 * 10**9),
+        one_cell(tmp_path, "done"),
+        one_cell(tmp_path, fits=False),
+    ]
+    lines = summary(Plan([one.cell for one in cells], [], 7, 1), cells)
+    assert lines == [
+        "7 asked for, 4 distinct cells (1 untuned added): 1 done, 2 to run, 1 over the budget",
+        "training: 2,000 instances, 100 steps, about 40,000 tokens; testing: 6,000 predictions",
+        f"disk: checkpoints up to {AT_ONCE * 2:.2f} GB for each running cell, {AT_ONCE * 2:.2f} GB kept afterwards",
+        "time: about 1:03:20, one cell after the other",
+    ]
+
+
+@pytest.mark.usefixtures("_inputs")
+def test_what_is_not_known_of_a_grid_is_said(tmp_path: Path) -> None:
+    cells = [one_cell(tmp_path, seconds=None, checkpoint_bytes=None), one_cell(tmp_path, seconds=60.4)]
+    lines = summary(Plan([one.cell for one in cells], [], 2), cells)
+    assert "over the budget" not in lines[0]
+    assert lines[2] == "disk: checkpoints of unknown size: `instruct-ablate prepare` fetches the model first"
+    assert lines[3:] == [
+        "time: 1 cells of models never measured; --probe 20 measures them",
+        "time: about 0:01:00, one cell after the other",
+    ]
+    assert len(summary(Plan([], [], 0), [one_cell(tmp_path, "done")])) == 3
+
+
+@pytest.mark.usefixtures("_inputs")
+def test_a_done_cell_takes_nothing_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [one_cell(tmp_path, seed=seed).cell for seed in range(3)]
+    states = dict(zip((cell.identity.hash for cell in cells), ("done", "missing", "failed"), strict=True))
+    monkeypatch.setattr("instruct_ablate.grid.plan.state_of", lambda folder, identity: states[identity])
+    monkeypatch.setattr(
+        "instruct_ablate.grid.plan.Estimator.estimate", lambda self, config: Estimate(1, 1, 1, 1, 1, 10.0)
+    )
+    found = planned(Plan(cells, [], 3), {}, 10.0)
+    assert [(one.state, one.fits) for one in found] == [("done", True), ("missing", True), ("failed", False)]
+    assert [one.fits for one in planned(Plan(cells, [], 3), {}, 20.0)] == [True, True, True]
+    assert all(one.fits for one in planned(Plan(cells, [], 3), {}))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "?"), (0.4, "0:00:00"), (59.6, "0:01:00"), (3599.0, "0:59:59"), (36000.0, "10:00:00")],
+)
+def test_durations(seconds: float | None, shown: str) -> None:
+    assert clock(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1m", 60.0), ("1min", 60.0), ("2s", 2.0), (" 1h ", 3600.0), ("1d", 86400.0), ("0.5h", 1800.0)],
+)
+def test_units_of_a_budget(text: str, seconds: float) -> None:
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "8 h", "1w", "-1h", "1.h", "8hh"])
+def test_budgets_that_are_none(text: str) -> None:
+    with pytest.raises(UserError, match="give a number and a unit"):
+        parse_budget(text)

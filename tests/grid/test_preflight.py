@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,13 +10,16 @@ from instruct_ablate.grid import preflight
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.schema import (
     BudgetConfig,
+    Config,
     EvaluationConfig,
     InstructionConfig,
+    MethodConfig,
     ModelConfig,
     PromptConfig,
+    TasksConfig,
     TrainerConfig,
 )
-from instruct_ablate.tasks.task import Example, TaskCollection
+from instruct_ablate.tasks.task import Example, Task, TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config
 
@@ -102,3 +106,123 @@ def test_labels_longer_than_any_answer_are_refused_for_every_decoding(
     assert of(64) == []
     (found,) = of(2)
     assert "labels, such as 'positive', are longer than prompt.max_target_length=2 tokens" in found
+
+
+def calls(config: Config, ranks_later: bool = False) -> dict[str, tuple[Any, ...]]:
+    """The checks of a cell that read something, by name, with what they look at."""
+    return {function.__name__: given for function, given in preflight._checks(config, ranks_later)}
+
+
+def test_what_is_checked_of_each_kind_of_cell(tmp_path: Path) -> None:
+    always = {"check_folder", "_variants", "check_effects"}
+    models = {"_checkpoint", "_precision", "_choices", "_tokenizer", "check_processes"}
+    trained = calls(make_config(tmp_path))
+    untuned = calls(make_config(tmp_path, data_budget=BudgetConfig(0)))
+    baseline = calls(make_config(tmp_path, model=ModelConfig("majority", source="baseline")))
+    assert set(baseline) == always
+    assert set(untuned) == always | models
+    assert set(trained) >= always | models | {"_layers"}
+    assert set(trained) - set(calls(make_config(tmp_path), ranks_later=True)) == {"check_processes"}
+    assert trained["_variants"][1] == InstructionConfig()
+    assert untuned["_variants"][1] is baseline["_variants"][1] is None
+    assert trained["check_folder"] == ("output", str(tmp_path))
+
+
+def test_stages_of_values_end_at_the_first_that_has_faults(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    there = str(tmp_path / "file" / "x")
+    one = preflight.Preflight()
+    assert one.of_values(make_config(tmp_path)) == []
+    (fault,) = one.of_values(make_config(tmp_path, study="a/b", trainer=TrainerConfig(devices=0)))
+    assert fault.startswith("study='a/b' must be the name")
+    (fault,) = one.of_values(make_config(tmp_path, trainer=TrainerConfig(devices=0), cache=there))
+    assert fault == "trainer.devices=0 must be at least 1"
+    (fault,) = one.of_values(make_config(tmp_path, cache=there))
+    assert fault.startswith(f"cannot write {there}")
+    assert fault.endswith("choose another cache=PATH")
+
+
+def test_a_check_is_made_once_for_the_same_arguments() -> None:
+    made: list[int] = []
+
+    def check(number: int) -> list[str]:
+        made.append(number)
+        return ["odd"] if number % 2 else []
+
+    one = preflight.Preflight()
+    assert one._told([(check, (1,)), (check, (2,)), (check, (1,))]) == ["odd"]
+    assert one._told([(check, (1,))]) == ["odd"]
+    assert one._told([(check, (3,)), (check, (2,))]) == ["odd"]
+    assert made == [1, 2, 3]
+
+
+def test_only_half_precision_is_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+    kinds = iter(("encoder-decoder", "decoder-only"))
+    monkeypatch.setattr("instruct_ablate.model.loading.location.check_checkpoint", lambda model: next(kinds))
+    monkeypatch.setattr(
+        "instruct_ablate.model.loading.precision.resolve_precision", lambda *given: asked.append(given)
+    )
+    for precision in ("auto", "bf16", "fp32"):
+        preflight._precision(TrainerConfig(precision=precision), ModelConfig("m"))
+    assert asked == []
+    for _ in range(2):
+        preflight._precision(TrainerConfig(precision="fp16", accelerator="cpu"), ModelConfig("m"))
+    assert asked == [("fp16", "cpu", True), ("fp16", "cpu", False)]
+
+
+def test_only_named_layers_of_lora_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        "instruct_ablate.model.training.lora.check_layers", lambda *given: asked.append(given)
+    )
+    model, named = ModelConfig("m"), MethodConfig("lora", target_modules=["q"])
+    for method in (MethodConfig("lora"), MethodConfig("full", target_modules=["q"]), named):
+        preflight._layers(model, method, tmp_path)
+    assert asked == [(model, named, tmp_path)]
+
+
+def rows_of(monkeypatch: pytest.MonkeyPatch, *tasks: Task) -> None:
+    collection = TaskCollection("mine", (), tasks, "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: collection)
+
+
+@pytest.mark.parametrize(("decoding", "count"), [("greedy", 0), ("constrained", 1), ("rank", 1)])
+def test_labels_that_are_one_once_normalised_cannot_be_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoding: str, count: int
+) -> None:
+    rows_of(monkeypatch, make_task(label_space=("Yes", "yes.")), make_task("task2_sound"))
+    found = preflight._choices(TasksConfig("starter"), tmp_path, EvaluationConfig(decoding=decoding))
+    assert len(found) == count
+    assert all("task1_sentiment" in fault for fault in found)
+
+
+@pytest.mark.parametrize(
+    ("decoding", "count"), [("greedy", 0), ("constrained", 0), ("rank", 1), ("rank_normalized", 1)]
+)
+def test_a_prompt_sets_rows_without_choices_cannot_be_ranked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoding: str, count: int
+) -> None:
+    choices = tuple((one.id, ("a", "b")) for one in make_task("p3_free").instances)
+    free = make_task("p3_free", label_space=None, prompted=True, answer_choices=choices[:2])
+    whole = make_task("p3_free", label_space=None, prompted=True, answer_choices=choices)
+    rows_of(monkeypatch, free, whole)
+    found = preflight._choices(TasksConfig("p3"), tmp_path, EvaluationConfig(decoding=decoding))
+    assert len(found) == count
+    for fault in found:
+        assert fault.startswith(
+            f"p3_free: evaluation.decoding={decoding}: 4 of 6 rows have no answer_choices"
+        )
+
+
+def test_only_a_trained_cell_needs_training_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows_of(monkeypatch, make_task())
+    assert faults([make_config(tmp_path, data_budget=BudgetConfig(0))]) == []
+    assert len(faults([make_config(tmp_path)])) == 1
+
+
+def test_processes_are_counted_where_they_are_not_started_later(tmp_path: Path) -> None:
+    several = make_config(tmp_path, trainer=TrainerConfig(devices=2))
+    (fault,) = faults([several])
+    assert "torchrun" in fault
+    assert faults([several], ranks_later=True) == []

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.job import Job, Outcome
@@ -135,3 +136,141 @@ def test_a_job_s_end_is_told_with_its_own_path(tmp_path: Path, monkeypatch: pyte
     assert ended is not None
     assert ended.failure is not None
     assert ended.failure.reason == "job 1 ended without a word; its output is in /jobs/1/1_log.err"
+
+
+class Submitted:
+    """In a submission's place: notes what it is told; waiting ends in an interrupt where `stopped`."""
+
+    def __init__(self, stopped: bool = False) -> None:
+        self.told: list[tuple[str, Any]] = []
+        self.stopped = stopped
+
+    def __call__(self, cluster: str, params: dict[str, Any]) -> Submitted:
+        self.told.append((cluster, params))
+        return self
+
+    def submit(self, cells: Any) -> dict[str, Any]:
+        self.told.append(("submit", len(cells)))
+        return {"12_0": "first", "12_1": "second"}
+
+    def wait(self, jobs: dict[str, Any]) -> None:
+        self.told.append(("wait", list(jobs)))
+        if self.stopped:
+            raise KeyboardInterrupt
+
+    def cancel(self, jobs: dict[str, Any]) -> None:
+        self.told.append(("cancel", list(jobs)))
+
+
+def submitted_cells(folder: Path, **changes: Any) -> list[Cell]:
+    config = make_config(folder, **changes)
+    return [Cell((), config, identify(config))]
+
+
+def test_a_detached_command_returns_once_its_jobs_are_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for detach, last in ((True, "submit"), (False, "wait")):
+        one = Submitted()
+        monkeypatch.setattr(submitted, "Submission", one)
+        submitted.run_submitted(
+            "slurm", {"setup": OmegaConf.create(["a"])}, submitted_cells(tmp_path, detach=detach)
+        )
+        assert one.told[0] == ("slurm", {"setup": ["a"]})
+        assert one.told[-1][0] == last
+    assert caplog.messages == ["2 jobs queued; `instruct-ablate status` shows them"]
+
+
+@pytest.mark.parametrize(("cluster", "last"), [("slurm", "wait"), ("local", "cancel")])
+def test_jobs_of_slurm_go_on_without_the_command_and_others_end_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, cluster: str, last: str
+) -> None:
+    one = Submitted(stopped=True)
+    monkeypatch.setattr(submitted, "Submission", one)
+    with pytest.raises(KeyboardInterrupt):
+        submitted.run_submitted(cluster, {}, submitted_cells(tmp_path))
+    assert one.told[-1] == (last, ["12_0", "12_1"])
+    assert ("`scancel 12` ends them" in caplog.text) is (cluster == "slurm")
+
+
+@pytest.mark.parametrize(
+    "name", ["timeout_min", "nodes", "tasks_per_node", "cpus_per_task", "mem_gb", "array_parallelism"]
+)
+def test_limits_are_numbers_above_zero_or_none(name: str) -> None:
+    for value in (1, 0.5, None):
+        submitted.check_limits("slurm", {name: value, "partition": 0})
+    for value in (0, -1, True, "1"):
+        with pytest.raises(UserError, match=rf"hydra\.launcher\.{name}={value}: a number above 0, or null"):
+            submitted.check_limits("slurm", {name: value})
+
+
+def test_what_slurm_does_with_the_jobs_is_counted() -> None:
+    states = {"1": "RUNNING", "2": "PENDING (Resources)", "3": "RUNNING", "4": "RUNNING"}
+    assert submitted._waiting(states, ["1", "2", "3", "5"]) == "2 RUNNING, 1 PENDING (Resources)"
+    assert submitted._waiting(states, []) == ""
+
+
+def test_the_queue_is_said_when_it_changes_and_when_it_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    config = make_config(tmp_path)
+    runner.run_cell(config)
+    caplog.clear()
+    answers = [{"1": "PENDING (Resources)"}, {"1": "RUNNING"}, {"1": "RUNNING"}, {}]
+    monkeypatch.setattr(submitted, "queue", lambda: answers.pop(0))
+    monkeypatch.setattr(submitted.time, "sleep", lambda seconds: None)
+    cell = Cell((), config, identify(config))
+    Submission("slurm", PARAMS).wait({"1": (cell, None)})
+    assert caplog.messages == [
+        "1 PENDING (Resources)", "1 RUNNING", "no job left in the queue", f"{cell.identity.name}: done"
+    ]  # fmt: skip
+
+
+def test_local_jobs_are_over_when_they_say_so() -> None:
+    jobs: Any = {
+        name: (None, SimpleNamespace(done=lambda over=over: over))
+        for name, over in (("1", True), ("2", False))
+    }
+    assert Submission("local", PARAMS)._over(jobs) == ["1"]
+
+
+def test_a_failure_ends_the_others_only_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STANDIN_FAIL", "s0")
+    (cell,) = submitted_cells(tmp_path)
+    assert runner.run_cell(cell.config).state == "failed"
+    monkeypatch.setattr(submitted, "queue", dict)
+    Submission("slurm", PARAMS).wait({"1": (cell, None)}, poll=0.01)
+
+
+def test_slurms_jobs_find_the_code_that_was_copied_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+    class Executor:
+        def __init__(self, **given: Any) -> None:
+            self.given = given
+
+        def update_parameters(self, **given: Any) -> None:
+            made.append((self.given, given))
+
+    monkeypatch.setattr("submitit.AutoExecutor", Executor)
+    params = {
+        "submitit_folder": "jobs", "timeout_min": 5, "partition": "p", "setup": ["module load x"], "mem_gb": None,
+        "max_num_timeout": 3, "name": "n",
+    }  # fmt: skip
+    for cluster in ("slurm", "local"):
+        Submission(cluster, params)._executor(tmp_path)
+    (slurm, given), (local, plain) = made
+    assert slurm == {"folder": Path("jobs"), "cluster": "slurm", "slurm_max_num_timeout": 3}
+    assert local == {"folder": Path("jobs"), "cluster": "local", "local_max_num_timeout": 3}
+    export, *further = given.pop("slurm_setup")
+    assert export.startswith(f"export PYTHONPATH={tmp_path}")
+    assert export.endswith("${PYTHONPATH:+:$PYTHONPATH}")
+    assert further == ["module load x"]
+    assert given == {"timeout_min": 5, "slurm_partition": "p", "name": "n"}
+    assert plain == {"timeout_min": 5, "local_partition": "p", "name": "n", "local_setup": ["module load x"]}
