@@ -39,7 +39,7 @@ _FORM = (
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One claim: left (less right) on a metric, against a margin in percentage points.
+    """One claim: left (less right) on a metric, against a margin in percentage points, or in the metric's own unit.
 
     `where`: same: each side trained and tested on its own variant; training: trained on the variant, tested
     alike; test: trained alike (on the reference), tested on the variant.

@@ -61,3 +61,9 @@ def test_an_engine_that_gives_answers_alone_is_refused_in_one_line() -> None:
     check_likelihoods("vllm", ())
     with pytest.raises(UserError, match=r"reference_log_likelihood .*evaluation\.engine=native\.$"):
         check_likelihoods("vllm", (PER_TOKEN,))
+
+
+def test_its_differences_are_counted_in_nats_and_rounded_finely() -> None:
+    own, usual = find_measure(PER_TOKEN), find_measure("exact_match")
+    assert (own.steps, own.percent, own.digits) == ("nats/token", False, 2)
+    assert (usual.steps, usual.percent, usual.digits) == ("points", True, 1)

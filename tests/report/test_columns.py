@@ -1,7 +1,8 @@
-"""A metric of the user's, known from records alone, is found everywhere a built-in one is."""
+"""A metric of the user's, or one chosen beside the usual ones, is found everywhere a built-in one is."""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pyarrow.parquet as pq
 
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.metrics import find_measure
+from instruct_ablate.metrics import Selection, find_measure
+from instruct_ablate.metrics.likelihood import PER_TOKEN
 from instruct_ablate.metrics.registry import describe
 from instruct_ablate.report.browser import browser_data
 from instruct_ablate.report.columns import (
@@ -28,6 +30,7 @@ from instruct_ablate.report.page import plot
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.rows import build_rows
 from instruct_ablate.report.sample import choose
+from instruct_ablate.report.statistics.finding import finding_line
 from instruct_ablate.report.tables import group_table
 from instruct_ablate.scores import MetricDescription, Score, Scores
 from tests.report.cells import make_cell
@@ -36,11 +39,16 @@ from tests.report.studies import write_study
 OWN = MetricDescription("answer_words", "answer\nwords", unit="words", higher_is_better=False, range=None)
 
 
-def with_own(cell: CellRecord, value: float) -> CellRecord:
-    """The cell, scored by a metric of the user's too."""
+LIKELY = next(
+    one.description for one in Selection((PER_TOKEN,)).load() if one.name == PER_TOKEN
+)  # in nats: below zero, without a bound
+
+
+def with_own(cell: CellRecord, value: float, own: MetricDescription = OWN) -> CellRecord:
+    """The cell, scored by a metric that is not always there too."""
 
     def more(score: Score) -> Score:
-        return replace(score, values=(*score.values, (OWN.name, value)))
+        return replace(score, values=(*score.values, (own.name, value)))
 
     (block,), scores = cell.blocks, cell.blocks[0].scores
     further = Scores(
@@ -50,40 +58,49 @@ def with_own(cell: CellRecord, value: float) -> CellRecord:
         tuple(map(more, scores.categories)),
         tuple(replace(task, score=more(task.score)) for task in scores.tasks),
     )
-    return replace(cell, blocks=(replace(block, scores=further, metrics=(OWN,)),))
+    return replace(cell, blocks=(replace(block, scores=further, metrics=(*block.metrics, own)),))
 
 
-def test_a_users_metric_is_in_every_table_figure_and_verdict(tmp_path: Path) -> None:
-    cells = [
-        with_own(
-            make_cell(50.0 + seed, seed=seed, instruction=variant), 3.25 + seed + (variant == "simplified")
-        )
-        for seed in (0, 1)
-        for variant in ("original", "simplified")
-    ]
-    claim = "simplified exceeds original on answer_words by 0"
-    report = write_report(write_study(tmp_path / "s", cells, (claim,)))
-    assert "answer words (all)" in (report.folder / "main.csv").read_text().splitlines()[0]
-    for name in ("main.tex", "main.md", "index.html", "categories.csv", "tasks.csv"):
-        assert "answer words" in (report.folder / name).read_text(encoding="utf-8")
-    assert OWN.name in (report.folder / "differences.csv").read_text()
-    assert OWN.name in pq.read_table(report.folder / "tidy.parquet").column_names
-    figures = {path.stem for path in (report.folder / "figures").glob("*.svg")}
-    assert {OWN.name, f"categories_{OWN.name}", f"tasks_{OWN.name}"} <= figures
-    assert report.verdicts[0].findings
-    assert "in words, the lower the better" in (report.folder / "main.tex").read_text()
+def test_further_metrics_are_in_every_table_figure_and_verdict(tmp_path: Path) -> None:
+    cells = [make_cell(50.0 + s, seed=s, instruction=i) for s in (0, 1) for i in ("original", "simplified")]
+    for own, level in ((OWN, 3.25), (LIKELY, -3.25)):
+        values = [level + cell.seed + (cell.setting.instruction == "simplified") for cell in cells]
+        cells = [with_own(cell, value, own) for cell, value in zip(cells, values, strict=True)]
+    claims = tuple(f"simplified exceeds original on {own.name} by 0" for own in (OWN, LIKELY))
+    report = write_report(write_study(tmp_path / "s", cells, claims))
     study = read_study(tmp_path / "s")
-    assert OWN.name in shown_measures(study.cells)
-    assert plot(report.rows, (OWN.name,))["y"] == find_measure(OWN.name).label
+    for own, verdict in zip((OWN, LIKELY), report.verdicts, strict=True):
+        heading = own.heading.replace("\n", " ")
+        check_tables(report.folder, own, heading)
+        told = finding_line(verdict.findings[0])
+        assert f"{own.name} +1.00 {own.unit}, " in told
+        assert "points" not in told
+        assert own.name in shown_measures(study.cells)
+        assert plot(report.rows, (own.name,))["y"] == find_measure(own.name).label
+        assert own.name in compared(study.cells)
+    assert "in words, the lower the better" in (report.folder / "main.tex").read_text()
     for cell in study.cells:
         path = study.folder / cell.name / cell.blocks[0].predictions
-        path.write_text(path.read_text().replace('"values": {', f'"values": {{"{OWN.name}": 7.0, '))
+        values = f'"{OWN.name}": 7.0, "{LIKELY.name}": -1.25, '
+        path.write_text(path.read_text().replace('"values": {', f'"values": {{{values}'))
     browsed = browser_data(study.folder, choose(study.cells), ("rougeL",))
-    assert browsed["metrics"] == ["ROUGE-L", "answer words"]
-    assert browsed["tasks"]["task_c"]["instances"]["i1"]["answers"][0][4] == [1.0, 7.0]
-    assert main_columns(build_rows(study.cells)) == (*DEFAULT, OWN.name)
+    assert browsed["metrics"] == ["ROUGE-L", "answer words", "ref. log-lik. per token"]
+    assert browsed["tasks"]["task_c"]["instances"]["i1"]["answers"][0][4] == [1.0, 7.0, -1.25]
+    assert main_columns(build_rows(study.cells)) == (*DEFAULT, LIKELY.name, OWN.name)
     assert main_columns(build_rows(study.cells), ("rougeL",)) == ("rougeL",)
-    assert OWN.name in compared(study.cells)
+
+
+def check_tables(folder: Path, own: MetricDescription, heading: str) -> None:
+    """The metric is in every file of a report, without an equality within points."""
+    assert f"{heading} (all)" in (folder / "main.csv").read_text().splitlines()[0]
+    for name in ("main.tex", "main.md", "index.html", "categories.csv", "tasks.csv"):
+        assert heading in (folder / name).read_text(encoding="utf-8")
+    with (folder / "differences.csv").open(encoding="utf-8", newline="") as file:
+        (line,) = [line for line in csv.DictReader(file) if line["metric"] == own.name]
+    assert (line["difference"], line["p (equal within 2)"]) == ("+1.00", "-")
+    assert own.name in pq.read_table(folder / "tidy.parquet").column_names
+    figures = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert {own.name, f"categories_{own.name}", f"tasks_{own.name}"} <= figures
 
 
 def test_what_is_chosen_comes_beside_what_is_always_compared() -> None:

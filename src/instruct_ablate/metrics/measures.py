@@ -39,6 +39,21 @@ class Measure:
         over = f"{self.kind}" if self.kind else "all tasks"
         return f"{self.metric.heading} ({over}), {self.metric.unit}".replace("\n", " ")
 
+    @property
+    def steps(self) -> str:
+        """What its differences are counted in."""
+        return "points" if self.percent else self.metric.unit
+
+    @property
+    def percent(self) -> bool:
+        """Whether it has a floor of 0 and a ceiling of 100; any other unit is taken to have no bounds."""
+        return self.metric.unit == "%"
+
+    @property
+    def digits(self) -> int:
+        """Decimal places of what is rounded coarsely: a point is little, a nat is much."""
+        return 1 if self.percent else 2
+
     def value(self, scores: Scores) -> float | None:
         """Return the mean over tasks; None where there is no such task, or the metric is not defined."""
         score = scores.task_mean if self.kind is None else _of_kind(scores, self.kind)

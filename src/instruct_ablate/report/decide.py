@@ -15,7 +15,7 @@ from instruct_ablate.grid.estimate import Estimator
 from instruct_ablate.grid.plan import PlannedCell, clock
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
-from instruct_ablate.metrics import Score, Scores
+from instruct_ablate.metrics import Score, Scores, find_measure
 from instruct_ablate.report.contrasts import UnmatchedError, contrasts
 from instruct_ablate.report.differences import differences, measures
 from instruct_ablate.report.single_scores import SingleScores
@@ -61,6 +61,7 @@ def claims(
     found = []
     for hypothesis in map(parse_hypothesis, hypotheses):
         for clause in hypothesis.clauses:
+            _check_unit(clause, hypothesis.text)
             try:
                 places = len(contrasts(trials, clause, reference))
             except UnmatchedError as fault:
@@ -75,6 +76,15 @@ def claims(
                 kind = f"to the reference on {clause.metric}, for none is of the claim itself"
             found.append(_claimed(clause, hypothesis.text, places, measured, f"{kind} in {_names(earlier)}"))
     return found
+
+
+def _check_unit(clause: Clause, text: str) -> None:
+    """Refuse what no variance is assumed for, and no truth beyond a bound is stated in."""
+    measure = find_measure(clause.metric)
+    if not measure.percent:
+        raise UserError(
+            f"--decide: {text!r}: {clause.metric} is in {measure.steps}, and studies are planned for metrics in percent"
+        )
 
 
 def _unrun(identity: Identity) -> CellRecord:

@@ -10,6 +10,7 @@ from pathlib import Path
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
+from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.columns import COMPARED, compared
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.comparison import Comparison, holm
@@ -60,7 +61,12 @@ def differences(
     tested = _compared(found)
     # One seed decides nothing, so it is no test to correct for either.
     unequal = holm([math.nan if one.one_seed else one.p_difference for one in tested])
-    equal = holm([math.nan if one.one_seed else one.p_equivalence(MARGIN) for one in tested])
+    equal = holm(  # the margin is one of points
+        [
+            one.p_equivalence(MARGIN) if pairing.percent and not one.one_seed else math.nan
+            for (*_, pairing), one in zip(found, tested, strict=True)
+        ]
+    )
     every = zip(found, tested, unequal, equal, strict=True)
     return tuple(Difference(*parts, comparison, p, q) for parts, comparison, p, q in every)
 
@@ -116,7 +122,7 @@ def difference_table(found: Sequence[Difference], legend: Legend) -> Table:
 
 
 def _line(item: Difference, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
-    comparison = item.comparison
+    comparison, measure = item.comparison, find_measure(item.metric)
     low, high = comparison.interval95
     return (
         *(legend.text(item.trial.setting, key) for key in keys),
@@ -129,5 +135,5 @@ def _line(item: Difference, legend: Legend, keys: Sequence[str]) -> tuple[str, .
         *(probability(p) for p in (item.p_difference, comparison.p_permutation, item.p_equivalence)),
         str(comparison.seeds),
         str(comparison.units),
-        *(points(least(comparison.design)) for least in (detectable, equal_margin)),
+        *(points(least(comparison.design), measure.digits) for least in (detectable, equal_margin)),
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.metrics import Measure, find_metric
+from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.trials import Trial
 
@@ -17,7 +17,7 @@ TESTS = "evaluation.instructions"
 MOST_COLUMNS = 12  # settings of a matrix of categories; more cannot be read
 
 
-def heat(axes: Any, values: np.ndarray, names: tuple[Sequence[str], Sequence[str]]) -> None:
+def heat(axes: Any, values: np.ndarray, names: tuple[Sequence[str], Sequence[str]], digits: int = 1) -> None:
     """Draw a labelled matrix; its numbers stand in its fields."""
     shown = np.ma.masked_invalid(values)
     image = axes.imshow(shown, cmap="cividis", aspect="auto")
@@ -28,7 +28,7 @@ def heat(axes: Any, values: np.ndarray, names: tuple[Sequence[str], Sequence[str
     for (line, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if value < middle else "black"
-            axes.text(column, line, f"{value:.1f}", ha="center", va="center", fontsize=7, color=colour)
+            axes.text(column, line, f"{value:.{digits}f}", ha="center", va="center", fontsize=7, color=colour)
     axes.figure.colorbar(image, ax=axes, shrink=0.8)
 
 
@@ -47,7 +47,7 @@ def train_by_test(axes: Any, rows: Sequence[Row], measure: Measure) -> bool:
         return False  # every model was tested in one way only
     values = np.array([[means.get((one, other), np.nan) for other in tested] for one in trained])
     lines = [legend.place(one, TESTS, always=("instruction",)) for one in trained]
-    heat(axes, values, (lines, tested))
+    heat(axes, values, (lines, tested), measure.digits)
     axes.set(xlabel="tested on", ylabel="trained on", title=measure.label)
     return True
 
@@ -66,7 +66,8 @@ def by_category(axes: Any, cells: Sequence[CellRecord], name: str) -> bool:
     shown, legend = every[:MOST_COLUMNS], Legend(trial.setting for trial in every)
     categories = sorted({category for category, _ in sums})
     values = np.array([[np.mean(sums.get((c, trial), [np.nan])) for trial in shown] for c in categories])
-    heat(axes, values, (categories, [trial_name(trial, legend) for trial in shown]))
+    digits = find_measure(name).digits
+    heat(axes, values, (categories, [trial_name(trial, legend) for trial in shown]), digits)
     left = f"; {len(shown)} of {len(every)} settings, all in the table" if len(shown) < len(every) else ""
     metric = find_metric(name)
     axes.set(title=f"{metric.heading}, {metric.unit}{left}".replace("\n", " "))

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from instruct_ablate.hypotheses import Clause
+from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.statistics.comparison import Comparison, holm
 from instruct_ablate.report.statistics.looks import Looks
 from instruct_ablate.report.statistics.power import LEVEL, Aim, Needed, needed_for
@@ -161,4 +162,6 @@ def advice(clause: Clause, ruling: Ruling) -> Needed:
     """Return the seeds or tasks at which the claim would be supported with 80 % power, if it holds as stated."""
     if clause.share is not None:
         return Needed(None, max(least_tasks(clause.share), ruling.comparison.units + 1))
+    if clause.verb != "equals" and not find_measure(clause.metric).percent:
+        return Needed(None, None)  # how far the truth may lie beyond is stated in points alone
     return needed_for(ruling.comparison.design, aim_of(clause, ruling.places))

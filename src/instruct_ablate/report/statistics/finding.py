@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from instruct_ablate.hypotheses import Clause
+from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.statistics.claim import BEYOND, Answer, Ruling
 from instruct_ablate.report.statistics.comparison import Comparison
 from instruct_ablate.report.statistics.power import (
@@ -38,6 +39,11 @@ class Finding:
         return self.ruling.answer
 
     @property
+    def measure(self) -> Measure:
+        """What the claim is on."""
+        return find_measure(self.clause.metric)
+
+    @property
     def comparison(self) -> Comparison:
         """The comparison that it rests on."""
         return self.ruling.comparison
@@ -54,10 +60,11 @@ def _parts(finding: Finding) -> Iterator[str]:
     yield f"{finding.place}: {finding.answer}{reason}"
     p = "" if math.isnan(ruling.p_support) else f", p = {probability(ruling.p_support)}"
     size = f"{counted(comparison.seeds, 'seed')}, {counted(comparison.units, 'task')}"
-    yield f"{finding.clause.metric} {comparison.mean:+.2f} points, {_interval(comparison)}{p} ({size})"
+    unit = finding.measure.steps
+    yield f"{finding.clause.metric} {comparison.mean:+.2f} {unit}, {_interval(comparison)}{p} ({size})"
     yield from _tasks(finding)
     if comparison.units > 1:
-        yield noise_floor(comparison.design)
+        yield noise_floor(comparison.design, finding.measure)
     yield from _caveats(finding)
     if finding.answer == "undecided":
         yield deciding(finding)
@@ -82,20 +89,25 @@ def _tasks(finding: Finding) -> Iterator[str]:
         return
     share = share_within(effects, clause.margin)
     apart = sorted(zip(effects, finding.tasks, strict=True), key=lambda pair: -abs(pair[0]))
-    named = [f"{task} {effect:+.1f}" for effect, task in apart if abs(effect) > clause.margin]
+    named = [
+        f"{task} {effect:+.{finding.measure.digits}f}"
+        for effect, task in apart
+        if abs(effect) > clause.margin
+    ]
     more = ", ..." if len(named) > SHOWN else ""
     outside = f"; outside: {', '.join(named[:SHOWN])}{more}" if named else ""
     yield f"{share.within} of {share.tasks} tasks within {clause.margin:g}{outside}"
 
 
-def noise_floor(design: Design) -> str:
-    """Say what a design can show at all; of one seed, that this is not known."""
+def noise_floor(design: Design, measure: Measure | None = None) -> str:
+    """Say what a design can show at all, in points or a measure's own unit; of one seed, that it is not known."""
     if not design.known:
         return "what one seed could show is not known: how seeds vary is not"
-    difference, margin = detectable(design), equal_margin(design)
+    digits, unit = (measure.digits, measure.steps) if measure else (1, "points")
+    difference, margin = (points(least(design), digits) for least in (detectable, equal_margin))
     return (
-        f"this design finds a difference of {points(difference)} points and can show equality within "
-        f"{points(margin)} (80 % power)"
+        f"this design finds a difference of {difference} {unit} and can show equality within "
+        f"{margin} (80 % power)"
     )
 
 
@@ -104,12 +116,16 @@ def _caveats(finding: Finding) -> Iterator[str]:
     if exposed is not None:
         yield (
             f"vulnerable: up to {100 * exposed.share:.2g} % of tasks could be unlike the "
-            f"{finding.comparison.units} drawn, and {exposed.effect:.0f} points on each, "
+            f"{finding.comparison.units} drawn, and {_on_each(exposed.effect, finding.measure)} on each, "
             "the way the mean lies, would undo it"
         )
     floor = finding.comparison.floor
     if floor is not None and floor.stated:
         yield floor.stated
+
+
+def _on_each(effect: float, measure: Measure) -> str:
+    return f"{effect:.{0 if measure.percent else measure.digits}f} {measure.steps}"
 
 
 def deciding(finding: Finding) -> str:
@@ -121,6 +137,8 @@ def deciding(finding: Finding) -> str:
         return "run two more seeds, better four"
     if clause.share is not None:
         return f"it takes at least {least_tasks(clause.share)} tasks, all of them within"
+    if clause.verb != "equals" and not finding.measure.percent:
+        return "more seeds or test tasks would narrow the interval"
     needed = finding.needed
     ways = [counted(needed.seeds, "seed")] if needed.seeds else []
     ways += [counted(needed.tasks, "test task")] if needed.tasks else []
@@ -142,9 +160,9 @@ def probability(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def points(value: float) -> str:
+def points(value: float, digits: int = 1) -> str:
     """Write a number of points that a design can show; "-" where that is not known or more than a score can be."""
-    return f"{value:.1f}" if math.isfinite(value) else "-"
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
 def counted(number: int, noun: str) -> str:

@@ -34,7 +34,7 @@ class Pairing:
 
     @property
     def differences(self) -> Matrix:
-        """Left less right, in percentage points."""
+        """Left less right, in percentage points or the metric's own unit."""
         return self.left - self.right
 
     @property
@@ -90,7 +90,7 @@ def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pair
     names, counts = zip(*shared, strict=True)
     dropped = sorted({name for name, _ in every} - set(names))
     guess = _guess(next(iter(pairs.values()))[0], metric, names)
-    percent = find_measure(metric).metric.unit == "%"
+    percent = find_measure(metric).percent
     return Pairing(left, right, tuple(values), names, counts, tuple(dropped), guess, percent=percent)
 
 
