@@ -73,6 +73,10 @@ def test_another_claim_takes_the_variances_of_its_metric(tmp_path: Path):
             ("--decide", "--probe", "5", CLAIM.replace("simplified", "delusive")),
             "no planned cell is 'delusive'",
         ),
+        (
+            ("--decide", "--probe", "5", CLAIM.replace("exact_match", "reference_log_likelihood")),
+            "is in nats/token, and studies are planned for metrics in percent",
+        ),
         (("--from", "x"), "--from goes with --decide"),
         (("--decide", CLAIM, "data_budget=0"), "the grid trains nothing"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -126,3 +127,24 @@ def test_a_share_of_tasks_takes_so_many():
 def test_small_p_values_have_three_digits():
     assert [probability(p) for p in (0.001, 0.00099, 1.0)] == ["0.001", "<0.001", "1.000"]
     assert counted(0, "seed") == "0 seeds"
+
+
+def test_a_metric_in_nats_is_told_in_nats_and_no_points_are_advised():
+    text = "a exceeds b on reference_log_likelihood by 0.1; a equals b on reference_log_likelihood within 2.5"
+    for clause in parse_hypothesis(text).clauses:
+        one = tried(0.1, tasks=6)
+        ruling = rulings(clause, [replace(one, pairing=replace(one.pairing, percent=False))])[0]
+        found = Finding(clause, "tiny", ruling, advice(clause, ruling), tuple("abcdef"))
+        line = finding_line(found)
+        assert "point" not in line
+        assert f"reference_log_likelihood {ruling.comparison.mean:+.2f} nats/token, 90 % interval" in line
+        assert re.search(
+            r"finds a difference of \d\.\d\d nats/token and can show equality within \d\.\d\d \(", line
+        )
+        if clause.verb == "exceeds":
+            assert ruling.answer == "undecided"
+            assert found.needed == Needed(None, None)
+            assert line.endswith("; more seeds or test tasks would narrow the interval")
+        else:
+            assert ruling.answer == "supported"
+            assert re.search(r"and \d+\.\d\d nats/token on each, the way the mean lies, would undo it", line)
