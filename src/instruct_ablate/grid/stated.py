@@ -1,30 +1,24 @@
 """What a study stated and when: hypotheses, reference, metrics and margins, before its first cell or after so many.
 
-`stated.jsonl` holds a line a version; a change is a further line, and no line is ever written over. Each carries a hash
-of itself and of the line before, so that a version can be named elsewhere and an edit shows.
+`stated.jsonl` holds a line a version; a change is a further line, and no line is ever written over.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instruct_ablate.cell.state.record_file import CorruptRecordError, decode
-from instruct_ablate.cell.state.store import RECORD, now
+from instruct_ablate.cell.state.store import RECORD
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.chain import Chain, Entry
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, put_aside, read_plain, write_whole
 
 STATED = "stated.jsonl"
-VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Entry):
     """One version of what is claimed, with the cells that had begun by then."""
 
     hypotheses: tuple[str, ...]
@@ -32,15 +26,14 @@ class Statement:
     reference: str
     metrics: tuple[str, ...]
     cells: int = 0
-    time: float = 0.0  # seconds since the epoch
-    before: str = ""  # hash of the line before
-    hash: str = ""
-    version: int = VERSION
 
     @property
     def claims(self) -> tuple[object, ...]:
         """All that makes a version another one."""
         return self.hypotheses, self.clauses, self.reference, self.metrics
+
+
+CHAIN = Chain(STATED, Statement, "statement")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +54,7 @@ def state(folder: Path, hypotheses: Sequence[str], reference: str, metrics: Iter
     new = Statement(tuple(hypotheses), clauses, reference, names)
     if latest is not None and latest.claims == new.claims:
         return
-    dated = replace(new, cells=begun(folder), time=now(), before=latest.hash if latest else "")
-    line = json.dumps(asdict(replace(dated, hash=_hash(dated))), ensure_ascii=False)
-    write_whole(folder / STATED, f"{_text(folder)}{line}\n")
+    CHAIN.add(folder, replace(new, cells=begun(folder)))
 
 
 def begun(folder: Path) -> int:
@@ -78,59 +69,9 @@ def _clauses(text: str) -> tuple[Clause, ...]:
         return ()
 
 
-def _hash(statement: Statement) -> str:
-    text = json.dumps(asdict(replace(statement, hash="")), ensure_ascii=True, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _text(folder: Path) -> str:
-    """Return what is written so far; what is no text file is put aside, and read as damaged from there."""
-    try:
-        text = read_plain(folder / STATED).decode()
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError):
-        put_aside(folder / STATED)
-        return ""
-    return text if text.endswith("\n") or not text else f"{text}\n"
-
-
 def read_stated(folder: Path) -> Stated:
     """Read a study's versions; what is damaged is said and never raised."""
-    faults = [
-        f"{path.name}: it was damaged and put aside" for path in sorted(folder.glob(f"{STATED}.damaged-*"))
-    ]
-    try:
-        lines = read_plain(folder / STATED).decode().splitlines()
-    except FileNotFoundError:
-        return Stated(faults=tuple(faults))
-    except (OSError, UnicodeDecodeError) as error:
-        return Stated(faults=(*faults, f"{STATED} cannot be read ({type(error).__name__})"))
-    versions: list[Statement] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            versions.append(_read(line, versions[-1].hash if versions else ""))
-        except CorruptRecordError as fault:
-            faults.append(f"{STATED}, line {number}: {fault}")
-    return Stated(tuple(versions), tuple(faults))
-
-
-def _read(line: str, before: str) -> Statement:
-    """Read a line; one that is not as it was written, or does not follow the line before, is damaged."""
-    try:
-        raw = json.loads(line)
-        if isinstance(raw.get("version"), int) and raw["version"] > VERSION:
-            raise CorruptRecordError(f"written by a newer version (format {raw['version']})")
-        statement = decode(raw, Statement)
-        known = _hash(statement)
-        datetime.fromtimestamp(statement.time, timezone.utc)
-    except NOT_AS_WRITTEN as error:
-        raise CorruptRecordError("it is no statement") from error
-    if statement.hash != known:
-        raise CorruptRecordError("it is not as it was written")
-    if statement.before != before:
-        raise CorruptRecordError("the line before it is not the one that it was added to")
-    return statement
+    return Stated(*CHAIN.read(folder))
 
 
 def standing(hypothesis: str, stated: Stated, cells: int, alone: bool = False) -> str:
@@ -154,7 +95,7 @@ def standing(hypothesis: str, stated: Stated, cells: int, alone: bool = False) -
 
 def _when(statement: Statement) -> str:
     after = f"after {_counted(statement.cells)}" if statement.cells else "before the first cell"
-    return f"stated {after} ({_date(statement)}, {statement.hash[:8]})"
+    return f"stated {after} ({statement.date}, {statement.hash[:8]})"
 
 
 def history(stated: Stated) -> Iterator[str]:
@@ -167,7 +108,7 @@ def history(stated: Stated) -> Iterator[str]:
             yield f"version {number}: {_when(one)}: {said}"
         else:
             after = f"changed after {_counted(one.cells)}" if one.cells else "changed before the first cell"
-            yield f"version {number}: {after} ({_date(one)}, {one.hash[:8]}): {'; '.join(_changes(earlier, one))}"
+            yield f"version {number}: {after} ({one.date}, {one.hash[:8]}): {'; '.join(_changes(earlier, one))}"
         earlier = one
     yield from (f"unreadable: {fault}" for fault in stated.faults)
 
@@ -185,7 +126,3 @@ def _changes(earlier: Statement, one: Statement) -> Iterator[str]:
 
 def _counted(cells: int) -> str:
     return "1 cell" if cells == 1 else f"{cells} cells"
-
-
-def _date(statement: Statement) -> str:
-    return datetime.fromtimestamp(statement.time, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
