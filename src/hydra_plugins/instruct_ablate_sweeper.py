@@ -34,15 +34,22 @@ class AblationSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid that `arguments` and the declared params span; exit status 1 if cells are not done."""
         from instruct_ablate.grid.expansion import Declared
-        from instruct_ablate.grid.sweep import HydraParts, run_sweep
+        from instruct_ablate.grid.sweep import HydraParts, Reporter, run_sweep
         from instruct_ablate.report.summary import print_summary
 
         declared = (
             Declared({}, []) if self.single else Declared(dict(self.params), [dict(g) for g in self.grids])
         )
         parts = HydraParts(self.context, self.task_function, self.config)
-        if run_sweep(parts, declared, arguments, print_summary):
+        if run_sweep(parts, declared, arguments, Reporter(print_summary, _judge)):
             sys.exit(1)
+
+
+def _judge() -> Any:
+    """Make what answers hypotheses; sweeps that run to their end load no statistics."""
+    from instruct_ablate.report.at_looks import StudyJudge
+
+    return StudyJudge()
 
 
 ConfigStore.instance().store(

@@ -221,6 +221,7 @@ class Config:
     cache: str = MISSING  # prepared data and converted models
     retry: str = "failed"  # failed | none
     reuse: str = "untuned"  # cells taken over from other studies that have done them: none | untuned | all
+    until: str = "done"  # done: every cell; decided: seed by seed, until every hypothesis is decided
     fail_fast: bool = False
     detach: bool = False  # return once the jobs are queued
     with_untuned: bool = True  # a sweep that trains asks for the untuned model too

@@ -49,8 +49,9 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
 
 def test_the_declared_grid_and_hydras_parts_are_handed_on(ran: Ran) -> None:
     make(params=PARAMS, grids=GRIDS).sweep(["model=tiny_llama"])
-    ((hydra, declared, arguments, summary),) = ran.calls
-    assert summary is print_summary
+    ((hydra, declared, arguments, report),) = ran.calls
+    assert report.summary is print_summary
+    assert type(report.judge()).__name__ == "StudyJudge"
     assert declared == Declared(PARAMS, GRIDS)
     assert all(type(grid) is dict for grid in declared.grids)
     assert arguments == ["model=tiny_llama"]

@@ -25,6 +25,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import RECORD
 from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.looks import LOOKS
 from instruct_ablate.grid.stated import STATED
 from instruct_ablate.grid.study import DECLARATION, Study, read_study
 from instruct_ablate.report.report import write_report
@@ -79,7 +80,7 @@ def _members(manifest: Manifest, parts: list[Part]) -> Iterator[tuple[str, bytes
 def _study_parts(study: Study, lacking: list[str]) -> Iterator[Part]:
     """Yield the files of a study that its numbers rest on; what is no plain file counts as not there."""
     place = f"{STUDY}/{study.name}"
-    for name in (DECLARATION, STATED):
+    for name in (DECLARATION, STATED, LOOKS):
         yield from _present(study.folder, name, f"{place}/{name}", None)
     for cell in sorted(study.cells, key=lambda cell: cell.name):
         folder = study.folder / cell.name

@@ -25,6 +25,7 @@ from instruct_ablate.cell.state.record_file import (
 from instruct_ablate.cell.state.setting import Setting, completed
 from instruct_ablate.cell.state.store import RECORD, read_record, record_fault
 from instruct_ablate.errors import UserError, nearest, unknown
+from instruct_ablate.grid.looks import Looks, check_frozen, read_looks
 from instruct_ablate.grid.stated import Stated, read_stated, state
 from instruct_ablate.processes import command_line
 from instruct_ablate.schema import Config
@@ -77,6 +78,7 @@ class Study:
     commands: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()  # of the main table; empty: the usual ones
     stated: Stated = field(default_factory=Stated)  # what was claimed when
+    looks: Looks = field(default_factory=Looks)  # of a study that stops when it is decided
 
 
 def declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
@@ -106,6 +108,7 @@ def _held(lock: BaseFileLock) -> AcquireReturnProxy[BaseFileLock]:
 
 
 def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
+    check_frozen(folder, [one.hash for one in identities], config.hypotheses, config.reference)
     before = read_declaration(folder)
     cells = {cell.identity: cell for cell in before.cells}
     for one in identities:
@@ -178,6 +181,7 @@ def read_study(folder: Path) -> Study:
         declaration.commands,
         declaration.columns,
         read_stated(folder),
+        read_looks(folder),
     )
 
 

@@ -28,6 +28,7 @@ from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import check_name, for_hydra, split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.preflight import Preflight, faults
+from instruct_ablate.grid.rounds import Judge, rounds_of, run_rounds, wanted
 from instruct_ablate.grid.study import declare
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.processes import rank
@@ -35,7 +36,15 @@ from instruct_ablate.schema import BudgetConfig
 from instruct_ablate.terminal import echo
 
 log = logging.getLogger(__name__)
-Summary = Callable[[Path], None]  # prints a study's table: reports stand below the grid
+Summary = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """What a sweep needs of reports, which stand below the grid: a study's table, and answers to its hypotheses."""
+
+    summary: Summary
+    judge: Callable[[], Judge]
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class HydraParts:
     config: Any
 
 
-def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], print_summary: Summary) -> int:
+def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], report: Reporter) -> int:
     """Run the grid, print what became of each study, and return how many of its cells are not done."""
     plan = plan_cells(hydra, declared, arguments)
     todo = _todo(plan.cells)
@@ -55,17 +64,29 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], p
         raise refusal(list(found))
     for line in twins([cell.config for cell in plan.cells]) if todo else ():
         log.warning("%s", line)
+    if wanted(plan.cells):
+        return _until_decided(plan.cells, report, _launcher(hydra) if todo else None)
     launcher = _launcher(hydra) if todo else None
     by_study = _by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in by_study.items():
         declare(folder, [cell.identity for cell in cells], cells[0].config)
-    try:
-        _launch(launcher, ordered(todo))
-    except SystemExit as stop:
-        log.warning("the sweep stopped early (exit status %s)", stop.code)
+    _launch(launcher, ordered(todo))
     if plan.cells and plan.cells[0].config.detach:
         return 0  # the jobs are queued; how they end is told by `instruct-ablate status`
-    return sum(_summary(folder, cells, print_summary) for folder, cells in by_study.items())
+    return sum(_summary(folder, cells, report.summary) for folder, cells in by_study.items())
+
+
+def _until_decided(cells: Sequence[Cell], report: Reporter, launcher: Any) -> int:
+    """Run the grid in rounds; what it did not come to was never asked for, and is not missing."""
+    judge = report.judge()
+    rounds = rounds_of(cells, judge)
+
+    def run(own: Sequence[Cell]) -> None:
+        declare(rounds.folder, [cell.identity for cell in own], cells[0].config)
+        _launch(launcher, ordered(_todo(own)))
+
+    taken = run_rounds(rounds, judge, run)
+    return _summary(rounds.folder, taken, report.summary)
 
 
 @dataclass(frozen=True)
@@ -186,9 +207,16 @@ def _launch(launcher: Any, cells: Sequence[Cell]) -> None:
         raise UserError(
             "detach=true: the cells of this launcher end with the command; add hydra/launcher=submitit_slurm"
         )
-    if isinstance(launcher, CellLauncher):
-        launcher.run(cells)
-        return
+    try:
+        if isinstance(launcher, CellLauncher):
+            launcher.run(cells)
+        else:
+            _launch_overrides(launcher, cells)
+    except SystemExit as stop:
+        log.warning("the sweep stopped early (exit status %s)", stop.code)
+
+
+def _launch_overrides(launcher: Any, cells: Sequence[Cell]) -> None:
     try:
         launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
     except Exception as error:  # a launcher whose worker was killed; the cells that ended are on disk

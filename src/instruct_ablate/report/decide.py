@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.estimate import Estimator
 from instruct_ablate.grid.plan import PlannedCell, clock
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
-from instruct_ablate.metrics import Score, Scores, find_measure
+from instruct_ablate.metrics import find_measure
+from instruct_ablate.report.at_looks import check_sides, planned_trials
 from instruct_ablate.report.contrasts import UnmatchedError, contrasts
 from instruct_ablate.report.differences import differences, measures
 from instruct_ablate.report.single_scores import SingleScores
@@ -34,7 +34,6 @@ from instruct_ablate.tasks.collection import read_tasks
 
 _PILOT = "run a pilot of 3 seeds and give it: plan ... --decide --from multirun/PILOT"
 EVERY = 100_000  # instances of a test task: all of them
-_NOTHING = Score("", 0, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +54,14 @@ def claims(
         raise UserError(
             "--decide: the grid states no hypothesis; add one, as hypotheses=['A equals B on M within 2']"
         )
-    trials = Trials([_unrun(identity) for identity in planned])
+    trials = planned_trials(planned)
     studies = [read_study(folder) for folder in earlier]
     known = [Judged(Trials(s.cells), s.reference, SingleScores(s.cells, s.folder)) for s in studies]
     found = []
     for hypothesis in map(parse_hypothesis, hypotheses):
-        for clause in hypothesis.clauses:
+        tried = check_sides(hypothesis, trials, reference, "--decide")
+        for clause, places in zip(hypothesis.clauses, tried, strict=True):
             _check_unit(clause, hypothesis.text)
-            try:
-                places = len(contrasts(trials, clause, reference))
-            except UnmatchedError as fault:
-                raise UserError(
-                    f"--decide: {hypothesis.text!r}: {str(fault).replace('done', 'planned')}"
-                ) from fault
-            if not places:
-                raise UserError(f"--decide: {hypothesis.text!r}: no two cells of the grid are its two sides")
             measured, kind = _of_claim(clause, known), "of the claim itself"
             if not measured:
                 measured = [pair for s in studies for pair in _of_metric(clause, s.folder)]
@@ -85,13 +77,6 @@ def _check_unit(clause: Clause, text: str) -> None:
         raise UserError(
             f"--decide: {text!r}: {clause.metric} is in {measure.steps}, and studies are planned for metrics in percent"
         )
-
-
-def _unrun(identity: Identity) -> CellRecord:
-    """Return a planned cell as if it were done, to find out what will stand against what."""
-    scores = Scores(_NOTHING, _NOTHING, (), (), ())
-    blocks = tuple(ScoreBlock(label, "", scores) for label in identity.setting.tests)
-    return CellRecord(identity.hash, identity.name, identity.setting, identity.seed, "done", blocks)
 
 
 Measured = tuple[Design, float]  # with the instances that a task had

@@ -10,6 +10,7 @@ from typing import Any
 
 import instruct_ablate
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.grid.looks import look_lines
 from instruct_ablate.grid.stated import history
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
@@ -53,6 +54,7 @@ def build_page(contents: Contents) -> str:
         made_with=made_with(study.cells),
         verdicts=[_verdict(verdict) for verdict in contents.verdicts],
         stated=list(history(study.stated)),
+        looks=list(look_lines(study.looks)),
         unfinished=unfinished(study.cells),
         main=contents.main,
         main_filters=list(range(contents.main.labels)),

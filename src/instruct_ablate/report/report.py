@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.grid.looks import look_lines
 from instruct_ablate.grid.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report import provenance
 from instruct_ablate.report.across_cells import with_metrics_over_cells
+from instruct_ablate.report.at_looks import judge_all
 from instruct_ablate.report.checklist import checklist
 from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.differences import Difference, difference_table, differences
@@ -21,7 +23,7 @@ from instruct_ablate.report.rows import Row, build_rows
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
-from instruct_ablate.report.verdicts import Verdict, judge, lines
+from instruct_ablate.report.verdicts import Verdict, lines
 from instruct_ablate.whole_files import write_whole
 
 
@@ -58,7 +60,7 @@ def judge_study(study_folder: Path, target: Path | None = None, further: Sequenc
     rows = with_metrics_over_cells(build_rows(study.cells, study.reference), study)
     scores = SingleScores(study.cells, study.folder)
     hypotheses = [parse_hypothesis(text) for text in dict.fromkeys((*study.hypotheses, *further))]
-    judged = judge(study.cells, hypotheses, study.reference, scores)
+    judged = judge_all(study, hypotheses)
     verdicts = tuple(replace(one, stated=_standing(one, study, further)) for one in judged)
     found = differences(study.cells, study.reference, study.columns, scores)
     return Report(study, rows, verdicts, found, target or study_folder / "report")
@@ -72,9 +74,13 @@ def _standing(verdict: Verdict, study: Study, further: Sequence[str]) -> str:
 def report_lines(report: Report) -> Iterator[str]:
     """Yield the verdicts as text, then what was stated when."""
     yield from lines(report.verdicts)
-    if said := list(history(report.study.stated)):
-        yield "Stated:"
-        yield from (f"    {line}" for line in said)
+    for heading, said in (
+        ("Stated", history(report.study.stated)),
+        ("Looks", look_lines(report.study.looks)),
+    ):
+        for number, line in enumerate(said):
+            yield from () if number else (f"{heading}:",)
+            yield f"    {line}"
 
 
 def write_checklist(report: Report) -> Path:

@@ -15,6 +15,7 @@ from instruct_ablate.report.sensitivity import UnderMetric, sensitivity_lines, u
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.claim import Answer, Ruling, advice, rulings
 from instruct_ablate.report.statistics.finding import Finding, finding_line
+from instruct_ablate.report.statistics.looks import Looks
 from instruct_ablate.report.statistics.paired import Pairing, pair, task_values
 from instruct_ablate.report.statistics.tried import Tried
 from instruct_ablate.report.trials import Trial, Trials, without_seeds
@@ -31,7 +32,15 @@ class Verdict:
     findings: tuple[Finding, ...]
     open: tuple[str, ...] = ()  # why a clause has no data
     stated: str = ""  # when, and whether cells had begun by then
+    looked: str = ""  # at which look it was reached, of a study that stops when it is decided
     metrics: tuple[tuple[UnderMetric, ...], ...] = ()  # by clause: what it comes to under every metric
+
+    @property
+    def settled(self) -> bool:
+        """Whether further seeds of a plan with looks are too unlikely to change it; one refutation is enough."""
+        if self.answer == "refuted":
+            return any(one.answer == "refuted" and one.ruling.settled for one in self.findings)
+        return all(one.ruling.settled for one in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ class Judged:
     trials: Trials
     reference: str
     scores: SingleScores
+    looks: Looks | None = None  # where more are planned
 
 
 def judge(
@@ -48,10 +58,11 @@ def judge(
     hypotheses: Sequence[Hypothesis],
     reference: str,
     scores: SingleScores | None = None,
+    looks: Looks | None = None,
 ) -> tuple[Verdict, ...]:
     """Answer every hypothesis from the cells that are done, with their single scores where these are at hand."""
     trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
-    study = Judged(trials, reference, scores or SingleScores())
+    study = Judged(trials, reference, scores or SingleScores(), looks)
     verdicts = []
     for hypothesis in hypotheses:
         findings, reasons = [], []
@@ -86,7 +97,8 @@ def _ruled(clause: Clause, study: Judged) -> tuple[Ruling, ...]:
         found = contrasts(study.trials, clause, study.reference)
     except UnmatchedError:
         return ()
-    return rulings(clause, [one for each in found if (one := compared_at(clause, each, study)) is not None])
+    tried = [one for each in found if (one := compared_at(clause, each, study)) is not None]
+    return rulings(clause, tried, study.looks)
 
 
 def _order(trial: Trial, legend: Legend, reference: str) -> tuple[object, ...]:
@@ -99,7 +111,7 @@ def _findings(
     tried = [
         (contrast, one) for contrast in found if (one := compared_at(clause, contrast, study)) is not None
     ]
-    ruled = rulings(clause, [one for _, one in tried])
+    ruled = rulings(clause, [one for _, one in tried], study.looks)
     return tuple(
         Finding(clause, _place(contrast, legend), ruling, advice(clause, ruling), one.pairing.tasks)
         for (contrast, one), ruling in zip(tried, ruled, strict=True)
@@ -172,6 +184,8 @@ def details(verdict: Verdict) -> Iterator[str]:
     """Yield what stands under a verdict: when its hypothesis was stated, what is open, each place it was tried at."""
     if verdict.stated:
         yield verdict.stated
+    if verdict.looked:
+        yield verdict.looked
     yield from verdict.open
     yield from (finding_line(finding) for finding in verdict.findings)
     for rows in verdict.metrics:

@@ -24,6 +24,7 @@ from instruct_ablate.limits import (
 from instruct_ablate.schema import Config, InstructionConfig
 
 RETRIES = ("failed", "none")
+UNTIL = ("done", "decided")
 
 
 def _study() -> Limit:
@@ -43,6 +44,7 @@ LIMITS = {
     "cache": path(),
     "retry": one_of(RETRIES),
     "reuse": one_of(REUSE),
+    "until": one_of(UNTIL),
     "fail_fast": any_value(),
     "detach": any_value(),
     "with_untuned": any_value(),

@@ -42,8 +42,8 @@ DOES_NOT_COUNT = frozenset(
         "trainer.progress", "trainer.micro_batch_tokens", "trainer.activation_checkpointing",
         "trainer.checkpoint_every_steps", "data.num_workers", "evaluation.save_prompts",
         # where results and prepared data lie, how a sweep behaves, what a report asks
-        "study", "output", "cache", "retry", "reuse", "fail_fast", "detach", "with_untuned", "keep_checkpoints",
-        "cell_timeout", "hypotheses", "reference", "logger", "report",
+        "study", "output", "cache", "retry", "reuse", "until", "fail_fast", "detach", "with_untuned",
+        "keep_checkpoints", "cell_timeout", "hypotheses", "reference", "logger", "report",
         # stands for itself elsewhere: content hashes, canonical instructions
         "tasks.root", "model.path", "model.name", "model.revision", "model.source", "model.trust_remote_code",
         "instruction", "evaluation.instructions", "extensions",

@@ -11,6 +11,7 @@ from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.statistics.claim import BEYOND, Answer, Ruling
 from instruct_ablate.report.statistics.comparison import Comparison
 from instruct_ablate.report.statistics.power import (
+    LEVEL,
     MOST_SEEDS,
     MOST_TASKS,
     Design,
@@ -61,7 +62,7 @@ def _parts(finding: Finding) -> Iterator[str]:
     p = "" if math.isnan(ruling.p_support) else f", p = {probability(ruling.p_support)}"
     size = f"{counted(comparison.seeds, 'seed')}, {counted(comparison.units, 'task')}"
     unit = finding.measure.steps
-    yield f"{finding.clause.metric} {comparison.mean:+.2f} {unit}, {_interval(comparison)}{p} ({size})"
+    yield f"{finding.clause.metric} {comparison.mean:+.2f} {unit}, {_interval(ruling)}{p} ({size})"
     yield from _tasks(finding)
     if comparison.units > 1:
         yield noise_floor(comparison.design, finding.measure)
@@ -70,11 +71,13 @@ def _parts(finding: Finding) -> Iterator[str]:
         yield deciding(finding)
 
 
-def _interval(comparison: Comparison) -> str:
-    low, high = comparison.interval90
+def _interval(ruling: Ruling) -> str:
+    comparison = ruling.comparison
+    low, high = comparison.interval(1 - 2 * ruling.level)
     if math.isnan(low):
         return "no interval (one task)"
-    told = f"90 % interval {low:+.2f} to {high:+.2f}"
+    over = " over all looks" if ruling.level < LEVEL else ""
+    told = f"90 % interval{over} {low:+.2f} to {high:+.2f}"
     if comparison.one_seed:
         return f"{told} for this seed, which leaves out how seeds vary"
     if comparison.seeds_from == "pooled":
