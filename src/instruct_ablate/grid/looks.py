@@ -45,7 +45,8 @@ class Look(Entry):
     @property
     def settled(self) -> bool:
         """Whether every hypothesis is."""
-        return all(decision.settled for decision in self.decisions)
+        settled = {decision.hypothesis for decision in self.decisions if decision.settled}
+        return settled >= set(self.hypotheses)
 
     def has(self, identity: str) -> bool:
         """Whether a cell is of the grid."""

@@ -1,0 +1,192 @@
+"""Rounds: seeds breadth-first, a look after each from the second on, stopped and started again without a trace."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.state.identity import Identity, identify
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.store import write_record
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid.looks import LOOKS, Decision, Look, read_looks
+from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.grid.rounds import rounds_of, run_rounds, wanted
+from instruct_ablate.schema import BudgetConfig, InstructionConfig
+from tests.standins import make_config, make_scores, replace_inputs
+
+CLAIM = "simplified equals original on exact_match within 2"
+
+
+class Judge:
+    """Settles after so many seeds."""
+
+    def __init__(self, after: int, refuses: str = "") -> None:
+        self.after, self.refuses, self.asked = after, refuses, list[int]()
+
+    def check(self, planned: Sequence[Identity], hypotheses: Sequence[str], reference: str) -> None:
+        if self.refuses:
+            raise UserError(self.refuses)
+
+    def decide(self, folder: Path, look: Look) -> tuple[Decision, ...]:
+        self.asked.append(look.done)
+        settled = look.done >= self.after
+        return (Decision(CLAIM, "supported" if settled else "undecided", settled),)
+
+
+@pytest.fixture(autouse=True)
+def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_inputs(monkeypatch)
+
+
+def grid(folder: Path, seeds: Sequence[int] = range(5), **changes: Any) -> list[Cell]:
+    """Two variants under every seed, and the untuned model."""
+    base = make_config(folder, until="decided", hypotheses=[CLAIM], **changes)
+    configs = [
+        replace(base, seed=seed, instruction=InstructionConfig(definition=definition))
+        for seed in seeds
+        for definition in ("original", "simplified")
+    ]
+    configs.append(replace(base, data_budget=BudgetConfig(0)))
+    return [Cell((), config, identify(config)) for config in configs]
+
+
+class Run:
+    """Does cells; those of a seed that is broken it leaves."""
+
+    def __init__(self, broken: int | None = None) -> None:
+        self.broken, self.rounds = broken, list[list[int]]()
+
+    def __call__(self, cells: Sequence[Cell]) -> None:
+        self.rounds.append(
+            sorted({cell.identity.seed for cell in cells if not cell.identity.setting.untuned})
+        )
+        for cell in cells:
+            one, state = cell.identity, "failed" if cell.identity.seed == self.broken else "done"
+            cell.folder.mkdir(parents=True, exist_ok=True)
+            block = ScoreBlock("original", "predictions/original.jsonl", make_scores())
+            record = CellRecord(one.hash, one.name, one.setting, one.seed, state, (block,))  # type: ignore[arg-type]
+            write_record(cell.folder, record)
+
+
+def test_the_first_round_has_two_seeds_and_all_that_has_none(tmp_path: Path) -> None:
+    rounds = rounds_of(grid(tmp_path, seeds=(3, 0, 7, 1, 2)), Judge(9))
+    assert rounds.plan.seeds == (0, 1, 2, 3, 7)
+    assert [len(own) for own in rounds.rounds] == [5, 2, 2, 2]
+    assert sum(cell.identity.setting.untuned for cell in rounds.rounds[0]) == 1
+    assert {cell.identity.seed for cell in rounds.rounds[3]} == {7}
+
+
+@pytest.mark.parametrize(("after", "looks", "cells"), [(2, [2], 5), (4, [2, 3, 4], 9), (9, [2, 3, 4, 5], 11)])
+def test_it_stops_where_all_is_decided_or_the_grid_is_spent(
+    tmp_path: Path, after: int, looks: list[int], cells: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    judge, run = Judge(after), Run()
+    taken = run_rounds(rounds_of(grid(tmp_path), judge), judge, run)
+    assert (judge.asked, len(taken)) == (looks, cells)
+    assert run.rounds == [[0, 1], [2], [3], [4]][: len(looks)]
+    recorded = read_looks(tmp_path / "ablation").taken
+    assert [(look.done, look.cells) for look in recorded][-1] == (looks[-1], cells)
+    said = "the whole grid was run" if cells == 11 else f"{11 - cells} of 11 cells saved"
+    assert said in caplog.text
+
+
+def test_a_sweep_started_again_goes_on_at_the_same_look(tmp_path: Path) -> None:
+    whole, cells = Judge(4), grid(tmp_path / "whole")
+    run_rounds(rounds_of(cells, whole), whole, Run())
+    first, cells = Judge(4), grid(tmp_path / "killed")
+    with pytest.raises(KeyboardInterrupt):
+        run_rounds(rounds_of(cells, first), first, _killed_at(3))
+    again = Judge(4)
+    taken = run_rounds(rounds_of(cells, again), again, Run())
+    assert (first.asked, again.asked, len(taken)) == ([2], [3, 4], 9)
+    decisions = [
+        [(look.done, look.decisions) for look in read_looks(tmp_path / name / "ablation").taken]
+        for name in ("whole", "killed")
+    ]
+    assert decisions[0] == decisions[1]
+    third = Judge(2)  # what was recorded stands, whatever would be found now
+    assert len(run_rounds(rounds_of(cells, third), third, Run())) == 9
+    assert third.asked == []
+
+
+def _killed_at(seed: int) -> Run:
+    class Killed(Run):
+        def __call__(self, cells: Sequence[Cell]) -> None:
+            if any(cell.identity.seed == seed - 1 for cell in cells):
+                raise KeyboardInterrupt
+            super().__call__(cells)
+
+    return Killed()
+
+
+def test_no_look_without_all_cells_of_its_round(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    judge = Judge(9)
+    taken = run_rounds(rounds_of(grid(tmp_path), judge), judge, Run(broken=2))
+    assert (judge.asked, len(taken)) == ([2], 7)
+    assert "no look was taken: 2 of 7 cells" in caplog.text
+    assert len((tmp_path / "ablation" / LOOKS).read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("seeds", "changes", "why"),
+    [
+        (range(4), {}, "needs at least 5 seeds a setting, 4 given"),
+        (range(5), {"hypotheses": []}, "needs hypotheses"),
+        (range(5), {"detach": True}, "leave out detach=true"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_refused(
+    tmp_path: Path, seeds: Sequence[int], changes: dict[str, Any], why: str
+) -> None:
+    cells = grid(tmp_path, seeds)
+    cells = [replace(cell, config=replace(cell.config, **changes)) for cell in cells]
+    with pytest.raises(UserError, match=why) as refused:
+        rounds_of(cells, Judge(2))
+    assert "\n" not in str(refused.value)
+
+
+def test_seeds_studies_and_claims_are_the_same_for_all(tmp_path: Path) -> None:
+    cells = grid(tmp_path, range(6))
+    with pytest.raises(UserError, match="the same seeds for every setting"):
+        rounds_of(cells[1:], Judge(2))
+    other = replace(cells[0], config=replace(cells[0].config, study="other"))
+    with pytest.raises(UserError, match="one study a sweep"):
+        rounds_of([*cells[1:], other], Judge(2))
+    other = replace(cells[0], config=replace(cells[0].config, hypotheses=[]))
+    with pytest.raises(UserError, match="the same for all cells"):
+        rounds_of([*cells[1:], other], Judge(2))
+    with pytest.raises(UserError, match="no such side"):
+        rounds_of(cells, Judge(2, refuses="no such side"))
+
+
+def test_several_processes_of_a_cell_take_no_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = grid(tmp_path)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="leave out torchrun"):
+        rounds_of(cells, Judge(2))
+
+
+def test_the_plan_is_frozen_from_the_first_look_on(tmp_path: Path) -> None:
+    judge = Judge(9)
+    run_rounds(rounds_of(grid(tmp_path), judge), judge, Run(broken=2))
+    with pytest.raises(UserError, match="its seeds were 0,1,2,3,4"):
+        rounds_of(grid(tmp_path, range(8)), judge)
+
+
+def test_until_is_one_value_and_done_by_default(tmp_path: Path) -> None:
+    cells = grid(tmp_path)
+    assert wanted(cells)
+    assert not wanted([])
+    plain = replace(cells[0], config=replace(cells[0].config, until="done"))
+    assert not wanted([plain])
+    with pytest.raises(UserError, match="one value for all cells"):
+        wanted([plain, *cells])
+    assert identify(plain.config).hash == cells[0].identity.hash
