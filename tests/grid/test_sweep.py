@@ -192,3 +192,17 @@ def test_a_finished_study_of_200_cells_is_skipped_in_little_memory(train: Train,
     assert "200 done and skipped" in again.stdout
     # Not getrusage: its peak is inherited from the process that started this one.
     assert int(again.stdout.rpartition("peak ")[2]) < 300 * 1024
+
+
+def test_a_sweep_until_decided_stops_and_stays_what_it_was(train: Train, tmp_path: Path) -> None:
+    claim = "hypotheses=['simplified equals original on exact_match within 2']"
+    grid = ("-m", "instruction=original,simplified", "model=tiny_llama", "seed=0,1,2,3,4", claim)
+    run = train(*grid, "data_budget=8", "until=decided")
+    assert run.returncode == 0, run.stderr
+    assert "6 of 11 cells saved (55 %)" in run.stdout
+    assert sorted(states(tmp_path).values()) == ["done"] * 5
+    refused = train(*grid, "data_budget=4,8")
+    assert refused.returncode == 2, refused.stdout
+    assert "10 of 21 cells are not of its grid" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert sorted(states(tmp_path).values()) == ["done"] * 5
