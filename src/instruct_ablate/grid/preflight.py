@@ -25,6 +25,7 @@ from instruct_ablate.metrics.measures import check_columns
 from instruct_ablate.model.decoding.settings import check_evaluation
 from instruct_ablate.model.loading.settings import check_model
 from instruct_ablate.model.training.settings import (
+    check_dropout,
     check_machine,
     check_method,
     check_optimisation,
@@ -125,6 +126,7 @@ def _values(config: Config) -> Iterator[Call]:
     yield _metrics, asked
     yield check_columns, (config.report,)
     yield check_encodings, (config.data, config.prompt)
+    yield check_dropout, (config.trainer, config.data)
     yield check_evaluation, (config.evaluation, config.instruction)
     yield check_reference, (config.reference, config.instruction)
     for text in config.hypotheses:

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from instruct_ablate.model.training.dropout_masks import Site
+
 ROWS = 64  # queries of a block: few enough that a causal square wastes little
 Span = tuple[int, int]
 
@@ -36,10 +38,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All blocks of a packed batch, and what their scores are multiplied with."""
+    """All blocks of a packed batch, what their scores are multiplied with, and which weights are dropped."""
 
     blocks: Sequence[Block]
     scale: float
+    dropout: Site | None = None
 
 
 def blocks(queries: Span, before: Sequence[Span], causal: bool) -> Iterator[Block]:
@@ -71,6 +74,8 @@ class BlockAttention(torch.autograd.Function):
         for block in plan.blocks:
             rows = slice(block.first * ctx.group, block.last * ctx.group)
             weights = _weights(folded[:, rows], _cut(keys, block), low, block, ctx)
+            if plan.dropout is not None:
+                weights = _dropped(weights, plan.dropout, block)
             output[:, rows] = torch.bmm(weights, _cut(values, block))
         result = _unfold(output, ctx.group)
         ctx.with_bias = bias is not None and bias.requires_grad
@@ -93,8 +98,13 @@ class BlockAttention(torch.autograd.Function):
             rows = slice(block.first * ctx.group, block.last * ctx.group)
             keys, slope = _cut(key, block), slopes[:, rows]
             weights = _weights(query[:, rows], keys, low, block, ctx)
-            _add(of_value, torch.bmm(weights.mT, slope), block)
-            scores = torch.bmm(slope, _cut(value, block).mT).sub_(delta[:, rows]).mul_(weights)
+            drop = ctx.plan.dropout
+            shown = weights if drop is None else _dropped(weights, drop, block)
+            _add(of_value, torch.bmm(shown.mT, slope), block)
+            scores = torch.bmm(slope, _cut(value, block).mT)
+            if drop is not None:
+                scores = _dropped(scores, drop, block)
+            scores.sub_(delta[:, rows]).mul_(weights)
             if of_bias is not None:
                 _bias_of(of_bias, block).add_(scores)
             scores.mul_(ctx.plan.scale)
@@ -140,14 +150,21 @@ def _weights(query: Tensor, keys: Tensor, bias: Tensor | None, block: Block, ctx
         scores.add_(_bias_of(bias, block))
     if block.causal:
         size = block.last - block.first
-        scores[:, :, -size:].masked_fill_(_later(size, ctx.group), float("-inf"))
+        later = _later(size, ctx.group, str(scores.device))
+        scores[:, :, -size:].masked_fill_(later, float("-inf"))
     return torch.softmax(scores, -1)
 
 
+def _dropped(weights: Tensor, site: Site, block: Block) -> Tensor:
+    """Return weights (or their gradients) with those that are dropped at zero, the others scaled."""
+    count, rows, seen = weights.shape
+    return (weights * site.scale).mul_(site.kept((count, rows, seen), block.first, block.last))
+
+
 @cache
-def _later(size: int, group: int) -> Tensor:
+def _later(size: int, group: int, device: str) -> Tensor:
     """Return which of a block's own keys stand behind each query's token."""
-    return torch.ones(size, size, dtype=torch.bool).triu_(1).repeat_interleave(group, 0)
+    return torch.ones(size, size, dtype=torch.bool, device=device).triu_(1).repeat_interleave(group, 0)
 
 
 def _bias_of(bias: Tensor, block: Block) -> Tensor:

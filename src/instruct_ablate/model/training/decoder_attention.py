@@ -17,6 +17,8 @@ from transformers import AttentionInterface
 from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.training.cpu_attention import BlockAttention, Plan, Span, blocks
+from instruct_ablate.model.training.dropout import WeightsAt
+from instruct_ablate.model.training.dropout_masks import Site
 
 NAME = "instruct_ablate_packed"
 # What some families add to attention, and packed attention does not know.
@@ -26,7 +28,8 @@ UNKNOWN = ("softcap", "s_aux")
 class PackedLayout:
     """Which tokens each segment's queries may see; made once per micro-batch, read by every layer."""
 
-    def __init__(self, packed: Packed) -> None:
+    def __init__(self, packed: Packed, dropout: WeightsAt | None = None) -> None:
+        self.dropout = dropout
         self.lengths, self.parents = list(packed.lengths), packed.parents
         self.spans: list[Span] = list(itertools.pairwise(packed.offsets.tolist()))
         self.longest = int(packed.positions.max()) + 1
@@ -37,10 +40,13 @@ class PackedLayout:
         ]
         self._masks: dict[tuple[int, int], Tensor] = {}
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, site: Site | None = None
+    ) -> Tensor:
         """Return the attention of all segments, (1, tokens, heads, dim), from (1, heads, tokens, dim)."""
-        if query.device.type == "cpu":
-            result: Tensor = BlockAttention.apply(query, key, value, None, Plan(self.blocks, scale))  # type: ignore[no-untyped-call]
+        if query.device.type == "cpu" or site is not None:
+            plan = Plan(self.blocks, scale, site)
+            result: Tensor = BlockAttention.apply(query, key, value, None, plan)  # type: ignore[no-untyped-call]
             return result
         return self.by_segment(query, key, value, scale).transpose(1, 2)
 
@@ -90,7 +96,8 @@ def _attention(
     layout: PackedLayout = keywords["packed"]
     _check(layout, keywords)
     scale = keywords.get("scaling")
-    return layout.attend(query, key, value, query.shape[-1] ** -0.5 if scale is None else scale), None
+    site = layout.dropout(module) if layout.dropout is not None else None
+    return layout.attend(query, key, value, query.shape[-1] ** -0.5 if scale is None else scale, site), None
 
 
 def _check(layout: PackedLayout, keywords: dict[str, Any]) -> None:

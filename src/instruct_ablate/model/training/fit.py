@@ -27,6 +27,7 @@ from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.model.adapters import bare, merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.training import training_state
+from instruct_ablate.model.training.dropout import Dropout
 from instruct_ablate.model.training.lora import adapt
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
@@ -87,7 +88,8 @@ def _data(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config) -> 
 def _trainable(model: Any, config: Config) -> Any:
     """Return the model as it is trained: dropout off, adapters added, checkpointing on where asked for.
 
-    Dropout is off: its draws would depend on how a step is divided among micro-batches and devices.
+    The layers' own dropout is off: its draws would depend on how a step is divided among micro-batches and devices;
+    `trainer.dropout` has masks that do not.
     """
     for part in model.modules():
         if isinstance(part, torch.nn.Dropout):
@@ -129,14 +131,15 @@ def _train(
         log.info("going on after step %d of %d", state["step"], data.steps)
     products = next(model.parameters()).dtype
     subject: Any = master_copy(model) if settings.strategy == "fsdp" else model
-    module = InstructionModule(subject, settings, data.steps, config.data.packing, products)
+    dropout = Dropout(settings.dropout, config.seed) if settings.dropout else None
+    module = InstructionModule(subject, settings, data.steps, config.data.packing, products, dropout)
     curve = Curve(folder / learning_curve.FILE, data.first_step, settings.compile, config.data.packing)
     meter = Meter(curve, Cost(**state["cost"]) if state else Cost(), time.perf_counter())
     saver = Saver(checkpoints, settings.checkpoint_every_steps, state, data, meter)
     callbacks: list[Callback] = [curve, saver]
     if settings.progress:
         callbacks.append(Bar(data.steps, data.first_step, curve))
-    with _quiet(), packed_attention_of(subject, config.data.packing, settings.compile):
+    with _quiet(), packed_attention_of(subject, config.data.packing, settings.compile, dropout):
         trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
         trainer.fit(module, datamodule=data)
     assert module.weights is not None

@@ -86,15 +86,19 @@ GATES = (("gate_proj", "up_proj", "down_proj"), ("wi_0", "wi_1", "wo"))
 
 
 @contextmanager
-def fused(model: nn.Module) -> Iterator[int]:
-    """Replace norms and gated layers of `model` while this lasts; gives the number of modules replaced."""
+def fused(model: nn.Module, dropping: bool = False) -> Iterator[int]:
+    """Replace norms and gated layers of `model` while this lasts; gives the number of modules replaced.
+
+    With `dropping`, layers that drop something within stay as they are.
+    """
     chosen: dict[type, Callable[[Any], Callable[[Tensor], Tensor]] | None] = {}
     forwards: dict[nn.Module, Callable[[Tensor], Tensor]] = {}
     for module in model.modules():
         if type(module) not in chosen:
             chosen[type(module)] = _replacement(module)
         make = chosen[type(module)]
-        if make is not None:
+        drops = dropping and any(isinstance(child, nn.Dropout) for child in module.children())
+        if make is not None and not drops:
             forwards[module] = make(module)
     with replaced("forward", forwards):
         yield len(forwards)

@@ -16,6 +16,7 @@ from instruct_ablate.data.micro_batch import MicroBatch, pad
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.training import decoder_attention, t5_attention
+from instruct_ablate.model.training.dropout import Dropout, WeightsAt
 from instruct_ablate.model.training.fused_layers import compiled, fused
 from instruct_ablate.model.transformers_internals import attending
 
@@ -24,12 +25,13 @@ ROWS = 256  # target positions whose logits exist at a time
 
 @contextmanager
 def packed_attention_of(
-    model: PreTrainedModel, packing: bool = True, compiling: bool = False
+    model: PreTrainedModel, packing: bool = True, compiling: bool = False, dropout: Dropout | None = None
 ) -> Iterator[None]:
     """Let `model` attend within packed segments, its norms and gates fused (or compiled); undone at the end."""
     check_model(model)
     with ExitStack() as changes:
-        changes.enter_context(compiled(model) if compiling else fused(model))
+        changes.enter_context(compiled(model) if compiling else fused(model, dropout is not None))
+        changes.enter_context(nullcontext() if dropout is None else dropout.within(model))
         if packing:
             t5 = bool(model.config.is_encoder_decoder)
             changes.enter_context(attending(model, t5_attention.NAME if t5 else decoder_attention.NAME))
@@ -43,20 +45,23 @@ class TokenLosses(nn.Module):
     With `packing` it must be called within `packed_attention_of` the model; without, sequences are padded.
     """
 
-    def __init__(self, model: PreTrainedModel, packing: bool = True) -> None:
+    def __init__(self, model: PreTrainedModel, packing: bool = True, dropout: Dropout | None = None) -> None:
         super().__init__()
         self.model = model
         self.packing = packing
+        self.dropout = dropout
 
-    def forward(self, batch: MicroBatch) -> Tensor:
-        """Return (targets,) in fp32."""
-        return token_losses(self.model, batch, self.packing)
+    def forward(self, batch: MicroBatch, step: int = 0) -> Tensor:
+        """Return (targets,) in fp32; dropout draws by the step, up to the end of its backward pass."""
+        if self.dropout is not None:
+            self.dropout.begin(step, batch)
+        return token_losses(self.model, batch, self.packing, self.dropout)
 
 
-def target_states(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+def target_states(model: PreTrainedModel, batch: MicroBatch, dropout: Dropout | None = None) -> Tensor:
     """Return the hidden states (targets, width) before the output layer; call within `packed_attention_of`."""
-    states = _decoder_only(model, batch) if batch.encoder is None else t5_attention.t5_states(model, batch)
-    return states[0, batch.rows]
+    run = _decoder_only if batch.encoder is None else t5_attention.t5_states
+    return run(model, batch, dropout.at if dropout is not None else None)[0, batch.rows]
 
 
 def padded_states(model: Any, batch: MicroBatch) -> Tensor:
@@ -75,13 +80,13 @@ def padded_states(model: Any, batch: MicroBatch) -> Tensor:
     return t5_attention.scaled(model, states) if batch.encoder is not None else states
 
 
-def _decoder_only(model: PreTrainedModel, batch: MicroBatch) -> Tensor:
+def _decoder_only(model: PreTrainedModel, batch: MicroBatch, dropout: WeightsAt | None) -> Tensor:
     packed = batch.decoder
     output = model.get_decoder()(
         input_ids=packed.ids[None],
         position_ids=packed.positions[None],
         use_cache=False,
-        packed=decoder_attention.PackedLayout(packed),
+        packed=decoder_attention.PackedLayout(packed, dropout),
     )
     states: Tensor = output.last_hidden_state
     return states
@@ -101,12 +106,14 @@ def check_model(model: PreTrainedModel) -> None:
             )
 
 
-def token_losses(model: PreTrainedModel, batch: MicroBatch, packing: bool = True) -> Tensor:
+def token_losses(
+    model: PreTrainedModel, batch: MicroBatch, packing: bool = True, dropout: Dropout | None = None
+) -> Tensor:
     """Return the cross-entropy of every target token, (targets,) in fp32.
 
     Logits exist for `ROWS` target positions at a time, in the backward pass too (they are computed again there).
     """
-    states = target_states(model, batch) if packing else padded_states(model, batch)
+    states = target_states(model, batch, dropout) if packing else padded_states(model, batch)
     head = model.get_output_embeddings()
     if len(states) <= ROWS:
         return _losses(states, batch.labels, head)

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from instruct_ablate.data.micro_batch import NO_PARENT, EffectiveBatch, MicroBatch, Packed
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.training.dropout import Dropout
 from instruct_ablate.model.training.loss import TokenLosses
 from instruct_ablate.model.training.master_weights import MasterWeights
 from instruct_ablate.model.training.optimizer import build_optimizer, build_schedule, learning_rate
@@ -37,10 +38,11 @@ class InstructionModule(LightningModule):
         steps: int,
         packing: bool = True,
         products: torch.dtype | None = None,
+        dropout: Dropout | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.losses = TokenLosses(model, packing)
+        self.losses = TokenLosses(model, packing, dropout)
         self.config = config
         self.steps = steps
         self.done = 0  # optimiser steps, those before a resume included
@@ -103,7 +105,7 @@ class InstructionModule(LightningModule):
 
     def _part(self, micro_batch: MicroBatch, batch: EffectiveBatch) -> Any:
         """Return what a micro-batch adds to its step's loss."""
-        losses = self.losses(micro_batch)
+        losses = self.losses(micro_batch, batch.step)
         if self.config.loss == "per_token":
             return losses.sum() * (1.0 / batch.target_tokens)
         lengths = torch.bincount(micro_batch.owners)

@@ -9,7 +9,7 @@ from instruct_ablate.data.settings import check_batches, check_data
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of, texts, whole
 from instruct_ablate.processes import process_count
-from instruct_ablate.schema import Config, MethodConfig, TrainerConfig
+from instruct_ablate.schema import Config, DataConfig, MethodConfig, TrainerConfig
 
 METHODS = ("full", "lora")
 OPTIMIZERS = ("adamw", "adafactor")
@@ -32,6 +32,7 @@ OPTIMISATION = {
     "warmup_steps": whole(0),
     "weight_decay": number(0, 100),
     "loss": one_of(LOSSES),
+    "dropout": number(0, 1, below=True),
     "gradient_clip": number(0, MANY, above=True).or_null("for none"),
 }
 MACHINE = {
@@ -56,6 +57,21 @@ def check_trainer(config: Config) -> None:
     check_optimisation(config.trainer)
     check_machine(config.trainer)
     check_processes(config.trainer)
+    check_dropout(config.trainer, config.data)
+
+
+def check_dropout(trainer: TrainerConfig, data: DataConfig) -> None:
+    """Refuse dropout where its masks could not follow examples and places."""
+    against = {
+        "data.grouping=task": data.grouping == "task",
+        "data.packing=false": not data.packing,
+        "trainer.compile=true": trainer.compile,
+    }
+    if trainer.dropout and (names := [name for name, there in against.items() if there]):
+        raise UserError(
+            f"trainer.dropout={trainer.dropout} draws by example and place in packed sequences, which "
+            f"{' and '.join(names)} does not have: choose one of the two."
+        )
 
 
 def check_method(config: MethodConfig) -> None:

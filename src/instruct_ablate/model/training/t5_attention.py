@@ -19,6 +19,8 @@ from transformers import AttentionInterface
 
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
+from instruct_ablate.model.training.dropout import WeightsAt
+from instruct_ablate.model.training.dropout_masks import Site
 from instruct_ablate.model.transformers_internals import bias_attention, position_buckets, replaced
 
 NAME = "instruct_ablate_packed_t5"
@@ -27,16 +29,20 @@ NAME = "instruct_ablate_packed_t5"
 class T5Layout:
     """Who asks and who is asked in one kind of attention; made once per micro-batch, read by every layer."""
 
-    def __init__(self, queries: Packed, keys: Packed, causal: bool) -> None:
+    def __init__(self, queries: Packed, keys: Packed, causal: bool, dropout: WeightsAt | None = None) -> None:
+        self.dropout = dropout
         self.queries, self.keys, self.causal = list(queries.lengths), list(keys.lengths), causal
         self.blocks: list[Block] = []
         for own, seen in zip(_spans(queries), _spans(keys), strict=True):
             self.blocks += blocks(own, [] if causal else [seen], causal)
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, site: Site | None = None
+    ) -> Tensor:
         """Return (1, tokens, heads, dim) from (1, heads, tokens, dim); T5 does not scale its scores."""
-        if query.device.type == "cpu":
-            result: Tensor = BlockAttention.apply(query, key, value, bias, Plan(self.blocks, 1.0))  # type: ignore[no-untyped-call]
+        if query.device.type == "cpu" or site is not None:
+            plan = Plan(self.blocks, 1.0, site)
+            result: Tensor = BlockAttention.apply(query, key, value, bias, plan)  # type: ignore[no-untyped-call]
             return result
         return self.by_sequence(query, key, value, bias)
 
@@ -61,15 +67,15 @@ class T5Layout:
         return mask
 
 
-def t5_states(model: Any, batch: MicroBatch) -> Tensor:
+def t5_states(model: Any, batch: MicroBatch, dropout: WeightsAt | None = None) -> Tensor:
     """Return the decoder's last states (1, tokens, width) for a packed batch."""
     assert batch.encoder is not None
     encoder, decoder = model.get_encoder(), model.get_decoder()
-    within = {"own": T5Layout(batch.encoder, batch.encoder, causal=False)}
+    within = {"own": T5Layout(batch.encoder, batch.encoder, causal=False, dropout=dropout)}
     states = _stack(encoder, batch.encoder, within, None)
     within = {
-        "own": T5Layout(batch.decoder, batch.decoder, causal=True),
-        "crossed": T5Layout(batch.decoder, batch.encoder, causal=False),
+        "own": T5Layout(batch.decoder, batch.decoder, causal=True, dropout=dropout),
+        "crossed": T5Layout(batch.decoder, batch.encoder, causal=False, dropout=dropout),
     }
     states = _stack(decoder, batch.decoder, within, states)
     return scaled(model, states)
@@ -129,7 +135,8 @@ def _attention(
     """Attend within packed sequences (transformers' calling convention for T5)."""
     crossing = bool(module.is_decoder) and not module.is_causal
     layout: T5Layout = keywords["layouts"]["crossed" if crossing else "own"]
-    return layout.attend(query, key, value, None if crossing else keywords["position_bias"]), None
+    site = layout.dropout(module) if layout.dropout is not None else None
+    return layout.attend(query, key, value, None if crossing else keywords["position_bias"], site), None
 
 
 AttentionInterface.register(NAME, _attention)
