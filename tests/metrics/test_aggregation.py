@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics.aggregation import aggregate
+from instruct_ablate.metrics.aggregation import aggregate, mean_values
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from tests.scored import instance_score
 
@@ -62,3 +62,10 @@ def test_nothing_to_average_is_a_users_error() -> None:
 def test_lengths_must_fit() -> None:
     with pytest.raises(ValueError, match="4 predictions, but 3 scores"):
         aggregate([p for p, _ in CASES], [s for _, s in CASES][:3])
+
+
+def test_values_are_averaged_where_they_are_in_the_metrics_order() -> None:
+    rows = [(("own", 4.0), ("rougeL", 1.0)), (("exact_match", 1.0), ("rougeL", 0.0)), (("own", 2.0),)]
+    assert mean_values(rows) == (("exact_match", 1.0), ("rougeL", 0.5), ("own", 3.0))
+    assert mean_values([]) == ()
+    assert mean_values([(("b", 0.1),)] * 10) == (("b", 0.1),)

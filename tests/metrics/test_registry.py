@@ -7,7 +7,15 @@ import pytest
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import Selection, find_measure, find_metric, registry, score_prediction
 from instruct_ablate.metrics.measures import check_columns
-from instruct_ablate.metrics.registry import Metric, add, describe, described, registered
+from instruct_ablate.metrics.registry import (
+    Metric,
+    add,
+    check_whole,
+    describe,
+    described,
+    reading_model,
+    registered,
+)
 from instruct_ablate.schema import ReportConfig
 from instruct_ablate.scores import MetricDescription
 
@@ -100,3 +108,17 @@ def test_a_file_that_is_loaded_again_takes_only_its_own_metrics_away(monkeypatch
     add(Metric("of_a_file", "of a file", score=of_a_file))
     registry._forget("a_file_of_mine")
     assert before == registry._METRICS
+
+
+def test_metrics_of_whole_answers_are_refused_where_answers_are_cut() -> None:
+    whole, part = Metric("whole_one", "w", whole=True, score=scored), Metric("part", "p", score=scored)
+    check_whole([whole, part], False)
+    check_whole([part], True)
+    with pytest.raises(UserError, match=r"^evaluation\.metrics: whole_one reads whole answers"):
+        check_whole([whole, part], True)
+
+
+def test_those_that_ask_the_model_are_named() -> None:
+    assert reading_model([Metric("a", "a", score=scored), Metric("b", "b", reads="model", score=scored)]) == (
+        "b",
+    )

@@ -17,6 +17,8 @@ from instruct_ablate.metrics import (
     score_all,
     score_prediction,
 )
+from instruct_ablate.metrics.registry import Metric
+from instruct_ablate.metrics.scoring import checked, score_predictions, with_rules
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 
 
@@ -129,3 +131,60 @@ def test_a_users_bad_metric_is_named(path: str, message: str) -> None:
 def test_two_metrics_may_not_share_a_name() -> None:
     with pytest.raises(UserError, match="called alike"):
         load_metrics(["own_metrics.brevity", "own_metrics.brevity"])
+
+
+def never(prediction: str, references: object) -> float:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("bounds", "value", "said"),
+    [
+        ((0.0, 1.0), -0.01, "its range is 0 to 1."),
+        ((0.0, 1.0), 1.01, "its range is 0 to 1."),
+        ((0.0, 1.0), "1", "must return a finite number"),
+        ((0.0, 1.0), float("nan"), "must return a finite number"),
+        (None, float("inf"), "must return a finite number"),
+    ],
+)
+def test_values_that_a_metric_may_not_give(
+    bounds: tuple[float, float] | None, value: object, said: str
+) -> None:
+    own = Metric("own", "own", range=bounds, score=never)
+    with pytest.raises(UserError, match=said) as caught:
+        checked(own, value, 70 * "x")
+    assert f"for {60 * 'x'!r}:" in str(caught.value)
+
+
+def test_values_at_the_ends_of_a_range() -> None:
+    own = Metric("own", "own", score=never)
+    assert [checked(own, value, "") for value in (0, 1, True, 0.5, None)] == [0.0, 1.0, 1.0, 0.5, None]
+    assert checked(Metric("free", "free", range=None, score=never), -1e9, "") == -1e9
+
+
+def test_the_rule_of_a_task_is_told_by_all_its_references() -> None:
+    def ask(task: str, reference: str, rule: Any = None) -> Prediction:
+        return Prediction(
+            Prompt(task, "c", "generation", "1", "in", (reference,), reference, word_rule=rule), "x"
+        )
+
+    given = [ask("a", "हाँ"), ask("a", "yes"), ask("b", "yes"), ask("c", "yes", "unicode")]
+    assert [one.prompt.word_rule for one in with_rules(given)] == ["unicode", "unicode", "latin", "unicode"]
+
+
+def test_equal_predictions_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def score(prediction: str, references: object) -> float:
+        calls.append(prediction)
+        return 1.0
+
+    def answer(text: str, instance: str) -> Prediction:
+        return Prediction(
+            Prompt("t", "c", "generation", instance, "in", ("r",), "r", word_rule="latin"), text
+        )
+
+    given = [answer("a", "1"), answer("b", "2"), answer("a", "3")]
+    found = score_predictions(given, [Metric("own", "own", score=score)])
+    assert calls == ["a", "b"]
+    assert [one.get("own") for one in found] == [1.0, 1.0, 1.0]

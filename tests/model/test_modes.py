@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers.utils import logging
 
-from instruct_ablate.model.modes import evaluating, quiet
+from instruct_ablate.model.modes import evaluating, exact_logits, quiet
 
 
 def test_modes_are_restored_module_by_module_even_after_an_error():
@@ -46,3 +46,52 @@ def test_bars_that_were_off_stay_off() -> None:
         assert not logging.is_progress_bar_enabled()
     finally:
         logging.enable_progress_bar()
+
+
+class Headed(torch.nn.Module):
+    """A model that is nothing but its last layer."""
+
+    def __init__(self, head: torch.nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def get_output_embeddings(self) -> torch.nn.Module:
+        return self.head
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_logits_of_half_precision_are_exact_inside_and_as_before_afterwards(bias: bool) -> None:
+    torch.manual_seed(0)
+    model = Headed(torch.nn.Linear(8, 5, bias=bias).bfloat16())
+    states = torch.randn(3, 8, dtype=torch.bfloat16)
+    before = model.head(states)
+    with exact_logits(model):
+        inside = model.head(states)
+    assert inside.dtype == torch.float32
+    own = model.head.bias.float() if bias else 0.0
+    torch.testing.assert_close(inside, states.float() @ model.head.weight.float().T + own)
+    assert before.dtype == model.head(states).dtype == torch.bfloat16
+    assert torch.equal(model.head(states), before)
+
+
+def test_logits_that_are_exact_already_and_other_layers_are_left_alone() -> None:
+    class Other(torch.nn.Linear):
+        pass
+
+    for head in (torch.nn.Linear(2, 2), Other(2, 2).bfloat16()):
+        model = Headed(head)
+        with exact_logits(model):
+            assert not head._forward_hooks
+
+
+def test_logits_are_as_before_after_an_error_too() -> None:
+    model = Headed(torch.nn.Linear(2, 2).bfloat16())
+
+    def fail() -> None:
+        with exact_logits(model):
+            assert len(model.head._forward_hooks) == 1
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    assert not model.head._forward_hooks

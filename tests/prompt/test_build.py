@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.prompt.build import build_prompts, truncation_note
+from instruct_ablate.prompt.build import alternated, build_prompts, drawn_reference, truncation_note
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.task import Instance, Task
@@ -91,3 +91,24 @@ def test_the_draw_of_targets_is_fixed_for_good() -> None:
     instances = tuple(Instance(str(i), f"in {i}", ("a", "b", "c")) for i in range(12))
     made = build([make_task(instances=instances, label_space=None)])
     assert "".join(p.target for p in made) == "baaabaabbbba"
+
+
+def test_each_epoch_trains_on_a_reference_of_its_own_draw() -> None:
+    assert [drawn_reference(0, "t", "i", 1, epoch) for epoch in range(3)] == [0, 0, 0]
+    drawn = [drawn_reference(0, "t", "i", 5, epoch) for epoch in range(40)]
+    assert set(drawn) == set(range(5))
+    assert drawn_reference(0, "t", "i", 5, 0) == drawn_reference(0, "t", "i", 5)
+    assert drawn_reference(0, "t", "i", 2) in (0, 1)
+
+
+def test_prompts_under_several_instructions_are_one_with_all_sources() -> None:
+    def prompt(source: str, truncated: bool = False, dropped: int = 0) -> Prompt:
+        return Prompt(
+            "t", "c", "generation", "1", source, ("r",), "r", truncated=truncated, dropped_examples=dropped
+        )
+
+    one, other = prompt("one", dropped=1), prompt("other", truncated=True, dropped=3)
+    assert alternated([[one]]) == (one,)
+    (both,) = alternated([[one], [other]])
+    assert (both.source, both.alternatives) == ("one", ("one", "other"))
+    assert (both.truncated, both.dropped_examples) == (True, 3)

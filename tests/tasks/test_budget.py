@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.errors import UserErrors
-from instruct_ablate.schema import BudgetConfig
-from instruct_ablate.tasks.budget import sample
+from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.schema import BudgetConfig, TasksConfig
+from instruct_ablate.tasks.budget import check, check_trainable, sample
 from tests.conftest import make_task
 
 TASKS = [make_task(f"task{n}", count=30) for n in range(12)]
@@ -83,3 +83,24 @@ def test_of_many_short_tasks_five_are_named():
     for count, more in ((5, ""), (6, " and 1 more")):
         (note,) = sample(TASKS[:count], BudgetConfig(31), 0).notes
         assert note.endswith(f"task4 (30){more}")
+
+
+def test_tasks_without_an_instance_train_nothing():
+    full, empty = make_task("full"), make_task("empty", count=0)
+    check_trainable([empty, full], TasksConfig("starter"))
+    for tasks in ([], [empty]):
+        with pytest.raises(UserError, match=r"nothing to train on: .*, tasks\.train_split=None\)"):
+            check_trainable(tasks, TasksConfig("starter"))
+    with pytest.raises(UserError, match=r"tasks\.include=\['a\*'\].*, tasks\.train_split=x"):
+        check_trainable([], TasksConfig("starter", include=["a*"], train_split="x"))
+
+
+def test_ends_of_budgets():
+    for budget in (BudgetConfig(0), BudgetConfig(1, 1), BudgetConfig(8, None)):
+        check(budget)
+    with pytest.raises(
+        UserError, match=r"^data_budget\.instances_per_task=-1 must be at least 0: 0 is the untuned"
+    ):
+        check(BudgetConfig(-1))
+    with pytest.raises(UserError, match=r"data_budget\.tasks=0 must be at least 1"):
+        check(BudgetConfig(1, 0))

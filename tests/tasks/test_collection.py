@@ -148,3 +148,23 @@ def test_the_first_instances_keep_their_own_choices():
     first = collection_module._first(replace(task, answer_choices=choices), 2)
     assert first.answer_choices == choices[:2]
     assert first.instances == task.instances[:2]
+
+
+def test_only_test_tasks_are_cut_to_so_many_instances(root, tmp_path):
+    def hash_of(count):
+        return read_tasks(config(root, test_instances=count), tmp_path / "cache").content_hash
+
+    assert hash_of(3) != hash_of(4), "other test instances are other data"
+    assert hash_of(8) == hash_of(9) == hash_of(None), "there are no more than eight"
+
+
+def test_training_tasks_count_whole_however_few_are_tested(tmp_path):
+    train = {"task1_a": {}}
+    few = [{"id": f"i{n}", "input": f"Q {n}?", "output": [("yes", "no")[n % 2]]} for n in range(2)]
+    root = write_collection(tmp_path / "ni", train, {"task2_b": {"Instances": few}})
+
+    def hash_of(count):
+        return read_tasks(config(root, test_instances=count), tmp_path / "cache").content_hash
+
+    assert hash_of(2) == hash_of(5) == hash_of(None), "the test task has but two; the training task has eight"
+    assert hash_of(1) != hash_of(2)

@@ -8,9 +8,11 @@ from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.label_space import (
     OVERRIDES,
     Agreement,
+    check_names,
     compare,
     derive,
     disagreements,
+    distinct,
     overridden,
     read_annotation,
     read_overrides,
@@ -165,3 +167,29 @@ def test_corrected_label_spaces(shared, tmp_path):
     assert len(spaces["task512_twitter_emotion_classification"]) == 6
     assert len(spaces["task1495_adverse_drug_event_classification"]) == 2
     assert spaces["task162_count_words_starting_with_letter"] is None
+
+
+def test_the_first_spelling_of_a_label_stays():
+    assert distinct(["Yes", "yes.", " ", "", "no", "NO"]) == ("Yes", "no")
+    assert distinct([]) == ()
+
+
+def test_label_spaces_of_unknown_tasks_are_refused(tmp_path):
+    check_names(tmp_path, {"task1": ("a",)}, ["task1", "task2"])
+    with pytest.raises(UserErrors) as caught:
+        check_names(tmp_path, {"task1": None, "tusk2": ("a",), "x": None}, ["task1", "task2"])
+    first, second = caught.value.faults
+    assert "the collection has no task 'tusk2'; did you mean 'task2'?" in first
+    assert "no task 'x'" in second
+
+
+def test_up_to_six_labels_of_a_disagreement_are_named():
+    labels = tuple("abcdefgh")
+    (line,) = disagreements([make_task("t", label_space=labels)], {"t": None})
+    assert line == "t: generation there, labels here: a, b, c, d, e, f"
+    (line,) = disagreements([make_task("t", label_space=None)], {"t": labels})
+    assert line == "t: generation here, labels there: a, b, c, d, e, f"
+    (line,) = disagreements([make_task("t", label_space=("a", "b"))], {"t": ("B", "c")})
+    assert line == "t: only here: a; only there: c"
+    assert disagreements([make_task("t", label_space=("a",))], {"t": ("A.",)}) == ()
+    assert disagreements([make_task("t", label_space=("a",))], {}) == ()

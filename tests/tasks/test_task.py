@@ -50,3 +50,11 @@ def test_what_a_source_need_not_say():
 
 def test_choices_of_each_instance_are_left_out_of_what_is_printed():
     assert "yes" not in repr(replace(OPEN, answer_choices=choices("i0")))
+
+
+def test_some_instances_bring_their_own_choices_alone():
+    task = replace(OPEN, answer_choices=choices("i0", "i2"))
+    some = task.only(OPEN.instances[:2])
+    assert [one.id for one in some.instances] == ["i0", "i1"]
+    assert some.answer_choices == choices("i0")
+    assert OPEN.only(()).answer_choices == ()

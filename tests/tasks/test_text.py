@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instruct_ablate.tasks.data_file import parse_json
-from instruct_ablate.tasks.text import NotTextError, clean, notes_of, text_of
+from instruct_ablate.tasks.text import NotTextError, clean, described, notes_of, text_of
 
 
 @pytest.mark.parametrize("text", ["", "null", "None", "007", " a ", "x\r\ny", "é", "😀", "\ufffd"])
@@ -72,3 +72,22 @@ def test_whatever_is_clean_can_be_written_and_is_clean_already(text):
     assert clean(once, Counter()) == once
     assert json.loads(json.dumps(once)) == once
     assert (once == text) == (not met)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({}, "an empty object"),
+        ({"a": 1, "b": 2}, "an object (a, b)"),
+        ([], "a list of 0"),
+        ((1, 2), "a list of 2"),
+        (None, "null"),
+        (True, "a truth value"),
+        (0, "a number"),
+        (1.5, "a number"),
+        ("", "a text"),
+        (b"x", "a value of type bytes"),
+    ],
+)
+def test_values_are_said_in_the_words_of_json(value, said):
+    assert described(value) == said

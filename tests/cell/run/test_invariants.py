@@ -10,14 +10,16 @@ import pytest
 import torch
 
 from instruct_ablate.cell.run.evaluation import file_name, score_block
-from instruct_ablate.cell.run.invariants import check_block, check_weights
+from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row
 from instruct_ablate.errors import BrokenInvariantError
 from instruct_ablate.metrics import score_prediction
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.schema import BudgetConfig
 from tests.cell.run.test_stages import cache, small
+from tests.report.cells import place
 
 __all__ = ["cache"]  # a fixture
 LABELS = ("yes", "no")
@@ -213,3 +215,13 @@ def test_a_cell_whose_inputs_change_as_it_starts_fails(
 
 
 NAMES = {"data": "data_hash", "checkpoint": "fingerprint"}
+
+
+def test_inputs_that_are_others_than_the_cell_is_known_by_are_refused() -> None:
+    identity = Identity("ab", "n", place(), 0, "d", {"data": "d", "checkpoint": "c"})
+    check_inputs(identity, "d")
+    check_inputs(identity, "d", "c")
+    with pytest.raises(BrokenInvariantError, match=r"^the data changed while the cell started"):
+        check_inputs(identity, "e", "c")
+    with pytest.raises(BrokenInvariantError, match=r"^the model's files changed while the cell started"):
+        check_inputs(identity, "d", "e")

@@ -17,6 +17,7 @@ from instruct_ablate.report.statistics.power import (
     equal_margin,
     needed_for,
     power,
+    smallest,
 )
 from tests.report.statistics.worlds import World
 
@@ -147,3 +148,24 @@ def test_the_true_error_is_that_of_the_components():
     assert Design(Components(0.0, 1.0, 2.0), 2, 12, floor=5.0).error == pytest.approx((5 / 12) ** 0.5)
     assert Design(PARTS, 3, 2).known
     assert not Design(PARTS, 3, 1).known
+
+
+@pytest.mark.parametrize("least", range(2, 12))
+def test_the_first_number_that_decides_is_found_by_halving(least: int):
+    asked = []
+
+    def decides(number: int) -> bool:
+        asked.append(number)
+        return number >= least
+
+    assert smallest(decides, 2, 11) == least
+    assert len(asked) <= 6
+    assert set(asked) <= set(range(2, 12))
+
+
+def test_no_number_decides_or_the_first_one_does():
+    assert smallest(lambda number: False, 2, 11) is None
+    assert smallest(lambda number: number >= 12, 2, 11) is None
+    assert smallest(lambda number: True, 5, 5) == 5
+    assert smallest(lambda number: True, 6, 5) is None
+    assert smallest(lambda number: number == 2, 2, 11) == 2

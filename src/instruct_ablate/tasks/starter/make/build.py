@@ -71,7 +71,7 @@ def _instance(name: str, pair: Pair) -> dict[str, Any]:
     """An instance with an id in the manner of the original: task number, then a hash of the content."""
     text, output = pair
     digest = hashlib.sha256(f"{name}\n{text}".encode()).hexdigest()[:32]
-    number = name.split("_", 1)[0]
+    number = name.partition("_")[0]
     return {
         "id": f"{number}-{digest}",
         "input": text,
