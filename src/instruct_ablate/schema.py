@@ -41,6 +41,7 @@ class TasksConfig:
     columns: dict[str, str] = field(default_factory=dict)  # input, output (and id, choices) -> column
     definition: str | None = None
     labels: list[str] = field(default_factory=list)
+    examples: int = 0  # so many training rows become examples, and are trained on no more
     # Only for `p3`: train on the data sets of t0, t0_plus or t0_plus_plus, large ones capped as T0's; null: on all.
     mixture: str | None = None
     name: str | None = None  # what tables show; null: the name of the choice, as of tasks=reviews

@@ -16,6 +16,7 @@ from instruct_ablate.limits import check_limits
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import few_shot, label_space, selection
 from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
+from instruct_ablate.tasks.drawn_examples import with_examples
 from instruct_ablate.tasks.own_reader import read_own
 from instruct_ablate.tasks.settings import LIMITS
 from instruct_ablate.tasks.source import Source
@@ -125,6 +126,8 @@ def _collect(
     count = None if few_shot.asked(config) else config.test_instances
     test = [_first(_declared(item), count) for item in kept if item.parsed.test]
     train = [item.parsed.task for item in kept if not item.parsed.test]
+    if config.examples:
+        train, test = map(list, with_examples(train, test, config.examples))
     met = tuple(note for item in kept for note in item.parsed.notes)
     collection = TaskCollection(
         name=source.name,

@@ -18,6 +18,7 @@ from instruct_ablate.tasks.source import Fault, Parsed, Source
 
 FIELDS = frozenset(
     {"root", "train_split", "test_split", "columns", "definition", "labels", "test_instances", "label_spaces"}
+    | {"examples"}
 )
 COLUMNS = ("input", "output", "id", "choices")
 
@@ -27,7 +28,7 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     _check(config)
     root = Path(str(config.root)).expanduser()
     files = files_below(root) if root.is_dir() else data_files(root) if root.exists() else ()
-    names = FIELDS - {"test_instances", "label_spaces"}
+    names = FIELDS - {"test_instances", "label_spaces", "examples"}
     used = {name: value for name, value in asdict(config).items() if name in names}
     key = {**used, "files": [str(path.relative_to(root)) for path in files]}
     return Source("hf_dataset", files, partial(_parse, config, cache), key=json.dumps(key, sort_keys=True))
@@ -53,6 +54,10 @@ def _check(config: TasksConfig) -> None:
         for key in config.columns
         if key not in COLUMNS
     ]
+    if config.examples and config.train_split is None:
+        faults.append(
+            f"tasks.examples={config.examples}: they are drawn from tasks.train_split, which is not given"
+        )
     if len(set(config.labels)) == 1:
         faults.append(
             f"tasks.labels={config.labels}: one label is no classification; name two or more, or none"

@@ -45,6 +45,7 @@ LIMITS = {
     "columns": _columns(),
     "definition": text(1_000_000).or_null("for none"),
     "labels": texts(),
+    "examples": whole(0, 1000),
     "mixture": one_of(tuple(MIXTURES)).or_null("for all prompt sets"),
     "name": text(NAME).or_null("for the choice's name"),
 }

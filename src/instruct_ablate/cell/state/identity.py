@@ -61,7 +61,7 @@ DOES_NOT_COUNT = frozenset(
 NEUTRAL: dict[str, Any] = {
     "training": 1, "prediction": 1, "evaluation.batch_tokens": 16384,
     "prompt.end_of_source": True, "prompt.add_task_name": False, "data.encodings": "one", "data.references": "one",
-    "tasks.mixture": None, "trainer.loss": "per_token", "trainer.dropout": 0.0,
+    "tasks.mixture": None, "tasks.examples": 0, "trainer.loss": "per_token", "trainer.dropout": 0.0,
     "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
 }  # fmt: skip
