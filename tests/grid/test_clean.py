@@ -73,3 +73,48 @@ def test_the_command_asks_first(study: Path) -> None:
 def test_no_study_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no study at"):
         leftovers(tmp_path / "nothing")
+
+
+def test_hidden_folders_and_files_of_a_study_are_no_cells(study: Path) -> None:
+    for name in (".hidden", "plain"):
+        (study / name / "checkpoints").mkdir(parents=True)
+        (study / name / "checkpoints" / "x.damaged").write_bytes(b"123")
+    (study / "a file").write_text("")
+    assert [name for name in names(study) if "x.damaged" in name] == ["plain/checkpoints/x.damaged"]
+
+
+def test_what_is_unfinished_goes_only_where_the_cell_is_done(study: Path) -> None:
+    for state in ("done", "interrupted"):
+        (study / state / "predictions").mkdir()
+        (study / state / "predictions" / "original.jsonl.partial-1").write_bytes(b"12345")
+    found = {one.path.parent.parent.name: one for one in leftovers(study) if "partial" in one.path.name}
+    assert list(found) == ["done"]
+    assert (found["done"].size, found["done"].why) == (5, "unfinished predictions of a done cell")
+
+
+def test_why_and_how_much_is_said(study: Path) -> None:
+    found = {
+        str(one.path.relative_to(study)): (one.why, one.size) for one in leftovers(study, quarantined=True)
+    }
+    assert found == {
+        "done/checkpoints": ("checkpoints of a done cell", 1010),
+        "done/record.corrupt-1.json": ("quarantined record", 1),
+        "interrupted/checkpoints/step-00000004.damaged": ("damaged checkpoint", 10),
+        "interrupted/record.corrupt-1.json": ("quarantined record", 1),
+    }
+
+
+def test_a_temporary_file_of_the_study_itself_goes_too(study: Path) -> None:
+    path = study / ".study.json.a.tmp"
+    path.write_text("x")
+    os.utime(path, (time.time() - 2 * STALE,) * 2)
+    assert names(study)[0] == ".study.json.a.tmp"
+
+
+def test_what_cannot_be_removed_is_said(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(UserError, match=r"^cannot remove .*done/checkpoints: Permission denied$"):
+        remove(leftovers(study))

@@ -122,3 +122,21 @@ def test_those_that_ask_the_model_are_named() -> None:
     assert reading_model([Metric("a", "a", score=scored), Metric("b", "b", reads="model", score=scored)]) == (
         "b",
     )
+
+
+def test_a_path_names_its_own_function_among_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = "from instruct_ablate.metrics import metric\n\n\n"
+    one = "@metric('{0}', '{0}')\ndef {0}_score(prediction, references):\n    return 1.0\n\n\n"
+    (tmp_path / "two_metrics_of_mine.py").write_text(own + one.format("first_own") + one.format("second_own"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_METRICS", dict(registry._METRICS))
+    (found,) = registry._named("two_metrics_of_mine.second_own_score")
+    assert found.name == "second_own"
+
+
+def test_columns_are_checked_under_their_group() -> None:
+    with pytest.raises(UserError, match=r"^report\.columns: the entry '' is empty"):
+        check_columns(ReportConfig([""]))
+    with pytest.raises(UserError, match=r"report\.columns: rougeL, rougeL: name each column once"):
+        check_columns(ReportConfig(["rougeL", "rougeL"]))
+    check_columns(ReportConfig(["rougeL", "exact_match", "classification_rougeL"]))

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import TaskScore
-from instruct_ablate.report.sensitivity import UnderMetric, comparable, flips, sensitivity_lines
+from instruct_ablate.report.sensitivity import (
+    UnderMetric,
+    comparable,
+    flips,
+    sensitivity_lines,
+    under_metrics,
+)
 from instruct_ablate.report.verdicts import judge, lines
 from tests.report.cells import make_cell
 from tests.scored import score
@@ -58,3 +65,35 @@ def test_a_flip_is_from_supported_to_refuted_alone() -> None:
     assert list(sensitivity_lines(())) == []
     mixed = UnderMetric("m", ("supported", "refuted"), (1.0, -2.0))
     assert "1 supported, 1 refuted  -2.00 to +1.00" in list(sensitivity_lines([mixed]))[1]
+
+
+def test_a_table_has_the_claims_own_metric_first_and_one_to_hold_it_against() -> None:
+    (clause,) = parse_hypothesis("simplified equals original on exact_match within 5").clauses
+
+    def ruling_on(*metrics: str):
+        def rule(one):
+            found = SimpleNamespace(answer="supported", comparison=SimpleNamespace(mean=1.0))
+            return [found, found] if one.metric in metrics else []
+
+        return [(row.metric, row.answers, row.means) for row in under_metrics(clause, rule)]
+
+    both = ("supported", "supported")
+    assert ruling_on("exact_match", "format_correctness") == [
+        ("exact_match", both, (1.0, 1.0)),
+        ("format_correctness", both, (1.0, 1.0)),
+    ]
+    assert ruling_on("exact_match") == [], "nothing to hold it against"
+    assert ruling_on("format_correctness", "strict_exact_match") == [], "not tried under its own"
+    assert ruling_on() == []
+
+
+def test_it_holds_where_it_could_be_seen_to_fail() -> None:
+    def of(*answers: str) -> UnderMetric:
+        return UnderMetric("m", answers, (0.0,))
+
+    assert of("supported", "uninformative").holds
+    assert not of("uninformative").holds
+    assert not of("supported", "undecided").holds
+    assert of("supported", "refuted").fails
+    assert not of("undecided").fails
+    assert of("supported", "supported").told == "supported"

@@ -89,3 +89,27 @@ def test_notes_of_a_reader_stand_with_those_of_the_gate():
 
 def test_a_task_that_is_well_made_is_not_touched():
     assert tidied(make_task()) == (make_task(), ())
+
+
+def test_rows_without_input_or_output_and_truth_values_are_refused():
+    for given, said in (
+        (row(input=None), "row 1: 'input' is missing or null"),
+        (row(output=None), "row 1: 'output' is missing or null"),
+        (row(output=[]), "'output' is missing or null"),
+        (row(output=True), "tasks.labels=[no, yes]"),
+    ):
+        fault = admit(draft(given), test=True)
+        assert isinstance(fault, Fault)
+        assert said in fault.message
+
+
+def test_a_readers_own_task_keeps_its_label_space_and_derives_none():
+    open_ = make_task(
+        label_space=None, instances=tuple(Instance(str(n), "in", (("yes", "no")[n % 2],)) for n in range(8))
+    )
+    found = tidied(open_)
+    assert not isinstance(found, Fault)
+    assert found[0].label_space is None
+    closed = tidied(make_task())
+    assert not isinstance(closed, Fault)
+    assert closed[0].label_space == ("positive", "negative")

@@ -91,3 +91,25 @@ def test_whatever_is_clean_can_be_written_and_is_clean_already(text):
 )
 def test_values_are_said_in_the_words_of_json(value, said):
     assert described(value) == said
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "notes"),
+    [
+        ("plain", "plain", {}),
+        ("é 实", "é 实", {}),
+        ("a\0b", "a\ufffdb", {"broken Unicode replaced": 1}),
+        ("é\0", "é\ufffd", {"broken Unicode replaced": 1}),
+        ("a\ud83d", "a\ufffd", {"broken Unicode replaced": 1}),
+        ("\ufeff\ufeffa", "a", {"byte order mark dropped": 1}),
+        ("a\ufeff", "a\ufeff", {}),
+    ],
+)
+def test_what_becomes_of_single_letters(given, text, notes):
+    oddities = Counter()
+    assert clean(given, oddities) == text
+    assert oddities == notes
+
+
+def test_notes_count_what_was_met_more_than_once():
+    assert notes_of("t", Counter({"a": 1, "b": 2, "c": 0})) == ("t: a", "t: b (2)")

@@ -178,3 +178,16 @@ def test_a_later_process_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["original.jsonl"]
     discard(path)
     assert not list(tmp_path.iterdir())
+
+
+def test_rows_are_made_durable_now_and_then_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    monkeypatch.setattr("instruct_ablate.cell.state.predictions._SYNC_EVERY", 3)
+    with PredictionWriter(tmp_path / "p.jsonl") as writer:
+        monkeypatch.setattr(os, "fsync", lambda handle: events.append("synced"))
+        for row in rows(7):
+            writer.append(row)
+            events.append(row.instance_id)
+    assert [events[place - 1] for place, event in enumerate(events) if event == "synced"] == ["t1-1", "t1-4"]

@@ -1,8 +1,16 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import AttentionInterface
 
-from instruct_ablate.model.decoding.attention import Run, Share, run_attention, step_attention
+from instruct_ablate.model.decoding.attention import (
+    NAME,
+    Run,
+    Share,
+    _attention,
+    run_attention,
+    step_attention,
+)
 
 HEADS, KV, DIM, SCALE = 4, 2, 8, 0.3
 
@@ -53,3 +61,29 @@ def test_a_step_equals_plain_attention_per_row(shared):
                 pair = [torch.cat(both, 1) for both in zip((share.keys, share.values), pair, strict=True)]
         expected = F.scaled_dot_product_attention(query[row], *pair, scale=SCALE)
         torch.testing.assert_close(found[row], expected)
+
+
+@pytest.mark.parametrize(("scaling", "scale"), [(0.5, 0.5), (None, DIM**-0.5)])
+def test_a_layer_hands_its_attention_to_the_layout_of_the_pass(scaling, scale):
+    class Layout:
+        def attend(self, *given):
+            self.given = given
+            return given[1]
+
+    class Layer:
+        layer_idx = 3
+
+    layout, states = Layout(), [torch.randn(1, h, 5, DIM) for h in (HEADS, KV, KV)]
+    output, weights = _attention(Layer(), *states, None, scaling=scaling, layout=layout)
+    assert weights is None
+    assert torch.equal(output, states[0].transpose(1, 2))
+    layer, query, own, found = layout.given
+    assert (layer, found) == (3, scale)
+    assert query is states[0]
+    assert own[0] is states[1]
+    assert own[1] is states[2]
+    assert AttentionInterface()[NAME] is _attention
+
+
+def test_a_run_ends_behind_its_last_row():
+    assert Run(3, 2, 4).stop == 11
