@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from instruct_ablate.command_line import group
+from instruct_ablate.errors import UserError
 from instruct_ablate.grid import probe as probing
 from instruct_ablate.grid.estimate import Speed
+from instruct_ablate.report.decide import claims
 from tests.report.cells import make_cell, make_scores
 from tests.report.studies import small_study, write_study
 
@@ -73,10 +75,6 @@ def test_another_claim_takes_the_variances_of_its_metric(tmp_path: Path):
             ("--decide", "--probe", "5", CLAIM.replace("simplified", "delusive")),
             "no planned cell is 'delusive'",
         ),
-        (
-            ("--decide", "--probe", "5", CLAIM.replace("exact_match", "reference_log_likelihood")),
-            "is in nats/token, and studies are planned for metrics in percent",
-        ),
         (("--from", "x"), "--from goes with --decide"),
         (("--decide", CLAIM, "data_budget=0"), "the grid trains nothing"),
     ],
@@ -85,3 +83,9 @@ def test_what_cannot_be_decided_is_refused(tmp_path: Path, words: tuple[str, ...
     shown = plan(tmp_path, *words)
     assert shown.exit_code != 0
     assert fault in shown.output + str(shown.exception)
+
+
+def test_a_metric_in_another_unit_is_not_planned_for():
+    claim = "simplified equals original on reference_log_likelihood within 0.1"
+    with pytest.raises(UserError, match="is in nats/token, and studies are planned for metrics in percent"):
+        claims((claim,), "original", [], [])
