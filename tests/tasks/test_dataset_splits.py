@@ -85,3 +85,11 @@ def test_a_missing_part_is_refused(tmp_path):
     (root / "train-00001-of-00003.csv").unlink()
     with pytest.raises(UserErrors, match="1 of 3 parts are missing, such as number 1"):
         found(root, tmp_path)
+
+
+def test_a_folder_without_data_and_a_path_without_a_folder_have_no_splits(tmp_path):
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "README.md").write_text("nothing here")
+    for name in ("bare", "nowhere"):
+        with pytest.raises(UserError, match=name):
+            found(tmp_path / name, tmp_path)

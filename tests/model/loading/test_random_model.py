@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.loading.random_model import RECIPES, tiny_fingerprint, tiny_model
+from instruct_ablate.model.loading.random_model import RECIPE, RECIPES, tiny_fingerprint, tiny_model
 from instruct_ablate.prepared import MANIFEST
 
 
@@ -73,3 +73,45 @@ def test_unknown_name_names_the_nearest(tmp_path: Path) -> None:
 
 def test_fingerprints_differ() -> None:
     assert tiny_fingerprint("tiny_llama") != tiny_fingerprint("tiny_t5")
+
+
+def test_tiny_models_are_of_these_sizes(cache: Path) -> None:
+    """Scores of tests and examples hang on them: another size is another recipe, which raises RECIPE."""
+
+    def sizes(name: str, *keys: str) -> list[object]:
+        config = json.loads((tiny_model(name, cache) / "config.json").read_text())
+        return [config[key] for key in keys]
+
+    llama = (
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+    )
+    assert sizes("tiny_llama", *llama) == [64, 128, 2, 4, 2]
+    assert sizes("tiny_llama", "max_position_embeddings", "tie_word_embeddings") == [4096, True]
+    t5 = ("d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads", "feed_forward_proj")
+    assert sizes("tiny_t5", *t5) == [64, 16, 128, 2, 2, 4, "gated-gelu"]
+    assert sizes("tiny_t5", "scale_decoder_outputs", "decoder_start_token_id", "pad_token_id") == [
+        False,
+        0,
+        0,
+    ]
+    assert (RECIPE, tiny_fingerprint("tiny_t5")) == (2, "tiny_t5:2")
+    assert tiny_model("tiny_llama", cache) == cache / "models" / "tiny_llama-2"
+
+
+def test_their_tokenizers_are_small_and_know_their_special_tokens(cache: Path) -> None:
+    from transformers import AutoTokenizer
+
+    llama, t5 = (AutoTokenizer.from_pretrained(tiny_model(name, cache)) for name in ("tiny_llama", "tiny_t5"))
+    assert (llama.unk_token_id, llama.bos_token_id, llama.eos_token_id) == (0, 1, 2)
+    assert (t5.pad_token_id, t5.eos_token_id, t5.unk_token_id) == (0, 1, 2)
+    assert max(len(llama), len(t5)) <= 1024
+    assert llama("a")["input_ids"][1:] == llama("a", add_special_tokens=False)["input_ids"]
+    assert llama("word").input_ids[1] != llama(" word").input_ids[1], "no space is put in front"
+    assert t5.decode(t5("ａ ﬁ").input_ids, skip_special_tokens=True) == "a fi", "NFKC"
+    assert llama.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
+    ) == ("<|user|>\nHi\n<|assistant|>\n")

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from instruct_ablate.model.training.fused_layers import ROWS, Gated, RMSNorm, compiled, fused
+from instruct_ablate.model.training.fused_layers import ROWS, Gated, RMSNorm, _rows, compiled, fused
 from tests.model.fits import NAMES, load, make_config
 
 
@@ -93,3 +93,20 @@ def test_compiling_is_undone(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert count == 7
         assert sum(part._compiled_call_impl is not None for part in model.modules()) == 7
     assert all(part._compiled_call_impl is None for part in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("device", "count", "parts"), [("cpu", 2 * ROWS + 1, 3), ("meta", 2 * ROWS + 1, 1), ("meta", 1, 1)]
+)
+def test_only_processors_take_a_few_rows_at_a_time(device: str, count: int, parts: int) -> None:
+    one, other = (torch.zeros(count, width, device=device) for width in (2, 3))
+    found = list(_rows(one, other))
+    assert len(found) == parts
+    assert sum(len(part) for part, _ in found) == count
+    assert {(first.shape[1], second.shape[1]) for first, second in found} == {(2, 3)}
+    assert all(len(first) == len(second) for first, second in found)
+
+
+def test_no_rows_are_one_part_anywhere() -> None:
+    for device in ("cpu", "meta"):
+        assert [len(part) for (part,) in _rows(torch.zeros(0, 2, device=device))] == [0]

@@ -66,3 +66,28 @@ def test_all_claims_count_and_a_claim_on_single_tasks_asks_for_tasks():
     assert PRICE.of(both) > PRICE.of(alone)
     assert weakest([NEED, single], Planned(20, 28, 100)) == 0
     assert propose([NEED], PRICE, Planned(20, 4, 10)) is None
+
+
+def test_two_tasks_are_the_least_and_the_most_there_is_the_last():
+    def need(tasks: int) -> Need:
+        return Need(None, NEED.design, 100, tasks)
+
+    assert propose([need(1)], PRICE, MOST).tasks == 2
+    assert propose([need(2)], PRICE, MOST).tasks == 2
+    assert propose([need(3)], PRICE, MOST).tasks == 3
+    assert propose([need(2), need(119)], PRICE, MOST).tasks == 119
+    assert propose([need(120)], PRICE, MOST) is None
+    found = propose([need(2)], PRICE, Planned(20, 119, 7))
+    assert (found.seeds, found.instances) == (min(SEEDS), min(n for n in (*INSTANCES, 7) if n <= 7))
+
+
+def test_what_a_size_costs():
+    price = Price(seed=100.0, instance=2.0, once=7.0, instance_once=0.5)
+    assert price.of(Planned(3, 4, 10)) == 3 * (100 + 2 * 40) + 7 + 0.5 * 40
+    assert Price(10.0, 1.0).of(Planned(1, 1, 1)) == 11.0
+
+
+def test_a_claim_on_single_tasks_can_be_shown_from_its_least_number_on():
+    need = Need(None, NEED.design, 100, 5)
+    assert [need.power(Planned(3, tasks, 100)) for tasks in (4, 5, 6)] == [0.0, 1.0, 1.0]
+    assert weakest([need, Need(None, NEED.design, 100, 7)], Planned(3, 6, 100)) == 0.0
