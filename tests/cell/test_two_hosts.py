@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from instruct_ablate.fence import shut
 from tests.cell import standin_host
 
 MOMENTS = 10  # at which the first host is suspended, spread over its run
@@ -60,6 +61,19 @@ def suspend(process: subprocess.Popen[str], folder: Path, share: float) -> None:
         assert time.monotonic() < end
         time.sleep(0.005)
     process.send_signal(signal.SIGSTOP)
+    while inside(folder):  # there nobody may take over: the test below is of that
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.005)
+        process.send_signal(signal.SIGSTOP)
+
+
+def inside(folder: Path) -> bool:
+    """Whether the suspended process stands between question and rename."""
+    try:
+        with shut(max(folder.rglob("lock-*"))):
+            return False
+    except BlockingIOError:
+        return True
 
 
 @pytest.mark.parametrize(
