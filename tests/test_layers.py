@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "cost", "limits", "terminal"),
     ("schema", "extensions", "normalisation", "processes", "file_hash", "fence", "whole_files"),
-    ("composition", "learning_curve", "prepared"),
+    ("composition", "learning_curve", "prepared", "score_curve"),
     ("tasks",),
     ("instruction",),
     ("prompt",),

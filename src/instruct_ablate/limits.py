@@ -70,6 +70,18 @@ def number(low: float, high: float, above: bool = False, below: bool = False, hi
     return Limit(fault)
 
 
+def numbers(low: float, high: float) -> Limit:
+    """A list of numbers from `low` to `high`; it may be empty."""
+
+    def fault(key: str, value: Any) -> str | None:
+        if not isinstance(value, list | tuple):
+            return f"{key}={shown(value)} must be a list, such as [{low:g},{high:g}]"
+        faults = (number(low, high).fault(f"{key}: the entry {shown(one)}; {key}", one) for one in value)
+        return next((found for found in faults if found is not None), None)
+
+    return Limit(fault)
+
+
 def one_of(names: Sequence[str]) -> Limit:
     """One of a list of names, which is the one that the use reads."""
 

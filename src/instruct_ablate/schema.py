@@ -151,6 +151,11 @@ class EvaluationConfig:
     )
     cut_wrong_answers: bool = False  # classification: stop once exact match is lost; changes ROUGE alone
     save_prompts: bool = True
+    # Scores while training, on a sample of the test instances: after these shares of it, or every so often.
+    at: list[float] = field(default_factory=list)
+    every_steps: int | None = None
+    every_epochs: float | None = None
+    at_instances: int = 100  # of the sample: the same for all cells, spread evenly over the test tasks
 
 
 @dataclass

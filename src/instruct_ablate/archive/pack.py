@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from instruct_ablate import learning_curve
+from instruct_ablate import learning_curve, score_curve
 from instruct_ablate.archive.forms import form_of, write_members
 from instruct_ablate.archive.manifest import (
     MANIFEST,
@@ -84,7 +84,7 @@ def _study_parts(study: Study, lacking: list[str]) -> Iterator[Part]:
         yield from _present(study.folder, name, f"{place}/{name}", None)
     for cell in sorted(study.cells, key=lambda cell: cell.name):
         folder = study.folder / cell.name
-        for name in (CONFIG, IDENTITY, RECORD, learning_curve.FILE):
+        for name in (CONFIG, IDENTITY, RECORD, learning_curve.FILE, score_curve.FILE):
             yield from _present(folder, name, f"{place}/{cell.name}/{name}", None)
         for name in _of_blocks(cell):
             yield from _present(folder, name, f"{place}/{cell.name}/{name}", lacking)

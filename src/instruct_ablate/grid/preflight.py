@@ -29,6 +29,7 @@ from instruct_ablate.model.training.settings import (
     check_machine,
     check_method,
     check_optimisation,
+    check_points,
     check_processes,
 )
 from instruct_ablate.prompt.settings import check_prompt
@@ -128,6 +129,7 @@ def _values(config: Config) -> Iterator[Call]:
     yield check_encodings, (config.data, config.prompt)
     yield check_dropout, (config.trainer, config.data)
     yield check_evaluation, (config.evaluation, config.instruction)
+    yield check_points, (config.evaluation, config.trainer)
     yield check_reference, (config.reference, config.instruction)
     for text in config.hypotheses:
         from instruct_ablate.hypotheses import parse_hypothesis

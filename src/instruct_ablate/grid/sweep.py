@@ -13,6 +13,7 @@ from typing import Any
 from instruct_ablate.cell.after.rescore import is_behind, lacks_model, model_needed, rescore_cell
 from instruct_ablate.cell.mirror.loggers import LOST
 from instruct_ablate.cell.run.evaluation import selected
+from instruct_ablate.cell.run.points import WITHOUT_POINTS, is_without_points
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.cell.state.record import CellRecord
@@ -164,6 +165,7 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
         if record is not None and record.state in ("done", "other format"):
             kept[record.state] += 1
             kept["scored"] += record.state == "done" and _scored_further(cell, record)
+            kept["no curve"] += record.state == "done" and is_without_points(cell.config, cell.folder)
             if record.state == "done" and not is_baseline(cell.config):
                 _warn_of_model(cell)
         elif cell.folder in waiting:
@@ -178,6 +180,8 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
     told += f", {kept['queued']} queued already" if kept["queued"] else ""
     told += f", {kept['failed']} failed and kept (retry=none)" if kept["failed"] else ""
     log.info("%d cells: %s, %d to run", len(cells), told, len(todo))
+    if kept["no curve"]:
+        log.warning("%d of them: %s", kept["no curve"], WITHOUT_POINTS)
     return todo
 
 

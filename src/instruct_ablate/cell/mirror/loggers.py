@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.metrics import Score, find_measure
+from instruct_ablate.metrics import Score, Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
 
 if TYPE_CHECKING:
@@ -92,7 +92,11 @@ def main_scores(record: CellRecord) -> dict[str, float]:
 
     Named as in hypotheses: every measure that is defined.
     """
-    scores = record.blocks[0].scores
+    return named_values(record.blocks[0].scores)
+
+
+def named_values(scores: Scores) -> dict[str, float]:
+    """Return every measure that is defined."""
     found = ((name, find_measure(name).value(scores)) for name in measure_names())
     return {name: value for name, value in found if value is not None}
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate import learning_curve
+from instruct_ablate import learning_curve, score_curve
 from instruct_ablate.cell.run.evaluation import file_name, score_block, selected
+from instruct_ablate.cell.run.points import is_without_points
 from instruct_ablate.cell.run.stages import baseline_rows
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.cell.state.identity import Identity
@@ -60,6 +61,9 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
     for source in sorted(Path(config.output).glob(f"*/*-{identity.hash[:8]}")):
         record = read_record(source, identity.hash) if source != folder else None
         if record is None or record.state != "done":
+            continue
+        if is_without_points(config, source):
+            log.info("%s: study %s has it without scores while training", identity.name, source.parent.name)
             continue
         try:
             tested = _verified(effective(config), identity, source, record)
@@ -180,8 +184,9 @@ def _taken(
     describe(folder, config, identity)
     for one in tested:
         write_whole(inside(folder, one.block.predictions), one.predictions)
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        write_whole(folder / learning_curve.FILE, read_inside(source, learning_curve.FILE).decode())
+    for name in (learning_curve.FILE, score_curve.FILE):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            write_whole(folder / name, read_inside(source, name).decode())
     notes = tuple(dict.fromkeys((*record.notes, note)))
     metrics = selected(config).load()
     blocks = tuple(

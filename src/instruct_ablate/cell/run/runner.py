@@ -13,6 +13,7 @@ from pathlib import Path
 from instruct_ablate.cell.mirror.loggers import guarded
 from instruct_ablate.cell.mirror.mirror import open_mirror
 from instruct_ablate.cell.run.job import Job, Outcome, Work
+from instruct_ablate.cell.run.points import WITHOUT_POINTS, is_without_points
 from instruct_ablate.cell.run.ranks import follow
 from instruct_ablate.cell.run.reuse import take_over
 from instruct_ablate.cell.run.stopping import TimedOutError, interruptible, time_limit
@@ -101,6 +102,8 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
         return before
     if before is not None and before.state == "done":
         log.info("%s is done already", identity.name)
+        if is_without_points(config, folder):
+            log.warning("%s: %s", identity.name, WITHOUT_POINTS)
         return before
     if before is None and (taken := take_over(config, identity, folder)) is not None:
         return taken

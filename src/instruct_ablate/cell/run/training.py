@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
+from instruct_ablate.cell.run.points import missed, plan_points
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
@@ -18,6 +19,7 @@ from instruct_ablate.tasks.budget import check_shots, check_trainable, sample
 from instruct_ablate.tasks.task import TaskCollection
 
 if TYPE_CHECKING:
+    from instruct_ablate.data.batches import Schedule
     from instruct_ablate.model.loading.checkpoint import Checkpoint
 
 
@@ -28,12 +30,14 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple
 
     config, started = job.config, time.perf_counter()
     check_trainer(config)
-    prompts, notes = prompts_in_training(
-        config, collection, TokenizerTokens(checkpoint.tokenizer, config.prompt.ends_source)
-    )
+    tokens = TokenizerTokens(checkpoint.tokenizer, config.prompt.ends_source)
+    prompts, notes = prompts_in_training(config, collection, tokens)
+    schedule = _schedule(config.trainer, len(prompts))
+    points = plan_points(job, collection, checkpoint, tokens, schedule)
     prepared = time.perf_counter() - started
-    job.heartbeat.progress("train", 0, _steps(config.trainer, len(prompts)))
-    cost = fit(checkpoint, prompts, config, job.folder, job.mirror.loggers())
+    job.heartbeat.progress("train", 0, schedule.steps)
+    cost = fit(checkpoint, prompts, config, job.folder, job.mirror.loggers(), points)
+    notes += missed(job, schedule)
     return replace(cost, prepare_seconds=cost.prepare_seconds + prepared), notes
 
 
@@ -54,8 +58,8 @@ def prompts_in_training(
     return prompts, (*budgeted.notes, *(f"training: {note}" for note in noted if note))
 
 
-def _steps(config: TrainerConfig, examples: int) -> int:
+def _schedule(config: TrainerConfig, examples: int) -> Schedule:
     """Return how many steps the fit will take, for those who watch it."""
     from instruct_ablate.data.batches import Schedule
 
-    return Schedule(examples, config.batch_size, config.epochs, 0, config.max_steps).steps
+    return Schedule(examples, config.batch_size, config.epochs, 0, config.max_steps)

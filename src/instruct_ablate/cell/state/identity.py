@@ -41,6 +41,8 @@ DOES_NOT_COUNT = frozenset(
         "trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_nodes", "trainer.threads",
         "trainer.progress", "trainer.micro_batch_tokens", "trainer.activation_checkpointing",
         "trainer.checkpoint_every_steps", "data.num_workers", "evaluation.save_prompts",
+        # scores while training change nothing of what is trained
+        "evaluation.at", "evaluation.every_steps", "evaluation.every_epochs", "evaluation.at_instances",
         # where results and prepared data lie, how a sweep behaves, what a report asks
         "study", "output", "cache", "retry", "reuse", "until", "fail_fast", "detach", "with_untuned",
         "keep_checkpoints", "cell_timeout", "hypotheses", "reference", "logger", "report",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.label import parse
-from instruct_ablate.limits import any_value, check_limits, one_of, texts, whole
+from instruct_ablate.limits import MANY, any_value, check_limits, number, numbers, one_of, texts, whole
 from instruct_ablate.schema import EvaluationConfig, InstructionConfig
 
 DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
@@ -20,6 +20,10 @@ LIMITS = {
     "batch_tokens": whole(1),
     "cut_wrong_answers": any_value(),
     "save_prompts": any_value(),
+    "at": numbers(0, 1),
+    "every_steps": whole(1).or_null("for none"),
+    "every_epochs": number(0, MANY, above=True).or_null("for none"),
+    "at_instances": whole(1),
 }
 
 

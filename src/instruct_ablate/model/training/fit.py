@@ -31,12 +31,15 @@ from instruct_ablate.model.training.dropout import Dropout
 from instruct_ablate.model.training.lora import adapt
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.model.training.points import Plan, Points
 from instruct_ablate.model.training.progress import Bar, Curve
 from instruct_ablate.model.training.saver import Meter, Saver
 from instruct_ablate.model.training.settings import check_trainer
 from instruct_ablate.model.training.strategies import build_strategy, master_copy
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config
+from instruct_ablate.score_curve import FILE as SCORES
+from instruct_ablate.score_curve import keep_points
 
 __all__ = ["check_trainer", "fit"]
 log = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ def fit(
     config: Config,
     folder: Path,
     loggers: Sequence[Logger] = (),
+    points: Plan | None = None,
 ) -> Cost:
     """Train `checkpoint.model` in place on `prompts` and return what it cost.
 
@@ -60,7 +64,7 @@ def fit(
         started = time.perf_counter()
         data = _data(checkpoint, prompts, config)
         prepared = time.perf_counter() - started
-        weights, cost = _train(model, data, config, folder, loggers)
+        weights, cost = _train(model, data, config, folder, loggers, points)
         cost = replace(cost, prepare_seconds=prepared)
         del data  # it knows the trainer, and so all that training took
     else:
@@ -120,7 +124,12 @@ def _release_memory() -> None:
 
 
 def _train(
-    model: Any, data: PromptDataModule, config: Config, folder: Path, loggers: Sequence[Logger]
+    model: Any,
+    data: PromptDataModule,
+    config: Config,
+    folder: Path,
+    loggers: Sequence[Logger],
+    points: Plan | None,
 ) -> tuple[list[Tensor], Cost]:
     """Train and return the trained weights in fp32, with what they cost."""
     checkpoints, settings = folder / "checkpoints", config.trainer
@@ -139,7 +148,11 @@ def _train(
     callbacks: list[Callback] = [curve, saver]
     if settings.progress:
         callbacks.append(Bar(data.steps, data.first_step, curve))
-    with _quiet(), packed_attention_of(subject, config.data.packing, settings.compile, dropout):
+    keep_points(folder / SCORES, data.first_step)
+    with _quiet(), packed_attention_of(subject, config.data.packing, settings.compile, dropout) as attention:
+        if points is not None:
+            meter.points = Points(points, subject, attention, data.first_step)
+            callbacks.insert(1, meter.points)  # before the saver
         trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
         trainer.fit(module, datamodule=data)
     assert module.weights is not None

@@ -23,20 +23,51 @@ from instruct_ablate.model.transformers_internals import attending
 ROWS = 256  # target positions whose logits exist at a time
 
 
+class PackedAttention:
+    """A model's attention within packed segments, and dropout, which can be left between steps and taken up again."""
+
+    def __init__(self, model: PreTrainedModel, packing: bool, dropout: Dropout | None = None) -> None:
+        self.model, self.packing, self.dropout = model, packing, dropout
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Let the model attend so; undone at the end."""
+        self._changes = self._change()
+        try:
+            yield
+        finally:
+            self._changes.close()
+
+    @contextmanager
+    def left(self) -> Iterator[None]:
+        """Within `used`: let the model attend as it was loaded, to be tested."""
+        self._changes.close()
+        try:
+            yield
+        finally:
+            self._changes = self._change()
+
+    def _change(self) -> ExitStack:
+        with ExitStack() as changes:
+            changes.enter_context(nullcontext() if self.dropout is None else self.dropout.within(self.model))
+            if self.packing:
+                t5 = bool(self.model.config.is_encoder_decoder)
+                name = t5_attention.NAME if t5 else decoder_attention.NAME
+                changes.enter_context(attending(self.model, name))
+                changes.enter_context(t5_attention.corner_bias(self.model) if t5 else nullcontext())
+            return changes.pop_all()
+
+
 @contextmanager
 def packed_attention_of(
     model: PreTrainedModel, packing: bool = True, compiling: bool = False, dropout: Dropout | None = None
-) -> Iterator[None]:
+) -> Iterator[PackedAttention]:
     """Let `model` attend within packed segments, its norms and gates fused (or compiled); undone at the end."""
     check_model(model)
-    with ExitStack() as changes:
-        changes.enter_context(compiled(model) if compiling else fused(model, dropout is not None))
-        changes.enter_context(nullcontext() if dropout is None else dropout.within(model))
-        if packing:
-            t5 = bool(model.config.is_encoder_decoder)
-            changes.enter_context(attending(model, t5_attention.NAME if t5 else decoder_attention.NAME))
-            changes.enter_context(t5_attention.corner_bias(model) if t5 else nullcontext())
-        yield
+    attention = PackedAttention(model, packing, dropout)
+    # What is fused is decided once: a trial with other weights might decide otherwise.
+    with compiled(model) if compiling else fused(model, dropout is not None), attention.used():
+        yield attention
 
 
 class TokenLosses(nn.Module):

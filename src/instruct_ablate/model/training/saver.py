@@ -16,6 +16,7 @@ from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.model.training.points import Points
 from instruct_ablate.model.training.progress import Curve
 
 
@@ -26,14 +27,16 @@ class Meter:
     curve: Curve
     before: Cost
     started: float
+    points: Points | None = None  # what testing in between takes is no training
 
     def cost(self, steps: int) -> Cost:
         """Return the cost after so many steps."""
+        aside = self.points.seconds if self.points else 0.0
         tokens = self.before.train_tokens + self.curve.tokens
         share = self.before.padding_share
         padding = self.before.train_tokens * share / (1 - share) + self.curve.padding
         return Cost(
-            train_seconds=self.before.train_seconds + time.perf_counter() - self.started,
+            train_seconds=self.before.train_seconds + time.perf_counter() - self.started - aside,
             train_steps=steps,
             train_examples=self.before.train_examples + self.curve.examples,
             train_tokens=tokens,

@@ -9,7 +9,8 @@ from instruct_ablate.data.settings import check_batches, check_data
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of, texts, whole
 from instruct_ablate.processes import process_count
-from instruct_ablate.schema import Config, DataConfig, MethodConfig, TrainerConfig
+from instruct_ablate.schema import Config, DataConfig, EvaluationConfig, MethodConfig, TrainerConfig
+from instruct_ablate.score_curve import asks_for_points
 
 METHODS = ("full", "lora")
 OPTIMIZERS = ("adamw", "adafactor")
@@ -58,6 +59,7 @@ def check_trainer(config: Config) -> None:
     check_machine(config.trainer)
     check_processes(config.trainer)
     check_dropout(config.trainer, config.data)
+    check_points(config.evaluation, config.trainer)
 
 
 def check_dropout(trainer: TrainerConfig, data: DataConfig) -> None:
@@ -87,6 +89,23 @@ def check_optimisation(config: TrainerConfig) -> None:
 def check_machine(config: TrainerConfig) -> None:
     """Refuse settings of `trainer` that no machine can follow."""
     check_limits("trainer", config, MACHINE)
+
+
+def check_points(evaluation: EvaluationConfig, trainer: TrainerConfig) -> None:
+    """Refuse scores while training where no process has the whole model to test."""
+    if not asks_for_points(evaluation):
+        return
+    key = next(name for name in ("at", "every_steps", "every_epochs") if vars(evaluation)[name])
+    if trainer.strategy == "fsdp":
+        raise UserError(
+            f"evaluation.{key}: with trainer.strategy=fsdp no process has the whole model, so it cannot be tested "
+            f"while it trains. Use trainer.strategy=ddp, or leave out evaluation.{key}."
+        )
+    if evaluation.engine == "vllm":
+        raise UserError(
+            f"evaluation.{key}: evaluation.engine=vllm takes a model that has been trained. "
+            f"Use evaluation.engine=native, or leave out evaluation.{key}."
+        )
 
 
 def check_processes(settings: TrainerConfig) -> None:

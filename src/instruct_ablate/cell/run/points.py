@@ -1,0 +1,146 @@
+"""Scores while training: which test instances, after which steps, and where they are written."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from instruct_ablate.cell.mirror.loggers import guarded, named_values
+from instruct_ablate.cell.run.evaluation import prompts_at_test, selected
+from instruct_ablate.cell.run.job import Job
+from instruct_ablate.cell.state.canonical import is_untuned, shown_at_test
+from instruct_ablate.metrics import Metric, aggregate, score_predictions
+from instruct_ablate.prompt.prompt import Prompt, Tokens
+from instruct_ablate.schema import Config
+from instruct_ablate.score_curve import (
+    FILE,
+    Point,
+    add_points,
+    asks_for_points,
+    due_steps,
+    lacks_points,
+    read_points,
+)
+from instruct_ablate.tasks.task import Task, TaskCollection
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+    from instruct_ablate.data.batches import Schedule
+    from instruct_ablate.model.loading.checkpoint import Checkpoint
+    from instruct_ablate.model.training.points import Plan
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The prompts of one test-time instruction that a model is tested on while it trains."""
+
+    tested: str
+    prompts: tuple[Prompt, ...]
+
+    @property
+    def hash(self) -> str:
+        """What tells this sample from others."""
+        keys = "\n".join(f"{one.task}\t{one.instance_id}" for one in self.prompts)
+        return hashlib.sha256(keys.encode()).hexdigest()[:8]
+
+
+WITHOUT_POINTS = (
+    "done without the scores that evaluation.at, every_steps or every_epochs ask for: these are taken while training, "
+    "and what is done is not trained again. To get them run the same command with another study=NAME: it trains to the "
+    "same weights."
+)
+
+
+def is_without_points(config: Config, folder: Path) -> bool:
+    """Whether a cell that is done lacks scores while training that are asked for; an untuned model has none."""
+    return not is_untuned(config) and lacks_points(config.evaluation, folder)
+
+
+def plan_points(
+    job: Job, collection: TaskCollection, checkpoint: Checkpoint, tokens: Tokens, schedule: Schedule
+) -> Plan | None:
+    """Return what a fit needs to have the model tested on its way; None where nobody asks for it."""
+    from instruct_ablate.model.training.points import Plan
+
+    if not asks_for_points(job.config.evaluation) or not job.leads:
+        return None
+    due = due_steps(job.config.evaluation, schedule.steps, schedule.steps_per_epoch)
+    samples = tuple(samples_at_test(job, collection, tokens))
+    test = Test(job, checkpoint, samples, selected(job.config).load(), schedule.steps, job.mirror.loggers())
+    return Plan(due, test.take)
+
+
+def samples_at_test(job: Job, collection: TaskCollection, tokens: Tokens) -> Iterator[Sample]:
+    """Yield the sample under each test-time instruction; its prompts are those of the test at the end."""
+    chosen = sampled(collection.test, job.config.evaluation.at_instances)
+    for label, shown in shown_at_test(job.config):
+        prompts = prompts_at_test(job.config, replace(collection, test=chosen), shown, tokens)
+        yield Sample(label, prompts)
+
+
+def sampled(tasks: Sequence[Task], count: int) -> tuple[Task, ...]:
+    """Return the test tasks with `count` instances in all, as evenly as there are; always the same ones.
+
+    Their order is by hashes of their names, so that it depends neither on a seed nor on what else is tested.
+    """
+    ranked = []
+    for task in tasks:
+        inside = sorted(task.instances, key=lambda one: _hash(f"{task.name}\t{one.id}"))
+        ranked += [(place, _hash(task.name), task.name, one.id) for place, one in enumerate(inside)]
+    chosen = {(name, own) for _, _, name, own in sorted(ranked)[:count]}
+    kept = (
+        replace(task, instances=tuple(one for one in task.instances if (task.name, one.id) in chosen))
+        for task in tasks
+    )
+    return tuple(task for task in kept if task.instances)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Test:
+    """Tests a model between two steps of its training."""
+
+    __test__ = False  # to pytest it is none
+    job: Job
+    checkpoint: Checkpoint
+    samples: Sequence[Sample]
+    metrics: Sequence[Metric]
+    steps: int
+    loggers: Sequence[Logger]
+
+    def take(self, step: int) -> None:
+        """Predict and score each sample, write the points down and mirror them."""
+        points = [self._point(sample, step) for sample in self.samples]
+        add_points(self.job.folder / FILE, points)
+        values = {f"eval/{one.tested}/{name}": value for one in points for name, value in one.values}
+        for logger in self.loggers:
+            with guarded("scores while training"):
+                logger.log_metrics(values, step=step)
+
+    def _point(self, sample: Sample, step: int) -> Point:
+        from instruct_ablate.model.decoding.predict import predict
+
+        started = time.perf_counter()
+        predictions = list(predict(self.checkpoint, sample.prompts, self.job.config))
+        scores = aggregate(predictions, score_predictions(predictions, self.metrics))
+        values = tuple(named_values(scores).items())
+        seconds = round(time.perf_counter() - started, 3)
+        return Point(step, self.steps, sample.tested, len(predictions), sample.hash, seconds, values)
+
+
+def missed(job: Job, schedule: Schedule) -> tuple[str, ...]:
+    """Say which points a trained cell lacks: it had passed them when they were asked for."""
+    due = due_steps(job.config.evaluation, schedule.steps, schedule.steps_per_epoch)
+    lacking = sorted({*due} - {one.step for one in read_points(job.folder / FILE)})
+    if not lacking or not job.leads:
+        return ()
+    steps = ", ".join(map(str, lacking[:8])) + (", ..." if len(lacking) > 8 else "")
+    return (f"training: no scores after step {steps}: the cell had passed it when they were asked for",)

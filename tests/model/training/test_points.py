@@ -1,0 +1,56 @@
+"""What a point puts back: attention, modes, cache, random generators, threads."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from instruct_ablate.model.training.loss import packed_attention_of
+from instruct_ablate.model.training.points import Plan, Points
+from instruct_ablate.model.transformers_internals import bias_attention
+from tests.model.fits import NAMES, load, make_config
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_as_if_it_had_been_tested(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    model: Any = load(make_config(tmp_path_factory.getbasetemp() / "cache", name)).model.train()
+    loaded, model.config.use_cache = model.config._attn_implementation, False
+    seen: list[int] = []
+
+    def test(step: int) -> None:
+        seen.append(step)
+        assert not model.training
+        assert model.config._attn_implementation == loaded
+        if name == "tiny_t5":
+            assert "compute_bias" not in vars(bias_attention(model.get_encoder()))
+        model.config.use_cache = True
+        torch.rand(1), random.random(), np.random.rand()
+        torch.set_num_threads(2)
+
+    threads = torch.get_num_threads()
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[union-attr]
+    with packed_attention_of(model) as attention:
+        packed = model.config._attn_implementation
+        points = Points(Plan({2}, test), model, attention, 0)
+        trainer: Any = SimpleNamespace(is_global_zero=True)
+        for step in (1, 2):
+            points._take(trainer, step)
+        trainer.is_global_zero = False
+        points._take(trainer, 2)
+        assert model.config._attn_implementation == packed != loaded
+        if name == "tiny_t5":
+            assert "compute_bias" in vars(bias_attention(model.get_encoder()))
+    assert seen == [2]
+    assert points.seconds > 0
+    assert model.training
+    assert all(part.training for part in model.modules())
+    assert not model.config.use_cache
+    assert torch.get_num_threads() == threads
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert states[1:] == (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[union-attr]
+    assert model.config._attn_implementation == loaded

@@ -1,0 +1,81 @@
+"""Scores while training on disk, and the steps after which they are wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.schema import EvaluationConfig
+from instruct_ablate.score_curve import (
+    FILE,
+    Point,
+    add_points,
+    asks_for_points,
+    due_steps,
+    keep_points,
+    lacks_points,
+    read_points,
+)
+
+
+def point(step: int, tested: str = "original", value: float = 50.0) -> Point:
+    return Point(step, 10, tested, 8, "abcd", 0.5, (("rougeL", value),))
+
+
+@pytest.mark.parametrize(
+    ("asked", "due"),
+    [
+        (EvaluationConfig(at=[0.1, 0.3, 1.0]), (1, 3, 10)),
+        (EvaluationConfig(at=[0.0, 0.01, 0.25]), (0, 1, 3)),
+        (EvaluationConfig(every_steps=4), (4, 8, 10)),
+        (EvaluationConfig(every_epochs=1.0), (4, 8, 10)),
+        (EvaluationConfig(every_epochs=0.5, at=[0.3]), (2, 3, 4, 6, 8, 10)),
+        (EvaluationConfig(), ()),
+    ],
+)
+def test_shares_steps_and_epochs_become_steps(asked: EvaluationConfig, due: tuple[int, ...]) -> None:
+    assert due_steps(asked, 10, steps_per_epoch=4) == due
+    assert asks_for_points(asked) == bool(due)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    assert read_points(path) == ()
+    add_points(path, [point(3), point(3, "delusive")])
+    add_points(path, [point(1)])
+    assert read_points(path) == (point(1), point(3), point(3, "delusive"))
+    assert point(3).share == 0.3
+
+
+def test_a_point_that_is_taken_again_stands_once(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    add_points(path, [point(3, value=1.0)])
+    add_points(path, [point(3, value=2.0)])
+    assert read_points(path) == (point(3, value=2.0),)
+
+
+def test_points_after_the_step_that_is_gone_on_from_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    add_points(path, [point(0), point(1), point(3)])
+    keep_points(path, 1)
+    assert read_points(path) == (point(0), point(1))
+    keep_points(path, 0)
+    assert read_points(path) == ()
+
+
+def test_what_is_no_point_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    add_points(path, [point(1)])
+    line = path.read_text()
+    broken = [line.replace('"step": 1', '"step": 11'), line.replace("50.0", "NaN"), line[:40], "7", "{}", ""]
+    path.write_text("\n".join([line, *broken]))
+    assert read_points(path) == (point(1),)
+
+
+def test_a_done_cell_may_lack_points(tmp_path: Path) -> None:
+    assert not lacks_points(EvaluationConfig(), tmp_path)
+    assert lacks_points(EvaluationConfig(at=[0.1]), tmp_path)
+    add_points(tmp_path / FILE, [point(1), point(10)])
+    assert not lacks_points(EvaluationConfig(at=[0.1, 1.0]), tmp_path)
+    assert lacks_points(EvaluationConfig(at=[0.1, 0.5]), tmp_path)
