@@ -33,7 +33,12 @@ from tests.conftest import make_task
 from tests.standins import make_config
 
 AT = EvaluationConfig(["same", "delusive"], at=[0.0, 0.25, 0.5, 1.0], at_instances=5)
-CASES = [("tiny_llama", "full"), ("tiny_llama", "lora"), ("tiny_t5", "full"), ("tiny_t5", "lora")]
+CASES = [
+    ("tiny_llama", "lora"),
+    ("tiny_t5", "full"),
+    pytest.param("tiny_llama", "full", marks=pytest.mark.slow),
+    pytest.param("tiny_t5", "lora", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,8 @@ def same(one: Path, other: Path) -> bool:
     """Whether two cells have the same weights and predictions, to the bit."""
     answers = [sorted((one / "predictions").iterdir()), sorted((other / "predictions").iterdir())]
     texts = [[path.read_bytes() for path in paths] for paths in answers]
-    return texts[0] == texts[1] and all(map(torch.equal, trained(one), trained(other), strict=True))
+    pairs = zip(trained(one), trained(other), strict=True)
+    return texts[0] == texts[1] and all(torch.equal(*pair) for pair in pairs)
 
 
 def told(folder: Path) -> list[Point]:
@@ -106,7 +112,7 @@ def test_weights_and_predictions_are_the_same_bits_with_and_without(
     assert not (one / FILE).exists()
 
 
-@pytest.mark.parametrize("name", ["tiny_llama", "tiny_t5"])
+@pytest.mark.parametrize("name", ["tiny_llama", pytest.param("tiny_t5", marks=pytest.mark.slow)])
 def test_the_last_point_of_all_instances_is_the_test_at_the_end(
     name: str, tmp_path: Path, cache: Path
 ) -> None:

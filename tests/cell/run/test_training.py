@@ -33,7 +33,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     replace_inputs(monkeypatch)
     calls: list[Any] = []
 
-    def fit(checkpoint: Any, prompts: Any, config: Any, folder: Path, loggers: Any = ()) -> Cost:
+    def fit(checkpoint: Any, prompts: Any, config: Any, folder: Path, *_: Any) -> Cost:
         calls.append(prompts)
         return Cost(train_steps=3, prepare_seconds=1.0)
 

@@ -33,9 +33,9 @@ def test_nothing_is_as_if_it_had_been_tested(name: str, tmp_path_factory: pytest
         torch.set_num_threads(2)
 
     threads = torch.get_num_threads()
-    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[union-attr]
     with packed_attention_of(model) as attention:
         packed = model.config._attn_implementation
+        states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[union-attr]
         points = Points(Plan({2}, test), model, attention, 0)
         trainer: Any = SimpleNamespace(is_global_zero=True)
         for step in (1, 2):
