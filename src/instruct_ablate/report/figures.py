@@ -17,6 +17,7 @@ from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.heat_maps import by_category, train_by_test
 from instruct_ablate.report.learning import count_curves, learning_curves
 from instruct_ablate.report.rows import Row
+from instruct_ablate.report.score_curves import over_training
 from instruct_ablate.report.styles import Style, Styles
 
 MAIN = "rougeL"
@@ -57,6 +58,10 @@ def draw_figures(
             for name in (MAIN, *own)
         ),
         ("learning", partial(learning, study=study, styles=styles)),
+        (
+            f"{MAIN}_while_training",
+            partial(over_training, study=study, measure=find_measure(MAIN), styles=styles),
+        ),
     ]
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(_STYLE):

@@ -20,6 +20,7 @@ from instruct_ablate.report.differences import Difference, difference_table, dif
 from instruct_ablate.report.figures import draw_figures
 from instruct_ablate.report.page import Contents, build_page
 from instruct_ablate.report.rows import Row, build_rows
+from instruct_ablate.report.score_curves import score_curve_table
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
@@ -102,6 +103,9 @@ def _write(report: Report) -> None:
     )
     write_table(categories, folder / "categories", f"{study.name}, by category.")
     write_table(tasks, folder / "tasks", f"{study.name}, by task.")
+    if (curves := score_curve_table(study)).lines:
+        told = "scores on a sample of the test instances while training, means over cells."
+        write_table(curves, folder / "score_curves", f"{study.name}: {told}")
     write_tidy(study.cells, folder / "tidy.parquet")
     write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in report_lines(report)))
     write_whole(folder / "cells.csv", comma_separated(provenance.cell_table(study.cells)))

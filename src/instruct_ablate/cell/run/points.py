@@ -14,6 +14,7 @@ from instruct_ablate.cell.run.evaluation import prompts_at_test, selected
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.state.canonical import is_untuned, shown_at_test
 from instruct_ablate.metrics import Metric, aggregate, score_predictions
+from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config
 from instruct_ablate.score_curve import (
@@ -129,7 +130,8 @@ class Test:
         from instruct_ablate.model.decoding.predict import predict
 
         started = time.perf_counter()
-        predictions = list(predict(self.checkpoint, sample.prompts, self.job.config))
+        likely = bool(reading_model(self.metrics))
+        predictions = list(predict(self.checkpoint, sample.prompts, self.job.config, frozenset(), likely))
         scores = aggregate(predictions, score_predictions(predictions, self.metrics))
         values = tuple(named_values(scores).items())
         seconds = round(time.perf_counter() - started, 3)

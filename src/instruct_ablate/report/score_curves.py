@@ -1,0 +1,106 @@
+"""Scores over the share of training: the means over the seeds of a setting, as a table and as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.grid.study import Study
+from instruct_ablate.metrics import Measure, find_measure
+from instruct_ablate.report.columns import shown_measures
+from instruct_ablate.report.styles import Styles
+from instruct_ablate.report.tables import Table
+from instruct_ablate.score_curve import FILE, Point, read_points
+
+MOST = 8  # lines of a figure
+SHOWN = ("instruction", "data_budget")  # in a line's name in any case
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCurve:
+    """The points of a setting's done cells under one test instruction, on one sample, by share."""
+
+    setting: Setting
+    name: str
+    tested: str
+    by_share: tuple[tuple[float, tuple[Point, ...]], ...]
+
+    def means(self, measure: str) -> tuple[tuple[float, float], ...]:
+        """Return share and mean over the seeds, where the measure is defined."""
+        found = [
+            (share, [value for point in points if (value := dict(point.values).get(measure)) is not None])
+            for share, points in self.by_share
+        ]
+        return tuple((share, sum(values) / len(values)) for share, values in found if values)
+
+
+def score_curves(study: Study) -> tuple[ScoreCurve, ...]:
+    """Return the curves of a study; points of different samples of the test instances are never averaged."""
+    legend = Legend(cell.setting for cell in study.cells if not cell.setting.untuned)
+    grouped: dict[tuple[Setting, str, str], dict[float, list[Point]]] = {}
+    for cell in study.cells:
+        for point in read_points(study.folder / cell.name / FILE) if cell.state == "done" else ():
+            shares = grouped.setdefault((cell.setting, point.tested, point.sample), {})
+            shares.setdefault(round(point.share, 4), []).append(point)
+    return tuple(
+        ScoreCurve(
+            setting,
+            legend.place(setting, always=SHOWN),
+            tested,
+            tuple((share, tuple(shares[share])) for share in sorted(shares)),
+        )
+        for (setting, tested, _), shares in grouped.items()
+    )
+
+
+def score_curve_table(study: Study) -> Table:
+    """A line a setting, test instruction and share of training."""
+    curves = score_curves(study)
+    defined = {
+        name for curve in curves for _, points in curve.by_share for one in points for name, _ in one.values
+    }
+    measures = [name for name in shown_measures(study.cells, study.columns) if name in defined]
+    lines = [
+        (curve.name, curve.tested, f"{share:.0%}", str(len(points)), str(points[0].instances),
+         *_means(points, measures))
+        for curve in curves
+        for share, points in curve.by_share
+    ]  # fmt: skip
+    names = (find_measure(name).heading.replace("\n", " ") for name in measures)
+    headings = ("setting", "tested on", "training done", "cells", "instances", *names)
+    return Table("Scores while training", headings, tuple(lines), 3)
+
+
+def _means(points: Sequence[Point], measures: Sequence[str]) -> list[str]:
+    columns = [[value for one in points for key, value in one.values if key == name] for name in measures]
+    return [f"{sum(values) / len(values):.2f}" if values else "-" for values in columns]
+
+
+def over_training(axes: Any, study: Study, measure: Measure, styles: Styles) -> bool:
+    """Draw a measure over the share of training, a line a setting under its first test."""
+    tests = {cell.setting: cell.setting.tests[0] for cell in study.cells if cell.setting.tests}
+    every = [
+        one for one in score_curves(study) if one.tested == tests.get(one.setting) and one.means(measure.name)
+    ]
+    shown = every[:MOST]
+    for curve, look in zip(shown, styles.styles([one.setting for one in shown]), strict=True):
+        shares, values = zip(*curve.means(measure.name), strict=True)
+        axes.plot(
+            [100 * share for share in shares],
+            values,
+            label=curve.name,
+            color=look.colour,
+            marker=look.marker,
+            linestyle=look.dash,
+        )
+    axes.set(xlabel="share of training, %", ylabel=measure.label)
+    if len(shown) < len(every):
+        axes.set_title(
+            f"{len(shown)} of {len(every)} settings; the others are in score_curves.csv", fontsize=7
+        )
+    if shown:
+        axes.legend(fontsize=7)
+    return bool(shown)

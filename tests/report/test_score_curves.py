@@ -1,0 +1,53 @@
+"""Scores over the share of training, in a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from instruct_ablate.grid.study import read_study
+from instruct_ablate.metrics import find_measure
+from instruct_ablate.report.score_curves import over_training, score_curve_table, score_curves
+from instruct_ablate.report.styles import Styles
+from instruct_ablate.score_curve import FILE, Point, add_points
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
+
+
+def study_of(folder: Path, states: tuple[str, ...] = ("done", "done")) -> Path:
+    cells = [make_cell(50.0, seed=seed) for seed in range(2)]
+    study = write_study(folder, cells)
+    for seed, cell in enumerate(cells):
+        for step, value in ((1, 10.0), (10, 40.0)):
+            point = Point(step, 10, cell.setting.tests[0], 8, "abcd", 0.1, (("rougeL", value + 2 * seed),))
+            add_points(study / cell.name / FILE, [point])
+    return study
+
+
+def test_a_table_has_the_mean_over_seeds_by_share(tmp_path: Path) -> None:
+    table = score_curve_table(read_study(study_of(tmp_path / "s")))
+    assert [line[2:] for line in table.lines] == [("10%", "2", "8", "11.00"), ("100%", "2", "8", "41.00")]
+    assert table.headings[-1].startswith("ROUGE-L")
+
+
+def test_points_of_another_sample_make_a_curve_of_their_own(tmp_path: Path) -> None:
+    folder = study_of(tmp_path / "s")
+    cell = read_study(folder).cells[0]
+    other = Point(10, 10, cell.setting.tests[0], 3, "other", 0.1, (("rougeL", 90.0),))
+    add_points(folder / cell.name / FILE, [other])
+    curves = score_curves(read_study(folder))
+    assert sorted(curve.means("rougeL")[-1] for curve in curves) == [(1.0, 42.0), (1.0, 90.0)]
+
+
+def test_a_figure_is_drawn_where_there_are_points(tmp_path: Path) -> None:
+    study = read_study(study_of(tmp_path / "s"))
+    styles, measure = Styles(cell.setting for cell in study.cells), find_measure("rougeL")
+    axes = Figure().subplots()
+    assert over_training(axes, study, measure, styles)
+    (line,) = axes.lines
+    assert list(line.get_xdata()) == [10.0, 100.0]
+    assert list(line.get_ydata()) == [11.0, 41.0]
+    bare = read_study(write_study(tmp_path / "bare", [make_cell(50.0)]))
+    assert not over_training(Figure().subplots(), bare, measure, styles)
+    assert not score_curve_table(bare).lines
