@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.grid.launch.slurm_queue import read_ticket
-from tests.grid.small import GRID, LONG, environment, outcome, records, states, sweep
+from tests.grid.small import GRID, LONG, environment, outcome, records, start, states, sweep
 
 pytestmark = pytest.mark.slurm
 HERE = Path(__file__).parent
@@ -156,6 +156,47 @@ def test_a_preempted_cell_is_requeued_and_ends_with_the_same_bits(
     until(lambda: states(tmp_path) == ["done"])
     assert "going on after step" in (cell / "log.txt").read_text()
     assert outcome(tmp_path) == whole(tmp_path, *more)
+
+
+def test_a_cell_over_its_memory_limit_says_so_and_runs_again_with_more(tmp_path: Path) -> None:
+    words = (*LONG, *SLURM, "trainer.max_steps=4")
+    killed = sweep(tmp_path, *words, "hydra.launcher.mem_gb=0.25")
+    assert killed.returncode == 1
+    (record,) = records(tmp_path).values()
+    assert record.state == "failed"
+    assert record.failure is not None
+    assert record.failure.reason.startswith("killed: out of memory: raise hydra.launcher.mem_gb")
+    assert Path(record.failure.reason.partition("its output is in ")[2].rstrip(")")).is_file()
+    assert "killed: out of memory" in status(tmp_path)
+    assert "killed: out of memory" in killed.stdout + killed.stderr
+    again = sweep(tmp_path, *words)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert states(tmp_path) == ["done"]
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_a_cell_killed_from_outside_is_retried(tmp_path: Path, detached: bool) -> None:
+    words = (*LONG[:-2], "trainer.checkpoint_every_steps=5", *LONG[-1:], *SLURM, f"trainer.max_steps={STEPS}")
+    waiting = start(tmp_path, *words, f"detach={str(detached).lower()}")
+    until(lambda: len(list(tmp_path.rglob("step-*.ckpt"))) == 2)
+    (cell,) = (path.parents[1] for path in list(tmp_path.rglob("step-*.ckpt"))[:1])
+    ticket = read_ticket(cell)
+    assert ticket is not None
+    subprocess.run(["scancel", "--signal=KILL", ticket.job], check=True)
+    told, _ = waiting.communicate(timeout=60)
+    until(lambda: not jobs())
+    (record,) = records(tmp_path).values()
+    if detached:
+        assert record.state == "interrupted"
+    else:
+        assert waiting.returncode == 1, told
+        assert record.state == "failed"
+        assert record.failure is not None
+        assert record.failure.reason.startswith(f"job {ticket.job} was killed by signal 9; its output is in ")
+    again = sweep(tmp_path, *words)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "going on after step" in (cell / "log.txt").read_text()
+    assert outcome(tmp_path) == whole(tmp_path)
 
 
 def status(folder: Path) -> str:

@@ -12,6 +12,7 @@ from instruct_ablate import learning_curve
 from instruct_ablate.cell.state.heartbeat import Beat, read_beat
 from instruct_ablate.cell.state.lock import holder
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.grid.launch.slurm_end import OUT_OF_MEMORY, out_of_memory
 from instruct_ablate.grid.launch.slurm_queue import read_ticket, seen_queued
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.learning_curve import read_curve
@@ -68,12 +69,20 @@ def _status(folder: Path, record: CellRecord, waiting: Mapping[Path, str]) -> Ce
     if folder in waiting and (ticket := read_ticket(folder)) is not None:
         progress = f"queued (job {ticket.job}: {waiting[folder]})"
         return CellStatus(record.name, "queued", progress, seconds=seconds, error=error)
+    if record.state == "interrupted" and _out_of_memory(folder, record):
+        error = OUT_OF_MEMORY
     note = (
         record.notes[0]
         if record.state in ("interrupted", "unreadable", "other format") and record.notes
         else ""
     )
     return CellStatus(record.name, record.state, note, seconds=seconds, host=host, error=error)
+
+
+def _out_of_memory(folder: Path, record: CellRecord) -> bool:
+    """Tell whether the job that ran the cell last, and was not waited for, was killed for its memory."""
+    ticket = read_ticket(folder)
+    return ticket is not None and record.started >= ticket.submitted and out_of_memory(ticket)
 
 
 def _running(folder: Path, record: CellRecord, error: str) -> CellStatus:

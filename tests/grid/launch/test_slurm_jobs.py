@@ -27,6 +27,7 @@ PARAMS = {"submitit_folder": "jobs"}
 def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_inputs(monkeypatch)
     monkeypatch.setattr(runner, "_work", work)
+    monkeypatch.setattr("instruct_ablate.grid.launch.slurm_end._told", lambda ticket: ("", 0))
 
 
 @pytest.mark.parametrize(("number", "requeued"), [("SIGUSR2", 1), ("SIGTERM", 0)])

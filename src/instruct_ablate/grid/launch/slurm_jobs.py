@@ -18,6 +18,7 @@ from instruct_ablate.cell.after.post_mortem import record_killed
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.launch.slurm_end import how_it_ended
 from instruct_ablate.grid.launch.slurm_queue import SlurmSilentError, Ticket, queue, read_ticket, write_ticket
 from instruct_ablate.grid.launch.snapshot import own_files, search_path, snapshot
 from instruct_ablate.grid.launch.submitit_internals import terminate
@@ -127,15 +128,14 @@ class Submission:
             log.info("%s", text)
 
     def _ended(self, cell: Cell, job: str, since: float) -> str:
-        ticket = read_ticket(cell.folder)
-        output = f"; its output is in {ticket.output}" if ticket is not None and ticket.output else ""
-        reason = f"job {job} ended without a word{output}"
         record = read_record(cell.folder, cell.identity.hash)
         if record is not None and record.state == "interrupted" and record.finished < since:
-            record_killed(cell.folder, cell.identity, reason, since)
+            ticket = read_ticket(cell.folder) or Ticket(job, since, "", self._cluster)
+            record_killed(cell.folder, cell.identity, how_it_ended(ticket), since)
         record = read_record(cell.folder, cell.identity.hash)
         state = record.state if record else "missing"
-        log.info("%s: %s", cell.identity.name, state)
+        why = f" ({record.failure.reason})" if record and state == "failed" and record.failure else ""
+        log.info("%s: %s%s", cell.identity.name, state, why)
         return state
 
     def _executor(self, code: Path) -> Any:
