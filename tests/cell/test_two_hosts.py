@@ -60,11 +60,16 @@ def suspend(process: subprocess.Popen[str], folder: Path, share: float) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.005)
-    process.send_signal(signal.SIGSTOP)
+    stop(process)
     while inside(folder):  # there nobody may take over: the test below is of that
         process.send_signal(signal.SIGCONT)
         time.sleep(0.005)
-        process.send_signal(signal.SIGSTOP)
+        stop(process)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGSTOP)
+    suspended(process)
 
 
 def inside(folder: Path) -> bool:
