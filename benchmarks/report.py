@@ -10,7 +10,6 @@ file with prompts for every cell. Answers are drawn so that variants differ as l
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import random
 import subprocess
@@ -18,21 +17,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from instruct_ablate.cell.state.environment import environment
+from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
-from instruct_ablate.cell.state.record_file import to_json
-from instruct_ablate.cell.state.setting import Axes, setting_of_axes
-from instruct_ablate.cell.state.store import write_record
+from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.cost import Cost
-from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell
+from instruct_ablate.grid.plan import compose_plan
+from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell, write_declaration
 from instruct_ablate.metrics.aggregation import aggregate
+from instruct_ablate.scores import Values
 from instruct_ablate.whole_files import write_whole
 
 VARIANTS = ("original", "simplified", "delusive", "no_definition")
-BUDGETS = (1, 2, 5, 10, 20)
+BUDGETS = (1, 2, 4, 8, 10)
 CLAIMS = (
     "simplified equals original on exact_match within 3 points",
     "delusive equals original on rougeL within 2 points",
@@ -50,43 +53,52 @@ print(json.dumps([used.ru_maxrss / 1024, used.ru_utime + used.ru_stime]))
 """
 
 
-def places(cells: int) -> Iterator[Axes]:
-    """Yield the axes of so many trained cells, after the untuned model's."""
-    yield Axes("made_up", "original", 2, 0, None, "made_up", "full", "tk_instruct", "greedy", 0)
-    grid = itertools.product(range(cells), BUDGETS, VARIANTS)
-    for seed, budget, variant in itertools.islice(grid, cells):
-        yield Axes("made_up", variant, 2, budget, None, "made_up", "full", "tk_instruct", "greedy", seed)
-
-
-def rows_of(axes: Axes, tasks: int, instances: int) -> Iterator[PredictionRow]:
-    """Draw a cell's answers; how hard a task is and how seeds differ is the same on every call."""
-    seed = f"{axes.instruction} {axes.data_budget} {axes.seed}"
-    draw = random.Random(seed)
-    gain = (
-        -30
-        if axes.data_budget == 0
-        else axes.data_budget - 2 * VARIANTS.index(axes.instruction) + draw.gauss(0, 2)
+def plan_words(cells: int) -> tuple[str, ...]:
+    """Return the overrides of a grid of at least so many trained cells; the untuned model comes with it."""
+    seeds = -(-cells // (len(VARIANTS) * len(BUDGETS)))
+    return (
+        "model=tiny_llama",
+        "logger=none",
+        f"instruction={','.join(VARIANTS)}",
+        f"data_budget={','.join(map(str, BUDGETS))}",
+        f"seed={','.join(map(str, range(seeds)))}",
     )
+
+
+def rows_of(identity: Identity, tasks: int, instances: int) -> Iterator[PredictionRow]:
+    """Draw a cell's answers; how hard a task is and how seeds differ is the same on every call."""
+    variant, budget = place(identity)
+    draw = random.Random(f"{variant} {budget} {identity.seed}")
+    gain = -30.0 if budget == 0 else budget - 2 * VARIANTS.index(variant) + draw.gauss(0, 2)
+    eases = [random.Random(task).uniform(0.3, 0.7) + gain / 100 for task in range(tasks)]
     for number in range(instances):
         task = number % tasks
-        ease = random.Random(task).uniform(0.3, 0.7) + gain / 100
-        yield (
-            _classified(axes, draw, task, number, ease)
-            if task % 2
-            else _written(axes, draw, task, number, ease)
-        )
+        yield (_classified if task % 2 else _written)(variant, draw, task, number, eases[task])
 
 
-def _classified(axes: Axes, draw: random.Random, task: int, number: int, ease: float) -> PredictionRow:
+def place(identity: Identity) -> tuple[str, int]:
+    """Return a cell's variant and budget; the untuned model is tested under the original instruction."""
+    return str(identity.setting.get("instruction") or "original"), int(
+        str(identity.setting.get("data_budget") or 0)
+    )
+
+
+def _classified(variant: str, draw: random.Random, task: int, number: int, ease: float) -> PredictionRow:
     right, known = draw.random() < ease, draw.random() < 0.95
     said = "positive" if right else "negative" if known else "It is not clear which."
-    return _row(axes, task, number, said, (float(right), float(right), right or known))
+    values = (
+        ("exact_match", float(right)),
+        ("rougeL", float(right)),
+        ("format_correctness", float(right or known)),
+        ("uniform_guess", 0.5),
+    )
+    return _row(variant, task, number, said, values)
 
 
-def _written(axes: Axes, draw: random.Random, task: int, number: int, ease: float) -> PredictionRow:
+def _written(variant: str, draw: random.Random, task: int, number: int, ease: float) -> PredictionRow:
     said = " ".join(draw.choices(WORDS, k=12))
     overlap = min(1.0, max(0.0, draw.gauss(ease, 0.2)))
-    return _row(axes, task, number, said, (0.0, overlap, None))
+    return _row(variant, task, number, said, (("exact_match", 0.0), ("rougeL", overlap)))
 
 
 WORDS = tuple(
@@ -94,40 +106,45 @@ WORDS = tuple(
 )
 
 
-def _row(
-    axes: Axes, task: int, number: int, said: str, scores: tuple[float, float, bool | None]
-) -> PredictionRow:
-    right, rouge, inside = scores
-    text = " ".join(random.Random(number).choices(WORDS, k=60))
-    prompt = f"Definition: {axes.instruction} of task {task}. {EXAMPLES}Now complete:\nInput: {text}\nOutput:"
-    labels = ("positive", "negative") if task % 2 else None
-    kind = "classification" if task % 2 else "generation"
-    references = ("positive",) if task % 2 else (text[:80],)
+@cache
+def _input(number: int) -> str:
+    return " ".join(random.Random(number).choices(WORDS, k=60))
+
+
+def _row(variant: str, task: int, number: int, said: str, values: Values) -> PredictionRow:
+    text = _input(number)
     return PredictionRow(
-        f"task{task:04d}_made_up", f"Category {task % 12}", kind, f"task{task:04d}-{number}", prompt, said,
-        references, labels, False, right, rouge, rouge, inside,
-    )  # fmt: skip
+        task=f"task{task:04d}_made_up",
+        category=f"Category {task % 12}",
+        kind="classification" if task % 2 else "generation",
+        instance_id=f"task{task:04d}-{number}",
+        prompt=f"Definition: {variant} of task {task}. {EXAMPLES}Now complete:\nInput: {text}\nOutput:",
+        prediction=said,
+        references=("positive",) if task % 2 else (text[:80],),
+        choices=("positive", "negative") if task % 2 else None,
+        truncated=False,
+        values=values,
+    )
 
 
 EXAMPLES = "".join(f"Positive example {n}: {' '.join(WORDS * 2)}\n" for n in (1, 2))
 
 
 def write_study(folder: Path, cells: int, tasks: int, instances: int) -> None:
-    """Write a finished study of so many cells."""
+    """Write a finished study of so many cells and the untuned one, as if the grid of `plan_words` had run."""
+    words = (*plan_words(cells), f"output={folder.parent}", f"study={folder.name}")
+    identities = [cell.identity for cell in compose_plan(words).cells]
+    trained = [one for one in identities if not one.setting.untuned][:cells]
     declared = []
-    for axes in places(cells):
-        trained = (
-            "untuned" if axes.data_budget == 0 else f"{axes.instruction}-{axes.data_budget}-s{axes.seed}"
-        )
-        record = write_cell(folder / f"made_up-{trained}", axes, tuple(rows_of(axes, tasks, instances)))
-        declared.append(DeclaredCell(record.identity, record.name, record.setting, record.seed))
-    declaration = Declaration(folder.name, tuple(declared), hypotheses=CLAIMS)
-    write_whole(folder / DECLARATION, to_json(declaration))
+    for one in (*(one for one in identities if one.setting.untuned), *trained):
+        write_cell(folder / one.name, one, tuple(rows_of(one, tasks, instances)))
+        declared.append(DeclaredCell(one.hash, one.name, one.setting, one.seed, one.data_hash))
+    write_declaration(folder, Declaration(folder.name, tuple(declared), hypotheses=CLAIMS))
 
 
-def write_cell(folder: Path, axes: Axes, rows: tuple[PredictionRow, ...]) -> CellRecord:
+def write_cell(folder: Path, identity: Identity, rows: tuple[PredictionRow, ...]) -> None:
     """Write one cell as its runner would."""
-    file = f"predictions/{axes.instruction}.jsonl"
+    file = "predictions/original.jsonl"
     with PredictionWriter(folder / file) as writer:
         for row in rows:
             writer.append(row)
@@ -135,14 +152,13 @@ def write_cell(folder: Path, axes: Axes, rows: tuple[PredictionRow, ...]) -> Cel
     scores = aggregate([row.to_prediction() for row in rows], [row.score for row in rows])
     curve = "".join(json.dumps({"step": step, "loss": 2 / step}) + "\n" for step in range(1, 200))
     write_whole(folder / "training.jsonl", curve)
-    block = ScoreBlock(axes.instruction, file, scores)
+    write_whole(folder / "identity.json", identity.to_json())
+    block = completed(folder, ScoreBlock("original", file, scores), rows, ())
     made = environment("none", "none")
-    setting = setting_of_axes(axes, "0" * 64)
-    record = CellRecord(
-        folder.name, folder.name, setting, axes.seed, "done", (block,), Cost(1.0, 1), made, data_hash="0" * 64
+    record = missing_record(identity)
+    write_record(
+        folder, replace(record, state="done", blocks=(block,), cost=Cost(1.0, 1), environment=made)
     )
-    write_record(folder, record)
-    return record
 
 
 def measure(study: Path) -> dict[str, object]:
