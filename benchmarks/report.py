@@ -156,9 +156,7 @@ def write_cell(folder: Path, identity: Identity, rows: tuple[PredictionRow, ...]
     block = completed(folder, ScoreBlock("original", file, scores), rows, ())
     made = environment("none", "none")
     record = missing_record(identity)
-    write_record(
-        folder, replace(record, state="done", blocks=(block,), cost=Cost(1.0, 1), environment=made)
-    )
+    write_record(folder, replace(record, state="done", blocks=(block,), cost=Cost(1.0, 1), environment=made))
 
 
 def measure(study: Path) -> dict[str, object]:

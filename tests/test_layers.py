@@ -22,7 +22,16 @@ ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 # From the ground up; a room imports from its own line and from the lines before it, never from one after.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "cost", "limits", "terminal"),
-    ("schema", "extensions", "normalisation", "processes", "file_hash", "fence", "whole_files"),
+    (
+        "schema",
+        "extensions",
+        "normalisation",
+        "processes",
+        "file_hash",
+        "fence",
+        "whole_files",
+        "json_objects",
+    ),
     ("composition", "learning_curve", "prepared", "score_curve"),
     ("tasks",),
     ("instruction",),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from instruct_ablate.fence import inside_fence
+from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, opened_plain, write_whole
 
 FILE = "training.jsonl"
@@ -43,7 +44,7 @@ def keep_rows(path: Path, step: int) -> None:
 def _row(line: str) -> dict[str, float] | None:
     """Read one row; None for what is being written, or was cut short."""
     try:
-        row = json.loads(line)
+        row = load_json(line)
         numbers = all(type(value) in (int, float) and abs(value) < _MOST for value in row.values())
     except NOT_AS_WRITTEN:
         return None

@@ -37,6 +37,18 @@ def refusal(path):
         ("a.json", b"PK\x03\x04zip", "it is a zip archive: unpack it first"),
         ("a.parquet", gzip.compress(ROW, mtime=0), "broken parquet"),
         ("a.json", b"3", "holds no rows, but a number"),
+        (
+            "a.jsonl",
+            ROW + b'{"a": "x", "a": "y"}',
+            "line 2: the key 'a' stands twice in one object; leave one",
+        ),
+        ("a.jsonl", b'{"a": "x", "a": "y"}\n' + ROW, "line 1: the key 'a' stands twice"),
+        (
+            "a.json",
+            b'[{"a": "x"},\n{"b": [{"a": "x", "a": "x"}]}]',
+            "item 2, 'b', item 1: the key 'a' stands twice",
+        ),
+        ("a.json", b'{"data": [{"a": {"b": 1, "b": 2}}]}', "'data', item 1, 'a': the key 'b' stands twice"),
     ],
 )
 def test_faults_of_the_content_are_one_line(tmp_path, name, content, why):

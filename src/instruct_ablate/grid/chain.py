@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from instruct_ablate.cell.state.record_file import CorruptRecordError, decode
 from instruct_ablate.cell.state.store import now
+from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, put_aside, read_plain, write_whole
 
 
@@ -85,7 +86,7 @@ class Chain(Generic[E]):
     def _read(self, line: str, before: str) -> E:
         """Read a line; one that is not as it was written, or does not follow the line before, is damaged."""
         try:
-            raw = json.loads(line)
+            raw = load_json(line)
             if isinstance(raw.get("version"), int) and raw["version"] > self.version:
                 raise CorruptRecordError(f"written by a newer version (format {raw['version']})")
             entry = decode(raw, self.kind)

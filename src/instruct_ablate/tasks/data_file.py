@@ -9,12 +9,13 @@ import io
 import json
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.json_objects import DoubleKeyError, each_key_once, repeated
 from instruct_ablate.tasks.text import Number
 
 # What a broken file makes Python, `json`, `csv`, `gzip` and `pyarrow` (whose errors are ValueErrors and OSErrors)
@@ -50,6 +51,8 @@ def _fault(error: BaseException, suffix: str) -> str:
         return f"not UTF-8 (byte {error.start}){hint}"
     if isinstance(error, json.JSONDecodeError):
         return f"broken JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+    if isinstance(error, DoubleKeyError):
+        return str(error)
     if isinstance(error, RecursionError):
         return "nested too deeply to be read"
     if isinstance(error, FileNotFoundError):
@@ -95,8 +98,38 @@ def read_text(path: Path, what: str = "") -> str:
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON; numbers stay as they are spelt, "not a number" is null."""
-    return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=_constant)
+    """Parse JSON; numbers stay as they are spelt, "not a number" is null, and no key stands twice."""
+    try:
+        return _parsed(text, each_key_once)
+    except DoubleKeyError as error:
+        *place, key = _doubled(_parsed(text, _Doubled)) or [error.key]
+        raise DoubleKeyError(key, f"{', '.join(place)}: " if place else "") from error
+
+
+def _parsed(text: str, make_object: Callable[[list[tuple[str, Any]]], Any]) -> Any:
+    return json.loads(
+        text, object_pairs_hook=make_object, parse_int=Number, parse_float=Number, parse_constant=_constant
+    )
+
+
+class _Doubled(dict[str, Any]):
+    """An object that remembers its key that stands twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.key = repeated(pairs) if len(self) < len(pairs) else None
+
+
+def _doubled(value: Any) -> list[str] | None:
+    """Return where an object with a key twice lies, from the outside in, and the key."""
+    if isinstance(value, _Doubled):
+        if value.key is not None:
+            return [value.key]
+        parts = ((repr(name[:60]), inner) for name, inner in value.items())
+    else:
+        items = value if isinstance(value, list) else ()
+        parts = ((f"item {at}", inner) for at, inner in enumerate(items, 1))
+    return next(([name, *rest] for name, inner in parts if (rest := _doubled(inner))), None)
 
 
 def _constant(name: str) -> Number | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.json_objects import DoubleKeyError
 from instruct_ablate.tasks.data_file import check_regular, kind, open_text, parse_json, read_text, reading
 from instruct_ablate.tasks.text import described
 
@@ -128,6 +129,8 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
             row = parse_json(first[1])
         except json.JSONDecodeError:
             row = None
+        except DoubleKeyError as error:
+            raise UserError(f"{path}: line {first[0]}: {error}") from error
         if isinstance(row, dict):
             yield from _lines(path, row, lines)
             return
@@ -144,6 +147,8 @@ def _lines(path: Path, first: dict[str, Any], rest: Iterable[tuple[int, str]]) -
             row = parse_json(line)
         except json.JSONDecodeError as error:
             raise UserError(f"{path}: broken JSON at line {number}: {error.msg}") from error
+        except DoubleKeyError as error:
+            raise UserError(f"{path}: line {number}: {error}") from error
         yield _object(row, path, f"line {number}")
     if alone:
         yield from _unwrapped(path, first)

@@ -119,3 +119,16 @@ def test_every_format_and_numbers_as_they_are_spelt(tmp_path: Path) -> None:
     assert read_answers(tmp_path / "a.json") == (Answer(None, "7.0", "1.50"),)
     (tmp_path / "a.out").write_text('\ufeff{"id": 7, "prediction": "x\\ud83d"}\r\n')
     assert read_answers(tmp_path / "a.out") == (Answer(None, "7", "x\ufffd"),)
+
+
+def test_two_columns_that_come_to_one_name_are_refused_unless_they_hold_the_same(tmp_path: Path) -> None:
+    row = {"task": "t1", "id": "7", "prediction": "yes", "Prediction": "no"}
+    with pytest.raises(UserError, match="row 2: two columns are called 'prediction' and differ"):
+        read_answers(write(tmp_path, {"task": "t1", "id": "6", "prediction": "yes"}, row))
+    (answer,) = read_answers(write(tmp_path, row | {"Prediction": "yes"}))
+    assert answer.text == "yes"
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="line 1: the key 'prediction' stands twice"):
+        read_answers(write(tmp_path, '{"task": "t1", "id": "7", "prediction": "yes", "prediction": "no"}'))

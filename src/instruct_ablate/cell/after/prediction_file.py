@@ -8,7 +8,7 @@ once for a file: where a row has nothing in it, nothing else stands in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,7 +68,7 @@ def read_answers(
     for key in given:
         if key not in COLUMNS:
             raise UserError(f"column {key!r} is not one of {', '.join(COLUMNS)}.")
-    rows = [_flat(row) for row in read_rows(path)]
+    rows = [_columns(row, f"{path}, row {at}") for at, row in enumerate(read_rows(path), 1)]
     if not rows:
         raise UserError(f"{path} holds no predictions.")
     roles = [role for role in COLUMNS if own_references or role != "references"]
@@ -76,13 +76,22 @@ def read_answers(
     return tuple(_answer(row, chosen, f"{path}, row {at}") for at, row in enumerate(rows, 1))
 
 
-def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _columns(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return columns under plain names; those of a nested object as `outer.inner`."""
-    flat: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
+    for name, value in _flat(row):
+        if columns.setdefault(name, value) != value:
+            raise UserError(f"{where}: two columns are called {name[:100]!r} and differ; rename one.")
+    return columns
+
+
+def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in row.items():
         key = prefix + _plain(name)
-        flat |= _flat(value, f"{key}.") if isinstance(value, dict) else {key: value}
-    return flat
+        if isinstance(value, dict):
+            yield from _flat(value, f"{key}.")
+        else:
+            yield key, value
 
 
 def _plain(name: str) -> str:

@@ -27,6 +27,7 @@ from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.cell.state.stored_config import IDENTITY, describe
 from instruct_ablate.errors import UserError
+from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics import InstanceScore, score_all
 from instruct_ablate.metrics.registry import built_in, reading_model
 from instruct_ablate.metrics.scoring import with_rules
@@ -119,7 +120,7 @@ def _text(row: PredictionRow) -> PredictionRow:
 def _check_counted(identity: Identity, source: Path) -> None:
     """Compare what two identities were made from, key by key."""
     try:
-        theirs: Any = json.loads(read_inside(source, IDENTITY))["counted"]
+        theirs: Any = load_json(read_inside(source, IDENTITY))["counted"]
         ours = json.loads(identity.to_json())["counted"]
         other = sorted(key for key in {*ours, *theirs} if key not in theirs or ours.get(key) != theirs[key])
     except _NO_ROW as error:

@@ -6,7 +6,6 @@ what is hashed now but for the metrics.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any
 from instruct_ablate.cell.state.identity import Identity, digest, without_metrics
 from instruct_ablate.cell.state.store import find_folder, read_record, state_of
 from instruct_ablate.cell.state.stored_config import IDENTITY
+from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
 
@@ -59,7 +59,7 @@ def _read(study: Path, _changed: int) -> Mapping[Path, Mapping[str, Any]]:
 
 def _told(path: Path) -> Mapping[str, Any] | None:
     try:
-        told = json.loads(read_plain(path))
+        told = load_json(read_plain(path))
         counted: Mapping[str, Any] = told["counted"]
         if counted[KEY] and told["identity"] == digest(counted):
             return counted

@@ -5,12 +5,12 @@ What the axes lack is taken from identity.json beside the record, and the names 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.setting import Axes, Names, Setting, setting_from, setting_of_axes
+from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
 
 Raw = dict[str, Any]  # JSON as it was read
@@ -58,7 +58,7 @@ def _counted(folder: Path | None, identity: str) -> Raw | None:
     if folder is None:
         return None
     try:
-        told = json.loads(read_plain(folder / "identity.json"))
+        told = load_json(read_plain(folder / "identity.json"))
         return dict(told["counted"]) if told["identity"] == identity else None
     except (OSError, *NOT_AS_WRITTEN):
         return None

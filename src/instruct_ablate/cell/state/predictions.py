@@ -17,6 +17,7 @@ from typing import Any
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.fence import check_fence, inside_fence
+from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.built_in import guess_chance
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.scores import InstanceScore, Values, value_of, with_values
@@ -137,7 +138,7 @@ def _encodable(line: str) -> bool:
 
 def from_line(line: str | bytes) -> PredictionRow:
     """Read a row back, also one of version 1; `ValueError`, `TypeError` or `KeyError` where the line is none."""
-    fields = json.loads(line)
+    fields = load_json(line)
     fields["references"] = tuple(fields["references"])
     if fields["choices"] is not None:
         fields["choices"] = tuple(fields["choices"])

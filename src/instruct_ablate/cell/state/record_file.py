@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 
 from instruct_ablate.cell.state.old_record import modern_record
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
+from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.registry import describe
 from instruct_ablate.whole_files import NOT_AS_WRITTEN
 
@@ -59,7 +60,7 @@ def from_json(text: str, kind: type[T]) -> T:
 def loaded(text: str) -> dict[str, Any]:
     """Read a JSON object; `OtherFormatError` where it says that it is of a newer format."""
     try:
-        raw = json.loads(text)
+        raw = load_json(text)
     except NOT_AS_WRITTEN as error:
         raise CorruptRecordError(str(error)) from error
     if not isinstance(raw, dict):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from instruct_ablate.cell.state.record_file import (
 )
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.fence import inside_fence
+from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
 
 RECORD = "record.json"
@@ -66,7 +66,7 @@ def find_folder(study: Path, identity: Identity) -> Path:
 def _declared_name(study: Path, identity: str) -> str | None:
     """Return the name that a sweep has declared for a cell, where it is one: in the study, and with its hash."""
     try:
-        cells = json.loads(read_plain(study / "study.json"))["cells"]
+        cells = load_json(read_plain(study / "study.json"))["cells"]
         name = next(str(cell["name"]) for cell in cells if cell["identity"] == identity)
     except (OSError, StopIteration, *NOT_AS_WRITTEN):
         return None
@@ -77,7 +77,7 @@ def holds(folder: Path, identity: str) -> bool:
     """Whether a folder is a cell's: by its record or by what was hashed; one with neither is as its name says."""
     for name in (RECORD, "identity.json"):
         try:
-            return bool(json.loads(read_plain(folder / name))["identity"] == identity)
+            return bool(load_json(read_plain(folder / name))["identity"] == identity)
         except (OSError, *NOT_AS_WRITTEN):
             continue
     return True

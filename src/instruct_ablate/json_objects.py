@@ -1,0 +1,33 @@
+"""JSON that others wrote: an object in which a key stands twice is refused, not read as its last value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+class DoubleKeyError(ValueError):
+    """A JSON object in which one key stands twice: which of the two values is meant, nobody can tell."""
+
+    def __init__(self, key: str, where: str = "") -> None:
+        self.key = key
+        super().__init__(f"{where}the key {key[:100]!r} stands twice in one object; leave one")
+
+
+def load_json(text: str | bytes) -> Any:
+    """Parse JSON that somebody may have written by hand, or damaged: a key that stands twice is refused."""
+    return json.loads(text, object_pairs_hook=each_key_once)
+
+
+def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its keys and values; `DoubleKeyError` where a key stands twice."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise DoubleKeyError(repeated(pairs))
+    return made
+
+
+def repeated(pairs: list[tuple[str, Any]]) -> str:
+    """Return the first key that stands twice."""
+    seen: set[str] = set()
+    return next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
