@@ -97,6 +97,11 @@ def test_a_look_of_another_plan_in_the_file_does_not_count(tmp_path: Path) -> No
     assert read_looks(tmp_path) == Looks((first,), (f"{LOOKS}: a look of another plan",))
 
 
+def test_a_plan_that_nobody_can_have_made_does_not_count(tmp_path: Path) -> None:
+    CHAIN.add(tmp_path, replace(OPEN, seeds=tuple(range(1000))))
+    assert read_looks(tmp_path) == Looks((), (f"{LOOKS}: a look of another plan",))
+
+
 @pytest.mark.parametrize("damage", [b"\xff\xfe", b"{", b"[]\n", b'{"version": 99}\n', b"[" * 100_000])
 def test_a_damaged_file_is_said_and_never_raised(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / LOOKS).write_bytes(damage)

@@ -138,6 +138,7 @@ def test_no_look_without_all_cells_of_its_round(tmp_path: Path, caplog: pytest.L
     ("seeds", "changes", "why"),
     [
         (range(4), {}, "needs at least 5 seeds a setting, 4 given"),
+        (range(41), {}, "at most 40 seeds a setting, 41 given"),
         (range(5), {"hypotheses": []}, "needs hypotheses"),
         (range(5), {"detach": True}, "leave out detach=true"),
     ],

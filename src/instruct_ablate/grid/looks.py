@@ -14,6 +14,7 @@ from instruct_ablate.grid.chain import Chain, Entry
 
 LOOKS = "looks.jsonl"
 SHORT = 16  # characters of an identity that are written
+MOST_SEEDS = 40  # that looks can be planned for: the law of their tests is worked out look by look
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Look(Entry):
         settled = {decision.hypothesis for decision in self.decisions if decision.settled}
         return settled >= set(self.hypotheses)
 
+    @property
+    def possible(self) -> bool:
+        """Whether there can be such a look."""
+        return 0 < self.done <= len(self.seeds) <= MOST_SEEDS
+
     def has(self, identity: str) -> bool:
         """Whether a cell is of the grid."""
         return identity[:SHORT] in self.grid
@@ -81,7 +87,7 @@ def decision_of(look: Look, hypothesis: str) -> Decision | None:
 def read_looks(folder: Path) -> Looks:
     """Read a study's looks; those that do not continue the first one's plan are said to be damaged."""
     taken, faults = CHAIN.read(folder)
-    sound = tuple(look for look in taken if look.plan == taken[0].plan and 0 < look.done <= len(look.seeds))
+    sound = tuple(look for look in taken if look.plan == taken[0].plan and look.possible)
     more = [f"{LOOKS}: a look of another plan"] if len(sound) < len(taken) else []
     return Looks(sound, (*faults, *more))
 

@@ -16,7 +16,17 @@ from instruct_ablate.cell.run.settings import UNTIL
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.looks import CHAIN, SHORT, Decision, Look, check_same, read_looks, saved, size
+from instruct_ablate.grid.looks import (
+    CHAIN,
+    MOST_SEEDS,
+    SHORT,
+    Decision,
+    Look,
+    check_same,
+    read_looks,
+    saved,
+    size,
+)
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import changing
 from instruct_ablate.processes import process_count
@@ -99,6 +109,10 @@ def _seeds(cells: Sequence[Cell]) -> tuple[int, ...]:
     if least < LEAST_SEEDS:
         raise UserError(
             f"until=decided needs at least {LEAST_SEEDS} seeds a setting, {least} given: seed=0,1,2,3,4"
+        )
+    if max(map(len, sets)) > MOST_SEEDS:
+        raise UserError(
+            f"until=decided plans at most {MOST_SEEDS} seeds a setting, {max(map(len, sets))} given"
         )
     if len(sets) > 1:
         raise UserError("until=decided needs the same seeds for every setting")
