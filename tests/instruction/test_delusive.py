@@ -116,3 +116,28 @@ def test_draws_are_the_same_for_ever() -> None:
     task = make_task(positive_examples=shown, label_space=labels, negative_examples=())
     after = delusive_mended(task, Context(7)).positive_examples
     assert [one.output for one in after] == ["negative", "neutral", "negative", "neutral"]
+
+
+def test_an_input_that_is_shown_already_comes_last_of_those_that_fill_up() -> None:
+    task = make_task(
+        negative_examples=(Example("A lovely evening.", "negative"),),
+        positive_examples=(
+            Example("A lovely evening.", "positive"),
+            Example("I want my money back.", "negative"),
+            Example("Superb.", "positive"),
+        ),
+    )
+    for variant in (delusive, delusive_mended):
+        assert variant(task, Context(0)).positive_examples == (
+            Example("A lovely evening.", "negative"),
+            Example("I want my money back.", "positive"),
+            Example("Superb.", "negative"),
+        )
+
+
+def test_the_same_wrong_example_is_shown_once() -> None:
+    one = Example("A lovely evening.", "negative")
+    task = make_task(
+        negative_examples=(one,), positive_examples=(Example("A lovely evening.", "positive"),) * 2
+    )
+    assert delusive(task, Context(0)).positive_examples == (one,)

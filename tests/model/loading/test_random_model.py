@@ -115,3 +115,16 @@ def test_their_tokenizers_are_small_and_know_their_special_tokens(cache: Path) -
     assert llama.apply_chat_template(
         [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
     ) == ("<|user|>\nHi\n<|assistant|>\n")
+
+
+def test_what_the_tokenizers_make_of_text_before_they_cut_it(cache: Path) -> None:
+    def part(name: str, key: str) -> dict[str, object]:
+        return json.loads((tiny_model(name, cache) / "tokenizer.json").read_text())[key]
+
+    normalizers = part("tiny_t5", "normalizer")["normalizers"]
+    assert [one["type"] for one in normalizers] == ["NFKC", "Replace", "Strip"]
+    assert (normalizers[2]["strip_left"], normalizers[2]["strip_right"]) == (False, True)
+    assert part("tiny_t5", "pre_tokenizer")["type"] == "Metaspace"
+    assert part("tiny_llama", "normalizer") is None
+    bytes_ = part("tiny_llama", "pre_tokenizer")
+    assert (bytes_["type"], bytes_["add_prefix_space"]) == ("ByteLevel", False)
