@@ -63,8 +63,6 @@ def _too_few_examples(task: Task, config: InstructionConfig, context: Context) -
             f"{ADVICE}"
         )
     original = task.positive_examples[:wanted]
-    if config.examples == "ood_inputs" and shown == original:
-        return f"instruction.examples=ood_inputs: there is no task of another category. {ADVICE}"
     if config.examples == "partly_correct":
         wrong = sum(
             label_form(a.output) != label_form(b.output) for a, b in zip(shown, original, strict=True)

@@ -6,11 +6,18 @@ A part that is gone is an empty string; templates leave its line out.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.outputs import outputs, wrong_output
+from instruct_ablate.instruction.corpus import draw, sentences
+from instruct_ablate.instruction.options import own_options
+from instruct_ablate.instruction.outputs import distinct, outputs, wrong_output
 from instruct_ablate.instruction.variant import variant
+from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Example, Task
+
+# Common English nouns that no task has for a label.
+WORDS = tuple((Path(__file__).parent / "words.txt").read_text(encoding="utf-8").split())
 
 
 @variant("examples", name="original")
@@ -25,20 +32,59 @@ def no_examples(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=())
 
 
-@variant("examples")
+@variant(
+    "examples", version=2, chance=True
+)  # 1 drew from the task's outputs where an example has its own options
 def random_labels(task: Task, context: Context) -> Task:
-    """Draw each example's output uniformly from the output space, right ones included (Min et al. 2022)."""
+    """Draw each example's output uniformly from its own options, else from the task's, right ones included."""
     drawn = zip(task.positive_examples, _drawn(task, context), strict=True)
     return replace(task, positive_examples=tuple(Example(e.input, output) for e, output in drawn))
 
 
+def _space(task: Task) -> tuple[str, ...]:
+    return distinct(task.label_space) if task.label_space else outputs(task)
+
+
 def _drawn(task: Task, context: Context) -> list[str]:
-    """Draw an output for each example: the same draws wherever a variant has random labels."""
-    chance, space = context.random(task, "random_labels"), outputs(context.whole(task))
-    return [chance.choice(space) for _ in task.positive_examples]
+    """Draw an output for each example: the same draws wherever a variant has random labels (Min et al. 2022)."""
+    chance, space = context.random(task, "random_labels"), _space(context.whole(task))
+    return [chance.choice(own_options(example) or space) for example in task.positive_examples]
 
 
-@variant("examples", parameter="correct")
+@variant("examples", chance=True)
+def random_true_distribution(task: Task, context: Context) -> Task:
+    """Draw each example's output by how often the task's instances have it (Min et al. 2022)."""
+    whole = context.whole(task)
+    chance, often = (
+        context.random(task, "random_true_distribution"),
+        [i.references[0] for i in whole.instances],
+    )
+    drawn = [(e, chance.choice(often or _space(whole))) for e in task.positive_examples]
+    return replace(task, positive_examples=tuple(Example(e.input, output) for e, output in drawn))
+
+
+@variant("examples", chance=True)
+def random_english_words(task: Task, context: Context) -> Task:
+    """Put a random English word for each option of the space, and draw among them (Min et al. 2022)."""
+    chance, space = context.random(task, "random_english_words"), _space(context.whole(task))
+    words = chance.sample(WORDS, min(len(space), len(WORDS)))
+    made = [Example(e.input, chance.choice(words)) for e in task.positive_examples]
+    return replace(task, positive_examples=tuple(made))
+
+
+@variant("examples")
+def permuted_labels(task: Task, context: Context) -> Task:
+    """Give each label the next one's place in all examples: wrong, but always in the same way (Min et al. 2022).
+
+    What is trained and tested stays, where theirs permutes the tested labels too.
+    """
+    space = _space(context.whole(task))
+    following = {label_form(a): b for a, b in zip(space, (*space[1:], *space[:1]), strict=True)}
+    shown = ((e, following.get(label_form(e.output), e.output)) for e in task.positive_examples)
+    return replace(task, positive_examples=tuple(Example(e.input, output) for e, output in shown))
+
+
+@variant("examples", parameter="correct", chance=True)
 def partly_correct(task: Task, context: Context) -> Task:
     """Keep the share `correct` of the shown examples right, make the others wrong (Min et al. 2022)."""
     shown = task.positive_examples[: context.num_positive]
@@ -51,7 +97,9 @@ def partly_correct(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=tuple(mixed))
 
 
-@variant("examples", shows=("output",), version=2)  # 1 showed the right outputs
+@variant(
+    "examples", shows=("output",), version=3, chance=True
+)  # 1 showed the right outputs; 2 as random_labels 1
 def outputs_only(task: Task, context: Context) -> Task:
     """Show random outputs without inputs (Min et al. 2022, "random labels only")."""
     return replace(task, positive_examples=tuple(Example("", output) for output in _drawn(task, context)))
@@ -63,22 +111,20 @@ def inputs_only(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=tuple(Example(e.input, "") for e in task.positive_examples))
 
 
-@variant("examples", version=2)  # 1 kept the right outputs
+# 1 kept the right outputs; 2 took inputs of another task
+@variant("examples", version=3, chance=True, reads="corpus")
 def ood_inputs(task: Task, context: Context) -> Task:
-    """Put inputs of a task of another category before random outputs (Min et al. 2022; theirs are from a corpus)."""
-    far = [other for other in context.tasks if other.category != task.category and other.instances]
-    if not far:
-        return task
-    chance, other = context.random(task, "ood_inputs"), context.pick(task, far, "ood_inputs")
-    own = {i.input for i in context.whole(task).instances} | {e.input for e in task.positive_examples}
-    inputs = [i.input for i in other.instances if i.input not in own]
-    if not inputs:
-        return task
-    strange = tuple(Example(chance.choice(inputs), output) for output in _drawn(task, context))
-    return replace(task, positive_examples=strange)
+    """Put sentences of an outside corpus, as long as the inputs, before random outputs (Min et al. 2022)."""
+    chance, corpus = context.random(task, "ood_inputs"), sentences(context.corpus)
+    strange: list[Example] = []
+    for example, output in zip(task.positive_examples, _drawn(task, context), strict=True):
+        shown = {one.input for one in strange}
+        unseen = tuple(one for one in corpus if one not in shown) or corpus
+        strange.append(Example(draw(unseen, len(example.input.split()), chance), output))
+    return replace(task, positive_examples=tuple(strange))
 
 
-@variant("examples")
+@variant("examples", chance=True)
 def permuted(task: Task, context: Context) -> Task:
     """Show the same examples in another order."""
     shown, rest = (

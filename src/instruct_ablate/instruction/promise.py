@@ -11,7 +11,9 @@ from dataclasses import fields, replace
 from instruct_ablate.instruction.content import DROPPED
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.definitions import IRRELEVANT, label_list
+from instruct_ablate.instruction.examples import WORDS
 from instruct_ablate.instruction.noise import STOP_WORDS
+from instruct_ablate.instruction.options import own_options
 from instruct_ablate.instruction.outputs import distinct, outputs, right_answers
 from instruct_ablate.instruction.sentences import SENTENCES
 from instruct_ablate.instruction.variant import Variant
@@ -172,8 +174,9 @@ def _no_examples(before: Task, after: Task, _: Context) -> Iterator[str]:
 
 def _outside(before: Task, after: Task) -> Iterator[str]:
     space = set(outputs(before)) if before.label_space is not None else None
+    own = {option for example in before.positive_examples for option in own_options(example)}
     for example in after.positive_examples:
-        if space is not None and example.output not in space:
+        if space is not None and example.output not in space | own:
             yield f"the output {example.output!r} is outside the output space"
 
 
@@ -209,7 +212,15 @@ def _wrong(before: Task, after: Task) -> Iterator[str]:
             yield "an example is blank"
 
 
-@promise("examples", "random_labels")
+@promise("examples", "random_english_words")
+def _words_for_labels(before: Task, after: Task, _: Context) -> Iterator[str]:
+    if [e.input for e in before.positive_examples] != [e.input for e in after.positive_examples]:
+        yield "the inputs differ"
+    if any(example.output not in WORDS for example in after.positive_examples):
+        yield "an output is no word of the list"
+
+
+@promise("examples", "random_labels", "random_true_distribution", "permuted_labels")
 def _drawn(before: Task, after: Task, _: Context) -> Iterator[str]:
     yield from _outside(before, after)
     if [e.input for e in before.positive_examples] != [e.input for e in after.positive_examples]:

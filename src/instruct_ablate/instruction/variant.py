@@ -30,6 +30,7 @@ class Variant:
     version: int = (
         1  # raised when what it makes of a task changes: it counts in the identity of its cells alone
     )
+    chance: bool = False  # shows random examples: an untuned model that is tested so has one cell a seed
     reads: File | None = (
         None  # the key of `instruction` that names a file of the user's; its content counts likewise
     )
@@ -51,6 +52,7 @@ class Traits(TypedDict, total=False):
     changes: tuple[str, ...]
     shows: tuple[str, ...]
     version: int
+    chance: bool
     reads: File | None
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from instruct_ablate.instruction.label import counted, label, parse
+from instruct_ablate.instruction.catalogue import find
+from instruct_ablate.instruction.label import canonical, counted, label, parse
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -71,11 +72,12 @@ def effective(config: Config) -> Config:
     if not is_untuned(config):
         return replace(config, method=_method(config.method), evaluation=_evaluation(config))
     shown = parse(config.reference, config.instruction)
+    seed = config.seed if _drawn_at_test(replace(config, instruction=shown)) else 0
     untuned = replace(
         config,
         instruction=shown,
         data_budget=_UNTRAINED,
-        seed=0,
+        seed=seed,
         method=_FULL,
         trainer=_inference(config.trainer, _INFERENCE),
         data=replace(_DATA, num_workers=config.data.num_workers),
@@ -105,6 +107,12 @@ def shown_at_test(config: Config) -> tuple[tuple[str, InstructionConfig], ...]:
         instruction = parse(given, config.instruction)
         blocks.setdefault(label(instruction), instruction)
     return tuple(blocks.items())
+
+
+def _drawn_at_test(config: Config) -> bool:
+    """Whether an untuned model is shown examples that the seed draws."""
+    tested = (canonical(shown) for _, shown in shown_at_test(config))
+    return any(find("examples", shown.examples).chance for shown in tested)
 
 
 def _evaluation(config: Config) -> EvaluationConfig:
