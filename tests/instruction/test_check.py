@@ -48,7 +48,6 @@ def test_nothing_to_borrow() -> None:
     assert "there is no other task." in fault(InstructionConfig("misleading"))
     assert "there is no other task." in fault(InstructionConfig("misleading_moderate"))
     assert "of another category" in fault(InstructionConfig("misleading_extreme"))
-    assert "no task of another category" in fault(InstructionConfig(examples="ood_inputs"))
 
 
 def test_prompted_tasks_support_three_definitions_and_no_examples() -> None:

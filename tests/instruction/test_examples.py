@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from instruct_ablate.instruction import examples as e
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.corpus import sentences
 from instruct_ablate.instruction.variant import VARIANTS
-from instruct_ablate.tasks.task import Example, Instance, Task
+from instruct_ablate.tasks.task import Example, Instance
 from tests.conftest import make_task
 
 CONTEXT = Context(0)
@@ -47,14 +50,47 @@ def test_parts() -> None:
     assert not any(x.output or x.explanation for x in e.inputs_only(task, CONTEXT).positive_examples)
 
 
-def test_ood_inputs_come_from_another_category() -> None:
-    task, near = make_task(), make_task("near")
-    far = make_task("far", categories=("Translation",), instances=(Instance("1", "Guten Tag.", ("Hello.",)),))
-    after = e.ood_inputs(task, Context(0, (task, near, far))).positive_examples
-    assert {x.input for x in after} <= {i.input for i in far.instances}
-    drawn = e.random_labels(task, Context(0, (task, near, far))).positive_examples
+def test_ood_inputs_come_from_a_corpus_and_are_about_as_long(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.txt"
+    path.write_text(
+        "\n".join([f"Short one {n}." for n in range(20)] + [f"{n} " + "long " * 60 for n in range(20)])
+    )
+    long = Example(" ".join(["word"] * 60), "positive")
+    task = make_task(positive_examples=(Example("a b c", "negative"), long))
+    after = e.ood_inputs(task, Context(0, corpus=str(path))).positive_examples
+    assert [len(one.input.split()) for one in after] == [3, 61]
+    drawn = e.random_labels(task, CONTEXT).positive_examples
     assert [x.output for x in after] == [x.output for x in drawn], "random labels, as theirs"
-    assert e.ood_inputs(task, Context(0, (task, near))) == task
+    shipped = e.ood_inputs(task, CONTEXT).positive_examples
+    assert {one.input for one in shipped} <= set(sentences(None))
+    assert shipped[0].input != shipped[1].input
+
+
+def test_random_labels_of_multiple_choice_are_the_examples_own_options() -> None:
+    given = tuple(Example(f"Which? {n} (A) a boat (B) a car", "(A) a boat"[:3]) for n in range(60))
+    task = make_task(positive_examples=given, label_space=("(A)", "(B)", "(C)", "(D)"))
+    assert {x.output for x in e.random_labels(task, CONTEXT).positive_examples} == {"(A)", "(B)"}
+
+
+def test_random_labels_never_leave_the_space() -> None:
+    many = tuple(Example(f"in {i}", "beside it") for i in range(60))
+    drawn = e.random_labels(make_task(positive_examples=many), CONTEXT).positive_examples
+    assert {x.output for x in drawn} == {"positive", "negative"}
+
+
+def test_labels_by_the_true_distribution_by_words_and_permuted() -> None:
+    many = tuple(Example(f"in {i}", "positive") for i in range(300))
+    rows = tuple(Instance(str(i), f"row {i}", ("negative" if i < 9 else "positive",)) for i in range(10))
+    task = make_task(positive_examples=many, instances=rows)
+    often = e.random_true_distribution(task, CONTEXT).positive_examples
+    assert 240 < sum(x.output == "negative" for x in often) < 300
+    words = {x.output for x in e.random_english_words(task, CONTEXT).positive_examples}
+    assert len(words) == 2
+    assert words <= set(e.WORDS)
+    three = make_task(
+        positive_examples=(Example("a", "Good."), Example("b", "odd")), label_space=("good", "bad", "odd")
+    )
+    assert [x.output for x in e.permuted_labels(three, CONTEXT).positive_examples] == ["bad", "good"]
 
 
 def test_permuted_is_another_order_of_the_shown() -> None:
@@ -70,21 +106,16 @@ def test_permuted_is_another_order_of_the_shown() -> None:
 def test_draws_are_the_same_for_ever() -> None:
     """What a variant draws follows from seed, name and purpose: another purpose would make other data of old seeds."""
 
-    def far(name: str, word: str) -> Task:
-        inputs = tuple(Instance(str(i), f"{word} {i}", ("x",)) for i in range(9))
-        return make_task(name, categories=("Other",), instances=inputs)
-
     shown = tuple(Example(f"in {i}", ("positive", "negative")[i % 2]) for i in range(4))
     labels = ("positive", "negative", "neutral")
     task = make_task(positive_examples=shown, label_space=labels, negative_examples=())
-    context = Context(7, (task, far("task2_far", "far"), far("task3_far", "away")), num_positive=4)
+    context = Context(7, (task,), num_positive=4)
 
     def made(variant: str) -> list[str]:
         return [f"{one.input} {one.output}" for one in getattr(e, variant)(task, context).positive_examples]
 
     assert made("random_labels") == ["in 0 negative", "in 1 positive", "in 2 positive", "in 3 neutral"]
     assert made("partly_correct") == ["in 0 positive", "in 1 negative", "in 2 neutral", "in 3 neutral"]
-    assert made("ood_inputs") == ["away 7 negative", "away 3 positive", "away 0 positive", "away 3 neutral"]
     assert made("permuted") == ["in 0 positive", "in 3 negative", "in 2 positive", "in 1 negative"]
 
 
@@ -96,19 +127,6 @@ def test_two_shown_examples_change_places_and_like_ones_stay() -> None:
     same = make_task(positive_examples=(Example("a", "b"), Example("a", "b")))
     assert e.permuted(same, Context(0, num_positive=2)) == same
     assert e.permuted(two, Context(0, num_positive=1)) == two
-
-
-def test_strange_inputs_are_none_of_the_tasks_own() -> None:
-    own = make_task()
-    far = make_task(
-        "far", categories=("Other",), instances=(*own.instances[:2], Instance("x", "strange", ("y",)))
-    )
-    after = e.ood_inputs(own, Context(0, (own, far))).positive_examples
-    assert [one.input for one in after] == ["strange", "strange"]
-    nothing = make_task("far", categories=("Other",))  # the same inputs
-    assert e.ood_inputs(own, Context(0, (own, nothing))) == own
-    empty = make_task("far", categories=("Other",), instances=())
-    assert e.ood_inputs(own, Context(0, (own, empty))) == own
 
 
 def test_a_part_that_is_gone_leaves_the_other() -> None:
@@ -131,5 +149,9 @@ def test_what_each_reads_and_shows_is_registered() -> None:
     }
     assert known.keys() == {
         *("original", "empty", "random_labels", "partly_correct", "outputs_only", "inputs_only"),
-        *("ood_inputs", "permuted"),
+        *("ood_inputs", "permuted", "permuted_labels", "random_english_words", "random_true_distribution"),
+    }
+    assert known["ood_inputs"].reads == "corpus"
+    assert {name for name, one in known.items() if not one.chance} == {
+        *("original", "empty", "inputs_only", "permuted_labels"),
     }

@@ -195,3 +195,15 @@ def test_blocks_count_in_the_order_of_their_labels() -> None:
         ("original", "delusive"),
         ("simplified", "original"),
     ]
+
+
+def test_an_untuned_model_keeps_its_seed_where_examples_are_drawn() -> None:
+    def seed(*shown: str, **changes: object) -> int:
+        tested = EvaluationConfig(list(shown))
+        return effective(
+            make_config(OUT, data_budget=BudgetConfig(0), evaluation=tested, seed=7, **changes)
+        ).seed
+
+    assert seed("original", "random_labels") == 7
+    assert seed("original", "delusive", "simplified") == 0
+    assert seed("random_labels", instruction=InstructionConfig(num_positive=0)) == 0

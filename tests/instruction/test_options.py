@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from instruct_ablate.instruction.options import own_options
+from instruct_ablate.tasks.task import Example
+
+
+@pytest.mark.parametrize(
+    ("text", "output", "options"),
+    [
+        ("Which? (A) a boat (B) a car", "B", ("A", "B")),
+        ("Which?\nA. a boat\nB. a car\nC. none", "(a)", ("(A)", "(B)", "(C)")),
+        ("Options: a ) 12 , b ) 24 , c ) 36", "24", ("12", "24", "36")),
+        ("1) red 2) blue", "2", ("1", "2")),
+        ("(A) a boat (B) a car", "a train", ()),  # none of them
+        ("A boat. Be quick.", "A", ()),
+        ("(B) a boat (C) a car", "B", ()),  # does not begin at the first
+        ("no options", "yes", ()),
+    ],
+)
+def test_options_are_named_as_the_output_names_them(text: str, output: str, options: tuple[str, ...]) -> None:
+    assert own_options(Example(text, output)) == options
