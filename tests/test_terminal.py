@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import logging
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from instruct_ablate import terminal
-from instruct_ablate.terminal import Formatter, complain, echo, make_console, shown
+from instruct_ablate.terminal import Formatter, complain, echo, make_console, print_json, shown
 
 SOURCE = Path(terminal.__file__).parent
 HOSTILE = "a\x1b[2J\x1b]0;title\x07b\rc\x9b31m\u202egnp\u2066\x00\x7f\ud800"
@@ -96,3 +97,15 @@ def test_nobody_speaks_past_it() -> None:
         if _speaks(node)
     ]
     assert found == []
+
+
+def test_json_is_one_document_in_which_no_number_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    inf, nan = float("inf"), float("nan")
+    print_json({"a": [1.5, inf, (nan, "é")], "b": {"c": -inf, "d": None, "e": True}, "f": "text"})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {
+        "a": [1.5, None, [None, "é"]],
+        "b": {"c": None, "d": None, "e": True},
+        "f": "text",
+    }
+    assert out.isascii()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instruct_ablate.grid.chain import Chain, Entry
+from instruct_ablate.grid.chain import Chain, Entry, _hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +46,9 @@ def test_a_line_that_is_taken_out_shows(tmp_path: Path) -> None:
     entries, (fault,) = NOTES.read(tmp_path)
     assert entries == ()
     assert "not the one that it was added to" in fault
+
+
+def test_a_line_that_other_letters_stand_in_has_the_hash_that_it_always_had(tmp_path: Path) -> None:
+    entry = replace(Note("é 实"), time=1.0)
+    assert _hash(entry) == "32816e6270fbbb51403019362f852253f005ee7087c7c7bb0bb6a85a341ab6f1"
+    assert _hash(replace(entry, hash="other")) == _hash(entry)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
@@ -16,7 +17,7 @@ from instruct_ablate.cell.after.rescore import is_behind, rescore_cell
 from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.state.former import as_stored
+from instruct_ablate.cell.state.former import _is_done, as_stored
 from instruct_ablate.cell.state.identity import digest, identify
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.extensions import _forget
@@ -123,3 +124,12 @@ def test_what_was_not_hashed_so_is_no_former_cell(damage: str, folder: Path, cac
     text = path.read_text()
     path.write_text(text.replace('"seed": 0', '"seed": 1') if damage == "another value" else damage)
     assert as_stored(folder, now) == now
+
+
+def test_only_a_record_that_says_done_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    for record, done in ((None, False), ("failed", False), ("done", True)):
+        found = None if record is None else SimpleNamespace(state=record)
+        monkeypatch.setattr(
+            "instruct_ablate.cell.state.former.read_record", lambda folder, found=found: found
+        )
+        assert _is_done(Path("cell")) is done

