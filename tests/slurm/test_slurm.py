@@ -182,7 +182,8 @@ def test_a_cell_killed_from_outside_is_retried(tmp_path: Path, by: str) -> None:
     """`kill -9` leaves it no time; Slurm's own KILL begins with a SIGTERM, and the cell its checkpoint."""
     words = (*LONG[:-2], "trainer.checkpoint_every_steps=5", LONG[-1], *SLURM, f"trainer.max_steps={STEPS}")
     waiting = start(tmp_path, *words)
-    until(lambda: any(tmp_path.rglob("step-*.ckpt")), 200)
+    until(lambda: any(tmp_path.rglob("step-*.ckpt")) or waiting.poll() is not None, 200)
+    assert waiting.poll() is None, waiting.communicate()
     (cell,) = (path.parent for path in tmp_path.rglob("training.jsonl"))
     ticket, owner = read_ticket(cell), holder(cell)
     assert ticket is not None
