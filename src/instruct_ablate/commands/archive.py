@@ -9,7 +9,7 @@ import click
 from instruct_ablate.terminal import echo
 
 
-@click.command(name="archive")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(path_type=Path))
 def command(study: Path, file: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 
-@click.command(name="audit")
+@click.command()
 @click.argument("overrides", nargs=-1)
 @click.option(
     "--output", default="audit", show_default=True, type=click.Path(path_type=Path), help="Folder to write."

@@ -9,7 +9,7 @@ import click
 from instruct_ablate.terminal import echo
 
 
-@click.command(name="clean")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Remove it; without this nothing is touched.")
 @click.option("--quarantined", is_flag=True, help="Records that were put aside as unreadable, too.")

@@ -9,7 +9,7 @@ import click
 from instruct_ablate.terminal import echo, print_json
 
 
-@click.command(name="compare")
+@click.command()
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: docs/json.md.")

@@ -11,7 +11,7 @@ import click
 from instruct_ablate.terminal import echo
 
 
-@click.command(name="dashboard")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
     "--entity", help="Your W&B user or team; default: logger.entity of the cells, then the key's owner."

@@ -10,7 +10,7 @@ import click
 from instruct_ablate.terminal import echo
 
 
-@click.command(name="import")
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("overrides", nargs=-1)
 @click.option("--model", required=True, help="The name that tables show.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from instruct_ablate.report.statistics.planned import Planned
 
 
-@click.command(name="plan")
+@click.command()
 @click.argument("overrides", nargs=-1)
 @click.option("--probe", "steps", type=int, help="Measure speeds: run so many real steps of each model.")
 @click.option("--budget", help="A time such as 8h: which cells fit, in the order they run in.")

@@ -7,7 +7,7 @@ import click
 from instruct_ablate.terminal import echo
 
 
-@click.command(name="prepare")
+@click.command()
 @click.argument("overrides", nargs=-1)
 @click.option(
     "--verify", "compare", is_flag=True, help="First compare every byte in the cache with what was built."

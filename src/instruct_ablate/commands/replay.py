@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from instruct_ablate.archive.replay import Replayed
 
 
-@click.command(name="replay")
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("replay"), show_default=True,

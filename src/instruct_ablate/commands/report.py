@@ -9,7 +9,7 @@ import click
 from instruct_ablate.terminal import echo, print_json
 
 
-@click.command(name="report")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write to; default: STUDY/report.")
 @click.option("--wandb", is_flag=True, help="Log it to W&B too, as a run beside those of the study's cells.")

@@ -9,7 +9,7 @@ import click
 from instruct_ablate.terminal import echo
 
 
-@click.command(name="rescore")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
     "--metric", "metrics", multiple=True, help="A further metric, module.function; may be repeated."

@@ -10,7 +10,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.terminal import echo, print_json
 
 
-@click.command(name="show")
+@click.command()
 @click.argument("cells", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--diff", is_flag=True, help="With two cells: the instances that they answer otherwise.")
 @click.option("--task", default="", help="One task alone.")

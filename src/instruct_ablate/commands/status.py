@@ -11,7 +11,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.terminal import make_console, print_json
 
 
-@click.command(name="status")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--watch", is_flag=True, help="Look again every few seconds, until Ctrl-C.")
 @click.option("--every", default=5.0, show_default=True, help="Seconds between two looks.")

@@ -10,7 +10,7 @@ import click
 from instruct_ablate.terminal import echo
 
 
-@click.command(name="sync")
+@click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
 @click.option("--summary/--no-summary", default=True, help="Write the report's own run first.")

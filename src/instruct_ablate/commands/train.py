@@ -7,7 +7,7 @@ import sys
 import click
 
 
-@click.command(name="train", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def command(words: tuple[str, ...]) -> None:
     """Run one cell, or with -m a grid: `instruct-ablate train -m instruction=original,simplified`."""
