@@ -245,6 +245,12 @@ def config_directory() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
 
 
+def tree(part: Any) -> dict[str, Any]:
+    """Return a configuration as nested dicts, to read and not to change: its lists are the very ones."""
+    values = vars(part)
+    return {name: tree(value) if is_dataclass(value) else value for name, value in values.items()}
+
+
 def plain(config: Any) -> Config:
     """Turn a composed DictConfig into a typed `Config` object; a bare text is a list of one where a list belongs."""
     from omegaconf import OmegaConf

@@ -85,3 +85,16 @@ def test_a_name_that_was_declared_stays(composer: Composer, tmp_path: Path) -> N
     declare(study_folder(one.config), [earlier], one.config)
     (found,) = named([one], composer)
     assert found.identity.name == earlier.name
+
+
+def test_what_is_marked_is_worked_out_once_for_all_seeds(
+    composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked_out = []
+    monkeypatch.setattr(
+        "instruct_ablate.grid.folder_names.marks", lambda *given: worked_out.append(given) or ("mark",)
+    )
+    rates = ("trainer.learning_rate=1e-5", "trainer.learning_rate=3e-5")
+    cells = [cell(composer, f"seed={seed}", rate) for rate in rates for seed in range(3)]
+    assert all("-mark-" in one.identity.name for one in named(cells, composer))
+    assert len(worked_out) == 2

@@ -8,7 +8,7 @@ full.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -38,6 +38,7 @@ class Composer:
         self._choices: dict[Overrides, Mapping[str, str]] = {}  # of every group, as Hydra names them
         self._typed: dict[Overrides, Config] = {}
         self._wide: dict[str, bool] = {}
+        self._referring: dict[Overrides, bool] = {}
         self._first: dict[tuple[str, type], str] = {}  # a key's first value of each type
 
     def compose(self, overrides: Overrides, alone: bool = False) -> Config:
@@ -61,6 +62,10 @@ class Composer:
         """Name the choice of every group under these overrides."""
         self._raw(overrides)
         return self._choices[overrides]
+
+    def deciding(self, overrides: Overrides, groups: Collection[str]) -> Overrides:
+        """Return those of the overrides that can decide what is chosen of these groups."""
+        return tuple(line for line in overrides if group_of(line) in groups or self._reaches_out(line))
 
     def _assemble(self, overrides: Overrides) -> Config:
         """Put a cell together from parts that were each composed once."""
@@ -118,7 +123,9 @@ class Composer:
 
     def _refers(self, overrides: Overrides) -> bool:
         """Whether one key's value is taken from another key, so that parts cannot be put together freely."""
-        return _has_reference(self._raw(overrides))
+        if overrides not in self._referring:
+            self._referring[overrides] = _has_reference(self._raw(overrides))
+        return self._referring[overrides]
 
 
 def _for_cell(overrides: Overrides) -> Overrides:

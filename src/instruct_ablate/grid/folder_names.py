@@ -6,8 +6,7 @@ a folder already goes on there, whatever its name.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from instruct_ablate.grid.overrides import split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import read_declaration
 from instruct_ablate.metrics.registry import KEY
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, tree
 
 CHOICES = ("prompt", "evaluation", "data", "trainer")  # groups whose choices have no other place in a name
 TRAINING = ("data", "trainer")
@@ -42,16 +41,25 @@ def named(cells: Iterable[Cell], composer: Composer) -> list[Cell]:
     """Return the cells with their folders' names: the ones they have, else ones that say what was changed."""
     every = list(cells)
     there = {folder: _names(folder) for folder in {study_folder(cell.config) for cell in every}}
-    return [_named(cell, composer, there[study_folder(cell.config)]) for cell in every]
+    told: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def marks_of(cell: Cell) -> tuple[str, ...]:
+        """Tell what is marked once for all seeds: a mark never says which."""
+        key = (*(line for line in cell.overrides if group_of(line)), repr(replace(cell.config, seed=0)))
+        if key not in told:
+            told[key] = marks(composer, cell)
+        return told[key]
+
+    return [_named(cell, marks_of, there[study_folder(cell.config)]) for cell in every]
 
 
-def _named(cell: Cell, composer: Composer, there: Mapping[str, str]) -> Cell:
+def _named(cell: Cell, marks_of: Callable[[Cell], tuple[str, ...]], there: Mapping[str, str]) -> Cell:
     study = study_folder(cell.config)
     identity = as_stored(study, cell.identity)
     known = there.get(identity.hash) or there.get(identity.hash[:8])
     if known is not None and holds(study / known, identity.hash):
         return replace(cell, identity=replace(identity, name=known))
-    name = folder_name(identity.setting, identity.seed, identity.hash, marks(composer, cell))
+    name = folder_name(identity.setting, identity.seed, identity.hash, marks_of(cell))
     return replace(cell, identity=replace(identity, name=name))
 
 
@@ -74,7 +82,7 @@ def marks(composer: Composer, cell: Cell) -> tuple[str, ...]:
     # `model=pretrained` does not compose without its path, which is no mark: the model's name tells it
     chosen = tuple(line for line in cell.overrides if group_of(line) or split(line)[1] == "model.path")
     experiment = tuple(line for line in chosen if group_of(line) == "experiment")
-    usual, own = composer.choices(experiment), composer.choices(chosen)
+    usual, own = composer.choices(experiment), composer.choices(composer.deciding(chosen, CHOICES))
     groups = () if setting.baseline else CHOICES
     named = [
         str(own[group]) for group in groups if own[group] != usual[group] and not _unread(group, setting)
@@ -95,7 +103,7 @@ def _read(config: Config) -> dict[str, Any]:
     """Return what a cell reads of its configuration, by key; the variant has its label."""
     shaped = effective(config)
     shown = ("num_positive", "num_negative", "explanations")
-    values = counting(dataclasses.asdict(shaped))
+    values = counting(tree(shaped))
     values |= {f"instruction.{key}": vars(shaped.instruction)[key] for key in shown}
     return {**values, "evaluation.instructions": sorted(config.evaluation.instructions)}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -78,7 +78,7 @@ def versions(configs: Iterable[InstructionConfig]) -> list[str]:
 
 def counted(config: InstructionConfig) -> dict[str, Any]:
     """Return what of an instruction is hashed as it stands; of files the contents count, in `versions`."""
-    return {key: value for key, value in asdict(canonical(config)).items() if key not in get_args(File)}
+    return {key: value for key, value in vars(canonical(config)).items() if key not in get_args(File)}
 
 
 def _digest(key: str, path: str) -> str:

@@ -72,3 +72,22 @@ def test_what_cannot_be_read_is_of_unknown_size(
     assert trainable_parameters(ModelConfig("mine", path=str(tmp_path)), FULL, cache) is None
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "unheard_of"}))
     assert trainable_parameters(ModelConfig("mine", path=str(tmp_path)), FULL, cache) is None
+
+
+def test_a_count_is_noted_and_belongs_to_its_configuration(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    told = (tiny_model("tiny_llama", cache) / "config.json").read_text()
+    (folder / "config.json").write_text(told)
+    config = ModelConfig("own", source="pretrained", path=str(folder))
+    first = trainable_parameters(config, FULL, tmp_path)
+    lora = trainable_parameters(config, MethodConfig("lora"), tmp_path)
+    monkeypatch.setattr("instruct_ablate.model.loading.parameter_count.empty_model", lambda *_: None)
+    assert first != lora
+    assert trainable_parameters(config, FULL, tmp_path) == first
+    assert trainable_parameters(config, MethodConfig("lora"), tmp_path) == lora
+    assert trainable_parameters(config, MethodConfig("lora", rank=3), tmp_path) is None
+    (folder / "config.json").write_text(told.replace("{", '{"vocab_size": 999,', 1))
+    assert trainable_parameters(config, FULL, tmp_path) is None

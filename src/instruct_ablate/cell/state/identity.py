@@ -8,7 +8,6 @@ which precision was used.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -31,7 +30,7 @@ from instruct_ablate.extensions import load_extensions, registers_only
 from instruct_ablate.instruction.label import counted as as_counted
 from instruct_ablate.instruction.label import label, versions
 from instruct_ablate.metrics.registry import KEY
-from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig
+from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree
 
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
 
@@ -103,7 +102,7 @@ class Contents:
         return self._once("checkpoint", config.model, config.cache, lambda: _fingerprint(config))
 
     def _once(self, kind: str, part: TasksConfig | ModelConfig, cache: str, find: Callable[[], str]) -> str:
-        key = kind, json.dumps([dataclasses.asdict(part), cache], sort_keys=True)
+        key = kind, repr((part, cache))
         if key not in self._hashes:
             self._hashes[key] = find()
         return self._hashes[key]
@@ -129,7 +128,7 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
             for content, file in zip(code, config.extensions, strict=True)
             if not registers_only(file, KEY)
         ],
-        **counting(dataclasses.asdict(shaped)),
+        **counting(tree(shaped)),
     }
     counted = without_metrics(counted)
     counted = {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}

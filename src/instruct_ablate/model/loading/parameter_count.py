@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instruct_ablate.model.loading.location import Kind, local_folder
 from instruct_ablate.model.modes import quiet
 from instruct_ablate.schema import MethodConfig, ModelConfig
+from instruct_ablate.whole_files import read_plain, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,12 +41,37 @@ def empty_model(config: ModelConfig, cache: Path, head: Kind | None = None) -> P
 
 
 def trainable_parameters(config: ModelConfig, method: MethodConfig, cache: Path) -> int | None:
-    """Count the weights that `method` trains; None where the checkpoint's config.json cannot be read here."""
-    import torch
+    """Count the weights that `method` trains; None where the checkpoint's config.json cannot be read here.
 
+    What was counted is noted in the cache: a plan of the same model needs no torch.
+    """
+    memory = _memory(config, method, cache)
+    if memory is not None and isinstance(known := read_sealed(memory), int):
+        return known
     model = empty_model(config, cache)
     if model is None:
         return None
+    count = _counted(model, method)
+    if memory is not None:
+        write_sealed(memory, count, "cache")
+    return count
+
+
+def _memory(config: ModelConfig, method: MethodConfig, cache: Path) -> Path | None:
+    """Return where the count is noted: by all that it follows from; None where that is not at hand."""
+    place = _place(config, cache)
+    try:
+        content = read_plain(Path(place or "") / "config.json")
+    except OSError:
+        return None
+    trained = (method.rank, sorted(method.target_modules)) if method.name == "lora" else ()
+    made = hashlib.sha256(f"{version('transformers')} {trained}\n".encode() + content).hexdigest()
+    return cache / "parameter_counts" / f"{made[:32]}.json"
+
+
+def _counted(model: PreTrainedModel, method: MethodConfig) -> int:
+    import torch
+
     if method.name != "lora":
         return int(sum(weight.numel() for weight in model.parameters()))
     # A pair of matrices beside every adapted layer: rank x (inputs + outputs).
