@@ -60,8 +60,10 @@ def trainable_parameters(config: ModelConfig, method: MethodConfig, cache: Path)
 def _memory(config: ModelConfig, method: MethodConfig, cache: Path) -> Path | None:
     """Return where the count is noted: by all that it follows from; None where that is not at hand."""
     place = _place(config, cache)
+    if place is None:
+        return None
     try:
-        content = read_plain(Path(place or "") / "config.json")
+        content = read_plain(Path(place) / "config.json")
     except OSError:
         return None
     trained = (method.rank, sorted(method.target_modules)) if method.name == "lora" else ()
