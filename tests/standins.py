@@ -46,6 +46,7 @@ def replace_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("instruct_ablate.cell.state.identity._data_hash", lambda config: "data")
     monkeypatch.setattr("instruct_ablate.cell.state.identity._fingerprint", lambda config: config.model.name)
     monkeypatch.setattr("instruct_ablate.grid.preflight._checks", lambda config, ranks_later: [])
+    monkeypatch.setattr("instruct_ablate.grid.sweep.twins", lambda configs: [])
 
 
 def make_scores(value: float = 50.0) -> Scores:

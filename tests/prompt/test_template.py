@@ -71,6 +71,6 @@ def test_a_file_that_is_loaded_again_takes_only_its_own_templates_away(
     monkeypatch.setattr(template_module, "TEMPLATES", dict(TEMPLATES))
     own = lambda instruction, instance, room: ""  # noqa: E731
     own.__module__ = "a_file_of_mine"
-    template_module.TEMPLATES["mine"] = own
+    template_module.TEMPLATES["of_this_test_alone"] = own
     template_module._forget("a_file_of_mine")
     assert template_module.TEMPLATES == TEMPLATES

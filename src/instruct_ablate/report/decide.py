@@ -59,9 +59,10 @@ def claims(
     known = [Judged(Trials(s.cells), s.reference, SingleScores(s.cells, s.folder)) for s in studies]
     found = []
     for hypothesis in map(parse_hypothesis, hypotheses):
+        for clause in hypothesis.clauses:
+            _check_unit(clause, hypothesis.text)
         tried = check_sides(hypothesis, trials, reference, "--decide")
         for clause, places in zip(hypothesis.clauses, tried, strict=True):
-            _check_unit(clause, hypothesis.text)
             measured, kind = _of_claim(clause, known), "of the claim itself"
             if not measured:
                 measured = [pair for s in studies for pair in _of_metric(clause, s.folder)]

@@ -109,8 +109,8 @@ def test_a_cell_stopped_while_testing_predicts_nothing_twice_and_has_one_scoring
 
     real, asked = generate.predict, []
 
-    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any) -> Any:
-        for number, prediction in enumerate(real(checkpoint, prompts, config, finished)):
+    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any, likely: bool) -> Any:
+        for number, prediction in enumerate(real(checkpoint, prompts, config, finished, likely)):
             if number == 3 and not finished:
                 raise RuntimeError("the power went")
             asked.append(prediction.prompt.instance_id)
