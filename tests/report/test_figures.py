@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,10 @@ def test_curves_are_drawn_by_step(axes: Any, tmp_path: Path):
     assert axes.get_title() == ""
     empty = read_study(write_study(tmp_path / "e", [make_cell(None)]))
     assert not learning(Figure().subplots(), empty, Styles([]))
+
+
+def test_drawing_says_nothing_of_fonts(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    study = read_study(small_study(tmp_path / "s"))
+    assert draw_figures(tmp_path / "figures", build_rows(study.cells), (), study)
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("fontTools")] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -64,6 +65,9 @@ def draw_figures(
         ),
     ]
     folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("fontTools").setLevel(
+        logging.WARNING
+    )  # it tells of every font that a PDF takes a part of
     with mpl.rc_context(_STYLE):
         return tuple(path for name, draw in drawn if (path := _save(folder / name, draw)) is not None)
 
