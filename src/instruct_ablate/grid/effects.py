@@ -21,6 +21,7 @@ from instruct_ablate.prompt.effect import Bytes, View
 from instruct_ablate.prompt.prompt import Tokens
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks import collection
+from instruct_ablate.tasks.task import TaskCollection
 
 log = logging.getLogger(__name__)
 NO_LIMIT = 10**9  # tokens of a prompt that a baseline reads
@@ -50,9 +51,15 @@ def twins(configs: Sequence[Config]) -> list[str]:
     found: dict[str, None] = {}
     for cells in _grids(configs).values():
         trained = {label(cell.instruction): cell for cell in cells if not is_untuned(cell)}
-        found |= dict.fromkeys(_same(pair) for pair in combinations(trained.values(), 2) if _equal(*pair))
-        for test in cells[:1]:
-            found |= dict.fromkeys(_same_at_test(test))
+        tests = shown_at_test(cells[0])
+        if max(len(trained), len(tests)) < 2:
+            continue
+        read = collection.read_tasks(
+            cells[0].tasks, Path(cells[0].cache)
+        )  # once: all of a grid have the same
+        pairs = combinations(trained.values(), 2)
+        found |= dict.fromkeys(_same(pair) for pair in pairs if _equal(*pair, read))
+        found |= dict.fromkeys(_same_at_test(_view(cells[0], read, "test"), tests))
     return list(found)
 
 
@@ -66,12 +73,12 @@ def _grids(configs: Sequence[Config]) -> dict[str, list[Config]]:
     return grids
 
 
-def _equal(one: Config, other: Config) -> bool:
+def _equal(one: Config, other: Config, read: TaskCollection) -> bool:
     """Tell whether two cells are trained and tested on the same prompts."""
     shown, theirs = shown_at_test(one), shown_at_test(other)
-    if len(shown) != len(theirs) or _view(one, "train").alters(one.instruction, other.instruction):
+    if len(shown) != len(theirs) or _view(one, read, "train").alters(one.instruction, other.instruction):
         return False
-    test = _view(one, "test")
+    test = _view(one, read, "test")
     return not any(test.alters(mine, its) for (_, mine), (_, its) in zip(shown, theirs, strict=True))
 
 
@@ -83,16 +90,14 @@ def _same(pair: tuple[Config, Config]) -> str:
     )
 
 
-def _same_at_test(config: Config) -> Iterator[str]:
+def _same_at_test(view: View, tests: Sequence[tuple[str, InstructionConfig]]) -> Iterator[str]:
     """Name test-time instructions of a cell that show the same prompts."""
-    view = _view(config, "test")
-    for (name, shown), (other, its) in combinations(shown_at_test(config), 2):
+    for (name, shown), (other, its) in combinations(tests, 2):
         if not view.alters(shown, its):
             yield f"evaluation.instructions: {name} and {other} show the same prompts: one finding, not two"
 
 
-def _view(config: Config, side: Side) -> View:
-    read = collection.read_tasks(config.tasks, Path(config.cache))
+def _view(config: Config, read: TaskCollection, side: Side) -> View:
     tasks, name = (read.train, "training") if side == "train" else (read.test, "test")
     context = Context.of(effective(config), read, side)
     return View(tasks, context, config.prompt, lambda: _tokens(config), name)
