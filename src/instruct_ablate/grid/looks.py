@@ -72,11 +72,8 @@ class Looks:
     def deciding(self, hypothesis: str) -> Look | None:
         """Return the look at which a hypothesis was settled, else the last one that had it; None without any."""
         those = [look for look in self.taken if hypothesis in look.hypotheses]
-        return next((look for look in those if _settled(look, hypothesis)), those[-1] if those else None)
-
-
-def _settled(look: Look, hypothesis: str) -> bool:
-    return any(one.hypothesis == hypothesis and one.settled for one in look.decisions)
+        settled = (look for look in those if (one := decision_of(look, hypothesis)) and one.settled)
+        return next(settled, those[-1] if those else None)
 
 
 def decision_of(look: Look, hypothesis: str) -> Decision | None:

@@ -74,15 +74,21 @@ def judge_at(study: Study, look: Look, hypotheses: Sequence[Hypothesis]) -> tupl
     return judge(cells, hypotheses, look.reference, scores, tests.Looks(len(look.seeds)))
 
 
-def judge_all(study: Study, hypotheses: Sequence[Hypothesis]) -> tuple[Verdict, ...]:
-    """Answer every hypothesis: at the look that settled it, else at the last one; without looks on all cells."""
+def judge_all(
+    study: Study, hypotheses: Sequence[Hypothesis], scores: SingleScores | None = None
+) -> tuple[Verdict, ...]:
+    """Answer every hypothesis: at the look that settled it, else at the last one; without looks on all cells.
+
+    `scores` are those of all cells, where somebody has read them already.
+    """
     by_look: dict[Look | None, list[Hypothesis]] = {}
     for hypothesis in hypotheses:
         by_look.setdefault(study.looks.deciding(hypothesis.text), []).append(hypothesis)
     found: dict[str, Verdict] = {}
     for look, own in by_look.items():
         if look is None:
-            judged = judge(study.cells, own, study.reference, SingleScores(study.cells, study.folder))
+            scores = scores or SingleScores(study.cells, study.folder)
+            judged = judge(study.cells, own, study.reference, scores)
             judged = tuple(replace(one, looked=_unplanned(study)) for one in judged)
         else:
             judged = tuple(_looked(one, look, study) for one in judge_at(study, look, own))

@@ -61,7 +61,7 @@ def judge_study(study_folder: Path, target: Path | None = None, further: Sequenc
     rows = with_metrics_over_cells(build_rows(study.cells, study.reference), study)
     scores = SingleScores(study.cells, study.folder)
     hypotheses = [parse_hypothesis(text) for text in dict.fromkeys((*study.hypotheses, *further))]
-    judged = judge_all(study, hypotheses)
+    judged = judge_all(study, hypotheses, scores)
     verdicts = tuple(replace(one, stated=_standing(one, study, further)) for one in judged)
     found = differences(study.cells, study.reference, study.columns, scores)
     return Report(study, rows, verdicts, found, target or study_folder / "report")

@@ -30,11 +30,12 @@ class ScoreCurve:
 
     def means(self, measure: str) -> tuple[tuple[float, float], ...]:
         """Return share and mean over the seeds, where the measure is defined."""
-        found = [
-            (share, [value for point in points if (value := dict(point.values).get(measure)) is not None])
-            for share, points in self.by_share
-        ]
+        found = [(share, _values(points, measure)) for share, points in self.by_share]
         return tuple((share, sum(values) / len(values)) for share, values in found if values)
+
+
+def _values(points: Sequence[Point], measure: str) -> list[float]:
+    return [value for point in points if (value := dict(point.values).get(measure)) is not None]
 
 
 def score_curves(study: Study) -> tuple[ScoreCurve, ...]:
@@ -75,7 +76,7 @@ def score_curve_table(study: Study) -> Table:
 
 
 def _means(points: Sequence[Point], measures: Sequence[str]) -> list[str]:
-    columns = [[value for one in points for key, value in one.values if key == name] for name in measures]
+    columns = [_values(points, name) for name in measures]
     return [f"{sum(values) / len(values):.2f}" if values else "-" for values in columns]
 
 
