@@ -20,6 +20,7 @@ from tests.report.statistics.sequences import (
     QUIET,
     SEEDS_ALONE,
     SEEDY,
+    SIZES,
     TYPICAL,
     Outcome,
     Plan,
@@ -29,7 +30,6 @@ from tests.report.statistics.sequences import (
 from tests.report.statistics.test_spending import WORLDS
 
 SEEDS, TASKS = (5, 8, 10), (12, 57)
-SIZES = (5, 8, 12)  # of the stated mix, in standard errors of the whole grid
 
 
 def level_rows(runs: int) -> Iterable[dict[str, float]]:

@@ -34,6 +34,9 @@ def echo(text: str, err: bool = False) -> None:
     click.echo(shown(text), err=err)
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: docs/json.md.")
+
+
 def print_json(value: Any) -> None:
     """Print a value of lists, dicts and scalars as one JSON document, in ASCII; a number that is none is null."""
     click.echo(json.dumps(_finite(value), indent=1, allow_nan=False))

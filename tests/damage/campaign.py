@@ -16,6 +16,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,15 @@ def prepare(folder: Path, subject: Subject) -> None:
     with tempfile.TemporaryDirectory() as place:
         shutil.copytree(folder, Path(place) / "copy")
         assert subject.use(Path(place) / "copy") == "healed"
+
+
+@contextmanager
+def pristine(subject: Subject, folder: Path) -> Iterator[Path]:
+    """Make it in a folder; the tests after these have their own inputs."""
+    with pytest.MonkeyPatch.context() as patch:
+        subject.replace(patch)
+        prepare(folder, subject)
+        yield folder
 
 
 def _give_away(folder: Path) -> None:

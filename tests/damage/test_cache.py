@@ -47,10 +47,7 @@ FILES = (
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:  # the tests after these have their own inputs
-        cache.SUBJECT.replace(patch)
-        folder = tmp_path_factory.mktemp("pristine")
-        campaign.prepare(folder, cache.SUBJECT)
+    with campaign.pristine(cache.SUBJECT, tmp_path_factory.mktemp("pristine")) as folder:
         yield folder
 
 

@@ -42,10 +42,7 @@ FILES = (
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:  # the tests after these have their own inputs
-        QUICKLY.replace(patch)
-        folder = tmp_path_factory.mktemp("pristine")
-        campaign.prepare(folder, QUICKLY)
+    with campaign.pristine(QUICKLY, tmp_path_factory.mktemp("pristine")) as folder:
         yield folder
 
 

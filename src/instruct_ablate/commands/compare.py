@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from instruct_ablate.terminal import echo, print_json
+from instruct_ablate.terminal import echo, json_option, print_json
 
 
 @click.command()
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: docs/json.md.")
+@json_option
 def command(first: Path, second: Path, as_json: bool) -> None:
     """Compare study SECOND with study FIRST, setting by setting, paired by seed and task."""
     from instruct_ablate.report.compare import compare_studies

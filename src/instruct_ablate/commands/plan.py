@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.terminal import echo, make_console, print_json
+from instruct_ablate.terminal import echo, json_option, make_console, print_json
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.estimate import Speeds
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="With --decide: an earlier study.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: docs/json.md.")
+@json_option
 def command(
     overrides: tuple[str, ...],
     steps: int | None,

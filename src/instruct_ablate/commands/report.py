@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from instruct_ablate.terminal import echo, print_json
+from instruct_ablate.terminal import echo, json_option, print_json
 
 
 @click.command()
@@ -22,9 +22,7 @@ from instruct_ablate.terminal import echo, print_json
     multiple=True,
     help="A further claim, judged as stated now; may be repeated.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON for programs, docs/json.md, not the tables."
-)
+@json_option
 def command(
     study: Path,
     output: Path | None,

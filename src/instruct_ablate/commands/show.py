@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.terminal import echo, print_json
+from instruct_ablate.terminal import echo, json_option, print_json
 
 
 @click.command()
@@ -19,7 +19,7 @@ from instruct_ablate.terminal import echo, print_json
     "--wrong", is_flag=True, help="Only what exact match finds wrong; with --diff, of the second cell."
 )
 @click.option("--limit", default=5, show_default=True, type=click.IntRange(min=0), help="How many; 0: all.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: docs/json.md.")
+@json_option
 def command(
     cells: tuple[Path, ...], diff: bool, task: str, tested: str, wrong: bool, limit: int, as_json: bool
 ) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.terminal import make_console, print_json
+from instruct_ablate.terminal import json_option, make_console, print_json
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--watch", is_flag=True, help="Look again every few seconds, until Ctrl-C.")
 @click.option("--every", default=5.0, show_default=True, help="Seconds between two looks.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs: docs/json.md.")
+@json_option
 def command(study: Path, watch: bool, every: float, as_json: bool) -> None:
     """Show the cells of STUDY (a folder such as multirun/NAME) by state, with progress, host and last error."""
     from rich.live import Live

@@ -65,9 +65,8 @@ def draw_figures(
         ),
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("fontTools").setLevel(
-        logging.WARNING
-    )  # it tells of every font that a PDF takes a part of
+    # It tells of every font that a PDF takes a part of.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     with mpl.rc_context(_STYLE):
         return tuple(path for name, draw in drawn if (path := _save(folder / name, draw)) is not None)
 

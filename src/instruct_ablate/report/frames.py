@@ -12,6 +12,7 @@ from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.report import Report, judge_study
 from instruct_ablate.report.tables import place_values, tidy
 from instruct_ablate.report.verdicts import Verdict, details
+from instruct_ablate.whole_files import inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,7 @@ class StudyFrames:
             {"cell": cell.name, "tested_on": block.instruction, **_prediction(row)}
             for cell in self._report.study.cells
             for block in (cell.blocks if cell.state == "done" else ())
-            for row in read_predictions(self.folder / cell.name / block.predictions)
+            for row in read_predictions(inside(self.folder / cell.name, block.predictions))
         ]
         return _frame(rows, ("cell", "tested_on", *_PREDICTION))
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.store import CellFolder, read_record, record_fault
+from instruct_ablate.cell.state.store import read_record, record_fault
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.normalisation import normalised
+from instruct_ablate.metrics.built_in import exact_match
+from instruct_ablate.whole_files import inside
 
 RULE = 72 * "-"
 
@@ -62,7 +63,7 @@ def _chosen(record: CellRecord, folder: Path, selection: Selection) -> Iterator[
     tasks: dict[str, None] = {}
     for block in record.blocks:
         if selection.tested in ("", block.instruction):
-            for row in read_predictions(CellFolder(folder).path / block.predictions):
+            for row in read_predictions(inside(folder, block.predictions)):
                 tasks[row.task] = None
                 if selection.task in ("", row.task) and not (selection.wrong and is_right(row)):
                     yield Shown(block.instruction, row)
@@ -72,7 +73,7 @@ def _chosen(record: CellRecord, folder: Path, selection: Selection) -> Iterator[
 
 def is_right(row: PredictionRow) -> bool:
     """Whether a prediction equals a reference under exact match, in tasks of generation too."""
-    return normalised(row.prediction) in map(normalised, row.references)
+    return exact_match(row.prediction, row.references) == 1
 
 
 def differing(first: Sequence[Shown], second: Sequence[Shown]) -> tuple[Shown, ...]:

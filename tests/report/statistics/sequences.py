@@ -15,6 +15,7 @@ from tests.report.statistics.worlds import World
 LEVEL = 0.05
 TYPICAL, QUIET, SEEDY = World(0.8, 4, 3, 30), World(0.3, 2, 2, 20), World(1.5, 2, 2, 20)
 SEEDS_ALONE = World(3, 0.5, 1, 5)
+SIZES = (5, 8, 12)  # of the stated mix, in standard errors of the whole grid
 INSTANCES = 100
 
 

@@ -11,14 +11,13 @@ from tests.report.statistics.sequences import (
     QUIET,
     SEEDS_ALONE,
     SEEDY,
+    SIZES,
     TYPICAL,
     Outcome,
     Plan,
     run,
     verdicts,
 )
-
-SIZES = (5, 8, 12)  # standard errors of the whole grid
 
 
 def mix(count: int, seeds: tuple[int, ...], tasks: tuple[int, ...]) -> list[Outcome]:
