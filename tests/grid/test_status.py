@@ -14,6 +14,7 @@ from instruct_ablate.cell.state.record import CellRecord, Failure, ScoreBlock
 from instruct_ablate.cell.state.record_file import to_json
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.grid import status as status_module
+from instruct_ablate.grid.launch.slurm_end import OUT_OF_MEMORY
 from instruct_ablate.grid.launch.slurm_queue import Ticket, write_ticket
 from instruct_ablate.grid.status import SHOWN, CellStatus, cell_statuses, status_table
 from instruct_ablate.grid.study import declare, read_study
@@ -68,6 +69,16 @@ def test_a_cell_that_waits_in_the_queue_says_so_and_the_others_do_not(
     monkeypatch.setattr(status_module, "seen_queued", lambda folders: {first: "PENDING"})
     lines = {line.name: (line.state, line.progress) for line in cell_statuses(study)}
     assert lines == {first.name: ("queued", "queued (job 12_3: PENDING)"), second.name: ("missing", "")}
+
+
+def test_a_cell_whose_job_took_too_much_memory_before_it_began_says_so(tmp_path: Path) -> None:
+    study = read_study(write_study(tmp_path / "s", [make_cell(None), make_cell(None, seed=1)]))
+    first, second = (study.folder / cell.name for cell in study.cells)
+    for folder, said in ((first, "exceeded memory limit"), (second, "nothing of the kind")):
+        (folder.parent / f"{folder.name}.err").write_text(said)
+        write_ticket(folder, Ticket("7", 1.0, str(folder.parent / f"{folder.name}.err"), "local"))
+    errors = {line.name: line.error for line in cell_statuses(study)}
+    assert errors == {first.name: OUT_OF_MEMORY, second.name: ""}
 
 
 def running(tmp_path: Path, identity: Identity, **beat: object) -> CellStatus:

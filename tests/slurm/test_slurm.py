@@ -161,9 +161,11 @@ def test_a_preempted_cell_is_requeued_and_ends_with_the_same_bits(
     assert outcome(tmp_path) == whole(tmp_path, *more)
 
 
-def test_a_cell_over_its_memory_limit_says_so_and_runs_again_with_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [0.03, 0.25])
+def test_a_cell_over_its_memory_limit_says_so_and_runs_again_with_more(tmp_path: Path, limit: float) -> None:
+    """The small limit kills the job while it still imports, before it has taken the cell."""
     words = (*LONG, *SLURM, "trainer.max_steps=4")
-    killed = sweep(tmp_path, *words, "hydra.launcher.mem_gb=0.25")
+    killed = sweep(tmp_path, *words, f"hydra.launcher.mem_gb={limit}")
     assert killed.returncode == 1
     (record,) = records(tmp_path).values()
     assert record.state == "failed"

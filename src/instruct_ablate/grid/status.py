@@ -69,7 +69,7 @@ def _status(folder: Path, record: CellRecord, waiting: Mapping[Path, str]) -> Ce
     if folder in waiting and (ticket := read_ticket(folder)) is not None:
         progress = f"queued (job {ticket.job}: {waiting[folder]})"
         return CellStatus(record.name, "queued", progress, seconds=seconds, error=error)
-    if record.state == "interrupted" and _out_of_memory(folder, record):
+    if record.state in ("interrupted", "missing") and _out_of_memory(folder, record):
         error = OUT_OF_MEMORY
     note = (
         record.notes[0]
@@ -82,7 +82,9 @@ def _status(folder: Path, record: CellRecord, waiting: Mapping[Path, str]) -> Ce
 def _out_of_memory(folder: Path, record: CellRecord) -> bool:
     """Tell whether the job that ran the cell last, and was not waited for, was killed for its memory."""
     ticket = read_ticket(folder)
-    return ticket is not None and record.started >= ticket.submitted and out_of_memory(ticket)
+    if ticket is None or (record.state != "missing" and record.started < ticket.submitted):
+        return False
+    return out_of_memory(ticket)
 
 
 def _running(folder: Path, record: CellRecord, error: str) -> CellStatus:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from instruct_ablate.cell.after.post_mortem import record_killed
 from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.identity import identify
@@ -56,6 +57,52 @@ def test_a_job_that_ended_without_a_word_is_told(tmp_path: Path, monkeypatch: py
     Submission("slurm", PARAMS).wait({"1": (cell, None)}, poll=0.01)
     runner.run_cell(config)
     Submission("slurm", PARAMS).wait({"1": (cell, None)}, poll=0.01)
+
+
+@pytest.mark.parametrize("former", [None, "failed"])
+def test_a_job_killed_before_it_took_the_cell_is_a_failure_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, former: str | None
+) -> None:
+    """As a memory limit does that is reached by the imports: the record stays as it was."""
+    monkeypatch.setattr(submitted, "queue", dict)
+    config = make_config(tmp_path)
+    cell = Cell((), config, identify(config))
+    if former:
+        record_killed(cell.folder, cell.identity, "an earlier end", 1.0)
+    submission = Submission("slurm", PARAMS)
+    submission._before["1"] = read_record(cell.folder)
+    write_ticket(cell.folder, Ticket("1", 2.0, "/jobs/1/1_log.err"))
+    submission.wait({"1": (cell, None)}, poll=0.01)
+    record = read_record(cell.folder)
+    assert record is not None
+    assert record.state == "failed"
+    assert record.failure is not None
+    assert record.failure.reason == "job 1 ended without a word; its output is in /jobs/1/1_log.err"
+    assert record.failure.attempts == (2 if former else 1)
+
+
+def test_a_failure_that_the_job_itself_told_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submitted, "queue", dict)
+    config = make_config(tmp_path)
+    cell = Cell((), config, identify(config))
+    submission = Submission("slurm", PARAMS)
+    submission._before["1"] = None
+    record_killed(cell.folder, cell.identity, "told by the cell", 1.0)
+    submission.wait({"1": (cell, None)}, poll=0.01)
+    record = read_record(cell.folder)
+    assert record is not None
+    assert record.failure is not None
+    assert record.failure.reason == "told by the cell"
+
+
+def test_a_record_that_cannot_be_read_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submitted, "queue", dict)
+    config = make_config(tmp_path)
+    cell = Cell((), config, identify(config))
+    cell.folder.mkdir(parents=True)
+    (cell.folder / "record.json").write_text("{")
+    Submission("slurm", PARAMS).wait({"1": (cell, None)}, poll=0.01)
+    assert (cell.folder / "record.json").read_text() == "{"
 
 
 def test_fail_fast_takes_the_others_out_of_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

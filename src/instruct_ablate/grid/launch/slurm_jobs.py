@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.after.post_mortem import record_killed
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.store import read_record
+from instruct_ablate.cell.state.store import read_record, record_fault
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.launch.slurm_end import how_it_ended
 from instruct_ablate.grid.launch.slurm_queue import SlurmSilentError, Ticket, queue, read_ticket, write_ticket
@@ -73,6 +73,7 @@ class Submission:
         self._cluster, self._params = cluster, dict(params)
         self._told = ""
         self._unanswered = 0  # times in a row
+        self._before: dict[str, CellRecord | None] = {}  # by job: the cell's record when it was queued
 
     def submit(self, cells: Sequence[Cell]) -> dict[str, tuple[Cell, Any]]:
         """Queue one job a cell (an array on Slurm) and note it in the cell's folder; return them by id."""
@@ -80,12 +81,14 @@ class Submission:
         code = snapshot(study) if cells else Path()
         executor = self._executor(code)
         configs = [_with_own_files(cell.config, study) for cell in cells]
+        before = [read_record(cell.folder, cell.identity.hash) for cell in cells]
         with _one_line(self._cluster):
             jobs = executor.map_array(CellJob(), configs)
         for cell, job in zip(cells, jobs, strict=True):
             ticket = Ticket(job.job_id, time.time(), str(job.paths.stderr), self._cluster, str(code))
             write_ticket(cell.folder, ticket)
             log.info("%s: queued as job %s", cell.identity.name, job.job_id)
+        self._before |= {job.job_id: record for job, record in zip(jobs, before, strict=True)}
         return {job.job_id: (cell, job) for cell, job in zip(cells, jobs, strict=True)}
 
     def wait(self, jobs: Mapping[str, tuple[Cell, Any]], poll: float = POLL) -> None:
@@ -129,7 +132,7 @@ class Submission:
 
     def _ended(self, cell: Cell, job: str, since: float) -> str:
         record = read_record(cell.folder, cell.identity.hash)
-        if record is not None and record.state == "interrupted" and record.finished < since:
+        if self._silent(cell, job, record, since):
             ticket = read_ticket(cell.folder) or Ticket(job, since, "", self._cluster)
             record_killed(cell.folder, cell.identity, how_it_ended(ticket), since)
         record = read_record(cell.folder, cell.identity.hash)
@@ -137,6 +140,14 @@ class Submission:
         why = f" ({record.failure.reason})" if record and state == "failed" and record.failure else ""
         log.info("%s: %s%s", cell.identity.name, state, why)
         return state
+
+    def _silent(self, cell: Cell, job: str, record: CellRecord | None, since: float) -> bool:
+        """Tell whether a job ended without a word in the record: killed at work, or before it took the cell."""
+        if record is None:
+            return read_record(cell.folder) is None and record_fault(cell.folder) is None
+        if record.state == "failed":
+            return record == self._before.get(job)
+        return record.state == "interrupted" and record.finished < since
 
     def _executor(self, code: Path) -> Any:
         import submitit
