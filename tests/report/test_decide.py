@@ -17,6 +17,7 @@ from tests.report.cells import make_cell, make_scores
 from tests.report.studies import small_study, write_study
 
 CLAIM = "hypotheses=['simplified equals original on rougeL within 20']"
+EXCEEDS = "hypotheses=['simplified exceeds original on rougeL by 1']"
 SPEED = {("tiny_llama", "full"): Speed(1000, 1.0, 100, 1.0, 2.0, 1)}
 
 
@@ -67,6 +68,14 @@ def test_another_claim_takes_the_variances_of_its_metric(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("claim", "truth", "stated"),
+    [(CLAIM, 12, "if the two lie 12 points apart"), (EXCEEDS, 5, "if the truth lies 5 points beyond")],
+)
+def test_the_truth_that_power_is_for_can_be_stated(tmp_path: Path, claim: str, truth: int, stated: str):
+    assert stated in plan(tmp_path, claim, "--probe", "5", "--decide", "--truth", str(truth)).output
+
+
+@pytest.mark.parametrize(
     ("words", "fault"),
     [
         (("--decide", "--probe", "5"), "the grid states no hypothesis"),
@@ -76,6 +85,11 @@ def test_another_claim_takes_the_variances_of_its_metric(tmp_path: Path):
             "no planned cell is 'delusive'",
         ),
         (("--from", "x"), "--from goes with --decide"),
+        (("--truth", "1"), "--truth goes with --decide"),
+        (("--decide", "--probe", "5", CLAIM, "--truth", "20"), "from 0 to below its margin of 20"),
+        (("--decide", "--probe", "5", CLAIM, "--truth", "nan"), "from 0 to below its margin of 20"),
+        (("--decide", "--probe", "5", CLAIM, "--truth=-1"), "from 0 to below its margin of 20"),
+        (("--decide", "--probe", "5", EXCEEDS, "--truth", "0"), "points above 0, beyond its bound"),
         (("--decide", CLAIM, "data_budget=0"), "the grid trains nothing"),
     ],
 )

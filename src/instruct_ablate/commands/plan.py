@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="With --decide: an earlier study.",
 )
+@click.option(
+    "--truth",
+    type=float,
+    help="With --decide: points by which equal sides truly differ, or lie beyond a bound.  [0, or 2 beyond]",
+)
 @json_option
 def command(
     overrides: tuple[str, ...],
@@ -37,6 +42,7 @@ def command(
     brief: bool,
     decide: bool,
     earlier: tuple[Path, ...],
+    truth: float | None,
     as_json: bool,
 ) -> None:
     """Show the cells, instances, tokens, steps, disk and time of the grid that OVERRIDES span.
@@ -54,6 +60,8 @@ def command(
 
     if earlier and not decide:
         raise UserError("--from goes with --decide: it names the studies that variances are taken from")
+    if truth is not None and not decide:
+        raise UserError("--truth goes with --decide: it states the difference that power is asked for")
     limit = parse_budget(budget) if budget else None
     plan = compose_plan(overrides)
     measured = recorded_speeds(plan)
@@ -62,7 +70,7 @@ def command(
 
         measured |= probe(plan.cells, steps)
     cells = planned(plan, measured, limit)
-    proposal = _proposal(cells, measured, earlier) if decide else ()
+    proposal = _proposal(cells, measured, earlier, truth) if decide else ()
     lines = (*summary(plan, cells), *_noise_floor(cells), *proposal)
     if as_json:
         from instruct_ablate.report.as_json import plan_fields
@@ -75,7 +83,9 @@ def command(
         echo(line)
 
 
-def _proposal(cells: list[PlannedCell], measured: Speeds, earlier: tuple[Path, ...]) -> tuple[str, ...]:
+def _proposal(
+    cells: list[PlannedCell], measured: Speeds, earlier: tuple[Path, ...], truth: float | None
+) -> tuple[str, ...]:
     """Say which seeds, tasks and instances decide the hypotheses, with speeds of the earlier studies too."""
     from instruct_ablate.grid.estimate import Estimator, speeds
     from instruct_ablate.grid.plan import with_estimates
@@ -85,7 +95,8 @@ def _proposal(cells: list[PlannedCell], measured: Speeds, earlier: tuple[Path, .
     if (asked := _asked(cells)) is None:
         raise UserError("--decide: the grid trains nothing; name a data_budget above 0")
     config = cells[0].cell.config
-    found = claims(config.hypotheses, config.reference, [one.cell.identity for one in cells], earlier)
+    identities = [one.cell.identity for one in cells]
+    found = claims(config.hypotheses, config.reference, identities, earlier, truth)
     own = speeds(record for folder in earlier for record in read_study(folder).cells)
     estimator = Estimator({**own, **measured})
     price = price_of(with_estimates(cells, estimator), estimator)

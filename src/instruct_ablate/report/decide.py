@@ -20,12 +20,12 @@ from instruct_ablate.report.contrasts import UnmatchedError, contrasts
 from instruct_ablate.report.differences import differences, measures
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.allocation import INSTANCES, SEEDS, Need, Price, propose, weakest
-from instruct_ablate.report.statistics.claim import BEYOND, aim_of
+from instruct_ablate.report.statistics.claim import aim_of
 from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.finding import counted, points
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.planned import Planned, planned_design
-from instruct_ablate.report.statistics.power import Design, detectable, equal_margin
+from instruct_ablate.report.statistics.power import Aim, Design, detectable, equal_margin
 from instruct_ablate.report.statistics.task_share import least_tasks
 from instruct_ablate.report.statistics.tried import compare_all
 from instruct_ablate.report.trials import Trials
@@ -47,9 +47,16 @@ class Claimed:
 
 
 def claims(
-    hypotheses: Sequence[str], reference: str, planned: Sequence[Identity], earlier: Sequence[Path]
+    hypotheses: Sequence[str],
+    reference: str,
+    planned: Sequence[Identity],
+    earlier: Sequence[Path],
+    truth: float | None = None,
 ) -> list[Claimed]:
-    """Say what every clause needs; `UserError` for a grid without hypotheses or without a clause's sides."""
+    """Say what every clause needs; `UserError` for a grid without hypotheses or without a clause's sides.
+
+    `truth` is what the power is stated for, in points, as `aim_of` takes it.
+    """
     if not hypotheses:
         raise UserError(
             "--decide: the grid states no hypothesis; add one, as hypotheses=['A equals B on M within 2']"
@@ -61,13 +68,14 @@ def claims(
     for hypothesis in map(parse_hypothesis, hypotheses):
         for clause in hypothesis.clauses:
             _check_unit(clause, hypothesis.text)
+            _check_truth(clause, hypothesis.text, truth)
         tried = check_sides(hypothesis, trials, reference, "--decide")
         for clause, places in zip(hypothesis.clauses, tried, strict=True):
             measured, kind = _of_claim(clause, known), "of the claim itself"
             if not measured:
                 measured = [pair for s in studies for pair in _of_metric(clause, s.folder)]
                 kind = f"to the reference on {clause.metric}, for none is of the claim itself"
-            found.append(_claimed(clause, hypothesis.text, places, measured, f"{kind} in {_names(earlier)}"))
+            found.append(_claimed(clause, hypothesis.text, places, measured, f"{kind} in {_names(earlier)}", truth))
     return found
 
 
@@ -78,6 +86,16 @@ def _check_unit(clause: Clause, text: str) -> None:
         raise UserError(
             f"--decide: {text!r}: {clause.metric} is in {measure.steps}, and studies are planned for metrics in percent"
         )
+
+
+def _check_truth(clause: Clause, text: str, truth: float | None) -> None:
+    """Refuse a truth under which the claim does not hold: nothing would show it."""
+    if truth is None:
+        return
+    equal = clause.verb == "equals"
+    if not np.isfinite(truth) or truth < 0 or (equal and truth >= clause.margin) or (not equal and truth == 0):
+        allowed = f"from 0 to below its margin of {clause.margin:g}" if equal else "above 0, beyond its bound"
+        raise UserError(f"--truth {truth:g}: {text!r} can be shown for a truth of points {allowed}")
 
 
 Measured = tuple[Design, float]  # with the instances that a task had
@@ -112,8 +130,10 @@ def _usable(design: Design, pairing: Pairing) -> list[Measured]:
     return [(design, len(pairing.instances) / sum(1 / count for count in pairing.instances))]
 
 
-def _claimed(clause: Clause, text: str, places: int, measured: Sequence[Measured], source: str) -> Claimed:
-    aim = None if clause.share is not None else aim_of(clause, places)
+def _claimed(
+    clause: Clause, text: str, places: int, measured: Sequence[Measured], source: str, truth: float | None = None
+) -> Claimed:
+    aim = None if clause.share is not None else aim_of(clause, places, truth)
     least = 2 if clause.share is None else least_tasks(clause.share)
     if not measured:
         assumed = planned_design(Planned(3, 12, 100), [])
@@ -181,17 +201,22 @@ def decide_lines(found: Sequence[Claimed], price: Price, asked: Planned, most: P
 
 
 def _basis(one: Claimed) -> str:
-    parts, aim, clause_truth = one.need.design.parts, one.need.aim, "all of them lie within"
-    if aim is not None:
-        clause_truth = (
-            "the two are equal" if aim.verb == "equals" else f"the truth lies {BEYOND:g} points beyond"
-        )
+    parts, stated = one.need.design.parts, _stated(one.need.aim)
     spread = f"{parts.seed**0.5:.1f} between seeds, {parts.unit**0.5:.1f} between tasks"
     noise = f"{one.need.design.floor**0.5:.1f} of it from {one.need.instances:.0f} instances"
     return (
-        f"{one.text}: if {clause_truth}, Holm's correction for {counted(one.places, 'place')}; "
+        f"{one.text}: if {stated}, Holm's correction for {counted(one.places, 'place')}; "
         f"deviations {spread} ({noise}), {parts.rest**0.5:.1f} in the rest: {one.source}"
     )
+
+
+def _stated(aim: Aim | None) -> str:
+    """Say for what truth the power is stated."""
+    if aim is None:
+        return "all of them lie within"
+    if aim.verb == "equals":
+        return f"the two lie {aim.truth:g} points apart" if aim.truth else "the two are equal"
+    return f"the truth lies {abs(aim.truth) - aim.margin:g} points beyond"
 
 
 def _size(size: Planned) -> str:

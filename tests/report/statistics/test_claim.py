@@ -10,8 +10,9 @@ import pytest
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
 from instruct_ablate.report.statistics.claim import advice, aim_of, p_refute, p_support, rulings
 from instruct_ablate.report.statistics.comparison import compare
+from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.paired import Pairing
-from instruct_ablate.report.statistics.power import power
+from instruct_ablate.report.statistics.power import Design, power
 from instruct_ablate.report.statistics.tried import Tried
 
 
@@ -60,12 +61,25 @@ def test_advice_states_its_truth_and_counts_the_places():
     assert aim_of(EQUAL, 4).truth == 0
     lower = aim_of(clause("is lower than b on exact_match by 1"), 1)
     assert (lower.verb, lower.margin, lower.truth) == ("is lower", 1.0, -3.0)
+    assert aim_of(EQUAL, 4, 0.5).truth == 0.5
+    assert aim_of(clause("is lower than b on exact_match by 1"), 1, 4.0).truth == -5.0
+    assert aim_of(clause("exceeds b on exact_match by 1"), 1, 4.0).truth == 5.0
     wide = [tried(0.0, tasks=6), tried(0.5, tasks=6)]
     for ruling in rulings(clause("equals b on exact_match within 0.7"), wide):
         needed = advice(clause("equals b on exact_match within 0.7"), ruling)
         if needed.tasks is not None:
             design = replace(ruling.comparison.design, tasks=needed.tasks)
             assert power(design, aim_of(clause("equals b on exact_match within 0.7"), 2)) >= 0.8
+
+
+def test_power_goes_with_the_stated_truth():
+    """Points apart make equality harder to show; points beyond a bound make it easier."""
+    design = Design(Components(0.5, 4.0, 2.0), 5, 40)
+    equal, exceeds = clause("equals b on exact_match within 2"), clause("exceeds b on exact_match by 1")
+    apart = [power(design, aim_of(equal, 1, truth)) for truth in (None, 0.0, 0.5, 1.0, 1.9)]
+    assert apart[0] == apart[1] > apart[2] > apart[3] > apart[4]
+    beyond = [power(design, aim_of(exceeds, 1, truth)) for truth in (0.5, 1.0, 2.0, None, 3.0)]
+    assert beyond[0] < beyond[1] < beyond[2] == beyond[3] < beyond[4]
 
 
 def test_a_supported_mean_is_vulnerable_to_tasks_not_drawn_and_a_share_is_not():

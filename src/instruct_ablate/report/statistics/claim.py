@@ -146,16 +146,19 @@ def p_refute(clause: Clause, comparison: Comparison, looks: Looks | None = None)
     return float(np.minimum(1.0, 2 * p)) if clause.verb == "equals" else p
 
 
-def aim_of(clause: Clause, places: int) -> Aim:
+def aim_of(clause: Clause, places: int, truth: float | None = None) -> Aim:
     """Return what a design should show: the truth is stated (equal, or a little beyond the bound), not observed.
+
+    `truth` states it otherwise, in points: how far two equal sides lie apart, or how far beyond its bound a
+    difference lies.
 
     The level is that of Holm's first step over the places, so the power holds whatever the other places say.
     """
     level = LEVEL / places
     if clause.verb == "equals":
-        return Aim("equals", clause.margin, 0.0, level)
-    truth = clause.margin + BEYOND
-    return Aim(clause.verb, clause.margin, truth if clause.verb == "exceeds" else -truth, level)
+        return Aim("equals", clause.margin, truth or 0.0, level)
+    distance = clause.margin + (BEYOND if truth is None else truth)
+    return Aim(clause.verb, clause.margin, distance if clause.verb == "exceeds" else -distance, level)
 
 
 def advice(clause: Clause, ruling: Ruling) -> Needed:
