@@ -75,7 +75,9 @@ def claims(
             if not measured:
                 measured = [pair for s in studies for pair in _of_metric(clause, s.folder)]
                 kind = f"to the reference on {clause.metric}, for none is of the claim itself"
-            found.append(_claimed(clause, hypothesis.text, places, measured, f"{kind} in {_names(earlier)}", truth))
+            found.append(
+                _claimed(clause, hypothesis.text, places, measured, f"{kind} in {_names(earlier)}", truth)
+            )
     return found
 
 
@@ -93,7 +95,12 @@ def _check_truth(clause: Clause, text: str, truth: float | None) -> None:
     if truth is None:
         return
     equal = clause.verb == "equals"
-    if not np.isfinite(truth) or truth < 0 or (equal and truth >= clause.margin) or (not equal and truth == 0):
+    if (
+        not np.isfinite(truth)
+        or truth < 0
+        or (equal and truth >= clause.margin)
+        or (not equal and truth == 0)
+    ):
         allowed = f"from 0 to below its margin of {clause.margin:g}" if equal else "above 0, beyond its bound"
         raise UserError(f"--truth {truth:g}: {text!r} can be shown for a truth of points {allowed}")
 
@@ -131,7 +138,12 @@ def _usable(design: Design, pairing: Pairing) -> list[Measured]:
 
 
 def _claimed(
-    clause: Clause, text: str, places: int, measured: Sequence[Measured], source: str, truth: float | None = None
+    clause: Clause,
+    text: str,
+    places: int,
+    measured: Sequence[Measured],
+    source: str,
+    truth: float | None = None,
 ) -> Claimed:
     aim = None if clause.share is not None else aim_of(clause, places, truth)
     least = 2 if clause.share is None else least_tasks(clause.share)
