@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "fence",
         "whole_files",
         "json_objects",
+        "hub",
     ),
     ("composition", "learning_curve", "prepared", "score_curve"),
     ("tasks",),

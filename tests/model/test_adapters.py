@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from instruct_ablate.model.adapters import bare, merged
-from instruct_ablate.model.decoding.engine_vllm import write_checkpoint
+from instruct_ablate.model.export import write_checkpoint
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.training.lora import adapt
 from instruct_ablate.schema import MethodConfig

@@ -14,7 +14,7 @@ from instruct_ablate.grid.study import Study
 
 UNKNOWN = "not recorded"
 WATTS = {"CPU": 100, "GPU": 400}  # assumed of one device at work, where no record has measured energy
-_STARTER = "starter: made for this package, Apache-2.0"
+STARTER_LICENCE = "starter: made for this package, Apache-2.0"
 
 
 def checklist(study: Study) -> str:
@@ -51,7 +51,7 @@ def _artifacts(study: Study) -> Iterator[tuple[str, str]]:
     data, model = _of(cells, "tasks"), _of(cells, "model")
     hashes = ", ".join(sorted({cell.data_hash[:12] for cell in cells if cell.data_hash})) or UNKNOWN
     yield "B1 creators cited", f"data {data}; model {model}: the citation is {UNKNOWN}"
-    data_licence = _STARTER if data == "starter" else f"of the data ({data}) {UNKNOWN}"
+    data_licence = STARTER_LICENCE if data == "starter" else f"of the data ({data}) {UNKNOWN}"
     yield "B2 licences", f"{data_licence}; of the model ({model}) {UNKNOWN}"
     yield "B3 intended use", UNKNOWN
     yield "B4 personal or offensive content", UNKNOWN

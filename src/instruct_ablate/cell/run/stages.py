@@ -67,15 +67,14 @@ def _load(job: Job) -> tuple[Checkpoint, str]:
     import torch
 
     from instruct_ablate.model.loading.checkpoint import check_checkpoint, load_checkpoint
-    from instruct_ablate.model.loading.precision import resolve_precision
+    from instruct_ablate.model.loading.precision import DTYPES, resolve_precision
 
     trainer, cache = job.config.trainer, Path(job.config.cache)
     if trainer.threads is not None:
         torch.set_num_threads(trainer.threads)
     kind = check_checkpoint(job.config.model)
     precision = resolve_precision(trainer.precision, trainer.accelerator, kind == "encoder-decoder")
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
-    return load_checkpoint(job.config.model, dtype, cache), precision
+    return load_checkpoint(job.config.model, getattr(torch, DTYPES[precision]), cache), precision
 
 
 def _fingerprint(config: Config) -> str:

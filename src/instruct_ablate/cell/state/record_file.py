@@ -104,6 +104,9 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
         return _dataclass_decoder(hint)
     if origin is tuple:
         return _tuple_decoder(arguments)
+    if origin is list:
+        each = _decoder(arguments[0])
+        return lambda value: [each(item) for item in _exactly(value, list)]
     if origin in (Union, types.UnionType):
         return _union_decoder(tuple(argument for argument in arguments if argument is not type(None)))
     if origin is Literal:

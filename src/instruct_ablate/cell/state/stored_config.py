@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from instruct_ablate.cell.state.record_file import CorruptRecordError, decode
 from instruct_ablate.errors import UserError
 from instruct_ablate.whole_files import read_inside, write_whole
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from instruct_ablate.cell.state.identity import Identity
     from instruct_ablate.schema import Config
 
+T = TypeVar("T")
 CONFIG, IDENTITY = "config.yaml", "identity.json"
 
 
@@ -38,6 +40,15 @@ def stored_config(folder: Path) -> Mapping[str, Any]:
     if not isinstance(tree, Mapping):
         raise UserError(f"{folder / CONFIG} is no configuration")
     return tree
+
+
+def stored_part(folder: Path, name: str, kind: type[T]) -> T:
+    """Return a group of a cell's configuration as its dataclass; keys that came later have their defaults."""
+    part = stored_config(folder).get(name)
+    try:
+        return decode({str(key): value for key, value in dict(part or {}).items()}, kind)
+    except (CorruptRecordError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / CONFIG}: {name}: {error}") from error
 
 
 def stored_texts(folder: Path, *keys: str) -> list[str]:

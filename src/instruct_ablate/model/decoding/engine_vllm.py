@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.model.adapters import bare, merged
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.settings import check_kind, lacking_vllm
+from instruct_ablate.model.export import write_checkpoint
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
@@ -56,15 +55,6 @@ def _engine(vllm: Any, checkpoint: Checkpoint, config: Config, folder: Path) -> 
         model=str(folder), dtype=str(model.dtype).removeprefix("torch."), max_model_len=room, seed=config.seed,
         enable_prefix_caching=True, trust_remote_code=config.model.trust_remote_code,
     )  # fmt: skip
-
-
-def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write model and tokenizer as any other program reads them: adapters are folded into a copy."""
-    model = checkpoint.model
-    if bare(model) is not model:
-        model = merged(copy.deepcopy(model))
-    model.save_pretrained(folder)
-    checkpoint.tokenizer.save_pretrained(folder)
 
 
 def _free(

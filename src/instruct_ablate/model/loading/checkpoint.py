@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
 from instruct_ablate.model.loading.last_loaded import SHELF
-from instruct_ablate.model.loading.location import Kind, check_checkpoint, local_folder
+from instruct_ablate.model.loading.location import Kind, base_of, check_checkpoint, local_folder
 from instruct_ablate.model.loading.random_model import tiny_model
 from instruct_ablate.model.loading.wheel_model import wheel_model
 from instruct_ablate.model.modes import quiet
@@ -80,7 +80,7 @@ def load_tokenizer(config: ModelConfig, cache: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     with quiet(), _explained(config, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(_place(config, cache), **_options(config))
+        tokenizer = AutoTokenizer.from_pretrained(place_of(config, cache), **_options(config))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     if tokenizer.eos_token is None or tokenizer.pad_token is None:
@@ -92,18 +92,31 @@ def load_tokenizer(config: ModelConfig, cache: Path) -> PreTrainedTokenizerBase:
 
 
 def _model(config: ModelConfig, dtype: torch.dtype, cache: Path, encoder_decoder: bool) -> Any:
-    """Load the weights, all of them."""
+    """Load the weights, all of them; an adapter is folded into those that it stands on."""
+    base = base_of(config)
+    if base is config:
+        return _whole_model(config, dtype, cache, encoder_decoder)
+    from peft import PeftModel
+
+    from instruct_ablate.model.adapters import merged
+
+    model = _whole_model(base, dtype, cache, encoder_decoder)
+    with quiet(), _explained(config, "adapter"):
+        return merged(PeftModel.from_pretrained(model, place_of(config, cache)))
+
+
+def _whole_model(config: ModelConfig, dtype: torch.dtype, cache: Path, encoder_decoder: bool) -> Any:
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     kind = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
     with quiet(), _explained(config, "model"):
         model, info = kind.from_pretrained(
-            _place(config, cache), dtype=dtype, output_loading_info=True, **_options(config)
+            place_of(config, cache), dtype=dtype, output_loading_info=True, **_options(config)
         )
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise UserError(
-            f"model={config.name}: {_place(config, cache)} lacks {len(missing)} of the model's weights "
+            f"model={config.name}: {place_of(config, cache)} lacks {len(missing)} of the model's weights "
             f"({', '.join(missing[:3])}, ...): they would be random."
         )
     return model
@@ -119,7 +132,7 @@ def _align(model: PreTrainedModel) -> None:
             weight.data = weight.data.clone()
 
 
-def _place(config: ModelConfig, cache: Path) -> str:
+def place_of(config: ModelConfig, cache: Path) -> str:
     """Return the folder or hub id to load from."""
     if config.source == "wheel":
         return str(wheel_model(config.name, cache))

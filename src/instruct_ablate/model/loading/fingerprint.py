@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from instruct_ablate.file_hash import Mark, hash_again
-from instruct_ablate.model.loading.location import facts, local_folder
+from instruct_ablate.model.loading.location import base_of, facts, is_adapter, local_folder
 from instruct_ablate.model.loading.random_model import tiny_fingerprint
 from instruct_ablate.model.loading.wheel_model import wheel_fingerprint
 from instruct_ablate.schema import ModelConfig
@@ -18,8 +18,8 @@ COUNTED = frozenset({".json", ".safetensors", ".bin", ".model", ".txt", ".jinja"
 def checkpoint_fingerprint(config: ModelConfig, cache: Path) -> str:
     """Return a text that changes when the model does; no weight is loaded and nothing big fetched.
 
-    Local folder: a hash of its files' content. Hub: the commit. Wheel: its sha256. Random: the recipe's
-    version. Baseline: its name.
+    Local folder: a hash of its files' content, and an adapter's with its base's. Hub: the commit. Wheel: its sha256.
+    Random: the recipe's version. Baseline: its name.
     """
     if config.source == "baseline":
         return f"baseline:{config.name}"
@@ -29,7 +29,8 @@ def checkpoint_fingerprint(config: ModelConfig, cache: Path) -> str:
         return tiny_fingerprint(config.name)
     folder = local_folder(config)
     if folder is not None:
-        return f"sha256:{_folder_hash(folder, cache)}"
+        own = f"sha256:{_folder_hash(folder, cache)}"
+        return f"{own} on {checkpoint_fingerprint(base_of(config), cache)}" if is_adapter(folder) else own
     return f"{config.path}@{facts(config).commit or config.revision or 'main'}"
 
 

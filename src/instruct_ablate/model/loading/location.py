@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ POSITION_KEYS = ("max_position_embeddings", "n_positions", "n_ctx")
 RELATIVE = ("relative_attention_num_buckets", "alibi")  # T5's and BLOOM's: any length
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+ADAPTER = "adapter_config.json"
 REACH_SECONDS = 10.0
 
 
@@ -57,7 +58,9 @@ def facts(config: ModelConfig) -> Facts:
             raise unknown(f"model for model.source={config.source}", config.name, allowed)
         return Facts(BUILT_IN[config.name], positions=ROOM[config.name])
     folder = local_folder(config)
-    return _check_folder(folder, config) if folder else _check_hub(config)
+    if folder is None:
+        return _check_hub(config)
+    return _check_adapter(folder, config) if is_adapter(folder) else _check_folder(folder, config)
 
 
 def check_room(known: Facts, config: PromptConfig) -> None:
@@ -100,6 +103,35 @@ def local_folder(config: ModelConfig) -> Path | None:
     if config.path.startswith((".", "/", "~")) or config.path.count("/") > 1:
         raise UserError(f"model.path={config.path}: there is no such folder.")
     return None
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter alone, as peft writes it: it stands on another checkpoint."""
+    return (folder / ADAPTER).is_file() and not (folder / "config.json").exists()
+
+
+def base_of(config: ModelConfig) -> ModelConfig:
+    """Return the checkpoint that an adapter stands on; any other one as it is."""
+    folder = local_folder(config) if config.source == "pretrained" else None
+    if folder is None or not is_adapter(folder):
+        return config
+    raw = _read(folder / ADAPTER)
+    base, revision = raw.get("base_model_name_or_path"), raw.get("revision")
+    if not isinstance(base, str) or not base:
+        raise UserError(f"{folder / ADAPTER} names no base_model_name_or_path that the adapter stands on.")
+    based = replace(config, path=base, revision=revision if isinstance(revision, str) else None)
+    if (below := local_folder(based)) is not None and is_adapter(below):
+        raise UserError(f"{folder / ADAPTER}: {base} is an adapter itself; merge that one first.")
+    return based
+
+
+def _check_adapter(folder: Path, config: ModelConfig) -> Facts:
+    """Check an adapter: its weights' header, and all of the checkpoint that it stands on."""
+    weights = folder / "adapter_model.safetensors"
+    if not weights.is_file():
+        raise UserError(f"{folder} holds no {weights.name}, which the adapter's weights lie in.")
+    _check_safetensors(weights)
+    return facts(base_of(config))
 
 
 def _check_folder(folder: Path, config: ModelConfig) -> Facts:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instruct_ablate.model.loading.location import Kind, local_folder
+from instruct_ablate.model.loading.location import Kind, base_of, local_folder
 from instruct_ablate.model.modes import quiet
 from instruct_ablate.schema import MethodConfig, ModelConfig
 from instruct_ablate.whole_files import read_plain, read_sealed, write_sealed
@@ -92,7 +92,8 @@ def _adapted(name: str, targets: list[str]) -> bool:
 def _place(config: ModelConfig, cache: Path) -> str | None:
     """Return the folder or hub id that has the configuration; None for a model not prepared yet."""
     if config.source == "pretrained":
-        return str(local_folder(config) or config.path)
+        base = base_of(config)
+        return str(local_folder(base) or base.path)
     if config.source == "random":
         from instruct_ablate.model.loading.random_model import tiny_model
 

@@ -11,6 +11,7 @@ Precision = Literal["bf16", "fp32", "fp16"]
 NAMES = ("auto", "bf16", "fp32", "fp16")
 FAST_CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 CPU_FLAGS = Path("/proc/cpuinfo")
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}  # what torch calls them
 AMPERE = 8  # first CUDA compute capability with bf16 units
 
 

@@ -24,11 +24,10 @@ from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.draws import draws, varies
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import TokenStore, token_store
-from instruct_ablate.model.adapters import bare, merged
+from instruct_ablate.model.adapters import merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.dropout import Dropout
-from instruct_ablate.model.training.lora import adapt
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.points import Plan, Points
@@ -36,6 +35,7 @@ from instruct_ablate.model.training.progress import Bar, Curve
 from instruct_ablate.model.training.saver import Meter, Saver
 from instruct_ablate.model.training.settings import check_trainer
 from instruct_ablate.model.training.strategies import build_strategy, master_copy
+from instruct_ablate.model.training.trainable import make_trainable, set_weights
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config
 from instruct_ablate.score_curve import FILE as SCORES
@@ -58,7 +58,7 @@ def fit(
     Goes on from `folder`/checkpoints where an earlier fit of the same cell was stopped; raises `Interrupted` after
     writing a checkpoint when told to stop.
     """
-    model = _trainable(checkpoint.model, config)
+    model = make_trainable(checkpoint.model, config)
     finished = training_state.read(folder / "checkpoints" / training_state.TRAINED)
     if finished is None:
         started = time.perf_counter()
@@ -69,7 +69,7 @@ def fit(
         del data  # it knows the trainer, and so all that training took
     else:
         weights, cost = finished["masters"], Cost(**finished["cost"])
-    _set(model, weights)
+    set_weights(model, weights)
     del weights
     _release_memory()
     inner = merged(model) if model is not checkpoint.model else model
@@ -87,33 +87,6 @@ def _data(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config) -> 
 
     made = draws(prompts, config.data, config.seed, store) if varies(config.data) else store(prompts)
     return PromptDataModule(made, config, checkpoint.start_token)
-
-
-def _trainable(model: Any, config: Config) -> Any:
-    """Return the model as it is trained: dropout off, adapters added, checkpointing on where asked for.
-
-    The layers' own dropout is off: its draws would depend on how a step is divided among micro-batches and devices;
-    `trainer.dropout` has masks that do not.
-    """
-    for part in model.modules():
-        if isinstance(part, torch.nn.Dropout):
-            part.p = 0.0
-        if isinstance(getattr(part, "dropout", None), float):
-            part.dropout = 0.0
-    model.config.use_cache = False
-    model = adapt(model, config.method, config.seed) if config.method.name == "lora" else model
-    if config.trainer.activation_checkpointing:
-        bare(model).activation_checkpointing_enable({"use_reentrant": False})
-    return model.train()
-
-
-@torch.no_grad()
-def _set(model: Any, weights: Sequence[Tensor]) -> None:
-    """Put trained weights into the parameters that were trained, and leave no gradients behind."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter, weight in zip(trained, weights, strict=True):
-        parameter.copy_(weight)
-        parameter.grad = None
 
 
 def _release_memory() -> None:

@@ -1,0 +1,79 @@
+"""`instruct-ablate export CELL FOLDER`: a trained cell's model as a Hugging Face folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.terminal import echo
+
+if TYPE_CHECKING:
+    from instruct_ablate.cell.after.export import Source
+    from instruct_ablate.report.model_card import Folder
+
+
+@click.command()
+@click.argument("cell", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--merge", is_flag=True, help="Fold a LoRA adapter into the weights that it stands on.")
+@click.option("--push", metavar="NAME", help="Upload it to the Hugging Face hub too, as NAME or USER/NAME.")
+@click.option("--public", is_flag=True, help="With --push: for everybody to see.  [only you]")
+@click.option("--license", "licence", default="", help="For the model card, such as apache-2.0.")
+@click.option("--cache", type=click.Path(path_type=Path), help="As of train: where models are prepared.")
+@click.option("--trust-remote-code", is_flag=True, help="Run the code that the cell's own checkpoint brings.")
+def command(
+    cell: Path,
+    folder: Path,
+    merge: bool,
+    push: str | None,
+    public: bool,
+    licence: str,
+    cache: Path | None,
+    trust_remote_code: bool,
+) -> None:
+    """Write the model that CELL trained to FOLDER, with tokenizer and model card; `model=FOLDER` takes it back.
+
+    The cell must have been trained with keep_checkpoints=true.
+
+    instruct-ablate export multirun/ablation/CELL my-model --merge
+    """
+    from instruct_ablate.cell.after.export import check_shape, new_folder, open_source, write_weights
+    from instruct_ablate.model.export import base_folder
+    from instruct_ablate.report.model_card import model_card
+    from instruct_ablate.report.show import read_cell
+
+    if public and not push:
+        raise UserError("--public goes with --push NAME: it says who may see what is uploaded")
+    source = open_source(cell, read_cell(cell), cache or _usual_cache(), trust_remote_code)
+    check_shape(source, merge, bool(push))
+    with new_folder(folder) as unfinished:
+        write_weights(source, unfinished, merge)
+        card = model_card(source.record, _described(source, folder.name, merge, licence))
+        (unfinished / "README.md").write_text(card, encoding="utf-8")
+    echo(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    echo(f"Take it back: instruct-ablate train model={folder} data_budget=0")
+    if (place := base_folder(folder)) is not None:
+        echo(f"The adapter stands on {place}, a folder of this machine; --merge makes one that stands alone.")
+    if push:
+        from instruct_ablate.hub import upload
+
+        echo(f"Uploaded: {upload(folder, push, private=not public)}")
+
+
+def _described(source: Source, title: str, merge: bool, licence: str) -> Folder:
+    from instruct_ablate.cell.after.export import hub_id
+    from instruct_ablate.model.loading.location import check_checkpoint
+    from instruct_ablate.report.model_card import Folder
+
+    both = check_checkpoint(source.model) == "encoder-decoder"
+    adapter = source.method.name == "lora" and not merge
+    return Folder(title, "ForSeq2SeqLM" if both else "ForCausalLM", adapter, hub_id(source.model), licence)
+
+
+def _usual_cache() -> Path:
+    from instruct_ablate.grid.composer import compose_config
+
+    return Path(compose_config(()).cache)

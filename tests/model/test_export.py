@@ -1,0 +1,56 @@
+"""Written checkpoints are read again, and a weight that is not the trained one is noticed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from instruct_ablate.errors import UserError
+from instruct_ablate.model.export import base_folder, check_written, write_adapter, write_checkpoint
+from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
+from instruct_ablate.model.loading.location import base_of, facts
+from instruct_ablate.model.training.trainable import make_trainable, set_weights
+from instruct_ablate.schema import Config, MethodConfig, ModelConfig
+from tests.model.fits import load, make_config
+
+RANDOM = ModelConfig("tiny_llama", source="random")
+
+
+def test_a_changed_weight_is_noticed(tmp_path: Path) -> None:
+    checkpoint = load(make_config(tmp_path / "cache"))
+    write_checkpoint(checkpoint, tmp_path / "model")
+    check_written(checkpoint, RANDOM, tmp_path / "model", tmp_path / "cache")
+    with torch.no_grad():
+        checkpoint.model.model.norm.weight[0] += 1
+    with pytest.raises(UserError, match="1 weights are not read again as they were trained"):
+        check_written(checkpoint, RANDOM, tmp_path / "model", tmp_path / "cache")
+
+
+def test_an_adapter_stands_on_its_base(tmp_path: Path) -> None:
+    cache, folder = tmp_path / "cache", tmp_path / "adapter"
+    checkpoint = load(make_config(cache))
+    method = MethodConfig("lora", rank=2, target_modules=["q_proj"])
+    model = make_trainable(checkpoint.model, Config(model=RANDOM, method=method))
+    set_weights(model, [torch.ones_like(p) for p in model.parameters() if p.requires_grad])
+    write_adapter(replace(checkpoint, model=model), RANDOM, folder, cache)
+    given = ModelConfig("mine", path=str(folder))
+    place = base_folder(folder)
+    assert place is not None
+    assert base_of(given).path == place
+    assert facts(given) == facts(ModelConfig("base", path=place))
+    before = checkpoint_fingerprint(given, cache)
+    (Path(place) / "note.txt").write_text("another base")
+    assert checkpoint_fingerprint(given, cache) != before
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(folder)}))
+    with pytest.raises(UserError, match="is an adapter itself"):
+        facts(given)
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match="names no base_model_name_or_path"):
+        facts(given)
+    (folder / "adapter_model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"holds no adapter_model.safetensors"):
+        facts(given)

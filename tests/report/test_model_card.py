@@ -1,0 +1,63 @@
+"""The model card: every number with its interval, nothing that could be read as markup, no licence made up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.metrics import Scores
+from instruct_ablate.report.model_card import Folder, interval, model_card
+from instruct_ablate.scores import TaskScore
+from tests.report.cells import make_cell
+from tests.scored import score
+
+
+def block(*exact: float) -> ScoreBlock:
+    mean = score("overall", 10, sum(exact) / len(exact), 0, 0, 0, 0)
+    tasks = [
+        TaskScore("classification", "c", score(f"t{n}", 10, value, 0, 0, 0, 0))
+        for n, value in enumerate(exact)
+    ]
+    return ScoreBlock(
+        "original", "p", Scores(mean, mean, (replace(mean, name="classification"),), (), tuple(tasks))
+    )
+
+
+def cell(*exact: float) -> CellRecord:
+    return replace(make_cell(50.0), blocks=(block(*exact),))
+
+
+def test_an_interval_is_students_over_tasks() -> None:
+    low, high, tasks = interval(block(40.0, 50.0, 60.0), "exact_match")
+    half = 4.302653 * 10 / 3**0.5
+    assert (low, high, tasks) == (pytest.approx(50 - half, abs=1e-3), pytest.approx(50 + half, abs=1e-3), 3)
+    assert interval(block(40.0), "exact_match") == (None, None, 1)
+
+
+def test_front_matter_is_yaml_and_says_only_what_is_known() -> None:
+    card = model_card(cell(40.0, 50.0), Folder("mine", "ForCausalLM", True, "org/base", "mit"))
+    head = yaml.safe_load(card.split("---")[1])
+    assert head == {
+        "base_model": "org/base",
+        "license": "mit",
+        "library_name": "peft",
+        "tags": ["instruct-ablate"],
+    }
+    bare = model_card(cell(40.0, 50.0), Folder("mine", "ForSeq2SeqLM"))
+    assert "license" not in yaml.safe_load(bare.split("---")[1])
+    assert "Of these weights: not recorded" in bare
+    assert "AutoModelForSeq2SeqLM" in bare
+    assert "AutoPeftModelForCausalLM" in card
+    assert "| original | exact_match | 45.0 |" in card
+
+
+def test_names_of_a_study_are_no_markup() -> None:
+    one = cell(40.0, 50.0)
+    hostile = replace(one, setting=one.setting.changed(model="x`\n# <b>|title\x1b[2J"))
+    card = model_card(hostile, Folder("a\n# b", "ForCausalLM"))
+    assert "\x1b" not in card
+    assert "<b>" not in card
+    assert [line for line in card.splitlines() if line.startswith("# ")] == ["# a # b"]
