@@ -35,6 +35,7 @@ from instruct_ablate.schema import (
     Config,
     DataConfig,
     EvaluationConfig,
+    TasksConfig,
     TrainerConfig,
     config_directory,
     plain,
@@ -92,6 +93,10 @@ REAL_CHECKS = preflight._checks
 
 
 @pytest.fixture
+def test_what_is_missing_is_what_omegaconf_takes_for_it() -> None:
+    assert TasksConfig().reader == MISSING
+
+
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A trained cell of the tiny model, with stand-ins for its data, weights and work."""
     replace_inputs(monkeypatch)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
-from omegaconf import MISSING
+MISSING: Any = "???"  # OmegaConf's own, of which reading a study needs no more
 
 
 @dataclass

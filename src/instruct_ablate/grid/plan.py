@@ -122,10 +122,11 @@ def parse_budget(text: str) -> float:
 
 def plan_table(cells: Sequence[PlannedCell]) -> Table:
     """Build the table of cells, in order."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table()
+    from instruct_ablate.long_table import LongTable
+
+    table = LongTable()
     for heading in ("cell", "state", "instances", "steps", "tokens", "tested", "time"):
         table.add_column(
             heading, justify="left" if heading in ("cell", "state") else "right", overflow="fold"

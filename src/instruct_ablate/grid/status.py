@@ -122,7 +122,7 @@ def _testing(beat: Beat) -> Pace:
 
 def status_table(folder: Path) -> Table:
     """Build the table of a study's cells."""
-    from rich.table import Table
+    from instruct_ablate.long_table import LongTable
 
     study = read_study(folder)
     lines = cell_statuses(study)
@@ -130,7 +130,7 @@ def status_table(folder: Path) -> Table:
     told = ", ".join(f"{count[state]} {state}" for state in SHOWN if count[state])
     rows = [_row(line) for line in lines]
     shown = [place for place in range(len(_HEADINGS)) if any(row[place].plain for row in rows)]
-    table = Table(title=f"{study.name}: {len(lines)} cells ({told})", title_justify="left")
+    table = LongTable(title=f"{study.name}: {len(lines)} cells ({told})", title_justify="left")
     for place in shown:
         table.add_column(_HEADINGS[place], no_wrap=_HEADINGS[place] == "state", overflow="fold")
     for row in rows:

@@ -39,6 +39,7 @@ from instruct_ablate.whole_files import (
 )
 
 DECLARATION = "study.json"
+PORTION = 50  # cells that one thread reads in a row: handing over each would cost more than most take
 WAIT = 60.0  # seconds for another command that changes it
 
 
@@ -167,11 +168,11 @@ def read_study(folder: Path) -> Study:
     _refuse_several(folder, declaration, there)
     by_hash = {name[-8:]: name for name in there}
     declared = {by_hash.get(cell.identity[:8], cell.name): cell for cell in declaration.cells}
+    names = list(dict.fromkeys([*declared, *there]))
+    portions = [names[start : start + PORTION] for start in range(0, len(names), PORTION)]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        cells = pool.map(
-            lambda name: _read(folder / name, declared.get(name)), dict.fromkeys([*declared, *there])
-        )
-        records = tuple(record for record in cells if record is not None)
+        read = pool.map(lambda own: [_read(folder / name, declared.get(name)) for name in own], portions)
+        records = tuple(record for cells in read for record in cells if record is not None)
     return Study(
         folder.resolve().name,
         folder,

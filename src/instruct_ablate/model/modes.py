@@ -1,19 +1,24 @@
-"""Modes a model is used in: evaluated (no dropout, no gradients), with exact logits, quiet; afterwards as it was."""
+"""Modes a model is used in: evaluated (no dropout, no gradients), with exact logits, quiet; afterwards as it was.
+
+Torch is loaded by who evaluates: a plan that asks how large a model is needs none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-import torch.nn.functional as F
-from torch import nn
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode in inference mode; each module's own mode is restored."""
+    import torch
+
     training = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -43,6 +48,10 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def exact_logits(model: Any) -> Iterator[None]:
     """Let the last layer give fp32 logits: in bf16 one in some thirty pairs of labels would tie by rounding."""
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+
     head = model.get_output_embeddings()
     if type(head) is not nn.Linear or head.weight.dtype == torch.float32:
         yield

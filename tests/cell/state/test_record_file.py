@@ -49,6 +49,17 @@ def test_a_record_comes_back_as_it_was() -> None:
     assert parse_record(to_json(record)) == record
 
 
+def test_settings_that_are_alike_are_one_and_those_that_only_look_so_are_not() -> None:
+    def read(value: object) -> object:
+        tree = json.loads(to_json(make_record()))
+        tree["setting"]["values"] = [["trainer.max_steps", value]]
+        return parse_record(json.dumps(tree)).setting
+
+    assert read(1) is read(1)
+    kinds = [type(read(value).get("trainer.max_steps")) for value in (1, 1.0, True, "1")]  # type: ignore[attr-defined]
+    assert kinds == [int, float, bool, str]
+
+
 def test_a_failed_record_comes_back() -> None:
     record = CellRecord("ab", "tiny", SETTING, 0, "failed", failure=Failure("it broke", "Traceback\n", 2))
     assert parse_record(to_json(record)) == record

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from instruct_ablate.cell.state.old_record import modern_record
-from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
+from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord, Environment
+from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.registry import describe
 from instruct_ablate.whole_files import NOT_AS_WRITTEN
 
 T = TypeVar("T")
 _SEAL = ',\n "seal": "'
+REPEATED = (Setting, Environment)  # what many records of a study have alike
+MOST_KNOWN = 10_000
 _MOST = 1e15  # of numbers in a record: seconds, bytes, counts, percents
 
 
@@ -113,6 +116,8 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
         return lambda value: _among(value, arguments)
     if hint is float:
         return _number
+    if hint is str:  # most of what there is
+        return lambda value: value if type(value) is str else _exactly(value, str)
     return lambda value: _exactly(value, hint)
 
 
@@ -126,7 +131,24 @@ def _dataclass_decoder(kind: Any) -> Callable[[Any], Any]:
         fields = brought_up(value) if brought_up else value
         return kind(**{name: decoders[name](item) for name, item in fields.items()})
 
-    return decode
+    return _remembering(decode) if kind in REPEATED else decode
+
+
+def _remembering(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Decode the same JSON once: the cells of a study have few settings, and each seed's record repeats one."""
+    known: dict[str, Any] = {}
+
+    def decode_once(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return decode(value)
+        key = repr(value)  # which tells 1, 1.0, true and "1" apart
+        if key not in known:
+            if len(known) >= MOST_KNOWN:
+                known.clear()
+            known[key] = decode(value)
+        return known[key]
+
+    return decode_once
 
 
 def _union_decoder(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
@@ -151,6 +173,14 @@ def _tuple_decoder(arguments: tuple[Any, ...]) -> Callable[[Any], Any]:
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         each = _decoder(arguments[0])
         return lambda value: tuple([each(item) for item in _exactly(value, list)])
+    if len(arguments) == 2:  # a name with its value: thousands of them in a study
+        first, second = map(_decoder, arguments)
+
+        def decode_pair(value: Any) -> Any:
+            one, other = _exactly(value, list)
+            return first(one), second(other)
+
+        return decode_pair
     parts = [_decoder(argument) for argument in arguments]
     return lambda value: tuple(part(item) for part, item in zip(parts, _exactly(value, list), strict=True))
 
@@ -162,6 +192,8 @@ def _among(value: Any, allowed: tuple[Any, ...]) -> Any:
 
 
 def _number(value: Any) -> float:
+    if type(value) is float and -_MOST <= value <= _MOST:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"number expected, {value!r} found")
     if not math.isfinite(value) or abs(value) > _MOST:
