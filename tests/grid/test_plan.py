@@ -168,6 +168,13 @@ def test_what_is_not_known_of_a_grid_is_said(tmp_path: Path) -> None:
     assert len(summary(Plan([], [], 0), [one_cell(tmp_path, "done")])) == 3
 
 
+def test_tasks_held_out_are_named_once(tmp_path: Path) -> None:
+    words = ("model=tiny_llama", "tasks.validation=2", f"output={tmp_path}", f"cache={tmp_path}", "seed=0,1")
+    plan = compose_plan(words)
+    told = [line for line in summary(plan, planned(plan, {})) if line.startswith("tasks.validation=2: of ")]
+    assert len(told) == 1
+
+
 @pytest.mark.usefixtures("_inputs")
 def test_a_done_cell_takes_nothing_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [one_cell(tmp_path, seed=seed).cell for seed in range(3)]

@@ -15,6 +15,7 @@ from instruct_ablate.instruction.audit import audit, run_audit, write_audit
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.variant import VARIANTS, variant
 from instruct_ablate.schema import Config, InstructionConfig, TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Example, Task
 from tests.conftest import make_task
 
@@ -36,7 +37,8 @@ def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def collection(monkeypatch: pytest.MonkeyPatch, tasks: tuple[Task, ...] = TASKS) -> None:
     module = ModuleType("instruct_ablate.tasks.collection")
-    module.read_tasks = lambda config, cache: SimpleNamespace(train=tasks[:1], test=tasks[1:])  # type: ignore[attr-defined]
+    read = SimpleNamespace(train=tasks[:1], validation=(), test=tasks[1:])
+    module.read_tasks = lambda config, cache: read  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "instruct_ablate.tasks.collection", module)
 
 
@@ -82,6 +84,18 @@ def test_page_is_escaped_and_json_complete(tmp_path: Path) -> None:
     body = json.loads(data.read_text())
     assert (body["tasks"], body["violating"], len(body["findings"])) == (2, 0, 2)
     assert body["findings"][0]["before"]["definition"] == TASKS[0].definition
+
+
+def test_tasks_held_out_are_audited_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = TasksConfig("starter", include=["starter00*", "starter1*"], validation=2)
+    run_audit(Config(tasks=tasks, cache=str(tmp_path)), tmp_path)
+    read = read_tasks(tasks, tmp_path)
+    assert (
+        f"of {len(read.train) + 2} training tasks held out: {read.validation[0].name}"
+        in capsys.readouterr().out
+    )
+    body = json.loads((tmp_path / "audit-original.json").read_text())
+    assert {task.name for task in read.validation} <= {one["task"] for one in body["findings"]}
 
 
 def test_command_tells_and_fails(

@@ -49,7 +49,9 @@ def test_whole_finds_the_unsampled_task() -> None:
 def test_a_context_is_that_of_one_side_and_of_a_cell_s_seed() -> None:
     train, test = (make_task("a"),), (make_task("b"),)
     config = replace(Config(), seed=5)
-    collection = TaskCollection("x", train, test, "")
+    collection = TaskCollection("x", train, test, "", validation=(make_task("held"),))
+    held = Context.of(Config(), collection, "validation").tasks
+    assert [task.name for task in held] == [*(task.name for task in train), "held"]
     assert Context.of(config, collection, "train") == Context(5, train)
     assert Context.of(config, collection, "test") == Context(5, test)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.store import state_of
 from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import UserError, refusal
@@ -20,6 +21,8 @@ from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.grid.sweep import HydraParts, Plan, plan_cells
 from instruct_ablate.schema import config_directory
+from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.validation import held_out_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -154,6 +157,7 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
         f"{sum(e.steps for e in estimates):,} steps, about {sum(e.train_tokens for e in estimates):,} tokens; "
         f"testing: {sum(e.test_instances for e in estimates):,} predictions",
         f"disk: {_disk(todo)}",
+        *_held_out(cells),
     ]
     times = [e.seconds for e in estimates]
     known = [seconds for seconds in times if seconds is not None]
@@ -164,6 +168,14 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
     if known:
         lines.append(f"time: about {clock(sum(known))}, one cell after the other")
     return lines
+
+
+def _held_out(cells: Sequence[PlannedCell]) -> Iterator[str]:
+    """Name the training tasks that are held out, once for all cells that hold out the same."""
+    configs = [effective(one.cell.config) for one in cells]
+    asked = {(str(one.tasks), one.cache): one for one in configs if one.tasks.validation}
+    for config in asked.values():
+        yield held_out_line(read_tasks(config.tasks, Path(config.cache)))
 
 
 def _disk(todo: Sequence[PlannedCell]) -> str:

@@ -195,6 +195,8 @@ def _variants(
         budget.check_trainable(read.train, config.tasks)
         context = Context.of(config, read, "train")
         found = [fault for task in read.train if (fault := check_variant(task, trained_on, context))]
+        held = Context.of(config, read, "validation")
+        found += [fault for task in read.validation if (fault := check_variant(task, trained_on, held))]
     context = Context.of(config, read, "test")
     pairs = [(task, instruction) for instruction in shown for task in read.test]
     return found + [
@@ -214,13 +216,19 @@ def _choices(tasks: TasksConfig, cache: Path, evaluation: EvaluationConfig) -> l
     decoding = evaluation.decoding
     if decoding == "greedy":
         return []
-    tested = collection.read_tasks(tasks, cache).test
+    tested = _scored(tasks, cache)
     # Choices of a prompt set's rows are told apart by their place, as T0's; strict_exact_match counts them so.
     spaces = [task for task in tested if task.label_space is not None or not task.prompted]
     found = [fault for task in spaces if (fault := equal_labels(task))]
     return found + [
         _unlisted(task, decoding) for task in tested if decoding.startswith("rank") and _lacks(task)
     ]
+
+
+def _scored(tasks: TasksConfig, cache: Path) -> tuple[Task, ...]:
+    """Return the tasks that a model is scored on: the test tasks, and those held out of training."""
+    read = collection.read_tasks(tasks, cache)
+    return (*read.test, *read.validation)
 
 
 def _lacks(task: Task) -> bool:
@@ -240,7 +248,7 @@ def _tokenizer(
     """Check what only the model's tokenizer tells: labels that it confuses or cuts, a chat template it lacks."""
     from instruct_ablate.model.decoding.label_check import check_labels, cut_labels, may_cut_labels
 
-    tested, limit = collection.read_tasks(tasks, cache).test, prompt.max_target_length
+    tested, limit = _scored(tasks, cache), prompt.max_target_length
     long = may_cut_labels(tested, limit)
     if decoding == "greedy" and prompt.template != "chat" and not long:
         return []

@@ -16,10 +16,13 @@ NOTES = ("seen", "own")  # among the tasks: what is known of files, and of own r
 def prepare(config: Config) -> Iterator[str]:
     """Read the tasks and load the model once, yielding what was found; later runs take both from the cache."""
     from instruct_ablate.tasks.collection import read_tasks
+    from instruct_ablate.tasks.validation import held_out_line
 
     collection = read_tasks(config.tasks, Path(config.cache))
     told = f"{len(collection.train)} training and {len(collection.test)} test tasks"
     yield f"tasks {config.tasks.reader}: {told}"
+    if collection.validation:
+        yield held_out_line(collection)
     if config.model.source == "baseline":
         yield f"model {config.model.name}: a baseline, nothing to fetch"
         return

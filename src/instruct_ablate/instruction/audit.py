@@ -23,6 +23,7 @@ from instruct_ablate.normalisation import alike
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.label_space import disagreements, read_annotation
 from instruct_ablate.tasks.task import Task
+from instruct_ablate.tasks.validation import held_out_line
 from instruct_ablate.terminal import echo
 
 
@@ -123,8 +124,11 @@ def run_audit(config: Config, folder: Path, published: Path | None = None) -> in
     load_extensions(config.extensions)
     check_instruction(config.instruction)
     collection = read_tasks(config.tasks, Path(config.cache))
+    if collection.validation:
+        echo(held_out_line(collection))
     findings = (
         *audit(collection.train, config.instruction, Context.of(config, collection, "train")),
+        *audit(collection.validation, config.instruction, Context.of(config, collection, "validation")),
         *audit(collection.test, config.instruction, Context.of(config, collection, "test")),
     )
     name = label(config.instruction)
@@ -142,7 +146,7 @@ def run_audit(config: Config, folder: Path, published: Path | None = None) -> in
             echo(f"rules against the annotation, {there} of {len(tasks)} {side} definitions:")
             echo(table(agreement(tasks, annotation)))
     if published is not None:
-        _compare_spaces((*collection.train, *collection.test), published)
+        _compare_spaces((*collection.train, *collection.validation, *collection.test), published)
     counts = _summary(findings)
     echo(
         f"{name}: {counts['tasks']} tasks, {counts['violating']} break a promise, "

@@ -10,7 +10,7 @@ from typing import Literal
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.task import Task, TaskCollection
 
-Side = Literal["train", "test"]
+Side = Literal["train", "validation", "test"]
 
 
 def hashed(*parts: object) -> int:
@@ -37,8 +37,16 @@ class Context:
 
     @classmethod
     def of(cls, config: Config, collection: TaskCollection, side: Side) -> Context:
-        """Return what the variants of a cell know on one side; `config` is the cell's effective configuration."""
-        return cls(config.seed, collection.train if side == "train" else collection.test)
+        """Return what the variants of a cell know on one side; `config` is the cell's effective configuration.
+
+        Variants of tasks that are held out may borrow from those that are trained on; never the other way round.
+        """
+        known = {
+            "train": collection.train,
+            "validation": (*collection.train, *collection.validation),
+            "test": collection.test,
+        }
+        return cls(config.seed, known[side])
 
     def under(self, instruction: InstructionConfig) -> Context:
         """Return the context with an instruction's parameters."""

@@ -14,7 +14,7 @@ from instruct_ablate.errors import UserErrors, unknown
 from instruct_ablate.extensions import decorated
 from instruct_ablate.limits import check_limits
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import few_shot, label_space, selection
+from instruct_ablate.tasks import few_shot, label_space, selection, validation
 from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
 from instruct_ablate.tasks.drawn_examples import with_examples
 from instruct_ablate.tasks.own_reader import read_own
@@ -51,7 +51,7 @@ def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection
     if "." in config.reader:
         check(config)
         given = read_own(config, folder, READERS)
-        return _checked(few_shot.parted(given, config) if few_shot.asked(config) else given)
+        return _checked(few_shot.parted(given, config) if few_shot.asked(config) else given, config)
     reader = find_reader(config.reader)
     check(config)
     source = reader.open(config, folder)
@@ -60,15 +60,17 @@ def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection
     own = _own_spaces(config, stored)
     packaged = label_space.read_overrides(label_space.OVERRIDES)
     collection = _collect(source, kept, (*source.notes, *notes), packaged | own, config)
-    return _checked(collection, packaged.keys() - own.keys())
+    return _checked(collection, config, packaged.keys() - own.keys())
 
 
-def _checked(collection: TaskCollection, as_given: Collection[str] = ()) -> TaskCollection:
-    """Drop label spaces that are none, and see that choices and targets agree; the same for all readers."""
+def _checked(
+    collection: TaskCollection, config: TasksConfig, as_given: Collection[str] = ()
+) -> TaskCollection:
+    """Drop label spaces that are none, see that choices and targets agree, hold out tasks; so for all readers."""
     train, first = with_real_choices(collection.train)
     test, second = with_real_choices(collection.test)
     notes = (*collection.notes, *first, *second, *check_choices(test, as_given))
-    return replace(collection, train=train, test=test, notes=notes)
+    return validation.held_out(replace(collection, train=train, test=test, notes=notes), config.validation)
 
 
 def reader(function: Callable[[TasksConfig], TaskCollection]) -> Callable[[TasksConfig], TaskCollection]:

@@ -30,6 +30,11 @@ def faults(config: TasksConfig) -> list[str]:
         for key in _OF_TRAINING
         if vars(config)[key]
     ]
+    if config.validation:
+        found.append(
+            f"tasks.validation={config.validation} holds out training tasks, and tasks.train_on=test_task has none: "
+            "leave one of the two out."
+        )
     if config.test_instances is None:
         found.append(
             "tasks.train_on=test_task with tasks.test_instances=null: every instance is tested, and none is left to "

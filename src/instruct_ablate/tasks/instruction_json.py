@@ -31,6 +31,7 @@ FIELDS = selection.BY_SIDE | {
     "test_split",
     "test_tasks",
     "test_instances",
+    "validation",
     "label_spaces",
     "categories",
 }

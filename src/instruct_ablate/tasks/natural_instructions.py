@@ -25,6 +25,7 @@ FIELDS = selection.BY_SIDE | {
     "test_subset",
     "test_tasks",
     "test_instances",
+    "validation",
     "train_on",
     "label_spaces",
 }

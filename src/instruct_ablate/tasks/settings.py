@@ -39,6 +39,7 @@ LIMITS = {
     "test_tasks": whole(1).or_null("for all"),
     "test_instances": whole(1).or_null("for all"),
     "train_on": one_of(TRAIN_ON),
+    "validation": whole(0),
     "label_spaces": path().or_null("for the derived ones"),
     "train_split": text().or_null("for none"),
     "test_split": text().or_null("for none"),

@@ -12,6 +12,7 @@ from instruct_ablate.tasks.source import Source
 FOLDER = Path(__file__).parent / "starter"
 FIELDS = (
     frozenset({"categories", "include", "test_tasks", "test_instances", "train_on", "label_spaces"})
+    | {"validation"}
     | selection.BY_SIDE
 )
 

@@ -91,3 +91,4 @@ class TaskCollection:
     test: tuple[Task, ...]
     content_hash: str = ""  # empty in what a reader of your own returns: made from the tasks
     notes: tuple[str, ...] = ()
+    validation: tuple[Task, ...] = ()  # training tasks that are held out

@@ -81,6 +81,7 @@ def effective(config: Config) -> Config:
         method=_FULL,
         trainer=_inference(config.trainer, _INFERENCE),
         data=replace(_DATA, num_workers=config.data.num_workers),
+        tasks=replace(config.tasks, validation=0),
     )
     return (
         _baseline(untuned, config.seed)

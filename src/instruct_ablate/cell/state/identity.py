@@ -65,6 +65,7 @@ NEUTRAL: dict[str, Any] = {
     "tasks.mixture": None, "tasks.examples": 0, "trainer.loss": "per_token", "trainer.dropout": 0.0,
     "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
+    "tasks.validation": 0,
 }  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
         "code": CODE,
         "training": 1 if untuned else TRAINING,
         "prediction": 1 if baseline else PREDICTION,
-        "data": contents.data(config),
+        "data": contents.data(shaped),
         "checkpoint": shaped.model.name if baseline else contents.checkpoint(shaped),
         "instruction": None if untuned else as_counted(shaped.instruction),
         "tested": canonical_blocks(shaped),
