@@ -120,3 +120,8 @@ def test_of_a_long_message_both_ends_stay() -> None:
     assert cut.startswith("a" * (LONGEST // 2) + " … ")
     assert cut.endswith("ab")
     assert len(cut) < LONGEST + 5
+
+
+@pytest.mark.parametrize("word", ["[plain,set_12/bars]", "plain+set_12/bars"])
+def test_a_list_of_templates_is_the_text_that_joins_them(word: str) -> None:
+    assert compose_config([f"prompt.template={word}"]).prompt.template == "plain+set_12/bars"

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, get_origin, get_type_hints
 
 from instruct_ablate.errors import UserError, abbreviates, nearest, unknown
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, takes_several
 
 LONGEST = 600  # characters of a library's complaint
 _KEY_ERROR = re.compile(r"Key '([^']+)'|Could not override '([^']+)'")
@@ -24,13 +24,14 @@ def register() -> None:
 
 @cache
 def _with_bare_texts(node: type) -> type:
-    """Return the schema with lists untyped: a bare text is let through, for `plain` to make it a list of one."""
+    """Return the schema with lists untyped: `plain` makes a bare text a list, and a list a text where one belongs."""
     made = []
     for name, hint in get_type_hints(node).items():
         given = node.__dataclass_fields__[name]  # type: ignore[attr-defined]
         own = _with_bare_texts(hint) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None
         default = dataclasses.field(default=given.default, default_factory=own or given.default_factory)
-        made.append((name, own or (Any if get_origin(hint) is list else hint), default))
+        free = get_origin(hint) is list or takes_several(node, name)
+        made.append((name, own or (Any if free else hint), default))
     return dataclasses.make_dataclass(node.__name__, made)
 
 

@@ -11,6 +11,9 @@ from typing import Any, get_origin, get_type_hints
 
 MISSING: Any = "???"  # OmegaConf's own, of which reading a study needs no more
 
+JOINED_BY = "+"  # between the templates of a list
+_SEVERAL = {"several": True}  # of a text: a list is taken too, its parts joined
+
 
 @dataclass
 class TasksConfig:
@@ -111,12 +114,14 @@ class MethodConfig:
 class PromptConfig:
     """How instruction and instance become text."""
 
-    template: str = MISSING  # tk_instruct | alpaca | chat | plain | module.function of your own
+    # tk_instruct | alpaca | chat | plain | module.function of your own; or a set: set_12 | FILE.yaml | [plain,alpaca]
+    template: str = field(default=MISSING, metadata=_SEVERAL)
     max_source_length: int = 1024
     max_target_length: int = 128
     # Encoder-decoders: whether sources carry the closing token; null: as the checkpoint was trained (T0, P3: without).
     end_of_source: bool | None = None
     add_task_name: bool = False  # tk_instruct: the task's name before the definition
+    training_template: str = "first"  # of a set: first | drawn, one for each example | one of its templates
 
     @property
     def ends_source(self) -> bool:
@@ -265,6 +270,11 @@ def plain(config: Any) -> Config:
     return result
 
 
+def takes_several(node: type, name: str) -> bool:
+    """Whether a key is a text in whose place a list of them may stand."""
+    return bool(node.__dataclass_fields__[name].metadata)  # type: ignore[attr-defined]
+
+
 def _listed(node: type, values: Any) -> Any:
     """Put bare texts into lists wherever the schema has a list."""
     made = {}
@@ -272,6 +282,8 @@ def _listed(node: type, values: Any) -> Any:
         if name not in values:
             continue
         value = values[name]
+        if takes_several(node, name) and isinstance(value, list):
+            value = JOINED_BY.join(map(str, value))
         bare = get_origin(hint) is list and isinstance(value, str) and value != MISSING and "${" not in value
         nested = is_dataclass(hint) and isinstance(value, dict)
         made[name] = [value] if bare else _listed(hint, value) if nested else value

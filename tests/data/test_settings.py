@@ -85,3 +85,13 @@ def test_tk_instructs_encodings_need_its_template_and_no_groups() -> None:
         check_encodings(data, PromptConfig("plain"))
     with pytest.raises(UserError, match=r"data.grouping=task shares .* choose one of the two"):
         check_data(DataConfig(encodings="tk_instruct", grouping="task"))
+
+
+def test_what_templates_do_to_encodings_and_groups() -> None:
+    encodings = DataConfig(encodings="tk_instruct")
+    check_encodings(encodings, PromptConfig("tk_instruct+plain"))
+    with pytest.raises(UserError, match=r"is of Tk-Instruct's template"):
+        check_encodings(encodings, PromptConfig("tk_instruct+plain", training_template="plain"))
+    check_encodings(DataConfig(grouping="task"), PromptConfig("set_12"))
+    with pytest.raises(UserError, match=r"training_template=drawn draws a template for each"):
+        check_encodings(DataConfig(grouping="task"), PromptConfig("set_12", training_template="drawn"))

@@ -20,6 +20,7 @@ from instruct_ablate.schema import (
     EvaluationConfig,
     MethodConfig,
     ModelConfig,
+    PromptConfig,
     TasksConfig,
     TrainerConfig,
 )
@@ -155,3 +156,15 @@ def test_characters_stand_for_tokens() -> None:
     assert (tokens.count(""), tokens.count("abcd"), tokens.count("abcde")) == (0, 1, 2)
     assert tokens.clip("abcdefghij", 2) == "abcdefgh"
     assert tokens.chat("as it is") == "as it is"
+
+
+def test_every_template_of_a_set_is_a_test_of_its_own(tmp_path: Path) -> None:
+    one, twelve = (
+        Estimator(MEASURED).estimate(cell(tmp_path, prompt=PromptConfig(name)))
+        for name in ("plain", "set_12")
+    )
+    assert (twelve.test_instances, one.test_instances) == (12 * 15, 15)
+    assert (twelve.steps, twelve.train_instances) == (one.steps, one.train_instances)
+    assert one.seconds is not None
+    assert twelve.seconds is not None
+    assert twelve.seconds > one.seconds

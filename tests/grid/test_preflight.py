@@ -115,7 +115,7 @@ def calls(config: Config, ranks_later: bool = False) -> dict[str, tuple[Any, ...
 
 def test_what_is_checked_of_each_kind_of_cell(tmp_path: Path) -> None:
     always = {"check_folder", "_variants", "check_effects"}
-    models = {"_checkpoint", "_precision", "_choices", "_tokenizer", "check_processes"}
+    models = {"_own_prompts", "_checkpoint", "_precision", "_choices", "_tokenizer", "check_processes"}
     trained = calls(make_config(tmp_path))
     untuned = calls(make_config(tmp_path, data_budget=BudgetConfig(0)))
     baseline = calls(make_config(tmp_path, model=ModelConfig("majority", source="baseline")))
@@ -226,3 +226,20 @@ def test_processes_are_counted_where_they_are_not_started_later(tmp_path: Path) 
     (fault,) = faults([several])
     assert "torchrun" in fault
     assert faults([several], ranks_later=True) == []
+
+
+def test_several_templates_of_tasks_that_bring_their_own_prompts_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = TaskCollection("p3", (make_task(),), (make_task(prompted=True),), "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: own)
+    set_12 = PromptConfig("set_12")
+    (fault,) = preflight.Preflight()._told([(preflight._own_prompts, (TasksConfig("p3"), tmp_path, set_12))])
+    assert "bring their own prompts, which no template changes" in fault
+    preflight._own_prompts(TasksConfig("p3"), tmp_path, PromptConfig("plain"))
+
+
+def test_a_grid_over_a_set_has_no_faults_and_a_lost_one_is_told(tmp_path: Path) -> None:
+    assert faults([make_config(tmp_path, prompt=PromptConfig("set_12", training_template="drawn"))]) == []
+    (fault,) = faults([make_config(tmp_path, prompt=PromptConfig("set_21"))])
+    assert "did you mean 'set_12'" in fault

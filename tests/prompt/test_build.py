@@ -112,3 +112,13 @@ def test_prompts_under_several_instructions_are_one_with_all_sources() -> None:
     (both,) = alternated([[one], [other]])
     assert (both.source, both.alternatives) == ("one", ("one", "other"))
     assert (both.truncated, both.dropped_examples) == (True, 3)
+
+
+def test_training_prompts_of_a_set() -> None:
+    task = make_task(count=40)
+    first = build([task], PromptConfig("set_12", 1000))
+    assert [p.source for p in first] == [p.source for p in build([task], PromptConfig("set_12/titled", 1000))]
+    drawn = build([task], PromptConfig("set_12", 1000, training_template="drawn"))
+    apart = [build([task], PromptConfig(f"set_12/{name}", 1000)) for name in ("titled", "bars", "arrow")]
+    assert all(any(one.source == own.source for one, own in zip(drawn, each, strict=True)) for each in apart)
+    assert [p.target for p in drawn] == [p.target for p in first]

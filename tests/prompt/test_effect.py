@@ -190,3 +190,11 @@ def test_shares_between_the_ends_do_something() -> None:
 def test_no_tokenizer_makes_more_tokens_than_bytes_and_special_ones() -> None:
     assert Bytes().count("") == 8
     assert Bytes().count("é") == 10
+
+
+def test_of_a_set_every_template_is_looked_at_at_test_and_the_training_one_in_training() -> None:
+    both = view(template="plain+tk_instruct")
+    assert len(both._templates()) == 2
+    assert len(replace(both, side="training")._templates()) == 1
+    assert both.effect(InstructionConfig("simplified"), ORIGINAL) == Effect()
+    assert both.effect(InstructionConfig(examples="empty", num_positive=2), ORIGINAL).fault is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.encodings import ENCODINGS
 from instruct_ablate.limits import any_value, check_limits, number, one_of, whole
+from instruct_ablate.prompt.template_set import DRAWN, trained_under
 from instruct_ablate.schema import DataConfig, PromptConfig, TrainerConfig
 
 GROUPINGS = ("none", "task")
@@ -36,8 +37,13 @@ def check_data(config: DataConfig) -> None:
 
 
 def check_encodings(config: DataConfig, prompt: PromptConfig) -> None:
-    """Refuse Tk-Instruct's encodings with another template than the one that they are of."""
-    if config.encodings != "one" and prompt.template != "tk_instruct":
+    """Refuse Tk-Instruct's encodings with another template than theirs, and groups of one prompt with drawn ones."""
+    if config.grouping == "task" and prompt.training_template == DRAWN:
+        raise UserError(
+            "data.grouping=task shares a task's prompt among its instances, and prompt.training_template=drawn draws a "
+            "template for each: choose one of the two."
+        )
+    if config.encodings != "one" and [one.template for one in trained_under(prompt)] != ["tk_instruct"]:
         raise UserError(
             f"data.encodings={config.encodings} is of Tk-Instruct's template: give prompt=tk_instruct, not "
             f"{prompt.template}."

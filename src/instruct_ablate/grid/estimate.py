@@ -13,6 +13,7 @@ from instruct_ablate.data.batches import Schedule
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.schema import Config
 from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import read_tasks
@@ -107,7 +108,7 @@ class Estimator:
         collection = self._tasks(config)
         instances = sum(len(task.instances) for task in collection.test)
         size = (len(collection.test), round(instances / max(len(collection.test), 1)))
-        tested = len(shown_at_test(config)) * instances
+        tested = len(shown_at_test(config)) * len(template_names(config.prompt)) * instances
         if is_baseline(config):
             return Estimate(0, 0, 0, tested, 0, 0.0, *size)
         if is_untuned(config):

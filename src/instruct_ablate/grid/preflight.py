@@ -33,6 +33,7 @@ from instruct_ablate.model.training.settings import (
     check_processes,
 )
 from instruct_ablate.prompt.settings import check_prompt
+from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -149,6 +150,7 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield check_effects, (seen, trained_on, shown)
     if is_baseline(config):
         return
+    yield _own_prompts, (config.tasks, cache, config.prompt)
     yield _checkpoint, (config.model, config.prompt, config.evaluation.engine)
     yield _precision, (config.trainer, config.model)
     yield _choices, (config.tasks, cache, config.evaluation)
@@ -250,17 +252,28 @@ def _tokenizer(
 
     tested, limit = _scored(tasks, cache), prompt.max_target_length
     long = may_cut_labels(tested, limit)
-    if decoding == "greedy" and prompt.template != "chat" and not long:
+    if decoding == "greedy" and "chat" not in template_names(prompt) and not long:
         return []
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
     tokenizer = load_tokenizer(model, cache)
-    if prompt.template == "chat":
+    if "chat" in template_names(prompt):
         TokenizerTokens(tokenizer).chat("")
     if decoding == "greedy":
         return cut_labels(tested, tokenizer, limit) if long else []
     return check_labels(tested, tokenizer, limit)
+
+
+def _own_prompts(tasks: TasksConfig, cache: Path, prompt: PromptConfig) -> None:
+    """Refuse several templates where all test tasks bring prompts of their own: each would be shown the same."""
+    if len(template_names(prompt)) > 1:
+        tested = collection.read_tasks(tasks, cache).test
+        if tested and all(task.prompted for task in tested):
+            raise UserError(
+                f"prompt.template={prompt.template}: the tasks of {tasks.reader} bring their own prompts, which no "
+                "template changes: choose one template."
+            )
 
 
 def _checkpoint(model: ModelConfig, prompt: PromptConfig, engine: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from instruct_ablate.instruction.context import Context, hashed
@@ -10,7 +10,8 @@ from instruct_ablate.instruction.instruction import Instruction, as_instruction,
 from instruct_ablate.prompt import alpaca, chat, plain, tk_instruct  # noqa: F401 - they register themselves
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.prompt.room import Room
-from instruct_ablate.prompt.template import Template, configured_template, rendered
+from instruct_ablate.prompt.template import Template, rendered
+from instruct_ablate.prompt.template_set import training_template
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.languages import rule_of
 from instruct_ablate.tasks.task import Instance, Task
@@ -23,12 +24,16 @@ def build_prompts(
     tokens: Tokens,
     context: Context,
 ) -> tuple[Prompt, ...]:
-    """Return one prompt per instance, in order; a task that brings its own prompts keeps them as text."""
-    function, room = configured_template(prompt_config), Room(tokens, prompt_config.max_source_length)
+    """Return one prompt per instance, in order; a task that brings its own prompts keeps them as text.
+
+    Of a set of templates the training one is taken: tests give their templates one by one.
+    """
+    chosen = training_template(prompt_config, context.seed)
+    room = Room(tokens, prompt_config.max_source_length)
     made: list[Prompt] = []
     for task in tasks:
         varied = vary(task, instruction_config, context)
-        template = own_prompt if task.prompted else function
+        template = _own_prompts if task.prompted else chosen
         made += _of_task(varied, as_instruction(varied, instruction_config), template, room, context.seed)
     return tuple(made)
 
@@ -38,12 +43,16 @@ def own_prompt(instruction: Instruction, instance: Instance, room: Room) -> str:
     return instance.input
 
 
+def _own_prompts(task: str, instance: str) -> Template:
+    return own_prompt
+
+
 def _of_task(
-    task: Task, instruction: Instruction, template: Template, room: Room, seed: int
+    task: Task, instruction: Instruction, template: Callable[[str, str], Template], room: Room, seed: int
 ) -> Iterator[Prompt]:
     choices, rule = dict(task.answer_choices), rule_of(task)
     for instance in task.instances:
-        made = rendered(template, instruction, instance, room)
+        made = rendered(template(task.name, instance.id), instruction, instance, room)
         yield Prompt(
             task=task.name,
             category=task.category,

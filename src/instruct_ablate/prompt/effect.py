@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
@@ -13,7 +13,8 @@ from instruct_ablate.instruction.label import label
 from instruct_ablate.prompt.build import own_prompt
 from instruct_ablate.prompt.prompt import Tokens
 from instruct_ablate.prompt.room import Room
-from instruct_ablate.prompt.template import configured_template, rendered
+from instruct_ablate.prompt.template import Template, rendered
+from instruct_ablate.prompt.template_set import single_template, trained_under, under_each
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.task import Task
 
@@ -87,18 +88,23 @@ class View:
 
         With `whole`, of a prompt that may be cut it is not known (None).
         """
-        room, function = Room(tokens, self.prompt.max_source_length), configured_template(self.prompt)
+        room, functions = Room(tokens, self.prompt.max_source_length), self._templates()
         for task in self.tasks:
             both = [vary(task, config, self.context) for config in (instruction, reference)]
             told = [as_instruction(*pair) for pair in zip(both, (instruction, reference), strict=True)]
             same = both[0].instances is both[1].instances
             if same and (task.prompted or told[0] == told[1]):
                 continue
-            template = own_prompt if task.prompted else function
-            for instances in islice(zip(both[0].instances, both[1].instances, strict=True), LOOKED_AT):
+            pairs = islice(zip(both[0].instances, both[1].instances, strict=True), LOOKED_AT)
+            for instances, template in product(pairs, [own_prompt] if task.prompted else functions):
                 made = [rendered(template, *pair, room) for pair in zip(told, instances, strict=True)]
                 cut = any(one.truncated or one.dropped_examples for one in made)
                 yield None if whole and cut else made[0].text != made[1].text
+
+    def _templates(self) -> list[Template]:
+        """Return the templates that prompts of this side are shown under."""
+        shown = trained_under(self.prompt) if self.side == "training" else under_each(self.prompt)
+        return [single_template(one) for one in shown]
 
     def _no_prompt(self, instruction: InstructionConfig) -> str:
         """Say that no prompt is altered, and why where that is plain."""

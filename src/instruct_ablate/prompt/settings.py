@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from instruct_ablate.limits import any_value, check_limits, text, whole
 from instruct_ablate.prompt import build  # noqa: F401 - templates register themselves
-from instruct_ablate.prompt.template import configured_template
+from instruct_ablate.prompt.template_set import check_templates
 from instruct_ablate.schema import PromptConfig
 
 LONGEST = 2**20  # tokens; what a model has room for is its own limit
 LIMITS = {
     "template": text(),
+    "training_template": text(),
     "max_source_length": whole(1, LONGEST),
     "max_target_length": whole(1, LONGEST),
     "end_of_source": any_value(),
@@ -20,4 +21,4 @@ LIMITS = {
 def check_prompt(config: PromptConfig) -> None:
     """Refuse a template that is not there, and lengths without room."""
     check_limits("prompt", config, LIMITS)
-    configured_template(config)
+    check_templates(config)

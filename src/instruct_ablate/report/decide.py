@@ -15,6 +15,7 @@ from instruct_ablate.grid.plan import PlannedCell, clock
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.report.at_looks import check_sides, planned_trials
 from instruct_ablate.report.contrasts import UnmatchedError, contrasts
 from instruct_ablate.report.differences import differences, measures
@@ -176,7 +177,10 @@ def price_of(cells: Sequence[PlannedCell], estimator: Estimator) -> Price:
         if seconds is None or each is None:
             model = one.cell.config.model.name
             raise UserError(f"--decide: no cell of model={model} was measured; add --probe 20 for its speed")
-        fixed, tested = seconds - each * one.estimate.test_instances, each * len(setting.tests)
+        fixed, tested = (
+            seconds - each * one.estimate.test_instances,
+            each * len(setting.tests) * len(template_names(one.cell.config.prompt)),
+        )
         if setting.untuned:
             price = replace(price, once=price.once + fixed, instance_once=price.instance_once + tested)
         else:

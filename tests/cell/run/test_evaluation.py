@@ -130,3 +130,9 @@ def test_a_change_of_metrics_in_between_gives_what_was_asked_for_last(
     assert evaluated(job, tiny, after) == expected
     texts = [[json.loads(line)["prediction"] for line in part.splitlines()] for part in (rows, expected[1])]
     assert texts[0] == texts[1], "the model's answers do not hang on what else it is asked"
+
+
+def test_one_of_several_templates_is_named_in_its_file() -> None:
+    assert file_name("original", "set_12/bars") == "predictions/original--set_12_bars.jsonl"
+    long = [file_name("x" * 90, f"set_12/{end}") for end in ("aaaaaaaaaaaa", "aaaaaaaaaaab")]
+    assert len(set(long)) == 2

@@ -189,8 +189,8 @@ def test_a_cell_whose_rows_do_not_fit_fails(
 
     whole = stages.evaluate
 
-    def evaluate(job: Any, checkpoint: Any, label: str, prompts: Sequence[Prompt]) -> Any:
-        return whole(job, checkpoint, label, prompts[1:])
+    def evaluate(job: Any, checkpoint: Any, label: str, prompts: Sequence[Prompt], template: str) -> Any:
+        return whole(job, checkpoint, label, prompts[1:], template)
 
     monkeypatch.setattr(stages, "evaluate", evaluate)
     record = run_cell(small(tmp_path, cache, data_budget=BudgetConfig(0)))

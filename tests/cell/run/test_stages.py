@@ -10,17 +10,20 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.run.stages import work
 from instruct_ablate.cell.state.predictions import read_predictions
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import BlockKey, CellRecord
 from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
     EvaluationConfig,
     ModelConfig,
+    PromptConfig,
     TasksConfig,
     TrainerConfig,
 )
+from instruct_ablate.score_curve import FILE, read_points
 from tests.standins import make_config
 
 BLOCKS = ("original", "delusive")
@@ -195,3 +198,66 @@ def test_a_warm_process_sees_an_edited_data_file(tmp_path: Path, cache: Path) ->
         said.append((record.identity, {(row.prediction, row.references) for row in rows}))
     assert [texts for _, texts in said] == [{("one", ("one",))}, {("two", ("two",))}]
     assert said[0][0] != said[1][0]
+
+
+def test_a_cell_is_trained_once_and_tested_under_every_template_of_its_set(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the second of four tests: what is predicted stays, and the first template's are those of it alone."""
+    from instruct_ablate.model.decoding import predict as generate
+
+    names = ("set_12/bars", "alpaca")
+    tests = EvaluationConfig(["same", "delusive"], at=[0.5], at_instances=4)
+    config = small(tmp_path, cache, prompt=PromptConfig("+".join(names), 512, 4), evaluation=tests)
+    real, asked, stopped = generate.predict, list[str](), list[bool]()
+
+    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any, likely: bool) -> Any:
+        for prediction in real(checkpoint, prompts, config, finished, likely):
+            if len(asked) == 8 + 3 and not stopped:
+                stopped.append(True)
+                raise RuntimeError("the power went")
+            if len(prompts) == 8:  # not a sample while training
+                asked.append(prediction.prompt.source)
+            yield prediction
+
+    monkeypatch.setattr(generate, "predict", stops)
+    assert run_cell(config).state == "failed"
+    record = run_cell(config)
+    assert record.state == "done", record.failure
+    assert [block.key for block in record.blocks] == [
+        BlockKey(label, template) for label in BLOCKS for template in names
+    ]
+    assert len({block.predictions for block in record.blocks}) == 4
+    assert record.cost.evaluate_instances == 5 + 8 + 8
+    assert len(asked) == len(set(asked)) == 4 * 8
+    points = read_points(folder_of(config, record) / FILE)
+    assert [(one.tested, one.instances) for one in points] == [("original", 4), ("delusive", 4)]
+    rows = [read_predictions(folder_of(config, record) / block.predictions) for block in record.blocks]
+    assert rows[0][0].prompt.startswith("task: ")
+    assert rows[1][0].prompt.startswith("Below is an instruction")
+    alone = small(tmp_path, cache, prompt=PromptConfig("set_12/bars", 512, 4), evaluation=tests)
+    (first, other) = run_cell(alone).blocks
+    assert (first.predictions, other.instruction) == ("predictions/original.jsonl", "delusive")
+    assert (first.scores, other.scores) == (record.blocks[0].scores, record.blocks[2].scores)
+
+
+def test_a_cell_of_a_set_is_taken_over_with_all_its_templates(tmp_path: Path, cache: Path) -> None:
+    changes = {"prompt": PromptConfig("plain+alpaca", 512, 4), "data_budget": BudgetConfig(0)}
+    done = run_cell(small(tmp_path, cache, **changes))
+    other = run_cell(small(tmp_path, cache, study="other", **changes))
+    assert any("taken over" in note for note in other.notes)
+    assert [block.key for block in other.blocks] == [block.key for block in done.blocks]
+
+
+def test_a_set_s_file_that_changes_while_its_cell_starts_stops_it(tmp_path: Path, cache: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("- {name: a, input: 'In {input}', output: 'Out {output}'}")
+    config = small(tmp_path, cache, prompt=PromptConfig(str(file), 512, 4), data_budget=BudgetConfig(0))
+
+    def work_on_others(job: Any) -> Any:
+        file.write_text("- {name: a, input: 'IN {input}', output: 'OUT {output}'}")
+        return work(job)
+
+    record = run_cell(config, work_on_others)
+    assert record.failure is not None
+    assert "the set of templates changed" in record.failure.reason

@@ -9,6 +9,7 @@ from instruct_ablate.cell.state.canonical import (
     is_baseline,
     is_untuned,
     shown_at_test,
+    under_templates,
 )
 from instruct_ablate.schema import (
     BudgetConfig,
@@ -207,3 +208,13 @@ def test_an_untuned_model_keeps_its_seed_where_examples_are_drawn() -> None:
     assert seed("original", "random_labels") == 7
     assert seed("original", "delusive", "simplified") == 0
     assert seed("random_labels", instruction=InstructionConfig(num_positive=0)) == 0
+
+
+def test_each_template_is_a_configuration_of_its_own(tmp_path: Path) -> None:
+    config = make_config(tmp_path, prompt=PromptConfig("plain+set_12/bars", training_template="drawn"))
+    found = under_templates(config)
+    assert [name for name, _ in found] == ["plain", "set_12/bars"]
+    assert [one.prompt for _, one in found] == [PromptConfig("plain"), PromptConfig("set_12/bars")]
+    assert under_templates(make_config(tmp_path)) == (("", make_config(tmp_path)),)
+    assert effective(config).prompt.training_template == "drawn"
+    assert effective(replace(config, data_budget=BudgetConfig(0))).prompt.training_template == "first"

@@ -16,6 +16,7 @@ from instruct_ablate.schema import (
     InstructionConfig,
     LoggerConfig,
     ModelConfig,
+    PromptConfig,
     TrainerConfig,
 )
 from tests.report.cells import place
@@ -209,3 +210,28 @@ def test_only_groups_are_flattened_and_what_does_not_count_is_left_out() -> None
     assert "tasks.name" in DOES_NOT_COUNT
     assert "output" in DOES_NOT_COUNT
     assert counting(tree) == {"tasks.columns": {"input": "a"}, "seed": 1, "trainer.epochs": 2}
+
+
+def test_a_set_of_templates_counts_by_its_texts(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("- {name: a, input: 'In {input}', output: 'Out {output}'}")
+    given = PromptConfig(str(tmp_path / "mine.yaml"))
+    before = identify(make_config(Path(), prompt=given))
+    assert before.setting.get("prompt") == before.counted["prompt.template"] == "mine"
+    (tmp_path / "mine.yaml").rename(tmp_path / "moved.yaml")
+    (tmp_path / "further").mkdir()
+    (tmp_path / "moved.yaml").rename(tmp_path / "further" / "mine.yaml")
+    moved = replace(given, template=str(tmp_path / "further" / "mine.yaml"))
+    assert identify(make_config(Path(), prompt=moved)).hash == before.hash
+    (tmp_path / "further" / "mine.yaml").write_text("- {name: a, input: 'In {input}', output: 'So {output}'}")
+    other = identify(make_config(Path(), prompt=moved))
+    assert other.hash != before.hash
+    assert other.setting.revision("prompt") != before.setting.revision("prompt") != ""
+
+
+def test_templates_without_texts_of_their_own_count_by_name() -> None:
+    both = identify(make_config(Path(), prompt=PromptConfig("plain+alpaca")))
+    assert "templates" not in both.counted
+    assert both.setting.revision("prompt") == ""
+    drawn = PromptConfig("plain+alpaca", training_template="drawn")
+    assert not same(prompt=drawn)
+    assert identify(make_config(Path(), prompt=drawn)).hash != both.hash

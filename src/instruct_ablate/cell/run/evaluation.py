@@ -27,6 +27,7 @@ from instruct_ablate.metrics import Metric, Selection, aggregate, score_predicti
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prediction, Prompt, Tokens
+from instruct_ablate.prompt.template_set import template_label
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.task import TaskCollection
 
@@ -54,13 +55,18 @@ def prompts_at_test(
     return build_prompts(collection.test, shown, config.prompt, tokens, context)
 
 
-def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Prompt]) -> Tested:
-    """Predict what is not yet written, score it row by row, and average; the invariants read the file again."""
+def evaluate(
+    job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Prompt], template: str = ""
+) -> Tested:
+    """Predict what is not yet written, score it row by row, and average; the invariants read the file again.
+
+    `template` names it where it is one of several.
+    """
     from instruct_ablate.model.decoding.label_check import cut_references_note
     from instruct_ablate.model.decoding.predict import predict
     from instruct_ablate.model.decoding.settings import check_likelihoods
 
-    started, path = time.perf_counter(), job.folder / file_name(label)
+    started, path, name = time.perf_counter(), job.folder / file_name(label, template), named(label, template)
     metrics = selected(job.config).load()
     likely = reading_model(metrics)
     check_likelihoods(job.config.evaluation.engine, likely)
@@ -68,7 +74,7 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
     finished = frozenset(rows)
     with PredictionWriter(path, tuple(rows.values())) as writer:
         done = len(finished)
-        job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
+        job.heartbeat.progress(f"evaluate {name}", done, len(prompts))
         for prediction in predict(checkpoint, prompts, job.config, finished, bool(likely)):
             prompt, told = prediction.prompt, prediction.likelihoods
             score = score_prediction(
@@ -78,13 +84,13 @@ def evaluate(job: Job, checkpoint: Checkpoint, label: str, prompts: Sequence[Pro
             writer.append(row)
             rows[row.key] = row
             done += 1
-            job.heartbeat.progress(f"evaluate {label}", done, len(prompts))
+            job.heartbeat.progress(f"evaluate {name}", done, len(prompts))
         writer.finish()
     whole = _complete(rows, prompts)
-    block = completed(job.folder, score_block(label, whole, job.config.prompt.template), whole, metrics)
+    block = completed(job.folder, _block(job, label, whole, template), whole, metrics)
     cut = cut_references_note(prompts, checkpoint.tokenizer, job.config.prompt.max_target_length)
     noted = (truncation_note(prompts), cut, *prompt_notes(prompts))
-    notes = tuple(f"test, {label}: {note}" for note in noted if note)
+    notes = tuple(f"test, {name}: {note}" for note in noted if note)
     seconds = time.perf_counter() - started
     return Tested(block, seconds, len(prompts) - len(finished), notes)
 
@@ -108,16 +114,16 @@ def _earlier_rows(
         yield replace(row, values=score.values, word_rule=asked[row.key].word_rule)
 
 
-def write_rows(job: Job, label: str, rows: Iterable[PredictionRow]) -> ScoreBlock:
+def write_rows(job: Job, label: str, rows: Iterable[PredictionRow], template: str = "") -> ScoreBlock:
     """Write rows that are scored already, and average."""
-    path = job.folder / file_name(label)
+    path = job.folder / file_name(label, template)
     discard(path)
     kept = tuple(rows)
     with PredictionWriter(path) as writer:
         for row in kept:
             writer.append(row)
         writer.finish()
-    block = score_block(label, kept, job.config.prompt.template)
+    block = _block(job, label, kept, template)
     return completed(job.folder, block, kept, selected(job.config).load())
 
 
@@ -126,17 +132,29 @@ def selected(config: Config) -> Selection:
     return Selection(tuple(config.evaluation.metrics), tuple(config.extensions))
 
 
+def _block(job: Job, label: str, rows: Sequence[PredictionRow], template: str) -> ScoreBlock:
+    """Return a cell's block; a template that is not one of several is the configuration's."""
+    block = score_block(label, rows, template or template_label(job.config.prompt.template))
+    return replace(block, predictions=file_name(label, template))
+
+
 def score_block(label: str, rows: Sequence[PredictionRow], template: str = "") -> ScoreBlock:
     """Average the rows of one test-time instruction, at the end of training."""
     scores = aggregate([row.to_prediction() for row in rows], [row.score for row in rows])
     return ScoreBlock(label, file_name(label), scores, key=BlockKey(label, template))
 
 
-def file_name(label: str) -> str:
-    """Return the prediction file of a test-time instruction, relative to the cell's folder."""
-    readable = identity.file_name(label)
-    if len(label) > len(readable):  # names that were cut may begin alike
-        readable += f"-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+def named(label: str, template: str) -> str:
+    """Return how notes call a test; one of several templates is named too."""
+    return f"{label}, {template}" if template else label
+
+
+def file_name(label: str, template: str = "") -> str:
+    """Return the prediction file of a test-time instruction under one of several templates, in the cell's folder."""
+    whole = f"{label}--{template}" if template else label
+    readable = identity.file_name(whole)
+    if len(whole) > len(readable):  # names that were cut may begin alike
+        readable += f"-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
     return f"predictions/{readable}.jsonl"
 
 

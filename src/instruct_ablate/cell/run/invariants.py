@@ -26,10 +26,16 @@ if TYPE_CHECKING:
 ADVICE = "Remove the cell's folder to have it done again; if that does not help, this is a fault to report."
 
 
-def check_inputs(identity: Identity, data: str, checkpoint: str | None = None) -> None:
-    """Refuse data or weights that are others than those that the cell is known by: files changed in between."""
-    for what, counted, read in (("data", "data", data), ("model's files", "checkpoint", checkpoint)):
-        if read is not None and identity.counted[counted] != read:
+def check_inputs(
+    identity: Identity, data: str, checkpoint: str | None = None, templates: str | None = None
+) -> None:
+    """Refuse files that are others than those that the cell is known by: they changed in between."""
+    for what, counted, read in (
+        ("data", "data", data),
+        ("model's files", "checkpoint", checkpoint),
+        ("set of templates", "templates", templates),
+    ):
+        if read is not None and identity.counted.get(counted) != read:
             raise BrokenInvariantError(
                 f"the {what} changed while the cell started; run the same command again."
             )

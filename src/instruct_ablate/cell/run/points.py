@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from instruct_ablate.cell.mirror.loggers import guarded, named_values
 from instruct_ablate.cell.run.evaluation import prompts_at_test, selected
 from instruct_ablate.cell.run.job import Job
-from instruct_ablate.cell.state.canonical import is_untuned, shown_at_test
+from instruct_ablate.cell.state.canonical import is_untuned, shown_at_test, under_templates
 from instruct_ablate.metrics import Metric, aggregate, score_predictions
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.prompt.prompt import Prompt, Tokens
@@ -77,10 +77,14 @@ def plan_points(
 
 
 def samples_at_test(job: Job, collection: TaskCollection, tokens: Tokens) -> Iterator[Sample]:
-    """Yield the sample under each test-time instruction; its prompts are those of the test at the end."""
+    """Yield the sample under each test-time instruction; its prompts are those of the test at the end.
+
+    Of several templates the first alone is taken: points are to watch a training, and cost time while it waits.
+    """
     chosen = sampled(collection.test, job.config.evaluation.at_instances)
+    _, config = under_templates(job.config)[0]
     for label, shown in shown_at_test(job.config):
-        prompts = prompts_at_test(job.config, replace(collection, test=chosen), shown, tokens)
+        prompts = prompts_at_test(config, replace(collection, test=chosen), shown, tokens)
         yield Sample(label, prompts)
 
 

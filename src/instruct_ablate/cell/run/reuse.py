@@ -19,7 +19,13 @@ from instruct_ablate import learning_curve, score_curve
 from instruct_ablate.cell.run.evaluation import file_name, score_block, selected
 from instruct_ablate.cell.run.points import is_without_points
 from instruct_ablate.cell.run.stages import baseline_rows
-from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
+from instruct_ablate.cell.state.canonical import (
+    effective,
+    is_baseline,
+    is_untuned,
+    shown_at_test,
+    under_templates,
+)
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line, to_line
@@ -80,12 +86,14 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
 def _verified(config: Config, identity: Identity, source: Path, record: CellRecord) -> list[Verified]:
     """Check that a cell is ours and its scores are those of its predictions; `UserError` says what is not."""
     _check_counted(identity, source)
-    tests = shown_at_test(config)
-    if [label for label, _ in tests] != [block.instruction for block in record.blocks]:
-        raise UserError("it was tested under other instructions")
+    templates = [template for template, _ in under_templates(config)]
+    tests = [(label, shown, template) for label, shown in shown_at_test(config) for template in templates]
+    given = [(one.instruction, one.key.template if len(templates) > 1 else "") for one in record.blocks]
+    if [(label, template) for label, _, template in tests] != given:
+        raise UserError("it was tested under other instructions or templates")
     collection = read_tasks(config.tasks, Path(config.cache))
     verified = []
-    for (_, shown), block in zip(tests, record.blocks, strict=True):
+    for (_, shown, template), block in zip(tests, record.blocks, strict=True):
         text, rows = _read(source, block, collection)
         if is_baseline(config):  # answers at once, and expected scores are those of no prediction
             again = baseline_rows(config, collection, shown)
@@ -97,7 +105,7 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
         scored = score_block(block.instruction, rows)
         if not right or scored.scores != block.scores:
             raise UserError(f"{block.predictions} has other scores than its predictions have now")
-        own = Verified(replace(block, predictions=file_name(block.instruction)), text, tuple(rows))
+        own = Verified(replace(block, predictions=file_name(block.instruction, template)), text, tuple(rows))
         verified.append(_scored_further(own, scores))
     return verified
 

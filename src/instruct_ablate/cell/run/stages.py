@@ -21,7 +21,7 @@ from instruct_ablate.cell.run.evaluation import (
 )
 from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.job import Job, Outcome
-from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test
+from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test, under_templates
 from instruct_ablate.cell.state.environment import environment, peak_memory
 from instruct_ablate.cell.state.notes import prompt_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, make_row
@@ -30,6 +30,7 @@ from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
 from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.prompt.template_set import content
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import TaskCollection
@@ -42,7 +43,7 @@ def work(job: Job) -> Outcome:
     """Do all of a cell's work."""
     job.heartbeat.progress("prepare")
     collection = read_tasks(job.config.tasks, Path(job.config.cache))
-    check_inputs(job.identity, collection.content_hash)
+    check_inputs(job.identity, collection.content_hash, templates=content(job.config.prompt))
     if is_baseline(job.config):
         return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none"))
     with _timed() as prepared:
@@ -84,18 +85,21 @@ def _fingerprint(config: Config) -> str:
 
 
 def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list[Tested]:
-    """Test under each test-time instruction."""
+    """Test under each test-time instruction and template."""
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
     tokens = TokenizerTokens(checkpoint.tokenizer, job.config.prompt.ends_source)
     _to_device(checkpoint, job.config.trainer.accelerator)
     blocks = []
     for label, shown in shown_at_test(job.config):
-        prompts = prompts_at_test(job.config, collection, shown, tokens)
-        tested = _checked(job, evaluate(job, checkpoint, label, prompts), prompts)
         context = Context.of(job.config, collection, "test").under(shown)
         noted = rules_note(collection.test, shown.definition, context)
-        blocks.append(replace(tested, notes=(*tested.notes, *([f"test, {label}: {noted}"] if noted else []))))
+        further = [f"test, {label}: {noted}"] if noted else []
+        for template, config in under_templates(job.config):
+            own = replace(job, config=config)
+            prompts = prompts_at_test(config, collection, shown, tokens)
+            tested = _checked(own, evaluate(own, checkpoint, label, prompts, template), prompts)
+            blocks.append(replace(tested, notes=(*tested.notes, *further)))
     return blocks
 
 

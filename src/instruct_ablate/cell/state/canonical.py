@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.label import canonical, counted, label, parse
+from instruct_ablate.prompt.template_set import FIRST, template_label, under_each
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -79,6 +80,7 @@ def effective(config: Config) -> Config:
         data_budget=_UNTRAINED,
         seed=seed,
         method=_FULL,
+        prompt=replace(config.prompt, training_template=FIRST),
         trainer=_inference(config.trainer, _INFERENCE),
         data=replace(_DATA, num_workers=config.data.num_workers),
         tasks=replace(config.tasks, validation=0),
@@ -108,6 +110,13 @@ def shown_at_test(config: Config) -> tuple[tuple[str, InstructionConfig], ...]:
         instruction = parse(given, config.instruction)
         blocks.setdefault(label(instruction), instruction)
     return tuple(blocks.items())
+
+
+def under_templates(config: Config) -> tuple[tuple[str, Config], ...]:
+    """Return the configuration under each template that a cell is tested under; it has a name where it is not alone."""
+    each = under_each(config.prompt)
+    names = [template_label(one.template) if len(each) > 1 else "" for one in each]
+    return tuple((name, replace(config, prompt=one)) for name, one in zip(names, each, strict=True))
 
 
 def _drawn_at_test(config: Config) -> bool:

@@ -30,6 +30,7 @@ from instruct_ablate.extensions import load_extensions, registers_only
 from instruct_ablate.instruction.label import counted as as_counted
 from instruct_ablate.instruction.label import label, versions
 from instruct_ablate.metrics.registry import KEY
+from instruct_ablate.prompt.template_set import content, template_label
 from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree
 
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
@@ -64,6 +65,7 @@ NEUTRAL: dict[str, Any] = {
     "prompt.end_of_source": True, "prompt.add_task_name": False, "data.encodings": "one", "data.references": "one",
     "tasks.mixture": None, "tasks.examples": 0, "trainer.loss": "per_token", "trainer.dropout": 0.0,
     "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
+    "prompt.training_template": "first", "templates": None,
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
     "tasks.validation": 0,
 }  # fmt: skip
@@ -129,7 +131,9 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
             for content, file in zip(code, config.extensions, strict=True)
             if not registers_only(file, KEY)
         ],
+        "templates": content(shaped.prompt),
         **counting(tree(shaped)),
+        "prompt.template": template_label(shaped.prompt.template),
     }
     counted = without_metrics(counted)
     counted = {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}

@@ -206,6 +206,8 @@ def _revisions(counted: Mapping[str, Any], baseline: bool) -> dict[str, str]:
     found = {"tasks": str(counted["data"])}
     if not baseline:
         found["model"] = str(counted["checkpoint"])
+    if counted.get("templates"):
+        found["prompt"] = str(counted["templates"])
     if counted["extensions"]:
         found["extensions"] = "+".join(counted["extensions"])
     for version in ("code", "training", "prediction"):
