@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics.aggregation import aggregate, mean_values
+from instruct_ablate.metrics.aggregation import aggregate, mean_scores, mean_values
 from instruct_ablate.prompt.prompt import Prediction, Prompt
+from tests.report.cells import make_scores
 from tests.scored import instance_score
 
 
@@ -69,3 +72,17 @@ def test_values_are_averaged_where_they_are_in_the_metrics_order() -> None:
     assert mean_values(rows) == (("exact_match", 1.0), ("rougeL", 0.5), ("own", 3.0))
     assert mean_values([]) == ()
     assert mean_values([(("b", 0.1),)] * 10) == (("b", 0.1),)
+
+
+def test_over_templates_each_weighs_alike() -> None:
+    one, other = make_scores(50.0, rouge=40.0), make_scores(70.0, rouge=20.0)
+    mean = mean_scores([one, other])
+    assert mean.task_mean.get("exact_match") == 30.0
+    assert [task.score.get("rougeL") for task in mean.tasks] == [60.0, 30.0]
+    assert [(task.kind, task.category, task.score.instances) for task in mean.tasks] == [
+        (task.kind, task.category, task.score.instances) for task in one.tasks
+    ]
+    assert [one.name for one in mean.categories] == ["Logic", "Rewriting"]
+    assert [one.get("exact_match") for one in mean.categories] == [60.0, 0.0]
+    assert mean_scores([one]) is one
+    assert mean_scores([one, replace(other, tasks=other.tasks[1:])]).tasks == mean.tasks[1:], "what all have"

@@ -79,4 +79,4 @@ def test_where_each_is_defined_and_what_it_reads(name, kinds, reads):
 
 
 def test_these_are_all():
-    assert len(built_in()) == 8
+    assert len(built_in()) == 9

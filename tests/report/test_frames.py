@@ -70,8 +70,8 @@ def test_every_frame_has_its_columns_with_and_without_rows(tmp_path: Path) -> No
     full = StudyFrames(small_study(tmp_path / "s"))
     scored = ["cell", "identity", "tested_on", "task", "instances"]
     answered = [
-        "cell", "tested_on", "task", "category", "kind", "instance_id", "prompt", "prediction", "references",
-        "truncated",
+        "cell", "tested_on", "template", "task", "category", "kind", "instance_id", "prompt", "prediction",
+        "references", "truncated",
     ]  # fmt: skip
     tested = ["difference", "low", "high", "p_difference", "p_equivalence", "seeds", "tasks"]
     judged = ["hypothesis", "answer", "details"]

@@ -4,7 +4,7 @@ from instruct_ablate.metrics import built_in as _built_in  # noqa: F401 - regist
 from instruct_ablate.metrics import lenient as _lenient  # noqa: F401
 from instruct_ablate.metrics import likelihood as _likelihood  # noqa: F401
 from instruct_ablate.metrics import multilingual as _multilingual  # noqa: F401
-from instruct_ablate.metrics.aggregation import aggregate
+from instruct_ablate.metrics.aggregation import aggregate, mean_scores
 from instruct_ablate.metrics.measures import Measure, find_measure
 from instruct_ablate.metrics.registry import (
     BUILT_IN_ALONE,
@@ -32,6 +32,7 @@ __all__ = [
     "find_measure",
     "find_metric",
     "load_metrics",
+    "mean_scores",
     "metric",
     "registered",
     "score_all",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from instruct_ablate.errors import UserError
@@ -78,3 +78,30 @@ def mean_values(rows: Iterable[Values]) -> Values:
     places = {metric.name: place for place, metric in enumerate(described())}
     names = sorted(values, key=lambda name: places.get(name, len(places)))
     return tuple((name, math.fsum(values[name]) / len(values[name])) for name in names)
+
+
+def mean_scores(blocks: Sequence[Scores]) -> Scores:
+    """Average what a cell scored on the same instances in several ways, each way alike: under several templates."""
+    if len(blocks) == 1:
+        return blocks[0]
+    tasks = list(map(_same_name, _shared([[task.score for task in block.tasks] for block in blocks])))
+    known = {task.score.name: task for task in blocks[0].tasks}
+    return Scores(
+        overall=_same_name([block.overall for block in blocks]),
+        task_mean=_same_name([block.task_mean for block in blocks]),
+        kinds=tuple(map(_same_name, _shared([block.kinds for block in blocks]))),
+        categories=tuple(map(_same_name, _shared([block.categories for block in blocks]))),
+        tasks=tuple(TaskScore(known[one.name].kind, known[one.name].category, one) for one in tasks),
+    )
+
+
+def _shared(sides: Sequence[Sequence[Score]]) -> Iterator[list[Score]]:
+    """Yield what all sides have under one name, in the order of the first."""
+    by_name = [{one.name: one for one in side} for side in sides]
+    for name in by_name[0]:
+        if all(name in side for side in by_name):
+            yield [side[name] for side in by_name]
+
+
+def _same_name(scores: Sequence[Score]) -> Score:
+    return Score(scores[0].name, scores[0].instances, mean_values(score.values for score in scores))

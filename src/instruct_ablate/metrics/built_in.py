@@ -64,6 +64,12 @@ def consistency_over_tests(predictions: Sequence[str], references: Sequence[str]
     return consistency(predictions, references)
 
 
+@metric("consistency_over_templates", "agreement\nof templates", reads="templates")
+def consistency_over_templates(predictions: Sequence[str], references: Sequence[str]) -> float | None:
+    """The share of pairs of templates under which a cell's predictions of an instance are equal."""
+    return consistency(predictions, references)
+
+
 @metric("consistency", "agreement\nof seeds", reads="cells")
 def consistency(predictions: Sequence[str], references: Sequence[str]) -> float | None:
     """The share of pairs of seeds whose predictions of an instance are equal once normalised."""

@@ -12,10 +12,10 @@ from instruct_ablate.extensions import decorated, forgets, load_extensions, load
 from instruct_ablate.scores import KINDS, MetricDescription
 from instruct_ablate.tasks.task import Kind
 
-Reads = Literal["text", "label_space", "word_rule", "model", "cells", "tests"]
+Reads = Literal["text", "label_space", "word_rule", "model", "cells", "tests", "templates"]
 READS: tuple[Reads, ...] = get_args(Reads)
-# What no cell is scored by: a report computes it, over the seeds of a setting or the test instructions of a cell.
-AT_REPORT: tuple[Reads, ...] = ("cells", "tests")
+# What no cell is scored by: a report computes it, over a setting's seeds or a cell's test instructions or templates.
+AT_REPORT: tuple[Reads, ...] = ("cells", "tests", "templates")
 BUILT_IN = "instruct_ablate.metrics.built_in"
 KEY = "evaluation.metrics"
 # What tables have beside measures: a metric of such a name would take its place.
@@ -28,7 +28,8 @@ class Metric(MetricDescription):
 
     `score` takes the prediction, the references and what `reads` names beside them, and returns a number in
     `range`, or None where it is not defined. One that reads cells takes the texts of all seeds, one
-    that reads tests those under all test instructions, at report time.
+    that reads tests those under all test instructions, one that reads templates those under all templates, at
+    report time.
     `whole`: it reads answers to their end, and says nothing of those that `evaluation.cut_wrong_answers` has cut.
     `brings`: further metrics that whoever names this one gets too.
     `check` says before a grid starts what the function needs and has not.

@@ -1,4 +1,4 @@
-"""Metrics of several predictions of one instance: over a setting's seeds, or over a cell's test instructions.
+"""Metrics of several predictions of one instance: over a setting's seeds, or a cell's test instructions or templates.
 
 They are computed when a report is written and never recorded.
 """
@@ -6,7 +6,7 @@ They are computed when a report is written and never recorded.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
@@ -20,6 +20,7 @@ from instruct_ablate.report.rows import Mean, Row
 from instruct_ablate.whole_files import inside
 
 Predictions = dict[tuple[str, str], PredictionRow]
+Pair = tuple[CellRecord, ScoreBlock]
 
 
 def with_metrics_over_cells(rows: Sequence[Row], study: Study) -> tuple[Row, ...]:
@@ -37,23 +38,49 @@ def _added(row: Row, study: Study, wanted: Sequence[tuple[Measure, Metric]]) -> 
         return row  # predictions that are gone or damaged: not defined
     means = []
     for measure, metric in wanted:
-        values = [_value(measure, metric, sides) for sides in groups[metric.reads]]
+        values = [_mean(measure, metric, sides) for sides in groups[metric.reads]]
         known = [value for value in values if value is not None]
         if known:
             deviation = statistics.stdev(known) if len(known) > 1 else None
-            seeds = len(known) if metric.reads == "tests" else len(row.seeds)
+            seeds = len(row.seeds) if metric.reads == "cells" else len(known)
             means.append((measure.name, Mean(statistics.fmean(known), deviation, seeds)))
     return replace(row, means=(*row.means, *means))
 
 
-def _groups(row: Row, study: Study, reads: str) -> list[list[Predictions]]:
-    """Read the predictions that are held against each other: of all seeds, or of each seed under all tests."""
+def _groups(row: Row, study: Study, reads: str) -> list[list[list[Predictions]]]:
+    """Read the predictions that are held against each other, in lists that count as one value each.
+
+    Over seeds that is one value, the mean over templates; over tests or templates it is one of each seed.
+    """
     cells = sorted(study.cells, key=lambda cell: cell.seed)
     own = [cell for cell in cells if cell.state == "done" and cell.setting == row.setting]
-    pairs = [[(cell, block) for block in cell.blocks] for cell in own]
     if reads == "cells":
-        pairs = [[pair for one in pairs for pair in one if pair[1].instruction == row.tested]]
-    return [[_read(study, *pair) for pair in group] for group in pairs if len(group) > 1]
+        groups = [
+            _by_template(pair for cell in own for pair in _pairs(cell) if pair[1].instruction == row.tested)
+        ]
+    elif reads == "tests":
+        groups = [_by_template(_pairs(cell)) for cell in own]
+    else:
+        groups = [[[pair for pair in _pairs(cell) if pair[1].instruction == row.tested]] for cell in own]
+    several = [[sides for sides in group if len(sides) > 1] for group in groups]
+    return [[[_read(study, *pair) for pair in sides] for sides in group] for group in several if group]
+
+
+def _pairs(cell: CellRecord) -> list[Pair]:
+    return [(cell, block) for block in cell.blocks]
+
+
+def _by_template(pairs: Iterable[Pair]) -> list[list[Pair]]:
+    found: dict[str, list[Pair]] = {}
+    for cell, block in pairs:
+        found.setdefault(cell.template(block), []).append((cell, block))
+    return list(found.values())
+
+
+def _mean(measure: Measure, metric: Metric, groups: Sequence[Sequence[Predictions]]) -> float | None:
+    values = [_value(measure, metric, sides) for sides in groups]
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
 
 
 def _read(study: Study, cell: CellRecord, block: ScoreBlock) -> Predictions:

@@ -13,6 +13,7 @@ from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.frames import difference_fields, verdict_fields
 from instruct_ablate.report.rows import Mean, Row
 from instruct_ablate.report.tables import Table
+from instruct_ablate.report.template_table import OverTemplates, over_templates
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.plan import PlannedCell
@@ -70,6 +71,10 @@ def report_fields(report: Report) -> Fields:
             {"setting": setting_fields(one.trial.setting), **difference_fields(one)}
             for one in report.differences
         ],
+        "templates": [
+            {"setting": setting_fields(one.trial.setting), **_over_templates(one)}
+            for one in over_templates(study.cells, study.reference, study.columns)
+        ],
         "verdicts": [verdict_fields(one) for one in report.verdicts],
         "folder": str(report.folder),
     }
@@ -85,6 +90,18 @@ def _row(row: Row) -> Fields:
         "to_untuned": _mean(row.to_untuned),
         "clash": list(row.clash),
         "unfinished": dict(row.unfinished),
+        "templates": row.templates,
+    }
+
+
+def _over_templates(one: OverTemplates) -> Fields:
+    return {
+        "tested_on": one.trial.tested,
+        "metric": one.measure,
+        "mean": one.mean,
+        "spread": one.spread,
+        "worst": one.worst[0],
+        "values": dict(one.values),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from instruct_ablate.cell.state.legend import Legend, trained_on
 from instruct_ablate.cell.state.predictions import PredictionRow
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_metric
 from instruct_ablate.report.columns import shown_metrics
@@ -63,7 +63,7 @@ def browser_data(study: Path, sample: Sample, columns: Sequence[str] = ()) -> di
     metrics = shown_metrics((cell for cell, _ in sample.blocks), columns)
     gathered, missing = _gather(study, sample, metrics)
     legend = Legend(cell.setting for cell, _ in sample.blocks)
-    sources = [_column(cell, block.instruction, legend) for cell, block in sample.blocks]
+    sources = [_column(cell, block, legend) for cell, block in sample.blocks]
     notes = [sample.note, f"No predictions on disk: {', '.join(missing)}." if missing else ""]
     note = " ".join(filter(None, notes))
     return {
@@ -92,7 +92,7 @@ def _gather(study: Path, sample: Sample, metrics: tuple[str, ...]) -> tuple[_Gat
     return gathered, missing
 
 
-def _column(cell: CellRecord, tested: str, legend: Legend) -> dict[str, Any]:
+def _column(cell: CellRecord, block: ScoreBlock, legend: Legend) -> dict[str, Any]:
     setting = cell.setting
     return {
         "cell": cell.name,
@@ -100,7 +100,8 @@ def _column(cell: CellRecord, tested: str, legend: Legend) -> dict[str, Any]:
         "budget": setting.budget,
         "trained": trained_on(setting),
         "place": legend.place(setting, "model", "data_budget", "instruction"),
-        "tested": tested,
+        "tested": block.instruction,
+        "template": cell.template(block),
         "seed": cell.seed,
     }
 

@@ -16,6 +16,7 @@ from instruct_ablate.report.provenance import made_with
 from instruct_ablate.report.statistics.comparison import Comparison, compare
 from instruct_ablate.report.statistics.finding import probability
 from instruct_ablate.report.statistics.paired import Side, pair
+from instruct_ablate.report.statistics.templates import template_effects
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.trials import Trial, Trials
 
@@ -31,7 +32,8 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
     """
     one, other = read_study(first), read_study(second)
     measures = compared((*one.cells, *other.cells))
-    scores, others = Trials(one.cells).scores, Trials(other.cells).scores
+    sides = Trials(one.cells), Trials(other.cells)
+    scores, others = (side.scores for side in sides)
     apart = _apart(one.cells, other.cells)
     moved = {key for key, (here, there) in apart.items() if len(here) < 2 and len(there) < 2} - set(COLUMNS)
     pairs = _pairs(scores, others, moved)
@@ -40,7 +42,7 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
     lines = [
         (*(legend.text(mine.setting, key) for key in keys), mine.tested, *numbers)
         for mine, theirs in sorted(pairs, key=lambda pair: (legend.order(pair[0].setting), pair[0].tested))
-        for numbers in _numbers(mine, theirs, (scores, others), measures)
+        for numbers in _numbers(mine, theirs, sides, measures)
     ]
     mine, theirs = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
     told = (
@@ -98,13 +100,15 @@ def _grouped(trials: Iterable[Trial], place: Callable[[Trial], object]) -> dict[
 
 
 def _numbers(
-    mine: Trial, theirs: Trial, sides: tuple[Tried, Tried], measures: Sequence[str]
+    mine: Trial, theirs: Trial, sides: tuple[Trials, Trials], measures: Sequence[str]
 ) -> Iterator[tuple[str, ...]]:
     """Yield a line a metric; the same is what has the same setting and the same scores."""
     for metric in measures:
-        pairing = pair(sides[1][theirs], sides[0][mine], metric)
+        pairing = pair(sides[1].scores[theirs], sides[0].scores[mine], metric)
         if pairing is not None:
-            found = compare(pairing.differences, pairing.floor)
+            own = sides[1].templates.get(theirs, {}), sides[0].templates.get(mine, {})
+            templates = template_effects(pairing, own, metric)
+            found = compare(pairing.differences, pairing.floor, templates=templates)
             same = mine == theirs and not pairing.differences.any()
             yield metric, *_compared(found), str(found.seeds), "yes" if same else "no"
 

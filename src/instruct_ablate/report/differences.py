@@ -56,8 +56,8 @@ def differences(
         for metric in measures:
             pairing = pair(trials.scores[trial], trials.scores[opposite], metric)
             if pairing is not None:
-                paired = scores.added(pairing, (trial, opposite), metric)
-                found.append((trial, opposite, metric, paired))
+                paired = trials.over_templates(pairing, (trial, opposite), metric)
+                found.append((trial, opposite, metric, scores.added(paired, (trial, opposite), metric)))
     tested = _compared(found)
     # One seed decides nothing, so it is no test to correct for either.
     unequal = holm([math.nan if one.one_seed else one.p_difference for one in tested])

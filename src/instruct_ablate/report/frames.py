@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.report import Report, judge_study
 from instruct_ablate.report.tables import place_values, tidy
@@ -35,18 +35,18 @@ class StudyFrames:
         return _frame([_cell(cell) for cell in self._report.study.cells], _CELL)
 
     def scores(self) -> pd.DataFrame:
-        """One row a done cell, test instruction and task, with every metric: what `tidy.parquet` holds."""
+        """One row a done cell, test instruction, template and task, with every metric: what `tidy.parquet` holds."""
         return _frame(list(tidy(self._report.study.cells)), (*_CELL[:2], "tested_on", "task", "instances"))
 
     def predictions(self) -> pd.DataFrame:
         """One row a prediction of a done cell: prompt, text, references and scores."""
         rows = [
-            {"cell": cell.name, "tested_on": block.instruction, **_prediction(row)}
+            {**_where(cell, block), **_prediction(row)}
             for cell in self._report.study.cells
             for block in (cell.blocks if cell.state == "done" else ())
             for row in read_predictions(inside(self.folder / cell.name, block.predictions))
         ]
-        return _frame(rows, ("cell", "tested_on", *_PREDICTION))
+        return _frame(rows, ("cell", "tested_on", "template", *_PREDICTION))
 
     def differences(self) -> pd.DataFrame:
         """One row a setting and metric, less its reference: the report's `differences` as numbers."""
@@ -75,6 +75,10 @@ def _cell(cell: CellRecord) -> dict[str, Any]:
     failure = cell.failure.reason if cell.failure and cell.state != "done" else ""
     named = {"cell": cell.name, "identity": cell.identity, "state": cell.state}
     return {**named, **place_values(cell), "failure": failure}
+
+
+def _where(cell: CellRecord, block: ScoreBlock) -> dict[str, Any]:
+    return {"cell": cell.name, "tested_on": block.instruction, "template": block.key.template}
 
 
 def _prediction(row: PredictionRow) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Contents:
     differences: Table
     groups: Table
     figures: tuple[Path, ...]
+    templates: Table
 
 
 def build_page(contents: Contents) -> str:
@@ -61,6 +62,7 @@ def build_page(contents: Contents) -> str:
         caption=caption(contents.rows, main_columns(contents.rows, study.columns)) if contents.rows else "",
         differences=contents.differences,
         groups=contents.groups,
+        templates=contents.templates,
         cells=cell_table(study.cells, brief=True),
         figures=[_figure(path) for path in contents.figures],
         css=(PARTS / "page.css").read_text(encoding="utf-8"),

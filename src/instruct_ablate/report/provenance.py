@@ -77,7 +77,8 @@ def cell_table(cells: Sequence[CellRecord], brief: bool = False) -> Table:
 
 
 def _place(cell: CellRecord, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
-    tested = ", ".join(block.instruction for block in cell.blocks) or "-"
+    tested = ", ".join(blocks[0].instruction for blocks in cell.tests) or "-"
+    tested += f" under {len(cell.tests[0])} templates" if cell.several_templates else ""
     seed = "-" if cell.setting.untuned else str(cell.seed)
     shown = [cell.setting.model if key == "model" else legend.text(cell.setting, key) for key in keys]
     return cell.name, *shown, seed, tested, cell.state

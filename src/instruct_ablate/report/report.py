@@ -24,6 +24,7 @@ from instruct_ablate.report.score_curves import score_curve_table
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
+from instruct_ablate.report.template_table import over_templates, template_table
 from instruct_ablate.report.verdicts import Verdict, lines
 from instruct_ablate.whole_files import write_whole
 
@@ -94,7 +95,9 @@ def write_checklist(report: Report) -> Path:
 def _write(report: Report) -> None:
     study, folder = report.study, report.folder
     main = main_table(report.rows, study.reference, study.columns)
-    unequal = difference_table(report.differences, Legend(cell.setting for cell in study.cells))
+    legend = Legend(cell.setting for cell in study.cells)
+    unequal = difference_table(report.differences, legend)
+    templates = template_table(over_templates(study.cells, study.reference, study.columns), legend)
     categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))
     told = caption(report.rows, main_columns(report.rows, study.columns)) if report.rows else ""
     write_table(main, folder / "main", f"{study.name}. {told}")
@@ -106,10 +109,13 @@ def _write(report: Report) -> None:
     if (curves := score_curve_table(study)).lines:
         told = "scores on a sample of the test instances while training, means over cells."
         write_table(curves, folder / "score_curves", f"{study.name}: {told}")
+    if templates.lines:
+        told = "each setting under every template: mean, standard deviation over templates, worst and best."
+        write_table(templates, folder / "templates", f"{study.name}, {told}")
     write_tidy(study.cells, folder / "tidy.parquet")
     write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in report_lines(report)))
     write_whole(folder / "cells.csv", comma_separated(provenance.cell_table(study.cells)))
     write_whole(folder / "provenance.json", provenance.to_json(study.cells))
     figures = draw_figures(folder / "figures", report.rows, report.differences, study)
-    contents = Contents(study, report.rows, report.verdicts, main, unequal, categories, figures)
+    contents = Contents(study, report.rows, report.verdicts, main, unequal, categories, figures, templates)
     write_whole(report.page, build_page(contents))

@@ -40,6 +40,7 @@ class Row:
     to_untuned: Mean | None = None
     clash: tuple[str, ...] = ()  # cells that are the same setting with the same seed
     unfinished: tuple[tuple[str, int], ...] = ()  # cells of this setting by state, other than done
+    templates: int = 1  # that the scores are means over
 
     def mean(self, measure: str) -> Mean | None:
         """Return the mean of a measure; None where it is not defined or nothing is done."""
@@ -91,6 +92,7 @@ def _row(trial: Trial, trials: Trials, unfinished: Mapping[str, int], reference:
         to_reference=_difference(own, trials.scores[beside]) if beside else None,
         to_untuned=_difference(own, trials.scores[untuned], seedless=True) if untuned else None,
         unfinished=counts,
+        templates=len(trials.templates.get(trial, ())) or 1,
     )
 
 

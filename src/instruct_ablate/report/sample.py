@@ -61,7 +61,7 @@ def _by_seed(every: Sequence[Block], most: int) -> Iterator[int]:
     order = []
     for place in sorted(range(len(every)), key=lambda place: every[place][0].seed):
         cell, block = every[place]
-        setting = (cell.setting, block.instruction)
+        setting = (cell.setting, cell.test_name(block))
         ranks[setting] = ranks.get(setting, -1) + 1
         order.append((ranks[setting], place))
     room = most

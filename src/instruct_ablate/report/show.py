@@ -57,16 +57,18 @@ def select_rows(folder: Path, selection: Selection) -> tuple[Shown, ...]:
 
 
 def _chosen(record: CellRecord, folder: Path, selection: Selection) -> Iterator[Shown]:
-    labels = [block.instruction for block in record.blocks]
+    labels = dict.fromkeys(
+        name for block in record.blocks for name in (block.instruction, record.test_name(block))
+    )
     if selection.tested and selection.tested not in labels:
         raise unknown("test instruction", selection.tested, labels)
     tasks: dict[str, None] = {}
     for block in record.blocks:
-        if selection.tested in ("", block.instruction):
+        if selection.tested in ("", block.instruction, record.test_name(block)):
             for row in read_predictions(inside(folder, block.predictions)):
                 tasks[row.task] = None
                 if selection.task in ("", row.task) and not (selection.wrong and is_right(row)):
-                    yield Shown(block.instruction, row)
+                    yield Shown(record.test_name(block), row)
     if selection.task and selection.task not in tasks:
         raise unknown("task", selection.task, sorted(tasks))
 

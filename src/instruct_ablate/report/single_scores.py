@@ -32,14 +32,14 @@ class SingleScores:
     """The single scores of a study's done cells; each file is read once, when a comparison needs it."""
 
     def __init__(self, cells: Iterable[CellRecord] = (), folder: Path | None = None) -> None:
-        self._places: dict[Trial, dict[int, tuple[Path, ScoreBlock]]] = {}
-        self._read: dict[Path, Sorted | None] = {}
+        self._places: dict[Trial, dict[int, tuple[Path, tuple[ScoreBlock, ...]]]] = {}
+        self._read: dict[tuple[Path, ...], Sorted | None] = {}
         if folder is None:
             return
         for cell in cells:
-            for block in cell.blocks if cell.state == "done" else ():
-                seeds = self._places.setdefault(Trial(cell.setting, block.instruction), {})
-                seeds[cell.seed] = (folder / cell.name, block)
+            for blocks in cell.tests if cell.state == "done" else ():
+                seeds = self._places.setdefault(Trial(cell.setting, blocks[0].instruction), {})
+                seeds[cell.seed] = (folder / cell.name, blocks)
 
     def added(self, pairing: Pairing, sides: tuple[Trial, Trial], measure: str) -> Pairing:
         """Return the pairing with its outcomes; as it is where a side has none, or they are not those of its means."""
@@ -54,17 +54,34 @@ class SingleScores:
         return replace(pairing, outcomes=outcomes)
 
     def _side(self, trial: Trial, seed: int) -> Sorted | None:
-        """Return a trial's scores for a seed; of what has no seeds, those there are."""
+        """Return a trial's scores for a seed, over its templates; of what has no seeds, those there are."""
         seeds = self._places.get(trial, {})
         if not seeds:
             return None
-        folder, block = seeds[seed] if seed in seeds else seeds[min(seeds)]
-        if not block.instances:  # scored by an earlier version
+        folder, blocks = seeds[seed] if seed in seeds else seeds[min(seeds)]
+        if not all(block.instances for block in blocks):  # scored by an earlier version
             return None
-        path = inside(folder, block.instances)
-        if path not in self._read:
-            self._read[path] = _read(path)
-        return self._read[path]
+        paths = tuple(inside(folder, block.instances) for block in blocks)
+        if paths not in self._read:
+            self._read[paths] = _mean([_read(path) for path in paths])
+        return self._read[paths]
+
+
+def _mean(every: Sequence[Sorted | None]) -> Sorted | None:
+    """Average scores of the same instances; None where some lack, or are of others."""
+    known = [one for one in every if one is not None]
+    if len(known) < len(every):
+        return None
+    first = known[0]
+    for one in known[1:]:
+        if one.rows != first.rows or not all(first.ids[task].equals(ids) for task, ids in one.ids.items()):
+            return None
+    columns = {
+        name: np.mean([one.columns[name] for one in known], axis=0)
+        for name in (first.columns if len(known) > 1 else ())
+        if all(name in one.columns for one in known)
+    }
+    return replace(first, columns=columns) if len(known) > 1 else first
 
 
 def _read(path: Path) -> Sorted | None:

@@ -119,6 +119,8 @@ def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     """Say what all rows have in common and what the numbers are."""
     seeds = max((len(row.seeds) for row in rows), default=0)
     over = f"Mean ± standard deviation over up to {seeds} seeds" if seeds > 1 else "One seed"
+    wordings = max((row.templates for row in rows), default=1)
+    over += f", each a mean over {wordings} templates" if wordings > 1 else ""
     clash = "clash: several cells are the same setting with the same seed, so there is no number of it; "
     return (
         f"{Places(rows).shared}. {over}; percentages averaged per task; "

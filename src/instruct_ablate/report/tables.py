@@ -12,7 +12,7 @@ from typing import Any
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.metrics import Score, Scores, find_metric
+from instruct_ablate.metrics import Score, Scores, find_metric, mean_scores
 from instruct_ablate.report.columns import column_heading, group_columns, main_columns
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.summary import Places, measured, unfinished
@@ -53,16 +53,17 @@ def main_table(rows: Sequence[Row], reference: str, columns: Sequence[str] = ())
 
 
 def group_table(cells: Iterable[CellRecord], by: str, columns: Sequence[str] = ()) -> Table:
-    """The metrics by "category" or "task", one line a cell and group."""
+    """The metrics by "category" or "task", one line a cell and group, over its templates."""
     every = tuple(cells)
     legend = Legend(cell.setting for cell in every)
     keys = legend.columns("model", "data_budget", "instruction")
     groups: list[tuple[tuple[str, ...], str, Score]] = []
     for cell in every:
         place = tuple(legend.text(cell.setting, key) for key in keys)
-        for block in cell.blocks if cell.state == "done" else ():
-            where = (cell.name, *place, block.instruction, str(cell.seed))
-            groups += [(where, category, score) for category, score in _groups(block.scores, by)]
+        for blocks in cell.tests if cell.state == "done" else ():
+            where = (cell.name, *place, blocks[0].instruction, str(cell.seed))
+            scores = mean_scores([block.scores for block in blocks])
+            groups += [(where, category, score) for category, score in _groups(scores, by)]
     metrics = _defined(group_columns(every, columns), [score for _, _, score in groups])
     lines = [(*where, *group_line(category, score, metrics)) for where, category, score in groups]
     named = ("cell", *map(heading, keys), "tested on", "seed", "category")
@@ -156,12 +157,13 @@ def _uncalculated(cell: str) -> str:
 
 
 def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
-    """Yield one flat record per cell, test instruction and task: what other tools read best."""
+    """Yield one flat record per cell, test instruction, template and task: what other tools read best."""
     for cell in cells:
         place = {"cell": cell.name, "identity": cell.identity, **place_values(cell)}
         for block in cell.blocks if cell.state == "done" else ():
             for task in block.scores.tasks:
-                yield {**place, "tested_on": block.instruction, "kind": task.kind, "category": task.category,
+                yield {**place, "tested_on": block.instruction, "template": block.key.template,
+                       "kind": task.kind, "category": task.category,
                        "task": task.score.name, "instances": task.score.instances,
                        **dict(task.score.values)}  # fmt: skip
 
@@ -175,7 +177,18 @@ def place_values(cell: CellRecord) -> dict[str, Any]:
     return {**shown, **{f"{key}@": revision for key, revision in cell.setting.revisions}, "seed": cell.seed}
 
 
-_EMPTY = ("cell", "identity", "tested_on", "kind", "category", "task", "instances", "exact_match", "rougeL")
+_EMPTY = (
+    "cell",
+    "identity",
+    "tested_on",
+    "template",
+    "kind",
+    "category",
+    "task",
+    "instances",
+    "exact_match",
+    "rougeL",
+)
 
 
 def write_tidy(cells: Iterable[CellRecord], path: Path) -> None:

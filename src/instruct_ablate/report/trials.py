@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from instruct_ablate.cell.state.counterpart import (
     BASELINE,
@@ -17,7 +17,9 @@ from instruct_ablate.cell.state.counterpart import (
 )
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting, Value
-from instruct_ablate.metrics import Scores
+from instruct_ablate.metrics import Scores, mean_scores
+from instruct_ablate.report.statistics.paired import Pairing
+from instruct_ablate.report.statistics.templates import template_effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +31,29 @@ class Trial:
 
 
 class Trials:
-    """What is done of a study: scores by trial and seed; two cells that are one trial and seed are a clash."""
+    """What is done of a study: scores by trial and seed; two cells that are one trial and seed are a clash.
+
+    What was tested under several templates has their mean as its scores, and those of each template beside it.
+    """
 
     def __init__(self, cells: Iterable[CellRecord]) -> None:
         self.scores: dict[Trial, dict[int, Scores]] = {}
+        self.templates: dict[Trial, dict[str, dict[int, Scores]]] = {}  # where there are several
         self.clashes: dict[Trial, tuple[str, ...]] = {}
         names: dict[Trial, dict[int, list[str]]] = {}
         for cell in sorted(cells, key=lambda cell: (cell.seed, cell.identity)):
-            for block in cell.blocks if cell.state == "done" else ():
-                trial = Trial(cell.setting, block.instruction)
+            for blocks in cell.tests if cell.state == "done" else ():
+                trial = Trial(cell.setting, blocks[0].instruction)
                 names.setdefault(trial, {}).setdefault(cell.seed, []).append(cell.name)
-                self.scores.setdefault(trial, {})[cell.seed] = block.scores
+                self.scores.setdefault(trial, {})[cell.seed] = mean_scores([one.scores for one in blocks])
+                for block in blocks if len(blocks) > 1 else ():
+                    own = self.templates.setdefault(trial, {}).setdefault(block.key.template, {})
+                    own[cell.seed] = block.scores
         for trial, by_seed in names.items():
             if double := sorted(name for own in by_seed.values() if len(own) > 1 for name in own):
                 self.clashes[trial] = tuple(double)
                 del self.scores[trial]
+                self.templates.pop(trial, None)
         self.among = Among(trial.setting for trial in self.scores)
 
     def reference(self, trial: Trial, reference: str) -> Trial | None:
@@ -65,6 +75,11 @@ class Trials:
             return None
         found = counterparts(trial.setting, self.among, data_budget=0)
         return self._tested(trial, found, (trial.tested, reference))
+
+    def over_templates(self, pairing: Pairing, sides: tuple[Trial, Trial], measure: str) -> Pairing:
+        """Return the pairing with what its sides did under each of their templates, where they have several."""
+        left, right = (self.templates.get(side, {}) for side in sides)
+        return replace(pairing, templates=template_effects(pairing, (left, right), measure))
 
     def variant(self, trial: Trial, label: str, tested: str) -> Trial | None:
         """Return the trial trained on another variant, under some test instruction."""

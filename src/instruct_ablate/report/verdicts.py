@@ -124,6 +124,7 @@ def compared_at(clause: Clause, contrast: Contrast, study: Judged) -> Tried | No
     if pairing is None:
         return None
     sides = (contrast.place, contrast.opposite)
+    pairing = study.trials.over_templates(pairing, sides, clause.metric)
     pairing = study.scores.added(pairing, sides, clause.metric)
     kinds = [kind(side.setting) for side in sides]
     if kinds == [TRAINED, TRAINED]:

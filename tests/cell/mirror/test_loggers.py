@@ -99,7 +99,7 @@ def test_what_a_mirror_lost_is_noted_in_one_line(caplog):
 
 def test_main_scores_are_of_the_first_test_under_the_names_of_hypotheses():
     cell = make_cell(50.0)
-    found = main_scores(replace(cell, blocks=(*cell.blocks, make_cell(60.0).blocks[0])))
+    found = main_scores(replace(cell, blocks=(*cell.blocks, make_cell(60.0, tested="delusive").blocks[0])))
     assert found["exact_match"] == 50.0
     assert found["rougeL"] == 45.0
     assert found["generation_rougeL"] == 40.0

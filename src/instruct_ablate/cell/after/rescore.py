@@ -147,7 +147,7 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Re
         write_whole(inside(folder, block.predictions), "".join(to_line(row) + "\n" for row in rows))
         blocks.append(replace(completed(folder, block, rows, metrics), metrics=block.metrics))
     notes = (
-        f"test, {block.instruction}: {note}"
+        f"test, {record.test_name(block)}: {note}"
         for block, rows in new
         for note in word_notes(row.to_prediction().prompt for row in rows)
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.metrics import Score, Scores, find_measure
+from instruct_ablate.metrics import Score, Scores, find_measure, mean_scores
 from instruct_ablate.metrics.measures import measure_names
 
 if TYPE_CHECKING:
@@ -77,22 +77,29 @@ def guarded(what: str, lost: list[str] | None = None) -> Iterator[None]:
 
 
 def flat_scores(record: CellRecord) -> dict[str, float]:
-    """Return a done record's main scores as "test instruction/kind/metric": percent."""
+    """Return a done record's main scores as "test instruction/kind/metric": percent.
+
+    Of several templates these are means over them; "test instruction/template/kind/metric" is of each.
+    """
     flat: dict[str, float] = {}
-    for block in record.blocks:
-        for score in (block.scores.task_mean, *block.scores.kinds):
-            flat |= {
-                f"{block.instruction}/{score.name}/{key}": value for key, value in measures(score).items()
-            }
+    for blocks in record.tests:
+        flat |= _flat(blocks[0].instruction, mean_scores([block.scores for block in blocks]))
+        for block in blocks if len(blocks) > 1 else ():
+            flat |= _flat(f"{block.instruction}/{block.key.template}", block.scores)
     return flat
 
 
+def _flat(place: str, scores: Scores) -> dict[str, float]:
+    every = (scores.task_mean, *scores.kinds)
+    return {f"{place}/{one.name}/{key}": value for one in every for key, value in measures(one).items()}
+
+
 def main_scores(record: CellRecord) -> dict[str, float]:
-    """Return what a done record scored in its first test under names that all cells share, in percent.
+    """Return what a done record scored in its first test (over templates) under names that all cells share.
 
     Named as in hypotheses: every measure that is defined.
     """
-    return named_values(record.blocks[0].scores)
+    return named_values(mean_scores([block.scores for block in record.tests[0]]))
 
 
 def named_values(scores: Scores) -> dict[str, float]:

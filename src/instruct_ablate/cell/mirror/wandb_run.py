@@ -81,7 +81,13 @@ class WandbRun:
         )
         for block in record.blocks:
             for task in block.scores.tasks:
-                place = (block.instruction, task.score.name, task.category, task.kind, task.score.instances)
+                place = (
+                    record.test_name(block),
+                    task.score.name,
+                    task.category,
+                    task.kind,
+                    task.score.instances,
+                )
                 for name, value in measures(task.score).items():
                     table.add_data(*place, name, value)
         return table
@@ -99,7 +105,9 @@ class WandbRun:
             rows = read_predictions(self.folder / block.predictions)
             for row in itertools.islice(rows, self.config.logger.predictions):
                 values = [*(getattr(row, name) for name in names), *(row.get(name) for name in scored)]
-                table.add_data(block.instruction, *(list(v) if isinstance(v, tuple) else v for v in values))
+                table.add_data(
+                    record.test_name(block), *(list(v) if isinstance(v, tuple) else v for v in values)
+                )
         return table
 
 

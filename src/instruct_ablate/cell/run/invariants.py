@@ -62,7 +62,9 @@ def check_weights(model: torch.nn.Module, trained: bool) -> None:
         )
 
 
-def check_block(folder: Path, block: ScoreBlock, prompts: Sequence[Prompt]) -> tuple[str, ...]:
+def check_block(
+    folder: Path, block: ScoreBlock, prompts: Sequence[Prompt], name: str = ""
+) -> tuple[str, ...]:
     """Compare a score block with the predictions on disk and these with what was asked; return what to note."""
     rows = read_predictions(folder / block.predictions)
     fault = (
@@ -72,7 +74,7 @@ def check_block(folder: Path, block: ScoreBlock, prompts: Sequence[Prompt]) -> t
     )
     if fault:
         raise BrokenInvariantError(f"{block.instruction}, {block.predictions}: {fault}. {ADVICE}")
-    return tuple(f"test, {block.instruction}: {note}" for note in prediction_notes(rows))
+    return tuple(f"test, {name or block.instruction}: {note}" for note in prediction_notes(rows))
 
 
 def _rows_fault(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> str | None:

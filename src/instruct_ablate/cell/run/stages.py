@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.cell.run.evaluation import (
     Tested,
     evaluate,
+    named,
     prompts_at_test,
     selected,
     write_rows,
@@ -98,14 +99,15 @@ def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list
         for template, config in under_templates(job.config):
             own = replace(job, config=config)
             prompts = prompts_at_test(config, collection, shown, tokens)
-            tested = _checked(own, evaluate(own, checkpoint, label, prompts, template), prompts)
+            tested = _checked(own, evaluate(own, checkpoint, label, prompts, template), prompts, template)
             blocks.append(replace(tested, notes=(*tested.notes, *further)))
     return blocks
 
 
-def _checked(job: Job, tested: Tested, prompts: Sequence[Prompt]) -> Tested:
+def _checked(job: Job, tested: Tested, prompts: Sequence[Prompt], template: str = "") -> Tested:
     """Hold a block to its invariants, and add what they note."""
-    return replace(tested, notes=(*tested.notes, *check_block(job.folder, tested.block, prompts)))
+    name = named(tested.block.instruction, template)
+    return replace(tested, notes=(*tested.notes, *check_block(job.folder, tested.block, prompts, name)))
 
 
 def _to_device(checkpoint: Checkpoint, accelerator: str) -> None:

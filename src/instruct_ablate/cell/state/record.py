@@ -93,3 +93,24 @@ class CellRecord:
     started: float = 0.0  # seconds since the epoch
     finished: float = 0.0
     version: int = RECORD_VERSION
+
+    @property
+    def tests(self) -> tuple[tuple[ScoreBlock, ...], ...]:
+        """The blocks of each test-time instruction: one for each template that it was tested under."""
+        found: dict[str, list[ScoreBlock]] = {}
+        for block in self.blocks:
+            found.setdefault(block.instruction, []).append(block)
+        return tuple(map(tuple, found.values()))
+
+    @property
+    def several_templates(self) -> bool:
+        """Whether it was tested under more than one template."""
+        return any(len(blocks) > 1 for blocks in self.tests)
+
+    def template(self, block: ScoreBlock) -> str:
+        """Return the template of a block where there are several, by which it is told apart; else nothing."""
+        return block.key.template if self.several_templates else ""
+
+    def test_name(self, block: ScoreBlock) -> str:
+        """Return how a block is called: by its instruction, and its template where there are several."""
+        return ", ".join(filter(None, (block.instruction, self.template(block))))

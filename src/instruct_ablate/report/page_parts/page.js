@@ -130,12 +130,14 @@ async function unpack() {
 
 function startBrowser(data) {
   const { columns, metrics, tasks, texts, note } = data.browser;
-  const [task, right, wrong, budget, search] = ["task", "right", "wrong", "budget", "search"].map((id) => byId(`b-${id}`));
+  const [task, right, wrong, budget, template, search] =
+    ["task", "right", "wrong", "budget", "template", "search"].map((id) => byId(`b-${id}`));
   const shown = byId("b-instance");
   const models = new Set(columns.filter((c) => c.trained !== `(${c.model})`).map((c) => c.model));
   const name = (c) => (models.size > 1 && models.has(c.model) ? `${c.model}, ` : "") + c.trained
     + (c.place ? `, ${c.place}` : "") + (c.budget === 0 ? "" : `, budget ${c.budget}, seed ${c.seed}`)
-    + (c.tested === c.trained || c.budget === 0 && c.tested === "original" ? "" : `, tested on ${c.tested}`);
+    + (c.tested === c.trained || c.budget === 0 && c.tested === "original" ? "" : `, tested on ${c.tested}`)
+    + (c.template ? `, ${c.template}` : "");
   for (const each of Object.keys(tasks).sort()) task.append(new Option(`${each} (${tasks[each].category})`, each));
   if (Object.keys(tasks).length > 1) task.append(new Option("all tasks", ""));
   for (const select of [right, wrong]) {
@@ -144,6 +146,11 @@ function startBrowser(data) {
   }
   const budgets = [...new Set(columns.map((c) => c.budget))].filter((b) => b > 0).sort((a, b) => a - b);
   budget.append(new Option("all", ""), ...budgets.map((b) => new Option(b, b)));
+  // Answers under every template of a set would be a wall: the first one's are shown until another is chosen.
+  const templates = [...new Set(columns.map((c) => c.template))].filter((t) => t);
+  template.append(...templates.map((t) => new Option(t, t)), new Option("all", ""));
+  template.parentElement.hidden = templates.length < 2;
+  template.value = templates[0] ?? "";
   byId("b-note").textContent = note;
   let found = [], place = 0;
   const exact = (one, column) => { const a = one.answers.find((each) => each[0] === column); return a ? a[3] : NaN; };
@@ -192,21 +199,23 @@ function startBrowser(data) {
     const [of, id, one] = found[place];
     shown.append(element("p", "quiet", `${of}, ${id}`), element("p", "", `references: ${one.references.join(" | ")}`));
     const answers = element("div", "answers");
-    const fits = ([column]) => !budget.value || [0, Number(budget.value)].includes(columns[column].budget);
+    const fits = ([column]) => (!budget.value || [0, Number(budget.value)].includes(columns[column].budget))
+      && (!template.value || ["", template.value].includes(columns[column].template));
     const chosen = one.answers.filter(fits);
     answers.append(...chosen.map((answer) => card(tasks[of].kind, answer, chosen[0][1])));
     shown.append(answers);
     // The instance's own input stands at the end of its prompt.
     for (const box of answers.querySelectorAll("pre")) box.scrollTop = box.scrollHeight;
   };
-  const said = () => ({ task: task.value, right: right.value, wrong: wrong.value, budget: budget.value, search: search.value,
+  const said = () => ({ task: task.value, right: right.value, wrong: wrong.value, budget: budget.value,
+    template: template.value || (templates.length ? "all" : ""), search: search.value,
     at: found.length ? found[place][1] : "" });
   const go = (by) => { if (found.length) { place = (place + by + found.length) % found.length; show(); remember("browser", said()); } };
   let waiting;
   const again = () => { choose(); remember("browser", said()); };
   search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(again, 150); });
   for (const input of [task, right, wrong]) input.addEventListener("input", again);
-  budget.addEventListener("input", () => { show(); remember("browser", said()); });
+  for (const input of [budget, template]) input.addEventListener("input", () => { show(); remember("browser", said()); });
   byId("b-before").addEventListener("click", () => go(-1));
   byId("b-next").addEventListener("click", () => go(1));
   shown.addEventListener("keydown", (event) => {
@@ -215,6 +224,7 @@ function startBrowser(data) {
   });
   const led = asked === "browser" && before.size > 0;
   if (led) for (const [name, input] of Object.entries({ task, right, wrong, budget, search })) input.value = before.get(name) ?? "";
+  if (led && templates.length) template.value = before.get("template") === "all" ? "" : before.get("template") ?? templates[0];
   choose();
   const at = led ? found.findIndex(([, id]) => id === before.get("at")) : -1;
   if (at > 0) { place = at; show(); }

@@ -1,8 +1,9 @@
 """Paired statistics: what a difference between two variants is worth, given few seeds and a sample of tasks.
 
 All functions take a matrix of paired differences, `differences[seed, unit]`: the mean over the shared test
-instances of one task (the unit), variant less reference, for one seed. Seeds and tasks are crossed random
-effects: d[s, t] = mean + seed[s] + task[t] + rest[s, t]. A single task says nothing of other tasks: it has no interval.
+instances of one task (the unit), variant less reference, for one seed (and over its templates). Seeds and tasks are
+crossed random effects: d[s, t] = mean + seed[s] + task[t] + rest[s, t]. A single task says nothing of other tasks: it
+has no interval.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from instruct_ablate.report.statistics.error import Error, Floor, error_of
 from instruct_ablate.report.statistics.permutation import permutation_p
 from instruct_ablate.report.statistics.power import Design
 from instruct_ablate.report.statistics.seed_pool import SeedPool
+from instruct_ablate.report.statistics.templates import crossed
 
 LIMIT = 100.0  # points, between percentages
 Seeds = Literal["own", "pooled", "left out", "none"]  # where the seeds' variance comes from
@@ -97,16 +99,22 @@ class Comparison:
     def design(self) -> Design:
         """The design that this comparison had, for what it could have shown and what would decide."""
         floor = self.floor.variance * self.units if self.floor else 0.0
-        return Design(self.components, self.seeds, self.units, floor)
+        return Design(self.components, self.seeds, self.units, floor, self.terms.crossed)
 
 
 def compare(
-    differences: Matrix, floor: Floor | None = None, *, seedless: bool = False, pool: SeedPool | None = None
+    differences: Matrix,
+    floor: Floor | None = None,
+    *,
+    seedless: bool = False,
+    pool: SeedPool | None = None,
+    templates: Sequence[Matrix] = (),
 ) -> Comparison:
     """Test one matrix of paired differences.
 
     `floor` is what the test instances leave open; `seedless` says that neither side has seeds (untuned models), so
-    that one row is all there is; `pool` is the seeds' variance of other settings, for a comparison of one seed.
+    that one row is all there is; `pool` is the seeds' variance of other settings, for a comparison of one seed;
+    `templates` are effects by template and task, where the differences are means over several templates.
     """
     matrix = np.asarray(differences, dtype=np.float64)
     squares = mean_squares(matrix)
@@ -116,7 +124,7 @@ def compare(
     seed = 0.0 if known == "none" else pool.variance if pool and known == "pooled" else None
     return Comparison(
         mean=float(squares.mean),
-        terms=error_of(squares, floor, pooled),
+        terms=error_of(squares, floor, pooled, tuple(map(crossed, templates))),
         seeds=seeds,
         units=units,
         components=estimates(squares, seed),

@@ -1,6 +1,7 @@
 """The error of a mean difference: one rule for its interval and for its p-values.
 
     half width(alpha)^2 = t(seeds)^2 * seed term + max(t(tasks)^2 * task term, t(instances)^2 * floor)
+                          + t(templates)^2 * template term, where there are several templates
 
 Each term carries Student's quantile at its own degrees of freedom (Cochran & Cox 1957). One Satterthwaite freedom
 for their sum is what is usual, and it is rash where the few seeds carry the variance: at two seeds its 95 %
@@ -32,6 +33,21 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True)
+class Crossed:
+    """A further effect that tasks are crossed with, as seeds are: its part in the variance of the mean, before
+    what the rest puts there by chance is taken off.
+    """
+
+    square: Array | float
+    rest: Array | float
+    freedom: float
+
+    def term(self, units: int, alpha: float | Array) -> Array:
+        """Return the variance of the mean that it answers for, in a two-sided interval at level 1 - alpha."""
+        return seed_term(np.asarray(self.square), np.asarray(self.rest), self.freedom, units, alpha)
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """Variances of a mean difference by where they come from, each with its degrees of freedom."""
 
@@ -43,11 +59,13 @@ class Error:
     floor_freedom: float = 1.0
     rest: Array | float = 0.0  # of which `seed` has a part by chance
     units: int = 2
+    crossed: tuple[Crossed, ...] = ()  # templates
 
     @property
     def variance(self) -> Array:
         """The estimated variance of the mean."""
-        return np.asarray(self.seed_term() + np.maximum(self.unit, self.floor))
+        further = sum((one.term(self.units, USUAL) for one in self.crossed), np.asarray(0.0))
+        return np.asarray(self.seed_term() + further + np.maximum(self.unit, self.floor))
 
     def seed_term(self, alpha: float | Array = USUAL) -> Array:
         """Return the variance of the mean that the seeds answer for, in a two-sided interval at level 1 - alpha."""
@@ -59,9 +77,10 @@ class Error:
             -stdtrit(freedom, np.asarray(alpha) / 2)
             for freedom in (self.seed_freedom, self.unit_freedom, self.floor_freedom)
         )
-        return np.asarray(
-            np.sqrt(seed**2 * self.seed_term(alpha) + np.maximum(unit**2 * self.unit, floor**2 * self.floor))
-        )
+        square = seed**2 * self.seed_term(alpha) + np.maximum(unit**2 * self.unit, floor**2 * self.floor)
+        for one in self.crossed:
+            square = square + stdtrit(one.freedom, np.asarray(alpha) / 2) ** 2 * one.term(self.units, alpha)
+        return np.asarray(np.sqrt(square))
 
     def p_above(self, distance: float) -> float:
         """One-sided p of "the mean lies above a bound" for an estimate `distance` above it."""
@@ -84,7 +103,12 @@ class Error:
         return float(np.exp(brentq(gap, least, most, xtol=1e-9)))
 
 
-def error_of(squares: Squares, floor: Floor | None = None, seed: Error | None = None) -> Error:
+def error_of(
+    squares: Squares,
+    floor: Floor | None = None,
+    seed: Error | None = None,
+    crossed: tuple[Crossed, ...] = (),
+) -> Error:
     """Return the error of a study's mean; `seed` gives the seed term where other settings have measured it.
 
     With one seed and no such term the seeds' variance is left out: the error then is that of this seed.
@@ -99,7 +123,7 @@ def error_of(squares: Squares, floor: Floor | None = None, seed: Error | None = 
         term, freedom = 0.0, 1.0
     least = floor or Floor(0.0, 1.0)
     tasks = max(units - 1.0, 1.0)
-    return Error(term, freedom, unit, tasks, least.variance, least.freedom, rest, units)
+    return Error(term, freedom, unit, tasks, least.variance, least.freedom, rest, units, crossed)
 
 
 def seed_term(seed: Array, rest: Array, freedom: float, units: int, alpha: float | Array = USUAL) -> Array:

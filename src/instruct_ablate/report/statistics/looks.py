@@ -42,5 +42,7 @@ class Looks:
         """Return what the whole grid would say at this place; `steps` divide its levels as Holm does."""
         support, refute = (LEVEL / step for step in steps)
         bound = Bound(clause.verb, clause.margin, support, refute)
-        supports, refutes = chances(bound, comparison.squares, one.pairing.floor, self.planned)
+        supports, refutes = chances(
+            bound, comparison.squares, one.pairing.floor, self.planned, comparison.terms.crossed
+        )
         return Outlook(float(supports), float(refutes))

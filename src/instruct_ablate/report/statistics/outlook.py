@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from instruct_ablate.report.statistics.components import Array, Squares
-from instruct_ablate.report.statistics.error import Floor, error_of
+from instruct_ablate.report.statistics.error import Crossed, Floor, error_of
 
 AGREES = 0.9  # chance that the whole grid says the same, from which on a decision is left at that
 NEVER = 0.05  # chance that it decides at all, up to which an open question is left open
@@ -47,12 +47,17 @@ class Outlook:
         return self.supports + self.refutes <= NEVER
 
 
-def chances(bound: Bound, squares: Squares, floor: Floor | None, planned: int) -> tuple[Array, Array]:
-    """Return the chances that all planned seeds support and refute a claim; one each, or of many studies."""
+def chances(
+    bound: Bound, squares: Squares, floor: Floor | None, planned: int, crossed: tuple[Crossed, ...] = ()
+) -> tuple[Array, Array]:
+    """Return the chances that all planned seeds support and refute a claim; one each, or of many studies.
+
+    Further seeds bring no further templates: what these leave open (`crossed`) stays.
+    """
     seeds, units = squares.seeds, squares.units
     left = (planned - seeds) / (planned * seeds)
     scale = np.sqrt(np.maximum(squares.seed / units * left, 0.0)) + _NONE
-    at_end = error_of(_at_end(squares, planned), floor)
+    at_end = error_of(_at_end(squares, planned), floor, crossed=crossed)
     support = at_end.half_width(2 * bound.support)
     refute = at_end.half_width((1 if bound.verb == "equals" else 2) * bound.refute)
 

@@ -30,6 +30,9 @@ class Pairing:
         tuple[str, float], ...
     ] = ()  # where a side may stand for reasons of its own: the uniform guess
     outcomes: Outcomes | None = None  # single scores, where they are at hand
+    templates: tuple[
+        Matrix, ...
+    ] = ()  # effects [templates, tasks] over seeds, where there are several templates
     percent: bool = True  # whether the metric has a floor of 0 and a ceiling of 100
 
     @property

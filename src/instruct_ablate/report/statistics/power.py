@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import chdtri, ndtr
 
 from instruct_ablate.report.statistics.components import Array, Components, Squares
-from instruct_ablate.report.statistics.error import Error, Floor, error_of
+from instruct_ablate.report.statistics.error import Crossed, Error, Floor, error_of
 from instruct_ablate.report.statistics.seed_pool import LEAST_FREEDOM
 
 POWER = 0.8
@@ -33,13 +33,15 @@ class Design:
     seeds: int
     tasks: int
     floor: float = 0.0
+    crossed: tuple[Crossed, ...] = ()  # templates: as many as there are, however many seeds or tasks
 
     @property
     def error(self) -> float:
         """The true standard error of the mean."""
         parts = self.parts
         unit = max(parts.unit + parts.rest / self.seeds, self.floor)
-        return float(np.sqrt(parts.seed / self.seeds + unit / self.tasks))
+        further = sum(max(0.0, float(one.square) - float(one.rest)) for one in self.crossed)
+        return float(np.sqrt(parts.seed / self.seeds + unit / self.tasks + further))
 
     @property
     def known(self) -> bool:
@@ -55,7 +57,8 @@ class Design:
         squares = Squares(seeds, tasks, np.zeros(_POINTS), seed, unit * two, rest)
         pooled = Error(parts.seed, LEAST_FREEDOM, 0.0, 1.0) if seeds < 2 else None
         floor = Floor(self.floor / tasks, max(tasks - 1.0, 1.0))
-        return error_of(squares, floor, pooled).half_width(2 * level)
+        crossed = tuple(_by_chance(one, place) for place, one in enumerate(self.crossed))
+        return error_of(squares, floor, pooled, crossed).half_width(2 * level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,12 @@ def _chi_squares(seeds: int, tasks: int) -> tuple[Array, Array, Array]:
     freedoms = (max(seeds - 1, 1), tasks - 1, max((seeds - 1) * (tasks - 1), 1))
     one, two, three = (chdtri(freedom, tail) / freedom for freedom, tail in zip(freedoms, tails, strict=True))
     return one, two, three
+
+
+def _by_chance(one: Crossed, place: int) -> Crossed:
+    """Return a further effect with its square as chance will have it, at points of their own."""
+    tails = (0.5 + (0.6180339887498949 + place * 2**0.5) * np.arange(1, _POINTS + 1)) % 1
+    return replace(one, square=float(one.square) * chdtri(one.freedom, tails) / one.freedom)
 
 
 def smallest(decides: Callable[[int], bool], start: int, limit: int) -> int | None:

@@ -48,5 +48,11 @@ def compare_all(tried: Sequence[Tried]) -> tuple[Comparison, ...]:
 
 def _compared(one: Tried, pool: SeedPool | None) -> Comparison:
     limit = LIMIT if one.pairing.percent else math.inf
-    found = compare(one.pairing.differences, one.pairing.floor, seedless=one.seedless, pool=pool)
+    found = compare(
+        one.pairing.differences,
+        one.pairing.floor,
+        seedless=one.seedless,
+        pool=pool,
+        templates=one.pairing.templates,
+    )
     return replace(found, limit=limit)
