@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from instruct_ablate import __version__
+from instruct_ablate import __version__, command_line
 from instruct_ablate.command_line import group, main
 from instruct_ablate.errors import UserError
 
@@ -73,3 +74,15 @@ def test_version_says_the_package_in_every_entry() -> None:
                 check=True,
             )
             assert done.stdout.strip() == " ".join(words)
+
+
+def test_every_command_but_train_can_be_louder_and_quieter(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels: list[int] = []
+    monkeypatch.setattr(command_line, "set_verbosity", levels.append)
+    cell = str(Path(__file__).parent / "goldens" / "old_study" / "copy_input-c4d1f18a")
+    for word in ("-v", "--quiet"):
+        assert CliRunner().invoke(group, ["show", cell, "--limit", "1", word]).exit_code == 0
+    assert levels == [logging.INFO, logging.ERROR]
+    names = [name for name in group.list_commands(None) if name != "train"]  # type: ignore[arg-type]
+    help_of = {name: CliRunner().invoke(group, [name, "--help"]).output for name in names}
+    assert [name for name, text in help_of.items() if "--quiet" not in text] == []

@@ -25,6 +25,11 @@ def test_what_only_shows_is_left_to_hydra() -> None:
     assert prepared(["--help"]) == ["--help"]
 
 
+def test_louder_and_quieter_are_hydras_settings() -> None:
+    assert prepared(["-v", "seed=1", "-m"]) == ["-m", "seed=1", "hydra.verbose=[instruct_ablate]"]
+    assert "hydra.job_logging.root.level=WARNING" in prepared(["--quiet"])
+
+
 def test_several_values_need_m() -> None:
     with pytest.raises(UserError, match="add -m"):
         prepared(["instruction=original,simplified"])

@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "whole_files",
         "json_objects",
         "hub",
+        "progress_lines",
     ),
     ("composition", "learning_curve", "prepared", "score_curve"),
     ("tasks",),

@@ -271,7 +271,8 @@ DEFAULTS = {
     "report": {"columns": []},
     "": {
         "seed": 0, "study": "ablation", "output": "multirun", "retry": "failed", "reuse": "untuned",
-        "fail_fast": False, "detach": False, "with_untuned": True, "keep_checkpoints": False, "cell_timeout": None,
+        "fail_fast": False, "raise_faults": False,
+        "detach": False, "with_untuned": True, "keep_checkpoints": False, "cell_timeout": None,
         "extensions": [], "hypotheses": [], "reference": "original",
     },
 }  # fmt: skip

@@ -109,3 +109,20 @@ def test_json_is_one_document_in_which_no_number_is_none(capsys: pytest.CaptureF
         "f": "text",
     }
     assert out.isascii()
+
+
+def test_louder_says_our_own_lines_and_quieter_leaves_warnings_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, level = logging.getLogger("instruct_ablate"), logging.getLogger("instruct_ablate").level
+    monkeypatch.setattr(own, "handlers", [])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    try:
+        for chosen in (logging.INFO, logging.ERROR):
+            terminal.set_verbosity(chosen)
+            for line in (own.info, own.warning, own.error):
+                line("a %s line", line.__name__)
+    finally:
+        own.setLevel(level)
+    said = capsys.readouterr().err.split("\n")
+    assert said == ["a info line", "a warning line", "a error line", "a error line", ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
 import pkgutil
 import sys
 
@@ -11,7 +12,20 @@ import click
 
 from instruct_ablate import __version__, commands
 from instruct_ablate.errors import UserError, meant
-from instruct_ablate.terminal import complain
+from instruct_ablate.terminal import complain, set_verbosity
+
+
+def _louder(ctx: click.Context, option: click.Parameter, given: bool) -> None:
+    if given:
+        set_verbosity(logging.INFO if option is VERBOSE else logging.ERROR)
+
+
+VERBOSE = click.Option(
+    ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_louder, help="Say what is being done."
+)
+QUIET = click.Option(
+    ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_louder, help="Leave warnings out."
+)
 
 
 class Lazy(click.Group):
@@ -30,6 +44,8 @@ class Lazy(click.Group):
         file = f"{cmd_name}_" if cmd_name == "import" else cmd_name
         command = importlib.import_module(f"instruct_ablate.commands.{file}").command
         assert isinstance(command, click.Command)
+        if cmd_name != "train" and VERBOSE not in command.params:  # train's words are Hydra's and entry's
+            command.params += [VERBOSE, QUIET]
         return command
 
 

@@ -11,6 +11,7 @@ from typing import Any, get_origin, get_type_hints
 from instruct_ablate.errors import UserError, abbreviates, nearest, unknown
 from instruct_ablate.schema import Config, takes_several
 
+WIDE = ("experiment", "debug")  # groups whose choices change all parts of a configuration
 LONGEST = 600  # characters of a library's complaint
 _KEY_ERROR = re.compile(r"Key '([^']+)'|Could not override '([^']+)'")
 
@@ -44,9 +45,9 @@ def name_tasks(parts: Any, choices: Mapping[str, Any]) -> Any:
 
 @cache
 def groups() -> tuple[str, ...]:
-    """Name the config groups: the typed parts of a configuration, and `experiment`."""
+    """Name the config groups: the typed parts of a configuration, and those that change any of them."""
     hints = get_type_hints(Config)
-    return (*(name for name, hint in hints.items() if dataclasses.is_dataclass(hint)), "experiment")
+    return (*(name for name, hint in hints.items() if dataclasses.is_dataclass(hint)), *WIDE)
 
 
 def _walk(node: Any, prefix: str = "") -> Iterator[str]:

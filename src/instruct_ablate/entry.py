@@ -17,6 +17,10 @@ from instruct_ablate.terminal import complain, echo
 
 _SWEEPER = "hydra_plugins.instruct_ablate_sweeper"
 _MANY = ("-m", "--multirun")
+_LOUDNESS = {  # `-v` and `-q` as Hydra says them
+    **dict.fromkeys(("-v", "--verbose"), "hydra.verbose=[instruct_ablate]"),
+    **dict.fromkeys(("-q", "--quiet"), "hydra.job_logging.root.level=WARNING"),
+}
 _SHOWS = {
     "--help",
     "-h",
@@ -79,6 +83,8 @@ def _composing(error: BaseException) -> bool:
 def prepared(arguments: Sequence[str]) -> list[str]:
     """Check the overrides among the arguments and make one cell a grid of one."""
     overrides = checked([word for word in arguments if _is_override(word)])
+    overrides += [_LOUDNESS[word] for word in arguments if word in _LOUDNESS]
+    arguments = [word for word in arguments if word not in _LOUDNESS]
     words = [*(word for word in arguments if not _is_override(word)), *overrides]
     words.sort(key=lambda word: word not in _MANY)  # Hydra reads no overrides on both sides of an option
     if any(word.split("=")[0] in _SHOWS for word in words) or set(_MANY) & set(words):

@@ -238,6 +238,7 @@ class Config:
     reuse: str = "untuned"  # cells taken over from other studies that have done them: none | untuned | all
     until: str = "done"  # done: every cell; decided: seed by seed, until every hypothesis is decided
     fail_fast: bool = False
+    raise_faults: bool = False  # a cell's fault ends the command where it happens (debug=fast)
     detach: bool = False  # return once the jobs are queued
     with_untuned: bool = True  # a sweep that trains asks for the untuned model too
     keep_checkpoints: bool = False

@@ -73,6 +73,15 @@ def make_console(stderr: bool = False) -> Console:
     return Guarded(stderr=stderr)
 
 
+def set_verbosity(level: int) -> None:
+    """Let our own log lines from `level` on reach standard error; those of libraries stay as they are."""
+    own = logging.getLogger(__name__.partition(".")[0])
+    own.setLevel(level)
+    if not logging.getLogger().handlers and not own.handlers:
+        own.addHandler(handler := logging.StreamHandler())
+        handler.setFormatter(Formatter("%(message)s"))
+
+
 class Formatter(logging.Formatter):
     """The form of a log's lines on the terminal."""
 

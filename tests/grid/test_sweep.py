@@ -206,3 +206,20 @@ def test_a_sweep_until_decided_stops_and_stays_what_it_was(train: Train, tmp_pat
     assert "10 of 21 cells are not of its grid" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert sorted(states(tmp_path).values()) == ["done"] * 5
+
+
+def test_debugging_raises_the_fault_where_it_happens_and_writes_beside_no_result(
+    train: Train, tmp_path: Path
+) -> None:
+    words = ("debug=fast", "model=tiny_llama", "hydra/launcher=local_pool")
+    broken = train(*words, STANDIN_FAIL="tiny_llama")
+    assert broken.returncode == 1
+    assert "standins.py" in broken.stderr  # the traceback's last file
+    assert "RuntimeError: it broke" in broken.stderr
+    assert train(*words).returncode == 0
+    assert not (tmp_path / "multirun").exists()
+    (cell,) = read_study(tmp_path / "debug" / "fast").cells
+    assert (cell.state, cell.setting.get("trainer.max_steps")) == ("done", 2)
+    grid = train("-m", *words, "data_budget=2,4", "seed=1", "instruction=original")
+    assert grid.returncode == 0, grid.stderr
+    assert len(read_study(tmp_path / "debug" / "fast").cells) == 4

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from instruct_ablate.composition import (
+    WIDE,
     explain,
     groups,
     name_tasks,
@@ -118,7 +119,7 @@ class Composer:
             own = group_of(line) or split(line)[1].partition(".")[0]
             base, chosen = self._raw(()), self._raw((line,))
             others = [name for name in base if name != own]
-            self._wide[line] = own == "experiment" or any(base[name] != chosen[name] for name in others)
+            self._wide[line] = own in WIDE or any(base[name] != chosen[name] for name in others)
         return self._wide[line]
 
     def _refers(self, overrides: Overrides) -> bool:

@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.identity import counting, folder_name
 from instruct_ablate.cell.state.setting import Setting, plain_value, write
 from instruct_ablate.cell.state.store import holds
-from instruct_ablate.composition import keys
+from instruct_ablate.composition import WIDE, keys
 from instruct_ablate.grid.composer import Composer, group_of
 from instruct_ablate.grid.overrides import split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
@@ -81,7 +81,7 @@ def marks(composer: Composer, cell: Cell) -> tuple[str, ...]:
     setting = cell.identity.setting
     # `model=pretrained` does not compose without its path, which is no mark: the model's name tells it
     chosen = tuple(line for line in cell.overrides if group_of(line) or split(line)[1] == "model.path")
-    experiment = tuple(line for line in chosen if group_of(line) == "experiment")
+    experiment = tuple(line for line in chosen if group_of(line) in WIDE)
     usual, own = composer.choices(experiment), composer.choices(composer.deciding(chosen, CHOICES))
     groups = () if setting.baseline else CHOICES
     named = [

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.composition import check_key, free_keys, groups, keys, shortened
+from instruct_ablate.composition import WIDE, check_key, free_keys, groups, keys, shortened
 from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.limits import shown
 
@@ -63,8 +63,9 @@ def check(overrides: Iterable[str]) -> None:
 
 
 def _says_nothing(override: str) -> bool:
-    """Whether an override names no experiment, which is what is so without it."""
-    return override.replace(" ", "") in ("experiment=null", "experiment=")
+    """Whether an override names no experiment (or way to debug), which is what is so without it."""
+    group, _, choice = override.replace(" ", "").partition("=")
+    return group in WIDE and "=" in override and choice in ("null", "")
 
 
 def _check_one(override: str) -> None:
@@ -111,7 +112,11 @@ def _quoting(override: str) -> str:
 def is_path(choice: str) -> bool:
     """Whether a choice of the group `model` is a folder or a hub id rather than a name."""
     bare = choice.strip().strip("'\"")
-    return bare.startswith((".", "~")) or "/" in bare or (bare != "" and Path(bare, "config.json").is_file())
+    return bare.startswith((".", "~")) or "/" in bare or (bare != "" and _is_checkpoint(Path(bare)))
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
 def long_form(override: str) -> list[str]:

@@ -14,6 +14,7 @@ from instruct_ablate.cell.after.rescore import is_behind, lacks_model, model_nee
 from instruct_ablate.cell.mirror.loggers import LOST
 from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.points import WITHOUT_POINTS, is_without_points
+from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.cell.state.record import CellRecord
@@ -212,7 +213,10 @@ def _launch(launcher: Any, cells: Sequence[Cell]) -> None:
             "detach=true: the cells of this launcher end with the command; add hydra/launcher=submitit_slurm"
         )
     try:
-        if isinstance(launcher, CellLauncher):
+        if cells[0].config.raise_faults:
+            for cell in cells:
+                run_cell(cell.config)
+        elif isinstance(launcher, CellLauncher):
             launcher.run(cells)
         else:
             _launch_overrides(launcher, cells)

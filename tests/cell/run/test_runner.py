@@ -219,3 +219,27 @@ def test_a_cell_that_was_killed_is_taken_over(tmp_path: Path) -> None:
     assert record.state == "interrupted"
     done = run_cell(make_config(tmp_path), work)
     assert done == replace(done, state="done")
+
+
+def breaks(job: Job) -> Outcome:
+    raise RuntimeError("it broke here")
+
+
+def test_a_traceback_is_in_the_cells_log_and_not_on_the_terminal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = run_cell(make_config(tmp_path), breaks)
+    text = (tmp_path / "ablation" / record.name / "log.txt").read_text()
+    assert "in breaks" in text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_fault_is_raised_where_it_happens_when_asked_for_and_recorded_all_the_same(tmp_path: Path) -> None:
+    config = make_config(tmp_path, raise_faults=True)
+    with pytest.raises(RuntimeError, match="it broke here") as caught:
+        run_cell(config, breaks)
+    assert "breaks" in [frame.name for frame in caught.traceback]
+    (path,) = tmp_path.glob("ablation/*/record.json")
+    record = read_record(path.parent)
+    assert record is not None
+    assert record.state == "failed"

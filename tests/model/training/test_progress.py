@@ -15,6 +15,7 @@ from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.training import progress
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.progress import Bar, Curve
+from instruct_ablate.progress_lines import ProgressLines
 from tests.model.fits import load, make_config
 
 
@@ -109,3 +110,16 @@ def test_the_bar_is_silent_where_nobody_looks(
     module: InstructionModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shown(module, tmp_path, monkeypatch, terminal=False).strip() == ""
+
+
+def test_where_no_terminal_is_there_is_a_line_a_minute(
+    module: InstructionModule,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    times = iter([0.0, 61.0])
+    monkeypatch.setattr(progress, "ProgressLines", lambda silent: ProgressLines(lambda: next(times), silent))
+    with caplog.at_level(logging.INFO):
+        shown(module, tmp_path, monkeypatch, terminal=False)
+    assert caplog.messages == ["train 4 of 10, loss 2.500, 1,234 tokens/s, 2 min left"]

@@ -41,6 +41,9 @@ from instruct_ablate.terminal import Formatter
 from instruct_ablate.whole_files import follow_mode, make_way
 
 log = logging.getLogger(__name__)
+TRACES = logging.getLogger(f"{__name__}.traces")  # for the cell's log file alone
+TRACES.propagate = False
+TRACES.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,11 @@ def _guarded(job: Job, running: CellRecord, work: Work, hours: float | None) -> 
         return _failed(running, str(error), "")
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".strip()
-        return _failed(running, reason, traceback.format_exc())
+        failed = _failed(running, reason, traceback.format_exc())
+        if job.config.raise_faults:
+            _finish(job.folder, failed)
+            raise
+        return failed
     return _done(running, outcome)
 
 
@@ -176,7 +183,7 @@ def _failed(running: CellRecord, reason: str, trace: str) -> CellRecord:
     attempts = running.failure.attempts + 1 if running.failure else 1
     log.error("%s failed: %s", running.name, reason)
     if trace:
-        log.debug("%s", trace)
+        TRACES.error("%s", trace.rstrip())
     return replace(running, state="failed", failure=Failure(reason, trace, attempts), finished=now())
 
 
@@ -200,10 +207,12 @@ def _logged(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot write {folder / 'log.txt'}: {error.strerror}") from error
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
+    told = (logging.getLogger(), TRACES)
+    for logger in told:
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        root.removeHandler(handler)
+        for logger in told:
+            logger.removeHandler(handler)
         handler.close()

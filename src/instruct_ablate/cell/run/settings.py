@@ -46,6 +46,7 @@ LIMITS = {
     "reuse": one_of(REUSE),
     "until": one_of(UNTIL),
     "fail_fast": any_value(),
+    "raise_faults": any_value(),
     "detach": any_value(),
     "with_untuned": any_value(),
     "keep_checkpoints": any_value(),

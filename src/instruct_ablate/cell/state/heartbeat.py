@@ -15,6 +15,7 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.record_file import CorruptRecordError, from_json, to_json
 from instruct_ablate.fence import inside_fence
+from instruct_ablate.progress_lines import ProgressLines
 from instruct_ablate.whole_files import read_plain, write_whole
 
 BEAT = 5.0  # seconds between two beats
@@ -133,6 +134,7 @@ class Heartbeat:
         self.owner = owner
         self._folder, self._interval = folder, BEAT if beat is None else beat
         self._last = Beat(owner, 0, time.time(), since=time.time())
+        self._lines = ProgressLines()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -151,6 +153,7 @@ class Heartbeat:
         """Note how far the cell is; the next beat tells it."""
         since = self._last.since if stage == self._last.stage else time.time()
         self._last = dataclasses.replace(self._last, stage=stage, done=done, total=total, since=since)
+        self._lines.tell(stage, done, total)
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):

@@ -44,7 +44,7 @@ DOES_NOT_COUNT = frozenset(
         # scores while training change nothing of what is trained
         "evaluation.at", "evaluation.every_steps", "evaluation.every_epochs", "evaluation.at_instances",
         # where results and prepared data lie, how a sweep behaves, what a report asks
-        "study", "output", "cache", "retry", "reuse", "until", "fail_fast", "detach", "with_untuned",
+        "study", "output", "cache", "retry", "reuse", "until", "fail_fast", "raise_faults", "detach", "with_untuned",
         "keep_checkpoints", "cell_timeout", "hypotheses", "reference", "logger", "report",
         # stands for itself elsewhere: content hashes, canonical instructions
         "tasks.root", "model.path", "model.name", "model.revision", "model.source", "model.trust_remote_code",

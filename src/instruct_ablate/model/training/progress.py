@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.learning_curve import append_row, keep_rows
 from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.progress_lines import ProgressLines
 from instruct_ablate.terminal import make_console
 
 log = logging.getLogger(__name__)
@@ -66,10 +67,10 @@ class Curve(Callback):
 
 
 class Bar(Callback):
-    """A rich progress bar: step, loss, tokens per second, time left; silent where nobody looks."""
+    """A rich progress bar: step, loss, tokens per second, time left; a line a minute where no terminal is."""
 
     def __init__(self, steps: int, first_step: int, curve: Curve) -> None:
-        self.curve = curve
+        self.curve, self.steps = curve, steps
         console = make_console(stderr=True)
         self.progress = Progress(
             TextColumn("training"),
@@ -81,12 +82,14 @@ class Bar(Callback):
             disable=not console.is_terminal,
             transient=True,
         )
+        self.lines = ProgressLines(silent=console.is_terminal)
         self.task = self.progress.add_task("training", total=steps, completed=first_step, status="")
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Show the bar."""
         if trainer.is_global_zero:
             self.progress.start()
+            self.lines.tell("train", int(self.progress.tasks[0].completed), self.steps)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: EffectiveBatch, index: int
@@ -95,6 +98,8 @@ class Bar(Callback):
         assert isinstance(module, InstructionModule)
         status = f"loss {module.loss:.3f}  {self.curve.speed:,.0f} tokens/s"
         self.progress.update(self.task, completed=module.done, status=status)
+        if trainer.is_global_zero:
+            self.lines.tell("train", module.done, self.steps, *status.split("  "))
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Take the bar away."""
