@@ -83,6 +83,14 @@ def test_plan(tmp_path: Path) -> None:
     assert said["cells"][0]["steps"] == 0 < said["cells"][1]["steps"]
 
 
+def test_audit(tmp_path: Path) -> None:
+    words = ("audit", "instruction=delusive", "tasks.test_tasks=2", "--output", str(tmp_path))
+    said = asked(*words)
+    assert {"document": set(said), "findings": set(said["findings"][0])} == listed("audit")
+    assert json.loads((tmp_path / "audit-delusive.json").read_text())["findings"] == said["findings"]
+    assert CliRunner().invoke(group, words).output.splitlines() == said["lines"]
+
+
 def test_show(study: Path) -> None:
     said = asked("show", str(study / CELL))
     assert {"document": set(said), "rows": set(said["rows"][0])} == listed("show")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.terminal import json_option
+
 
 @click.command()
 @click.argument("overrides", nargs=-1)
@@ -19,7 +21,8 @@ import click
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="JSON file of published label spaces to compare with: task, list of labels.",
 )
-def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None) -> None:
+@json_option
+def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None, as_json: bool) -> None:
     """Write before and after per task, and check the variant's promise.
 
     OVERRIDES are those of train.py: instruction=delusive tasks=natural_instructions tasks.root=PATH
@@ -30,4 +33,4 @@ def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None)
 
     config = compose_config(overrides)
     drawn = replace(config, seed=effective(config).seed)  # as the cell itself draws
-    sys.exit(run_audit(drawn, output, label_spaces))
+    sys.exit(run_audit(drawn, output, label_spaces, as_json))

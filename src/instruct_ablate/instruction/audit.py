@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.instruction.agreement import agreement, table
@@ -24,7 +25,7 @@ from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.label_space import disagreements, read_annotation
 from instruct_ablate.tasks.task import Task
 from instruct_ablate.tasks.validation import held_out_line
-from instruct_ablate.terminal import echo
+from instruct_ablate.terminal import echo, print_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,15 @@ def write_audit(findings: Sequence[Finding], name: str, folder: Path) -> tuple[P
     ordered = sorted(findings, key=lambda finding: (not finding.violations, finding.task))
     text = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
     page.write_text(text.render(name=name, findings=ordered, **_summary(findings)), encoding="utf-8")
-    body = {
-        "variant": name,
-        **_summary(findings),
-        "findings": [asdict(f) | {"left": f.left} for f in findings],
-    }
+    body = audit_fields(findings, name)
     data.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
     return page, data
+
+
+def audit_fields(findings: Sequence[Finding], name: str) -> dict[str, Any]:
+    """Return an audit for programs: as its file has it."""
+    told = [asdict(finding) | {"left": finding.left} for finding in findings]
+    return {"variant": name, **_summary(findings), "findings": told}
 
 
 def _summary(findings: Sequence[Finding]) -> dict[str, int]:
@@ -113,7 +116,7 @@ def _summary(findings: Sequence[Finding]) -> dict[str, int]:
     }
 
 
-def run_audit(config: Config, folder: Path, published: Path | None = None) -> int:
+def run_audit(config: Config, folder: Path, published: Path | None = None, as_json: bool = False) -> int:
     """Audit the configured variant over the configured tasks; 1 where a promise is broken, else 0.
 
     `published` is a file of label spaces that those of the tasks are compared with; `instruction.annotation`, where it
@@ -124,8 +127,7 @@ def run_audit(config: Config, folder: Path, published: Path | None = None) -> in
     load_extensions(config.extensions)
     check_instruction(config.instruction)
     collection = read_tasks(config.tasks, Path(config.cache))
-    if collection.validation:
-        echo(held_out_line(collection))
+    held_out = [held_out_line(collection)] if collection.validation else []
     findings = (
         *audit(collection.train, config.instruction, Context.of(config, collection, "train")),
         *audit(collection.validation, config.instruction, Context.of(config, collection, "validation")),
@@ -133,46 +135,52 @@ def run_audit(config: Config, folder: Path, published: Path | None = None) -> in
     )
     name = label(config.instruction)
     page, data = write_audit(findings, name, folder)
-    for finding in findings:
-        for violation in finding.violations:
-            echo(f"{finding.task}: {violation.removeprefix(f'{finding.task}: ')}")
-        for merge in finding.merges:
-            echo(f"{finding.task}: {merge}; strict_exact_match tells them apart")
-    _say_left(findings)
+    lines = [*held_out, *_broken(findings), *_left(findings)]
     if config.instruction.annotation is not None:
         annotation = annotation_of(config.instruction.annotation)
         for side, tasks in (("training", collection.train), ("test", collection.test)):
             there = sum(annotation.segments(task) is not None for task in tasks)
-            echo(f"rules against the annotation, {there} of {len(tasks)} {side} definitions:")
-            echo(table(agreement(tasks, annotation)))
+            lines += [f"rules against the annotation, {there} of {len(tasks)} {side} definitions:"]
+            lines += [table(agreement(tasks, annotation))]
     if published is not None:
-        _compare_spaces((*collection.train, *collection.validation, *collection.test), published)
+        lines += _compared_spaces((*collection.train, *collection.validation, *collection.test), published)
     counts = _summary(findings)
-    echo(
+    lines.append(
         f"{name}: {counts['tasks']} tasks, {counts['violating']} break a promise, "
         f"{counts['unchanged']} unchanged, {counts['merging']} have labels that exact match takes for one. "
         f"Page: {page}  Data: {data}"
     )
+    if as_json:
+        print_json({**audit_fields(findings, name), "lines": lines, "page": str(page), "data": str(data)})
+    for line in () if as_json else lines:
+        echo(line)
     return 1 if counts["violating"] else 0
 
 
-def _say_left(findings: Sequence[Finding]) -> None:
+def _broken(findings: Sequence[Finding]) -> Iterator[str]:
+    for finding in findings:
+        for violation in finding.violations:
+            yield f"{finding.task}: {violation.removeprefix(f'{finding.task}: ')}"
+        for merge in finding.merges:
+            yield f"{finding.task}: {merge}; strict_exact_match tells them apart"
+
+
+def _left(findings: Sequence[Finding]) -> Iterator[str]:
     """Say what is left of the definitions that the variant shortens."""
     sizes = [(len(f.before.definition.split()), len(f.after.definition.split())) for f in findings]
     shortened = [(before, after) for before, after in sizes if after < before]
     if shortened:
         share = 100 * sum(after for _, after in shortened) / sum(before for before, _ in shortened)
-        echo(
+        yield (
             f"{len(shortened)} definitions are shortened, to {share:.0f}% of their words; "
             f"{sum(not after for _, after in shortened)} to nothing"
         )
 
 
-def _compare_spaces(tasks: Sequence[Task], path: Path) -> None:
+def _compared_spaces(tasks: Sequence[Task], path: Path) -> Iterator[str]:
     """Say which label spaces are not the published ones."""
     annotation = read_annotation(path)
     found = disagreements(tasks, annotation)
-    for line in found:
-        echo(line)
+    yield from found
     both = sum(task.name in annotation for task in tasks)
-    echo(f"label spaces: {both - len(found)} of {both} are those of {path.name}, {len(found)} are not")
+    yield (f"label spaces: {both - len(found)} of {both} are those of {path.name}, {len(found)} are not")
