@@ -10,6 +10,7 @@ from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, opened_plain, write_whole
 
 FILE = "training.jsonl"
+LOGGED = "train/"  # before the names of a curve's values, for loggers
 _FIELDS = {"step"}
 _MOST = 1e300  # numbers beyond, and those that are none, are of no row
 _LONGEST_ROW = 256  # bytes; rows are about half as long

@@ -54,7 +54,9 @@ def test_panels_by_variant_and_budget_over_the_studys_runs(study: Path) -> None:
         assert [panel["metrics"] for panel in panels] == [[metric] for metric in shown_measures(())]
         assert {panel["groupby"]["name"] for panel in panels} == {key}
     curves, costs = sections["Learning curves"], sections["Cost"]
-    assert [panel["y"] for panel in curves] == [["loss"], ["learning_rate"], ["tokens_per_second"]]
+    assert [panel["y"] for panel in curves] == [
+        [f"train/{name}"] for name in ("loss", "learning_rate", "grad_norm", "tokens_per_second")
+    ]
     assert {(panel["x"], panel["groupby"]["name"], panel["groupby_aggfunc"]) for panel in curves} == {
         ("Step", BY["variant"], "mean")
     }

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.columns import shown_measures
 
-CURVES = {"loss": "Training loss", "learning_rate": "Learning rate", "tokens_per_second": "Tokens per second"}
+CURVES = {
+    f"{LOGGED}loss": "Training loss",
+    f"{LOGGED}learning_rate": "Learning rate",
+    f"{LOGGED}grad_norm": "Gradient norm",
+    f"{LOGGED}tokens_per_second": "Tokens per second",
+}
 COSTS = ("cost/train_seconds", "cost/evaluate_seconds", "cost/peak_memory")
 BY = {"variant": "axes.instruction", "budget": "axes.data_budget", "model": "axes.model"}
 

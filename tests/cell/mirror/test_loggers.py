@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.mirror.loggers import Plain, Silent, flat_scores, guarded, main_scores, measures
+from instruct_ablate.cell.mirror.loggers import (
+    Plain,
+    Silent,
+    flat_scores,
+    guarded,
+    main_scores,
+    measures,
+    tested_scores,
+)
 from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cost import Cost
@@ -74,7 +82,11 @@ def test_a_plain_logger_is_told_the_scores_of_a_done_cell_at_its_last_step():
     mirror, logger = plain()
     cell = replace(make_cell(50.0), cost=Cost(train_steps=7))
     mirror.finish(cell)
-    assert logger.told[1:] == [("metrics", (flat_scores(cell), 7)), ("save", None), ("finalize", "success")]
+    assert logger.told[1:] == [
+        ("metrics", ({**tested_scores(cell), **flat_scores(cell)}, 7)),
+        ("save", None),
+        ("finalize", "success"),
+    ]
 
 
 def test_a_plain_logger_is_told_of_no_scores_where_there_are_none():
@@ -105,3 +117,11 @@ def test_main_scores_are_of_the_first_test_under_the_names_of_hypotheses():
     assert found["generation_rougeL"] == 40.0
     assert None not in found.values()
     assert measures(score("t", 1, 1.0, 2.0, 3.0)) == {"exact_match": 1.0, "rouge1": 2.0, "rougeL": 3.0}
+
+
+def test_scores_of_a_test_have_the_names_of_those_while_training():
+    cell = make_cell(50.0)
+    cell = replace(cell, blocks=(*cell.blocks, make_cell(60.0, tested="delusive").blocks[0]))
+    told = tested_scores(cell)
+    assert (told["eval/original/exact_match"], told["eval/delusive/exact_match"]) == (50.0, 60.0)
+    assert told["eval/original/rougeL"] == main_scores(cell)["rougeL"]

@@ -73,8 +73,9 @@ def score_of(record: CellRecord) -> float:
 def test_csv(tmp_path: Path) -> None:
     record, folder = run(tmp_path, "csv")
     rows = list(csv.DictReader((folder / "csv" / "metrics.csv").read_text().splitlines()))
-    assert len([row for row in rows if row["loss"]]) == STEPS
+    assert len([row for row in rows if row["train/loss"]]) == STEPS
     assert float(rows[-1]["original/task_mean/rougeL"]) == pytest.approx(score_of(record))
+    assert float(rows[-1]["eval/original/rougeL"]) == pytest.approx(score_of(record))
 
 
 def test_tensorboard(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_tensorboard(tmp_path: Path) -> None:
     record, folder = run(tmp_path, "tensorboard")
     events = EventAccumulator(str(folder / "tensorboard"))
     events.Reload()
-    assert [point.step for point in events.Scalars("loss")] == [0, 1]
+    assert [point.step for point in events.Scalars("train/loss")] == [0, 1]
     (point,) = events.Scalars("original/task_mean/rougeL")
     assert point.value == pytest.approx(score_of(record), rel=1e-6)
 
@@ -101,7 +102,7 @@ def test_mlflow(tmp_path: Path) -> None:
     assert (told.info.run_name, told.info.status) == (record.name, "FINISHED")
     assert told.data.params["identity"] == record.identity
     assert told.data.metrics["original/task_mean/rougeL"] == pytest.approx(score_of(record))
-    assert len(client.get_metric_history(told.info.run_id, "loss")) == STEPS
+    assert len(client.get_metric_history(told.info.run_id, "train/loss")) == STEPS
 
 
 def _open_mlflow(folder: Path, number: int) -> None:

@@ -241,7 +241,9 @@ def test_loggers_are_told_every_step(cache: Path, tmp_path: Path) -> None:
     logger = CSVLogger(str(tmp_path), name="csv", version="one")
     train(make_config(cache), tmp_path / "fit", loggers=[logger])
     lines = (tmp_path / "csv" / "one" / "metrics.csv").read_text().splitlines()
-    assert {"loss", "learning_rate", "tokens_per_second"} <= set(lines[0].split(","))
+    assert {f"train/{name}" for name in ("loss", "learning_rate", "grad_norm", "tokens_per_second")} <= set(
+        lines[0].split(",")
+    )
     assert len(lines) >= 7
 
 

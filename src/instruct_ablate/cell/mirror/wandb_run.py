@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from instruct_ablate.cell.mirror.loggers import flat_scores, guarded, main_scores, measures
+from instruct_ablate.cell.mirror.loggers import flat_scores, guarded, main_scores, measures, tested_scores
 from instruct_ablate.cell.mirror.settings import mirrored_name
 from instruct_ablate.cell.mirror.wandb_internals import leave_service
+from instruct_ablate.cell.state.environment import commit, versions
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.legend import COLUMNS, is_default, trained_on
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.processes import command_line
 from instruct_ablate.schema import Config, LoggerConfig
 
 if TYPE_CHECKING:
@@ -68,7 +70,8 @@ class WandbRun:
         if record.failure:
             self.run.summary["failure"] = record.failure.reason
         if record.state == "done":
-            self.run.summary.update({**main_scores(record), **flat_scores(record)})
+            scores = {**main_scores(record), **tested_scores(record), **flat_scores(record)}
+            self.run.summary.update(scores)
             self.run.summary.update({f"cost/{k}": v for k, v in dataclasses.asdict(record.cost).items()})
             self.run.log({"scores": self._scores(record), "predictions": self._predictions(record)})
 
@@ -119,7 +122,8 @@ def shown_config(config: Config, identity: Identity) -> dict[str, Any]:
     setting = identity.setting
     axes: dict[str, Any] = {key.replace(".", "/"): setting.text(key) for key in setting.keys}
     axes |= {"data_budget": setting.budget, "instruction": trained_on(setting), "seed": identity.seed}
-    return {**dataclasses.asdict(config), "axes": axes}
+    code = {"commit": commit(), "versions": dict(versions()), "command": command_line()}
+    return {**dataclasses.asdict(config), "axes": axes, "code": code}
 
 
 def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Any:

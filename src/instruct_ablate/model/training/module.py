@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from instruct_ablate.data.micro_batch import NO_PARENT, EffectiveBatch, MicroBatch, Packed
 from instruct_ablate.errors import UserError
+from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.model.training.dropout import Dropout
 from instruct_ablate.model.training.loss import TokenLosses
 from instruct_ablate.model.training.master_weights import MasterWeights
@@ -53,6 +54,7 @@ class InstructionModule(LightningModule):
         self.weights: MasterWeights | None = None
         self.optimizer: torch.optim.Optimizer | None = None
         self.schedule: torch.optim.lr_scheduler.LambdaLR | None = None
+        self.norm: float | None = None  # of the last step's gradients, before they were clipped
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make masters, optimiser and schedule; Lightning calls this once the model is on its device."""
@@ -74,6 +76,8 @@ class InstructionModule(LightningModule):
         self._step()
         self.done += 1
         values = {"loss": self.loss, "learning_rate": self.rate}
+        values |= {} if self.norm is None else {"grad_norm": self.norm}
+        values = {f"{LOGGED}{name}": value for name, value in values.items()}
         self.log_dict(values, on_step=True, on_epoch=False, batch_size=batch.examples)
 
     def _gradients(self, batch: EffectiveBatch) -> float:
@@ -127,7 +131,7 @@ class InstructionModule(LightningModule):
     def _step(self) -> None:
         masters = self._weights.masters
         if self.config.gradient_clip is not None:
-            clip_grad_norm_(masters, self.config.gradient_clip)
+            self.norm = float(whole(clip_grad_norm_(masters, self.config.gradient_clip)))
         optimizer: Any = self.optimizers()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from instruct_ablate.data.micro_batch import EffectiveBatch
-from instruct_ablate.learning_curve import append_row, keep_rows
+from instruct_ablate.learning_curve import LOGGED, append_row, keep_rows
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.progress_lines import ProgressLines
 from instruct_ablate.terminal import make_console
@@ -48,7 +48,7 @@ class Curve(Callback):
         self.padding += 0 if self.packing else sum(part.padding for part in batch.micro_batches)
         self.seconds += seconds
         self.speed = batch.tokens / max(seconds, 1e-9)
-        module.log("tokens_per_second", self.speed, on_step=True, batch_size=batch.examples)
+        module.log(f"{LOGGED}tokens_per_second", self.speed, on_step=True, batch_size=batch.examples)
         if self.compiling:
             log.info("first step, with compiling: %.1f s", seconds)
             self.compiling = False
