@@ -11,11 +11,11 @@ import pytest
 from instruct_ablate.cell.mirror.loggers import (
     Plain,
     Silent,
+    block_scores,
     flat_scores,
     guarded,
     main_scores,
     measures,
-    tested_scores,
 )
 from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.state.identity import Identity
@@ -83,7 +83,7 @@ def test_a_plain_logger_is_told_the_scores_of_a_done_cell_at_its_last_step():
     cell = replace(make_cell(50.0), cost=Cost(train_steps=7))
     mirror.finish(cell)
     assert logger.told[1:] == [
-        ("metrics", ({**tested_scores(cell), **flat_scores(cell)}, 7)),
+        ("metrics", ({**block_scores(cell), **flat_scores(cell)}, 7)),
         ("save", None),
         ("finalize", "success"),
     ]
@@ -122,6 +122,6 @@ def test_main_scores_are_of_the_first_test_under_the_names_of_hypotheses():
 def test_scores_of_a_test_have_the_names_of_those_while_training():
     cell = make_cell(50.0)
     cell = replace(cell, blocks=(*cell.blocks, make_cell(60.0, tested="delusive").blocks[0]))
-    told = tested_scores(cell)
+    told = block_scores(cell)
     assert (told["eval/original/exact_match"], told["eval/delusive/exact_match"]) == (50.0, 60.0)
     assert told["eval/original/rougeL"] == main_scores(cell)["rougeL"]

@@ -242,6 +242,7 @@ def test_what_runs_are_grouped_by_stands_under_axes():
         3,
     )
     assert shown["trainer"]["batch_size"] == 8
+    assert set(shown["code"]) == {"commit", "versions", "command"}
 
 
 def test_tags_are_short_and_say_the_seed():

@@ -59,7 +59,7 @@ class Plain:
         """Log the scores and close with the record's state."""
         if record.state == "done":
             self.logger.log_metrics(
-                {**tested_scores(record), **flat_scores(record)}, step=record.cost.train_steps
+                {**block_scores(record), **flat_scores(record)}, step=record.cost.train_steps
             )
         self.logger.save()
         self.logger.finalize("success" if record.state == "done" else "failed")
@@ -96,7 +96,7 @@ def _flat(place: str, scores: Scores) -> dict[str, float]:
     return {f"{place}/{one.name}/{key}": value for one in every for key, value in measures(one).items()}
 
 
-def tested_scores(record: CellRecord) -> dict[str, float]:
+def block_scores(record: CellRecord) -> dict[str, float]:
     """Return every measure of every test as "eval/test instruction/measure": the names of scores while training."""
     named = ((block.instruction, named_values(block.scores)) for block in record.blocks)
     return {f"eval/{tested}/{name}": value for tested, values in named for name, value in values.items()}

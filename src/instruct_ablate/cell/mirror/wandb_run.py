@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from instruct_ablate.cell.mirror.loggers import flat_scores, guarded, main_scores, measures, tested_scores
+from instruct_ablate.cell.mirror.loggers import block_scores, flat_scores, guarded, main_scores, measures
 from instruct_ablate.cell.mirror.settings import mirrored_name
 from instruct_ablate.cell.mirror.wandb_internals import leave_service
 from instruct_ablate.cell.state.environment import commit, versions
@@ -70,7 +70,7 @@ class WandbRun:
         if record.failure:
             self.run.summary["failure"] = record.failure.reason
         if record.state == "done":
-            scores = {**main_scores(record), **tested_scores(record), **flat_scores(record)}
+            scores = {**main_scores(record), **block_scores(record), **flat_scores(record)}
             self.run.summary.update(scores)
             self.run.summary.update({f"cost/{k}": v for k, v in dataclasses.asdict(record.cost).items()})
             self.run.log({"scores": self._scores(record), "predictions": self._predictions(record)})
