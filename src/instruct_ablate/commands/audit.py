@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.completion import complete_override
 from instruct_ablate.terminal import json_option
 
 
 @click.command()
-@click.argument("overrides", nargs=-1)
+@click.argument("overrides", nargs=-1, shell_complete=complete_override)
 @click.option(
     "--output", default="audit", show_default=True, type=click.Path(path_type=Path), help="Folder to write."
 )

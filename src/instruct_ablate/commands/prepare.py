@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from instruct_ablate.completion import complete_override
 from instruct_ablate.terminal import echo
 
 
 @click.command()
-@click.argument("overrides", nargs=-1)
+@click.argument("overrides", nargs=-1, shell_complete=complete_override)
 @click.option(
     "--verify", "compare", is_flag=True, help="First compare every byte in the cache with what was built."
 )

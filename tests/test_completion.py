@@ -1,0 +1,27 @@
+"""Completion in the shell: what click's own machinery offers, asked as bash and as other shells ask it."""
+
+from __future__ import annotations
+
+import pytest
+from click.shell_completion import BashComplete, ShellComplete
+
+from instruct_ablate.command_line import group
+
+
+def offered(words: list[str], incomplete: str, shell: type[ShellComplete] = BashComplete) -> list[str]:
+    asked = shell(group, {}, "instruct-ablate", "_INSTRUCT_ABLATE_COMPLETE")
+    return [one.value for one in asked.get_completions(words, incomplete)]
+
+
+def test_commands_and_options() -> None:
+    assert offered([], "sho") == ["show"]
+    assert "--json" in offered(["status"], "--")
+
+
+@pytest.mark.parametrize("command", ["train", "plan", "audit"])
+def test_keys_and_choices_of_overrides(command: str) -> None:
+    assert offered([command], "trainer.learn") == ["trainer.learning_rate="]
+    assert offered([command], "model=tiny") == ["model=tiny_llama", "model=tiny_t5"]
+    assert offered([command, "model", "="], "tiny") == ["tiny_llama", "tiny_t5"]  # as bash divides it
+    assert "delusive" in offered([command, "instruction"], "=")
+    assert offered([command], "seed=") == []
