@@ -50,7 +50,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("grid",),
     ("report",),
     ("archive",),
-    ("python_api", "completion", "commands", "entry", "command_line", "__main__"),
+    ("python_api", "completion", "schema_page", "commands", "entry", "command_line", "__main__"),
 )
 MODEL_SIDE = ("data", "model")
 HEAVY = ("torch", "transformers", "pytorch_lightning", "lightning_fabric", "peft", "accelerate", "vllm")
