@@ -151,7 +151,7 @@ class EvaluationConfig:
 
     # Test-time instructions, each a score block: `same`, or labels such as original, delusive, empty+original.
     instructions: list[str] = field(default_factory=lambda: ["same"])
-    decoding: str = "greedy"  # greedy | constrained | rank | rank_normalized
+    decoding: str = "greedy"  # greedy | constrained | rank | rank_normalized | channel
     metrics: list[str] = field(default_factory=list)  # further metrics, module.function
     engine: str = "native"  # native | vllm
     batch_tokens: int = (

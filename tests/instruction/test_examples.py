@@ -9,7 +9,9 @@ import pytest
 from instruct_ablate.instruction import examples as e
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.corpus import sentences
+from instruct_ablate.instruction.instruction import shown_to, vary
 from instruct_ablate.instruction.variant import VARIANTS
+from instruct_ablate.schema import InstructionConfig
 from instruct_ablate.tasks.task import Example, Instance
 from tests.conftest import make_task
 
@@ -50,20 +52,45 @@ def test_parts() -> None:
     assert not any(x.output or x.explanation for x in e.inputs_only(task, CONTEXT).positive_examples)
 
 
-def test_ood_inputs_come_from_a_corpus_and_are_about_as_long(tmp_path: Path) -> None:
+def test_ood_inputs_come_from_a_corpus_and_are_as_long_as_the_input_that_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "corpus.txt"
     path.write_text(
         "\n".join([f"Short one {n}." for n in range(20)] + [f"{n} " + "long " * 60 for n in range(20)])
     )
-    long = Example(" ".join(["word"] * 60), "positive")
-    task = make_task(positive_examples=(Example("a b c", "negative"), long))
-    after = e.ood_inputs(task, Context(0, corpus=str(path))).positive_examples
-    assert [len(one.input.split()) for one in after] == [3, 61]
-    drawn = e.random_labels(task, CONTEXT).positive_examples
-    assert [x.output for x in after] == [x.output for x in drawn], "random labels, as theirs"
-    shipped = e.ood_inputs(task, CONTEXT).positive_examples
-    assert {one.input for one in shipped} <= set(sentences(None))
-    assert shipped[0].input != shipped[1].input
+    rows = (
+        Instance("short", "a b c", ("negative",)),
+        Instance("long", " ".join(["word"] * 60), ("positive",)),
+    )
+    task, config = make_task(instances=rows), InstructionConfig(examples="ood_inputs", corpus=str(path))
+    shown = shown_to(task, vary(task, config, CONTEXT), config, CONTEXT)
+    assert [[len(e.input.split()) for e in shown(row).positive_examples] for row in rows] == [
+        [3, 3],
+        [61, 61],
+    ]
+    drawn = [x.output for x in e.random_labels(task, CONTEXT).positive_examples]
+    for row in rows:
+        assert [x.output for x in shown(row).positive_examples] == drawn, "random labels, as theirs"
+        assert shown(row) == shown(row)
+    assert len({one.input for one in shown(rows[0]).positive_examples}) == 2
+
+
+def test_ood_inputs_are_others_for_each_instance() -> None:
+    task, config = make_task(count=12), InstructionConfig(examples="ood_inputs")
+    shown = shown_to(task, vary(task, config, CONTEXT), config, CONTEXT)
+    every = {shown(row).positive_examples for row in task.instances}
+    assert len(every) > 6
+    assert {one.input for pair in every for one in pair} <= {
+        line for lines in sentences(None).by_length.values() for line in lines
+    }
+    same = shown_to(task, task, InstructionConfig(), CONTEXT)
+    assert len({id(same(row)) for row in task.instances}) == 1
+
+
+def test_wrong_labels_of_multiple_choice_are_the_examples_own_options() -> None:
+    given = tuple(Example(f"Which? {n} (A) a boat (B) a car (C) a cat", "(A)") for n in range(60))
+    task = make_task(positive_examples=given, label_space=("(A)", "(B)", "(C)", "(D)", "(E)"))
+    context = Context(0, correct=0.0, num_positive=60)
+    assert {x.output for x in e.partly_correct(task, context).positive_examples} == {"(B)", "(C)"}
 
 
 def test_random_labels_of_multiple_choice_are_the_examples_own_options() -> None:

@@ -124,8 +124,8 @@ def _values(config: Config) -> Iterator[Call]:
         for check in checks:
             yield check, (vars(config)[name],)
     cut, engine = config.evaluation.cut_wrong_answers, config.evaluation.engine
-    asked = (config.evaluation.metrics, config.extensions, cut, "native" if is_baseline(config) else engine)
-    yield _metrics, asked
+    engine, decoding = ("native", "greedy") if is_baseline(config) else (engine, config.evaluation.decoding)
+    yield _metrics, (config.evaluation.metrics, config.extensions, cut, engine, decoding)
     yield check_columns, (config.report,)
     yield check_encodings, (config.data, config.prompt)
     yield check_dropout, (config.trainer, config.data)
@@ -153,7 +153,7 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield _own_prompts, (config.tasks, cache, config.prompt)
     yield _checkpoint, (config.model, config.prompt, config.evaluation.engine)
     yield _precision, (config.trainer, config.model)
-    yield _choices, (config.tasks, cache, config.evaluation)
+    yield _choices, (config.tasks, cache, config.evaluation, config.prompt)
     yield _tokenizer, (config.model, config.tasks, cache, config.prompt, config.evaluation.decoding)
     if not untuned:
         yield _layers, (config.model, config.method, cache)
@@ -162,14 +162,14 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
         yield check_processes, (config.trainer,)
 
 
-def _metrics(names: Sequence[str], files: Sequence[str], cut: bool, engine: str) -> None:
+def _metrics(names: Sequence[str], files: Sequence[str], cut: bool, engine: str, decoding: str) -> None:
     from instruct_ablate.metrics.registry import check_whole, load_metrics, reading_model
     from instruct_ablate.model.decoding.settings import check_likelihoods
 
     if not any(text_fault(name) for name in names):  # those the group's own check names
         loaded = load_metrics(names, files)
         check_whole(loaded, cut)
-        check_likelihoods(engine, reading_model(loaded))
+        check_likelihoods(engine, reading_model(loaded), decoding)
         for one in loaded:
             if one.check is not None:
                 one.check()
@@ -211,14 +211,19 @@ def _shots(tasks: TasksConfig, cache: Path, given: BudgetConfig) -> None:
     budget.check_shots(collection.read_tasks(tasks, cache).train, tasks, given)
 
 
-def _choices(tasks: TasksConfig, cache: Path, evaluation: EvaluationConfig) -> list[str]:
+def _choices(
+    tasks: TasksConfig, cache: Path, evaluation: EvaluationConfig, prompt: PromptConfig
+) -> list[str]:
     """Check that constrained decoding and ranking have choices, and can tell them apart."""
     from instruct_ablate.instruction.outputs import equal_labels
+    from instruct_ablate.model.decoding.settings import check_channel
 
     decoding = evaluation.decoding
     if decoding == "greedy":
         return []
     tested = _scored(tasks, cache)
+    if decoding == "channel":
+        check_channel(tested, prompt)
     # Choices of a prompt set's rows are told apart by their place, as T0's; strict_exact_match counts them so.
     spaces = [task for task in tested if task.label_space is not None or not task.prompted]
     found = [fault for task in spaces if (fault := equal_labels(task))]

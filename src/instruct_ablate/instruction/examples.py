@@ -14,7 +14,7 @@ from instruct_ablate.instruction.options import own_options
 from instruct_ablate.instruction.outputs import distinct, outputs, wrong_output
 from instruct_ablate.instruction.variant import variant
 from instruct_ablate.normalisation import label_form
-from instruct_ablate.tasks.task import Example, Task
+from instruct_ablate.tasks.task import Example, Instance, Task
 
 # Common English nouns that no task has for a label.
 WORDS = tuple((Path(__file__).parent / "words.txt").read_text(encoding="utf-8").split())
@@ -84,15 +84,19 @@ def permuted_labels(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=tuple(Example(e.input, output) for e, output in shown))
 
 
-@variant("examples", parameter="correct", chance=True)
+# 1 drew wrong outputs from the task's where an example has its own options
+@variant("examples", parameter="correct", version=2, chance=True)
 def partly_correct(task: Task, context: Context) -> Task:
-    """Keep the share `correct` of the shown examples right, make the others wrong (Min et al. 2022)."""
+    """Keep the share `correct` of the shown examples right, make the others wrong (Min et al. 2022).
+
+    A wrong output is one of the example's own options, where it has some.
+    """
     shown = task.positive_examples[: context.num_positive]
     chance, whole = context.random(task, "partly_correct"), context.whole(task)
     right = set(chance.sample(range(len(shown)), round(context.correct * len(shown))))
     mixed = []
     for place, example in enumerate(shown):
-        wrong = None if place in right else wrong_output(whole, example, chance)
+        wrong = None if place in right else wrong_output(whole, example, chance, own_options(example))
         mixed.append(example if wrong is None else Example(example.input, wrong))
     return replace(task, positive_examples=tuple(mixed))
 
@@ -111,17 +115,23 @@ def inputs_only(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=tuple(Example(e.input, "") for e in task.positive_examples))
 
 
-# 1 kept the right outputs; 2 took inputs of another task
-@variant("examples", version=3, chance=True, reads="corpus")
+def _strange(task: Task, instance: Instance, context: Context) -> tuple[Example, ...]:
+    """Draw for one instance: sentences about as long as its input, before the outputs that all instances are shown."""
+    chance, drawn = context.random(task, f"ood_inputs {instance.id}"), _drawn(task, context)
+    length = len(instance.input.split())
+    shown = draw(sentences(context.corpus), length, len(drawn), chance)
+    return tuple(map(Example, shown, drawn))
+
+
+# 1 kept the right outputs; 2 took inputs of another task; 3 drew them once for a task, as long as its examples
+@variant("examples", version=4, chance=True, reads="corpus", each=_strange)
 def ood_inputs(task: Task, context: Context) -> Task:
-    """Put sentences of an outside corpus, as long as the inputs, before random outputs (Min et al. 2022)."""
-    chance, corpus = context.random(task, "ood_inputs"), sentences(context.corpus)
-    strange: list[Example] = []
-    for example, output in zip(task.positive_examples, _drawn(task, context), strict=True):
-        shown = {one.input for one in strange}
-        unseen = tuple(one for one in corpus if one not in shown) or corpus
-        strange.append(Example(draw(unseen, len(example.input.split()), chance), output))
-    return replace(task, positive_examples=tuple(strange))
+    """Put sentences of an outside corpus before random outputs, for each instance others (Min et al. 2022).
+
+    The task itself carries those of its first instance.
+    """
+    first = next(iter(task.instances), Instance("", "", ()))
+    return replace(task, positive_examples=_strange(task, first, context))
 
 
 @variant("examples", chance=True)

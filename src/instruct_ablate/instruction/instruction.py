@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.schema import InstructionConfig
-from instruct_ablate.tasks.task import Example, Task
+from instruct_ablate.tasks.task import Example, Instance, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,21 @@ def as_instruction(task: Task, config: InstructionConfig) -> Instruction:
         positive, negative = _unexplained(positive), _unexplained(negative)
     shows = find("examples", config.examples).shows
     return Instruction(task.name, task.definition, positive, negative, shows)
+
+
+def shown_to(
+    task: Task, varied: Task, config: InstructionConfig, context: Context
+) -> Callable[[Instance], Instruction]:
+    """Return what stands before each instance: the same for all, unless the variant draws examples for each."""
+    same, each = as_instruction(varied, config), find("examples", config.examples).each
+    if each is None or not same.positive_examples:
+        return lambda instance: same
+
+    def drawn(instance: Instance) -> Instruction:
+        shown = each(task, instance, context.under(config))
+        return replace(same, positive_examples=shown[: config.num_positive])
+
+    return drawn
 
 
 def _unexplained(examples: tuple[Example, ...]) -> tuple[Example, ...]:

@@ -88,10 +88,15 @@ def as_label(task: Task, output: str) -> str | None:
     return next((label for label in outputs(task) if label_form(label) == label_form(output)), None)
 
 
-def wrong_output(task: Task, example: Example, chance: random.Random) -> str | None:
-    """Draw an output of the task that is no right answer to the example's input; None where there is none."""
+def wrong_output(
+    task: Task, example: Example, chance: random.Random, own: tuple[str, ...] = ()
+) -> str | None:
+    """Draw an output that is no right answer to the example's input; None where there is none.
+
+    It is one of its `own` options, where there are such, else of the task's outputs.
+    """
     right = right_answers(task, example.input) | {label_form(example.output)}
-    wrong = [output for output in outputs(task) if label_form(output) not in right]
+    wrong = [output for output in own or outputs(task) if label_form(output) not in right]
     if not wrong and task.label_space is None:  # all examples answer the same input
         wrong = [output for output in distinct(_references(task)) if label_form(output) not in right]
     return chance.choice(wrong) if wrong else None

@@ -8,12 +8,13 @@ from typing import Literal, TypedDict, Unpack
 
 from instruct_ablate.extensions import decorated, forgets
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.tasks.task import Task
+from instruct_ablate.tasks.task import Example, Instance, Task
 
 Slot = Literal["definition", "examples"]
 Parameter = Literal["rate", "correct"]
 File = Literal["annotation", "corpus"]
 Change = Callable[[Task, Context], Task]
+Each = Callable[[Task, Instance, Context], tuple[Example, ...]]
 FIELDS: dict[Slot, str] = {"definition": "definition", "examples": "positive_examples"}
 
 
@@ -33,6 +34,9 @@ class Variant:
     chance: bool = False  # shows random examples: an untuned model that is tested so has one cell a seed
     reads: File | None = (
         None  # the key of `instruction` that names a file of the user's; its content counts likewise
+    )
+    each: Each | None = (
+        None  # the examples of one instance, where they are drawn for each; else all see the same
     )
 
 
@@ -54,6 +58,7 @@ class Traits(TypedDict, total=False):
     version: int
     chance: bool
     reads: File | None
+    each: Each | None
 
 
 def variant(

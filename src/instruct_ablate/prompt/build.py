@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from instruct_ablate.instruction.context import Context, hashed
-from instruct_ablate.instruction.instruction import Instruction, as_instruction, vary
-from instruct_ablate.prompt import alpaca, chat, plain, tk_instruct  # noqa: F401 - they register themselves
+from instruct_ablate.instruction.instruction import Instruction, shown_to, vary
+from instruct_ablate.prompt import alpaca, chat, minimal, plain, tk_instruct  # noqa: F401 - they register themselves
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.prompt.template import Template, rendered
@@ -33,8 +33,9 @@ def build_prompts(
     made: list[Prompt] = []
     for task in tasks:
         varied = vary(task, instruction_config, context)
+        told = shown_to(task, varied, instruction_config, context)
         template = _own_prompts if task.prompted else chosen
-        made += _of_task(varied, as_instruction(varied, instruction_config), template, room, context.seed)
+        made += _of_task(varied, told, template, room, context.seed)
     return tuple(made)
 
 
@@ -48,11 +49,15 @@ def _own_prompts(task: str, instance: str) -> Template:
 
 
 def _of_task(
-    task: Task, instruction: Instruction, template: Callable[[str, str], Template], room: Room, seed: int
+    task: Task,
+    told: Callable[[Instance], Instruction],
+    template: Callable[[str, str], Template],
+    room: Room,
+    seed: int,
 ) -> Iterator[Prompt]:
     choices, rule = dict(task.answer_choices), rule_of(task)
     for instance in task.instances:
-        made = rendered(template(task.name, instance.id), instruction, instance, room)
+        made = rendered(template(task.name, instance.id), told(instance), instance, room)
         yield Prompt(
             task=task.name,
             category=task.category,

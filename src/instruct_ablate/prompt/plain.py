@@ -9,7 +9,7 @@ from instruct_ablate.prompt.template import Rendered, template
 from instruct_ablate.tasks.task import Example, Instance
 
 
-def _block(head: str, example: Example, shows: tuple[str, ...] = ("input", "output")) -> str:
+def block(head: str, example: Example, shows: tuple[str, ...] = ("input", "output")) -> str:
     """Write one example: a line for each part shown, one for the explanation where there is one."""
     lines = [head] if head else []
     lines += [f"Input: {example.input.strip()}"] if "input" in shows else []
@@ -21,8 +21,8 @@ def _block(head: str, example: Example, shows: tuple[str, ...] = ("input", "outp
 def described(instruction: Instruction) -> str:
     """Write definition and examples as one text."""
     head = "Right example:" if instruction.negative_examples else ""
-    positive = [_block(head, example, instruction.shows) for example in instruction.positive_examples]
-    negative = [_block("Wrong example:", example) for example in instruction.negative_examples]
+    positive = [block(head, example, instruction.shows) for example in instruction.positive_examples]
+    negative = [block("Wrong example:", example) for example in instruction.negative_examples]
     return "\n\n".join(filter(None, [instruction.definition.strip(), *positive, *negative]))
 
 

@@ -10,6 +10,14 @@ from instruct_ablate.tasks.task import Kind, WordRule
 
 
 @dataclass(frozen=True, slots=True)
+class Channel:
+    """A prompt turned round (Min et al. 2022): a source for each choice, and the input behind them."""
+
+    sources: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """Source text and references of one instance.
 
@@ -18,7 +26,8 @@ class Prompt:
     `truncated` tells that the source was cut at `prompt.max_source_length` tokens, `dropped_examples` how
     many examples were left out because they had no room there. `word_rule` is the task's; None where only its
     references tell (predictions written by an earlier version). `alternatives` are the sources among which training
-    draws, each epoch anew; none where it is always `source`.
+    draws, each epoch anew; none where it is always `source`. `channel` is there where a label is chosen by how likely
+    it makes the input; `source` then shows where each label stands.
     """
 
     task: str
@@ -33,6 +42,7 @@ class Prompt:
     dropped_examples: int = 0
     word_rule: WordRule | None = None
     alternatives: tuple[str, ...] = ()
+    channel: Channel | None = None
 
 
 @dataclass(frozen=True, slots=True)

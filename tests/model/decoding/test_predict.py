@@ -12,6 +12,7 @@ from instruct_ablate.model.decoding.predict import predict
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.prompt.prompt import Channel
 from instruct_ablate.schema import Config, ModelConfig, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from tests.model.decoding_cases import (
@@ -82,6 +83,31 @@ def test_rank_chooses_the_likeliest_label(checkpoint, name):
             sum(row) / (len(row) if name == "rank_normalized" else 1) for row in scored(checkpoint, prompt)
         ]
         assert found[prompt.task, prompt.instance_id] == LABELS[scores.index(max(scores))]
+
+
+def turned(prompt):
+    """The prompt asked the other way round: each label before a text of its own length."""
+    text = " ".join(["the cat", "one river two"][: 1 + int(prompt.instance_id[-1]) % 2])
+    sources = tuple(f"{prompt.source[:60]} {label}:" for label in LABELS)
+    return replace(prompt, channel=Channel(sources, text))
+
+
+def test_the_channel_chooses_the_label_that_makes_the_input_likeliest(checkpoint):
+    prompts = [turned(prompt) for prompt in make_prompts(2, 10, LABELS)]
+    found = texts(predict(checkpoint, prompts, make_config("channel", batch_tokens=64)))
+    for prompt in prompts:
+        behind = [
+            scored(checkpoint, replace(prompt, source=one, choices=(prompt.channel.text,)))[0]
+            for one in prompt.channel.sources
+        ]
+        worth = [sum(row[:-1]) for row in behind]  # without its end
+        assert found[prompt.task, prompt.instance_id] == LABELS[worth.index(max(worth))]
+    assert len(set(found.values())) > 1
+    free = [replace(prompt, task="free") for prompt in make_prompts(1, 3)]
+    config, finished = make_config("channel"), set(list(found)[:7])
+    rest = texts(predict(checkpoint, [*prompts, *free], config, finished))
+    assert rest.keys() == found.keys() - finished | {(one.task, one.instance_id) for one in free}
+    assert all(text == found[key] for key, text in rest.items() if key in found)
 
 
 def test_constrained_equals_generate_with_allowed_tokens(checkpoint):

@@ -5,8 +5,15 @@ from typing import Any
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.decoding.settings import check_engine, check_evaluation, check_kind
-from instruct_ablate.schema import EvaluationConfig, InstructionConfig
+from instruct_ablate.model.decoding.settings import (
+    check_channel,
+    check_engine,
+    check_evaluation,
+    check_kind,
+    check_likelihoods,
+)
+from instruct_ablate.schema import EvaluationConfig, InstructionConfig, PromptConfig
+from tests.conftest import make_task
 
 
 @pytest.mark.parametrize(
@@ -31,6 +38,25 @@ def test_an_engine_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
     check_engine("native")
     with pytest.raises(UserError, match=r"instruct-ablate\[vllm\]"):
         check_engine("vllm")
+
+
+def test_the_channel_form_is_refused_where_it_cannot_be() -> None:
+    labelled, free, minimal = make_task(), make_task(label_space=None), PromptConfig("minimal")
+    check_channel((labelled, free), minimal)
+    for tasks, prompt, said in (
+        ((free,), minimal, "no test task has any"),
+        ((labelled, make_task("own", prompted=True)), minimal, "own brings its own prompts"),
+        ((labelled,), PromptConfig("alpaca"), "Choose prompt=minimal, question_answer, plain, tk_instruct"),
+        ((labelled,), PromptConfig("tk_instruct", add_task_name=True), "add_task_name=true has no form"),
+    ):
+        with pytest.raises(UserError, match=said):
+            check_channel(tasks, prompt)
+    with pytest.raises(UserError, match="stand in the prompts under"):
+        check_likelihoods("native", ("reference_log_likelihood",), "channel")
+    channel = EvaluationConfig(decoding="channel")
+    check_evaluation(channel, InstructionConfig())
+    with pytest.raises(UserError, match="no place for negative examples"):
+        check_evaluation(channel, InstructionConfig(num_negative=1))
 
 
 def test_vllm_runs_no_encoder_decoder() -> None:

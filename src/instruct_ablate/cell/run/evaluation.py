@@ -26,6 +26,7 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, Selection, aggregate, score_prediction, score_predictions
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.prompt.build import build_prompts, truncation_note
+from instruct_ablate.prompt.channel import channel_prompts
 from instruct_ablate.prompt.prompt import Prediction, Prompt, Tokens
 from instruct_ablate.prompt.template_set import template_label
 from instruct_ablate.schema import Config, InstructionConfig
@@ -52,7 +53,8 @@ def prompts_at_test(
     if not any(task.instances for task in collection.test):
         raise UserError("there are no test instances: check tasks.root, tasks.include and tasks.categories")
     context = Context.of(config, collection, "test")
-    return build_prompts(collection.test, shown, config.prompt, tokens, context)
+    build = channel_prompts if config.evaluation.decoding == "channel" else build_prompts
+    return build(collection.test, shown, config.prompt, tokens, context)
 
 
 def evaluate(
@@ -69,7 +71,7 @@ def evaluate(
     started, path, name = time.perf_counter(), job.folder / file_name(label, template), named(label, template)
     metrics = selected(job.config).load()
     likely = reading_model(metrics)
-    check_likelihoods(job.config.evaluation.engine, likely)
+    check_likelihoods(job.config.evaluation.engine, likely, job.config.evaluation.decoding)
     rows = {row.key: row for row in _earlier_rows(path, prompts, metrics)}
     finished = frozenset(rows)
     with PredictionWriter(path, tuple(rows.values())) as writer:

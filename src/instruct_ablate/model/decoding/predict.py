@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.limits import check_limits
 from instruct_ablate.model.decoding import engine_native, engine_vllm
 from instruct_ablate.model.decoding.question import Question, ask
+from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.decoding.settings import LIMITS
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.schema import Config
@@ -41,9 +43,25 @@ def predict(
 
     encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.ends_source)
     questions = ask(prompts, encoding, config, likelihoods)
+    worth: dict[Key, dict[str, float]] = {}
     for question, text, scores in ANSWER[config.evaluation.engine](
         checkpoint, questions, config, is_finished
     ):
         for prompt in question.prompts:
-            if (prompt.task, prompt.instance_id) not in finished:
+            if (prompt.task, prompt.instance_id) in finished:
+                continue
+            if question.label is None:
                 yield question.prediction(prompt, text, scores)
+            elif label := _chosen(prompt, question.label, scores, worth):
+                yield Prediction(prompt, label)
+
+
+def _chosen(
+    prompt: Prompt, label: str, scores: TokenScores | None, worth: dict[Key, dict[str, float]]
+) -> str | None:
+    """Note what a label of the channel form is worth; once all are known, return the best, of equal ones the first."""
+    assert scores is not None
+    known = worth.setdefault((prompt.task, prompt.instance_id), {})
+    known[label] = math.fsum(scores[0])
+    every = tuple(dict.fromkeys(prompt.choices or ()))
+    return max(every, key=known.__getitem__) if len(known) == len(every) else None

@@ -11,7 +11,7 @@ from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.decoding.label_tree import LabelTree, best, label_tree, walk
 from instruct_ablate.model.decoding.references import ReferenceEncoder, References, TokenScores
 from instruct_ablate.prompt.prompt import Prediction, Prompt
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, PromptConfig
 
 Ids = tuple[int, ...]
 
@@ -20,13 +20,15 @@ Ids = tuple[int, ...]
 class Question:
     """One source to answer and the prompts that ask it; `tree` holds the allowed answers, None leaves it free.
 
-    `references` are those whose likelihoods are asked for too; None: only the answer is.
+    `references` are those whose likelihoods are asked for too; None: only the answer is. `label` stands in a source of
+    the channel form: what `references` are worth behind it, the prompts' input, is what the label is worth.
     """
 
     ids: Ids
     prompts: tuple[Prompt, ...]
     tree: LabelTree | None = None
     references: References | None = None
+    label: str | None = None
 
     @property
     def task(self) -> str:
@@ -47,6 +49,8 @@ class Question:
 
     def choose(self, scores: Sequence[Sequence[float]], decoding: str) -> str:
         """Choose a label by the log-likelihoods of all labels' tokens, under `evaluation.decoding`."""
+        if self.label is not None:
+            return self.label
         if decoding == "constrained":
             return walk(self.label_tree, scores)
         return best(self.label_tree, scores, normalized=decoding == "rank_normalized")
@@ -64,6 +68,8 @@ def ask(
     bound = config.evaluation.decoding != "greedy"
     by_source: dict[tuple[str, tuple[str, ...] | None], list[Prompt]] = {}
     for prompt in prompts:
+        if prompt.channel is not None:
+            continue
         by_source.setdefault((prompt.source, prompt.choices if bound else None), []).append(prompt)
 
     @cache
@@ -72,14 +78,37 @@ def ask(
 
     ids = encoding.sources([source for source, _ in by_source], config.prompt.max_source_length)
     return [
-        Question(
-            tuple(tokens),
-            tuple(same),
-            tree(choices) if choices else None,
-            encoder.references(same) if encoder else None,
-        )
-        for tokens, ((_, choices), same) in zip(ids, by_source.items(), strict=True)
+        *_turned([prompt for prompt in prompts if prompt.channel], encoding, config.prompt),
+        *(
+            Question(
+                tuple(tokens),
+                tuple(same),
+                tree(choices) if choices else None,
+                encoder.references(same) if encoder else None,
+            )
+            for tokens, ((_, choices), same) in zip(ids, by_source.items(), strict=True)
+        ),
     ]
+
+
+def _turned(prompts: Sequence[Prompt], encoding: Encoding, config: PromptConfig) -> Iterator[Question]:
+    """Ask of each label how likely it makes the input, which has no end: it might go on."""
+    asked: dict[tuple[str, str, str], list[Prompt]] = {}
+    for prompt in prompts:
+        assert prompt.channel is not None
+        for label, source in dict(zip(prompt.choices or (), prompt.channel.sources, strict=True)).items():
+            asked.setdefault((source, prompt.channel.text, label), []).append(prompt)
+    sources = encoding.sources([source for source, _, _ in asked], config.max_source_length)
+    targets, _ = encoding.targets([text for _, text, _ in asked], config.max_target_length)
+    for ids, target, ((_, text, label), same) in zip(sources, targets, asked.items(), strict=True):
+        tree = label_tree((text,), (target[:-1] if len(target) > 2 else target,))
+        yield Question(
+            tuple(ids),
+            tuple(same),
+            tree,
+            References(tree, (len(text.encode(errors="surrogatepass")),)),
+            label,
+        )
 
 
 def stop_tokens(model: Any, encoding: Encoding) -> frozenset[int]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.label import parse
 from instruct_ablate.limits import MANY, any_value, check_limits, number, numbers, one_of, texts, whole
-from instruct_ablate.schema import EvaluationConfig, InstructionConfig
+from instruct_ablate.prompt.channel import FORMS
+from instruct_ablate.schema import EvaluationConfig, InstructionConfig, PromptConfig
 
-DECODINGS = ("greedy", "constrained", "rank", "rank_normalized")
+if TYPE_CHECKING:
+    from instruct_ablate.tasks.task import Task
+
+DECODINGS = ("greedy", "constrained", "rank", "rank_normalized", "channel")
 ENGINES = ("native", "vllm")
 LIMITS = {
     "instructions": texts(),
@@ -37,12 +42,47 @@ def check_evaluation(config: EvaluationConfig, trained_on: InstructionConfig) ->
     for given in config.instructions:
         parse(given, trained_on)
     check_engine(config.engine)
+    if config.decoding == "channel" and config.engine != "native":
+        raise UserError(
+            f"evaluation.decoding=channel scores inputs, which evaluation.engine={config.engine} does not. Use "
+            "evaluation.engine=native."
+        )
+    if config.decoding == "channel" and trained_on.num_negative:
+        raise UserError(
+            f"evaluation.decoding=channel with instruction.num_negative={trained_on.num_negative}: its prompts have no "
+            "place for negative examples. Give 0."
+        )
 
 
 def check_engine(name: str) -> None:
     """Refuse an engine whose package is not installed."""
     if name == "vllm" and importlib.util.find_spec("vllm") is None:
         raise lacking_vllm()
+
+
+def check_channel(tasks: Sequence[Task], prompt: PromptConfig) -> None:
+    """Refuse what cannot be turned round so that labels stand before inputs: templates, own prompts, no labels."""
+    if prompt.template not in FORMS or prompt.add_task_name:
+        named = (
+            f"prompt.template={prompt.template}"
+            if prompt.template not in FORMS
+            else "prompt.add_task_name=true"
+        )
+        raise UserError(
+            f"evaluation.decoding=channel: {named} has no form with the label before the input. "
+            f"Choose prompt={', '.join(FORMS)}."
+        )
+    own = [task.name for task in tasks if task.prompted]
+    if own:
+        raise UserError(
+            f"evaluation.decoding=channel: {own[0]} brings its own prompts, which cannot be turned round so that a "
+            "label stands before the input. Use evaluation=rank."
+        )
+    if not any(task.label_space for task in tasks):
+        raise UserError(
+            "evaluation.decoding=channel chooses among labels, and no test task has any. Choose tasks with labels "
+            "(tasks.test_include, tasks.label_spaces), or use evaluation=greedy."
+        )
 
 
 def check_kind(engine: str, encoder_decoder: bool) -> None:
@@ -53,8 +93,13 @@ def check_kind(engine: str, encoder_decoder: bool) -> None:
         )
 
 
-def check_likelihoods(engine: str, names: Sequence[str]) -> None:
-    """Refuse metrics that read the model where the engine gives answers alone."""
+def check_likelihoods(engine: str, names: Sequence[str], decoding: str = "greedy") -> None:
+    """Refuse metrics that read the model where the engine gives answers alone, or references stand in prompts."""
+    if decoding == "channel" and names:
+        raise UserError(
+            f"evaluation.metrics: {', '.join(names)} reads the model's likelihoods of the references, which stand in "
+            "the prompts under evaluation.decoding=channel. Use another decoding, such as evaluation=rank."
+        )
     if engine == "vllm" and names:
         raise UserError(
             f"evaluation.metrics: {', '.join(names)} reads the model's likelihoods of the references, which "

@@ -1,0 +1,99 @@
+"""Prompts turned round, the channel form of Min et al. (2022): the label stands before the input, in the examples too.
+
+A label is then chosen by how likely the model holds the input behind it. Each template has its own words for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.instruction import Instruction, shown_to, vary
+from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.prompt.minimal import ANSWER, BETWEEN, QUESTION
+from instruct_ablate.prompt.prompt import Channel, Prompt, Tokens
+from instruct_ablate.prompt.room import Room
+from instruct_ablate.prompt.shrink import Pieces, shrink
+from instruct_ablate.schema import InstructionConfig, PromptConfig
+from instruct_ablate.tasks.task import Example, Instance, Task
+
+PLACE = "[label]"  # stands in the source that is saved, where each label stood
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The words of a template: before a definition, an example ("{}" its number), label, input and what is asked."""
+
+    definition: str = ""
+    example: str = ""
+    label: str = ""
+    input: str = ""
+    asked: str = ""
+    between: str = "\n\n"
+
+    def write(self, instruction: Instruction, instance: Instance) -> Pieces:
+        """Write definition, examples and the label, which is the instance's input here."""
+        shown = [
+            self.example.format(number) + self._parts(one, instruction.shows)
+            for number, one in enumerate(instruction.positive_examples, 1)
+        ]
+        told = f"{self.definition}{instruction.definition.strip()}" if instruction.definition.strip() else ""
+        before = "".join(part + self.between for part in (told, *shown) if part)
+        return before + self.asked + self.label, instance.input.strip(), f"\n{self.input}".rstrip(" ")
+
+    def _parts(self, example: Example, shows: tuple[str, ...]) -> str:
+        label = [f"{self.label}{example.output.strip()}"] if "output" in shows else []
+        text = [f"{self.input}{example.input.strip()}"] if "input" in shows else []
+        return "\n".join((*label, *text))
+
+
+FORMS = {
+    "minimal": Form(between=BETWEEN),
+    "question_answer": Form(label=ANSWER, input=QUESTION, between=BETWEEN),
+    "plain": Form(label="Output: ", input="Input: "),
+    "tk_instruct": Form(
+        "Definition: ",
+        "Positive Example {} -\n",
+        "Output: ",
+        "Input: ",
+        "Now complete the following example -\n",
+    ),
+}
+
+
+def channel_prompts(
+    tasks: Sequence[Task],
+    instruction_config: InstructionConfig,
+    prompt_config: PromptConfig,
+    tokens: Tokens,
+    context: Context,
+) -> tuple[Prompt, ...]:
+    """Return one prompt per instance; those of tasks without labels are as they are in the direct form."""
+    form, room = FORMS[prompt_config.template], Room(tokens, prompt_config.max_source_length)
+    made: list[Prompt] = []
+    for task in tasks:
+        direct = build_prompts((task,), instruction_config, prompt_config, tokens, context)
+        varied = vary(task, instruction_config, context)
+        told = shown_to(task, varied, instruction_config, context)
+        made += (
+            _turned(prompt, form, told, instance, room) if prompt.choices else prompt
+            for prompt, instance in zip(direct, varied.instances, strict=True)
+        )
+    return tuple(made)
+
+
+def _turned(
+    prompt: Prompt, form: Form, told: Callable[[Instance], Instruction], instance: Instance, room: Room
+) -> Prompt:
+    place, *every = (
+        shrink(form.write, told(instance), replace(instance, input=label), room)
+        for label in (PLACE, *(prompt.choices or ()))
+    )
+    return replace(
+        prompt,
+        source=place.text,
+        truncated=any(one.truncated for one in every),
+        dropped_examples=max(one.dropped_examples for one in every),
+        channel=Channel(tuple(one.text for one in every), instance.input.strip()),
+    )
