@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import multiprocessing
 import os
 import signal
@@ -223,3 +224,8 @@ def test_new_folders_are_made_above_too(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_half_a_surrogate_pair_is_written_as_an_escape(tmp_path):
+    write_whole(tmp_path / "file", json.dumps("é\ud800", ensure_ascii=False))
+    assert json.loads((tmp_path / "file").read_text()) == "é\ud800"

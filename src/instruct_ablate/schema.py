@@ -51,6 +51,7 @@ class TasksConfig:
     # Only for `p3`: train on the data sets of t0, t0_plus or t0_plus_plus, large ones capped as T0's; null: on all.
     mixture: str | None = None
     name: str | None = None  # what tables show; null: the name of the choice, as of tasks=reviews
+    sha256: str | None = None  # the data hash that records show: other data are refused; null: any
 
 
 @dataclass

@@ -47,7 +47,12 @@ def write_whole(path: Path, text: str, durable: bool = True, key: str = "output"
     that says where `path` is.
     """
     with whole_file(path, durable, key) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(as_utf8(text), encoding="utf-8")
+
+
+def as_utf8(text: str) -> str:
+    """Return a text that a file can hold: half a surrogate pair, as in JSON or in odd names, becomes an escape."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 # What reading JSON that is not what it should be may raise.

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from instruct_ablate.cell.state.instance_scores import completed
@@ -95,4 +97,23 @@ def test_what_is_not_there_or_not_of_these_means_is_left_out(tmp_path: Path):
     other = replace(pairing, left=pairing.left + 1)
     assert SingleScores(cells, tmp_path).added(other, sides, "exact_match") is other
     (tmp_path / cells[0].name / cells[0].blocks[0].instances).unlink()
+    assert SingleScores(cells, tmp_path).added(pairing, sides, "exact_match") is pairing
+
+
+@pytest.mark.parametrize("value", ["x", [1.0], None])
+def test_columns_of_another_type_are_left_out(tmp_path: Path, value: object):
+    cells = study(tmp_path, seeds=2)
+    pairing, sides = paired(cells)
+    path = tmp_path / cells[0].name / cells[0].blocks[0].instances
+    table = pq.read_table(path).to_pydict()
+    pq.write_table(pa.table({**table, "exact_match": [value] * len(table["task"])}), path)
+    assert SingleScores(cells, tmp_path).added(pairing, sides, "exact_match") is pairing
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "scores", "link"])
+def test_files_that_are_none_of_the_cells_are_left_out(tmp_path: Path, name: str):
+    cells = study(tmp_path, seeds=2)
+    pairing, sides = paired(cells)
+    (tmp_path / cells[0].name / "link").symlink_to(tmp_path / cells[0].name / cells[0].blocks[0].instances)
+    cells[0] = replace(cells[0], blocks=(replace(cells[0].blocks[0], instances=name),))
     assert SingleScores(cells, tmp_path).added(pairing, sides, "exact_match") is pairing

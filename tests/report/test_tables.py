@@ -171,3 +171,11 @@ def test_a_table_of_a_paper_has_a_label_where_it_has_a_name():
     table = Table("t", ("a", "b"), (("x", "1"),))
     assert "\\caption{Main} \\label{tab:main}" in latex(table, "Main", "main")
     assert "label" not in latex(table, "Main")
+
+
+def test_odd_values_of_studies_made_elsewhere_are_written(tmp_path: Path):
+    cells = [make_cell(50.0, **{"trainer.epochs": 1}), make_cell(50.0, **{"trainer.epochs": "\ud800"})]
+    write_tidy([replace(one, name="a\udcff") for one in cells], tmp_path / "tidy.parquet")
+    table = pq.read_table(tmp_path / "tidy.parquet").to_pydict()
+    assert set(table["cell"]) == {"a\\udcff"}
+    assert set(table["trainer.epochs"]) == {"1", "\\ud800"}

@@ -168,3 +168,12 @@ def test_training_tasks_count_whole_however_few_are_tested(tmp_path):
 
     assert hash_of(2) == hash_of(5) == hash_of(None), "the test task has but two; the training task has eight"
     assert hash_of(1) != hash_of(2)
+
+
+def test_data_that_are_pinned_are_those_or_refused(tmp_path):
+    known = read_tasks(TasksConfig("starter"), tmp_path).content_hash
+    assert read_tasks(TasksConfig("starter", sha256=known), tmp_path).content_hash == known
+    with pytest.raises(UserError, match=f"tasks.sha256={'0' * 64}, and the tasks of starter have {known}"):
+        read_tasks(TasksConfig("starter", sha256="0" * 64), tmp_path)
+    with pytest.raises(UserError, match="64 digits"):
+        read_tasks(TasksConfig("starter", sha256="abc"), tmp_path)

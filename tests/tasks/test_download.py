@@ -43,26 +43,56 @@ def test_the_reader_downloads_where_no_root_is_given(repository, tmp_path, monke
     assert [task.name for task in (*collection.train, *collection.test)] == ["task1_a", "task2_b"]
 
 
-def test_a_changed_copy_is_refused(repository, tmp_path, monkeypatch):
-    folder = download.natural_instructions(tmp_path / "cache", url=repository)
-    download.verify(folder)
-    file = folder / "tasks" / "task1_a.json"
-    file.write_text(file.read_text() + " ")
-    with pytest.raises(UserError, match="differs from what was downloaded"):
-        download.verify(folder)
-    monkeypatch.setattr(download.natural_instructions, "__defaults__", (repository, "v2.8"))
-    with pytest.raises(UserError, match="delete the folder"):
-        read_tasks(TasksConfig(reader="natural_instructions"), tmp_path / "cache")
+@pytest.fixture
+def local(repository, monkeypatch):
+    for function in (download.natural_instructions, download.heal):
+        monkeypatch.setattr(function, "__defaults__", (repository, "v2.8"))
+    return repository
 
 
-@pytest.mark.parametrize("name", ["splits/default/train_tasks.txt", "tasks/task1_a.json", "manifest.json"])
-def test_a_copy_that_cannot_be_read_is_refused_in_one_line(repository, tmp_path, monkeypatch, name):
-    folder = download.natural_instructions(tmp_path / "cache", url=repository)
-    monkeypatch.setattr(download.natural_instructions, "__defaults__", (repository, "v2.8"))
-    (folder / name).write_text("{")
-    with pytest.raises(UserError, match="to download it again") as caught:
-        read_tasks(TasksConfig(reader="natural_instructions"), tmp_path / "cache")
-    assert "\n" not in str(caught.value)
+def read(cache):
+    return read_tasks(TasksConfig(reader="natural_instructions"), cache)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tasks/task1_a.json", "{"),
+        ("tasks/task1_a.json", None),
+        ("splits/default/train_tasks.txt", "{"),
+        ("splits/default/train_tasks.txt", ""),
+        ("manifest.json", "{"),
+    ],
+)
+def test_a_damaged_copy_is_put_aside_and_downloaded_again(local, tmp_path, caplog, name, text):
+    folder = download.natural_instructions(tmp_path / "cache", url=local)
+    expected = read(tmp_path / "expected").content_hash
+    (folder / name).unlink() if text is None else (folder / name).write_text(text)
+    assert read(tmp_path / "cache").content_hash == expected
+    assert read(tmp_path / "cache").content_hash == expected
+    assert download.damage(folder) is None
+    assert folder.with_name(f"{folder.name}.damaged-1").is_dir()
+    assert "is downloaded again" in caplog.text
+    assert "is another than before" not in caplog.text
+
+
+def test_where_nothing_can_be_downloaded_the_damaged_copy_is_refused(local, tmp_path):
+    folder = download.natural_instructions(tmp_path / "cache", url=local)
+    (folder / "tasks" / "task1_a.json").write_text("{")
+    download.heal.__defaults__ = ((tmp_path / "nowhere").as_uri(), "v2.8")
+    for _ in range(2):
+        with pytest.raises(UserError, match="and downloading it again failed: could not download") as caught:
+            read(tmp_path / "cache")
+        assert "\n" not in str(caught.value)
+    assert (folder / "tasks" / "task1_a.json").read_text() == "{"
+
+
+def test_a_tag_that_was_moved_is_said(local, tmp_path, caplog):
+    folder = download.natural_instructions(tmp_path / "cache", url=local)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "sha256": "0" * 64}))
+    assert download.heal(folder)
+    assert f"is another than before: sha256 {manifest['sha256']}, not {'0' * 64}" in caplog.text
 
 
 def test_a_folder_that_is_no_whole_download_is_put_aside(repository, tmp_path, caplog):

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instruct_ablate.cell.state.instance_scores import KEYS
+from instruct_ablate.cell.state.instance_scores import KEYS, read_columns
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.statistics.outcomes import Outcomes
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.trials import Trial
-from instruct_ablate.whole_files import inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ class SingleScores:
         folder, blocks = seeds[seed] if seed in seeds else seeds[min(seeds)]
         if not all(block.instances for block in blocks):  # scored by an earlier version
             return None
-        paths = tuple(inside(folder, block.instances) for block in blocks)
+        paths = tuple(folder / block.instances for block in blocks)
         if paths not in self._read:
-            self._read[paths] = _mean([_read(path) for path in paths])
+            self._read[paths] = _mean([_read(folder, block.instances) for block in blocks])
         return self._read[paths]
 
 
@@ -84,20 +84,16 @@ def _mean(every: Sequence[Sorted | None]) -> Sorted | None:
     return replace(first, columns=columns) if len(known) > 1 else first
 
 
-def _read(path: Path) -> Sorted | None:
+def _read(folder: Path, name: str) -> Sorted | None:
     """Read a column file in the order of its keys; arrow sorts and compares, for there may be millions of scores."""
-    import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-        plain = table.column(KEYS[0]).cast(pa.string())
-        table = table.set_column(table.schema.get_field_index(KEYS[0]), KEYS[0], plain)
-        table = table.sort_by([(key, "ascending") for key in KEYS]).combine_chunks()
-        names, ids = (table.column(key) for key in KEYS)
-    except (OSError, ValueError, KeyError):
+        table = read_columns(folder, name)
+    except (OSError, UserError, ValueError):
         return None  # the instances count as unpaired then, which is said
+    table = table.sort_by([(key, "ascending") for key in KEYS]).combine_chunks()
+    names, ids = (table.column(key) for key in KEYS)
     encoded = pc.run_end_encode(names.chunk(0)) if len(names) else None
     tasks = encoded.values.to_pylist() if encoded else []
     ends = encoded.run_ends.to_pylist() if encoded else []

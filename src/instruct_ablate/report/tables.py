@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from instruct_ablate.metrics import Score, Scores, find_metric, mean_scores
 from instruct_ablate.report.columns import column_heading, group_columns, main_columns
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.summary import Places, measured, unfinished
-from instruct_ablate.whole_files import whole_file, write_whole
+from instruct_ablate.whole_files import as_utf8, whole_file, write_whole
 
 CELLS, DONE = "cells", "done"  # the main table's last column
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table
@@ -193,14 +193,27 @@ _EMPTY = (
 
 def write_tidy(cells: Iterable[CellRecord], path: Path) -> None:
     """Write the tidy records as Parquet."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows = list(tidy(cells))
     names = dict.fromkeys(name for row in rows for name in row)  # a further metric may be some cells' alone
     columns = {name: [row.get(name) for row in rows] for name in names or _EMPTY}
     with whole_file(path, durable=False) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+        pq.write_table(_arrow(columns), temporary)
+
+
+def _arrow(columns: Mapping[str, Sequence[Any]]) -> Any:
+    """Make an arrow table; values of a study that are not of one type, as a text among numbers, are all texts."""
+    import pyarrow as pa
+
+    made = {}
+    for name, values in columns.items():
+        plain = [as_utf8(value) if isinstance(value, str) else value for value in values]
+        try:
+            made[as_utf8(name)] = pa.array(plain)
+        except pa.ArrowException:
+            made[as_utf8(name)] = pa.array([None if value is None else str(value) for value in plain])
+    return pa.table(made)
 
 
 def write_table(table: Table, stem: Path, caption: str) -> None:

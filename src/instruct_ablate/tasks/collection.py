@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import cast
 
-from instruct_ablate.errors import UserErrors, unknown
+from instruct_ablate.errors import UserError, UserErrors, unknown
 from instruct_ablate.extensions import decorated
 from instruct_ablate.limits import check_limits
 from instruct_ablate.schema import TasksConfig
@@ -19,7 +19,7 @@ from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
 from instruct_ablate.tasks.drawn_examples import with_examples
 from instruct_ablate.tasks.own_reader import read_own
 from instruct_ablate.tasks.settings import LIMITS
-from instruct_ablate.tasks.source import Source
+from instruct_ablate.tasks.source import MendedError, Source
 from instruct_ablate.tasks.store import Stored, load_or_build
 from instruct_ablate.tasks.task import Task, TaskCollection
 
@@ -48,14 +48,29 @@ def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection
     a `TaskCollection`. Parsed files are kept under `cache` by the hash of their content.
     """
     folder = cache or Path(os.environ.get("INSTRUCT_ABLATE_CACHE", ".cache"))
-    if "." in config.reader:
-        check(config)
-        given = read_own(config, folder, READERS)
-        return _checked(few_shot.parted(given, config) if few_shot.asked(config) else given, config)
-    reader = find_reader(config.reader)
     check(config)
+    collection = _own(config, folder) if "." in config.reader else _registered(config, folder)
+    if config.sha256 not in (None, collection.content_hash):
+        raise UserError(
+            f"tasks.sha256={config.sha256}, and the tasks of {config.name or config.reader} have "
+            f"{collection.content_hash}: other data, or other tasks and instances of it."
+        )
+    return collection
+
+
+def _own(config: TasksConfig, folder: Path) -> TaskCollection:
+    given = read_own(config, folder, READERS)
+    return _checked(few_shot.parted(given, config) if few_shot.asked(config) else given, config)
+
+
+def _registered(config: TasksConfig, folder: Path) -> TaskCollection:
+    reader = find_reader(config.reader)
     source = reader.open(config, folder)
-    stored = load_or_build(source, folder)
+    try:
+        stored = load_or_build(source, folder)
+    except MendedError:
+        source = reader.open(config, folder)
+        stored = load_or_build(source, folder)
     kept, notes = selection.select(stored, config)
     own = _own_spaces(config, stored)
     packaged = label_space.read_overrides(label_space.OVERRIDES)
@@ -101,7 +116,7 @@ def check(config: TasksConfig) -> None:
         for field in fields(TasksConfig)
         if field.name not in reader.fields
         and vars(config)[field.name] != vars(default)[field.name]
-        and field.name not in ("reader", "name")  # which reader, and what tables call it: for all of them
+        and field.name not in ("reader", "name", "sha256")  # for all of them
     ]
     if faults:
         raise UserErrors(faults)

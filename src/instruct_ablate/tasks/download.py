@@ -95,14 +95,44 @@ def checksum(folder: Path) -> str:
     return total.hexdigest()
 
 
-def verify(folder: Path) -> None:
-    """Refuse a downloaded copy that is no longer what arrived."""
+def damage(folder: Path) -> str | None:
+    """Say how a downloaded copy differs from what arrived; None where it does not."""
     try:
         manifest = json.loads(read_plain(folder / MANIFEST))
         commit, same = manifest["commit"], checksum(folder) == manifest["sha256"]
     except (OSError, *NOT_AS_WRITTEN) as error:
-        raise UserError(f"{folder} cannot be read ({error}): delete it to download it again.") from error
-    if not same:
-        raise UserError(
-            f"{folder} differs from what was downloaded (commit {commit}): delete the folder to download it again."
-        )
+        return f"cannot be read ({error})"
+    return None if same else f"differs from what was downloaded (commit {commit})"
+
+
+def heal(folder: Path, url: str = URL, tag: str = TAG) -> bool:
+    """Put a damaged copy aside, say so, and download it again; whether there was anything to mend.
+
+    Where what arrives is another than what was noted before, that is said. Where nothing can be downloaded the copy is
+    back in its place, and refused.
+    """
+    why = damage(folder)
+    if why is None:
+        return False
+    with shared_lock(folder.with_name(f"{folder.name}.lock"), "cache"):
+        if damage(folder) is None:  # somebody else was quicker
+            return True
+        before, aside = _noted(folder), put_aside(folder)
+        log.warning("%s %s: it was put aside as %s and is downloaded again", folder, why, aside.name)
+        try:
+            _fetch(folder, url, tag)
+        except UserError as fault:
+            aside.rename(folder)
+            raise UserError(f"{folder} {why}, and downloading it again failed: {fault}") from fault
+    now = _noted(folder)
+    if before is not None and now != before:
+        log.warning("%s is another than before: sha256 %s, not %s", folder, now, before)
+    return True
+
+
+def _noted(folder: Path) -> str | None:
+    """Return the checksum that was noted when a copy arrived."""
+    try:
+        return str(json.loads(read_plain(folder / MANIFEST))["sha256"])
+    except (OSError, *NOT_AS_WRITTEN):
+        return None

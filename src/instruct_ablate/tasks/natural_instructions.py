@@ -12,8 +12,8 @@ from instruct_ablate.errors import UserError, UserErrors, nearest, unknown
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import selection
 from instruct_ablate.tasks.data_file import read_text
-from instruct_ablate.tasks.download import natural_instructions, verify
-from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.download import heal, natural_instructions
+from instruct_ablate.tasks.source import Fault, MendedError, Parsed, Source
 from instruct_ablate.tasks.task_file import read_task_file
 
 FIELDS = selection.BY_SIDE | {
@@ -39,8 +39,9 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     try:
         source = open_layout(root, config, "natural_instructions")
     except UserError:
-        verify(root)  # a damaged copy says so
-        raise
+        if not heal(root):
+            raise
+        source = open_layout(root, config, "natural_instructions")
     return replace(source, parse=partial(_verified, root, source.parse))
 
 
@@ -65,8 +66,9 @@ def open_layout(root: Path, config: TasksConfig, name: str) -> Source:
 
 
 def _verified(root: Path, parse: Callable[[], Iterator[Parsed | Fault]]) -> Iterator[Parsed | Fault]:
-    """Check the downloaded copy before it is parsed; what was parsed already needs no check."""
-    verify(root)
+    """Check the downloaded copy before it is parsed, and mend it; what was parsed already needs no check."""
+    if heal(root):
+        raise MendedError(root)
     yield from parse()
 
 

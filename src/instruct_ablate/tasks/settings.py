@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from instruct_ablate.limits import Limit, one_of, path, shown, text, text_fault, texts, whole
@@ -22,6 +23,12 @@ def _columns() -> Limit:
         return None
 
     return Limit(fault)
+
+
+def _hash_fault(key: str, value: Any) -> str | None:
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
+        return None
+    return f"{key}={shown(value)}: give the 64 digits of `data_hash` in a cell's record.json"
 
 
 LIMITS = {
@@ -49,4 +56,5 @@ LIMITS = {
     "examples": whole(0, 1000),
     "mixture": one_of(tuple(MIXTURES)).or_null("for all prompt sets"),
     "name": text(NAME).or_null("for the choice's name"),
+    "sha256": Limit(_hash_fault).or_null("for any data"),
 }

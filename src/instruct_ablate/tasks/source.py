@@ -26,6 +26,10 @@ class Fault:
     message: str
 
 
+class MendedError(Exception):
+    """A parse found files damaged and has had them downloaded again: the collection is to be opened anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A collection found but not yet parsed.

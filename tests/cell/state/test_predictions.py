@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 from dataclasses import replace
@@ -111,6 +112,16 @@ def test_damage_inside_names_the_line(tmp_path: Path, damage: str) -> None:
     path.write_text(f"{to_line(ROW)}\n{damage}\n{to_line(ROW)}\n")
     with pytest.raises(UserError, match="line 2: not a prediction row"):
         read_predictions(path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"kind": "x"}, {"word_rule": ""}, {"truncated": 1}, {"expected": "no"}, {"values": {"a": float("inf")}}],
+)
+def test_fields_of_other_values_make_no_row(tmp_path: Path, fields: dict[str, object]) -> None:
+    (tmp_path / "p.jsonl").write_text(json.dumps({**json.loads(to_line(ROW)), **fields}) + "\n")
+    with pytest.raises(UserError, match="line 1: not a prediction row"):
+        read_predictions(tmp_path / "p.jsonl")
 
 
 def test_a_missing_file_is_a_users_error(tmp_path: Path) -> None:

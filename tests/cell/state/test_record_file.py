@@ -141,3 +141,16 @@ def test_numbers_that_cannot_be(key: str, value: float) -> None:
     tree = {**json.loads(to_json(make_record())), key: value}
     with pytest.raises(CorruptRecordError):
         parse_record(json.dumps(tree))
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**16), float("inf"), float("nan")])
+def test_numbers_of_a_setting_that_cannot_be(value: float) -> None:
+    setting = make_setting({"model": "tiny_llama", "trainer.learning_rate": value}, {})
+    with pytest.raises(CorruptRecordError):
+        parse_record(to_json(replace(make_record(), setting=setting)))
+
+
+def test_half_a_surrogate_pair_comes_back_in_a_sealed_record() -> None:
+    record = replace(make_record(), notes=("a \ud800", "ü"))
+    text = sealed(to_json(record))
+    assert parse_record(text.encode().decode()) == record

@@ -47,6 +47,7 @@ DOES_NOT_COUNT = frozenset(
         "study", "output", "cache", "retry", "reuse", "until", "fail_fast", "raise_faults", "detach", "with_untuned",
         "keep_checkpoints", "cell_timeout", "hypotheses", "reference", "logger", "report",
         # stands for itself elsewhere: content hashes, canonical instructions
+        "tasks.sha256",
         "tasks.root", "model.path", "model.name", "model.revision", "model.source", "model.trust_remote_code",
         "instruction", "evaluation.instructions", "extensions",
         # names that tables show

@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import SCORING, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import Metric
-from instruct_ablate.whole_files import inside, read_plain, whole_file
+from instruct_ablate.whole_files import as_utf8, inside, read_inside, read_plain, whole_file
 
 KEYS = ("task", "instance_id")
 
@@ -54,8 +55,8 @@ def _write(path: Path, rows: Sequence[PredictionRow]) -> None:
     names = dict.fromkeys(name for row in rows for name, _ in row.values)
     columns = {name: pa.array([row.get(name) for row in rows], pa.float64()) for name in names}
     ids = {
-        "task": pa.array([row.task for row in rows]).dictionary_encode(),
-        "instance_id": pa.array([row.instance_id for row in rows]),
+        "task": pa.array([as_utf8(row.task) for row in rows]).dictionary_encode(),
+        "instance_id": pa.array([as_utf8(row.instance_id) for row in rows]),
     }
     with whole_file(path) as temporary:
         pq.write_table(pa.table({**ids, **columns}), temporary, compression="zstd")
@@ -63,14 +64,28 @@ def _write(path: Path, rows: Sequence[PredictionRow]) -> None:
 
 def read_instance_scores(folder: Path, block: ScoreBlock) -> InstanceScores:
     """Read a block's column file; `UserError` says how to make one where there is none."""
-    import pyarrow.parquet as pq
-
     advice = f"`instruct-ablate rescore {folder.parent}` writes it again"
     if not block.instances:
         raise UserError(f"{folder.name} has no scores by instance: {advice}")
     try:
-        table = pq.read_table(inside(folder, block.instances)).to_pydict()
-        keys = tuple(zip(*(table.pop(key) for key in KEYS), strict=True))
-    except (OSError, ValueError, KeyError) as error:
+        table = read_columns(folder, block.instances).to_pydict()
+    except (OSError, UserError, ValueError) as error:
         raise UserError(f"{folder / block.instances} cannot be read ({error}): {advice}") from error
+    keys = tuple(zip(*(table.pop(key) for key in KEYS), strict=True))
     return InstanceScores(keys, tuple((name, tuple(values)) for name, values in table.items()))
+
+
+def read_columns(folder: Path, name: str) -> Any:
+    """Read a column file as an arrow table of texts and numbers; `OSError`, `UserError` or `ValueError` for another."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(read_inside(folder, name)))
+        fields = [(one, pa.string() if one in KEYS else pa.float64()) for one in table.column_names]
+        table = table.cast(pa.schema(fields))
+        if any(table.column(key).null_count for key in KEYS):
+            raise ValueError("a row has no task or id")
+    except (pa.ArrowException, KeyError, TypeError) as error:
+        raise ValueError(" ".join(str(error).split())[:200]) from error
+    return table

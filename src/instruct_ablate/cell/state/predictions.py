@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.fence import check_fence, inside_fence
@@ -36,6 +37,7 @@ from instruct_ablate.whole_files import (
 
 log = logging.getLogger(__name__)
 PARTIAL = ".partial"
+_KINDS, _RULES = frozenset(get_args(Kind)), frozenset((None, *get_args(WordRule)))
 _SYNC_EVERY = 256  # rows; a killed process loses none, a machine without power at most so many
 
 
@@ -158,6 +160,11 @@ def from_line(line: str | bytes) -> PredictionRow:
     texts = (row.task, row.category, row.instance_id, row.prompt, row.prediction, *row.references)
     if not row.references or not all(isinstance(text, str) for text in (*texts, *(row.choices or ()))):
         raise TypeError("texts are expected, and a reference")
+    truths = isinstance(row.truncated, bool) and isinstance(row.expected, bool)
+    if not (truths and row.kind in _KINDS and row.word_rule in _RULES):
+        raise TypeError("a kind of task, a rule for words, and true or false are expected")
+    if not all(math.isfinite(value) for _, value in row.values):
+        raise ValueError("finite values are expected")
     return row
 
 

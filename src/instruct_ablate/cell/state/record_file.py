@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import types
 from collections.abc import Callable
 from functools import cache
@@ -17,7 +16,7 @@ from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord, Enviro
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.registry import describe
-from instruct_ablate.whole_files import NOT_AS_WRITTEN
+from instruct_ablate.whole_files import NOT_AS_WRITTEN, as_utf8
 
 T = TypeVar("T")
 _SEAL = ',\n "seal": "'
@@ -41,8 +40,8 @@ class OtherFormatError(Exception):
 
 
 def to_json(record: Any) -> str:
-    """Write a dataclass as JSON text."""
-    return json.dumps(dataclasses.asdict(record), ensure_ascii=False, indent=1)
+    """Write a dataclass as JSON text; half a surrogate pair is escaped, for no file of text can hold it."""
+    return as_utf8(json.dumps(dataclasses.asdict(record), ensure_ascii=False, indent=1))
 
 
 def sealed(text: str) -> str:
@@ -164,6 +163,8 @@ def _union_decoder(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
             return listed(value)
         if value is not None and not isinstance(value, plain):
             raise TypeError(f"{value!r} is of none of the types {', '.join(map(str, kinds))}")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            _number(value)
         return value
 
     return decode_one
@@ -196,8 +197,8 @@ def _number(value: Any) -> float:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"number expected, {value!r} found")
-    if not math.isfinite(value) or abs(value) > _MOST:
-        raise ValueError(f"a number that can be, {value!r} found")
+    if not abs(value) <= _MOST:
+        raise ValueError(f"a number that can be, {value!r:.40} found")
     return float(value)
 
 

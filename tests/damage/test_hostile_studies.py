@@ -1,0 +1,69 @@
+"""Hostile studies, drawn from fixed seeds: read as they stand, or told of in one line; never a wrong score."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.damage import hostile
+from tests.standins import replace_inputs
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        replace_inputs(patch)
+        patch.setattr("instruct_ablate.report.report.draw_figures", lambda *_: ())  # seconds each
+        folder = tmp_path_factory.mktemp("hostile") / "pristine"
+        hostile.make(folder)
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setattr("instruct_ablate.report.report.draw_figures", lambda *_: ())
+    monkeypatch.chdir(tmp_path)
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def read_all(pristine: Path, seeds: range, folder: Path) -> Counter[str]:
+    """Read the studies of these seeds; return how many ended how."""
+    ends: Counter[str] = Counter()
+    faults = []
+    for seed in seeds:
+        end, detail = hostile.outcome(pristine, folder / str(seed), seed)
+        ends[end] += 1
+        if end not in ("fine", "said"):
+            faults.append(f"{end} {detail}")
+        shutil.rmtree(folder / str(seed))
+    sys.stdout.write(f"{len(seeds)} hostile studies: {dict(ends)}\n")
+    assert not faults, "\n".join(faults)
+    return ends
+
+
+def test_some_hostile_studies_are_read_or_told_of(pristine: Path, tmp_path: Path) -> None:
+    ends = read_all(pristine, range(12), tmp_path)
+    assert ends["fine"]
+    assert ends["said"]
+
+
+@pytest.mark.slow
+def test_five_hundred_hostile_studies(pristine: Path, tmp_path: Path) -> None:
+    ends = read_all(pristine, range(1000, 1500), tmp_path)
+    assert ends["fine"] > 50
+    assert ends["said"] > 50
+
+
+def test_what_the_campaign_would_find(
+    pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instruct_ablate.metrics.built_in.normalised", lambda text: "")
+    assert "and the predictions say" in hostile.wrong(shutil.copytree(pristine / "study", tmp_path / "study"))
