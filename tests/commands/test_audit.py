@@ -77,3 +77,22 @@ def test_the_audit_shows_what_a_run_s_prompts_hold(
     first = {prompt.task: prompt for prompt in reversed((*in_training, *at_test))}
     assert first.keys() == findings.keys() == {task.name for task in tasks}
     assert [n for n, p in first.items() if shown(findings[n], p, inputs) != p.source] == []
+
+
+def test_one_instance_is_shown_under_each_template_of_a_set(tmp_path: Path) -> None:
+    words = [
+        "audit",
+        "instruction=simplified",
+        "prompt=set_12",
+        "tasks.test_tasks=2",
+        "--output",
+        str(tmp_path),
+    ]
+    result = CliRunner().invoke(group, words)
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "audit-simplified.html").read_text()
+    shown_under = json.loads((tmp_path / "audit-simplified.json").read_text())["renderings"]
+    assert len(set(shown_under.values())) == len(shown_under) == 12
+    assert "One test instance under each of 12 templates" in page
+    assert "<h3>set_12/bars</h3>" in page
+    assert shown_under["set_12/bars"].endswith(" || output:")

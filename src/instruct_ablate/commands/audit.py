@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -31,7 +32,8 @@ def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None,
     from instruct_ablate.cell.state.canonical import effective
     from instruct_ablate.grid.composer import compose_config
     from instruct_ablate.instruction.audit import run_audit
+    from instruct_ablate.prompt.sample import render_each
 
     config = compose_config(overrides)
     drawn = replace(config, seed=effective(config).seed)  # as the cell itself draws
-    sys.exit(run_audit(drawn, output, label_spaces, as_json))
+    sys.exit(run_audit(drawn, output, label_spaces, as_json, partial(render_each, drawn)))

@@ -20,6 +20,7 @@ from instruct_ablate.grid.overrides import prepared
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.grid.sweep import HydraParts, Plan, plan_cells
+from instruct_ablate.grid.template_lengths import template_lines
 from instruct_ablate.schema import config_directory
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.validation import held_out_line
@@ -158,6 +159,7 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
         f"testing: {sum(e.test_instances for e in estimates):,} predictions",
         f"disk: {_disk(todo)}",
         *_held_out(cells),
+        *template_lines(one.cell.config for one in cells),
     ]
     times = [e.seconds for e in estimates]
     known = [seconds for seconds in times if seconds is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -23,9 +23,13 @@ from instruct_ablate.instruction.promise import broken
 from instruct_ablate.normalisation import alike
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.label_space import disagreements, read_annotation
-from instruct_ablate.tasks.task import Task
+from instruct_ablate.tasks.task import Task, TaskCollection
 from instruct_ablate.tasks.validation import held_out_line
 from instruct_ablate.terminal import echo, print_json
+
+Renderings = Sequence[
+    tuple[str, str]
+]  # one test instance's prompt by template; none where there is but one template
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,9 @@ def _inputs(task: Task, varied: Task) -> tuple[str, str]:
     return next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
 
 
-def write_audit(findings: Sequence[Finding], name: str, folder: Path) -> tuple[Path, Path]:
+def write_audit(
+    findings: Sequence[Finding], name: str, folder: Path, renderings: Renderings = ()
+) -> tuple[Path, Path]:
     """Write the findings as a page for people and as JSON; everything from tasks is escaped."""
     from jinja2 import Environment
 
@@ -95,16 +101,17 @@ def write_audit(findings: Sequence[Finding], name: str, folder: Path) -> tuple[P
     page, data = folder / f"audit-{name}.html", folder / f"audit-{name}.json"
     ordered = sorted(findings, key=lambda finding: (not finding.violations, finding.task))
     text = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
-    page.write_text(text.render(name=name, findings=ordered, **_summary(findings)), encoding="utf-8")
-    body = audit_fields(findings, name)
+    made = text.render(name=name, findings=ordered, renderings=renderings, **_summary(findings))
+    page.write_text(made, encoding="utf-8")
+    body = audit_fields(findings, name, renderings)
     data.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
     return page, data
 
 
-def audit_fields(findings: Sequence[Finding], name: str) -> dict[str, Any]:
+def audit_fields(findings: Sequence[Finding], name: str, renderings: Renderings = ()) -> dict[str, Any]:
     """Return an audit for programs: as its file has it."""
     told = [asdict(finding) | {"left": finding.left} for finding in findings]
-    return {"variant": name, **_summary(findings), "findings": told}
+    return {"variant": name, **_summary(findings), "findings": told, "renderings": dict(renderings)}
 
 
 def _summary(findings: Sequence[Finding]) -> dict[str, int]:
@@ -116,11 +123,18 @@ def _summary(findings: Sequence[Finding]) -> dict[str, int]:
     }
 
 
-def run_audit(config: Config, folder: Path, published: Path | None = None, as_json: bool = False) -> int:
+def run_audit(
+    config: Config,
+    folder: Path,
+    published: Path | None = None,
+    as_json: bool = False,
+    render: Callable[[TaskCollection], Renderings] = lambda collection: (),
+) -> int:
     """Audit the configured variant over the configured tasks; 1 where a promise is broken, else 0.
 
     `published` is a file of label spaces that those of the tasks are compared with; `instruction.annotation`, where it
     is given, one that the rules for kinds of content are compared with.
+    `render` shows a test instance under each of several templates.
     """
     from instruct_ablate.tasks.collection import read_tasks
 
@@ -134,7 +148,8 @@ def run_audit(config: Config, folder: Path, published: Path | None = None, as_js
         *audit(collection.test, config.instruction, Context.of(config, collection, "test")),
     )
     name = label(config.instruction)
-    page, data = write_audit(findings, name, folder)
+    renderings = render(collection)
+    page, data = write_audit(findings, name, folder, renderings)
     lines = [*held_out, *_broken(findings), *_left(findings)]
     if config.instruction.annotation is not None:
         annotation = annotation_of(config.instruction.annotation)
@@ -151,7 +166,9 @@ def run_audit(config: Config, folder: Path, published: Path | None = None, as_js
         f"Page: {page}  Data: {data}"
     )
     if as_json:
-        print_json({**audit_fields(findings, name), "lines": lines, "page": str(page), "data": str(data)})
+        print_json(
+            {**audit_fields(findings, name, renderings), "lines": lines, "page": str(page), "data": str(data)}
+        )
     for line in () if as_json else lines:
         echo(line)
     return 1 if counts["violating"] else 0
