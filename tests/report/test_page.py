@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from instruct_ablate.report.page import plot
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.rows import build_rows
 from tests.report.cells import make_cell
-from tests.report.studies import HOSTILE, small_study
+from tests.report.studies import HOSTILE, small_study, write_study
 
 
 @pytest.fixture(scope="module")
@@ -300,3 +301,34 @@ def test_the_interactive_figure_has_a_line_a_variant_and_a_level_each_for_guess_
 def test_without_anything_trained_the_figure_is_empty():
     made = plot(build_rows([make_cell(5.0, data_budget=0)]), ["exact_match"])
     assert made["lines"] == made["budgets"] == []
+
+
+@pytest.mark.browser
+def test_answers_are_shown_under_one_template_of_a_set_until_another_is_chosen(browser: Any, tmp_path: Path):
+    cells = []
+    for variant in ("original", "simplified"):
+        cell = make_cell(50.0, instruction=variant, prompt="plain+alpaca")
+        (block,) = cell.blocks
+        keys = [replace(block.key, test_instruction=variant, template=name) for name in ("plain", "alpaca")]
+        blocks = [replace(block, key=key, predictions=f"predictions/{key.template}.jsonl") for key in keys]
+        cells.append(replace(cell, blocks=tuple(blocks)))
+    shown = browser.new_page()
+    shown.goto(f"file://{write_report(write_study(tmp_path / 's', cells)).page}")
+    shown.wait_for_selector("body[data-ready]", timeout=20_000)
+    assert shown.locator("#templates-table tbody tr").count() > 0
+    headings = shown.locator("#b-instance .answer h3")
+    assert [text.rpartition(", ")[2] for text in headings.all_inner_texts()] == ["plain"] * 2
+    shown.locator("#b-template").select_option("alpaca")
+    assert [text.rpartition(", ")[2] for text in headings.all_inner_texts()] == ["alpaca"] * 2
+    shown.locator("#b-template").select_option("")
+    assert headings.count() == 4
+    shown.reload()
+    shown.wait_for_selector("body[data-ready]", timeout=20_000)
+    assert headings.count() == 4, "the address says so"
+    shown.close()
+
+
+@pytest.mark.browser
+def test_without_a_set_there_is_no_template_to_choose(page: Any):
+    assert not page.locator("#b-template").is_visible()
+    assert page.locator("#templates-table").count() == 0

@@ -230,3 +230,13 @@ def test_rows_are_ordered_by_what_people_look_for():
     legend = Legend(settings)
     found = [settings.index(one) for one in sorted(settings, key=legend.order)]
     assert found == [0, 2, 1, 3, 4, 5]
+
+
+def test_sets_of_templates_of_one_name_are_told_apart_where_their_texts_differ():
+    one, other = (place(prompt="mine", revisions={"prompt": end * 16}) for end in ("0a1b", "0a2b"))
+    legend = Legend([one, other])
+    assert legend.keys == ("prompt",)
+    assert [legend.text(each, "prompt") for each in (one, other)] == ["mine@0a1b", "mine@0a2b"]
+    alone = Legend([one, place(model="majority", data_budget=0)])
+    assert "prompt" not in alone.keys
+    assert alone.text(one, "prompt") == "mine"

@@ -28,7 +28,11 @@ FOLLOWING = {
         "evaluation.instructions",
     ),
 }
-REVISED = ("tasks", "model")  # their contents are told apart behind their names; other contents have a column
+REVISED = (
+    "tasks",
+    "model",
+    "prompt",
+)  # their contents are told apart behind their names; other contents have a column
 COLUMNS = (
     "tasks",
     "instruction",
@@ -91,6 +95,7 @@ class Legend:
         }
         own = [key for key in self._contents if key not in REVISED]
         changed = [key for key in own if len({setting.revision(key) for setting in self._settings}) > 1]
+        changed += ["prompt"] if "prompt" not in self._differing and self._several("prompt") else []
         self.keys = (*(key for key in self._differing if not self._follows(key)), *changed)
 
     @property
@@ -157,6 +162,10 @@ class Legend:
                 name = _named(setting, key)
                 found[name] = found.get(name, frozenset()) | {content(setting, key)}
         return found
+
+    def _several(self, key: str) -> bool:
+        """Whether a name stands for several contents."""
+        return any(len(contents) > 1 for contents in self._contents.get(key, {}).values())
 
     def _revision(self, setting: Setting, key: str) -> str:
         """Return "@" and as much of the content's hash as tells it from others of the name."""
