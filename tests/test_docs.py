@@ -20,6 +20,7 @@ from instruct_ablate.instruction.instruction import instruct
 from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.metrics import load_metrics, score_prediction
 from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.prompt.template_set import under_each
 from instruct_ablate.schema import InstructionConfig, PromptConfig, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Task
@@ -54,7 +55,14 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_kind_of_extension_is_shown_and_takes_ten_lines(own: Path):
     files = {path.name: path.read_text(encoding="utf-8") for path in own.iterdir()}
-    assert set(files) == {"my_variants.py", "my_prompts.py", "my_metrics.py", "my_tasks.py", "reviews.yaml"}
+    assert set(files) == {
+        "my_variants.py",
+        "my_prompts.py",
+        "my_metrics.py",
+        "my_tasks.py",
+        "reviews.yaml",
+        "my_set.yaml",
+    }
     for name, code in files.items():
         assert len([line for line in code.splitlines() if line.strip()]) <= 10, name
 
@@ -72,6 +80,16 @@ def test_prompt(own: Path, task: Task):
     config = PromptConfig("my_prompts.question", max_source_length=1000)
     prompts = build_prompts((task,), InstructionConfig(), config, Characters(), Context(0, (task,)))
     assert prompts[0].source == f"{task.instances[0].input}\n\n{task.definition}\nAnswer:"
+
+
+def test_set_of_templates(own: Path, task: Task):
+    config = PromptConfig("my_set.yaml", max_source_length=1000)
+    questions, bars = (
+        build_prompts((task,), InstructionConfig(), one, Characters(), Context(0, (task,)))[0].source
+        for one in under_each(config)
+    )
+    assert questions.endswith(f"Q: {task.instances[0].input}\nA:")
+    assert bars.endswith(f"in: {task.instances[0].input} || out:")
 
 
 def test_metric(own: Path):
