@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from instruct_ablate.cell.mirror.loggers import flat_scores, main_scores
+from instruct_ablate.cell.mirror.loggers import block_scores, flat_scores, main_scores
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
@@ -193,6 +193,7 @@ def test_mirrors_have_the_mean_and_each_template(study: Path) -> None:
     each = [flat[f"{label}/{name}/task_mean/rougeL"] for name in TEMPLATES]
     assert flat[f"{label}/task_mean/rougeL"] == pytest.approx(statistics.fmean(each))
     assert main_scores(cell)["rougeL"] == pytest.approx(statistics.fmean(each))
+    assert block_scores(cell)[f"eval/{label}/rougeL"] == pytest.approx(statistics.fmean(each))
 
 
 def test_agreement_of_templates_is_that_of_the_texts(study: Path, rows: Rows) -> None:

@@ -86,7 +86,7 @@ def _scores(record: CellRecord) -> Iterator[str]:
             if score is not None:
                 low, high, tasks = interval(block, name)
                 told = "-" if low is None else f"{low:.1f} to {high:.1f}"
-                yield f"| {_plain(block.instruction)} | {name} | {score:.1f} | {told} | {tasks} |"
+                yield f"| {_plain(record.test_name(block))} | {name} | {score:.1f} | {told} | {tasks} |"
 
 
 def interval(block: ScoreBlock, measure: str) -> tuple[float | None, float | None, int]:

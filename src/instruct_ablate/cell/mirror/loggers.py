@@ -97,8 +97,12 @@ def _flat(place: str, scores: Scores) -> dict[str, float]:
 
 
 def block_scores(record: CellRecord) -> dict[str, float]:
-    """Return every measure of every test as "eval/test instruction/measure": the names of scores while training."""
-    named = ((block.instruction, named_values(block.scores)) for block in record.blocks)
+    """Return every measure of every test as "eval/test instruction/measure": the names of scores while training.
+
+    Of several templates they are means over them.
+    """
+    means = ((blocks[0].instruction, mean_scores([one.scores for one in blocks])) for blocks in record.tests)
+    named = ((tested, named_values(scores)) for tested, scores in means)
     return {f"eval/{tested}/{name}": value for tested, values in named for name, value in values.items()}
 
 
