@@ -192,7 +192,9 @@ def test_labels_that_are_one_once_normalised_cannot_be_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoding: str, count: int
 ) -> None:
     rows_of(monkeypatch, make_task(label_space=("Yes", "yes.")), make_task("task2_sound"))
-    found = preflight._choices(TasksConfig("starter"), tmp_path, EvaluationConfig(decoding=decoding))
+    found = preflight._choices(
+        TasksConfig("starter"), tmp_path, EvaluationConfig(decoding=decoding), PromptConfig("plain")
+    )
     assert len(found) == count
     assert all("task1_sentiment" in fault for fault in found)
 
@@ -207,7 +209,9 @@ def test_a_prompt_sets_rows_without_choices_cannot_be_ranked(
     free = make_task("p3_free", label_space=None, prompted=True, answer_choices=choices[:2])
     whole = make_task("p3_free", label_space=None, prompted=True, answer_choices=choices)
     rows_of(monkeypatch, free, whole)
-    found = preflight._choices(TasksConfig("p3"), tmp_path, EvaluationConfig(decoding=decoding))
+    found = preflight._choices(
+        TasksConfig("p3"), tmp_path, EvaluationConfig(decoding=decoding), PromptConfig("plain")
+    )
     assert len(found) == count
     for fault in found:
         assert fault.startswith(
