@@ -11,6 +11,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.grid.looks import (
     CHAIN,
     LOOKS,
+    MOST_SEEDS,
     Decision,
     Look,
     Looks,
@@ -126,3 +127,11 @@ def test_what_was_saved_is_said() -> None:
     assert first.endswith("supported: 'a'; undecided, open: 'b'")
     assert last == "stopped, for every hypothesis is settled: 1 of 2 cells saved (50 %)"
     assert list(look_lines(Looks((replace(CLOSED, done=5, cells=2),))))[-1] == "the whole grid was run"
+
+
+def test_a_look_needs_a_seed_and_at_most_those_planned() -> None:
+    known = [replace(PLAN, done=done).possible for done in (0, 1, 5, 6)]
+    assert known == [False, True, True, False]
+    largest = replace(PLAN, seeds=tuple(range(MOST_SEEDS)))
+    assert largest.possible
+    assert not replace(PLAN, seeds=tuple(range(MOST_SEEDS + 1))).possible

@@ -8,6 +8,7 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics.measures import DIFFERENCES, check_columns, find_measure, measure_names
+from instruct_ablate.metrics.registry import described
 from instruct_ablate.schema import ReportConfig
 from instruct_ablate.scores import Scores, TaskScore
 from tests.scored import score
@@ -63,6 +64,10 @@ def test_every_name_is_a_measure_and_metrics_of_one_kind_have_one_name():
     assert len(set(names)) == len(names)
     assert "generation_rouge1" in names
     assert "classification_exact_match" not in names
+    several = [metric.name for metric in described() if len(metric.kinds) == 2]
+    assert names[len(described()) :] == tuple(
+        f"{kind}_{name}" for name in several for kind in ("classification", "generation")
+    )
 
 
 @pytest.mark.parametrize("name", ["exactmatch", "generation_", "generation_nothing", "rougeL_generation"])

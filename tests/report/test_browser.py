@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from instruct_ablate.cell.state.predictions import read_predictions, to_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report import browser
 from instruct_ablate.report.browser import MOST_TEXT, browser_data, packed, packed_data
@@ -36,6 +38,8 @@ def test_instances_stand_under_every_variant(tmp_path: Path):
     assert data["texts"][prompt].startswith("original prompt 1")
     assert data["texts"][answer] == "positive"
     assert exact == 1.0
+    assert one["references"] == ["positive"]
+    assert data["tasks"]["task_c"]["kind"] == "classification"
     assert data["texts"].count(HOSTILE) == 1
     assert data["note"] == ""
 
@@ -85,3 +89,34 @@ def test_half_a_character_that_a_model_made_does_no_harm():
 
 def test_packed_data_carry_no_date():
     assert base64.b64decode(packed({"a": 1}))[4:8] == bytes(4), "gzip's field of it"
+
+
+def test_values_have_three_digits_and_an_exact_match_that_is_not_defined_is_none(tmp_path: Path):
+    study = read_study(small_study(tmp_path / "s"))
+    path = prediction_file(study)
+    rows = read_predictions(path)
+    changed = [replace(row, values=(("rougeL", 0.123456),)) for row in rows]
+    path.write_text("".join(f"{to_line(row)}\n" for row in changed))
+    data = browser_data(study.folder, choose(study.cells))
+    answers = data["tasks"][rows[0].task]["instances"][rows[0].instance_id]["answers"]
+    (answer,) = [one for one in answers if data["columns"][one[0]]["cell"] == study.cells[0].name]
+    assert answer[3] == 0.0
+    assert [value for value in answer[4] if value is not None] == [0.123]
+
+
+def test_a_file_with_too_few_predictions_is_as_good_as_none(tmp_path: Path):
+    study = read_study(small_study(tmp_path / "s"))
+    path = prediction_file(study)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    data = browser_data(study.folder, choose(study.cells))
+    assert data["note"] == f"No predictions on disk: {study.cells[0].name}."
+
+
+def test_a_column_leads_back_to_its_cell(tmp_path: Path):
+    study = read_study(small_study(tmp_path / "s"))
+    data = browser_data(study.folder, choose(study.cells))
+    cells = {cell.name: cell for cell in study.cells}
+    for column in data["columns"]:
+        cell = cells[column["cell"]]
+        assert (column["model"], column["budget"]) == (cell.setting.model, cell.setting.budget)
+        assert (column["seed"], column["tested"]) == (cell.seed, cell.blocks[0].instruction)

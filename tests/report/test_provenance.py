@@ -58,6 +58,7 @@ def test_json_says_all_that_leads_back():
         "cell": cell.name, "state": "done", "seed": 3, "data_hash": "d" * 64,
         "started": 1.0, "finished": 3.0, "notes": ["a"],
     }  # fmt: skip
+    assert told["cell"] == cell.name
     assert told["setting"]["model"] == "tiny"
     assert told["revisions"] == {}
     assert told["failure"] is None

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.report.score_curves import over_training, score_curve_table, score_curves
+from instruct_ablate.report.score_curves import MOST, over_training, score_curve_table, score_curves
 from instruct_ablate.report.styles import Styles
 from instruct_ablate.score_curve import FILE, Point, add_points
 from tests.report.cells import make_cell
@@ -48,6 +48,35 @@ def test_a_figure_is_drawn_where_there_are_points(tmp_path: Path) -> None:
     (line,) = axes.lines
     assert list(line.get_xdata()) == [10.0, 100.0]
     assert list(line.get_ydata()) == [11.0, 41.0]
+    assert axes.get_title() == "", "all settings are there"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        curve.name for curve in score_curves(study)
+    ]
     bare = read_study(write_study(tmp_path / "bare", [make_cell(50.0)]))
-    assert not over_training(Figure().subplots(), bare, measure, styles)
+    empty = Figure().subplots()
+    assert not over_training(empty, bare, measure, styles)
+    assert empty.get_legend() is None
     assert not score_curve_table(bare).lines
+
+
+def test_shares_are_one_where_four_digits_are(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", [make_cell(50.0)])
+    (cell,) = read_study(folder).cells
+    for step in (12_345, 12_346, 12_356):
+        point = Point(step, 100_000, cell.setting.tests[0], 8, "abcd", 0.1, (("rougeL", 1.0 * step),))
+        add_points(folder / cell.name / FILE, [point])
+    (curve,) = score_curves(read_study(folder))
+    shares = [share for share, _ in curve.by_share]
+    assert shares == sorted({round(step / 100_000, 4) for step in (12_345, 12_346, 12_356)})
+
+
+def test_a_figure_has_its_first_settings_and_says_how_many_there_are(tmp_path: Path) -> None:
+    cells = [make_cell(50.0, data_budget=budget) for budget in range(1, MOST + 2)]
+    folder = write_study(tmp_path / "s", cells)
+    for cell in cells:
+        point = Point(10, 10, cell.setting.tests[0], 8, "abcd", 0.1, (("rougeL", 1.0),))
+        add_points(folder / cell.name / FILE, [point])
+    study, axes = read_study(folder), Figure().subplots()
+    assert over_training(axes, study, find_measure("rougeL"), Styles(cell.setting for cell in study.cells))
+    assert len(axes.lines) == MOST
+    assert axes.get_title().startswith("8 of 9 settings")

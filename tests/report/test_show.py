@@ -49,6 +49,17 @@ def test_wrong_ones_alone(study: Path) -> None:
     assert show(study / ORIGINAL, "--wrong", "--limit", 0).output.count("prediction (wrong):") == len(wrong)
 
 
+def test_a_row_for_programs_has_all_that_people_see(study: Path) -> None:
+    (first, *_) = select_rows(study / ORIGINAL, Selection())
+    row = first.row
+    (told,) = json.loads(show(study / ORIGINAL, "--limit", 1, "--json").output)["rows"]
+    assert told == {
+        "task": row.task, "category": row.category, "kind": row.kind, "instance_id": row.instance_id,
+        "tested_on": "original", "prompt": row.prompt, "prediction": row.prediction,
+        "references": list(row.references), "right": True, "scores": dict(row.values),
+    }  # fmt: skip
+
+
 def test_one_task_alone(study: Path) -> None:
     task = "starter108_spam_message"
     chosen = select_rows(study / ORIGINAL, Selection(task))

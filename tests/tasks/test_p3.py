@@ -294,3 +294,23 @@ def test_two_equal_choices_in_a_row_are_no_reason_to_refuse(root):
     write(root / "super_glue_copa_choose.jsonl", given)
     config = TasksConfig(reader="p3", root=str(root))
     assert _choices(config, root.parent / "cache", EvaluationConfig(decoding="rank")) == []
+
+
+@pytest.mark.parametrize(
+    ("mixture", "test_split", "train"),
+    [
+        (None, None, ["imdb_Sentiment", "mine"]),
+        (None, "super_glue_rte_*", ["imdb_Sentiment", "hellaswag_complete", "mine"]),
+        ("t0", None, ["imdb_Sentiment"]),
+        ("t0", "super_glue_rte_*", ["imdb_Sentiment"]),
+    ],
+)
+def test_which_sets_are_trained_on_and_which_of_them_are_said_to_be_strange(root, mixture, test_split, train):
+    write(root / "mine.jsonl", rows())
+    write(root / "hellaswag_complete.jsonl", rows())
+    given = {"mixture": mixture, "test_split": test_split}
+    collection = read(root, **{key: value for key, value in given.items() if value})
+    assert sorted(task.name for task in collection.train) == sorted(train)
+    strange = [note for note in collection.notes if "trained on that T0 is not" in note]
+    assert bool(strange) is (mixture is None)
+    assert all("imdb_Sentiment" not in note for note in strange)

@@ -92,7 +92,9 @@ def test_seeds_that_agree_to_the_digit_leave_no_doubt():
     ("supports", "refutes", "answer", "settles"),
     [
         (0.95, 0.0, "supported", True), (0.8, 0.0, "supported", False), (0.0, 0.95, "refuted", True),
-        (0.95, 0.0, "refuted", False), (0.02, 0.01, "undecided", True), (0.02, 0.2, "undecided", False),
+        (0.95, 0.0, "refuted", False), (0.02, 0.01, "undecided", True),
+        (0.9, 0.0, "supported", True), (0.0, 0.9, "refuted", True), (0.05, 0.0, "undecided", True),
+        (0.02, 0.2, "undecided", False),
     ],
 )  # fmt: skip
 def test_what_settles(supports: float, refutes: float, answer: str, settles: bool):

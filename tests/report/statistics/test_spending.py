@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import stdtr
+from scipy.special import ndtr, stdtr
 
 from instruct_ablate.report.statistics.spending import (
     FIRST,
@@ -82,3 +82,12 @@ def test_false_decisions_over_all_looks_and_holm_in_every_world(seeds: int, task
         for places in (1, 6):
             for rate in false_decisions(Plan(world, seeds, tasks), places, count, generator):
                 assert within_bound(rate, 0.05, count), (world, places, rate)
+
+
+def test_the_ends_of_the_table_meet_its_inside():
+    look, seeds = 3, 5
+    least, most = nominal_levels(1e-8, seeds)[look - FIRST], float(ndtr(-0.05))
+    largest = nominal_levels(most, seeds)[look - FIRST]
+    assert sequential_p(largest * 0.999, look, seeds) == pytest.approx(most, rel=2e-3)
+    assert sequential_p(largest * 1.001, look, seeds) == 1.0
+    assert sequential_p(least / 2, look, seeds) == pytest.approx(1e-8 / 2, rel=0.05), "in proportion below it"
