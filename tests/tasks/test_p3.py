@@ -285,7 +285,7 @@ def test_targets_that_are_none_of_the_choices_are_counted_and_refused_above_a_sh
 
 def test_two_equal_choices_in_a_row_are_no_reason_to_refuse(root):
     from instruct_ablate.grid.preflight import _choices
-    from instruct_ablate.schema import EvaluationConfig
+    from instruct_ablate.schema import EvaluationConfig, PromptConfig
 
     given = [
         {"inputs_pretokenized": "Next?", "targets_pretokenized": a, "answer_choices": [a, b]}
@@ -293,7 +293,8 @@ def test_two_equal_choices_in_a_row_are_no_reason_to_refuse(root):
     ]
     write(root / "super_glue_copa_choose.jsonl", given)
     config = TasksConfig(reader="p3", root=str(root))
-    assert _choices(config, root.parent / "cache", EvaluationConfig(decoding="rank")) == []
+    ranked = EvaluationConfig(decoding="rank")
+    assert _choices(config, root.parent / "cache", ranked, PromptConfig()) == []
 
 
 @pytest.mark.parametrize(
