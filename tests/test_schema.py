@@ -92,11 +92,11 @@ VALUES = (*NUMBERS, *TEXTS, *OTHER)
 REAL_CHECKS = preflight._checks
 
 
-@pytest.fixture
 def test_what_is_missing_is_what_omegaconf_takes_for_it() -> None:
     assert TasksConfig().reader == MISSING
 
 
+@pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A trained cell of the tiny model, with stand-ins for its data, weights and work."""
     replace_inputs(monkeypatch)
