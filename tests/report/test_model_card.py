@@ -35,6 +35,7 @@ def test_an_interval_is_students_over_tasks() -> None:
     half = 4.302653 * 10 / 3**0.5
     assert (low, high, tasks) == (pytest.approx(50 - half, abs=1e-3), pytest.approx(50 + half, abs=1e-3), 3)
     assert interval(block(40.0), "exact_match") == (None, None, 1)
+    assert interval(block(0.0, 0.0, 0.0), "exact_match") == (None, None, 3), "no certainty out of no variance"
 
 
 def test_front_matter_is_yaml_and_says_only_what_is_known() -> None:

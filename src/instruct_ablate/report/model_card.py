@@ -90,13 +90,15 @@ def _scores(record: CellRecord) -> Iterator[str]:
 
 
 def interval(block: ScoreBlock, measure: str) -> tuple[float | None, float | None, int]:
-    """Return the interval of a mean over test tasks and their number; none of a single task."""
+    """Return the interval of a mean over test tasks and their number; none of a single task, or of equal ones."""
     values = [find_measure(measure).task_value(task) for task in block.scores.tasks]
     present = [value for value in values if value is not None]
     if len(present) < 2:
         return None, None, len(present)
     squares = mean_squares(np.array([present]))
     half, mean = float(error_of(squares).half_width(USUAL)), float(squares.mean)
+    if not half > 0:  # tasks that all score the same say nothing of others
+        return None, None, len(present)
     return mean - half, mean + half, len(present)
 
 
