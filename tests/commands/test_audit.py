@@ -13,7 +13,7 @@ from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.audit import run_audit
-from instruct_ablate.instruction.catalogue import names
+from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.instruction.label import label
 from instruct_ablate.prompt.plain import write
@@ -76,6 +76,11 @@ def test_the_audit_shows_what_a_run_s_prompts_hold(
     at_test = prompts_at_test(config, collection, instruction, Words())
     first = {prompt.task: prompt for prompt in reversed((*in_training, *at_test))}
     assert first.keys() == findings.keys() == {task.name for task in tasks}
+    # Of examples drawn for each instance the audit shows those of a task's first one.
+    if find("examples", instruction.examples).each is not None:
+        heads = {task.name: task.instances[0].id for task in tasks}
+        first = {name: prompt for name, prompt in first.items() if prompt.instance_id == heads[name]}
+        assert first.keys() >= {task.name for task in collection.test}
     assert [n for n, p in first.items() if shown(findings[n], p, inputs) != p.source] == []
 
 

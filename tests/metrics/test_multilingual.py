@@ -75,5 +75,5 @@ def test_a_missing_file_is_told_before_a_grid_starts(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GPT2_TOKENIZER", str(tmp_path / "none.json"))
     multilingual._tokenizer.cache_clear()
     with pytest.raises(UserError, match=r"cannot be read from .*none.json.*set GPT2_TOKENIZER"):
-        _metrics(["rougeL_gpt2"], [], False, "native")
-    _metrics([], [], False, "native")
+        _metrics(["rougeL_gpt2"], [], False, "native", "greedy")
+    _metrics([], [], False, "native", "greedy")

@@ -203,7 +203,7 @@ def test_points_are_mirrored_at_their_steps(tmp_path: Path, cache: Path) -> None
     folder = folder_of(config, run_cell(config))
     (table,) = folder.rglob("metrics.csv")
     heads, *lines = (line.split(",") for line in table.read_text().splitlines())
-    place = heads.index("eval/delusive/rougeL")
+    place = heads.index("curve/delusive/rougeL")
     steps = [int(line[heads.index("step")]) for line in lines if line[place]]
     assert steps == [0, 1, 2, 4]
 

@@ -97,7 +97,7 @@ def _flat(place: str, scores: Scores) -> dict[str, float]:
 
 
 def block_scores(record: CellRecord) -> dict[str, float]:
-    """Return every measure of every test as "eval/test instruction/measure": the names of scores while training.
+    """Return every measure of every test as "eval/test instruction/measure".
 
     Of several templates they are means over them.
     """

@@ -66,6 +66,10 @@ def check_block(
     folder: Path, block: ScoreBlock, prompts: Sequence[Prompt], name: str = ""
 ) -> tuple[str, ...]:
     """Compare a score block with the predictions on disk and these with what was asked; return what to note."""
+    where = f"{block.instruction}, {block.predictions}"
+    # Before rows are read: of such rows their reader would say where they stand, not which score it is.
+    if fault := _number_fault(block):
+        raise BrokenInvariantError(f"{where}: {fault}. {ADVICE}")
     rows = read_predictions(folder / block.predictions)
     fault = (
         _rows_fault(rows, prompts)
@@ -73,7 +77,7 @@ def check_block(
         or _scores_fault(block, _in_order(rows, prompts))
     )
     if fault:
-        raise BrokenInvariantError(f"{block.instruction}, {block.predictions}: {fault}. {ADVICE}")
+        raise BrokenInvariantError(f"{where}: {fault}. {ADVICE}")
     return tuple(f"test, {name or block.instruction}: {note}" for note in prediction_notes(rows))
 
 
@@ -113,12 +117,16 @@ def _in_order(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> list[
     return [by_key[prompt.task, prompt.instance_id] for prompt in prompts]
 
 
+def _number_fault(block: ScoreBlock) -> str | None:
+    """Say which score is no number."""
+    wrong = ((name, value) for name, value in _numbers(block.scores) if not math.isfinite(value))
+    return next((f"{name} is {value}" for name, value in wrong), None)
+
+
 def _scores_fault(block: ScoreBlock, rows: Sequence[PredictionRow]) -> str | None:
-    """Say which score is no number, or not the mean of the rows."""
+    """Say which score is not the mean of the rows."""
     again = dict(_numbers(score_block(block.instruction, rows).scores))
     for name, value in _numbers(block.scores):
-        if not math.isfinite(value):
-            return f"{name} is {value}"
         if again.pop(name, None) != value:
             return f"{name} is {value} in the record, but not by its predictions"
     return f"{next(iter(again))} is missing in the record" if again else None

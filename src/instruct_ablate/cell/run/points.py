@@ -122,10 +122,13 @@ class Test:
     loggers: Sequence[Logger]
 
     def take(self, step: int) -> None:
-        """Predict and score each sample, write the points down and mirror them."""
+        """Predict and score each sample, write the points down and mirror them.
+
+        Their names are not those of the whole test ("eval/..."): they are means over a sample.
+        """
         points = [self._point(sample, step) for sample in self.samples]
         add_points(self.job.folder / FILE, points)
-        values = {f"eval/{one.tested}/{name}": value for one in points for name, value in one.values}
+        values = {f"curve/{one.tested}/{name}": value for one in points for name, value in one.values}
         for logger in self.loggers:
             with guarded("scores while training"):
                 logger.log_metrics(values, step=step)
