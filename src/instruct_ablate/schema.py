@@ -37,9 +37,7 @@ class TasksConfig:
     train_on: str = (
         "training_tasks"  # or test_task: shots of each test task, disjoint from its test instances
     )
-    validation: int = (
-        0  # so many training tasks are held out: never trained on, never tested, to choose weights by
-    )
+    validation: int = 0  # so many training tasks are held out: never trained on, never tested
     label_spaces: str | None = None  # YAML file with label spaces that override the derived ones
     # Only for `hf_dataset`: one Hugging Face data set as one task.
     train_split: str | None = None
