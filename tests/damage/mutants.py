@@ -10,12 +10,13 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.record_file import sealed
 from tests.damage import damages
+from tests.trees import nodes
 
 DEEP: Any = "x"
 for _ in range(150):
@@ -49,14 +50,6 @@ def files(folder: Path) -> list[Path]:
     """Return every file of the study, and the archive, in an order of their own."""
     those = [path for path in sorted((folder / "study").rglob("*")) if path.is_file()]
     return [*those, folder / "study.zip"]
-
-
-def nodes(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield (container, key) of everything in a tree."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in list(items):
-        yield value, key
-        yield from nodes(inner)
 
 
 def altered(draw: random.Random, tree: Any) -> None:

@@ -7,7 +7,7 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from instruct_ablate.tasks.source import Fault
 from instruct_ablate.tasks.task import Task
 from instruct_ablate.tasks.task_file import read_task_file
 from tests.tasks.layout import task_json
+from tests.trees import nodes
 
 DEEP: Any = "x"
 for _ in range(150):
@@ -49,14 +50,6 @@ def p3_rows() -> list[dict[str, Any]]:
         }
         for n in range(4)
     ]
-
-
-def nodes(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield (container, key) of everything in a tree."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in list(items):
-        yield value, key
-        yield from nodes(inner)
 
 
 def altered(draw: random.Random, tree: Any) -> None:

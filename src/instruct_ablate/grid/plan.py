@@ -174,7 +174,7 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
 
 def _held_out(cells: Sequence[PlannedCell]) -> Iterator[str]:
     """Name the training tasks that are held out, once for all cells that hold out the same."""
-    configs = [effective(one.cell.config) for one in cells]
+    configs = [effective(one.cell.config) for one in cells if one.cell.config.tasks.validation]
     asked = {(str(one.tasks), one.cache): one for one in configs if one.tasks.validation}
     for config in asked.values():
         yield held_out_line(read_tasks(config.tasks, Path(config.cache)))

@@ -16,13 +16,13 @@ from instruct_ablate.cell.state.canonical import (
 from instruct_ablate.grid.estimate import Characters
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.prompt.sample import NO_LIMIT
 from instruct_ablate.prompt.template_set import DRAWN, template_label, trained_under
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Task
 
 LOOKED_AT = 2  # test instances of each task
-NO_LIMIT = 10**9
 
 
 def template_lines(configs: Iterable[Config]) -> Iterator[str]:

@@ -28,15 +28,26 @@ def build_prompts(
 
     Of a set of templates the training one is taken: tests give their templates one by one.
     """
+    each = each_task(
+        tasks, instruction_config, prompt_config, Room(tokens, prompt_config.max_source_length), context
+    )
+    return tuple(prompt for _, _, prompts in each for prompt in prompts)
+
+
+def each_task(
+    tasks: Sequence[Task],
+    instruction_config: InstructionConfig,
+    prompt_config: PromptConfig,
+    room: Room,
+    context: Context,
+) -> Iterator[tuple[Task, Callable[[Instance], Instruction], Iterator[Prompt]]]:
+    """Yield every task under the variant, what stands before each of its instances, and one prompt an instance."""
     chosen = training_template(prompt_config, context.seed)
-    room = Room(tokens, prompt_config.max_source_length)
-    made: list[Prompt] = []
     for task in tasks:
         varied = vary(task, instruction_config, context)
         told = shown_to(task, varied, instruction_config, context)
         template = _own_prompts if task.prompted else chosen
-        made += _of_task(varied, told, template, room, context.seed)
-    return tuple(made)
+        yield varied, told, _of_task(varied, told, template, room, context.seed)
 
 
 def own_prompt(instruction: Instruction, instance: Instance, room: Room) -> str:

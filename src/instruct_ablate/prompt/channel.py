@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.instruction import Instruction, shown_to, vary
-from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.prompt.build import each_task
 from instruct_ablate.prompt.minimal import ANSWER, BETWEEN, QUESTION
 from instruct_ablate.prompt.prompt import Channel, Prompt, Tokens
 from instruct_ablate.prompt.room import Room
@@ -71,16 +71,11 @@ def channel_prompts(
 ) -> tuple[Prompt, ...]:
     """Return one prompt per instance; those of tasks without labels are as they are in the direct form."""
     form, room = FORMS[prompt_config.template], Room(tokens, prompt_config.max_source_length)
-    made: list[Prompt] = []
-    for task in tasks:
-        direct = build_prompts((task,), instruction_config, prompt_config, tokens, context)
-        varied = vary(task, instruction_config, context)
-        told = shown_to(task, varied, instruction_config, context)
-        made += (
-            _turned(prompt, form, told, instance, room) if prompt.choices else prompt
-            for prompt, instance in zip(direct, varied.instances, strict=True)
-        )
-    return tuple(made)
+    return tuple(
+        _turned(prompt, form, told, instance, room) if prompt.choices else prompt
+        for task, told, direct in each_task(tasks, instruction_config, prompt_config, room, context)
+        for prompt, instance in zip(direct, task.instances, strict=True)
+    )
 
 
 def _turned(
