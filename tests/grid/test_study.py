@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.store import find_folder, missing_record, write_
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import Study, declare, forget, read_declaration, read_study
 from instruct_ablate.metrics import TaskScore
-from instruct_ablate.schema import ReportConfig
+from instruct_ablate.schema import ReportConfig, TasksConfig
 from tests.standins import make_config, make_scores, replace_inputs
 
 
@@ -239,3 +239,27 @@ def test_a_folder_of_studies_is_told_by_its_cells_too(tmp_path: Path) -> None:
         )
     with pytest.raises(UserError, match=rf"holds some: a, b. Give one of them, such as {tmp_path}/a"):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize("name", [None, "reviews"])
+def test_a_data_set_of_ones_own_is_one_setting_with_and_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    monkeypatch.setattr("instruct_ablate.cell.state.identity._data_hash", lambda config: config.tasks.root)
+
+    def of(root: str, name: str | None, seed: int) -> Identity:
+        return identify(
+            make_config(tmp_path, tasks=TasksConfig("hf_dataset", root=root, name=name), seed=seed)
+        )
+
+    earlier = [of(root, None, 0) for root in ("a", "b")]
+    later = [of("a", name, 1), of("b", None, 1)]
+    declare(tmp_path, [*earlier, *later], make_config(tmp_path))
+    first, second, third, fourth = read_study(tmp_path).cells
+    assert first.setting == third.setting
+    assert second.setting == fourth.setting != first.setting
+    assert first.setting.text("tasks") == (name or "hf_dataset")
+    assert second.setting.text("tasks") == "hf_dataset"
+    assert [cell.identity for cell in (first, second)] == [one.hash for one in earlier], (
+        "cells stay what they are"
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import AcquireReturnProxy, BaseFileLock, Timeout
 
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.old_record import modern_declaration
+from instruct_ablate.cell.state.old_record import data_names, modern_declaration, with_data_name
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
 from instruct_ablate.cell.state.record_file import (
     CorruptRecordError,
@@ -240,9 +240,17 @@ def _unreadable(folder: Path, fault: str) -> CellRecord:
 
 
 def _with_settings(records: Sequence[CellRecord]) -> tuple[CellRecord, ...]:
-    """Fill in what old declarations do not say, where the study's other cells leave but one way to."""
-    whole = {record.setting: None for record in records if "evaluation.instructions" in record.setting}
+    """Fill in what old records and declarations do not say, where the study's other cells leave but one way to."""
+    names = data_names(record.setting for record in records)
+    named = {record.setting: with_data_name(record.setting, names) for record in records}
+    whole = {setting: None for setting in named.values() if "evaluation.instructions" in setting}
+    filled = {
+        before: setting if setting in whole else completed(setting, whole)
+        for before, setting in named.items()
+    }
     return tuple(
-        record if record.setting in whole else replace(record, setting=completed(record.setting, whole))
+        record
+        if filled[record.setting] == record.setting
+        else replace(record, setting=filled[record.setting])
         for record in records
     )

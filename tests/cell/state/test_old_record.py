@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.old_record import modern_declaration, modern_record
+from instruct_ablate.cell.state.old_record import (
+    data_names,
+    modern_declaration,
+    modern_record,
+    with_data_name,
+)
+from instruct_ablate.cell.state.setting import Setting, make_setting
 
 AXES = {
     "tasks": "starter",
@@ -100,3 +106,40 @@ def test_a_declaration_looks_for_its_cells_in_their_folders(folder: Path):
     assert second == new
     assert "trainer.learning_rate" not in values(modern_declaration(declared, None)["cells"][0])
     assert modern_declaration({"study": "s"}, None) == {"study": "s", "cells": []}
+
+
+def own_data(tasks: str, content: str = "d1", reader: str | None = "hf_dataset") -> Setting:
+    return make_setting(
+        {"tasks": tasks, **({"tasks.reader": reader} if reader else {})},
+        {"tasks": content} if content else {},
+    )
+
+
+def test_a_data_set_without_a_name_takes_the_one_that_its_content_has_elsewhere():
+    named, without, imported = (
+        own_data("reviews"),
+        own_data("hf_dataset"),
+        own_data("hf_dataset", reader=None),
+    )
+    names = data_names([without, named, imported])
+    assert names == {("d1", "hf_dataset"): "reviews"}
+    assert with_data_name(without, names) == with_data_name(named, names) == named
+    assert with_data_name(imported, names) == own_data("reviews", reader=None)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [own_data("reviews", "d2")],  # another data set of the same reader
+        [own_data("reviews"), own_data("ratings")],  # nobody can say which
+    ],
+)
+def test_where_none_or_several_names_are_there_the_readers_stays(others: list[Setting]):
+    without = own_data("hf_dataset")
+    assert with_data_name(without, data_names([without, *others])) == without
+
+
+def test_contents_that_are_not_known_are_not_the_same():
+    without = own_data("hf_dataset", "")
+    assert with_data_name(without, data_names([without, own_data("reviews", "")])) == without

@@ -1,15 +1,16 @@
 """Records and declarations of version 1: axes instead of a setting; read, never written.
 
 What the axes lack is taken from identity.json beside the record, and the names from there being one: as data only.
+What was written before data sets had names takes them from the study's other cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.setting import Axes, Names, Setting, setting_from, setting_of_axes
+from instruct_ablate.cell.state.setting import Axes, Names, Setting, Value, setting_from, setting_of_axes
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
 
@@ -62,3 +63,25 @@ def _counted(folder: Path | None, identity: str) -> Raw | None:
         return dict(told["counted"]) if told["identity"] == identity else None
     except (OSError, *NOT_AS_WRITTEN):
         return None
+
+
+def data_names(settings: Iterable[Setting]) -> dict[tuple[str, Value], str]:
+    """Return the one name of each content that some cells have under its reader's name, by revision and that name."""
+    readers: dict[str, set[Value]] = {}
+    names: dict[str, set[Value]] = {}
+    for setting in settings:
+        readers.setdefault(setting.revision("tasks"), set()).add(setting.get("tasks.reader"))
+        names.setdefault(setting.revision("tasks"), set()).add(setting.get("tasks"))
+    own = {content: names[content] - readers[content] for content in names if content}
+    return {
+        (content, reader): str(*own[content])
+        for content in own
+        if len(own[content]) == 1
+        for reader in readers[content] - {None}
+    }
+
+
+def with_data_name(setting: Setting, names: Mapping[tuple[str, Value], str]) -> Setting:
+    """Return the setting under its data set's name, where it has the reader's alone."""
+    name = names.get((setting.revision("tasks"), setting.get("tasks")))
+    return setting if name is None else setting.changed(tasks=name)
