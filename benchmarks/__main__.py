@@ -20,7 +20,7 @@ def commands() -> dict[str, list[str]]:
     found = {"training": real, "evaluation": real, "data": [], "cells": real}
     found |= {"scoring": [str(PREDICTIONS)]} if PREDICTIONS.exists() else {}
     written = {name: [*options, "--json", str(RESULTS / f"{name}.json")] for name, options in found.items()}
-    return {**written, "grid": []}
+    return {**written, "grid": [], "studies": ["--json", str(RESULTS / "studies.json")]}
 
 
 def main(chosen: list[str]) -> None:
