@@ -86,3 +86,11 @@ def test_over_templates_each_weighs_alike() -> None:
     assert [one.get("exact_match") for one in mean.categories] == [60.0, 0.0]
     assert mean_scores([one]) is one
     assert mean_scores([one, replace(other, tasks=other.tasks[1:])]).tasks == mean.tasks[1:], "what all have"
+
+
+def test_over_templates_the_first_ones_order_stays() -> None:
+    one = make_scores(50.0)
+    turned = replace(one, tasks=one.tasks[::-1], categories=one.categories[::-1])
+    mean = mean_scores([one, turned])
+    assert [task.score.name for task in mean.tasks] == [task.score.name for task in one.tasks]
+    assert [category.name for category in mean.categories] == [category.name for category in one.categories]

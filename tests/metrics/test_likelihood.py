@@ -67,3 +67,8 @@ def test_its_differences_are_counted_in_nats_and_rounded_finely() -> None:
     own, usual = find_measure(PER_TOKEN), find_measure("exact_match")
     assert (own.steps, own.percent, own.digits) == ("nats/token", False, 2)
     assert (usual.steps, usual.percent, usual.digits) == ("points", True, 1)
+
+
+def test_tables_call_them_by_these_names() -> None:
+    assert (PER_TOKEN, PER_BYTE) == ("reference_log_likelihood", "reference_log_likelihood_per_byte")
+    assert find_measure(PER_BYTE).label == "ref. log-lik. per byte (all tasks), nats/byte"

@@ -84,3 +84,9 @@ def test_columns_are_measures_and_differences_each_once():
         check_columns(ReportConfig(columns=["a"]))
     with pytest.raises(UserError, match="name each column once"):
         check_columns(ReportConfig(columns=["rougeL", "exact_match", "rougeL"]))
+
+
+def test_percentages_are_counted_in_points_and_rounded_coarsely():
+    share, nats = find_measure("exact_match"), find_measure("reference_log_likelihood")
+    assert (share.percent, share.steps, share.digits) == (True, "points", 1)
+    assert (nats.percent, nats.steps, nats.digits) == (False, "nats/token", 2)

@@ -77,3 +77,15 @@ def test_a_missing_file_is_told_before_a_grid_starts(monkeypatch: pytest.MonkeyP
     with pytest.raises(UserError, match=r"cannot be read from .*none.json.*set GPT2_TOKENIZER"):
         _metrics(["rougeL_gpt2"], [], False, "native", "greedy")
     _metrics([], [], False, "native", "greedy")
+
+
+def test_single_words_and_their_order_are_two_scores(tokenizer: Any) -> None:
+    assert rouge1_gpt2("mat the on", ["on the mat"]) > rouge_l_gpt2("mat the on", ["on the mat"]) > 0
+
+
+def test_without_a_file_it_is_that_of_the_hub(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.delenv("GPT2_TOKENIZER")
+    monkeypatch.setattr(Tokenizer, "from_pretrained", lambda name: asked.append(name) or tokenizer)
+    multilingual.check_tokenizer()
+    assert asked == ["gpt2"]

@@ -119,3 +119,9 @@ def test_p_of_a_bound_is_of_its_own_side():
     assert p_refute(exceeds, comparison) == comparison.p_below(1.0) > 0.95
     assert p_support(lower, comparison) == comparison.p_below(-1.0) > 0.95
     assert p_refute(lower, comparison) == comparison.p_exceeds(-1.0) < 0.05
+
+
+def test_a_share_that_many_tasks_do_not_show_needs_more_than_there_are():
+    share = clause("equals b on exact_match within 2 for 90 % of tasks")
+    (ruling,) = rulings(share, [tried(0.0, tasks=40)])
+    assert advice(share, ruling).tasks == 41

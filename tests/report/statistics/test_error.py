@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from instruct_ablate.report.statistics.components import Squares, mean_squares
-from instruct_ablate.report.statistics.error import Error, Floor, error_of, seed_term
+from instruct_ablate.report.statistics.error import Crossed, Error, Floor, error_of, seed_term
 from tests.report.statistics.worlds import World, within_bound
 
 RUNS = 10_000
@@ -160,3 +160,10 @@ def test_p_of_a_distance_and_of_its_opposite_are_one():
         assert found.p_above(distance) < 0.5
     assert found.p_above(float(found.half_width(0.05))) == pytest.approx(0.025)
     assert found.p_above(1e6) == pytest.approx(1e-15)
+
+
+def test_templates_widen_it_by_their_own_part():
+    one = Crossed(square=2.0, rest=0.0, freedom=3.0)
+    found = error_of(mean_squares(np.zeros((3, 6))), crossed=(one,))
+    assert float(found.half_width(0.05)) == pytest.approx(stats.t.ppf(0.975, 3) * 2.0**0.5)
+    assert float(found.variance) == pytest.approx(2.0)

@@ -136,3 +136,8 @@ def test_the_unpaired_floor_is_that_of_two_binomials():
     floor = unpaired_floor(np.full(4, 50.0), np.full(4, 20.0), np.full(4, 1000))
     assert floor.variance == pytest.approx(1e4 * (0.25 + 0.16) / 1000 / 4, rel=0.01)
     assert floor.freedom == 3
+
+
+def test_the_unpaired_floor_of_two_tasks_and_fewer_has_one_freedom():
+    for tasks in (1, 2):
+        assert unpaired_floor(np.full(tasks, 50.0), np.full(tasks, 20.0), np.full(tasks, 9)).freedom == 1.0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from instruct_ablate.report.statistics.components import mean_squares
+from instruct_ablate.report.statistics.components import Squares, mean_squares
+from instruct_ablate.report.statistics.error import error_of
 from instruct_ablate.report.statistics.outlook import Bound, Outlook, chances
 from tests.report.statistics.sequences import (
     QUIET,
@@ -99,3 +101,24 @@ def test_seeds_that_agree_to_the_digit_leave_no_doubt():
 )  # fmt: skip
 def test_what_settles(supports: float, refutes: float, answer: str, settles: bool):
     assert Outlook(supports, refutes).settles(answer) is settles
+
+
+def test_chances_are_students_law_of_what_the_other_seeds_add():
+    squares = Squares(2, 4, np.array(3.0), np.array(2.0), np.array(0.0), np.array(0.0))
+    wide = stats.t.ppf(0.95, 4) * (2.0 / 20) ** 0.5  # five seeds of four tasks
+    scale = (2.0 / 4 * (1 / 2 - 1 / 5)) ** 0.5
+    support, refute = chances(Bound("exceeds", 1.0, 0.05, 0.05), squares, None, 5)
+    assert float(support) == pytest.approx(stats.t.sf((1 + wide - 3) / scale, 1))
+    assert float(refute) == pytest.approx(stats.t.cdf((1 - wide - 3) / scale, 1))
+
+
+@pytest.mark.parametrize(("verb", "level"), [("equals", 0.05), ("exceeds", 0.1), ("is lower", 0.1)])
+def test_equality_is_refuted_on_either_side_and_a_bound_on_one(verb: str, level: float):
+    tasks = np.array([1.0, 2.0, 4.0, 5.0])
+    half = float(error_of(mean_squares(np.tile(tasks, (5, 1)))).half_width(level))
+    squares = mean_squares(np.tile(tasks, (2, 1)))  # seeds alike: the end is certain
+    for beyond, chance in ((0.01, 1.0), (-0.01, 0.0)):
+        margin = {"equals": 3 - half, "exceeds": 3 + half, "is lower": half - 3}[verb]
+        margin += -beyond if verb == "equals" else beyond
+        _, refute = chances(Bound(verb, margin, 0.05, 0.05), squares, None, 5)
+        assert float(refute) == pytest.approx(chance, abs=1e-6)

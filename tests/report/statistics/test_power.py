@@ -10,9 +10,11 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from instruct_ablate.report.statistics.components import Components
+from instruct_ablate.report.statistics.error import Crossed
 from instruct_ablate.report.statistics.power import (
     Aim,
     Design,
+    _by_chance,
     detectable,
     equal_margin,
     needed_for,
@@ -169,3 +171,12 @@ def test_no_number_decides_or_the_first_one_does():
     assert smallest(lambda number: True, 5, 5) == 5
     assert smallest(lambda number: True, 6, 5) is None
     assert smallest(lambda number: number == 2, 2, 11) == 2
+
+
+def test_a_further_effect_is_drawn_around_what_was_found():
+    one = Crossed(4.0, 1.0, 3.0)
+    first, second = _by_chance(one, 0), _by_chance(one, 1)
+    assert float(np.mean(first.square)) == pytest.approx(4.0, rel=0.02)
+    assert float(np.mean(second.square)) == pytest.approx(4.0, rel=0.02)
+    assert abs(np.corrcoef(first.square, second.square)[0, 1]) < 0.1, "each by itself"
+    assert (first.rest, first.freedom) == (1.0, 3.0)

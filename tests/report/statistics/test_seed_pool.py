@@ -59,3 +59,10 @@ def test_just_four_degrees_of_freedom_are_enough():
     assert (pool.freedom, pool.comparisons) == (4, 2)
     assert (pool.term().seed, pool.term().seed_freedom) == (pool.cautious, 4)
     assert pool_seeds([(study(np.random.default_rng(0), 2, 4)[0], "one")]) is None, "three are not"
+
+
+def test_its_term_says_nothing_of_tasks():
+    pool = pool_seeds([(m, index) for index, m in enumerate(study(np.random.default_rng(0), 4, 3))])
+    assert pool is not None
+    assert (pool.term().unit, pool.term().floor, pool.term().rest) == (0.0, 0.0, 0.0)
+    assert float(pool.term().variance) == pytest.approx(pool.cautious)

@@ -78,3 +78,9 @@ def test_no_task_can_do_more_than_a_score_has_points():
     assert found is not None
     assert found.effect == pytest.approx((2 - (1 - share) * 1) / share)
     assert vulnerability(-1.0, 2.0, 30) == found, "whatever its sign"
+
+
+def test_just_the_whole_scale_is_no_effect_that_a_task_can_have_more_than():
+    found = vulnerability(0.0, 2.0, 12)
+    assert found is not None
+    assert vulnerability(0.0, 2.0, 12, whole=found.effect) is None
