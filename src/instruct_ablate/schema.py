@@ -37,7 +37,9 @@ class TasksConfig:
     train_on: str = (
         "training_tasks"  # or test_task: shots of each test task, disjoint from its test instances
     )
-    validation: int = 0  # so many training tasks are held out: never trained on, never tested
+    validation: int = (
+        0  # so many training tasks are held out, to choose weights by: neither trained on nor tested
+    )
     label_spaces: str | None = None  # YAML file with label spaces that override the derived ones
     # Only for `hf_dataset`: one Hugging Face data set as one task.
     train_split: str | None = None
@@ -189,6 +191,9 @@ class TrainerConfig:
     micro_batch_tokens: int = 2048
     activation_checkpointing: bool = False
     compile: bool = False
+    # Which weights are tested and kept: last, or best:MEASURE, of the point that scores best on held-out tasks.
+    select: str = "last"
+    patience: int | None = None  # such points without a better one, after which training ends
     checkpoint_every_steps: int = 50
     threads: int | None = None
     progress: bool = True

@@ -13,6 +13,9 @@ from instruct_ablate.schema import EvaluationConfig
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, opened_plain, write_whole
 
 FILE = "scores_in_training.jsonl"
+HELD_OUT = (
+    "validation"  # stands for a test-time instruction where training tasks that are held out were tested
+)
 _MOST = 1e9  # of numbers in a row: steps, seconds, percents
 _ROUNDING = 1e-9  # 0.3 of ten steps are three
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from instruct_ablate.cell.state.record import Selected
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.score_curves import MOST, over_training, score_curve_table, score_curves
 from instruct_ablate.report.styles import Styles
-from instruct_ablate.score_curve import FILE, Point, add_points
+from instruct_ablate.score_curve import FILE, HELD_OUT, Point, add_points
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 
@@ -38,6 +40,25 @@ def test_points_of_another_sample_make_a_curve_of_their_own(tmp_path: Path) -> N
     add_points(folder / cell.name / FILE, [other])
     curves = score_curves(read_study(folder))
     assert sorted(curve.means("rougeL")[-1] for curve in curves) == [(1.0, 42.0), (1.0, 90.0)]
+
+
+def test_chosen_points_are_counted_and_ringed(tmp_path: Path) -> None:
+    cells = [
+        replace(make_cell(50.0, seed=seed), selected=Selected("rougeL", step, 10, 10, ((1, 8.0), (10, 9.0))))
+        for seed, step in enumerate((1, 10, 10))
+    ]
+    study = write_study(tmp_path / "s", cells)
+    for cell in cells:
+        points = [Point(step, 10, HELD_OUT, 8, "abcd", 0.1, (("rougeL", 8.0),)) for step in (1, 10)]
+        add_points(study / cell.name / FILE, points)
+    read = read_study(study)
+    table = score_curve_table(read)
+    assert table.headings[3:5] == ("cells", "chosen")
+    assert [line[1:5] for line in table.lines] == [(HELD_OUT, "10%", "3", "1"), (HELD_OUT, "100%", "3", "2")]
+    axes = Figure().subplots()
+    assert over_training(axes, read, find_measure("rougeL"), Styles(cell.setting for cell in read.cells))
+    (rings,) = axes.collections
+    assert [list(place) for place in rings.get_offsets()] == [[10.0, 8.0], [100.0, 8.0]]
 
 
 def test_a_figure_is_drawn_where_there_are_points(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.mirror.settings import check_logger
+from instruct_ablate.cell.run.selection import check_defined, check_selection
 from instruct_ablate.cell.run.settings import check_folder, check_names, check_reference
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.data.settings import check_batches, check_data, check_encodings
@@ -131,6 +132,8 @@ def _values(config: Config) -> Iterator[Call]:
     yield check_dropout, (config.trainer, config.data)
     yield check_evaluation, (config.evaluation, config.instruction)
     yield check_points, (config.evaluation, config.trainer)
+    if not is_untuned(config):
+        yield check_selection, (config.trainer, config.evaluation, config.tasks)
     yield check_reference, (config.reference, config.instruction)
     for text in config.hypotheses:
         from instruct_ablate.hypotheses import parse_hypothesis
@@ -158,6 +161,7 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     if not untuned:
         yield _layers, (config.model, config.method, cache)
         yield _shots, (config.tasks, cache, config.data_budget)
+        yield check_defined, (config.tasks, cache, config.trainer)
     if not ranks_later:
         yield check_processes, (config.trainer,)
 

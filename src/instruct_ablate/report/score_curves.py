@@ -13,7 +13,7 @@ from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.columns import shown_measures
 from instruct_ablate.report.styles import Styles
 from instruct_ablate.report.tables import Table
-from instruct_ablate.score_curve import FILE, Point, read_points
+from instruct_ablate.score_curve import FILE, HELD_OUT, Point, read_points
 
 MOST = 8  # lines of a figure
 SHOWN = ("instruction", "data_budget")  # in a line's name in any case
@@ -27,6 +27,7 @@ class ScoreCurve:
     name: str
     tested: str
     by_share: tuple[tuple[float, tuple[Point, ...]], ...]
+    chosen: tuple[float, ...] = ()  # share of each cell whose weights were chosen
 
     def means(self, measure: str) -> tuple[tuple[float, float], ...]:
         """Return share and mean over the seeds, where the measure is defined."""
@@ -42,19 +43,27 @@ def score_curves(study: Study) -> tuple[ScoreCurve, ...]:
     """Return the curves of a study; points of different samples of the test instances are never averaged."""
     legend = Legend(cell.setting for cell in study.cells if not cell.setting.untuned)
     grouped: dict[tuple[Setting, str, str], dict[float, list[Point]]] = {}
+    chosen: dict[Setting, list[float]] = {}
     for cell in study.cells:
+        if cell.state == "done" and cell.selected is not None:
+            chosen.setdefault(cell.setting, []).append(_share(cell.selected.step / cell.selected.steps))
         for point in read_points(study.folder / cell.name / FILE) if cell.state == "done" else ():
             shares = grouped.setdefault((cell.setting, point.tested, point.sample), {})
-            shares.setdefault(round(point.share, 4), []).append(point)
+            shares.setdefault(_share(point.share), []).append(point)
     return tuple(
         ScoreCurve(
             setting,
             legend.place(setting, always=SHOWN),
             tested,
             tuple((share, tuple(shares[share])) for share in sorted(shares)),
+            tuple(chosen.get(setting, ())),
         )
         for (setting, tested, _), shares in grouped.items()
     )
+
+
+def _share(share: float) -> float:
+    return round(share, 4)
 
 
 def score_curve_table(study: Study) -> Table:
@@ -65,14 +74,21 @@ def score_curve_table(study: Study) -> Table:
     }
     measures = [name for name in shown_measures(study.cells, study.columns) if name in defined]
     lines = [
-        (curve.name, curve.tested, f"{share:.0%}", str(len(points)), str(points[0].instances),
+        (curve.name, curve.tested, f"{share:.0%}", str(len(points)), *_chosen(curve, share, curves),
+         str(points[0].instances),
          *_means(points, measures))
         for curve in curves
         for share, points in curve.by_share
     ]  # fmt: skip
     names = (find_measure(name).heading.replace("\n", " ") for name in measures)
-    headings = ("setting", "tested on", "training done", "cells", "instances", *names)
+    choosing = ("chosen",) if any(curve.chosen for curve in curves) else ()
+    headings = ("setting", "tested on", "training done", "cells", *choosing, "instances", *names)
     return Table("Scores while training", headings, tuple(lines), 3)
+
+
+def _chosen(curve: ScoreCurve, share: float, curves: Sequence[ScoreCurve]) -> tuple[str, ...]:
+    """Count the cells that chose the weights of this point; no column where none chooses."""
+    return (str(curve.chosen.count(share)),) if any(one.chosen for one in curves) else ()
 
 
 def _means(points: Sequence[Point], measures: Sequence[str]) -> list[str]:
@@ -81,10 +97,12 @@ def _means(points: Sequence[Point], measures: Sequence[str]) -> list[str]:
 
 
 def over_training(axes: Any, study: Study, measure: Measure, styles: Styles) -> bool:
-    """Draw a measure over the share of training, a line a setting under its first test."""
+    """Draw a measure over the share of training, a line a setting under its first test; rings are chosen weights."""
     tests = {cell.setting: cell.setting.tests[0] for cell in study.cells if cell.setting.tests}
     every = [
-        one for one in score_curves(study) if one.tested == tests.get(one.setting) and one.means(measure.name)
+        one
+        for one in score_curves(study)
+        if one.tested in (HELD_OUT, tests.get(one.setting)) and one.means(measure.name)
     ]
     shown = every[:MOST]
     for curve, look in zip(shown, styles.styles([one.setting for one in shown]), strict=True):
@@ -97,6 +115,13 @@ def over_training(axes: Any, study: Study, measure: Measure, styles: Styles) -> 
             marker=look.marker,
             linestyle=look.dash,
         )
+        means = dict(curve.means(measure.name))
+        marked = [share for share in sorted(set(curve.chosen)) if share in means]
+        if marked:
+            values = [means[share] for share in marked]
+            axes.scatter(
+                [100 * share for share in marked], values, s=90, facecolors="none", edgecolors=look.colour
+            )
     axes.set(xlabel="share of training, %", ylabel=measure.label)
     if len(shown) < len(every):
         axes.set_title(

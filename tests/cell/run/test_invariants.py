@@ -169,10 +169,11 @@ def test_a_cell_that_breaks_an_invariant_fails_and_says_why(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train(job: Any, collection: Any, checkpoint: Any) -> Any:
+        from instruct_ablate.cell.run.training import Trained
         from instruct_ablate.cost import Cost
 
         next(checkpoint.model.parameters()).data[0, 0] = math.nan
-        return Cost(), ()
+        return Trained(Cost())
 
     monkeypatch.setattr("instruct_ablate.cell.run.training.train", train)
     record = run_cell(small(tmp_path, cache))

@@ -48,7 +48,7 @@ def run(tmp_path: Path, budget: BudgetConfig, collection: TaskCollection = COLLE
 
 
 def test_the_budgets_sample_is_trained_on(tmp_path: Path, seen: list[Any]) -> None:
-    cost, _ = run(tmp_path, BudgetConfig(2))
+    cost = run(tmp_path, BudgetConfig(2)).cost
     assert cost.train_steps == 3
     assert cost.prepare_seconds > 1.0
     assert len(seen[0]) == 4
@@ -67,7 +67,7 @@ def test_those_who_watch_see_how_many_steps_it_will_take(
 
 
 def test_more_than_there_is_is_used_as_it_is_and_said(tmp_path: Path, seen: list[Any]) -> None:
-    _, notes = run(tmp_path, BudgetConfig(50))
+    notes = run(tmp_path, BudgetConfig(50)).notes
     assert len(seen[0]) == 12
     assert notes
 

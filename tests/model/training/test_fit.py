@@ -260,35 +260,45 @@ KILLED = """
 import sys, time, torch
 from pathlib import Path
 from instruct_ablate.model.training.fit import fit
+from instruct_ablate.model.training.best_weights import Choice
+from instruct_ablate.model.training.points import Plan
 from tests.model.fits import load, make_config, make_prompts
 
-folder, cache, name = sys.argv[1:]
+folder, cache, name, selects = sys.argv[1:]
 torch.set_num_threads(1)
 config = make_config(Path(cache), name, epochs=6.0, checkpoint_every_steps=1)
 checkpoint = load(config)
 # a step takes its time on any machine, so that a signal finds the process still at work
 checkpoint.model.register_forward_hook(lambda *_: time.sleep(0.05))
-fit(checkpoint, make_prompts(), config, Path(folder))
+plan = None
+if selects == "selects":  # a best at step 12 of 18, an earlier one at 4, and an end at 16
+    scores = {step: 50.0 - abs(step - 12) + 9 * (step == 4) for step in range(0, 19, 2)}
+    plan = Plan(scores, lambda step: {"m": scores[step]}, Choice(patience=2), "m")
+fit(checkpoint, make_prompts(), config, Path(folder), (), plan)
 torch.save(checkpoint.model.state_dict(), Path(folder) / "final.pt")
 """
 
 
-def start(folder: Path, cache: Path, name: str) -> subprocess.Popen[bytes]:
+def start(folder: Path, cache: Path, name: str, selects: str) -> subprocess.Popen[bytes]:
     folder.mkdir(exist_ok=True)
     (folder / "run.py").write_text(KILLED)
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'src'}"}
-    command = [sys.executable, str(folder / "run.py"), str(folder), str(cache), name]
+    command = [sys.executable, str(folder / "run.py"), str(folder), str(cache), name, selects]
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_killed_at_any_moment_it_ends_with_the_same_bits(name: str, tmp_path: Path) -> None:
-    assert start(tmp_path / "whole", tmp_path / "cache", name).wait(200) == 0
+@pytest.mark.parametrize(
+    ("name", "selects", "steps"), [*((name, "plain", 18) for name in NAMES), ("tiny_llama", "selects", 16)]
+)
+def test_killed_at_any_moment_it_ends_with_the_same_bits(
+    name: str, selects: str, steps: int, tmp_path: Path
+) -> None:
+    assert start(tmp_path / "whole", tmp_path / "cache", name, selects).wait(200) == 0
     chance, folder, kills = random.Random(0), tmp_path / "parts", 0
     while not (folder / "final.pt").exists():
-        process = start(folder, tmp_path / "cache", name)
+        process = start(folder, tmp_path / "cache", name, selects)
         begun = len(read_curve(folder / "training.jsonl")) if (folder / "training.jsonl").exists() else 0
         while process.poll() is None and len(read_curve(folder / "training.jsonl")) in (begun, 0):
             time.sleep(0.01)
@@ -301,7 +311,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(name: str, tmp_path: Pa
     one, other = (torch.load(tmp_path / part / "final.pt", weights_only=True) for part in ("whole", "parts"))
     assert same_bits(one, other)
     rows = [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == list(range(1, 19))
+    assert [row["step"] for row in rows] == list(range(1, steps + 1))
 
 
 def test_padding_is_counted_across_a_resume(

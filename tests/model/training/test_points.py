@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from instruct_ablate.model.training.best_weights import BestWeights
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.points import Plan, Points
 from instruct_ablate.model.transformers_internals import bias_attention
@@ -17,12 +19,14 @@ from tests.model.fits import NAMES, load, make_config
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_as_if_it_had_been_tested(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_nothing_is_as_if_it_had_been_tested(
+    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     model: Any = load(make_config(tmp_path_factory.getbasetemp() / "cache", name)).model.train()
     loaded, model.config.use_cache = model.config._attn_implementation, False
     seen: list[int] = []
 
-    def test(step: int) -> None:
+    def test(step: int) -> dict[str, float]:
         seen.append(step)
         assert not model.training
         assert model.config._attn_implementation == loaded
@@ -31,17 +35,19 @@ def test_nothing_is_as_if_it_had_been_tested(name: str, tmp_path_factory: pytest
         model.config.use_cache = True
         torch.rand(1), random.random(), np.random.rand()
         torch.set_num_threads(2)
+        return {}
 
     threads = torch.get_num_threads()
     with packed_attention_of(model) as attention:
         packed = model.config._attn_implementation
         states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[union-attr]
-        points = Points(Plan({2}, test), model, attention, 0)
+        points = Points(Plan({2}, test), model, attention, 0, BestWeights(tmp_path))
         trainer: Any = SimpleNamespace(is_global_zero=True)
+        module: Any = None
         for step in (1, 2):
-            points._take(trainer, step)
+            points._take(trainer, module, step)
         trainer.is_global_zero = False
-        points._take(trainer, 2)
+        points._take(trainer, module, 2)
         assert model.config._attn_implementation == packed != loaded
         if name == "tiny_t5":
             assert "compute_bias" in vars(bias_attention(model.get_encoder()))

@@ -9,7 +9,7 @@ from pathlib import Path
 from instruct_ablate.cell.mirror.loggers import Mirror, Silent
 from instruct_ablate.cell.state.heartbeat import Heartbeat
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import Environment, ScoreBlock
+from instruct_ablate.cell.state.record import Environment, ScoreBlock, Selected
 from instruct_ablate.cost import Cost
 from instruct_ablate.schema import Config
 
@@ -34,6 +34,7 @@ class Outcome:
     cost: Cost
     environment: Environment
     notes: tuple[str, ...] = ()
+    selected: Selected | None = None
 
 
 Work = Callable[[Job], Outcome]

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 from instruct_ablate.cell.mirror.loggers import guarded, named_values
 from instruct_ablate.cell.run.evaluation import prompts_at_test, selected
 from instruct_ablate.cell.run.job import Job
+from instruct_ablate.cell.run.selection import chosen_by
 from instruct_ablate.cell.state.canonical import is_untuned, shown_at_test, under_templates
+from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, aggregate, score_predictions
 from instruct_ablate.metrics.registry import reading_model
+from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config
 from instruct_ablate.score_curve import (
     FILE,
+    HELD_OUT,
     Point,
     add_points,
     asks_for_points,
@@ -59,21 +63,38 @@ WITHOUT_POINTS = (
 
 def is_without_points(config: Config, folder: Path) -> bool:
     """Whether a cell that is done lacks scores while training that are asked for; an untuned model has none."""
-    return not is_untuned(config) and lacks_points(config.evaluation, folder)
+    whole = (
+        config.trainer.select == "last"
+    )  # points that weights are chosen by are there, as far as it was trained
+    return whole and not is_untuned(config) and lacks_points(config.evaluation, folder)
 
 
 def plan_points(
     job: Job, collection: TaskCollection, checkpoint: Checkpoint, tokens: Tokens, schedule: Schedule
 ) -> Plan | None:
     """Return what a fit needs to have the model tested on its way; None where nobody asks for it."""
+    from instruct_ablate.model.training.best_weights import Choice
     from instruct_ablate.model.training.points import Plan
 
-    if not asks_for_points(job.config.evaluation) or not job.leads:
+    measure = chosen_by(job.config.trainer)
+    if not asks_for_points(job.config.evaluation) or not (job.leads or measure):
         return None
     due = due_steps(job.config.evaluation, schedule.steps, schedule.steps_per_epoch)
-    samples = tuple(samples_at_test(job, collection, tokens))
+    choice = Choice(measure.metric.higher_is_better, job.config.trainer.patience) if measure else None
+    at_test = samples_at_test if measure is None else samples_held_out
+    samples = tuple(at_test(job, collection, tokens))
     test = Test(job, checkpoint, samples, selected(job.config).load(), schedule.steps, job.mirror.loggers())
-    return Plan(due, test.take)
+    return Plan(due, test.take, choice, measure.name if measure else "")
+
+
+def samples_held_out(job: Job, collection: TaskCollection, tokens: Tokens) -> Iterator[Sample]:
+    """Yield the sample of the held-out training tasks, as training shows them; no test task is looked at."""
+    config = job.config
+    tasks = [
+        one for task in collection.validation for one in sampled((task,), config.evaluation.at_instances)
+    ]
+    context = Context.of(config, collection, "validation")
+    yield Sample(HELD_OUT, build_prompts(tasks, config.instruction, config.prompt, tokens, context))
 
 
 def samples_at_test(job: Job, collection: TaskCollection, tokens: Tokens) -> Iterator[Sample]:
@@ -121,8 +142,8 @@ class Test:
     steps: int
     loggers: Sequence[Logger]
 
-    def take(self, step: int) -> None:
-        """Predict and score each sample, write the points down and mirror them.
+    def take(self, step: int) -> dict[str, float]:
+        """Predict and score each sample, write the points down and mirror them; return the first one's values.
 
         Their names are not those of the whole test ("eval/..."): they are means over a sample.
         """
@@ -132,6 +153,7 @@ class Test:
         for logger in self.loggers:
             with guarded("scores while training"):
                 logger.log_metrics(values, step=step)
+        return dict(points[0].values) if points else {}
 
     def _point(self, sample: Sample, step: int) -> Point:
         from instruct_ablate.model.decoding.predict import predict

@@ -175,6 +175,7 @@ def _done(running: CellRecord, outcome: Outcome) -> CellRecord:
         environment=outcome.environment,
         notes=outcome.notes,
         failure=None,
+        selected=outcome.selected,
         finished=now(),
     )
 

@@ -50,18 +50,18 @@ def work(job: Job) -> Outcome:
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
-    cost, notes = Cost(), collection.notes
+    cost, notes, chosen = Cost(), collection.notes, None
     if not is_untuned(job.config):
         from instruct_ablate.cell.run.training import train
 
-        cost, told = train(job, collection, checkpoint)
-        notes += told
+        trained = train(job, collection, checkpoint)
+        cost, notes, chosen = trained.cost, notes + trained.notes, trained.selected
     if job.leads:
         check_weights(checkpoint.model, trained=not is_untuned(job.config))
     tested = _tests(job, collection, checkpoint) if job.leads else []
     device = str(next(checkpoint.model.parameters()).device)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
-    return _outcome(tested, cost, notes, (device, precision))
+    return replace(_outcome(tested, cost, notes, (device, precision)), selected=chosen)
 
 
 def _load(job: Job) -> tuple[Checkpoint, str]:

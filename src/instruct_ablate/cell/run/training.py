@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.points import missed, plan_points
+from instruct_ablate.cell.run.selection import selected_weights, selection_note
+from instruct_ablate.cell.state.record import Selected
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
@@ -23,8 +25,17 @@ if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
 
 
-def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple[Cost, tuple[str, ...]]:
-    """Train the checkpoint in place; return what it cost and what was met."""
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training cost, what was met, and which weights were chosen, where they were."""
+
+    cost: Cost
+    notes: tuple[str, ...] = ()
+    selected: Selected | None = None
+
+
+def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Trained:
+    """Train the checkpoint in place."""
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
     from instruct_ablate.model.training.fit import check_trainer, fit
 
@@ -37,8 +48,13 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> tuple
     prepared = time.perf_counter() - started
     job.heartbeat.progress("train", 0, schedule.steps)
     cost = fit(checkpoint, prompts, config, job.folder, job.mirror.loggers(), points)
-    notes += missed(job, schedule)
-    return replace(cost, prepare_seconds=cost.prepare_seconds + prepared), notes
+    cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared)
+    if points is None or points.choice is None:
+        return Trained(cost, (*notes, *missed(job, schedule)))
+    if not job.leads:
+        return Trained(cost, notes)
+    chosen = selected_weights(config, points.choice, cost.train_steps, schedule.steps)
+    return Trained(cost, (*notes, selection_note(chosen, collection.validation)), chosen)
 
 
 def prompts_in_training(

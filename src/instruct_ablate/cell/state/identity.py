@@ -41,7 +41,7 @@ DOES_NOT_COUNT = frozenset(
         "trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_nodes", "trainer.threads",
         "trainer.progress", "trainer.micro_batch_tokens", "trainer.activation_checkpointing",
         "trainer.checkpoint_every_steps", "data.num_workers", "evaluation.save_prompts",
-        # scores while training change nothing of what is trained
+        # scores while training change nothing of what is trained, unless weights are chosen by them (`_choosing`)
         "evaluation.at", "evaluation.every_steps", "evaluation.every_epochs", "evaluation.at_instances",
         # where results and prepared data lie, how a sweep behaves, what a report asks
         "study", "output", "cache", "retry", "reuse", "until", "fail_fast", "raise_faults", "detach", "with_untuned",
@@ -68,7 +68,7 @@ NEUTRAL: dict[str, Any] = {
     "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
     "prompt.training_template": "first", "templates": None,
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
-    "tasks.validation": 0,
+    "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
 }  # fmt: skip
 
 
@@ -135,6 +135,7 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
         "templates": content(shaped.prompt),
         **counting(tree(shaped)),
         "prompt.template": template_label(shaped.prompt.template),
+        **_choosing(shaped),
     }
     counted = without_metrics(counted)
     counted = {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}
@@ -142,6 +143,16 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
     own = digest(counted)
     name = folder_name(setting, shaped.seed, own)
     return Identity(own, name, setting, shaped.seed, counted["data"], counted)
+
+
+def _choosing(config: Config) -> dict[str, Any]:
+    """Return when and on how much the weights are chosen, where they are: then it changes the result."""
+    if config.trainer.select == "last":
+        return {}
+    given = vars(config.evaluation)
+    points = {name: given[name] for name in ("every_steps", "every_epochs", "at_instances")}
+    points["at"] = sorted({float(share) for share in config.evaluation.at})
+    return {f"evaluation.{name}": value for name, value in points.items()}
 
 
 def without_metrics(counted: Mapping[str, Any]) -> dict[str, Any]:

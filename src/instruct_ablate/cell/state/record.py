@@ -72,6 +72,27 @@ class ScoreBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class Selected:
+    """Which weights of a fit were chosen, and the scores on held-out training tasks that they were chosen by."""
+
+    measure: str
+    step: int  # that the weights are of
+    done: int  # steps that were trained
+    steps: int  # steps that were planned
+    scores: tuple[tuple[int, float], ...]  # step, score
+
+    @property
+    def score(self) -> float:
+        """The chosen weights' own score."""
+        return dict(self.scores)[self.step]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether training ended before its last step."""
+        return self.done < self.steps
+
+
+@dataclass(frozen=True, slots=True)
 class CellRecord:
     """One cell: identity, setting and seed, state, scores and cost.
 
@@ -93,6 +114,7 @@ class CellRecord:
     started: float = 0.0  # seconds since the epoch
     finished: float = 0.0
     version: int = RECORD_VERSION
+    selected: Selected | None = None  # None: the last step's weights
 
     @property
     def tests(self) -> tuple[tuple[ScoreBlock, ...], ...]:

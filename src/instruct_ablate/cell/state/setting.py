@@ -25,7 +25,7 @@ GROUPS = {
 # What a setting does not have, because the cell reads nothing of it; what begins so, but for the exceptions.
 TRAINING = (
     "data_budget.", "method", "instruction.rate", "instruction.correct", "instruction.versions", "data.", "trainer.",
-    "tasks.validation",
+    "tasks.validation", "evaluation.at", "evaluation.every_",
 )  # fmt: skip
 INFERENCE = ("trainer.precision", "trainer.compile")  # what an untuned model takes of the trainer
 MODEL = ("prompt", "evaluation.", "model.", *INFERENCE)

@@ -27,6 +27,7 @@ from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.model.adapters import merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.training import training_state
+from instruct_ablate.model.training.best_weights import BestWeights
 from instruct_ablate.model.training.dropout import Dropout
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
@@ -69,6 +70,8 @@ def fit(
         del data  # it knows the trainer, and so all that training took
     else:
         weights, cost = finished["masters"], Cost(**finished["cost"])
+        if points is not None and points.choice is not None:
+            points.choice.restore(finished["validation"])
     set_weights(model, weights)
     del weights
     _release_memory()
@@ -122,9 +125,13 @@ def _train(
     if settings.progress:
         callbacks.append(Bar(data.steps, data.first_step, curve))
     keep_points(folder / SCORES, data.first_step)
+    best, choice = BestWeights(checkpoints), points.choice if points is not None else None
+    best.forget_after(data.first_step)
+    if choice is not None:
+        choice.restore(state["validation"] if state else [])
     with _quiet(), packed_attention_of(subject, config.data.packing, settings.compile, dropout) as attention:
         if points is not None:
-            meter.points = Points(points, subject, attention, data.first_step)
+            meter.points = Points(points, subject, attention, data.first_step, best)
             callbacks.insert(1, meter.points)  # before the saver
         trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
         trainer.fit(module, datamodule=data)
@@ -132,7 +139,11 @@ def _train(
     weights, cost = module.weights.state(), meter.cost(module.done)
     module.weights.release()
     if trainer.is_global_zero:
-        training_state.write(checkpoints / training_state.TRAINED, {"masters": weights, "cost": asdict(cost)})
+        chosen = {} if choice is None else {"validation": choice.state()}
+        weights = weights if choice is None else best.load(choice.best)
+        made = {"masters": weights, "cost": asdict(cost), **chosen}
+        training_state.write(checkpoints / training_state.TRAINED, made)
+        best.drop()
     return weights, cost
 
 

@@ -69,9 +69,10 @@ class Saver(Callback):
         assert isinstance(module, InstructionModule)
         reason = self._stop_reason(trainer)
         due = module.done % self.every == 0
-        if (due or reason) and module.done < module.steps:
+        ends = module.done >= module.steps or trainer.should_stop
+        if (due or reason) and not ends:
             self._save(trainer, module)
-        if reason and module.done < module.steps:
+        if reason and not ends:
             raise Interrupted(f"told to stop ({reason}) after step {module.done} of {module.steps}")
 
     def _stop_reason(self, trainer: Trainer) -> str | None:
@@ -87,7 +88,9 @@ class Saver(Callback):
         if trainer.is_global_zero:
             data = {**self.data.state_dict(), "step": module.done}
             cost = asdict(self.meter.cost(module.done))
-            training_state.save(self.folder, {**state, "data": data, "cost": cost})
+            plan = self.meter.points.plan if self.meter.points else None
+            chosen = {"validation": plan.choice.state()} if plan and plan.choice else {}
+            training_state.save(self.folder, {**state, **chosen, "data": data, "cost": cost})
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Give the signals back, before Lightning gives back its own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from instruct_ablate.data.settings import check_batches, check_data
 from instruct_ablate.errors import UserError
-from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of, texts, whole
+from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of, text, texts, whole
 from instruct_ablate.processes import process_count
 from instruct_ablate.schema import Config, DataConfig, EvaluationConfig, MethodConfig, TrainerConfig
 from instruct_ablate.score_curve import asks_for_points
@@ -34,6 +34,8 @@ OPTIMISATION = {
     "weight_decay": number(0, 100),
     "loss": one_of(LOSSES),
     "dropout": number(0, 1, below=True),
+    "select": text(200),
+    "patience": whole(1).or_null("for none"),
     "gradient_clip": number(0, MANY, above=True).or_null("for none"),
 }
 MACHINE = {
