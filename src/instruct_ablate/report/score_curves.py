@@ -110,18 +110,12 @@ def over_training(axes: Any, study: Study, measure: Measure, styles: Styles) -> 
         axes.plot(
             [100 * share for share in shares],
             values,
-            label=curve.name,
+            label=curve.name + (", held-out tasks" if curve.tested == HELD_OUT else ""),
             color=look.colour,
             marker=look.marker,
             linestyle=look.dash,
         )
-        means = dict(curve.means(measure.name))
-        marked = [share for share in sorted(set(curve.chosen)) if share in means]
-        if marked:
-            values = [means[share] for share in marked]
-            axes.scatter(
-                [100 * share for share in marked], values, s=90, facecolors="none", edgecolors=look.colour
-            )
+        _ring(axes, curve, measure, look.colour)
     axes.set(xlabel="share of training, %", ylabel=measure.label)
     if len(shown) < len(every):
         axes.set_title(
@@ -130,3 +124,11 @@ def over_training(axes: Any, study: Study, measure: Measure, styles: Styles) -> 
     if shown:
         axes.legend(fontsize=7)
     return bool(shown)
+
+
+def _ring(axes: Any, curve: ScoreCurve, measure: Measure, colour: str) -> None:
+    """Mark the points whose weights were chosen."""
+    points = [(share, mean) for share, mean in curve.means(measure.name) if share in curve.chosen]
+    if points:
+        places = [100 * share for share, _ in points]
+        axes.scatter(places, [mean for _, mean in points], s=90, facecolors="none", edgecolors=colour)

@@ -163,6 +163,8 @@ def test_what_is_chosen_by_counts_and_what_is_not_does_not(tmp_path: Path, cache
         ({"select": "rougeL"}, {"at": [1.0]}, 2, r"give last, or best:MEASURE"),
         ({"select": "best:"}, {"at": [1.0]}, 2, r"give last, or best:MEASURE"),
         ({"select": "best:lenient_match"}, {"at": [1.0]}, 2, r"Choose by one of: .*rougeL"),
+        ({"select": "best:consistency"}, {"at": [1.0]}, 2, r"Choose by one of: .*rougeL"),
+        ({"select": "best:uniform_guess"}, {"at": [1.0]}, 2, r"Choose by one of: .*rougeL"),
         ({"patience": 2}, {"at": [1.0]}, 2, r"add trainer\.select=best:rougeL"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from instruct_ablate.cell.state.record import (
     FORMAT,
     PREDICTION,
@@ -11,6 +13,7 @@ from instruct_ablate.cell.state.record import (
     CellRecord,
     Failure,
     ScoreBlock,
+    Selected,
 )
 from instruct_ablate.cell.state.setting import make_setting
 from tests.standins import make_scores
@@ -36,6 +39,13 @@ def test_what_a_record_does_not_say():
     assert (record.started, record.finished, record.data_hash) == (0.0, 0.0, "")
     assert (record.environment, record.failure) == (None, None)
     assert Failure("it broke", "").attempts == 1
+
+
+@pytest.mark.parametrize("numbers", [(3, 3, 4), (2, 1, 4), (2, 5, 4), (-1, 3, 4), (0, 0, 0)])
+def test_weights_that_cannot_have_been_chosen_are_no_record(numbers):
+    assert Selected("rougeL", 2, 3, 4, ((2, 7.5),)).stopped
+    with pytest.raises(ValueError, match="cannot have been chosen"):
+        Selected("rougeL", *numbers, scores=((2, 7.5), (-1, 1.0), (0, 1.0)))
 
 
 def test_numbers_that_are_hashed_into_identities_stay():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from instruct_ablate.model.training.best_weights import Choice
 
 BEST = "best:"
+READS = ("text", "word_rule", "label_space")  # what a point's predictions say by themselves
 
 
 def chosen_by(trainer: TrainerConfig) -> Measure | None:
@@ -32,10 +33,11 @@ def chosen_by(trainer: TrainerConfig) -> Measure | None:
             "of the point that scores best on held-out training tasks (tasks.validation)."
         )
     measure = find_measure(name)
-    if measure.metric.name not in (names := [one.name for one in built_in()]):
+    names = [one.name for one in built_in() if one.reads in READS and one.name != "uniform_guess"]
+    if measure.metric.name not in names:
         raise UserError(
-            f"trainer.select={trainer.select}: what chooses weights counts in a cell's identity, and "
-            f"{measure.metric.name} does not. Choose by one of: {', '.join(names)}."
+            f"trainer.select={trainer.select}: what chooses weights counts in a cell's identity and is told by the "
+            f"predictions of one point; {measure.metric.name} is not so. Choose by one of: {', '.join(names)}."
         )
     return measure
 

@@ -81,6 +81,14 @@ class Selected:
     steps: int  # steps that were planned
     scores: tuple[tuple[int, float], ...]  # step, score
 
+    def __post_init__(self) -> None:
+        if (
+            not 0 <= self.step <= self.done <= self.steps
+            or not self.steps
+            or self.step not in dict(self.scores)
+        ):
+            raise ValueError(f"weights after step {self.step} of {self.steps} cannot have been chosen")
+
     @property
     def score(self) -> float:
         """The chosen weights' own score."""
