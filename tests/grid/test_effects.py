@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.grid.effects import check_effects, twins
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid.effects import check_drawn, check_effects, twins
 from instruct_ablate.grid.preflight import faults
-from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, InstructionConfig, ModelConfig
-from instruct_ablate.tasks.task import TaskCollection
+from instruct_ablate.schema import (
+    BudgetConfig,
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    InstructionConfig,
+    ModelConfig,
+)
+from instruct_ablate.tasks.task import Task, TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config
 
@@ -96,3 +104,25 @@ def test_what_equals_the_reference_is_refused_not_noted(tmp_path: Path) -> None:
     ]
     found = [fault for fault in faults(cells) if "no prompt" in fault]
     assert [fault.split(":")[0] for fault in found] == ["instruction=delusive", "instruction=no_examples"]
+
+
+def collection_of(monkeypatch: pytest.MonkeyPatch, *tasks: Task) -> None:
+    read = TaskCollection("mine", tasks, (FULL,), "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: read)
+
+
+def test_a_choice_among_encodings_that_are_all_the_same_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = make_config(tmp_path, data=DataConfig(encodings="tk_instruct"), data_budget=BudgetConfig(2))
+    collection_of(monkeypatch, make_task(prompted=True))
+    assert any("data.encodings=tk_instruct" in fault and "own prompts" in fault for fault in faults([config]))
+    nothing = replace(BARE, definition="")
+    collection_of(monkeypatch, nothing)
+    with pytest.raises(UserError, match="all 5 encodings are the same"):
+        check_drawn(config)
+    collection_of(monkeypatch, nothing, FULL)
+    with caplog.at_level(logging.WARNING):
+        check_drawn(config)
+    assert "2 training tasks" in caplog.text
+    assert not any("own prompts" in fault for fault in faults([replace(config, data_budget=BudgetConfig(0))]))

@@ -15,7 +15,10 @@ from instruct_ablate.cell.state.canonical import (
     is_untuned,
     shown_at_test,
 )
+from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context, Side
+from instruct_ablate.instruction.encodings import encodings
+from instruct_ablate.instruction.instruction import instruct
 from instruct_ablate.instruction.label import label, parse
 from instruct_ablate.prompt.effect import Bytes, View
 from instruct_ablate.prompt.prompt import Tokens
@@ -41,6 +44,35 @@ def check_effects(
         for note in effect.notes:
             log.warning("%s", note)
     return found
+
+
+def check_drawn(config: Config) -> None:
+    """Refuse encodings among which training would draw where they are one; say of how many tasks they are fewer.
+
+    Of `config` tasks, instruction, data and seed are looked at.
+    """
+    read = collection.read_tasks(config.tasks, Path(config.cache))
+    shown = encodings(config.instruction, config.data)
+    context = Context.of(config, read, "train")
+    bare = [task for task in read.train if not task.prompted]
+    different = [len({instruct(task, one, context) for one in shown}) for task in bare]
+    given = f"data.encodings={config.data.encodings}"
+    if not bare:
+        raise UserError(
+            f"{given}: the training tasks of {config.tasks.reader} bring their own prompts, which have neither "
+            "definition nor examples to choose from: use data.encodings=one."
+        )
+    if max(different) < 2:
+        raise UserError(
+            f"{given}: the training tasks have neither definition nor examples to choose from, so that all "
+            f"{len(shown)} encodings are the same: use data.encodings=one."
+        )
+    if fewer := sum(number < len(shown) for number in different):
+        log.warning(
+            "%s: for %d of %d training tasks some of the %d encodings are the same, as they have no definition, or no "
+            "examples, negative examples or explanations; those are drawn more often",
+            *(given, fewer, len(read.train), len(shown)),
+        )
 
 
 def twins(configs: Sequence[Config]) -> list[str]:

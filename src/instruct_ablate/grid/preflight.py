@@ -18,7 +18,7 @@ from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untu
 from instruct_ablate.data.settings import check_batches, check_data, check_encodings
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.extensions import load_extensions
-from instruct_ablate.grid.effects import check_effects
+from instruct_ablate.grid.effects import check_drawn, check_effects
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.settings import check_instruction
 from instruct_ablate.limits import text_fault
@@ -162,6 +162,8 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
         yield _layers, (config.model, config.method, cache)
         yield _shots, (config.tasks, cache, config.data_budget)
         yield check_defined, (config.tasks, cache, config.trainer)
+        if config.data.encodings != "one":
+            yield check_drawn, (replace(drawn, instruction=config.instruction, data=config.data),)
     if not ranks_later:
         yield check_processes, (config.trainer,)
 
