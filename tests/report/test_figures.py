@@ -32,6 +32,14 @@ def test_what_there_are_numbers_for_is_drawn_as_svg_and_pdf(tmp_path: Path):
     assert b"<svg" in drawn["exact_match"]
 
 
+def test_figures_embed_truetype_which_publishers_take(tmp_path: Path):
+    draw(small_study(tmp_path / "s"), tmp_path / "figures")
+    for path in (tmp_path / "figures").glob("*.pdf"):
+        content = path.read_bytes()
+        assert b"/FontFile2" in content, path
+        assert b"/Type3" not in content, path
+
+
 def test_train_by_test_needs_models_tested_in_two_ways(tmp_path: Path):
     cells = [make_cell(60.0), make_cell(58.0, tested="original", instruction="delusive")]
     both = [cells[0], make_cell(50.0, tested="delusive", seed=1), cells[1]]

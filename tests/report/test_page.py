@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -197,8 +198,47 @@ def test_a_table_is_downloaded_as_it_is_filtered_and_a_figure_as_it_is(page: Any
 def test_printed_it_keeps_its_headings(page: Any):
     page.emulate_media(media="print")
     assert page.locator("#main-table th button").first.is_visible()
+    # Chromium repeats no heading that holds a box of a button: only the first sheet would have it.
+    styles = "[...document.querySelectorAll('th button')].map(b => getComputedStyle(b).display)"
+    assert set(page.evaluate(styles)) == {"contents"}
+    tables = (
+        "[...document.querySelectorAll('table.data')].every(t => t.scrollWidth <= document.body.clientWidth)"
+    )
+    page.set_viewport_size({"width": 700, "height": 990})  # about an A4 sheet
+    assert page.evaluate(tables), "a column would be cut off at the paper's edge"
     assert not page.locator("#browser").is_visible()
     assert not page.locator("#theme").is_visible()
+
+
+@pytest.mark.browser
+def test_what_is_folded_is_printed_and_folded_again(page: Any):
+    shut = page.locator("details.verdict:not([open])")
+    before = shut.count()
+    assert before == 2
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert shut.count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert shut.count() == before
+
+
+@pytest.mark.browser
+def test_a_black_line_is_seen_in_the_dark_too(page: Any):
+    page.wait_for_selector("body[data-drawn]", timeout=20_000)
+    stroke = page.evaluate("""() => { const line = document.querySelector('#plot polyline');
+        line.setAttribute('stroke', '#000000'); document.documentElement.dataset.theme = 'dark';
+        return [getComputedStyle(line).stroke, getComputedStyle(document.body).color]; }""")
+    assert stroke[0] == stroke[1]
+
+
+@pytest.mark.browser
+def test_the_first_figure_is_downloaded_with_its_style(page: Any):
+    page.wait_for_selector("body[data-drawn]", timeout=20_000)
+    with page.expect_download() as figure:
+        page.locator("#plot-save").click()
+    text = Path(figure.value.path()).read_text(encoding="utf-8")
+    made = ElementTree.fromstring(text)
+    assert made.tag == "{http://www.w3.org/2000/svg}svg"
+    assert made[0].tag.endswith("}style")
 
 
 @pytest.mark.browser
@@ -267,6 +307,14 @@ def _filter(shown: Any) -> None:
 def _search(shown: Any) -> None:
     shown.locator("#b-search").fill("prompt 10999")
     wait_for_place(shown, "1 of 1")
+
+
+def test_findings_come_first_then_a_figure_then_tables(page_file: Path):
+    text = page_file.read_text(encoding="utf-8")
+    body = text[text.index("<main>") :]
+    finding = "whether simplified is equal to original within 5 points"
+    places = [body.index(one) for one in (finding, 'id="plot"', 'id="main-table"', 'id="differences-table"')]
+    assert places == sorted(places)
 
 
 def test_verdicts_counts_and_figures_stand_in_it(page_file: Path):

@@ -65,6 +65,21 @@ def test_json_says_all_that_leads_back():
     assert "train_seconds" in told["cost"]
 
 
+def test_a_brief_table_shortens_commits_and_leaves_what_is_none():
+    commits = ("3f2a" * 10, f"{'3f2a' * 10}+changes", None)
+    cells = [
+        replace(make_cell(50.0, seed=seed), environment=replace(MADE, commit=commit))
+        for seed, commit in enumerate(commits)
+    ]
+    table = cell_table(cells, brief=True)
+    column = table.headings.index("commit")
+    assert [line[column] for line in table.lines] == [
+        "3f2a3f2a3f",
+        "3f2a3f2a3f+changes",
+        "not from a checkout",
+    ]
+
+
 def test_a_brief_table_has_hashes_that_a_person_can_read():
     cell = replace(make_cell(50.0), identity="a" * 64, data_hash="d" * 64, notes=("one", "two"))
     brief, whole = (

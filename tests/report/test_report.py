@@ -120,6 +120,9 @@ def test_the_same_disk_gives_the_same_files(tmp_path: Path):
 def test_command_prints_table_and_verdicts(tmp_path: Path):
     done = CliRunner().invoke(report_command, [str(small_study(tmp_path / "s"))])
     assert done.exit_code == 0, done.output
+    first = done.output.splitlines()[0]
+    assert first.startswith("~ whether simplified is equal to original within 5 points")
+    assert "cannot be told here" in first, "the reason follows"
     assert "trained on" in done.output
     assert "~ uninformative: simplified equals original" in done.output
 

@@ -33,6 +33,7 @@ def command(
 ) -> None:
     """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form."""
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
+    from instruct_ablate.report.sentences import sentences
     from instruct_ablate.report.summary import print_rows
 
     report = write_report(study, output, hypotheses)
@@ -48,6 +49,8 @@ def command(
 
         print_json(report_fields(report))
         return
+    for line in sentences(report.verdicts):
+        echo(line)
     print_rows(report.study, report.rows)
     for line in (*report_lines(report), f"Tables, figures and page: {report.folder}", *said):
         echo(line)

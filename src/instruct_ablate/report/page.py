@@ -19,6 +19,7 @@ from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.figures import by_line, levels
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
+from instruct_ablate.report.sentences import sentence
 from instruct_ablate.report.styles import DASHES, Style, Styles
 from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import Table
@@ -73,7 +74,8 @@ def build_page(contents: Contents) -> str:
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     lines = list(details(verdict))
-    return {"answer": verdict.answer, "text": verdict.hypothesis.text, "findings": lines}
+    said = {"sentence": sentence(verdict), "text": verdict.hypothesis.text, "findings": lines}
+    return {"answer": verdict.answer, **said}
 
 
 def _figure(path: Path) -> dict[str, str]:

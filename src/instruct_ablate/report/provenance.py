@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -54,11 +55,15 @@ def made_with(cells: Sequence[CellRecord]) -> str:
     return "; ".join(f"{name} {', '.join(values)}" for name, values in parts.items() if values)
 
 
+_HASH = re.compile(r"[0-9a-f]{12,64}")
+
+
 def _short(commit: str | None) -> str:
     head, mark, changes = (commit or "unknown").partition("+")
-    return head[:10] + mark + changes
+    return (head[:10] if _HASH.fullmatch(head) else head) + mark + changes
 
 
+SHORT = 12  # letters of a hash that a person reads
 MADE = ("identity", "data", "commit", "host", "command", "device", "precision", "versions")
 
 
@@ -70,7 +75,7 @@ def cell_table(cells: Sequence[CellRecord], brief: bool = False) -> Table:
     legend = Legend(cell.setting for cell in cells)
     keys = legend.columns("model", "data_budget", "instruction")
     lines = tuple(
-        (*_place(cell, legend, keys), *_made(cell, 12 if brief else 64), _told(cell)) for cell in cells
+        (*_place(cell, legend, keys), *_made(cell, SHORT if brief else 64), _told(cell)) for cell in cells
     )
     headings = ("cell", *map(heading, keys), "seed", "tested on", "state", *MADE, "notes or failure")
     return Table("Cells", headings, lines, len(headings))
@@ -90,7 +95,8 @@ def _made(cell: CellRecord, letters: int) -> tuple[str, ...]:
     if made is None:
         return (*own, *["-"] * 6)
     versions = ", ".join((f"Python {made.python}", *(f"{name} {version}" for name, version in made.versions)))
-    return (*own, _commit(made), made.host, made.command, made.device, made.precision, versions)
+    commit = _commit(made) if letters > SHORT else _short(_commit(made))
+    return (*own, commit, made.host, made.command, made.device, made.precision, versions)
 
 
 def _commit(made: Environment) -> str:

@@ -73,7 +73,7 @@ def judge(
         metrics = tuple(under_metrics(clause, partial(_ruled, study=study)) for clause in hypothesis.clauses)
         every = tuple(finding for part in findings for finding in part)
         verdicts.append(
-            Verdict(hypothesis, _overall(findings), every, tuple(dict.fromkeys(reasons)), metrics=metrics)
+            Verdict(hypothesis, overall(findings), every, tuple(dict.fromkeys(reasons)), metrics=metrics)
         )
     return tuple(verdicts)
 
@@ -158,7 +158,7 @@ def _place(contrast: Contrast, legend: Legend) -> str:
     return place if tested in (setting.instruction, "original") else f"{place}, tested on {tested}"
 
 
-def _overall(findings: Sequence[Sequence[Finding]]) -> Answer:
+def overall(findings: Sequence[Sequence[Finding]]) -> Answer:
     """All clauses must hold wherever they could be seen to fail; one refutation anywhere refutes."""
     if any(not part for part in findings):
         return "no data"

@@ -15,6 +15,14 @@ byId("theme").addEventListener("click", () => {
   root.dataset.theme = dark ? "light" : "dark";
 });
 
+// On paper nothing can be opened: what is folded is printed, and folded again afterwards.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  for (const one of folded) one.open = true;
+});
+addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
+
 // Tables: sort by a heading, filter by columns and text.
 const numberOf = (text) => { const found = /[-+]?\d+(\.\d+)?/.exec(text); return found ? parseFloat(found[0]) : NaN; };
 for (const table of document.querySelectorAll("table.data")) {
@@ -305,8 +313,16 @@ function dots(plot) {
   });
   return svg;
 }
+// As a file of its own the figure has no style sheet: what it says of lines and letters goes with it.
+function alone(svg) {
+  const copy = svg.cloneNode(true);
+  copy.prepend(drawn("style", {}, "text{font:12px sans-serif}.axis{stroke:#d9d9de}.level{stroke:#5c5c66}"));
+  return new XMLSerializer().serializeToString(copy);
+}
 unpacked.then(({ plot }) => {
   if (!plot.lines.length) return;
   byId("plot").append(plot.budgets.length > 1 ? overBudgets(plot) : dots(plot));
+  byId("plot-note").hidden = false;
+  byId("plot-save").addEventListener("click", () => save("plot.svg", new Blob([alone(byId("plot").firstChild)], { type: "image/svg+xml" })));
   document.body.dataset.drawn = "yes";
 });
