@@ -35,10 +35,12 @@ from instruct_ablate.schema import (
     Config,
     DataConfig,
     EvaluationConfig,
+    PromptConfig,
     TasksConfig,
     TrainerConfig,
     config_directory,
     plain,
+    takes_several,
 )
 from instruct_ablate.tasks import budget
 from instruct_ablate.tasks import settings as tasks
@@ -249,20 +251,35 @@ DEFAULTS = {
         "train_categories": [], "train_include": [], "test_categories": [], "test_include": [], "test_tasks": None,
         "test_subset": None, "test_instances": 100, "label_spaces": None, "train_split": None, "test_split": None,
         "columns": {}, "definition": None, "labels": [], "mixture": None, "name": None,
+        "train_on": "training_tasks", "validation": 0, "examples": 0, "sha256": None,
     },
     "instruction": {
         "definition": "original", "examples": "original", "num_positive": 2, "num_negative": 0, "explanations": False,
-        "rate": 0.2, "correct": 0.5,
+        "rate": 0.2, "correct": 0.5, "annotation": None, "corpus": None,
     },
     "data_budget": {"tasks": None},
+    "model": {
+        "path": None, "source": "pretrained", "revision": None, "trust_remote_code": False, "kind": None, "tries": 1,
+        "end_of_source": None, "tuned": False,
+    },
+    "prompt": {
+        "max_source_length": 1024, "max_target_length": 128, "end_of_source": None, "add_task_name": False,
+        "training_template": "first",
+    },
+    "evaluation": {
+        "instructions": ["same"], "decoding": "greedy", "metrics": [], "engine": "native", "batch_tokens": 16384,
+        "cut_wrong_answers": False, "save_prompts": True, "at": [], "every_steps": None, "every_epochs": None,
+        "at_instances": 100,
+    },
     "method": {"rank": 16, "alpha": 32, "dropout": 0.0, "target_modules": []},
-    "data": {"grouping": "none", "group_size": 8, "packing": True, "num_workers": 0},
+    "data": {"grouping": "none", "group_size": 8, "packing": True, "num_workers": 0, "encodings": "one",
+             "references": "one"},
     "trainer": {
         "optimizer": "adamw", "learning_rate": 2e-4, "schedule": "constant", "warmup_steps": 0, "weight_decay": 0.0,
         "batch_size": 8, "epochs": 1.0, "max_steps": None, "gradient_clip": 1.0, "loss": "per_token",
         "precision": "auto", "accelerator": "auto", "devices": 1, "strategy": "auto", "num_nodes": 1,
         "micro_batch_tokens": 2048, "activation_checkpointing": False, "compile": False,
-        "checkpoint_every_steps": 50, "threads": None, "progress": True,
+        "checkpoint_every_steps": 50, "threads": None, "progress": True, "dropout": 0.0,
     },
     "logger": {
         "name": "none", "project": "instruct-ablate", "entity": None, "mode": "auto", "tags": [], "timeout": 60.0,
@@ -270,7 +287,7 @@ DEFAULTS = {
     },
     "report": {"columns": []},
     "": {
-        "seed": 0, "study": "ablation", "output": "multirun", "retry": "failed", "reuse": "untuned",
+        "seed": 0, "study": "ablation", "output": "multirun", "retry": "failed", "reuse": "untuned", "until": "done",
         "fail_fast": False, "raise_faults": False,
         "detach": False, "with_untuned": True, "keep_checkpoints": False, "cell_timeout": None,
         "extensions": [], "hypotheses": [], "reference": "original",
@@ -281,7 +298,8 @@ DEFAULTS = {
 @pytest.mark.parametrize("group", DEFAULTS)
 def test_a_default_that_moves_moves_the_identities_of_those_who_left_it_out(group: str) -> None:
     node: Any = getattr(Config(), group) if group else Config()
-    assert {name: getattr(node, name) for name in DEFAULTS[group]} == DEFAULTS[group]
+    values = {name: value for name, value in vars(node).items() if not is_dataclass(value)}
+    assert {name: value for name, value in values.items() if value != MISSING} == DEFAULTS[group]
 
 
 def test_what_has_no_default_must_be_given() -> None:
@@ -295,6 +313,22 @@ def test_what_has_no_default_must_be_given() -> None:
     for group, name in must:
         assert getattr(getattr(Config(), group), name) == MISSING
     assert Config().cache == MISSING
+
+
+def test_templates_alone_may_be_several() -> None:
+    several = [
+        (node.__name__, name)
+        for node in (Config, *(hint for hint in get_type_hints(Config).values() if is_dataclass(hint)))
+        for name in get_type_hints(node)
+        if takes_several(node, name)
+    ]
+    assert several == [("PromptConfig", "template")]
+    assert filled(prompt={"template": ["plain", "alpaca"]}).prompt.template == "plain+alpaca"
+
+
+@pytest.mark.parametrize(("given", "ends"), [(None, True), (True, True), (False, False)])
+def test_a_source_is_closed_unless_told_otherwise(given: bool | None, ends: bool) -> None:
+    assert PromptConfig("plain", end_of_source=given).ends_source is ends
 
 
 def filled(**given: Any) -> Config:

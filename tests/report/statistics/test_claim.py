@@ -11,6 +11,7 @@ from instruct_ablate.hypotheses import Clause, parse_hypothesis
 from instruct_ablate.report.statistics.claim import advice, aim_of, p_refute, p_support, rulings
 from instruct_ablate.report.statistics.comparison import compare
 from instruct_ablate.report.statistics.components import Components
+from instruct_ablate.report.statistics.looks import Looks
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.power import Design, power
 from instruct_ablate.report.statistics.tried import Tried
@@ -125,3 +126,8 @@ def test_a_share_that_many_tasks_do_not_show_needs_more_than_there_are():
     share = clause("equals b on exact_match within 2 for 90 % of tasks")
     (ruling,) = rulings(share, [tried(0.0, tasks=40)])
     assert advice(share, ruling).tasks == 41
+
+
+def test_what_has_no_further_seeds_is_settled():
+    assert rulings(EQUAL, [tried(2.0)], Looks(3))[0].settled, "all that were planned"
+    assert rulings(EQUAL, [replace(tried(2.0, seeds=1), seedless=True)], Looks(9))[0].settled

@@ -148,3 +148,7 @@ def test_a_metric_in_nats_is_told_in_nats_and_no_points_are_advised():
         else:
             assert ruling.answer == "supported"
             assert re.search(r"and \d+\.\d\d nats/token on each, the way the mean lies, would undo it", line)
+
+
+def test_two_tasks_can_decide():
+    assert "one test task" not in deciding(finding(0.0, tasks=2))

@@ -141,3 +141,8 @@ def test_the_unpaired_floor_is_that_of_two_binomials():
 def test_the_unpaired_floor_of_two_tasks_and_fewer_has_one_freedom():
     for tasks in (1, 2):
         assert unpaired_floor(np.full(tasks, 50.0), np.full(tasks, 20.0), np.full(tasks, 9)).freedom == 1.0
+
+
+def test_the_unpaired_floor_does_not_ask_which_side_is_which():
+    one, other = np.array([90.0, 95.0, 99.0]), np.array([10.0, 40.0, 50.0])
+    assert unpaired_floor(one, other, np.full(3, 9)) == unpaired_floor(other, one, np.full(3, 9))

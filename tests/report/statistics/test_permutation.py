@@ -39,3 +39,7 @@ def test_what_no_flip_reaches_counts_as_one_of_the_flips():
 
 def test_two_tasks_have_four_flips():
     assert permutation_p(np.ones((1, 2))) == pytest.approx(0.5, abs=0.02)
+
+
+def test_ten_thousand_flips_are_drawn():
+    assert permutation_p(np.ones((1, 60))) == pytest.approx(1 / 10_001, rel=1e-9)

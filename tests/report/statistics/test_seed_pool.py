@@ -66,3 +66,11 @@ def test_its_term_says_nothing_of_tasks():
     assert pool is not None
     assert (pool.term().unit, pool.term().floor, pool.term().rest) == (0.0, 0.0, 0.0)
     assert float(pool.term().variance) == pytest.approx(pool.cautious)
+
+
+def test_two_seeds_of_two_tasks_are_the_least_that_measures():
+    generator = np.random.default_rng(3)
+    pool = pool_seeds([(generator.normal(size=(2, 2)), index) for index in range(5)])
+    assert pool is not None
+    assert (pool.comparisons, pool.freedom) == (5, 5)
+    assert pool_seeds([(generator.normal(size=(2, 1)), index) for index in range(5)]) is None

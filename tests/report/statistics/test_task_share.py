@@ -84,3 +84,7 @@ def test_just_the_whole_scale_is_no_effect_that_a_task_can_have_more_than():
     found = vulnerability(0.0, 2.0, 12)
     assert found is not None
     assert vulnerability(0.0, 2.0, 12, whole=found.effect) is None
+
+
+def test_a_task_at_the_margin_lies_within():
+    assert share_within([2.0, -2.0, 2.1], 2.0).within == 2

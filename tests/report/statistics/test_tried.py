@@ -54,3 +54,11 @@ def test_a_metric_that_is_no_percentage_has_no_floor_and_no_ceiling():
     assert found.interval95[0] > 100
     assert found.floor is not None
     assert found.floor.variance == 0
+
+
+def test_what_stands_still_in_every_seed_stays_so():
+    still, moved = np.zeros((2, 12)), np.array([[0.0] * 12, [50.0] * 12])
+    tasks = tuple("abcdefghijkl")
+    assert Tried(Pairing(still, still, (0, 1), tasks, (100,) * 12), 0).stays_uninformative
+    assert not Tried(Pairing(moved, moved, (0, 1), tasks, (100,) * 12), 0).stays_uninformative
+    assert not Tried(Pairing(still, still, (0, 1), tasks, (100,) * 12, percent=False), 0).stays_uninformative
