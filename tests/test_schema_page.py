@@ -37,3 +37,26 @@ def test_every_key_is_in_the_schema_with_its_type_and_default() -> None:
 def test_the_command_prints_either() -> None:
     assert json.loads(CliRunner().invoke(group, ["schema"]).output) == json_schema()
     assert CliRunner().invoke(group, ["schema", "--markdown"]).output == configuration_page()
+
+
+def test_what_editors_read_of_a_key() -> None:
+    made = json_schema()
+    assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert (made["type"], made["description"]) == ("object", "One cell of a grid, and how it is run.")
+    trainer, tasks = (made["properties"][name] for name in ("trainer", "tasks"))
+    assert (trainer["type"], trainer["description"]) == ("object", "Optimisation and device.")
+    assert "$schema" not in trainer
+    own = tasks["properties"]
+    assert own["reader"] == {
+        "description": "a registered reader, or module.function of your own",
+        "type": "string",
+    }
+    assert own["categories"] == {
+        "description": "keep only these; empty: all",
+        "default": [],
+        "type": "array",
+        "items": {"type": "string"},
+    }
+    assert own["columns"]["type"] == "object"
+    assert own["columns"]["additionalProperties"] == {"type": "string"}
+    assert trainer["properties"]["compile"] == {"default": False, "type": "boolean"}

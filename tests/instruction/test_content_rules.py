@@ -101,3 +101,45 @@ def test_two_labels_are_a_list_and_one_is_not() -> None:
 def test_what_else_a_segment_is_about(clause: str, kind: set[str]) -> None:
     behind = "" if "action" in kind else "Sort all of it. "
     assert kinds(f"{behind}{clause}")[-1] == kind
+
+
+@pytest.mark.parametrize(
+    ("clause", "kind"),
+    [
+        ("So good or else bad or else odd", "label_list"),
+        (
+            "If it fits, good or else bad or else odd",
+            "label_list",
+        ),  # three labels hardly apart, whatever the case
+        ("If it fits, good or bad", "label_list"),
+        ("If it fits, good or else bad", "label_definition"),  # eight characters apart and more
+        ("It is good where people smile, bad where not", "label_list"),
+        (
+            "It is good where all people smile and bad where not",
+            "label_definition",
+        ),  # half of the gaps have 4 words
+        ("Here good: it helps you, bad: it harms", "label_definition"),
+        ("Here good: it helps, bad: it harms", "label_list"),
+        ("Here good: it helps you, bad it harms", "label_list"),
+        ("The label good means that it helps", "label_definition"),
+        ("So the label good means that it helps", None),  # three words before it
+        ("Otherwise it is good", "label_definition"),
+        ("Otherwise the thing seems good", None),
+        ("(1) good: it helps", "label_definition"),
+        ("All of it good, if it helps", "label_definition"),
+    ],
+)
+def test_labels_apart_are_explained_and_labels_in_a_row_are_a_list(clause: str, kind: str | None) -> None:
+    said = kinds(f"Sort it. {clause}", THREE)[1] & {"label_list", "label_definition"}
+    assert said == ({kind} if kind else set())
+
+
+@pytest.mark.parametrize(("quoted", "number"), [("'a', 'b', 'c'", 1), ("'a', 'b'", 0)])
+def test_three_quoted_words_are_a_list(quoted: str, number: int) -> None:
+    said = kinds(f"Read all of it. The options follow: {quoted}.")
+    assert sum("label_list" in one for one in said) == number
+
+
+def test_longer_labels_have_a_plural() -> None:
+    task = make_task(label_space=("no", "cat"))
+    assert [one[0] for one in label_places(task, "Some nos, some cats")] == ["cats"]

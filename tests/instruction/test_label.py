@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.instruction.label import canonical, label, parse, versions
+from instruct_ablate.instruction.label import canonical, counted, label, parse, versions
 from instruct_ablate.schema import InstructionConfig as Config
 
 HERE = "instruct_ablate.instruction"  # where functions by dotted path are taken from
@@ -92,3 +94,18 @@ def test_examples_that_are_not_shown_are_no_part_of_a_name() -> None:
     bare = canonical(Config("deleted", "partly_correct", num_positive=0, rate=0.5, correct=0.1))
     assert bare == Config("deleted", "empty", num_positive=0, rate=0.5)
     assert canonical(Config(examples="partly_correct", num_positive=1, correct=0.1)).num_positive == 1
+
+
+def test_a_users_file_counts_by_what_is_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("a line\n")
+    one = Config(examples="ood_inputs", corpus=str(file))
+    before = versions([one])
+    assert any(told.startswith("corpus ") for told in before)
+    assert counted(one) == counted(Config(examples="ood_inputs")), "not its path"
+    file.write_text("another line\n")
+    assert versions([one]) != before
+    file.unlink()
+    with pytest.raises(UserError, match=r"instruction\.corpus=.*: no such file"):
+        versions([one])
+    assert not any(told.startswith("corpus ") for told in versions([Config(corpus=str(file))])), "not read"

@@ -40,3 +40,29 @@ def test_joints_to_what_is_left_out_go_too() -> None:
     assert joined([(False, "A word, "), (True, "and you spell it.")]) == "You spell it."
     assert joined([(False, parts[0]), (True, '". ')]) == ""
     assert joined([(True, "One,  two. "), (True, "Three.")]) == "One, two. Three."
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ("Go. Now walk there.", ["Go. Now walk there."]),  # one word is no segment
+        ("Go on. Now walk there.", ["Go on. ", "Now walk there."]),
+        ("Name cats, dogs etc. Then stop here.", ["Name cats, dogs etc. ", "Then stop here."]),
+        ("Name cats, dogs etc. in one line.", ["Name cats, dogs etc. in one line."]),
+        (
+            "Also, if it is red, write yes.",
+            ["Also, if it is red, write yes."],
+        ),  # a condition and what it is of
+        ("Name (one) town. Go on.", ["Name (one) town. ", "Go on."]),
+        ("Read it all. ", ["Read it all. "]),
+    ],
+)
+def test_ends_of_segments(definition: str, expected: list[str]) -> None:
+    assert segments(definition) == expected
+
+
+def test_a_capital_begins_what_follows_an_end_alone() -> None:
+    assert joined([(True, "You see a word: "), (False, "a long one, "), (True, "and then spell it.")]) == (
+        "You see a word. Spell it."
+    )
+    assert joined([(True, "One. "), (True, "two. ")]) == "One. two."

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.training.settings import check_trainer
+from instruct_ablate.model.training.settings import check_dropout, check_points, check_trainer
 from instruct_ablate.processes import RANKS
+from instruct_ablate.schema import DataConfig, EvaluationConfig, TrainerConfig
 from tests.model.fits import changed, make_config
 
 
@@ -119,3 +120,49 @@ def test_a_slurm_job_of_one_task_is_one_process(tmp_path: Path, monkeypatch: pyt
     check_trainer(make_config(tmp_path))
     with pytest.raises(UserError, match="tasks_per_node"):
         check_trainer(make_config(tmp_path, devices=2))
+
+
+@pytest.mark.parametrize(
+    ("data", "trainer", "told"),
+    [
+        ({"grouping": "task"}, {}, "data.grouping=task does"),
+        ({"packing": False}, {}, "data.packing=false does"),
+        ({}, {"compile": True}, "trainer.compile=true does"),
+        ({"packing": False}, {"compile": True}, "data.packing=false and trainer.compile=true does"),
+    ],
+)
+def test_dropout_needs_examples_at_their_places(
+    data: dict[str, Any], trainer: dict[str, Any], told: str
+) -> None:
+    check_dropout(TrainerConfig(dropout=0.0, **trainer), DataConfig(**data))
+    check_dropout(TrainerConfig(dropout=0.1), DataConfig())
+    with pytest.raises(UserError, match=told):
+        check_dropout(TrainerConfig(dropout=0.1, **trainer), DataConfig(**data))
+
+
+@pytest.mark.parametrize("key", ["at", "every_steps", "every_epochs"])
+def test_scores_while_training_need_a_whole_model(key: str) -> None:
+    asked: dict[str, Any] = {key: [0.5] if key == "at" else 2}
+    check_points(EvaluationConfig(**asked), TrainerConfig(strategy="ddp"))
+    check_points(EvaluationConfig(engine="vllm"), TrainerConfig(strategy="fsdp"))
+    with pytest.raises(UserError, match=rf"evaluation\.{key}: with trainer\.strategy=fsdp"):
+        check_points(EvaluationConfig(**asked), TrainerConfig(strategy="fsdp"))
+    with pytest.raises(UserError, match=rf"evaluation\.{key}: evaluation\.engine=vllm"):
+        check_points(EvaluationConfig(engine="vllm", **asked), TrainerConfig())
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"trainer": {"dropout": 0.1}, "data": {"packing": False}}, "draws by example and place"),
+        (
+            {"trainer": {"strategy": "fsdp"}, "evaluation": {"every_steps": 2}},
+            "no process has the whole model",
+        ),
+        ({"data": {"grouping": "tsk"}}, "grouping"),
+        ({"trainer": {"batch_size": 0}}, "batch_size"),
+    ],
+)
+def test_all_of_it_is_checked_at_once(changes: dict[str, dict[str, Any]], told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=told):
+        check_trainer(changed(make_config(tmp_path), **changes))
