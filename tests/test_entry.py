@@ -35,6 +35,17 @@ def test_several_values_need_m() -> None:
         prepared(["instruction=original,simplified"])
 
 
+def test_a_search_needs_its_extra_and_m(monkeypatch: pytest.MonkeyPatch) -> None:
+    word = "hydra/sweeper=optuna"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs an extra: pip install 'instruct-ablate\[optuna\]'"):
+        prepared(["-m", word])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: "there")
+    assert prepared([word, "-m", "trainer.learning_rate=tag(log,interval(1e-5,1e-2))"])[:2] == ["-m", word]
+    with pytest.raises(UserError, match="runs many cells: add -m"):
+        prepared([word])
+
+
 MISTAKES = [
     (("instrction=original",), "did you mean 'instruction'"),
     (("instruction=simplifid",), "did you mean 'simplified'"),

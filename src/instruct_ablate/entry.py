@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import traceback
@@ -9,12 +10,13 @@ from collections.abc import Sequence
 
 from instruct_ablate import __version__
 from instruct_ablate.composition import explain, register, unreadable
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import TrialFailedError, UserError
 from instruct_ablate.grid.overrides import is_sweep
 from instruct_ablate.grid.overrides import prepared as checked
 from instruct_ablate.schema import config_directory
 from instruct_ablate.terminal import complain, echo
 
+_OPTUNA = "hydra_plugins.hydra_optuna_sweeper"
 _SWEEPER = "hydra_plugins.instruct_ablate_sweeper"
 _MANY = ("-m", "--multirun")
 _LOUDNESS = {  # `-v` and `-q` as Hydra says them
@@ -53,15 +55,18 @@ def _run() -> None:
         return
     import hydra
 
-    from instruct_ablate.cell.run.task_function import run_one
+    from instruct_ablate.grid.trial import run_task
 
     try:
         sys.argv[1:] = prepared(sys.argv[1:])
         register()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # faults come back here instead of being printed by Hydra
-        hydra.main(version_base=None, config_path=str(config_directory()), config_name="config")(run_one)()
+        hydra.main(version_base=None, config_path=str(config_directory()), config_name="config")(run_task)()
     except BrokenPipeError:
         raise
+    except TrialFailedError as failed:
+        complain(f"{failed}. hydra.sweeper.max_failure_rate=1 goes on after trials that fail.")
+        sys.exit(1)
     except Exception as error:
         fault = explain(error) or (unreadable(error) if _composing(error) else None)
         if fault is None:
@@ -87,6 +92,7 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     arguments = [word for word in arguments if word not in _LOUDNESS]
     words = [*(word for word in arguments if not _is_override(word)), *overrides]
     words.sort(key=lambda word: word not in _MANY)  # Hydra reads no overrides on both sides of an option
+    searches = _check_sweeper(words)
     if any(word.split("=")[0] in _SHOWS for word in words) or set(_MANY) & set(words):
         return words
     swept = [word for word in overrides if is_sweep(word)]
@@ -94,9 +100,19 @@ def prepared(arguments: Sequence[str]) -> list[str]:
         raise UserError(
             f"{swept[0]} names several values: add -m to sweep over them, or quote it if it is one value"
         )
+    if searches:
+        raise UserError(f"{searches} runs many cells: add -m")
     if any(word.startswith("experiment=") for word in overrides):
         return ["--multirun", *words]  # an experiment is a grid, asked for with -m or without
     return ["--multirun", *words, "hydra.sweeper.single=true"]
+
+
+def _check_sweeper(words: Sequence[str]) -> str:
+    """Return the word that names another sweeper than ours, if any; one whose extra is not there is refused."""
+    named = next((word for word in words if word.startswith("hydra/sweeper=")), "")
+    if named.endswith("=optuna") and importlib.util.find_spec(_OPTUNA) is None:
+        raise UserError(f"{named} needs an extra: pip install 'instruct-ablate[optuna]'")
+    return "" if named.endswith("=ablation") else named
 
 
 def _is_override(word: str) -> bool:

@@ -62,5 +62,9 @@ def among(what: str, given: str, allowed: Iterable[str]) -> None:
         raise unknown(what, given, names)
 
 
+class TrialFailedError(Exception):
+    """A trial of a search has no score: its cell is not done."""
+
+
 class BrokenInvariantError(Exception):
     """A cell's result contradicts itself, or its model is none any more: it fails, and says why."""

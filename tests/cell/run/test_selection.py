@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from instruct_ablate.cell.run import runner, stages
 from instruct_ablate.cell.run.points import Test, samples_held_out
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.selection import check_defined, check_selection, chosen_by
@@ -19,8 +20,9 @@ from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, Tasks
 from instruct_ablate.score_curve import FILE, Point, read_points
 from instruct_ablate.tasks.collection import read_tasks, reader
 from instruct_ablate.tasks.task import TaskCollection
-from tests.cell.run.test_points import cell, folder_of, trained
+from tests.cell.run.test_points import cell, folder_of, same, told, trained
 from tests.conftest import make_task
+from tests.killed import Killed, best_of, dying
 
 AT = EvaluationConfig(["same", "delusive"], at=[0.25, 0.5, 0.75, 1.0], at_instances=3)
 HELD = TasksConfig("starter", test_tasks=2, test_instances=4, validation=2)
@@ -71,6 +73,36 @@ def test_the_best_weights_are_tested_kept_and_said(tmp_path: Path, cache: Path) 
     names = ("predictions/original.jsonl",)
     assert [(folder / name).read_bytes() for name in names] == [(other / name).read_bytes() for name in names]
     assert run_cell(config) == record, "a cell that stopped early is done"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("scripted")
+def test_a_cell_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path: Path, cache: Path) -> None:
+    whole, parts = (
+        choosing(tmp_path / name, cache, patience=1, checkpoint_every_steps=1) for name in ("whole", "parts")
+    )
+    wanted = run_cell(whole)
+    assert wanted.selected is not None
+    moments = (
+        dying(Test, "take", lambda test, step: step == 2),
+        dying(Test, "take", lambda test, step: step == 2, after=True),
+        *best_of(best=2, early=3).values(),
+        dying(stages, "evaluate", lambda *given: True),
+        dying(runner, "_finish", lambda folder, record: record.state == "done"),
+    )
+    for arrange in moments:
+        with pytest.MonkeyPatch.context() as patch:
+            arrange(patch)
+            with pytest.raises(Killed):
+                run_cell(parts)
+    record = run_cell(parts)
+    assert record.state == "done", record.failure
+    assert record.selected == wanted.selected
+    folders = folder_of(whole, wanted), folder_of(parts, record)
+    assert same(*folders)
+    assert told(folders[0]) == told(folders[1])
+    assert [block.scores for block in record.blocks] == [block.scores for block in wanted.blocks]
+    assert not list(folders[1].rglob("best-*"))
 
 
 @reader

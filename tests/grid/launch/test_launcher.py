@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from instruct_ablate.errors import UserError
 from instruct_ablate.grid.launch.launcher import CellLauncher
 
 
@@ -26,7 +27,7 @@ def test_it_keeps_what_hydra_hands_over() -> None:
 
 
 def test_overrides_are_refused() -> None:
-    with pytest.raises(TypeError, match="hydra/sweeper=ablation"):
+    with pytest.raises(UserError, match="hydra/sweeper=ablation"):
         Noting().launch([["seed=1"]], 0)
 
 

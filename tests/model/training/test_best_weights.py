@@ -17,6 +17,7 @@ from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.points import Plan
 from instruct_ablate.schema import Config
+from tests.killed import Killed, best_of
 from tests.model.fits import changed, load, make_config, make_prompts, same_bits, weights
 
 SCORES = {0: 1.0, 1: 2.0, 2: 9.0, 3: 9.0, 4: 5.0, 5: 5.0, 6: 5.0}
@@ -120,3 +121,19 @@ def test_a_fit_stops_early_and_a_stopped_one_goes_on_to_the_same_end(
     given, again = train(config, tmp_path / "parts", SCORES, patience=3)
     assert same_bits(given, wanted)
     assert again.scores == choice.scores
+
+
+def test_a_fit_killed_again_and_again_ends_with_the_same_choice_and_bits(cache: Path, tmp_path: Path) -> None:
+    config = make_config(cache, checkpoint_every_steps=1)
+    wanted, choice = train(config, tmp_path / "whole", SCORES, patience=2)
+    assert (choice.best, choice.scores[-1][0]) == (2, 4)
+    for moment, arrange in best_of(best=2, early=4).items():
+        with pytest.MonkeyPatch.context() as patch:
+            arrange(patch)
+            with pytest.raises(Killed):
+                train(config, tmp_path / "parts", SCORES, patience=2)
+            assert moment
+    given, again = train(config, tmp_path / "parts", SCORES, patience=2)
+    assert same_bits(given, wanted)
+    assert again.scores == choice.scores
+    assert not list((tmp_path / "parts").rglob("best-*"))

@@ -8,7 +8,7 @@ from typing import Any
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.composition import name_tasks
 from instruct_ablate.errors import UserError
-from instruct_ablate.schema import plain
+from instruct_ablate.schema import Config, plain
 
 INTERRUPTED = 143  # exit status of a process that was told to stop
 
@@ -18,7 +18,7 @@ def run_one(config: Any) -> str:
 
     What must stop the whole sweep leaves as `SystemExit`: a stop from outside, or a failure with `fail_fast`.
     """
-    cell = plain(_with_names(config))
+    cell = composed(config)
     try:
         state = run_cell(cell).state
     except UserError as fault:  # the cell's folder itself cannot be written: there is no record to tell it
@@ -31,8 +31,13 @@ def run_one(config: Any) -> str:
     return state
 
 
-def _with_names(config: Any) -> Any:
-    """Name the tasks by their choice where Hydra composed the cell; one that a planner composed has its names."""
+def composed(config: Any) -> Config:
+    """Return a cell's typed configuration.
+
+    Its tasks are named by their choice where Hydra composed it; one that a planner composed has its names.
+    """
     from hydra.core.hydra_config import HydraConfig
 
-    return name_tasks(config, HydraConfig.get().runtime.choices) if HydraConfig.initialized() else config
+    return plain(
+        name_tasks(config, HydraConfig.get().runtime.choices) if HydraConfig.initialized() else config
+    )

@@ -10,6 +10,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from instruct_ablate.errors import UserError
+
 if TYPE_CHECKING:
     from instruct_ablate.grid.planned_cell import Cell
 
@@ -25,7 +27,10 @@ class CellLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """Refuse to be called by another sweeper: cells are checked and told apart by ours."""
-        raise TypeError("this launcher needs hydra/sweeper=ablation")
+        raise UserError(
+            "this launcher takes the cells of grids (hydra/sweeper=ablation); for a search leave hydra/launcher out, "
+            "or give joblib"
+        )
 
     @abstractmethod
     def run(self, cells: Sequence[Cell]) -> None:

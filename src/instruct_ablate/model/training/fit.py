@@ -72,6 +72,7 @@ def fit(
         weights, cost = finished["masters"], Cost(**finished["cost"])
         if points is not None and points.choice is not None:
             points.choice.restore(finished["validation"])
+            BestWeights(folder / "checkpoints").drop()  # where a kill came before it
     set_weights(model, weights)
     del weights
     _release_memory()
