@@ -7,7 +7,7 @@ STUDY ?= ablation
 GRID ?= instruction=original,simplified,delusive data_budget=0,4
 EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow,dashboard
 
-.PHONY: help setup model sweep report test test-slow test-ray check audit format bench clean
+.PHONY: help setup model sweep report docs test test-slow test-ray check audit format bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -28,6 +28,13 @@ sweep: setup  ## Train and evaluate the grid: untuned, original, simplified, del
 
 report: setup  ## Tables, statistics, figures and a page of STUDY
 	$(BIN)/instruct-ablate report multirun/$(STUDY)
+
+$(BIN)/.docs: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	@touch $@
+
+docs: $(BIN)/.docs  ## The guide as a site in build/site, with search, readable without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 test: setup  ## All default tests, in minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -1,0 +1,107 @@
+"""A user's folder in which the guide's commands run as printed: what their placeholders name is there.
+
+The only changes: a tiny model with random weights and few instances, where a command does not say otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from tests.docs.blocks import TOP, blocks
+from tests.tasks.layout import task_json, write_collection
+
+# One choice of the user's instead of many overrides: Hydra composes each override by itself.
+SMALL = """\
+# @package _global_
+defaults:
+  - override /model: tiny_llama
+  - override /data_budget: "1"
+  - override /logger: none
+data_budget: {tasks: 2}
+trainer: {max_steps: 1, accelerator: cpu, progress: false}
+keep_checkpoints: true
+prompt: {max_target_length: 32}
+"""
+EXPERIMENT = """\
+# @package _global_
+defaults:
+  - small
+  - _self_
+study: NAME
+hydra:
+  sweeper:
+    params:
+      instruction: original,simplified
+      data_budget: 0,1
+hypotheses:
+  - simplified equals original on exact_match within 2 points
+"""
+SETUP = (
+    ("train", "-m instruction=original,simplified data_budget=0,1 seed=0,1 study=STUDY"),
+    ("shell", "cp -r multirun/STUDY multirun/OTHER; cp -r multirun/STUDY multirun/PILOT"),
+)
+
+
+def make(folder: Path) -> None:
+    """Write what the commands name: own files of the pages, PATH, FOLDER, FILE, NAME, my_reviews."""
+    shutil.copy(TOP / "train.py", folder)
+    for block in blocks():
+        if block.file:
+            (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+    (folder / "conf/experiment").mkdir(parents=True)
+    for name, text in {"small": SMALL, "NAME": EXPERIMENT}.items():
+        (folder / f"conf/experiment/{name}.yaml").write_text(text, encoding="utf-8")
+    write_collection(
+        folder / "PATH/TO/natural-instructions", {"task1_one": {}, "task3_three": {}}, {"task2_two": {}}
+    )
+    for name in ("splits", "tasks"):
+        (folder / "PATH" / name).symlink_to(f"TO/natural-instructions/{name}")
+    rows = [{"task": "task2_two", "id": row["id"], "prediction": "yes"} for row in task_json()["Instances"]]
+    (folder / "FILE").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    prompts = [
+        {
+            "inputs_pretokenized": f"{n}?",
+            "targets_pretokenized": ("Yes", "No")[n % 2],
+            "answer_choices": ["Yes", "No"],
+        }
+        for n in range(4)
+    ]
+    (folder / "FOLDER").mkdir()
+    for name in ("imdb_Sentiment", "super_glue_rte_must_be_true"):
+        (folder / "FOLDER" / f"{name}.jsonl").write_text(
+            "\n".join(map(json.dumps, prompts)), encoding="utf-8"
+        )
+    (folder / "my_reviews").mkdir()
+    for name in ("train", "test"):
+        (folder / f"my_reviews/{name}.csv").write_text(
+            "text,label\nlovely,positive\nawful,negative\n", encoding="utf-8"
+        )
+
+
+def in_small(words: list[str]) -> list[str]:
+    """Return the words of a cell or grid, with a tiny model and few instances where they say nothing of it."""
+    words = [_tiny(word) for word in words if word != "…"]
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    added = [] if {"tasks", "tasks.reader"} & set(given) else ["tasks.test_tasks=2", "tasks.test_instances=3"]
+    if given.get("experiment", "NAME") != "NAME":  # a published grid: a small model, one seed, two budgets
+        words = [
+            word for word in words if not word.startswith(("model=", "seed=", "data_budget=", "trainer.max"))
+        ]
+        words += [
+            "model=tiny_t5",
+            "seed=0",
+            "data_budget=0,1",
+            "trainer.max_steps=1",
+            "trainer.accelerator=cpu",
+        ]
+        return [*words, *added, "logger=none"]
+    if "experiment" not in given:
+        added.append("experiment=small")
+    return [*words, *added]
+
+
+def _tiny(word: str) -> str:
+    return "model=tiny_llama" if word == "model=smollm2_135m" else word
