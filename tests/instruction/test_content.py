@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,10 @@ import pytest
 from instruct_ablate.instruction import content
 from instruct_ablate.instruction.content import DROPPED, rules_note
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.segments import VERBS
 from instruct_ablate.instruction.variant import VARIANTS
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
 from tests.conftest import make_task
 
 DEFINITION = (
@@ -25,6 +31,31 @@ ANALOGY = (
     '`treasure` for the given item C, following the "A : B" relation.'
 )
 REVIEW = "In this task, you must classify if a given review is positive/negative, indicating your answer as P or N."
+
+# What cutting may leave behind: each counts how often a text has it.
+NONSENSE: dict[str, Callable[[str], int]] = {
+    "empty quotes or brackets": lambda text: len(re.findall(r"\"\s*\"|``\s*''|“\s*”|\(\s*\)|\[\s*\]", text)),
+    "a dangling connective": lambda text: len(
+        re.findall(
+            r"\b(?:and|or|but|if|when|whether|because|the|an?)\s*[.!?](?=\s|$)|[,;(]\s*[.!?]?$|[,;]\s*[.]",
+            text,
+        )
+        + re.findall(r"\b(?:and|or|but|if|when|whether|because|the|an?)$", text)
+    ),
+    "a beginning that hangs": lambda text: len(
+        re.findall(r"^(?:and|or|but|then|otherwise|else|which)\b", text, re.I)
+    ),
+    "lone punctuation": lambda text: len(re.findall(r"(?:(?<=\s)|^)[.,;:!?)\]\"'`]+(?=\s|$)", text)),
+    "open brackets": lambda text: sum(abs(text.count(a) - text.count(b)) for a, b in ("()", "[]", "{}")),
+    "open quotes": lambda text: (
+        text.count('"') % 2 + text.count("`") % 2 + abs(text.count("“") - text.count("”"))
+    ),
+}
+VERB = re.compile(
+    r"\b(?:is|are|was|be|been|has|have|do|does|can|will|should|must|may|need|given|see|get|read|receive|\w+(?:ed|s|ing)"
+    rf"|{VERBS})\b|'(?:s|re|ll)\b",
+    re.IGNORECASE,
+)
 
 
 @pytest.fixture
@@ -119,10 +150,32 @@ def test_nothing_nonsensical_is_left(name: str, definition: str, labels: tuple[s
     assert not left.strip(), f"no whole sentence: {left}"
 
 
+def sentences(text: str) -> list[str]:
+    return [" ".join(re.findall(r"\w+", one.lower())) for one in re.split(r"(?<=[.!?])\s+", text)]
+
+
+@pytest.mark.slow
+def test_nothing_nonsensical_is_left_of_any_definition(shared: Path, tmp_path: Path) -> None:
+    """Of all definitions: nothing that the whole one did not have, and no sentence that lost its verb."""
+    config = TasksConfig(reader="natural_instructions", root=str(shared / "natural-instructions"))
+    read = read_tasks(config, tmp_path)
+    found = []
+    for name, task in product(DROPPED, (*read.train, *read.test)):
+        after = VARIANTS["definition"][name].function(task, Context(0)).definition
+        found += [
+            f"{name} {task.name}: {what}" for what, of in NONSENSE.items() if of(after) > of(task.definition)
+        ]
+        whole = set(sentences(task.definition))
+        cut = [one for one in sentences(after) if one not in whole and not VERB.search(one)]
+        cut = [one for one in cut if re.search(r"[a-z]", one)]  # a number of a list is no sentence
+        found += [f"{name} {task.name}: no verb: {one}" for one in cut]
+    assert not found
+
+
 @pytest.mark.parametrize("name", DROPPED)
-def test_every_one_reads_the_annotation_and_is_of_the_second_version(name: str) -> None:
+def test_every_one_reads_the_annotation_and_is_of_the_third_version(name: str) -> None:
     assert VARIANTS["definition"][name].reads == "annotation"
-    assert VARIANTS["definition"][name].version == 2
+    assert VARIANTS["definition"][name].version == 3
 
 
 def test_dropping_is_named_after_what_is_dropped() -> None:

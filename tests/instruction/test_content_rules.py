@@ -16,12 +16,12 @@ from tests.conftest import make_task
 TWO, THREE = ("positive", "negative"), ("good", "bad", "odd")
 # Of the 117 annotated test definitions, in percent and rounded down, as docs/variants.md has them.
 REACHED: dict[str, tuple[int, int]] = {
-    "input": (87, 90),
+    "input": (88, 90),
     "action": (82, 86),
-    "output": (73, 78),
-    "label_list": (60, 96),
+    "output": (76, 77),
+    "label_list": (62, 99),
     "label_definition": (82, 71),
-    "details": (87, 82),
+    "details": (87, 86),
 }
 
 
@@ -41,7 +41,7 @@ def kinds(definition: str, labels: tuple[str, ...] | None = None) -> list[set[st
         ("Given a word, write it backwards.", None, [{"input"}, {"action", "output"}]),
         ("Based on the given context, craft a question.", None, [{"input"}, {"action", "output"}]),
         ("Answer the question. Your answer should be one word. Avoid names.", None,
-         [{"action", "output"}, {"output"}, {"details"}]),
+         [{"action", "output"}, {"details"}, {"details"}]),
         # the labels come later: the command does not say what to put out
         ("Decide whether it is praise. Answer positive or negative.", TWO, [{"action"}, {"label_list", "output"}]),
         ("Classify it as positive or negative.", TWO, [{"action", "label_list", "output"}]),
@@ -52,7 +52,19 @@ def kinds(definition: str, labels: tuple[str, ...] | None = None) -> list[set[st
         ("Sort it. The options are good, bad, and odd.", THREE, [{"action", "output"}, {"label_list", "output"}]),
         ("Sort it. Do not write anything apart from good, bad or odd.", THREE,
          [{"action", "output"}, {"details"}]),
-        ("Find the primes. If there are none, return an empty list.", None,
+        ("Find the primes. If there are none, return an empty list.", None, [{"action", "output"}, {"details"}]),
+        ("Find them. If there are none, return 0.", TWO, [{"action", "output"}, {"label_definition", "output"}]),
+        # spoken of, not offered as answers
+        ("Decide whether it is positive or negative. Answer 'positive' or 'negative'.", TWO,
+         [{"action"}, {"label_list", "output"}]),
+        ("Sort it. Readers take good and bad ones home.", THREE, [{"action", "output"}, {"details"}]),
+        ("Sort it. For example, good books are good and bad ones bad.", THREE, [{"action", "output"}, {"details"}]),
+        ("There are three kinds of text: good, bad and odd. Sort them.", THREE,
+         [{"label_list", "output"}, {"action", "output"}]),
+        ("Sort it. The marks mean good: useful, bad: harmful, odd: neither.", THREE,
+         [{"action", "output"}, {"label_definition", "output"}]),
+        ("Sort it. (1) good (it helps people).", THREE, [{"action", "output"}, {"label_definition", "output"}]),
+        ("Sort it. If a text is good, people come back to it.", THREE,
          [{"action", "output"}, {"label_definition", "output"}]),
         ("Pick one from this list: 'a', 'b', 'c'.", None, [{"action", "label_list", "output"}]),
         ("You will see a text and a question. Find the answer.", None, [{"input"}, {"action", "output"}]),
@@ -94,7 +106,7 @@ def test_two_labels_are_a_list_and_one_is_not() -> None:
     [
         ("You are given a text", {"input"}),
         ("Your task is to sort", {"action", "output"}),
-        ("The output should be short", {"output"}),
+        ("The output should be short", {"details"}),
         ("Beware of tigers", {"details"}),
     ],
 )

@@ -20,6 +20,13 @@ from instruct_ablate.instruction.segments import joined, segments
         ("Use signs, e.g. a comma, or none.", ["Use signs, e.g. a comma, or none."]),
         ('It has the form "A : B. C : ?". Go on.', ['It has the form "A : B. C : ?". ', "Go on."]),
         ("Name a town (not a village. Never). Go on.", ["Name a town (not a village. Never). ", "Go on."]),
+        ("Lines end with a\n. Go on there.", ["Lines end with a\n. ", "Go on there."]),
+        (
+            "Items stand apart by '\n', and you count them.",
+            ["Items stand apart by '\n', and ", "you count them."],
+        ),
+        ("Use the text and your own knowledge.", ["Use the text and your own knowledge."]),
+        ("Read on. At the end, you will be asked.", ["Read on. ", "At the end, you will be asked."]),
         ("", [""]),
         ("  ", ["  "]),
     ],
@@ -39,6 +46,15 @@ def test_joints_to_what_is_left_out_go_too() -> None:
     )
     assert joined([(False, "A word, "), (True, "and you spell it.")]) == "You spell it."
     assert joined([(False, parts[0]), (True, '". ')]) == ""
+    hanging = [(True, "Count them. "), (False, "If none is odd, say 0. "), (True, "Otherwise say 1. ")]
+    assert joined(hanging) == "Count them."
+    assert (
+        joined([(False, "Name a town. "), (True, "that is on a river. "), (True, "Be brief.")]) == "Be brief."
+    )
+    assert (
+        joined([(True, "If none is odd, say 0. "), (True, "Otherwise say 1.")])
+        == "If none is odd, say 0. Otherwise say 1."
+    )
     assert joined([(True, "One,  two. "), (True, "Three.")]) == "One, two. Three."
 
 

@@ -51,8 +51,10 @@ def check_drawn(config: Config) -> None:
 
     Of `config` tasks, instruction, data and seed are looked at.
     """
-    read = collection.read_tasks(config.tasks, Path(config.cache))
     shown = encodings(config.instruction, config.data)
+    if len(shown) == 1:
+        return
+    read = collection.read_tasks(config.tasks, Path(config.cache))
     context = Context.of(config, read, "train")
     bare = [task for task in read.train if not task.prompted]
     different = [len({instruct(task, one, context) for one in shown}) for task in bare]

@@ -162,8 +162,7 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
         yield _layers, (config.model, config.method, cache)
         yield _shots, (config.tasks, cache, config.data_budget)
         yield check_defined, (config.tasks, cache, config.trainer)
-        if config.data.encodings != "one":
-            yield check_drawn, (replace(drawn, instruction=config.instruction, data=config.data),)
+        yield check_drawn, (replace(drawn, instruction=config.instruction, data=config.data),)
     if not ranks_later:
         yield check_processes, (config.trainer,)
 

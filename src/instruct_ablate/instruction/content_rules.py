@@ -63,12 +63,6 @@ _OUTPUT = re.compile(
     r"|^(?:please )?(?:answer|respond|reply|output|return|print|label|generate|provide|indicate|write|give)\b",
     _I,
 )
-_DETAIL = re.compile(
-    r"\b(?:don't|do not|n't|not|avoid|make sure|ensure|only|note|also|even though|although|try|can be|could|may|might"
-    r"|see the|remember|keep in mind|pay attention|for example|for instance|e\.g|in case|grammatical\w*|fluent|at least"
-    r"|at most|longer|shorter|words?\b.*\blong|separated|format\w*|brief|concise)\b",
-    _I,
-)
 _WHETHER = re.compile(
     r"\b(?:whether|if|is (?:correct|true|valid)|classify|based on|(?:correct|true)ness)\b", _I
 )
@@ -81,7 +75,7 @@ _ASKS = re.compile(
 )
 _IF = re.compile(r"\b(?:if|when|otherwise|else|unless|in case|whenever|in the case|given that)\b", _I)
 _MEANS = (
-    r"(?:is|are|means?|refers?|denotes?|indicates?|implies|imply|corresponds?|describes?|represents?|stands?|occurs?"
+    r"(?:is|are|means?|refers?|denotes?|indicates?|implies|imply|corresponds?|describes?|represents?|stands?|occurs?|holds?|applies"
     r"|contains?|includes?|will|would|should be|has|have|expresses?|questions|can be)\b"
 )
 _SAYS = re.compile(
@@ -97,6 +91,13 @@ _NOTHING_ELSE = re.compile(
     r"|in addition to)\b|^(?:do not|don't|never|avoid|note)\b",
     _I,
 )
+_ASIDE = re.compile(r"\W*(?:for (?:example|instance)|typically|sometimes|generally|usually)\b", _I)
+_COUNTED = re.compile(
+    r"\bthere (?:are|is|can be) .{0,40}\b(?:types?|categor\w+|classes|classifications?|outputs?|labels?|stances?"
+    r"|options?|values?|kinds?)\b",
+    _I,
+)
+_BARE = re.compile(r"^\W*$|(?:\b(?:is|are|be)|:)\W*$", _I)  # before labels that a segment is about
 _NONE = re.compile(r"\b(?:empty|none|zero|0|1|unknown|n/a)\b|-1", _I)
 _LISTED = re.compile(
     r"\b(?:one of|lists?|types?|categor\w+|options?|values?|following|has to be|either|classes|possible|into|labels?"
@@ -111,7 +112,7 @@ _CLOSE = r"['\"`”’)\]]*"
 def by_rules(task: Task) -> tuple[Segment, ...]:
     """Cut a definition and tell the kinds of each segment."""
     texts = segments(task.definition)
-    labels = [_of_labels(task, text.strip()) for text in texts]
+    labels = _labels(task, texts)
     made, acted = [], False
     for at, text in enumerate(texts):
         place = _Place(
@@ -153,8 +154,6 @@ def _kinds(place: _Place) -> frozenset[Kind]:
         kinds |= _of_command(place)
     if not kinds and not place.acted:
         kinds.add("input" if place.first else "details")
-    if not kinds and _OUTPUT.search(place.text) and not _DETAIL.search(place.text):
-        kinds.add("output")
     return frozenset(kinds or {"details"})
 
 
@@ -196,23 +195,53 @@ def _place(label: str, text: str) -> re.Match[str] | None:
     return re.search(rf"(?<![\w-]){words}{plural}(?![\w-])", text, _I)
 
 
+def _labels(task: Task, texts: list[str]) -> list[Kind | None]:
+    """Tell of each segment what it says of labels; a question in plain words lists none where others do."""
+    found = [_of_labels(task, text.strip()) for text in texts]
+    for at, text in enumerate(texts):
+        if (
+            found[at] == "label_list"
+            and "label_list" in found[at + 1 :]
+            and _in_plain_words(task, text.strip())
+        ):
+            found[at] = None
+    return found
+
+
+def _in_plain_words(task: Task, text: str) -> bool:
+    """Tell whether labels come up as words of a question ("whether it is good or bad"), not as answers."""
+    places = label_places(task, text)
+    asked = places and re.search(r"\b(?:if|whether)\b", text[: places[0].start()], _I)
+    return bool(asked) and not any(
+        re.search(r"['\"`“‘”’(]", text[p.start() - 2 : p.end() + 2]) for p in places
+    )
+
+
 def _of_labels(task: Task, text: str) -> Kind | None:
     """Tell whether a segment lists labels or says what they mean."""
-    if _NOTHING_ELSE.search(text):
+    if _NOTHING_ELSE.search(text) or _ASIDE.match(text):
         return None
     places, conditional = label_places(task, text), bool(_IF.search(_ASKS.sub(" ", text)))
     given = bool(_GIVEN.search(text)) and not _COMMAND.search(text)
     if not places:
-        return _unnamed(text, conditional, given)
-    if given and not conditional:
+        return _unnamed(text, bool(task.label_space), conditional, given)
+    if given and not conditional and not (len(places) > 1 and _COUNTED.search(text)):
         return None
     first = places[0]
     numbered = re.fullmatch(r"\W*(?:[ivx\d]+\W+)?", text[: first.start()])
-    if numbered and re.match(rf"{_CLOSE}\s*:", text[first.end() :]):
+    if numbered and re.match(rf"{_CLOSE}\s*[:(]", text[first.end() :]):
         return "label_definition"
     if len(places) > 1:
-        return _several(text, places, conditional)
+        kind = _several(text, places, conditional)
+        return kind if kind == "label_definition" or _offers(text, first) else None
     return "label_definition" if _explained(text, first, conditional) else None
+
+
+def _offers(text: str, label: re.Match[str]) -> bool:
+    """Tell whether labels are offered as answers, not only spoken of."""
+    return any(one.search(text) for one in (_COMMAND, _SAYS, _LISTED)) or bool(
+        _BARE.search(text[: label.start()])
+    )
 
 
 def _words(text: str) -> int:
@@ -223,6 +252,8 @@ def _several(text: str, places: list[re.Match[str]], conditional: bool) -> Kind:
     """Labels side by side are a list; with words between them, or conditions, they are explained."""
     gaps = [_words(text[a.end() : b.start()]) for a, b in pairwise(places)]
     middle = sorted(gaps)[len(gaps) // 2]
+    if re.search(r"\bmeans?\W+$", text[: places[0].start()], _I):
+        return "label_definition"
     if len(places) > 2 and max(gaps) <= 2:
         return "label_list"
     if conditional:
@@ -249,14 +280,18 @@ def _explained(text: str, label: re.Match[str], conditional: bool) -> bool:
         return True
     if before <= 2 and re.match(rf"['\"`”’)]?\s*(?:[:=]|-\s|(?:[\w-]+ ){{0,2}}{_MEANS})", after):
         return True
+    if conditional and re.match(
+        r"\W*(?:if|when) (?:an?|the) [\w\s]{0,30}\bis\W+$", text[: label.start()], _I
+    ):
+        return True
     return len(quoted) == 1 and bool(_OUTPUT.search(text))
 
 
-def _unnamed(text: str, conditional: bool, given: bool) -> Kind | None:
+def _unnamed(text: str, labelled: bool, conditional: bool, given: bool) -> Kind | None:
     """Without labels that are known: quoted ones in a row are a list, an answer for a case is a label explained."""
     quoted = _QUOTED.findall(text)
     if len(quoted) >= 3 and _LISTED.search(text) and not (given or conditional or _EXAMPLE.search(text)):
         return "label_list"
-    if conditional and _ANSWERS.search(_ASKS.sub(" ", text)) and (quoted or _NONE.search(text)):
+    if conditional and labelled and _ANSWERS.search(_ASKS.sub(" ", text)) and (quoted or _NONE.search(text)):
         return "label_definition"
     return None

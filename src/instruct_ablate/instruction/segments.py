@@ -18,15 +18,27 @@ VERBS = (
     r"|select|shorten|simplify|solve|sort|specify|split|state|substitute|suggest|summari[sz]e|swap|tell|transform"
     r"|translate|turn|use|verify|write)"
 )
-_YOU = r"(?:you(?:r|'re|'ll)?|we)\b|the (?:task|goal|job) is"
+_YOU = (
+    r"(?:you(?:'re|'ll)?|we)\b|the (?:task|goal|job) is"
+    r"|your (?:task|job|goal|objective|aim|work|answer|response|output)s?\b"
+)
 _CUT = re.compile(
     r"(?<=[.!?;])['\"”’)\]]*(?:\s+|(?=[A-Z][a-z]))"
-    r"|\s*\n+\s*"
+    r"|\s*\n+\s*(?![\s.,;:!?)]|['\"][\s.,;:!?)])"
     rf"|(?<=,)\s+(?=(?:then |so |but )?(?:{_YOU}|(?:please )?{VERBS}\b))"
     rf"|(?<=\band)\s+(?=(?:then )?(?:{_YOU}))"
 )
 _ABBREVIATED = re.compile(r"(?:\be\.g|\bi\.e|\betc|\bvs|\bDr|\bMrs?|(?:^|[\s(])[A-Za-z]|^\d+)\.$")
-_OPENING = re.compile(r"(?:In|For) this (?:sub)?task,?")
+_OPENING = re.compile(
+    r"(?:In|For) this (?:sub)?task,?|(?:And |Then )?At the (?:end|beginning|start),?"
+    r"|In (?:other words|short|general),?",
+    re.IGNORECASE,
+)
+# What cannot stand without the sentence before it.
+_ORPHAN = re.compile(
+    r"\W*(?:(?:otherwise|else|if not)\b|(?:that|which) (?:is|are|was|were|has|have|can|will)\b)",
+    re.IGNORECASE,
+)
 _CONDITION = re.compile(r"\W*(?:also,? )?(?:if|when|in case|otherwise|for|unless|whenever)\b", re.IGNORECASE)
 
 
@@ -56,8 +68,12 @@ def _ends(before: str, following: str) -> bool:
 
 
 def joined(kept: list[tuple[bool, str]]) -> str:
-    """Write the kept segments of (kept, text) pairs as sentences again, without the joints to those left out."""
+    """Write the kept segments of (kept, text) pairs as sentences again, without the joints to those left out.
+
+    A sentence that hangs on one that is left out ("Otherwise, ...") goes with it.
+    """
     made: list[str] = []
+    kept = _standing(kept)
     for at, (keep, text) in enumerate(kept):
         if not keep or not re.search(r"\w", text):
             continue
@@ -69,6 +85,15 @@ def joined(kept: list[tuple[bool, str]]) -> str:
             part = re.sub(r"(?:[,;:]|,?\s+and)\s*$", ".", part.rstrip()) + " "
         made.append(part)
     return re.sub(r"[ \t]+", " ", "".join(made)).strip()
+
+
+def _standing(kept: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
+    """Leave out what hangs on a segment that is left out."""
+    standing: list[tuple[bool, str]] = []
+    for keep, text in kept:
+        hangs = bool(standing) and not standing[-1][0] and _ORPHAN.match(text)
+        standing.append((keep and not hangs, text))
+    return standing
 
 
 def _closed(made: list[str]) -> bool:
