@@ -118,21 +118,22 @@ def test_what_else_a_segment_is_about(clause: str, kind: set[str]) -> None:
 @pytest.mark.parametrize(
     ("clause", "kind"),
     [
-        ("So good or else bad or else odd", "label_list"),
+        ("So say good or else bad or else odd", "label_list"),
         (
-            "If it fits, good or else bad or else odd",
+            "If it fits, say good or else bad or else odd",
             "label_list",
         ),  # three labels hardly apart, whatever the case
-        ("If it fits, good or bad", "label_list"),
-        ("If it fits, good or else bad", "label_definition"),  # eight characters apart and more
+        ("If it fits, say good or bad", "label_list"),
+        ("If it fits, say good or else bad", "label_definition"),  # eight characters apart and more
         ("It is good where people smile, bad where not", "label_list"),
         (
             "It is good where all people smile and bad where not",
             "label_definition",
         ),  # half of the gaps have 4 words
         ("Here good: it helps you, bad: it harms", "label_definition"),
-        ("Here good: it helps, bad: it harms", "label_list"),
-        ("Here good: it helps you, bad it harms", "label_list"),
+        ("Here say good: it helps, bad: it harms", "label_list"),
+        ("Here say good: it helps you, bad it harms", "label_list"),
+        ("So good or else bad or else odd", None),  # spoken of
         ("The label good means that it helps", "label_definition"),
         ("So the label good means that it helps", None),  # three words before it
         ("Otherwise it is good", "label_definition"),
