@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_metric
 from instruct_ablate.report.columns import shown_metrics
-from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Sample, choose, read_sample
+from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Block, Sample, choose, read_sample
 from instruct_ablate.whole_files import inside
 
 MOST_TEXT = 4_000  # characters of a prompt or an answer
@@ -24,7 +24,7 @@ MOST_PACKED = 24_000_000  # bytes: with figures and tables a page stays below 30
 
 
 @dataclass
-class _Gathered:
+class Gathered:
     """Texts once each, and by task and instance one answer per column (cell and test instruction)."""
 
     metrics: tuple[str, ...]
@@ -32,6 +32,7 @@ class _Gathered:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, column: int, row: PredictionRow) -> None:
+        """Take in what a column answered to an instance."""
         blank = {"category": row.category, "kind": row.kind, "instances": {}}
         instances = self.tasks.setdefault(row.task, blank)["instances"]
         found = instances.setdefault(row.instance_id, {"references": list(row.references), "answers": []})
@@ -62,22 +63,38 @@ def browser_data(study: Path, sample: Sample, columns: Sequence[str] = ()) -> di
     """Gather the chosen predictions, with a note that says what is left out."""
     metrics = shown_metrics((cell for cell, _ in sample.blocks), columns)
     gathered, missing = _gather(study, sample, metrics)
-    legend = Legend(cell.setting for cell, _ in sample.blocks)
-    sources = [_column(cell, block, legend) for cell, block in sample.blocks]
     notes = [sample.note, f"No predictions on disk: {', '.join(missing)}." if missing else ""]
     note = " ".join(filter(None, notes))
     return {
-        "columns": sources,
-        "metrics": [find_metric(name).heading.replace("\n", " ") for name in metrics],
+        **_head(sample.blocks, metrics),
         "tasks": gathered.tasks,
         "texts": list(gathered.texts),
         "note": note,
     }
 
 
-def _gather(study: Path, sample: Sample, metrics: tuple[str, ...]) -> tuple[_Gathered, list[str]]:
+def browser_head(blocks: Sequence[Block], columns: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a served page knows before it fetches predictions: columns, metrics and tasks."""
+    tasks = {
+        task.score.name: {"category": task.category, "kind": task.kind}
+        for _, block in blocks
+        for task in block.scores.tasks
+    }
+    metrics = shown_metrics((cell for cell, _ in blocks), columns)
+    return {**_head(blocks, metrics), "tasks": tasks, "texts": [], "note": "", "served": True}
+
+
+def _head(blocks: Sequence[Block], metrics: Sequence[str]) -> dict[str, Any]:
+    legend = Legend(cell.setting for cell, _ in blocks)
+    return {
+        "columns": [_column(cell, block, legend) for cell, block in blocks],
+        "metrics": [find_metric(name).heading.replace("\n", " ") for name in metrics],
+    }
+
+
+def _gather(study: Path, sample: Sample, metrics: tuple[str, ...]) -> tuple[Gathered, list[str]]:
     """Read the chosen predictions; also name the cells whose files are gone or damaged."""
-    gathered, missing = _Gathered(metrics), []
+    gathered, missing = Gathered(metrics), []
     for column, (cell, block) in enumerate(sample.blocks):
         try:
             rows = read_sample(inside(study / cell.name, block.predictions), sample.per_task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from instruct_ablate.grid.looks import look_lines
 from instruct_ablate.grid.stated import history
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.report.browser import packed_data
+from instruct_ablate.report.browser import packed, packed_data
 from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.figures import by_line, levels
 from instruct_ablate.report.provenance import cell_table, made_with
@@ -43,13 +43,16 @@ class Contents:
     templates: Table
 
 
-def build_page(contents: Contents) -> str:
-    """Return the page's HTML; all that comes from models and data is escaped."""
+def build_page(contents: Contents, served: Mapping[str, Any] | None = None) -> str:
+    """Return the page's HTML; all that comes from models and data is escaped.
+
+    `served` is the head of a browser that fetches its predictions from where the page comes from.
+    """
     from jinja2 import Environment, FileSystemLoader
 
     template = Environment(loader=FileSystemLoader(PARTS), autoescape=True).get_template("page.html")
     study = contents.study
-    plotted = shown_measures(study.cells, study.columns)
+    drawn = {"plot": plot(contents.rows, shown_measures(study.cells, study.columns))}
     return template.render(
         name=study.name,
         version=instruct_ablate.__version__,
@@ -68,7 +71,10 @@ def build_page(contents: Contents) -> str:
         figures=[_figure(path) for path in contents.figures],
         css=(PARTS / "page.css").read_text(encoding="utf-8"),
         script=(PARTS / "page.js").read_text(encoding="utf-8"),
-        data=packed_data(study.folder, study.cells, {"plot": plot(contents.rows, plotted)}, study.columns),
+        served=served is not None,
+        data=packed({"browser": served, **drawn})
+        if served
+        else packed_data(study.folder, study.cells, drawn, study.columns),
     )
 
 

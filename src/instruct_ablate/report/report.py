@@ -92,30 +92,39 @@ def write_checklist(report: Report) -> Path:
     return path
 
 
+def page_contents(report: Report, figures: Path) -> Contents:
+    """Lay out what the page shows; its figures are drawn into a folder."""
+    study, legend = report.study, Legend(cell.setting for cell in report.study.cells)
+    return Contents(
+        study,
+        report.rows,
+        report.verdicts,
+        main=main_table(report.rows, study.reference, study.columns),
+        differences=difference_table(report.differences, legend),
+        groups=group_table(study.cells, "category", study.columns),
+        figures=draw_figures(figures, report.rows, report.differences, study),
+        templates=template_table(over_templates(study.cells, study.reference, study.columns), legend),
+    )
+
+
 def _write(report: Report) -> None:
     study, folder = report.study, report.folder
-    main = main_table(report.rows, study.reference, study.columns)
-    legend = Legend(cell.setting for cell in study.cells)
-    unequal = difference_table(report.differences, legend)
-    templates = template_table(over_templates(study.cells, study.reference, study.columns), legend)
-    categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))
+    contents = page_contents(report, folder / "figures")
+    tasks = group_table(study.cells, "task", study.columns)
     told = caption(report.rows, main_columns(report.rows, study.columns)) if report.rows else ""
-    write_table(main, folder / "main", f"{study.name}. {told}")
-    write_table(
-        unequal, folder / "differences", f"{study.name}: differences to {study.reference}, Holm-corrected."
-    )
-    write_table(categories, folder / "categories", f"{study.name}, by category.")
+    write_table(contents.main, folder / "main", f"{study.name}. {told}")
+    told = f"{study.name}: differences to {study.reference}, Holm-corrected."
+    write_table(contents.differences, folder / "differences", told)
+    write_table(contents.groups, folder / "categories", f"{study.name}, by category.")
     write_table(tasks, folder / "tasks", f"{study.name}, by task.")
     if (curves := score_curve_table(study)).lines:
         told = "scores on a sample of the test instances while training, means over cells."
         write_table(curves, folder / "score_curves", f"{study.name}: {told}")
-    if templates.lines:
+    if contents.templates.lines:
         told = "each setting under every template: mean, standard deviation over templates, worst and best."
-        write_table(templates, folder / "templates", f"{study.name}, {told}")
+        write_table(contents.templates, folder / "templates", f"{study.name}, {told}")
     write_tidy(study.cells, folder / "tidy.parquet")
     write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in report_lines(report)))
     write_whole(folder / "cells.csv", comma_separated(provenance.cell_table(study.cells)))
     write_whole(folder / "provenance.json", provenance.to_json(study.cells))
-    figures = draw_figures(folder / "figures", report.rows, report.differences, study)
-    contents = Contents(study, report.rows, report.verdicts, main, unequal, categories, figures, templates)
     write_whole(report.page, build_page(contents))

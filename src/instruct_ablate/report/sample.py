@@ -43,9 +43,14 @@ class Sample:
         )
 
 
+def every_block(cells: Sequence[CellRecord]) -> tuple[Block, ...]:
+    """Return all that is done."""
+    return tuple((cell, block) for cell in cells if cell.state == "done" for block in cell.blocks)
+
+
 def choose(cells: Sequence[CellRecord], most: int = MOST_ROWS) -> Sample:
     """Choose what a page shows of all that is done."""
-    every = [(cell, block) for cell in cells if cell.state == "done" for block in cell.blocks]
+    every = every_block(cells)
     chosen = [every[place] for place in sorted(_by_seed(every, most))]
     per_task = _per_task(chosen, most)
     while per_task is not None and per_task < FEWEST and len(chosen) > 1:

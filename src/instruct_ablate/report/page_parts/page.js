@@ -136,8 +136,40 @@ async function unpack() {
   return JSON.parse(await new Response(stream).text());
 }
 
+// Where predictions come from: within the page, or fetched from the server that it came from.
+function within({ tasks, texts }) {
+  const exact = (one, column) => { const a = one.answers.find((each) => each[0] === column); return a ? a[3] : NaN; };
+  const instances = (task) => (task ? [task] : Object.keys(tasks)).flatMap((name) =>
+    Object.entries(tasks[name] ? tasks[name].instances : {}).map(([id, one]) => [name, id, one]));
+  // Every text is searched once, however many answers share it.
+  const matching = (wanted) => { const low = wanted.toLowerCase(); return texts.map((text) => text.toLowerCase().includes(low)); };
+  const choose = ({ task, right, wrong, search }) => {
+    const yes = Number(right), no = Number(wrong), hits = search ? matching(search) : [];
+    return instances(task).filter(([, id, one]) =>
+      (right === "" || exact(one, yes) >= 1) && (wrong === "" || exact(one, no) < 1)
+      && (!search || id.toLowerCase().includes(search.toLowerCase()) || one.answers.some((a) => hits[a[1]] || hits[a[2]])));
+  };
+  let asked, found = [];
+  return async (filters, place, at) => {
+    const said = JSON.stringify(filters);
+    if (said !== asked) { found = choose(filters); asked = said; }
+    if (!found.length) return { count: 0, place: 0 };
+    const named = at ? found.findIndex(([, id]) => id === at) : -1;
+    const here = named < 0 ? place % found.length : named;
+    const [task, id, one] = found[here];
+    return { count: found.length, place: here, task, id, kind: tasks[task].kind, ...one, texts };
+  };
+}
+async function fetched(filters, place, at) {
+  const response = await fetch(`predictions?${new URLSearchParams({ ...filters, place, at })}`);
+  const said = await response.json();
+  if (!response.ok) throw new Error(said.error);
+  return said;
+}
+
 function startBrowser(data) {
-  const { columns, metrics, tasks, texts, note } = data.browser;
+  const { columns, metrics, tasks, note } = data.browser;
+  const source = data.browser.served ? fetched : within(data.browser);
   const [task, right, wrong, budget, template, search] =
     ["task", "right", "wrong", "budget", "template", "search"].map((id) => byId(`b-${id}`));
   const shown = byId("b-instance");
@@ -160,21 +192,7 @@ function startBrowser(data) {
   template.parentElement.hidden = templates.length < 2;
   template.value = templates[0] ?? "";
   byId("b-note").textContent = note;
-  let found = [], place = 0;
-  const exact = (one, column) => { const a = one.answers.find((each) => each[0] === column); return a ? a[3] : NaN; };
-  const instances = () => (task.value ? [task.value] : Object.keys(tasks)).flatMap((name) =>
-    Object.entries(tasks[name] ? tasks[name].instances : {}).map(([id, one]) => [name, id, one]));
-  // Every text is searched once, however many answers share it.
-  const matching = (wanted) => { const low = wanted.toLowerCase(); return texts.map((text) => text.toLowerCase().includes(low)); };
-  const choose = () => {
-    const yes = Number(right.value), no = Number(wrong.value), wanted = search.value;
-    const hits = wanted ? matching(wanted) : [];
-    found = instances().filter(([, id, one]) =>
-      (right.value === "" || exact(one, yes) >= 1) && (wrong.value === "" || exact(one, no) < 1)
-      && (!wanted || id.toLowerCase().includes(wanted.toLowerCase()) || one.answers.some((a) => hits[a[1]] || hits[a[2]])));
-    place = 0;
-    show();
-  };
+  let now = { count: 0, place: 0 }, turn = 0;
   // What a prompt has otherwise than the first one's: all between their common beginning and end, whole words.
   const marked = (text, first) => {
     const made = element("pre"), most = Math.min(text.length, first.length);
@@ -186,7 +204,7 @@ function startBrowser(data) {
     made.append(text.slice(0, start), element("mark", "", text.slice(start, text.length - end)), text.slice(text.length - end));
     return text === first ? element("pre", "", text) : made;
   };
-  const card = (kind, [column, prompt, text, exact, values], first) => {
+  const card = ({ kind, texts }, [column, prompt, text, exact, values], first) => {
     const made = element("div", "answer"), good = exact >= 1;
     // Text that is generated is rarely equal to its reference: it is not marked as wrong for that.
     const mark = good ? ["right", "✓ "] : kind === "classification" ? ["wrong", "✗ "] : ["", ""];
@@ -202,27 +220,41 @@ function startBrowser(data) {
   };
   const show = () => {
     shown.replaceChildren();
-    byId("b-place").textContent = found.length ? `${place + 1} of ${found.length}` : "no instance fits";
-    if (!found.length) return;
-    const [of, id, one] = found[place];
-    shown.append(element("p", "quiet", `${of}, ${id}`), element("p", "", `references: ${one.references.join(" | ")}`));
+    byId("b-place").textContent = now.count ? `${now.place + 1} of ${now.count}` : "no instance fits";
+    if (!now.count) return;
+    shown.append(element("p", "quiet", `${now.task}, ${now.id}`), element("p", "", `references: ${now.references.join(" | ")}`));
     const answers = element("div", "answers");
     const fits = ([column]) => (!budget.value || [0, Number(budget.value)].includes(columns[column].budget))
       && (!template.value || ["", template.value].includes(columns[column].template));
-    const chosen = one.answers.filter(fits);
-    answers.append(...chosen.map((answer) => card(tasks[of].kind, answer, chosen[0][1])));
+    const chosen = now.answers.filter(fits);
+    answers.append(...chosen.map((answer) => card(now, answer, chosen[0][1])));
     shown.append(answers);
     // The instance's own input stands at the end of its prompt.
     for (const box of answers.querySelectorAll("pre")) box.scrollTop = box.scrollHeight;
   };
+  // An answer that comes after a later question's is dropped.
+  const look = async (place, at = "") => {
+    const mine = ++turn;
+    if (data.browser.served) byId("b-place").textContent = "reading …";
+    try {
+      const found = await source({ task: task.value, right: right.value, wrong: wrong.value, search: search.value }, place, at);
+      if (mine !== turn) return false;
+      now = found;
+      show();
+    } catch (fault) {
+      if (mine === turn) byId("b-place").textContent = `cannot be read: ${fault.message}`;
+      return false;
+    }
+    return true;
+  };
   const said = () => ({ task: task.value, right: right.value, wrong: wrong.value, budget: budget.value,
     template: template.value || (templates.length ? "all" : ""), search: search.value,
-    at: found.length ? found[place][1] : "" });
-  const go = (by) => { if (found.length) { place = (place + by + found.length) % found.length; show(); remember("browser", said()); } };
+    at: now.count ? now.id : "" });
+  const remembered = async (place) => { if (await look(place)) remember("browser", said()); };
+  const go = (by) => { if (now.count) remembered((now.place + by + now.count) % now.count); };
   let waiting;
-  const again = () => { choose(); remember("browser", said()); };
-  search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(again, 150); });
-  for (const input of [task, right, wrong]) input.addEventListener("input", again);
+  search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(() => remembered(0), 150); });
+  for (const input of [task, right, wrong]) input.addEventListener("input", () => remembered(0));
   for (const input of [budget, template]) input.addEventListener("input", () => { show(); remember("browser", said()); });
   byId("b-before").addEventListener("click", () => go(-1));
   byId("b-next").addEventListener("click", () => go(1));
@@ -233,11 +265,10 @@ function startBrowser(data) {
   const led = asked === "browser" && before.size > 0;
   if (led) for (const [name, input] of Object.entries({ task, right, wrong, budget, search })) input.value = before.get(name) ?? "";
   if (led && templates.length) template.value = before.get("template") === "all" ? "" : before.get("template") ?? templates[0];
-  choose();
-  const at = led ? found.findIndex(([, id]) => id === before.get("at")) : -1;
-  if (at > 0) { place = at; show(); }
-  if (led) byId("browser").scrollIntoView();
-  document.body.dataset.ready = "yes";
+  look(0, led ? before.get("at") ?? "" : "").then(() => {
+    if (led) byId("browser").scrollIntoView();
+    document.body.dataset.ready = "yes";
+  });
 }
 
 const unpacked = new Promise((done) => requestAnimationFrame(() => setTimeout(() => unpack().then(done), 0)));

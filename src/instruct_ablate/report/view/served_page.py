@@ -1,0 +1,25 @@
+"""A study's page as it is served: the same page, its predictions fetched rather than within."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from instruct_ablate.report.browser import browser_head
+from instruct_ablate.report.columns import shown_metrics
+from instruct_ablate.report.page import build_page
+from instruct_ablate.report.report import judge_study, page_contents
+from instruct_ablate.report.sample import every_block
+from instruct_ablate.report.view.prediction_index import PredictionIndex
+from instruct_ablate.report.view.server import Server
+
+
+def serve_study(folder: Path, port: int = 0) -> Server:
+    """Judge a study as it stands and return the server of its page; nothing is written into the study."""
+    report = judge_study(folder)
+    study, blocks = report.study, every_block(report.study.cells)
+    with TemporaryDirectory() as figures:
+        contents = page_contents(report, Path(figures))
+        page = build_page(contents, browser_head(blocks, study.columns))
+    metrics = shown_metrics((cell for cell, _ in blocks), study.columns)
+    return Server(page, PredictionIndex(study.folder, blocks, metrics), port)
