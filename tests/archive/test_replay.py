@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ from click.testing import CliRunner, Result
 
 from instruct_ablate.archive.pack import pack
 from instruct_ablate.cell.after.rescore import rescore_study
+from instruct_ablate.cell.state.predictions import read_predictions, to_line
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.stated import state
+from instruct_ablate.metrics import Selection
+from instruct_ablate.prompt.prompt import Likelihood
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 
@@ -63,3 +67,22 @@ def test_a_mistake_is_one_line(tmp_path: Path) -> None:
     assert isinstance(replay(str(tmp_path / "none.zip"), "--limit", "nan").exception, UserError)
     wrong = replay(str(tmp_path / "none.zip"), "--extensions", str(tmp_path / "none.py"))
     assert "is not a Python file" in str(wrong.exception)
+
+
+def test_likelihoods_of_references_are_archived_and_replayed(tmp_path: Path) -> None:
+    """What only the model could say lies with the predictions, so a replay needs no model."""
+    cells = [make_cell(50.0, seed=seed) for seed in (0, 1)]
+    folder = write_study(tmp_path / "s", cells)
+    for cell in cells:
+        path = folder / cell.name / "predictions" / "original.jsonl"
+        rows = read_predictions(path)
+        told = [replace(row, likelihoods=(Likelihood(-1.0 - at, 2, 8),)) for at, row in enumerate(rows)]
+        path.write_text("".join(f"{to_line(row)}\n" for row in told))
+    rescore_study(folder, Selection(("reference_log_likelihood",)))
+    pack(folder, tmp_path / "a.zip")
+    result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 0, result.output
+    assert "byte for byte" in result.output
+    assert "scores: those of 2 cells follow from their predictions" in result.output
+    table = (tmp_path / "r" / "report" / "main.csv").read_text()
+    assert "-1.25" in table, table

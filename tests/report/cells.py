@@ -9,6 +9,7 @@ from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.setting import Setting, Value, make_setting, of_untuned
 from instruct_ablate.metrics import Scores, TaskScore
 from instruct_ablate.schema import TrainerConfig
+from instruct_ablate.scores import Score
 from tests.scored import score
 
 DEFAULTS: dict[str, Value] = {
@@ -80,3 +81,25 @@ def make_cell(
         return CellRecord(name, name, setting, seed, "missing")
     block = ScoreBlock(label, f"predictions/{label}.jsonl", make_scores(exact))
     return CellRecord(name, name, setting, seed, "done", (block,))
+
+
+LIKELIHOODS = ("reference_log_likelihood", "reference_log_likelihood_per_byte")
+
+
+def with_likelihoods(cell: CellRecord, value: float) -> CellRecord:
+    """The cell with what its model held of the references: so many nats a token, a quarter of that a byte."""
+    further = tuple(zip(LIKELIHOODS, (value, value / 4), strict=True))
+
+    def add(one: Score) -> Score:
+        return replace(one, values=(*one.values, *further))
+
+    def scored(scores: Scores) -> Scores:
+        return Scores(
+            add(scores.overall),
+            add(scores.task_mean),
+            tuple(map(add, scores.kinds)),
+            tuple(map(add, scores.categories)),
+            tuple(replace(task, score=add(task.score)) for task in scores.tasks),
+        )
+
+    return replace(cell, blocks=tuple(replace(block, scores=scored(block.scores)) for block in cell.blocks))

@@ -12,7 +12,7 @@ from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.commands.compare import command
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.compare import compare_studies
-from tests.report.cells import make_cell
+from tests.report.cells import make_cell, with_likelihoods
 from tests.report.studies import write_study
 
 MADE = Environment("node7", "train.py", "abc", "3.11", (("torch", "2.13"),), "cpu", "fp32")
@@ -129,3 +129,17 @@ def test_the_table_says_which_is_taken_from_which(tmp_path: Path):
     assert table.headings[-5:] == ("95 % interval", "p", "tasks", "seeds", "same")
     (line,) = [line for line in table.lines if line[2] == "simplified" and "rougeL" in line]
     assert line[-2:] == ("1", "yes")
+
+
+def test_likelihoods_of_references_are_compared_in_nats(tmp_path: Path):
+    one, other = (
+        write_study(tmp_path / name, [with_likelihoods(cell, value) for cell in CELLS])
+        for name, value in (("a", -2.0), ("b", -1.25))
+    )
+    table, _ = compare_studies(one, other)
+    rows = [dict(zip(table.headings, line, strict=True)) for line in table.lines]
+    moved = {row["metric"]: (row["difference"], row["same"]) for row in rows if row["difference"] != "+0.00"}
+    assert moved == {
+        "reference_log_likelihood": ("+0.75", "no"),
+        "reference_log_likelihood_per_byte": ("+0.19", "no"),
+    }

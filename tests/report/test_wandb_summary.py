@@ -14,7 +14,7 @@ from instruct_ablate.report import wandb_summary
 from instruct_ablate.report.report import Report, write_report
 from instruct_ablate.report.wandb_summary import log_summary, mirrored, mirrored_logger, summary_id
 from instruct_ablate.schema import Config, LoggerConfig
-from tests.report.cells import make_cell
+from tests.report.cells import make_cell, with_likelihoods
 from tests.report.studies import write_study
 
 
@@ -105,3 +105,14 @@ def test_a_study_that_is_not_mirrored_is_told(tmp_path: Path) -> None:
     assert mirrored(tmp_path / "s") is None
     with pytest.raises(UserError, match="logger=wandb"):
         mirrored_logger(tmp_path / "s")
+
+
+def test_likelihoods_of_references_are_a_column_of_it(tmp_path: Path, opened: list[Run]) -> None:
+    cells = [with_likelihoods(make_cell(50.0), -1.5)]
+    write_study(tmp_path / "s", cells)
+    config = replace(Config(), logger=LoggerConfig("wandb", project="mine", mode="offline"))
+    OmegaConf.save(OmegaConf.structured(config), tmp_path / "s" / cells[0].name / "config.yaml")
+    log_summary(write_report(tmp_path / "s"), mirrored_logger(tmp_path / "s"))
+    main = opened[0].logged["main"]
+    place = next(at for at, name in enumerate(main.columns) if name.startswith("ref. log-lik. per token"))
+    assert main.data[0][place] == -1.5

@@ -22,7 +22,7 @@ from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import LoggerConfig
-from tests.report.cells import make_cell, place
+from tests.report.cells import make_cell, place, with_likelihoods
 from tests.scored import score
 
 
@@ -125,3 +125,10 @@ def test_scores_of_a_test_have_the_names_of_those_while_training():
     told = block_scores(cell)
     assert (told["eval/original/exact_match"], told["eval/delusive/exact_match"]) == (50.0, 60.0)
     assert told["eval/original/rougeL"] == main_scores(cell)["rougeL"]
+
+
+def test_likelihoods_of_references_are_mirrored_under_their_names():
+    record = with_likelihoods(make_cell(50.0), -1.5)
+    assert main_scores(record)["reference_log_likelihood"] == -1.5
+    assert block_scores(record)["eval/original/generation_reference_log_likelihood"] == -1.5
+    assert flat_scores(record)["original/task_mean/reference_log_likelihood_per_byte"] == -0.375
