@@ -25,3 +25,7 @@ def test_keys_and_choices_of_overrides(command: str) -> None:
     assert offered([command, "model", "="], "tiny") == ["tiny_llama", "tiny_t5"]  # as bash divides it
     assert "delusive" in offered([command, "instruction"], "=")
     assert offered([command], "seed=") == []
+
+
+def test_an_equals_sign_alone_stands_for_nothing() -> None:
+    assert offered(["train", "="], "trainer.learn") == ["trainer.learning_rate="]

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
+from instruct_ablate.schema import MethodConfig, ModelConfig
 
 STUDY = Path(__file__).parents[1] / "goldens" / "old_study"
 
@@ -31,3 +35,29 @@ def test_the_usual_cache_is_that_of_train(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setenv("INSTRUCT_ABLATE_CACHE", str(tmp_path))
     assert _usual_cache() == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "merge", "auto_class", "adapter"),
+    [
+        ("encoder-decoder", "full", False, "ForSeq2SeqLM", False),
+        ("decoder-only", "lora", False, "ForCausalLM", True),
+        ("decoder-only", "lora", True, "ForCausalLM", False),
+    ],
+)
+def test_what_a_card_says_of_the_folder(
+    monkeypatch: pytest.MonkeyPatch, kind: str, method: str, merge: bool, auto_class: str, adapter: bool
+) -> None:
+    from instruct_ablate.commands.export import _described
+
+    monkeypatch.setattr("instruct_ablate.model.loading.location.check_checkpoint", lambda model: kind)
+    source: Any = SimpleNamespace(model=ModelConfig("m", path="org/m"), method=MethodConfig(method))
+    said = _described(source, "mine", merge, "mit")
+    assert (said.title, said.auto_class, said.adapter, said.licence) == ("mine", auto_class, adapter, "mit")
+
+
+def test_switches_take_no_value() -> None:
+    from instruct_ablate.commands.export import command
+
+    switches = {one.name for one in command.params if isinstance(one, click.Option) and one.is_flag}
+    assert switches - {"quiet", "verbose"} == {"merge", "public", "trust_remote_code"}

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.data.settings import check_batches, check_data, check_encodings
+from instruct_ablate.data.settings import BATCHES, LIMITS, check_batches, check_data, check_encodings
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import DataConfig, PromptConfig, TrainerConfig
+from tests.ends import Ends, check_ends
 
 
 def test_defaults_pass() -> None:
@@ -95,3 +96,21 @@ def test_what_templates_do_to_encodings_and_groups() -> None:
     check_encodings(DataConfig(grouping="task"), PromptConfig("set_12"))
     with pytest.raises(UserError, match=r"training_template=drawn draws a template for each"):
         check_encodings(DataConfig(grouping="task"), PromptConfig("set_12", training_template="drawn"))
+
+
+ENDS: Ends = {
+    "grouping": (("none", "task"), ("tsk", None)),
+    "group_size": ((1,), (0,)),
+    "encodings": (("one",), ("two",)),
+    "references": (("one", "every_epoch"), ("all",)),
+    "num_workers": ((0, 128), (-1, 129)),
+    "batch_size": ((1,), (0,)),
+    "epochs": ((1e-9, 1_000_000), (0, 1_000_001)),
+    "max_steps": ((1, None), (0,)),
+    "micro_batch_tokens": ((1,), (0,)),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_ends_of_what_each_key_may_be(name: str) -> None:
+    check_ends({**LIMITS, **BATCHES}[name], ENDS[name])

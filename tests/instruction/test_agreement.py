@@ -23,3 +23,9 @@ def test_words_are_counted_by_kind() -> None:
     assert found["label_list"].precision == found["label_list"].recall == 0
     assert "action" in table(tuple(found.values()))
     assert not any(one.both for one in agreement([make_task("two")], Annotation({})))
+
+
+def test_shares_of_single_words_and_of_none() -> None:
+    assert (Agreement("input", 1, 0, 0).precision, Agreement("input", 1, 0, 0).recall) == (100, 100)
+    assert (Agreement("input", 0, 0, 0).precision, Agreement("input", 0, 0, 0).recall) == (0, 0)
+    assert (Agreement("input", 1, 1, 3).precision, Agreement("input", 1, 1, 3).recall) == (50, 25)

@@ -188,3 +188,11 @@ def test_the_name_of_the_task_may_have_spaces() -> None:
     assert faults("definition", "task_name", definition="sentiment") == []
     assert faults("definition", "task_name", definition="") == ["is not the task's name"]
     assert faults("definition", "misleading", definition=FAR.definition) == []
+
+
+def test_two_words_can_be_put_in_another_order() -> None:
+    two = replace(TASK, definition="Go on")
+    assert faults("definition", "shuffled", before=two, definition="Go on") == [
+        "the order of words is unchanged"
+    ]
+    assert faults("definition", "shuffled", before=two, definition="on Go") == []

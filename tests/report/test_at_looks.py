@@ -76,6 +76,7 @@ def test_what_is_clear_at_two_seeds_is_settled_and_the_report_says_so(tmp_path: 
         "decided at look 1 (2 of 5 seeds, 4 of 10 cells): p-values and intervals hold over all looks" in text
     )
     assert "the study stopped early" in text
+    assert all(one.looked.startswith("decided at look 1") for one in judge_study(folder).verdicts)
     assert "90 % interval over all looks" in text
     assert "Looks:\n    look 1: 2 of 5 seeds, 4 of 10 cells (" in text
     assert "stopped, for every hypothesis is settled: 6 of 10 cells saved (60 %)" in text

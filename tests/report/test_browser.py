@@ -40,6 +40,7 @@ def test_instances_stand_under_every_variant(tmp_path: Path):
     assert exact == 1.0
     assert one["references"] == ["positive"]
     assert data["tasks"]["task_c"]["kind"] == "classification"
+    assert data["tasks"]["task_c"]["category"] == "Logic"
     assert data["texts"].count(HOSTILE) == 1
     assert data["note"] == ""
 

@@ -98,3 +98,10 @@ def test_what_was_not_run_from_a_checkout_says_so():
     assert made_with([untuned]) == "commit unknown; host node7", "a baseline has no precision"
     row = dict(zip(cell_table([untuned]).headings, line, strict=True))
     assert (row["seed"], row["tested on"], row["data"]) == ("-", "original", "-")
+
+
+def test_the_table_s_headings():
+    assert cell_table([make_cell(50.0)]).headings == (
+        "cell", "model", "budget", "trained on", "seed", "tested on", "state", "identity", "data", "commit", "host",
+        "command", "device", "precision", "versions", "notes or failure",
+    )  # fmt: skip

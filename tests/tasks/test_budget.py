@@ -4,7 +4,7 @@ import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import BudgetConfig, TasksConfig
-from instruct_ablate.tasks.budget import check, check_trainable, sample
+from instruct_ablate.tasks.budget import ALL, check, check_shots, check_trainable, sample
 from tests.conftest import make_task
 
 TASKS = [make_task(f"task{n}", count=30) for n in range(12)]
@@ -104,3 +104,18 @@ def test_ends_of_budgets():
         check(BudgetConfig(-1))
     with pytest.raises(UserError, match=r"data_budget\.tasks=0 must be at least 1"):
         check(BudgetConfig(1, 0))
+
+
+def test_shots_of_test_tasks_need_as_many_instances():
+    tasks = [make_task("three", count=3), make_task("one", count=1)]
+    config = TasksConfig("starter", train_on="test_task", test_instances=2)
+    check_shots(tasks, config, BudgetConfig(1))
+    check_shots(tasks, config, BudgetConfig(ALL))
+    check_shots(tasks[:1], config, BudgetConfig(3))
+    check_shots(tasks, TasksConfig("starter"), BudgetConfig(9))
+    with pytest.raises(
+        UserError, match=r"beside the 2 tested ones, 1 tasks have fewer than .*=2 .*: one \(1\)\."
+    ):
+        check_shots(tasks, config, BudgetConfig(2))
+    with pytest.raises(UserError, match="none"):
+        check_shots([make_task("none", count=0)], config, BudgetConfig(ALL))

@@ -1,10 +1,12 @@
 import json
+import re
 
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.instruction_json import _name
 
 RECORDS = [
     *(
@@ -135,3 +137,9 @@ def test_the_keys_that_select_are_all_used(folder, tmp_path):
         test_categories=["Instructions"],
     )
     assert len(same.train) == 4
+
+
+def test_a_task_is_called_by_its_instruction():
+    assert re.fullmatch("write_a_poem_on_one_line_[0-9a-f]{8}", _name("Write: a poem, on ONE line!"))
+    assert re.fullmatch("x{40}_[0-9a-f]{8}", _name(50 * "x"))
+    assert re.fullmatch("x{39}_[0-9a-f]{8}", _name(39 * "x" + " y"))

@@ -26,6 +26,7 @@ def test_good_tasks_come_back_as_they_are(tmp_path):
     collection = read(tmp_path, make_task(), train=[make_task()], content_hash="mine")
     assert (collection.test, collection.train) == ((make_task(),), (make_task(),))
     assert (collection.content_hash, collection.notes) == ("mine", ())
+    assert len(list((tmp_path / "tasks" / "own").glob("*"))) >= 1
 
 
 def test_odd_rows_pass_the_same_gate_as_those_of_files(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import check
+from instruct_ablate.tasks.settings import LIMITS
+from tests.ends import Ends, check_ends
 
 
 @pytest.mark.parametrize(
@@ -67,3 +69,29 @@ def test_columns_are_named_by_texts() -> None:
     check(TasksConfig("hf_dataset", columns={"input": "a", "output": "b"}))
     with pytest.raises(UserError, match=r"tasks\.columns\.output=3 is no text"):
         check(TasksConfig("hf_dataset", columns={"input": "a", "output": 3}))  # type: ignore[dict-item]
+
+
+ENDS: Ends = {
+    "split": (("default", 200 * "x"), (201 * "x", "")),
+    "language": (("English", None), (201 * "x",)),
+    "root": (("a", None), ("",)),
+    "test_subset": (("exactly_labelled", None), ("all",)),
+    "test_tasks": ((1, None), (0,)),
+    "test_instances": ((1, None), (0,)),
+    "train_on": (("training_tasks", "test_task"), ("test_tasks", None)),
+    "validation": ((0,), (-1, None)),
+    "label_spaces": (("a.yaml", None), ("",)),
+    "train_split": (("train", None), ("",)),
+    "test_split": (("test", None), ("",)),
+    "definition": ((1_000_000 * "x", None), (1_000_001 * "x",)),
+    "examples": ((0, 1000), (-1, 1001)),
+    "mixture": (("t0", "t0_plus", "t0_plus_plus", None), ("t1",)),
+    "name": (("mine", None), (201 * "x",)),
+    "sha256": ((64 * "a", None), (63 * "a", 65 * "a", 64 * "g", 3)),
+    "labels": (([], ["a"]), ("a", [""])),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_ends_of_what_each_key_may_be(name: str) -> None:
+    check_ends(LIMITS[name], ENDS[name])

@@ -6,9 +6,10 @@ import pytest
 from wandb import Settings
 from wandb.errors import UsageError
 
-from instruct_ablate.cell.mirror.settings import PROJECT, check_logger, mirrored_name
+from instruct_ablate.cell.mirror.settings import LIMITS, PROJECT, check_logger, mirrored_name
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import LoggerConfig
+from tests.ends import Ends, check_ends
 
 
 @pytest.mark.parametrize("project", ["a/b", "a\\b", "a#b", "a?b", "a%b", "a:b", 129 * "x"])
@@ -99,3 +100,19 @@ def test_loggers_are_there_where_their_package_is(monkeypatch: pytest.MonkeyPatc
 def test_a_name_as_long_as_a_project_is_not_cut() -> None:
     assert mirrored_name(128 * "x") == 128 * "x"
     assert mirrored_name(129 * "x") == 128 * "x"
+
+
+ENDS: Ends = {
+    "name": (("wandb", "csv", "tensorboard", "mlflow", "none"), ("wandbb", None)),
+    "project": ((128 * "x",), (129 * "x", None)),
+    "entity": ((128 * "x", None), (129 * "x", "a/b")),
+    "mode": (("auto", "online", "offline"), ("on",)),
+    "tags": (([64 * "x"], []), ([65 * "x"], "a")),
+    "timeout": ((0, 86400.0), (-0.1, 86400.1)),
+    "predictions": ((0, 100_000), (-1, 100_001)),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_ends_of_what_each_key_may_be(name: str) -> None:
+    check_ends(LIMITS[name], ENDS[name])

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.run.settings import check_folder, check_names, check_reference
+from instruct_ablate.cell.run.settings import LIMITS, check_folder, check_names, check_reference
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import InstructionConfig
+from tests.ends import Ends, check_ends
 from tests.standins import make_config
 
 
@@ -97,3 +98,20 @@ def test_the_reference_is_a_variant() -> None:
     check_reference("empty+original", InstructionConfig())
     with pytest.raises(UserError, match=r"^reference: unknown.*did you mean 'simplified'"):
         check_reference("simplifed", InstructionConfig())
+
+
+ENDS: Ends = {
+    "seed": ((0, 2**32 - 1), (-1, 2**32, None)),
+    "retry": (("failed", "none"), ("all",)),
+    "reuse": (("none", "untuned", "all"), ("some",)),
+    "until": (("done", "decided"), ("ever",)),
+    "cell_timeout": ((0.5, None), (0.0, float("nan"))),
+    "extensions": (([], ["a.py"]), ("a.py", [""])),
+    "hypotheses": (([], ["a claim"]), ([""],)),
+    "reference": (("original",), ("", None)),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_ends_of_what_each_key_may_be(name: str) -> None:
+    check_ends(LIMITS[name], ENDS[name])

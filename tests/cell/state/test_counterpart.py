@@ -150,3 +150,11 @@ def test_of_several_the_one_with_the_same_tests_of_its_own():
     others = [place(tested="original"), place(tested="delusive")]
     assert pick(one, *others, instruction="original") == others[0], "each tested with its own"
     assert pick(one, others[1], place(tested="empty"), instruction="original") is None
+
+
+def test_a_baseline_runs_no_code_of_the_users():
+    guess = place(model="majority", data_budget=0, revisions={"tasks": "data"})
+    assert pick(place(revisions={"tasks": "data", "extensions": "e"}), guess, model="majority") == guess
+    untuned = place(data_budget=0, revisions={"extensions": "e"})
+    assert pick(place(revisions={"extensions": "e"}), untuned, data_budget=0) == untuned
+    assert pick(place(revisions={"extensions": "f"}), untuned, data_budget=0) is None

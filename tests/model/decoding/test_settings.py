@@ -6,6 +6,7 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.decoding.settings import (
+    LIMITS,
     check_channel,
     check_engine,
     check_evaluation,
@@ -14,6 +15,7 @@ from instruct_ablate.model.decoding.settings import (
 )
 from instruct_ablate.schema import EvaluationConfig, InstructionConfig, PromptConfig
 from tests.conftest import make_task
+from tests.ends import Ends, check_ends
 
 
 @pytest.mark.parametrize(
@@ -88,3 +90,21 @@ def test_the_engine_of_a_configuration_is_looked_for(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="not installed here"):
         check_evaluation(EvaluationConfig(["same"], engine="vllm"), InstructionConfig())
+
+
+ENDS: Ends = {
+    "instructions": ((["same"], []), ("same", [""])),
+    "decoding": (("greedy", "constrained", "rank", "rank_normalized", "channel"), ("beam", None)),
+    "engine": (("native", "vllm"), ("hf",)),
+    "batch_tokens": ((1,), (0, None)),
+    "at": (([0, 1.0], []), ([-0.1], [1.1], 0.5)),
+    "every_steps": ((1, None), (0,)),
+    "every_epochs": ((1e-9, float(2**31 - 1), None), (0.0, 2.0**31)),
+    "at_instances": ((1,), (0, None)),
+    "cut_wrong_answers": ((True, False), ()),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_ends_of_what_each_key_may_be(name: str) -> None:
+    check_ends(LIMITS[name], ENDS[name])
