@@ -66,7 +66,7 @@ class InstructionConfig:
     rate: float = 0.2  # share of words that a noisy definition changes
     correct: float = 0.5  # share of right labels for examples=partly_correct
     annotation: str | None = (
-        None  # file of annotated definitions (Yin et al. 2023) that no_..._content follow
+        None  # yin_2023 (theirs, downloaded) or a file: annotated definitions that no_..._content follow
     )
     corpus: str | None = (
         None  # text file, a sentence a line, that ood_inputs are drawn from; null: the shipped one

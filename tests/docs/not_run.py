@@ -24,8 +24,8 @@ NOT_RUN = {
     "python train.py -m instruction=original,simplified seed=0,1 hydra/launcher=": LAUNCHERS,
     "python train.py -m seed=0,1,2,3 hydra/launcher=local_pool": LAUNCHERS,
     "python train.py -m instruction=original,simplified hydra/launcher=submitit_local": LAUNCHERS,
-    "python train.py -m experiment=yin_2023_definitions instruction.annotation=FILE": (
-        "their annotation is not shipped: tests/instruction/test_annotation.py"
+    "python train.py -m experiment=yin_2023_definitions instruction.annotation=yin_2023": (
+        "downloads their annotation: tests/instruction/test_annotation.py"
     ),
     "python -m pdb train.py": "waits for what is typed into the debugger: tests/grid/test_sweep.py",
     "instruct-ablate plan experiment=kung_peng_definitions": HUB,

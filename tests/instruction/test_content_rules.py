@@ -90,7 +90,7 @@ def test_precision_and_recall_on_the_test_definitions(shared: Path, tmp_path: Pa
     if not path.is_file():
         pytest.skip("no annotation there")
     config = TasksConfig(reader="natural_instructions", root=str(shared / "natural-instructions"))
-    found = agreement(read_tasks(config, tmp_path).test, annotation_of(str(path)))
+    found = agreement(read_tasks(config, tmp_path).test, annotation_of(str(path), ""))
     for one in found:
         assert one.precision >= REACHED[one.kind][0], one.kind
         assert one.recall >= REACHED[one.kind][1], one.kind

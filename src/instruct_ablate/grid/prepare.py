@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from instruct_ablate.instruction.annotation import PUBLISHED, annotation_of
 from instruct_ablate.prepared import damage
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import put_aside
@@ -21,6 +22,9 @@ def prepare(config: Config) -> Iterator[str]:
     collection = read_tasks(config.tasks, Path(config.cache))
     told = f"{len(collection.train)} training and {len(collection.test)} test tasks"
     yield f"tasks {config.tasks.reader}: {told}"
+    if config.instruction.annotation in PUBLISHED:
+        annotation = annotation_of(config.instruction.annotation, config.cache)
+        yield f"annotation {config.instruction.annotation}: {len(annotation.tasks)} definitions"
     if collection.validation:
         yield held_out_line(collection)
     if config.model.source == "baseline":

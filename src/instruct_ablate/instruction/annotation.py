@@ -17,6 +17,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.file_hash import Mark, mark
 from instruct_ablate.instruction.kinds import Kind, Segment
 from instruct_ablate.tasks.data_file import read_json
+from instruct_ablate.tasks.pinned_file import PinnedFile, pinned_file
 from instruct_ablate.tasks.task import Task
 
 # How the annotation writes the kinds that are told apart here; its other marks ("Input mention") name no content.
@@ -28,6 +29,16 @@ WRITTEN: Mapping[str, Kind] = {
     "Label description": "label_definition",
     "Additional input details": "details",
     "Additional output details": "details",
+}
+# What the key names beside a file: the annotation as it is published, downloaded once.
+PUBLISHED = {
+    "yin_2023": PinnedFile(
+        "yin-2023-content-type-annotation.json",
+        "the annotation of Yin et al. (2023)",
+        "https://raw.githubusercontent.com/fanyin3639/Rethinking-instruction-effectiveness/"
+        "5888bb03b9b818c2162387609f73fb429b96ca25/analysis_util/content_type_annotation.json",
+        "eea18c924c6cee3d4daac10482b87a81e45a8547fe46b65a93ddff66b63dbc7d",
+    )
 }
 ALIKE = 0.8  # share of letters that a definition and its annotation have in common; 34 of 862 are not quite the same
 Marked = tuple[tuple[str, frozenset[Kind]], ...]
@@ -53,11 +64,17 @@ def _read(path: Path, seen: Mark | None) -> Annotation:
     return Annotation(dict(_entry(path, value) for value in raw.values()))
 
 
-def annotation_of(path: str) -> Annotation:
-    """Read the user's file; one that has not changed is read once."""
+def annotation_of(path: str, cache: str) -> Annotation:
+    """Read the user's file, or the published one by its name; one that has not changed is read once."""
+    if path in PUBLISHED:
+        downloaded = pinned_file(PUBLISHED[path], Path(cache))
+        return _read(downloaded, mark(downloaded))
     file = Path(path).expanduser()
     if not file.is_file():
-        raise UserError(f"instruction.annotation={path}: no such file.")
+        raise UserError(
+            f"instruction.annotation={path}: no such file; {', '.join(PUBLISHED)} names the published one, which is "
+            "downloaded."
+        )
     return _read(file, mark(file))
 
 

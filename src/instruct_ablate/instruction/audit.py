@@ -152,7 +152,7 @@ def run_audit(
     page, data = write_audit(findings, name, folder, renderings)
     lines = [*held_out, *_broken(findings), *_left(findings)]
     if config.instruction.annotation is not None:
-        annotation = annotation_of(config.instruction.annotation)
+        annotation = annotation_of(config.instruction.annotation, config.cache)
         for side, tasks in (("training", collection.train), ("test", collection.test)):
             there = sum(annotation.segments(task) is not None for task in tasks)
             lines += [f"rules against the annotation, {there} of {len(tasks)} {side} definitions:"]

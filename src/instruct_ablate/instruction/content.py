@@ -30,7 +30,11 @@ DROPPED: dict[str, Kind] = {
 
 def annotated(task: Task, context: Context) -> tuple[Segment, ...] | None:
     """Return the segments of a definition as annotated; None without an annotation of it."""
-    return None if context.annotation is None else annotation_of(context.annotation).segments(task)
+    return (
+        None
+        if context.annotation is None
+        else annotation_of(context.annotation, context.cache).segments(task)
+    )
 
 
 def content(task: Task, context: Context) -> tuple[Segment, ...]:

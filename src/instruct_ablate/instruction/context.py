@@ -34,6 +34,7 @@ class Context:
     num_positive: int = 2
     annotation: str | None = None
     corpus: str | None = None
+    cache: str = field(default=".cache", compare=False)  # where a published annotation lies
 
     @classmethod
     def of(cls, config: Config, collection: TaskCollection, side: Side) -> Context:
@@ -46,7 +47,7 @@ class Context:
             "validation": (*collection.train, *collection.validation),
             "test": collection.test,
         }
-        return cls(config.seed, known[side])
+        return cls(config.seed, known[side], cache=config.cache)
 
     def under(self, instruction: InstructionConfig) -> Context:
         """Return the context with an instruction's parameters."""

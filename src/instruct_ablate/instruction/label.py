@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.file_hash import sha256_of
+from instruct_ablate.instruction.annotation import PUBLISHED
 from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.variant import File, Slot, Variant
 from instruct_ablate.schema import InstructionConfig
@@ -82,6 +83,8 @@ def counted(config: InstructionConfig) -> dict[str, Any]:
 
 
 def _digest(key: str, path: str) -> str:
+    if key == "annotation" and path in PUBLISHED:
+        return PUBLISHED[path].sha256
     file = Path(path).expanduser()
     if not file.is_file():
         raise UserError(f"instruction.{key}={path}: no such file.")
