@@ -4,29 +4,48 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= ablation
 # The grid of `make sweep`; override GRID for another one.
-GRID ?= instruction=original,simplified,delusive data_budget=0,4
+GRID ?= experiment=quickstart
+# Pinned versions with hashes; `LOCK=` takes what pyproject.toml allows instead.
+LOCK ?= lock
 EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow,dashboard
 
-.PHONY: help setup model sweep report docs test test-slow test-ray check audit format bench clean
+.PHONY: help setup lock model sweep report docs test test-slow test-ray check audit format bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-$(BIN)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+# What a sweep needs alone; tests, linters, loggers and launchers come on top with `make setup` or `make test`.
+LEAN := $(if $(wildcard $(BIN)/.installed),$(BIN)/.installed,$(BIN)/.lean)
+
+$(BIN)/.lean: pyproject.toml $(wildcard lock/sweep.txt)
+	$(call install,sweep.txt,.)
+
+$(BIN)/.installed: pyproject.toml $(wildcard lock/all.txt)
+	$(call install,all.txt,.[$(EXTRAS)])
+
+# The lock first; what it leaves out (torch, whose build differs by machine) comes with the package itself.
+define install
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
+	$(if $(LOCK),$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r $(LOCK)/$(1))
+	$(BIN)/python -m pip install --quiet -e '$(2)'
 	@touch $@
+endef
 
-setup: $(BIN)/.installed  ## Make the environment in .venv
+setup: $(BIN)/.installed  ## Make the whole environment in .venv: with tests, linters, loggers and launchers
 
-model: setup  ## Fetch and convert the default model (once)
+lock:  ## Pin anew what pyproject.toml asks for (lock/); UPGRADE=--upgrade moves to the newest versions
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	lock/compile $(VENV)-lock/bin/uv $(UPGRADE)
+
+model: $(LEAN)  ## Fetch and convert the default model (once)
 	$(BIN)/instruct-ablate prepare model=smollm2_135m
 
-sweep: setup  ## Train and evaluate the grid: untuned, original, simplified, delusive
+sweep: $(LEAN)  ## Train and evaluate the grid, with its verdicts and page: conf/experiment/quickstart.yaml
 	$(BIN)/python train.py -m $(GRID) study=$(STUDY)
 
-report: setup  ## Tables, statistics, figures and a page of STUDY
+report: $(LEAN)  ## Tables, statistics, figures and a page of STUDY
 	$(BIN)/instruct-ablate report multirun/$(STUDY)
 
 $(BIN)/.docs: $(BIN)/.installed
@@ -62,4 +81,4 @@ bench: setup  ## Ratios against plain use of transformers' Trainer and generate
 	$(BIN)/python -m benchmarks
 
 clean:  ## Remove the environment and caches, never results
-	rm -rf $(VENV) .venv-ray .mypy_cache .ruff_cache .pytest_cache build
+	rm -rf $(VENV) $(VENV)-lock .venv-ray .mypy_cache .ruff_cache .pytest_cache build
