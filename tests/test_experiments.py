@@ -11,10 +11,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.composition import register
 from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.instruction.label import parse
+from instruct_ablate.report.at_looks import check_sides, planned_trials
 from instruct_ablate.schema import config_directory, plain
 
 FOLDER = config_directory() / "experiment"
@@ -77,6 +79,25 @@ def test_t0_is_tested_free_and_constrained_and_trained_on_p3() -> None:
     made = [set(cell) for cell in cells("kung_peng_t0")]
     assert len(made) == 2 * 2 + 2
     assert sum("tasks=p3" in cell for cell in made) == 2
+
+
+FORMER = {"untuned": "f5f04302", "original": "167584b9", "delusive": "d4668d2a", "simplified": "82ee52e3"}
+
+
+def test_quickstart_has_the_cells_of_its_predecessor_and_both_sides_of_every_claim() -> None:
+    """`make sweep` ran `instruction=original,simplified,delusive data_budget=0,4`: what is done is not done anew."""
+    made = cells("quickstart")
+    assert len(made) == 3 * 2 * 2 + 3
+    first = [lines for lines in made if "seed=1" not in lines]
+    configs = [plain(composed("experiment=quickstart", *lines)) for lines in [*first, ("data_budget='0'",)]]
+    contents = Contents()
+    identities = [identify(config, contents=contents) for config in configs]
+    assert set(FORMER.values()) <= {one.hash[:8] for one in identities}
+    trials = planned_trials(identities)
+    places = [
+        check_sides(parse_hypothesis(text), trials, "original", "test") for text in configs[0].hypotheses
+    ]
+    assert set(places) == {(2,)}  # one a budget
 
 
 @pytest.mark.slow

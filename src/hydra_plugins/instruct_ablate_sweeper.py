@@ -41,8 +41,15 @@ class AblationSweeper(Sweeper):
             Declared({}, []) if self.single else Declared(dict(self.params), [dict(g) for g in self.grids])
         )
         parts = HydraParts(self.context, self.task_function, self.config)
-        if run_sweep(parts, declared, arguments, Reporter(print_summary, _judge)):
+        if run_sweep(parts, declared, arguments, Reporter(print_summary, _close, _judge)):
             sys.exit(1)
+
+
+def _close(folder: Any) -> None:
+    """Write the report and say the verdicts; other sweeps load no statistics."""
+    from instruct_ablate.report.closing import close
+
+    close(folder)
 
 
 def _judge() -> Any:

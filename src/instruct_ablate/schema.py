@@ -214,9 +214,10 @@ class LoggerConfig:
 
 @dataclass
 class ReportConfig:
-    """What a report shows."""
+    """What a report shows, and when it is written."""
 
     columns: list[str] = field(default_factory=list)  # measures of the main table; empty: the usual ones
+    at_end: bool = False  # a sweep whose cells are all done writes it and says the verdicts
 
 
 @dataclass

@@ -52,6 +52,7 @@ def test_the_declared_grid_and_hydras_parts_are_handed_on(ran: Ran) -> None:
     ((hydra, declared, arguments, report),) = ran.calls
     assert report.summary is print_summary
     assert type(report.judge()).__name__ == "StudyJudge"
+    assert report.close.__name__ == "_close"
     assert declared == Declared(PARAMS, GRIDS)
     assert all(type(grid) is dict for grid in declared.grids)
     assert arguments == ["model=tiny_llama"]

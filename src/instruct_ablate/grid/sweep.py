@@ -43,9 +43,10 @@ Summary = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Reporter:
-    """What a sweep needs of reports, which stand below the grid: a study's table, and answers to its hypotheses."""
+    """What a sweep needs of reports, which stand below the grid: a table, its report, answers to its hypotheses."""
 
     summary: Summary
+    close: Summary  # of a sweep that ends with its report
     judge: Callable[[], Judge]
 
 
@@ -75,7 +76,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
     _launch(launcher, ordered(todo))
     if plan.cells and plan.cells[0].config.detach:
         return 0  # the jobs are queued; how they end is told by `instruct-ablate status`
-    return sum(_summary(folder, cells, report.summary) for folder, cells in by_study.items())
+    return sum(_summary(folder, cells, report) for folder, cells in by_study.items())
 
 
 def _until_decided(cells: Sequence[Cell], report: Reporter, launcher: Any) -> int:
@@ -88,7 +89,7 @@ def _until_decided(cells: Sequence[Cell], report: Reporter, launcher: Any) -> in
         _launch(launcher, ordered(_todo(own)))
 
     taken = run_rounds(rounds, judge, run)
-    return _summary(rounds.folder, taken, report.summary)
+    return _summary(rounds.folder, taken, report)
 
 
 @dataclass(frozen=True)
@@ -253,10 +254,10 @@ def _launcher(hydra: HydraParts) -> Any:
         raise lacking from error
 
 
-def _summary(folder: Path, cells: Sequence[Cell], print_summary: Summary) -> int:
+def _summary(folder: Path, cells: Sequence[Cell], report: Reporter) -> int:
     """Print what became of the study's cells; return how many of those asked for are not done."""
     records = [_current(cell) for cell in cells]
-    print_summary(folder)
+    report.summary(folder)
     if lost := [note for record in records for note in record.notes if LOST in note]:
         echo(f"{len(lost)} cells are not in the logger: {lost[0]}", err=True)
     open_ = [record for record in records if record.state != "done"]
@@ -266,6 +267,10 @@ def _summary(folder: Path, cells: Sequence[Cell], print_summary: Summary) -> int
         echo(f"{record.state}: {record.name}{': ' + reason if reason else ''}", err=True)
     if open_:
         echo(f"{len(open_)} of {len(records)} cells are not done; run the same command again.", err=True)
+    elif cells[0].config.report.at_end:
+        report.close(folder)
+    else:
+        echo(f"Statistics, figures and a page: instruct-ablate report {folder}")
     return len(open_)
 
 
