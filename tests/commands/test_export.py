@@ -27,6 +27,7 @@ def test_what_cannot_be_exported_says_why(tmp_path: Path) -> None:
     assert "its weights were not kept" in fault(str(cell), target, "--cache", str(tmp_path))
     assert "trained nothing" in fault(str(STUDY / "copy_input-c4d1f18a"), target, "--cache", str(tmp_path))
     assert "--public goes with --push" in fault(str(cell), target, "--public")
+    assert "logged to none: train it with logger=wandb" in fault(str(cell), target, "--wandb")
     assert not (tmp_path / "model").exists()
 
 

@@ -13,6 +13,7 @@ from instruct_ablate.terminal import echo
 if TYPE_CHECKING:
     from instruct_ablate.cell.after.export import Source
     from instruct_ablate.report.model_card import Folder
+    from instruct_ablate.schema import LoggerConfig
 
 
 @click.command()
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--merge", is_flag=True, help="Fold a LoRA adapter into the weights that it stands on.")
 @click.option("--push", metavar="NAME", help="Upload it to the Hugging Face hub too, as NAME or USER/NAME.")
+@click.option("--wandb", is_flag=True, help="Log it as an artifact of the cell's W&B run too.")
 @click.option("--public", is_flag=True, help="With --push: for everybody to see.  [only you]")
 @click.option("--license", "licence", default="", help="For the model card, such as apache-2.0.")
 @click.option("--cache", type=click.Path(path_type=Path), help="As of train: where models are prepared.")
@@ -29,6 +31,7 @@ def command(
     folder: Path,
     merge: bool,
     push: str | None,
+    wandb: bool,
     public: bool,
     licence: str,
     cache: Path | None,
@@ -47,6 +50,7 @@ def command(
 
     if public and not push:
         raise UserError("--public goes with --push NAME: it says who may see what is uploaded")
+    logger = _logger(cell) if wandb else None
     source = open_source(cell, read_cell(cell), cache or _usual_cache(), trust_remote_code)
     check_shape(source, merge, bool(push))
     with new_folder(folder) as unfinished:
@@ -57,10 +61,27 @@ def command(
     echo(f"Take it back: instruct-ablate train model={folder} data_budget=0")
     if (place := base_folder(folder)) is not None:
         echo(f"The adapter stands on {place}, a folder of this machine; --merge makes one that stands alone.")
+    if logger is not None:
+        from instruct_ablate.cell.mirror.wandb_export import log_exported
+
+        echo(f"Artifact of W&B run {log_exported(cell, source.record, folder, logger)}")
     if push:
         from instruct_ablate.hub import upload
 
         echo(f"Uploaded: {upload(folder, push, private=not public)}")
+
+
+def _logger(cell: Path) -> LoggerConfig:
+    """Return the logger of a cell that W&B knows."""
+    from instruct_ablate.cell.state.stored_config import stored_part
+    from instruct_ablate.schema import LoggerConfig
+
+    logger = stored_part(cell, "logger", LoggerConfig)
+    if logger.name != "wandb":
+        raise UserError(
+            f"--wandb: {cell} was logged to {logger.name}: train it with logger=wandb, or leave it out."
+        )
+    return logger
 
 
 def _described(source: Source, title: str, merge: bool, licence: str) -> Folder:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wandb import Table
 
 from instruct_ablate.cell.mirror import wandb_run
 from instruct_ablate.cell.mirror.wandb_run import (
     WandbRun,
+    compares,
     has_key,
     job_type,
     open_run,
@@ -21,6 +23,7 @@ from instruct_ablate.cell.mirror.wandb_run import (
     tags,
 )
 from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.cell.state.store import TRAINED
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.schema import Config, LoggerConfig
 from tests.cell.mirror.test_mirror import IDENTITY
@@ -37,10 +40,14 @@ class Run:
         self.given = given
         self.summary: dict[str, Any] = {}
         self.logged: dict[str, Any] = {}
+        self.artifacts: list[Any] = []
         self.exit_code: int | None = None
 
     def log(self, values: dict[str, Any]) -> None:
         self.logged |= values
+
+    def log_artifact(self, artifact: Any) -> None:
+        self.artifacts.append(artifact)
 
     def finish(self, exit_code: int) -> None:
         self.exit_code = exit_code
@@ -120,6 +127,49 @@ def test_a_users_metric_reaches_summary_and_tables(opened: list[Run], tmp_path: 
     scores, predictions = run.logged["scores"], run.logged["predictions"]
     assert {line[-1] for line in scores.data if line[-2] == OWN.name} == {3.25}
     assert {line[predictions.columns.index(OWN.name)] for line in predictions.data} == {7.0}
+
+
+@pytest.mark.parametrize(("keep", "there"), [(True, True), (True, False), (False, True)])
+def test_weights_that_are_kept_are_an_artifact(
+    opened: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool, there: bool
+):
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    cell = make_cell(50.0)
+    write_study(tmp_path / "s", [cell])
+    folder = tmp_path / "s" / cell.name
+    if there:
+        (folder / TRAINED).parent.mkdir()
+        (folder / TRAINED).write_bytes(b"weights")
+    WandbRun(replace(Config(), keep_checkpoints=keep), IDENTITY, folder).finish(cell)
+    names = [(one.name, one.type, *one.manifest.entries) for one in opened[0].artifacts]
+    assert names == ([(f"model-{run_id(cell.identity)}", "model", "trained.ckpt")] if keep and there else [])
+    assert opened[0].exit_code == 0
+
+
+def test_rows_are_matched_among_runs_where_wandbs_comparing_table_can_be_had(monkeypatch: pytest.MonkeyPatch):
+    online, offline = Run(), Run()
+    online.offline, offline.offline = False, True
+    there: list[str] = []
+    monkeypatch.setattr(wandb_run.importlib.util, "find_spec", lambda name: name if name in there else None)
+    assert not compares(online), "it needs the package weave"
+    there.append("weave")
+    assert compares(online)
+    assert not compares(offline), "it cannot wait for a later upload"
+
+
+def test_the_comparing_table_takes_the_instance_as_its_key(
+    opened: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(wandb_run, "compares", lambda run: True)
+    monkeypatch.setattr("wandb.EvalTable", lambda **given: tables.append(given) or Table(given["columns"]))
+    tables: list[dict[str, Any]] = []
+    cell = make_cell(50.0)
+    write_study(tmp_path / "s", [cell])
+    WandbRun(Config(), IDENTITY, tmp_path / "s" / cell.name).finish(cell)
+    (given,) = tables
+    assert given["input_columns"] == ["tested on", "task", "instance_id"]
+    assert set(given["input_columns"]) | set(given["score_columns"]) < set(given["columns"])
+    assert len(opened[0].logged["predictions"].data) == 4
 
 
 def test_a_failed_cell_is_a_failed_run(opened: list[Run], tmp_path: Path):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import TRAINED
 from instruct_ablate.cell.state.stored_config import stored_part
 from instruct_ablate.errors import UserError
 from instruct_ablate.processes import PROGRAM, after_program
@@ -20,8 +21,6 @@ from instruct_ablate.whole_files import explained, follow_mode, make_folder
 
 if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
-
-TRAINED = "checkpoints/trained.ckpt"
 
 
 @dataclass(frozen=True, slots=True)

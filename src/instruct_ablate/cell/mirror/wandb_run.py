@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import itertools
 import logging
 import os
@@ -19,6 +20,7 @@ from instruct_ablate.cell.state.legend import COLUMNS, is_default, trained_on
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.store import TRAINED
 from instruct_ablate.processes import command_line
 from instruct_ablate.schema import Config, LoggerConfig
 
@@ -74,6 +76,8 @@ class WandbRun:
             self.run.summary.update(scores)
             self.run.summary.update({f"cost/{k}": v for k, v in dataclasses.asdict(record.cost).items()})
             self.run.log({"scores": self._scores(record), "predictions": self._predictions(record)})
+            if self.config.keep_checkpoints and (trained := self.folder / TRAINED).is_file():
+                log_model(self.run, record, trained)
 
     def _scores(self, record: CellRecord) -> Any:
         """Return every task's score as a table."""
@@ -103,7 +107,15 @@ class WandbRun:
         scored = list(
             dict.fromkeys(name for block in record.blocks for name, _ in block.scores.overall.values)
         )
-        table = wandb.Table(columns=["tested on", *names, *scored])
+        columns = ["tested on", *names, *scored]
+        if compares(self.run):  # the same instance of several runs side by side
+            table = wandb.EvalTable(
+                columns=columns,
+                input_columns=["tested on", "task", "instance_id"],
+                score_columns=scored,
+            )
+        else:
+            table = wandb.Table(columns=columns)
         for block in record.blocks:
             rows = read_predictions(self.folder / block.predictions)
             for row in itertools.islice(rows, self.config.logger.predictions):
@@ -112,6 +124,24 @@ class WandbRun:
                     record.test_name(block), *(list(v) if isinstance(v, tuple) else v for v in values)
                 )
         return table
+
+
+def compares(run: Any) -> bool:
+    """Whether W&B's table for comparing evaluations can be had: it needs the package weave, and a server."""
+    import wandb
+
+    there = hasattr(wandb, "EvalTable") and importlib.util.find_spec("weave") is not None
+    return there and not getattr(run, "offline", True)
+
+
+def log_model(run: Any, record: CellRecord, weights: Path) -> None:
+    """Log a cell's weights, a file or a folder, as its artifact; what is logged later is the next version."""
+    import wandb
+
+    told = {"cell": record.name, "identity": record.identity, "seed": record.seed}
+    artifact = wandb.Artifact(f"model-{run_id(record.identity)}", type="model", metadata=told)
+    (artifact.add_dir if weights.is_dir() else artifact.add_file)(str(weights))
+    run.log_artifact(artifact)
 
 
 def shown_config(config: Config, identity: Identity) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
 
 RECORD = "record.json"
+TRAINED = "checkpoints/trained.ckpt"  # the weights of a cell that keeps them
 
 
 @dataclass(frozen=True, slots=True)
