@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from instruct_ablate.grid.study import Study
 from instruct_ablate.report.report import Report, write_report
+from instruct_ablate.report.sentences import sentences
 from instruct_ablate.report.statistics.claim import Answer
 from instruct_ablate.report.statistics.finding import Finding, deciding
-from instruct_ablate.report.verdicts import MARKS, Verdict
+from instruct_ablate.report.verdicts import Verdict
 from instruct_ablate.terminal import echo
 
 GUESS = "uniform_guess"
@@ -34,23 +34,11 @@ def closing_lines(report: Report) -> Iterator[str]:
 
 
 def verdict_words(verdict: Verdict) -> Iterator[str]:
-    """Yield an answer, and in short each place it was tried at, with what would decide it where that is open."""
-    yield f"{MARKS[verdict.answer]} {verdict.answer}: {verdict.hypothesis.text}"
-    yield from (f"    {reason}" for reason in verdict.open)
+    """Yield a verdict in a sentence, and what would decide each place where it is open."""
+    yield from sentences([verdict])
     for finding in verdict.findings:
-        yield f"    {_place(finding)}"
         if finding.answer == "undecided":
-            yield f"        {deciding(finding)}"
-
-
-def _place(finding: Finding) -> str:
-    comparison, ruling = finding.comparison, finding.ruling
-    reason = f" ({ruling.reason})" if ruling.reason else ""
-    low, high = comparison.interval(1 - 2 * ruling.level)
-    interval = "" if math.isnan(low) else f", 90 % interval {low:+.1f} to {high:+.1f}"
-    return (
-        f"{finding.place}: {finding.answer}{reason}; {comparison.mean:+.1f} {finding.measure.steps}{interval}"
-    )
+            yield f"    open at {finding.place}: {deciding(finding)}"
 
 
 def above_guess(verdicts: Sequence[Verdict]) -> Iterator[str]:
