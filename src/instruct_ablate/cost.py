@@ -18,3 +18,4 @@ class Cost:
     prepare_seconds: float = 0.0
     peak_memory: int = 0
     padding_share: float = 0.0  # of the places that went through the model in training
+    point_seconds: float = 0.0  # of scores while training; no part of the training's

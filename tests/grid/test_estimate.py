@@ -73,6 +73,34 @@ def test_every_test_time_instruction_is_a_test_of_its_own(tmp_path: Path) -> Non
     assert Estimator({}).estimate(cell(tmp_path, evaluation=shown)).test_instances == 45
 
 
+@pytest.mark.parametrize(
+    ("evaluation", "select", "points"),
+    [
+        ({"at": [0.0, 0.5, 1.0], "at_instances": 4}, "last", 3 * 4),
+        ({"at": [1.0], "at_instances": 4, "instructions": ["same", "empty"]}, "last", 2 * 4),
+        ({"at": [1.0], "at_instances": 99}, "last", 15),
+        ({"every_epochs": 1.0, "at_instances": 4}, "best:rougeL", 3 * 2 * 4),
+        ({"every_steps": 4, "at_instances": 3}, "best:rougeL", 2 * 2 * 3),
+    ],
+)
+def test_scores_while_training_take_the_time_of_their_predictions(
+    tmp_path: Path, evaluation: dict[str, Any], select: str, points: int
+) -> None:
+    tasks = TasksConfig("starter", test_tasks=3, test_instances=5, validation=2)
+    shown = EvaluationConfig(**{"instructions": ["same"], **evaluation})
+    trainer = TrainerConfig(batch_size=4, epochs=3, select=select)
+    config = cell(tmp_path, tasks=tasks, trainer=trainer, evaluation=shown)
+    plain = replace(
+        config, evaluation=EvaluationConfig(shown.instructions), trainer=replace(trainer, select="last")
+    )
+    found, without = (Estimator(MEASURED).estimate(one) for one in (config, plain))
+    assert found.steps == 6
+    assert found.test_instances - without.test_instances == points
+    assert found.seconds is not None
+    assert without.seconds is not None
+    assert found.seconds - without.seconds == pytest.approx(points * 0.05)
+
+
 def test_untuned_models_and_baselines_train_nothing(tmp_path: Path) -> None:
     untuned = Estimator(MEASURED).estimate(cell(tmp_path, data_budget=BudgetConfig(0)))
     assert (untuned.train_instances, untuned.train_tokens, untuned.steps) == (0, 0, 0)
@@ -134,14 +162,14 @@ def test_speeds_are_added_up_over_finished_cells(tmp_path: Path) -> None:
     took = {"train_tokens": 300, "train_seconds": 4.0, "evaluate_instances": 10, "evaluate_seconds": 1.0}
     records = [
         record(tmp_path, **took),
-        record(tmp_path, **took),
+        record(tmp_path, **took, point_seconds=2.0),
         record(tmp_path, state="failed", **took),
         record(tmp_path, "tiny_t5", **took),
         replace(record(tmp_path, **took), environment=None),
     ]
     found = speeds(records)
     assert found == {
-        ("tiny_llama", "full"): Speed(600, 8.0, 20, 2.0, 10.0, 2),
+        ("tiny_llama", "full"): Speed(600, 8.0, 20, 2.0, 8.0, 2),
         ("tiny_t5", "full"): Speed(300, 4.0, 10, 1.0, 5.0, 1),
     }
 

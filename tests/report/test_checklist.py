@@ -75,7 +75,7 @@ def hours_of(*cells: tuple[str, Cost]) -> str:
 
 
 def test_hours_are_summed_by_kind_of_device() -> None:
-    cost = Cost(prepare_seconds=900.0, train_seconds=1800.0, evaluate_seconds=900.0)
+    cost = Cost(prepare_seconds=900.0, train_seconds=1000.0, point_seconds=800.0, evaluate_seconds=900.0)
     text = hours_of(("cpu", cost), ("cuda:0", cost), ("NVIDIA H100", cost), ("none", cost), ("cpu x86", cost))
     assert "2.00 hours on CPU; 2.00 hours on GPU over 5 done cells" in line(text, "C1 computing budget")
     assert "estimated at 1 kWh, assuming 100 W for one CPU, 400 W for one GPU" in line(text, "C1 energy")

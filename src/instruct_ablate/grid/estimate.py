@@ -15,6 +15,7 @@ from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.schema import Config
+from instruct_ablate.score_curve import due_steps
 from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Task, TaskCollection
@@ -32,7 +33,7 @@ class Estimate:
     train_instances: int
     train_tokens: int
     steps: int
-    test_instances: int
+    test_instances: int  # predictions, those while training included
     checkpoint_bytes: int | None
     seconds: float | None
     test_tasks: int = 0
@@ -79,7 +80,8 @@ def speeds(records: Iterable[CellRecord]) -> Speeds:
     for record in records:
         if record.state == "done" and record.environment is not None:
             cost, key = record.cost, (record.setting.model, str(record.setting.get("method") or "full"))
-            other = max(0.0, record.finished - record.started - cost.train_seconds - cost.evaluate_seconds)
+            known = cost.train_seconds + cost.point_seconds + cost.evaluate_seconds
+            other = max(0.0, record.finished - record.started - known)
             speed = Speed(
                 cost.train_tokens,
                 cost.train_seconds,
@@ -114,11 +116,14 @@ class Estimator:
         if is_untuned(config):
             return Estimate(0, 0, 0, tested, 0, self._seconds(config, 0, tested), *size)
         examples, trainer = self._examples(config, collection), config.trainer
-        steps = Schedule(examples, trainer.batch_size, trainer.epochs, 0, trainer.max_steps).steps
+        schedule = Schedule(examples, trainer.batch_size, trainer.epochs, 0, trainer.max_steps)
+        steps = schedule.steps
+        due = due_steps(config.evaluation, steps, schedule.steps_per_epoch)
+        points = len(due) * point_instances(config, collection)
         seen = steps * trainer.batch_size if trainer.max_steps else examples * trainer.epochs
         tokens = int(seen * self._length(config, collection))
-        seconds = self._seconds(config, tokens, tested)
-        return Estimate(examples, tokens, steps, tested, self._bytes(config), seconds, *size)
+        seconds = self._seconds(config, tokens, tested + points)
+        return Estimate(examples, tokens, steps, tested + points, self._bytes(config), seconds, *size)
 
     def testing(self, config: Config) -> float | None:
         """Return the seconds that a prediction takes, as measured; None where nothing like it was."""
@@ -170,6 +175,15 @@ class Estimator:
             return None
         training = tokens * speed.train_seconds / speed.tokens if tokens else 0.0
         return training + tested * speed.test_seconds / speed.instances + speed.other_seconds / speed.cells
+
+
+def point_instances(config: Config, collection: TaskCollection) -> int:
+    """Count the predictions of one point while training: of the test's sample, or of each held-out task's."""
+    most = config.evaluation.at_instances
+    if config.trainer.select != "last":
+        return sum(min(most, len(task.instances)) for task in collection.validation)
+    instances = sum(len(task.instances) for task in collection.test)
+    return len(shown_at_test(config)) * min(most, instances)
 
 
 def _cut(task: Task) -> Task:

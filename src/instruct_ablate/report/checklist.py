@@ -107,7 +107,7 @@ def _hours(cells: Iterable[CellRecord]) -> dict[str, float]:
         if cell.environment is not None and cell.environment.device != "none":
             kind = "CPU" if cell.environment.device.startswith("cpu") else "GPU"
             cost = cell.cost
-            spent = cost.prepare_seconds + cost.train_seconds + cost.evaluate_seconds
+            spent = cost.prepare_seconds + cost.train_seconds + cost.point_seconds + cost.evaluate_seconds
             hours[kind] = hours.get(kind, 0.0) + spent / 3600
     return dict(sorted(hours.items()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,16 @@ from instruct_ablate.cell.run.selection import check_defined, check_selection, c
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.preflight import faults
-from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, TasksConfig, TrainerConfig
+from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.prompt.template_set import shipped_sets
+from instruct_ablate.schema import (
+    BudgetConfig,
+    Config,
+    EvaluationConfig,
+    PromptConfig,
+    TasksConfig,
+    TrainerConfig,
+)
 from instruct_ablate.score_curve import FILE, Point, read_points
 from instruct_ablate.tasks.collection import read_tasks, reader
 from instruct_ablate.tasks.task import TaskCollection
@@ -157,12 +167,25 @@ def test_held_out_tasks_are_shown_as_training_shows_them(tmp_path: Path, cache: 
 
     config = choosing(tmp_path, cache)
     config = replace(config, instruction=replace(config.instruction, definition="empty"))
-    job: Any = type("Job", (), {"config": config})
     read = read_tasks(HELD, cache)
-    (sample,) = samples_held_out(job, read, Words())
-    assert len(sample.prompts) == 2 * 3
-    assert {prompt.task for prompt in sample.prompts} == {task.name for task in read.validation}
-    assert not any(task.definition in prompt.source for task in read.validation for prompt in sample.prompts)
+
+    def held(**changes: Any) -> tuple[Prompt, ...]:
+        job: Any = SimpleNamespace(config=replace(config, **changes))
+        (sample,) = samples_held_out(job, read, Words())
+        return sample.prompts
+
+    first = PromptConfig("set_12/" + shipped_sets()["set_12"][0].name)
+    assert held(prompt=PromptConfig("set_12")) == held(prompt=first), "the template of training"
+    assert (
+        len({prompt.source[:9] for prompt in held(prompt=PromptConfig("set_12", training_template="drawn"))})
+        > 2
+    )
+    channel = held(prompt=PromptConfig("plain"), evaluation=replace(AT, decoding="channel"))
+    assert any(prompt.channel for prompt in channel)
+    prompts = held()
+    assert len(prompts) == 2 * 3
+    assert {prompt.task for prompt in prompts} == {task.name for task in read.validation}
+    assert not any(task.definition in prompt.source for task in read.validation for prompt in prompts)
 
 
 def test_what_is_chosen_by_counts_and_what_is_not_does_not(tmp_path: Path, cache: Path) -> None:

@@ -19,6 +19,7 @@ from instruct_ablate.model.training.points import Plan
 from instruct_ablate.schema import Config
 from tests.killed import Killed, best_of
 from tests.model.fits import changed, load, make_config, make_prompts, same_bits, weights
+from tests.model.training.test_strategies import FIT, run
 
 SCORES = {0: 1.0, 1: 2.0, 2: 9.0, 3: 9.0, 4: 5.0, 5: 5.0, 6: 5.0}
 
@@ -137,3 +138,20 @@ def test_a_fit_killed_again_and_again_ends_with_the_same_choice_and_bits(cache: 
     assert same_bits(given, wanted)
     assert again.scores == choice.scores
     assert not list((tmp_path / "parts").rglob("best-*"))
+
+
+@pytest.mark.slow
+def test_two_processes_choose_and_stop_as_one_does(cache: Path, tmp_path: Path) -> None:
+    plan = f"Plan({SCORES}, lambda step: {{'m': {SCORES}[step]}}, Choice(patience=2), 'm')"
+    fit = FIT.replace("Path(folder))\n", f"Path(folder), (), {plan})\nassert cost.train_steps == 4\n", 1)
+    more = (
+        "from instruct_ablate.model.training.best_weights import Choice\n"
+        "from instruct_ablate.model.training.points import Plan\n"
+    )
+    assert plan in fit
+    two, losses = run(tmp_path / "two", cache, 2, "tiny_llama", "ddp", "none", "full", fit=more + fit)
+    config = make_config(cache, micro_batch_tokens=200, learning_rate=1e-3)
+    one, choice = train(config, tmp_path / "one", SCORES, patience=2)
+    assert choice.scores[-1][0] == len(losses) == 4
+    for weight, tensor in one.items():
+        torch.testing.assert_close(two[weight], tensor, rtol=1e-3, atol=3e-4)

@@ -15,7 +15,7 @@ from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.saver import Meter, Saver
 from tests.model.fits import load, make_config
 
-TRAINER: Any = SimpleNamespace(world_size=1, is_global_zero=True)
+TRAINER: Any = SimpleNamespace(world_size=1, is_global_zero=True, should_stop=False)
 
 
 @pytest.fixture

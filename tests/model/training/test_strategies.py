@@ -65,12 +65,12 @@ def test_masters_to_be_sharded_are_a_copy() -> None:
 
 
 def run(
-    folder: Path, cache: Path, devices: int, *settings: str
+    folder: Path, cache: Path, devices: int, *settings: str, fit: str = FIT
 ) -> tuple[dict[str, torch.Tensor], list[float]]:
     """A fit in processes of its own: its weights and losses."""
     folder.mkdir()
     script = folder / "fit_it.py"
-    script.write_text(FIT)
+    script.write_text(fit)
     name, strategy, grouping, method = settings
     start = [sys.executable]
     if devices > 1:

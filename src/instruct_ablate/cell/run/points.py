@@ -18,7 +18,9 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, aggregate, score_predictions
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.prompt.channel import channel_prompts
 from instruct_ablate.prompt.prompt import Prompt, Tokens
+from instruct_ablate.prompt.template_set import trained_under
 from instruct_ablate.schema import Config
 from instruct_ablate.score_curve import (
     FILE,
@@ -94,7 +96,10 @@ def samples_held_out(job: Job, collection: TaskCollection, tokens: Tokens) -> It
         one for task in collection.validation for one in sampled((task,), config.evaluation.at_instances)
     ]
     context = Context.of(config, collection, "validation")
-    yield Sample(HELD_OUT, build_prompts(tasks, config.instruction, config.prompt, tokens, context))
+    channel = config.evaluation.decoding == "channel"
+    prompt = trained_under(config.prompt)[0] if channel else config.prompt
+    build = channel_prompts if channel else build_prompts
+    yield Sample(HELD_OUT, build(tasks, config.instruction, prompt, tokens, context))
 
 
 def samples_at_test(job: Job, collection: TaskCollection, tokens: Tokens) -> Iterator[Sample]:

@@ -41,6 +41,7 @@ class Meter:
             train_examples=self.before.train_examples + self.curve.examples,
             train_tokens=tokens,
             padding_share=padding / (padding + tokens) if padding else 0.0,
+            point_seconds=self.before.point_seconds + aside,
         )
 
 
