@@ -75,15 +75,17 @@ def test_it_loads_and_draws(page: Any):
 
 @pytest.mark.browser
 def test_filters_filter_and_headings_sort(page: Any):
-    rows = page.locator("#groups-table tbody tr:visible")
+    rows = page.locator("#main-table tbody tr:visible")
     before = rows.count()
-    page.locator("#groups .filters select[data-column='3']").select_option("simplified")
+    page.locator("#main .filters select[data-column='0']").select_option("simplified")
     assert 0 < rows.count() < before
-    assert set(page.locator("#groups-table tbody tr:visible td:nth-child(4)").all_inner_texts()) == {
+    assert set(page.locator("#main-table tbody tr:visible td:nth-child(1)").all_inner_texts()) == {
         "simplified"
     }
-    page.locator("#groups .filters [data-search]").fill("nothing has this")
+    page.locator("#main .filters [data-search]").fill("nothing has this")
     assert rows.count() == 0
+    page.locator("#main .filters [data-search]").fill("")
+    page.locator("#main .filters select[data-column='0']").select_option("")
     heading = page.locator("#main-table th button", has_text="exact match").first
     heading.click()
     column = page.evaluate("[...document.querySelectorAll('#main-table th')].findIndex(h => h.ariaSort)") + 1
@@ -160,16 +162,16 @@ def test_what_a_prompt_has_otherwise_is_marked_and_its_end_is_seen(page: Any):
 
 @pytest.mark.browser
 def test_an_address_leads_back_to_a_filter_and_to_an_instance(page: Any, page_file: Path):
-    page.locator("#groups .filters select[data-column='3']").select_option("simplified")
+    page.locator("#main .filters select[data-column='0']").select_option("simplified")
     address = page.evaluate("location.href")
-    assert address.endswith("#groups?3=simplified")
-    told = page.locator("#groups [data-count]").inner_text()
+    assert address.endswith("#main?0=simplified")
+    told = page.locator("#main [data-count]").inner_text()
     page.locator("#b-instance").focus()
     page.keyboard.press("ArrowRight")
     instance = page.locator("#b-instance p").first.inner_text()
     other = page.evaluate("location.href")
     for start, selector, text in (
-        (address, "#groups [data-count]", told),
+        (address, "#main [data-count]", told),
         (other, "#b-instance p", instance),
     ):
         page.goto("about:blank")
@@ -181,12 +183,12 @@ def test_an_address_leads_back_to_a_filter_and_to_an_instance(page: Any, page_fi
 
 @pytest.mark.browser
 def test_a_table_is_downloaded_as_it_is_filtered_and_a_figure_as_it_is(page: Any, page_file: Path):
-    page.locator("#groups .filters select[data-column='3']").select_option("simplified")
+    page.locator("#main .filters select[data-column='0']").select_option("simplified")
     with page.expect_download() as table:
-        page.locator("[data-csv=groups]").click()
+        page.locator("[data-csv=main]").click()
     lines = Path(table.value.path()).read_text(encoding="utf-8").splitlines()
-    whole = (page_file.parent / "categories.csv").read_text(encoding="utf-8").splitlines()
-    assert lines == [whole[0], *(line for line in whole[1:] if line.split(",")[3] == "simplified")]
+    whole = (page_file.parent / "main.csv").read_text(encoding="utf-8").splitlines()
+    assert lines == [whole[0], *(line for line in whole[1:] if line.split(",")[0] == "simplified")]
     with page.expect_download() as figure:
         page.locator("[data-save]").first.click()
     name = figure.value.suggested_filename.replace(" ", "_")

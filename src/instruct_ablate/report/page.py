@@ -17,6 +17,7 @@ from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.browser import packed, packed_data
 from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.figures import by_line, levels
+from instruct_ablate.report.pivot import MOST_ON_PAGE
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.sentences import sentence
@@ -39,6 +40,7 @@ class Contents:
     main: Table
     differences: Table
     groups: Table
+    tasks: Table
     figures: tuple[Path, ...]
     templates: Table
 
@@ -66,6 +68,10 @@ def build_page(contents: Contents, served: Mapping[str, Any] | None = None) -> s
         caption=caption(contents.rows, main_columns(contents.rows, study.columns)) if contents.rows else "",
         differences=contents.differences,
         groups=contents.groups,
+        groups_filters=list(range(contents.groups.labels)),
+        tasks=contents.tasks,
+        tasks_filters=list(range(contents.tasks.labels)),
+        tasks_shown=0 < len(contents.tasks.lines) <= MOST_ON_PAGE,
         templates=contents.templates,
         cells=cell_table(study.cells, brief=True),
         figures=[_figure(path) for path in contents.figures],

@@ -19,6 +19,7 @@ from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.differences import Difference, difference_table, differences
 from instruct_ablate.report.figures import draw_figures
 from instruct_ablate.report.page import Contents, build_page
+from instruct_ablate.report.pivot import pivot_table
 from instruct_ablate.report.rows import Row, build_rows
 from instruct_ablate.report.score_curves import score_curve_table
 from instruct_ablate.report.single_scores import SingleScores
@@ -101,7 +102,8 @@ def page_contents(report: Report, figures: Path) -> Contents:
         report.verdicts,
         main=main_table(report.rows, study.reference, study.columns),
         differences=difference_table(report.differences, legend),
-        groups=group_table(study.cells, "category", study.columns),
+        groups=pivot_table(study.cells, "category", study.reference, study.columns),
+        tasks=pivot_table(study.cells, "task", study.reference, study.columns),
         figures=draw_figures(figures, report.rows, report.differences, study),
         templates=template_table(over_templates(study.cells, study.reference, study.columns), legend),
     )
@@ -110,13 +112,14 @@ def page_contents(report: Report, figures: Path) -> Contents:
 def _write(report: Report) -> None:
     study, folder = report.study, report.folder
     contents = page_contents(report, folder / "figures")
-    tasks = group_table(study.cells, "task", study.columns)
+    categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))
     told = caption(report.rows, main_columns(report.rows, study.columns)) if report.rows else ""
     write_table(contents.main, folder / "main", f"{study.name}. {told}")
     told = f"{study.name}: differences to {study.reference}, Holm-corrected."
     write_table(contents.differences, folder / "differences", told)
-    write_table(contents.groups, folder / "categories", f"{study.name}, by category.")
-    write_table(tasks, folder / "tasks", f"{study.name}, by task.")
+    over = "means over seeds with their standard deviation, a column a variant."
+    write_table(contents.groups, folder / "categories", f"{study.name} by category: {over}", categories)
+    write_table(contents.tasks, folder / "tasks", f"{study.name} by task: {over}", tasks)
     if (curves := score_curve_table(study)).lines:
         told = "scores on a sample of the test instances while training, means over cells."
         write_table(curves, folder / "score_curves", f"{study.name}: {told}")

@@ -63,7 +63,7 @@ def group_table(cells: Iterable[CellRecord], by: str, columns: Sequence[str] = (
         for blocks in cell.tests if cell.state == "done" else ():
             where = (cell.name, *place, blocks[0].instruction, str(cell.seed))
             scores = mean_scores([block.scores for block in blocks])
-            groups += [(where, category, score) for category, score in _groups(scores, by)]
+            groups += [(where, category, score) for category, score in groups_of(scores, by)]
     metrics = _defined(group_columns(every, columns), [score for _, _, score in groups])
     lines = [(*where, *group_line(category, score, metrics)) for where, category, score in groups]
     named = ("cell", *map(heading, keys), "tested on", "seed", "category")
@@ -72,7 +72,7 @@ def group_table(cells: Iterable[CellRecord], by: str, columns: Sequence[str] = (
     return Table(f"By {by}", names, tuple(lines), len(headings))
 
 
-def _groups(scores: Scores, by: str) -> list[tuple[str, Score]]:
+def groups_of(scores: Scores, by: str) -> list[tuple[str, Score]]:
     """Return the scores by category or task; a task's with its category."""
     if by == "category":
         return [("", score) for score in scores.categories]
@@ -216,8 +216,8 @@ def _arrow(columns: Mapping[str, Sequence[Any]]) -> Any:
     return pa.table(made)
 
 
-def write_table(table: Table, stem: Path, caption: str) -> None:
-    """Write a table in all three text forms."""
+def write_table(table: Table, stem: Path, caption: str, machines: Table | None = None) -> None:
+    """Write a table in all three text forms; as CSV the one for machines, where that is another."""
     write_whole(stem.with_suffix(".md"), markdown(table))
-    write_whole(stem.with_suffix(".csv"), comma_separated(table))
+    write_whole(stem.with_suffix(".csv"), comma_separated(machines or table))
     write_whole(stem.with_suffix(".tex"), latex(table, caption, stem.name))

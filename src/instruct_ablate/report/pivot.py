@@ -1,0 +1,115 @@
+"""Categories and tasks by variant: a line a group and place, a column a variant, means over seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from instruct_ablate.cell.state.legend import Legend, heading
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.metrics import Score, find_measure, find_metric, mean_scores
+from instruct_ablate.report.columns import group_columns
+from instruct_ablate.report.rows import Mean
+from instruct_ablate.report.summary import Form, number
+from instruct_ablate.report.tables import Table, groups_of
+
+CLASH = "clash"  # several cells are one setting and seed: nobody can say which is meant
+MOST_ON_PAGE = 400  # lines of tasks
+
+
+@dataclass(slots=True)
+class _Line:
+    """The scores of a group at a place: by variant and seed."""
+
+    instances: int
+    values: dict[str, dict[int, list[float]]] = field(default_factory=dict)
+
+    def add(self, variant: str, seed: int, value: float) -> None:
+        self.values.setdefault(variant, {}).setdefault(seed, []).append(value)
+
+    def text(self, variant: str, digits: int) -> str:
+        by_seed = self.values.get(variant, {})
+        if any(len(values) > 1 for values in by_seed.values()):
+            return CLASH
+        values = [value for own in by_seed.values() for value in own]
+        spread = statistics.stdev(values) if len(values) > 1 else None
+        mean = Mean(statistics.fmean(values), spread, len(values)) if values else None
+        return number(mean, form=Form(digits=digits))
+
+
+Place = tuple[str, ...]
+Key = tuple[str, Place, Place]  # metric, group, place
+
+
+def pivot_table(
+    cells: Iterable[CellRecord], by: str, reference: str = "original", columns: Sequence[str] = ()
+) -> Table:
+    """Lay the metrics by "category" or "task" out, a column a variant, a line for each place of the grid.
+
+    What was not trained stands beside every place that it is the start of.
+    """
+    done = [cell for cell in cells if cell.state == "done"]
+    legend = Legend(cell.setting for cell in done)
+    done.sort(key=lambda cell: (legend.order(cell.setting, reference), cell.seed))
+    keys = [key for key in legend.keys if key != "instruction"]
+    metrics = group_columns(done, columns)
+    lines: dict[Key, _Line] = {}
+    for cell in done:
+        place = tuple(legend.text(cell.setting, key) for key in keys)
+        for tested, group, score in _groups(cell, by):
+            variant = _variant(legend.text(cell.setting, "instruction"), cell.setting, tested)
+            for metric in metrics:
+                if (value := score.get(metric)) is not None:
+                    line = lines.setdefault((metric, group, place), _Line(score.instances))
+                    line.add(variant, cell.seed, value)
+    _spread(
+        lines,
+        {tuple(legend.text(cell.setting, key) for key in keys) for cell in done if cell.setting.untuned},
+    )
+    variants = list(dict.fromkeys(variant for line in lines.values() for variant in line.values))
+    ordered = sorted(lines, key=lambda key: (metrics.index(key[0]), key[1]))
+    named = ("metric", "category", *(["task"] if by == "task" else []), *map(heading, keys))
+    body = tuple(_texts(key, lines[key], variants) for key in ordered)
+    title = f"By {by} and variant"
+    return Table(title, (*named, "instances", *variants), body, len(named))
+
+
+def _groups(cell: CellRecord, by: str) -> Iterator[tuple[str, Place, Score]]:
+    """Yield what a cell scored: test instruction, group, and the mean over its templates."""
+    for blocks in cell.tests:
+        for category, score in groups_of(mean_scores([block.scores for block in blocks]), by):
+            yield blocks[0].instruction, (category, score.name) if category else (score.name,), score
+
+
+def _variant(trained: str, setting: Setting, tested: str) -> str:
+    """Name a column: what was trained on, and how it was tested where that is not alike."""
+    alike = tested == "original" if setting.untuned else tested == setting.instruction
+    return trained if alike else f"{trained}, tested on {tested}"
+
+
+def _spread(lines: dict[Key, _Line], untrained: set[Place]) -> None:
+    """Put what was not trained beside the places that say the same where it says anything, and drop its own lines."""
+    trained: dict[tuple[str, Place], list[tuple[Place, _Line]]] = {}
+    for (metric, group, place), line in lines.items():
+        if place not in untrained:
+            trained.setdefault((metric, group), []).append((place, line))
+    for metric, group, place in [key for key in lines if key[2] in untrained]:
+        own = lines[metric, group, place]
+        beside = [line for where, line in trained.get((metric, group), ()) if _starts(place, where)]
+        for line in beside:
+            line.values = {**own.values, **line.values}
+        if beside:
+            del lines[metric, group, place]
+
+
+def _starts(place: Place, other: Place) -> bool:
+    return all(mine in ("-", theirs) for mine, theirs in zip(place, other, strict=True))
+
+
+def _texts(key: Key, line: _Line, variants: Sequence[str]) -> tuple[str, ...]:
+    metric, group, place = key
+    name = find_metric(metric).heading.replace("\n", " ")
+    values = (line.text(variant, find_measure(metric).digits) for variant in variants)
+    return (name, *group, *place, str(line.instances), *values)
