@@ -7,7 +7,9 @@ from collections import Counter
 import pytest
 
 from instruct_ablate.instruction import noise
+from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.promise import broken
 from instruct_ablate.instruction.variant import VARIANTS
 from tests.conftest import make_task
 
@@ -47,6 +49,26 @@ def test_stop_words_go_and_content_words_stay() -> None:
         after == "Read review. Answer 'positive' writer liked it, otherwise 'negative'." or "review" in after
     )
     assert not {"the", "if"} & set(after.lower().split())
+
+
+@pytest.mark.parametrize(
+    ("definition", "labels", "left"),
+    [
+        ("Answer with 'a' or 'b' for a story.", ("a", "b"), "Answer 'a' 'b' story."),
+        ("Answer with a, or b.", ("a", "b"), "Answer a, b."),
+        ("Say No or Yes, and no word.", ("Yes", "No"), "Say No Yes, word."),
+        ("Is it NOT SIMILAR or not similar?", ("SIMILAR", "NOT SIMILAR"), "NOT SIMILAR not similar?"),
+        ('It has the form "A : B" and the end.', None, 'form "A : B" end.'),
+        ("You're to say what it is.", None, "You're say"),
+    ],
+)
+def test_function_words_that_are_spoken_of_stay(
+    definition: str, labels: tuple[str, ...] | None, left: str
+) -> None:
+    task = make_task(definition=definition, label_space=labels)
+    after = noise.no_stop_words(task, Context(0))
+    assert after.definition == left
+    assert not list(broken(find("definition", "no_stop_words"), task, after, Context(0)))
 
 
 def test_word_lists_are_as_published() -> None:

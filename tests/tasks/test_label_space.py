@@ -186,9 +186,9 @@ def test_label_spaces_of_unknown_tasks_are_refused(tmp_path):
 def test_up_to_six_labels_of_a_disagreement_are_named():
     labels = tuple("abcdefgh")
     (line,) = disagreements([make_task("t", label_space=labels)], {"t": None})
-    assert line == "t: generation there, labels here: a, b, c, d, e, f"
+    assert line == "t: generation there, labels here: a, b, c, d, e, f, …"
     (line,) = disagreements([make_task("t", label_space=None)], {"t": labels})
-    assert line == "t: generation here, labels there: a, b, c, d, e, f"
+    assert line == "t: generation here, labels there: a, b, c, d, e, f, …"
     (line,) = disagreements([make_task("t", label_space=("a", "b"))], {"t": ("B", "c")})
     assert line == "t: only here: a; only there: c"
     assert disagreements([make_task("t", label_space=("a",))], {"t": ("A.",)}) == ()

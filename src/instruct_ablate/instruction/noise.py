@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.resources import files
 
@@ -16,6 +17,7 @@ _FOLDER = files("instruct_ablate.instruction") / "words"
 STOP_WORDS = frozenset((_FOLDER / "stop_words.txt").read_text().split())
 # Common content words, to replace or insert; their order is part of the variant, so never reorder the file.
 WORDS = tuple((_FOLDER / "common_words.txt").read_text().split())
+QUOTES = frozenset("'\"`“”‘’")
 
 
 def _words(task: Task) -> list[str]:
@@ -67,8 +69,27 @@ def inserted(task: Task, context: Context) -> Task:
     return _noisy(task, context, "inserted", lambda word, drawn: [word, drawn])
 
 
-@variant("definition")
+@variant("definition", version=2)  # 1 left out labels that are function words, too
 def no_stop_words(task: Task, context: Context) -> Task:
-    """Leave out the function words (Alajrami et al. 2025)."""
-    kept = [word for word in _words(task) if word.strip(string.punctuation).lower() not in STOP_WORDS]
+    """Leave out the function words (Alajrami et al. 2025); what is quoted stays, and so do labels ("no", 'a')."""
+    kept = [word for word, meant in meant_words(task) if meant or not _is_stop_word(word)]
     return replace(task, definition=" ".join(kept))
+
+
+def _is_stop_word(word: str) -> bool:
+    return word.strip(string.punctuation).lower() in STOP_WORDS
+
+
+def meant_words(task: Task) -> Iterator[tuple[str, bool]]:
+    """Yield the words of a definition, and whether each is spoken of: at an end of a quotation, or in a label.
+
+    A label of one letter ("a") counts where punctuation shows that it is none of the text's words.
+    """
+    labels = set(task.label_space or ())
+    longer = "|".join(r"\s+".join(map(re.escape, label.split())) for label in labels if " " in label.strip())
+    spans = [m.span() for m in re.finditer(longer, task.definition, re.IGNORECASE)] if longer else []
+    for found in re.finditer(r"\S+", task.definition):
+        word, bare = found[0], found[0].strip(string.punctuation)
+        quoted = bool(set(word[:1] + word[-1:]) & QUOTES)
+        named = bare in labels and (len(bare) > 1 or word != bare)
+        yield word, quoted or named or any(begin <= found.start() < end for begin, end in spans)

@@ -12,7 +12,7 @@ from instruct_ablate.instruction.content import DROPPED
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.definitions import IRRELEVANT, label_list
 from instruct_ablate.instruction.examples import WORDS
-from instruct_ablate.instruction.noise import STOP_WORDS
+from instruct_ablate.instruction.noise import STOP_WORDS, meant_words
 from instruct_ablate.instruction.options import own_options
 from instruct_ablate.instruction.outputs import distinct, outputs, right_answers
 from instruct_ablate.instruction.sentences import SENTENCES
@@ -118,7 +118,9 @@ def _counted(before: Task, after: Task, context: Context, sign: int) -> Iterator
 
 @promise("definition", "no_stop_words")
 def _no_function_words(before: Task, after: Task, _: Context) -> Iterator[str]:
-    left = {word.strip(string.punctuation).lower() for word in after.definition.split()} & STOP_WORDS
+    meant = {word for word, spoken_of in meant_words(before) if spoken_of}
+    words = {word.strip(string.punctuation).lower() for word in after.definition.split() if word not in meant}
+    left = words & STOP_WORDS
     if left:
         yield f"keeps the stop words {', '.join(sorted(left))}"
     if not _is_subsequence(after.definition.split(), before.definition.split()):

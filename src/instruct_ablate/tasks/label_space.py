@@ -142,12 +142,18 @@ def disagreements(tasks: Iterable[Task], annotation: Spaces) -> tuple[str, ...]:
 
 def _sides(ours: Mapping[str, str] | None, theirs: Mapping[str, str] | None) -> str:
     if ours is None or theirs is None:
-        labels = ", ".join(list((ours or theirs or {}).values())[:6])
+        labels = _named((ours or theirs or {}).values())
         free, closed = ("here", "there") if ours is None else ("there", "here")
         return f"generation {free}, labels {closed}: {labels}"
-    here = ", ".join(ours[form] for form in ours if form not in theirs)
-    there = ", ".join(theirs[form] for form in theirs if form not in ours)
+    here = _named(ours[form] for form in ours if form not in theirs)
+    there = _named(theirs[form] for form in theirs if form not in ours)
     return f"only here: {here or '-'}; only there: {there or '-'}"
+
+
+def _named(labels: Iterable[str]) -> str:
+    """Name the first labels, none of them at length."""
+    named = [label if len(label) <= 30 else f"{label[:29]}…" for label in labels]
+    return ", ".join([*named[:6], *(["…"] if len(named) > 6 else [])])
 
 
 @dataclass(frozen=True, slots=True)
