@@ -45,3 +45,7 @@ def test_rows_are_chosen_by_task_test_and_answer() -> None:
     assert wrong == f"{number} of {number} wrong predictions"
     assert show(CELL, "--limit", 2).output.splitlines()[-1] == "2 of 18 predictions"
     assert show(CELL, "--limit", -1).exit_code == 2
+
+
+def test_the_help_says_how_many_are_shown() -> None:
+    assert "[default: 5" in show("--help").output

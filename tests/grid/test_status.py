@@ -99,7 +99,7 @@ def test_a_training_cells_pace_is_that_of_its_last_rows(tmp_path: Path, identiti
     folder = tmp_path / identities[0].name
     folder.mkdir()
     for step in range(1, 31):
-        seconds = 9.0 if step <= 10 else 2.0
+        seconds = 9.0 if step <= 11 else 2.0  # the last twenty rows count
         append_row(folder / FILE, {"step": step, "seconds": seconds, "tokens_per_second": 1500.4})
     append_row(folder / FILE, {"step": 31, "loss": 1.0})
     line = running(tmp_path, identities[0], stage="train", done=3, total=50)
@@ -199,3 +199,15 @@ def test_a_long_error_is_cut_to_its_beginning(tmp_path: Path, identities: list[I
     )
     cell = next(iter(status_table(tmp_path).columns[-1].cells))
     assert str(cell) == 200 * "x"
+
+
+def test_the_queue_is_asked_for_what_is_not_done(
+    tmp_path: Path, identities: list[Identity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(status_module, "seen_queued", lambda folders: asked.extend(folders) or {})
+    write_record(tmp_path / identities[0].name, ended(identities[0]))
+    waiting = tmp_path / identities[1].name
+    write_record(waiting, replace(missing_record(identities[1]), state="failed", failure=Failure("x", "")))
+    cell_statuses(read_study(tmp_path))
+    assert sorted(asked) == sorted([waiting, tmp_path / identities[2].name])

@@ -104,3 +104,31 @@ def test_the_shared_copy_is_the_published_one(shared: Path) -> None:
     if not copy.is_file():
         pytest.skip("no annotation there")
     assert sha256_of(copy) == PUBLISHED["yin_2023"].sha256
+
+
+def test_every_kind_that_the_annotation_writes_is_known(tmp_path: Path) -> None:
+    written_as = {
+        "Input content": "input", "Action content": "action", "Output content": "output", "Label list": "label_list",
+        "Label description": "label_definition", "Additional input details": "details",
+        "Additional output details": "details", "Input mention": None,
+    }  # fmt: skip
+    for name, kind in written_as.items():
+        annotation = annotation_of(
+            written(tmp_path / "a.json", {"d": [["Go on.", f"Segment, {name}"], "t"]}), ""
+        )
+        (segment,) = annotation.segments(make_task("t", definition="Go on.")) or ()
+        assert segment.kinds == ({kind} if kind else set()), name
+
+
+def test_a_segment_without_letters_at_the_end_is_none(tmp_path: Path) -> None:
+    entry = [["Go on.", "Input content"], ["", "Action content"], ["t", "Label list"], "t"]
+    for given in ([*entry[:2], "t"], [entry[0], entry[1], entry[1], "t"]):
+        annotation = annotation_of(written(tmp_path / "a.json", {"d": given}), "")
+        segments = annotation.segments(make_task("t", definition="Go on.")) or ()
+        assert [(one.text, set(one.kinds)) for one in segments] == [("Go on.", {"input"})]
+
+
+@pytest.mark.parametrize("segment", [["a", "b", "c"], ["a"], {"a": 1, "b": 2}, "ab"])
+def test_a_segment_is_a_pair_of_texts(tmp_path: Path, segment: object) -> None:
+    with pytest.raises(UserError, match="t: a segment is no pair of a text and its kinds"):
+        annotation_of(written(tmp_path / "a.json", {"d": [segment, "t"]}), "")

@@ -118,3 +118,27 @@ def test_age_is_measured_by_the_file_systems_clock(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(heartbeat.time, "time", lambda: 0.0)
     assert 99 < age(tmp_path / "heartbeat") < 110
     assert age(tmp_path / "nothing") == float("inf")
+
+
+def test_a_process_is_asked_and_never_sent_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+    monkeypatch.setattr("os.kill", lambda pid, signal: sent.append((pid, signal)))
+    assert not heartbeat._hidden(17)
+    assert sent == [(17, 0)]
+
+
+@pytest.mark.parametrize(
+    ("old", "dead"), [(0.0, False), (heartbeat.STALE, False), (heartbeat.STALE + 0.1, True)]
+)
+def test_a_heartbeat_is_life_until_it_is_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: float, dead: bool
+) -> None:
+    monkeypatch.setattr(heartbeat, "age", lambda path: old)
+    elsewhere = replace(this_process(), host="another")
+    assert is_dead(tmp_path, elsewhere, watch=0.0) is dead
+    assert seems_dead(tmp_path, elsewhere) is dead
+
+
+def test_a_beat_without_progress_counts_from_nothing() -> None:
+    beat = Beat(this_process(), 1, 0.0)
+    assert (beat.stage, beat.done, beat.total, beat.since) == ("", 0, 0, 0.0)

@@ -5,6 +5,7 @@ import pytest
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.decoding.label_tree import label_tree
 from instruct_ablate.model.decoding.question import Question, ask, stop_tokens
+from instruct_ablate.prompt.prompt import Prediction
 from tests.model.decoding_cases import LABELS, make_checkpoint, make_config, make_prompts
 
 
@@ -61,3 +62,21 @@ def test_stop_tokens_join_tokenizer_and_generation_config(checkpoint, encoding):
     stops = stop_tokens(checkpoint.model, encoding)
     assert encoding.end in stops
     assert set(checkpoint.model.generation_config.eos_token_id) <= stops
+
+
+def test_likelihoods_are_told_where_references_were_asked_for_and_scored(encoding):
+    (prompt,) = make_prompts(1, 1)
+    (plain,) = ask([prompt], encoding, make_config())
+    assert (
+        plain.prediction(prompt, "x", None)
+        == plain.prediction(prompt, "x", [[-1.0]])
+        == Prediction(prompt, "x")
+    )
+
+    class References:
+        def likelihoods(self, prompt, scores):
+            return scores
+
+    asked = replace(plain, references=References())
+    assert asked.prediction(prompt, "x", None) == Prediction(prompt, "x")
+    assert asked.prediction(prompt, "x", ("scores",)).likelihoods == ("scores",)
