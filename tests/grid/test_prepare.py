@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.prepare import prepare
+from instruct_ablate.grid.prepare import prepare, verify
 from instruct_ablate.schema import ModelConfig, TasksConfig
 from tests.standins import make_config
 
@@ -34,3 +34,32 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         list(prepare(make_config(tmp_path, model=ModelConfig("mine", path=str(tmp_path / "none")))))
     with pytest.raises(UserError):
         list(prepare(make_config(tmp_path, tasks=TasksConfig("startr"))))
+
+
+def test_every_prepared_folder_is_verified_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [
+        "tokens/a",
+        "tasks/b",
+        "models/c",
+        "tasks/seen",
+        "tasks/own",
+        "tokens/.d",
+        "models/e.damaged-1",
+        "x/f",
+    ]
+    for name in names:
+        (tmp_path / name).mkdir(parents=True)
+    looked: list[str] = []
+
+    def damage(folder: Path, whole: bool) -> str | None:
+        looked.append(folder.relative_to(tmp_path).as_posix())
+        return "cut short" if folder.name == "b" and whole else None
+
+    monkeypatch.setattr("instruct_ablate.grid.prepare.damage", damage)
+    first, last = verify(tmp_path)
+    assert looked == ["models/c", "tasks/b", "tokens/a"]
+    assert "b is damaged (cut short): put aside as" in first
+    assert last == f"2 prepared folders of {tmp_path} are whole"
+    assert not (tmp_path / "tasks" / "b").exists()

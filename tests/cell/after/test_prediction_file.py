@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.after.prediction_file import Answer, read_answers
+from instruct_ablate.cell.after.prediction_file import COLUMNS, Answer, read_answers
 from instruct_ablate.errors import UserError
 
 
@@ -132,3 +132,19 @@ def test_two_columns_that_come_to_one_name_are_refused_unless_they_hold_the_same
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="line 1: the key 'prediction' stands twice"):
         read_answers(write(tmp_path, '{"task": "t1", "id": "7", "prediction": "yes", "prediction": "no"}'))
+
+
+def test_names_that_columns_go_by() -> None:
+    """Those of common evaluation programs; one taken away would leave a user's file unread."""
+    assert {role: [name for line in lines for name in line] for role, lines in COLUMNS.items()} == {
+        "task": ["task", "task_name", "task_id", "dataset"],
+        "instance": ["instance_id", "instance.id", "id", "example_id", "uid", "idx", "instance"],
+        "prediction": [
+            "prediction", "pred", "predicted", "predictions", "output_text", "generated_text", "generation",
+            "completion", "response", "model_output", "answer", "text", "output",
+        ],
+        "prompt": ["prompt", "full_prompt", "model_input", "source"],
+        "references": [
+            "references", "reference", "targets", "target", "gold", "labels", "references.text", "instance.output",
+        ],
+    }  # fmt: skip

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from instruct_ablate.cell.state.notes import prediction_notes, prompt_notes
-from instruct_ablate.cell.state.predictions import make_row
+import pytest
+
+from instruct_ablate.cell.state.notes import _one_answer, prediction_notes, prompt_notes
+from instruct_ablate.cell.state.predictions import PredictionRow, make_row
 from instruct_ablate.metrics import InstanceScore
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 
@@ -60,3 +62,17 @@ def test_empty_answers_are_noted_from_one_in_a_hundred_on() -> None:
     assert of_many(1, 101) == []
     assert of_many(0, 100) == []
     assert list(prediction_notes([])) == []
+
+
+@pytest.mark.parametrize(
+    ("same", "right", "noted"), [(18, 0, True), (17, 0, False), (20, 18, False), (20, 17, True)]
+)
+def test_one_answer_for_nine_tenths_is_noted_unless_it_is_right(same: int, right: int, noted: bool) -> None:
+    rows = [
+        PredictionRow(
+            "t", "C", "classification", str(at), "", "yes" if at < same else "no", ("yes" if at < right else "no",),
+            ("yes", "no"), False, (),
+        )
+        for at in range(20)
+    ]  # fmt: skip
+    assert (_one_answer(rows) == "yes") is noted

@@ -202,3 +202,11 @@ def test_rows_are_made_durable_now_and_then_and_at_the_end(
             writer.append(row)
             events.append(row.instance_id)
     assert [events[place - 1] for place, event in enumerate(events) if event == "synced"] == ["t1-1", "t1-4"]
+
+
+def test_letters_of_any_script_are_written_as_they_are() -> None:
+    row = from_line(to_line(PredictionRow("t", "C", "generation", "1", "é", "实验", ("ü",), None, False, ())))
+    line = to_line(row)
+    assert "实验" in line
+    assert "ü" in line
+    assert "likelihoods" not in line

@@ -5,10 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.record import BlockKey, CellRecord, Environment, Failure, ScoreBlock
+from instruct_ablate.cell.state.record import (
+    RECORD_VERSION,
+    BlockKey,
+    CellRecord,
+    Environment,
+    Failure,
+    ScoreBlock,
+)
 from instruct_ablate.cell.state.record_file import (
     CorruptRecordError,
     OtherFormatError,
+    loaded,
     parse_record,
     sealed,
     to_json,
@@ -154,3 +162,12 @@ def test_half_a_surrogate_pair_comes_back_in_a_sealed_record() -> None:
     record = replace(make_record(), notes=("a \ud800", "ü"))
     text = sealed(to_json(record))
     assert parse_record(text.encode().decode()) == record
+
+
+def test_what_says_no_version_is_of_the_first() -> None:
+    assert loaded('{"a": 1}') == {"a": 1}
+    for text in ('{"format": 2}', json.dumps({"version": RECORD_VERSION + 1})):
+        with pytest.raises(OtherFormatError):
+            loaded(text)
+    assert loaded('{"format": 1}') == {"format": 1}
+    assert loaded(json.dumps({"version": RECORD_VERSION})) == {"version": RECORD_VERSION}

@@ -79,3 +79,11 @@ def test_fp16_needs_a_gpu(cpu: Path) -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(UserError, match=r"unknown trainer.precision 'fp64'"):
         resolve_precision("fp64", "cpu", encoder_decoder=False)
+
+
+def test_precisions_are_types_of_torch() -> None:
+    assert {name: getattr(torch, kind) for name, kind in precision.DTYPES.items()} == {
+        "bf16": torch.bfloat16,
+        "fp16": torch.float16,
+        "fp32": torch.float32,
+    }

@@ -11,6 +11,7 @@ import torch
 
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.errors import UserError
+from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.model.training.loss import packed_attention_of, token_losses
 from instruct_ablate.model.training.module import FP16_SCALE, InstructionModule, idle_batch
 from instruct_ablate.schema import Config
@@ -182,3 +183,16 @@ def test_the_loss_per_example_is_the_mean_of_example_means(name: str, tokens: in
     (loss,) = take(make_module(config), first_batch(checkpoint, config))
     assert loss == pytest.approx(float(torch.stack([one.mean() for one in each]).mean()), rel=1e-5)
     assert loss != pytest.approx(float(torch.cat(each).mean()), rel=1e-4)
+
+
+def test_a_step_tells_its_loss_its_rate_and_the_norm_of_its_gradients(cache: Path) -> None:
+    config = make_config(cache, "tiny_llama")
+    module, told = make_module(config), {}
+    module.log_dict = lambda values, **_: told.update(values)  # type: ignore[assignment,method-assign]
+    (loss,) = take(module, first_batch(load(config), config))
+    assert told == {
+        f"{LOGGED}loss": loss,
+        f"{LOGGED}learning_rate": config.trainer.learning_rate,
+        f"{LOGGED}grad_norm": module.norm,
+    }
+    assert (module.done, module.norm is not None) == (1, True)
