@@ -126,3 +126,43 @@ def test_a_choice_among_encodings_that_are_all_the_same_is_refused(
         check_drawn(config)
     assert "2 training tasks" in caplog.text
     assert not any("own prompts" in fault for fault in faults([replace(config, data_budget=BudgetConfig(0))]))
+
+
+def test_two_variants_or_one_cell_with_two_tests_are_enough_to_be_twins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = make_task("free", label_space=None)
+    read = TaskCollection("mine", (free,), (free,), "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: read)
+    same = EvaluationConfig(["same"])
+    pair = [
+        make_config(tmp_path, instruction=InstructionConfig(one), evaluation=same)
+        for one in ("simplified", "empty")
+    ]
+    assert len(twins(pair)) == 1
+    assert twins(pair[:1]) == []
+    assert twins([replace(cell, data_budget=BudgetConfig(0)) for cell in pair]) == []
+    assert twins([replace(cell, model=ModelConfig("majority", source="baseline")) for cell in pair]) == []
+    alone = make_config(tmp_path, evaluation=EvaluationConfig(["simplified", "no_definition"]))
+    (line,) = twins([alone])
+    assert line.startswith("evaluation.instructions: simplified and no_definition")
+
+
+def test_what_alters_no_training_task_is_refused_of_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = TaskCollection("mine", (BARE,), (FULL,), "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: read)
+    (fault,) = check_effects(make_config(tmp_path), DELUSIVE, (DELUSIVE,))
+    assert "instruction=delusive: no prompt of the 1 training tasks (bare)" in fault
+
+
+def test_fewer_encodings_than_there_are_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = make_config(tmp_path, data=DataConfig(encodings="tk_instruct"), data_budget=BudgetConfig(2))
+    collection_of(monkeypatch, FULL, replace(BARE, definition=""), make_task("own", prompted=True))
+    with caplog.at_level(logging.WARNING):
+        check_drawn(config)
+    assert "for 1 of 3 training tasks some of the 5 encodings are the same" in caplog.text
+    check_drawn(replace(config, data=DataConfig()))
