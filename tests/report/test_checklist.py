@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from instruct_ablate.cell.state.record import Environment
+from instruct_ablate.cell.state.record import Environment, Selected
 from instruct_ablate.command_line import group
 from instruct_ablate.cost import Cost
 from instruct_ablate.grid.study import Study
@@ -52,6 +52,24 @@ def test_nothing_is_invented() -> None:
     other = checklist(Study("s", Path("s"), (make_cell(50.0, tasks="mine"),)))
     assert f"of the data (mine) {UNKNOWN}" in line(other, "B2 licences")
     assert "no deviation over seeds" in line(other, "C3 error bars")
+
+
+def test_how_weights_were_chosen_and_on_what() -> None:
+    plain = checklist(study_of())
+    assert "no development set is recorded" in plain
+    assert "were chosen by" not in plain
+    chosen = Selected("rougeL", 2, 4, 4, ((2, 7.0),))
+    cells = [
+        replace(cell, selected=chosen, setting=cell.setting.changed(**{"tasks.validation": 4}))
+        for cell in study_of().cells
+        if cell.state == "done"
+    ]
+    text = checklist(Study("s", Path("s"), tuple(cells)))
+    assert "development set: 4 held-out training tasks" in line(text, "B6 statistics")
+    told = line(text, "C2 experimental setup")
+    assert "chosen by rougeL on held-out training tasks; every value" in told
+    mixed = checklist(Study("s", Path("s"), (*cells, *study_of().cells)))
+    assert "(of some cells the last step's were taken)" in line(mixed, "C2 experimental setup")
 
 
 def test_the_command_writes_it_when_asked(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record import CellRecord, ScoreBlock, Selected
 from instruct_ablate.metrics import Scores
 from instruct_ablate.report.model_card import Folder, interval, model_card
 from instruct_ablate.scores import TaskScore
@@ -53,6 +53,15 @@ def test_front_matter_is_yaml_and_says_only_what_is_known() -> None:
     assert "AutoModelForSeq2SeqLM" in bare
     assert "AutoPeftModelForCausalLM" in card
     assert "| original | exact_match | 45.0 |" in card
+
+
+def test_which_weights_they_are() -> None:
+    chosen = replace(cell(40.0, 50.0), selected=Selected("rougeL", 2, 3, 4, ((2, 7.5),)))
+    folder = Folder("mine", "ForCausalLM")
+    assert "after step 2 of 4, which scored best by `rougeL` on held-out training tasks (7.50)" in model_card(
+        chosen, folder
+    )
+    assert "held-out" not in model_card(cell(40.0, 50.0), folder)
 
 
 def test_names_of_a_study_are_no_markup() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+from instruct_ablate.cell.state.record import Selected
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import TaskScore
 from instruct_ablate.report.sensitivity import (
@@ -55,6 +56,12 @@ def test_a_claim_that_hangs_on_its_metric() -> None:
     assert any("descriptive" in line for line in told)
     assert told[-1].strip().startswith("holds under exact_match, classification_rouge1")
     assert told[-1].endswith("flips under classification_rougeL")
+    assert "chosen" not in "".join(told)
+    chosen = [replace(cell, selected=Selected("rougeL", 2, 4, 4, ((2, 7.0),))) for cell in cells]
+    (verdict,) = judge(chosen, [verdict.hypothesis], "original")
+    marked = [line for line in lines([verdict]) if "chosen" in line]
+    assert [line.split()[0] for line in marked] == ["classification_rougeL"]
+    assert marked[0].endswith("(flips) (weights were chosen by it)")
 
 
 def test_a_flip_is_from_supported_to_refuted_alone() -> None:

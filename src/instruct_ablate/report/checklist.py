@@ -67,7 +67,23 @@ def _statistics(cells: Sequence[CellRecord]) -> str:
         f"{tasks} test tasks with {instances:,} instances" for tasks, instances in sorted(sizes)
     )
     budgets = _of([cell for cell in cells if not cell.setting.untuned], "data_budget")
-    return f"{tested or UNKNOWN}; training instances per task: {budgets}; no development set is recorded"
+    held = _of([cell for cell in cells if cell.setting.get("tasks.validation")], "tasks.validation")
+    held_out = (
+        "no development set is recorded"
+        if held == UNKNOWN
+        else f"development set: {held} held-out training tasks"
+    )
+    return f"{tested or UNKNOWN}; training instances per task: {budgets}; {held_out}"
+
+
+def _chosen(cells: Sequence[CellRecord]) -> str:
+    """Say how the weights of each cell were chosen, where they were."""
+    measures = sorted({cell.selected.measure for cell in cells if cell.selected is not None})
+    if not measures:
+        return ""
+    told = f"the weights of a cell were chosen by {', '.join(measures)} on held-out training tasks"
+    last = any(cell.selected is None and not cell.setting.untuned for cell in cells)
+    return told + (" (of some cells the last step's were taken); " if last else "; ")
 
 
 def _experiments(study: Study) -> Iterator[tuple[str, str]]:
@@ -82,7 +98,7 @@ def _experiments(study: Study) -> Iterator[tuple[str, str]]:
     yield (
         "C2 experimental setup",
         (
-            "every value that was tried is in the table below, and every setting is reported; "
+            f"{_chosen(cells)}every value that was tried is in the table below, and every setting is reported; "
             f"how values were chosen is {UNKNOWN}"
         ),
     )

@@ -53,6 +53,11 @@ def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
         f"`{_plain(setting.instruction)}` instructions, {_plain(setting.text('data_budget'))} instances per task of "
         f"`{_plain(setting.text('tasks'))}`, seed {record.seed}."
     )
+    if (chosen := record.selected) is not None:
+        yield (
+            f"\nThe weights are those after step {chosen.step} of {chosen.steps}, which scored best by "
+            f"`{_plain(chosen.measure)}` on held-out training tasks ({chosen.score:.2f})."
+        )
     yield "\n## Scores\n"
     level = f"{100 - 100 * USUAL:.0f} %"
     yield f"Percent, means over test tasks with their {level} intervals over tasks; of this one seed.\n"

@@ -6,7 +6,7 @@ It describes: a verdict is that of the metric that was stated, and nothing is co
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from instruct_ablate.hypotheses import Clause
@@ -25,6 +25,7 @@ class UnderMetric:
     metric: str
     answers: tuple[str, ...]
     means: tuple[float, ...]  # differences, in the metric's unit
+    chose: bool = False  # whether weights were chosen by it, on held-out training tasks
 
     @property
     def holds(self) -> bool:
@@ -43,14 +44,20 @@ class UnderMetric:
         return ", ".join(counts) if len(counts) == 1 else ", ".join(f"{n} {one}" for one, n in counts.items())
 
 
-def under_metrics(clause: Clause, rule: Callable[[Clause], Sequence[Ruling]]) -> tuple[UnderMetric, ...]:
-    """Rule on a clause under its own metric, first, and all that it can be held against."""
+def under_metrics(
+    clause: Clause, rule: Callable[[Clause], Sequence[Ruling]], chose: Collection[str] = ()
+) -> tuple[UnderMetric, ...]:
+    """Rule on a clause under its own metric, first, and all that it can be held against.
+
+    `chose` are the metrics by which weights were chosen.
+    """
     rows = []
     for name in (clause.metric, *comparable(clause.metric)):
         ruled = rule(replace(clause, metric=name))
         if ruled:
             answers = tuple(one.answer for one in ruled)
-            rows.append(UnderMetric(name, answers, tuple(one.comparison.mean for one in ruled)))
+            means = tuple(one.comparison.mean for one in ruled)
+            rows.append(UnderMetric(name, answers, means, find_measure(name).metric.name in chose))
     return tuple(rows) if rows and rows[0].metric == clause.metric and len(rows) > 1 else ()
 
 
@@ -78,6 +85,7 @@ def sensitivity_lines(rows: Sequence[UnderMetric]) -> Iterator[str]:
     widths = [max(map(len, texts)) for texts in zip(*((row.metric, row.told) for row in rows), strict=True)]
     for row in rows:
         mark = " (stated)" if row is stated else " (flips)" if flips(stated, row) else ""
+        mark += " (weights were chosen by it)" if row.chose else ""
         yield f"  {row.metric:<{widths[0]}}  {row.told:<{widths[1]}}  {_span(row.means)}{mark}"
     parts = {
         "holds under": [row.metric for row in rows if row.holds],

@@ -63,6 +63,7 @@ def judge(
     """Answer every hypothesis from the cells that are done, with their single scores where these are at hand."""
     trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
     study = Judged(trials, reference, scores or SingleScores(), looks)
+    chose = {cell.selected.metric for cell in cells if cell.selected is not None}
     verdicts = []
     for hypothesis in hypotheses:
         findings, reasons = [], []
@@ -70,7 +71,8 @@ def judge(
             found, reason = _tried(clause, study, legend)
             findings.append(found)
             reasons += [reason] if reason else []
-        metrics = tuple(under_metrics(clause, partial(_ruled, study=study)) for clause in hypothesis.clauses)
+        rule = partial(_ruled, study=study)
+        metrics = tuple(under_metrics(clause, rule, chose) for clause in hypothesis.clauses)
         every = tuple(finding for part in findings for finding in part)
         verdicts.append(
             Verdict(hypothesis, overall(findings), every, tuple(dict.fromkeys(reasons)), metrics=metrics)

@@ -95,6 +95,11 @@ class Selected:
         return dict(self.scores)[self.step]
 
     @property
+    def metric(self) -> str:
+        """The measure without the kind of tasks that it is taken over."""
+        return self.measure.removeprefix("classification_").removeprefix("generation_")
+
+    @property
     def stopped(self) -> bool:
         """Whether training ended before its last step."""
         return self.done < self.steps
