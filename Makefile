@@ -9,7 +9,7 @@ GRID ?= experiment=quickstart
 LOCK ?= lock
 EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow,dashboard
 
-.PHONY: help setup lock model sweep report docs test test-slow test-ray check audit format bench clean
+.PHONY: help setup lock model sweep report docs test test-slow test-ray check audit format bench pictures clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -79,6 +79,9 @@ format: setup  ## Format the code
 
 bench: setup  ## Ratios against plain use of transformers' Trainer and generate
 	$(BIN)/python -m benchmarks
+
+pictures: setup  ## The README's pictures, of STUDY (needs chromium)
+	$(BIN)/python -m benchmarks.pictures multirun/$(STUDY)
 
 clean:  ## Remove the environment and caches, never results
 	rm -rf $(VENV) $(VENV)-lock .venv-ray .mypy_cache .ruff_cache .pytest_cache build

@@ -30,6 +30,16 @@ def test_targets_of_make_that_are_named_exist() -> None:
     assert {"sweep", "test"} <= named <= targets
 
 
+def test_pictures_are_shown_and_small() -> None:
+    """They travel with every clone."""
+    shown = re.findall(
+        r"!\[[^]]+\]\((docs/pictures/[\w.]+)\)", (TOP / "README.md").read_text(encoding="utf-8")
+    )
+    there = sorted((TOP / "docs" / "pictures").iterdir())
+    assert sorted(TOP / name for name in shown) == there
+    assert 0 < sum(path.stat().st_size for path in there) < 150_000
+
+
 def test_the_citation_is_of_this_version() -> None:
     citation = yaml.safe_load((TOP / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == __version__
