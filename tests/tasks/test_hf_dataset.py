@@ -6,6 +6,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.hf_dataset import FIELDS
 
 ROWS = [{"text": f"film {n}", "label": n % 2, "key": f"k{n}", "options": ["bad", "good"]} for n in range(8)]
 FEATURES = datasets.Features(
@@ -173,3 +174,18 @@ def test_ids_of_the_data_are_taken_and_others_are_made(root, tmp_path):
     for columns, ids in ((plain, ["films-train-0", "films-train-1"]), ({**plain, "id": "key"}, ["k0", "k1"])):
         (train,) = read_tasks(config(root, columns=columns), tmp_path / "cache").train
         assert [one.id for one in train.instances][:2] == ids
+
+
+def test_keys_that_it_reads():
+    """Any other key of the group is refused, so one that falls out here is lost to users."""
+    assert {
+        "root",
+        "train_split",
+        "test_split",
+        "columns",
+        "definition",
+        "labels",
+        "test_instances",
+        "label_spaces",
+        "examples",
+    } == FIELDS

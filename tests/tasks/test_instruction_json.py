@@ -6,7 +6,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.instruction_json import _name
+from instruct_ablate.tasks.instruction_json import FIELDS, _name
 
 RECORDS = [
     *(
@@ -143,3 +143,22 @@ def test_a_task_is_called_by_its_instruction():
     assert re.fullmatch("write_a_poem_on_one_line_[0-9a-f]{8}", _name("Write: a poem, on ONE line!"))
     assert re.fullmatch("x{40}_[0-9a-f]{8}", _name(50 * "x"))
     assert re.fullmatch("x{39}_[0-9a-f]{8}", _name(39 * "x" + " y"))
+
+
+def test_keys_that_it_reads():
+    """Any other key of the group is refused, so one that falls out here is lost to users."""
+    assert {
+        "root",
+        "include",
+        "train_split",
+        "test_split",
+        "test_tasks",
+        "test_instances",
+        "validation",
+        "label_spaces",
+        "categories",
+        "train_categories",
+        "train_include",
+        "test_categories",
+        "test_include",
+    } == FIELDS

@@ -3,7 +3,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.natural_instructions import open_source
+from instruct_ablate.tasks.natural_instructions import FIELDS, open_source
 from tests.tasks.layout import write_collection
 
 
@@ -78,3 +78,33 @@ def test_all_real_files_parse(shared, tmp_path):
     without = [task.name for task in (*collection.train, *collection.test) if not task.positive_examples]
     assert sorted(name[:7] for name in without) == ["task001", "task025", "task061", "task469"]
     assert len({task.category for task in collection.test}) == 12
+
+
+def test_keys_that_it_reads():
+    """Any other key of the group is refused, so one that falls out here is lost to users."""
+    assert {
+        "root",
+        "split",
+        "language",
+        "categories",
+        "include",
+        "test_subset",
+        "test_tasks",
+        "test_instances",
+        "validation",
+        "train_on",
+        "label_spaces",
+        "train_categories",
+        "train_include",
+        "test_categories",
+        "test_include",
+    } == FIELDS
+
+
+@pytest.mark.parametrize(("absent", "told"), [(20, 20), (21, 21), (22, 21)])
+def test_twenty_missing_files_are_named(root, tmp_path, absent, told):
+    (root / "splits/default/train_tasks.txt").write_text("".join(f"absent{n}\n" for n in range(absent)))
+    with pytest.raises(UserErrors) as caught:
+        open_source(config(root), tmp_path)
+    assert len(caught.value.faults) == told
+    assert ("more. Give a complete copy" in caught.value.faults[-1]) is (absent > 20)

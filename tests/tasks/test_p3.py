@@ -7,7 +7,7 @@ from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import t0
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.p3 import clean
+from instruct_ablate.tasks.p3 import FIELDS, clean, open_source
 from instruct_ablate.tasks.t0 import held_out
 from tests.tasks.test_t0 import HELD_OUT_SETS
 
@@ -315,3 +315,37 @@ def test_which_sets_are_trained_on_and_which_of_them_are_said_to_be_strange(root
     strange = [note for note in collection.notes if "trained on that T0 is not" in note]
     assert bool(strange) is (mixture is None)
     assert all("imdb_Sentiment" not in note for note in strange)
+
+
+def test_keys_that_it_reads():
+    """Any other key of the group is refused, so one that falls out here is lost to users."""
+    assert {
+        "root",
+        "include",
+        "categories",
+        "test_split",
+        "test_tasks",
+        "test_instances",
+        "train_on",
+        "label_spaces",
+        "mixture",
+        "train_categories",
+        "train_include",
+        "test_categories",
+        "test_include",
+    } == FIELDS
+
+
+def test_a_mixture_is_another_collection(root):
+    keys = [
+        open_source(TasksConfig(reader="p3", root=str(root), mixture=one), root.parent / "cache").key
+        for one in (None, "t0", "t0_plus")
+    ]
+    assert len(set(keys)) == 3
+    assert "mixture" not in keys[0]
+
+
+def test_labels_are_those_of_the_prompt_set_and_never_made_of_its_targets(root):
+    write(root / "imdb_Free.jsonl", rows(8, choices=None))
+    task = next(task for task in read(root).train if task.name == "imdb_Free")
+    assert task.label_space is None

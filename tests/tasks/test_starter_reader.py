@@ -1,6 +1,7 @@
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import starter_reader as shipped
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.starter_reader import FIELDS
 
 
 def test_reads_what_the_package_ships(tmp_path):
@@ -50,3 +51,20 @@ def test_tasks_are_selected_by_all_that_the_layout_knows(tmp_path):
     )
     both = TasksConfig(reader="starter", categories=[first.category, tested.category])
     assert {task.category for task in read_tasks(both, tmp_path).train} == {first.category}
+
+
+def test_keys_that_it_reads():
+    """Any other key of the group is refused, so one that falls out here is lost to users."""
+    assert {
+        "categories",
+        "include",
+        "test_tasks",
+        "test_instances",
+        "train_on",
+        "label_spaces",
+        "validation",
+        "train_categories",
+        "train_include",
+        "test_categories",
+        "test_include",
+    } == FIELDS
