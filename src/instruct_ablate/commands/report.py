@@ -22,25 +22,34 @@ from instruct_ablate.terminal import echo, json_option, print_json
     multiple=True,
     help="A further claim, judged as stated now; may be repeated.",
 )
+@click.option(
+    "--width",
+    type=click.Choice(["acl", "neurips"]),
+    help="Figures and LaTeX tables as wide as this style's columns and text.",
+)
 @json_option
 def command(
     study: Path,
     output: Path | None,
-    wandb: bool,
     hypotheses: tuple[str, ...],
-    checklist: bool,
+    width: str | None,
     as_json: bool,
+    **further: bool,
 ) -> None:
-    """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form."""
+    """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form.
+
+    instruct-ablate report multirun/ablation --width acl
+    """
+    from instruct_ablate.report.paper import PAPERS, SCREEN
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
     from instruct_ablate.report.sentences import sentences
     from instruct_ablate.report.summary import print_rows
 
-    report = write_report(study, output, hypotheses)
+    report = write_report(study, output, hypotheses, PAPERS[width] if width else SCREEN)
     said = []
-    if checklist:
+    if further["checklist"]:
         said.append(f"Checklist: {write_checklist(report)}")
-    if wandb:
+    if further["wandb"]:
         from instruct_ablate.report.wandb_summary import log_summary, mirrored_logger
 
         said.append(f"W&B run: {log_summary(report, mirrored_logger(study))}")

@@ -17,6 +17,7 @@ from instruct_ablate.report.columns import compared, own_metrics
 from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.heat_maps import by_category, train_by_test
 from instruct_ablate.report.learning import count_curves, learning_curves
+from instruct_ablate.report.paper import SCREEN, Paper
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.score_curves import over_training
 from instruct_ablate.report.styles import Style, Styles
@@ -24,6 +25,9 @@ from instruct_ablate.report.styles import Style, Styles
 MAIN = "rougeL"
 NAMES = {"format_correctness": "format"}  # figures whose files have another name than their measure
 MOST_LINES = 6
+MATRICES = ("train_test", "categories")
+LEAST_HIGH = 4.2  # a narrow figure is as high as one of this width: its legend needs the room
+LETTER, HANDLE = 0.062, 0.5  # inches that a letter and a line take in a legend
 LEVEL_DASHES = ((0, (1, 1)), (0, (1, 4)), (0, (5, 5)), (0, (6, 3, 1, 3)))
 _STYLE: Any = {
     "svg.hashsalt": "instruct-ablate",
@@ -39,9 +43,12 @@ _STYLE: Any = {
 
 
 def draw_figures(
-    folder: Path, rows: Sequence[Row], found: Sequence[Difference], study: Study
+    folder: Path, rows: Sequence[Row], found: Sequence[Difference], study: Study, paper: Paper = SCREEN
 ) -> tuple[Path, ...]:
-    """Draw every figure that the study has numbers for, as SVG and PDF; return the SVG files."""
+    """Draw every figure that the study has numbers for, as SVG and PDF; return the SVG files.
+
+    They are as wide as a column of the paper; matrices as its text.
+    """
     import matplotlib as mpl
 
     cells, styles = study.cells, Styles(row.setting for row in rows)
@@ -67,18 +74,22 @@ def draw_figures(
     folder.mkdir(parents=True, exist_ok=True)
     # It tells of every font that a PDF takes a part of.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
-    with mpl.rc_context(_STYLE):
-        return tuple(path for name, draw in drawn if (path := _save(folder / name, draw)) is not None)
+    with mpl.rc_context({**_STYLE, "font.size": paper.font}):
+        saved = [
+            _save(folder / name, draw, paper.text if name.startswith(MATRICES) else paper.column)
+            for name, draw in drawn
+        ]
+    return tuple(path for path in saved if path is not None)
 
 
 def _for(figure: str, name: str) -> str:
     return figure if name == MAIN else f"{figure}_{name}"
 
 
-def _save(stem: Path, draw: Callable[[Any], bool]) -> Path | None:
+def _save(stem: Path, draw: Callable[[Any], bool], width: float) -> Path | None:
     from matplotlib.figure import Figure  # without pyplot, which keeps figures and needs a display's backend
 
-    figure = Figure(figsize=(5.2, 3.6))
+    figure = Figure(figsize=(width, min(max(width, LEAST_HIGH), 5.2) * 3.6 / 5.2))
     if not draw(figure.subplots()):
         return None
     figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
@@ -145,8 +156,11 @@ def _dots(axes: Any, lines: Looks, measure: Measure) -> None:
 
 def _legend(axes: Any) -> None:
     """Put the legend below the axes: above the lines it would hide some."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.figure.legend(loc="outside lower center", ncols=3, fontsize=7)
+    names = axes.get_legend_handles_labels()[1]
+    if names:
+        widest = HANDLE + LETTER * max(map(len, names))
+        columns = max(1, min(3, int(axes.figure.get_size_inches()[0] / widest)))
+        axes.figure.legend(loc="outside lower center", ncols=columns, fontsize=7)
 
 
 def by_line(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -212,7 +226,7 @@ def by_task(axes: Any, found: Sequence[Difference], name: str, styles: Styles) -
 def _left_out(axes: Any, shown: int, every: int, what: str) -> None:
     """Say in a figure how much of what there is it shows, where that is not all."""
     if shown < every:
-        axes.set_title(f"{shown} of {every} {what}", fontsize=7)
+        axes.set_title(f"{shown} of {every} {what}", fontsize=7, wrap=True)
 
 
 def learning(axes: Any, study: Study, styles: Styles) -> bool:

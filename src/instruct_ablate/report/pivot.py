@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Score, find_measure, find_metric, mean_scores
 from instruct_ablate.report.columns import group_columns
+from instruct_ablate.report.paper import best
 from instruct_ablate.report.rows import Mean
 from instruct_ablate.report.summary import Form, number
 from instruct_ablate.report.tables import Table, groups_of
@@ -27,16 +28,25 @@ class _Line:
     values: dict[str, dict[int, list[float]]] = field(default_factory=dict)
 
     def add(self, variant: str, seed: int, value: float) -> None:
+        """Take in a cell's score."""
         self.values.setdefault(variant, {}).setdefault(seed, []).append(value)
 
+    def clashes(self, variant: str) -> bool:
+        """Whether several cells are this variant with one seed."""
+        return any(len(values) > 1 for values in self.values.get(variant, {}).values())
+
+    def mean(self, variant: str) -> Mean | None:
+        """Return the mean over seeds, where there is one."""
+        values = [value for own in self.values.get(variant, {}).values() for value in own]
+        if not values or self.clashes(variant):
+            return None
+        return Mean(
+            statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values)
+        )
+
     def text(self, variant: str, digits: int) -> str:
-        by_seed = self.values.get(variant, {})
-        if any(len(values) > 1 for values in by_seed.values()):
-            return CLASH
-        values = [value for own in by_seed.values() for value in own]
-        spread = statistics.stdev(values) if len(values) > 1 else None
-        mean = Mean(statistics.fmean(values), spread, len(values)) if values else None
-        return number(mean, form=Form(digits=digits))
+        """Write it."""
+        return CLASH if self.clashes(variant) else number(self.mean(variant), form=Form(digits=digits))
 
 
 Place = tuple[str, ...]
@@ -72,8 +82,14 @@ def pivot_table(
     ordered = sorted(lines, key=lambda key: (metrics.index(key[0]), key[1]))
     named = ("metric", "category", *(["task"] if by == "task" else []), *map(heading, keys))
     body = tuple(_texts(key, lines[key], variants) for key in ordered)
-    title = f"By {by} and variant"
-    return Table(title, (*named, "instances", *variants), body, len(named))
+    bold = frozenset(
+        (number, len(named) + 1 + place)
+        for number, key in enumerate(ordered)
+        for place in best(
+            [lines[key].mean(variant) for variant in variants], find_metric(key[0]).higher_is_better
+        )
+    )
+    return Table(f"By {by} and variant", (*named, "instances", *variants), body, len(named), bold)
 
 
 def _groups(cell: CellRecord, by: str) -> Iterator[tuple[str, Place, Score]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend
@@ -19,11 +20,11 @@ from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.differences import Difference, difference_table, differences
 from instruct_ablate.report.figures import draw_figures
 from instruct_ablate.report.page import Contents, build_page
+from instruct_ablate.report.paper import SCREEN, Paper, bold_rule, main_caption
 from instruct_ablate.report.pivot import pivot_table
 from instruct_ablate.report.rows import Row, build_rows
 from instruct_ablate.report.score_curves import score_curve_table
 from instruct_ablate.report.single_scores import SingleScores
-from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
 from instruct_ablate.report.template_table import over_templates, template_table
 from instruct_ablate.report.verdicts import Verdict, lines
@@ -46,11 +47,16 @@ class Report:
         return self.folder / "index.html"
 
 
-def write_report(study_folder: Path, target: Path | None = None, further: Sequence[str] = ()) -> Report:
-    """Write a study's report into `target` (default: <study>/report); the same disk gives the same files."""
+def write_report(
+    study_folder: Path, target: Path | None = None, further: Sequence[str] = (), paper: Paper = SCREEN
+) -> Report:
+    """Write a study's report into `target` (default: <study>/report); the same disk gives the same files.
+
+    Figures and LaTeX tables are as wide as a `paper` has room for.
+    """
     report = judge_study(study_folder, target, further)
     report.folder.mkdir(parents=True, exist_ok=True)
-    _write(report)
+    _write(report, paper)
     return report
 
 
@@ -93,7 +99,7 @@ def write_checklist(report: Report) -> Path:
     return path
 
 
-def page_contents(report: Report, figures: Path) -> Contents:
+def page_contents(report: Report, figures: Path, paper: Paper = SCREEN) -> Contents:
     """Lay out what the page shows; its figures are drawn into a folder."""
     study, legend = report.study, Legend(cell.setting for cell in report.study.cells)
     return Contents(
@@ -104,28 +110,29 @@ def page_contents(report: Report, figures: Path) -> Contents:
         differences=difference_table(report.differences, legend),
         groups=pivot_table(study.cells, "category", study.reference, study.columns),
         tasks=pivot_table(study.cells, "task", study.reference, study.columns),
-        figures=draw_figures(figures, report.rows, report.differences, study),
+        figures=draw_figures(figures, report.rows, report.differences, study, paper),
         templates=template_table(over_templates(study.cells, study.reference, study.columns), legend),
     )
 
 
-def _write(report: Report) -> None:
+def _write(report: Report, paper: Paper) -> None:
     study, folder = report.study, report.folder
-    contents = page_contents(report, folder / "figures")
+    contents = page_contents(report, folder / "figures", paper)
+    write = partial(write_table, paper=paper)
     categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))
-    told = caption(report.rows, main_columns(report.rows, study.columns)) if report.rows else ""
-    write_table(contents.main, folder / "main", f"{study.name}. {told}")
+    shown = main_columns(report.rows, study.columns)
+    write(contents.main, folder / "main", main_caption(study.name, report.rows, shown) if report.rows else "")
     told = f"{study.name}: differences to {study.reference}, Holm-corrected."
-    write_table(contents.differences, folder / "differences", told)
-    over = "means over seeds with their standard deviation, a column a variant."
-    write_table(contents.groups, folder / "categories", f"{study.name} by category: {over}", categories)
-    write_table(contents.tasks, folder / "tasks", f"{study.name} by task: {over}", tasks)
+    write(contents.differences, folder / "differences", told)
+    over = f"mean ± standard deviation over seeds, a column a variant. {bold_rule('line')}"
+    write(contents.groups, folder / "categories", f"{study.name} by category: {over}", categories)
+    write(contents.tasks, folder / "tasks", f"{study.name} by task: {over}", tasks)
     if (curves := score_curve_table(study)).lines:
         told = "scores on a sample of the test instances while training, means over cells."
-        write_table(curves, folder / "score_curves", f"{study.name}: {told}")
+        write(curves, folder / "score_curves", f"{study.name}: {told}")
     if contents.templates.lines:
         told = "each setting under every template: mean, standard deviation over templates, worst and best."
-        write_table(contents.templates, folder / "templates", f"{study.name}, {told}")
+        write(contents.templates, folder / "templates", f"{study.name}, {told}")
     write_tidy(study.cells, folder / "tidy.parquet")
     write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in report_lines(report)))
     write_whole(folder / "cells.csv", comma_separated(provenance.cell_table(study.cells)))

@@ -6,20 +6,23 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.metrics import Score, Scores, find_metric, mean_scores
-from instruct_ablate.report.columns import column_heading, group_columns, main_columns
+from instruct_ablate.metrics import Score, Scores, find_measure, find_metric, mean_scores
+from instruct_ablate.metrics.measures import DIFFERENCES
+from instruct_ablate.report.columns import OF_THE_DATA, column_heading, group_columns, main_columns
+from instruct_ablate.report.paper import SCREEN, Paper, best
 from instruct_ablate.report.rows import Row
 from instruct_ablate.report.summary import Places, measured, unfinished
 from instruct_ablate.whole_files import as_utf8, whole_file, write_whole
 
 CELLS, DONE = "cells", "done"  # the main table's last column
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table
+MOST_IN_A_COLUMN = 6  # columns of a table in one of a paper's two columns
 _LATEX = str.maketrans(
     {
         "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -31,12 +34,16 @@ _LATEX = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Headings and cells as text; `labels` is how many columns at the left are names, not numbers."""
+    """Headings and cells as text; `labels` is how many columns at the left are names, not numbers.
+
+    `best` are the cells, by line and column, that a paper prints in bold.
+    """
 
     title: str
     headings: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
     labels: int = 1
+    best: frozenset[tuple[int, int]] = frozenset()
 
 
 def main_table(rows: Sequence[Row], reference: str, columns: Sequence[str] = ()) -> Table:
@@ -49,7 +56,19 @@ def main_table(rows: Sequence[Row], reference: str, columns: Sequence[str] = ())
         values = [measured(row, name) for name in shown]
         state = unfinished(row) or DONE
         lines.append((*places.texts(row), *values, state))
-    return Table("Main table", (*places.headings, *names, CELLS), tuple(lines), len(places.headings))
+    labels = len(places.headings)
+    return Table(
+        "Main table", (*places.headings, *names, CELLS), tuple(lines), labels, _best(rows, shown, labels)
+    )
+
+
+def _best(rows: Sequence[Row], shown: Sequence[str], labels: int) -> frozenset[tuple[int, int]]:
+    judged = [(labels + i, name) for i, name in enumerate(shown) if name not in (*DIFFERENCES, *OF_THE_DATA)]
+    return frozenset(
+        (line, column)
+        for column, name in judged
+        for line in best([row.mean(name) for row in rows], find_measure(name).metric.higher_is_better)
+    )
 
 
 def group_table(cells: Iterable[CellRecord], by: str, columns: Sequence[str] = ()) -> Table:
@@ -98,41 +117,54 @@ def markdown(table: Table) -> str:
     return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |\n" for row in rows)
 
 
-def latex(table: Table, caption: str, label: str = "") -> str:
+def latex(table: Table, caption: str, label: str = "", paper: Paper = SCREEN) -> str:
     """Write a table with booktabs' rules, ready to be put into a paper; long ones run over several pages.
 
-    A column that says of every line that its cells are done is left out.
+    A column that says of every line that its cells are done is left out. Where a paper has two columns, a table of
+    many stands over both.
     """
     table = _without_done(table)
     columns = "l" * table.labels + "r" * (len(table.headings) - table.labels)
     head = " & ".join(_tex(cell) for cell in table.headings) + r" \\"
-    body = "\n".join(" & ".join(_tex(cell) for cell in line) + r" \\" for line in table.lines)
+    body = "\n".join(_tex_line(table, number) for number in range(len(table.lines)))
     told = f"\\caption{{{_tex(caption)}}}" + (f" \\label{{tab:{label}}}" if label else "")
     if len(table.lines) > MOST_ON_A_PAGE:
+        one = "% longtable needs one column: put \\onecolumn before it\n" if paper.two_columns else ""
         return (
-            "% needs \\usepackage{booktabs,longtable}\n"
+            f"% needs \\usepackage{{booktabs,longtable}}\n{one}"
             f"{{\\footnotesize\n\\begin{{longtable}}{{{columns}}}\n{told} \\\\\n"
             f"\\toprule\n{head}\n\\midrule\n\\endhead\n{body}\n\\bottomrule\n\\end{{longtable}}\n}}\n"
         )
+    float_ = "table*" if paper.two_columns and len(table.headings) > MOST_IN_A_COLUMN else "table"
     return (
-        "% needs \\usepackage{booktabs,graphicx}\n\\begin{table}\n\\centering\n\\small\n"
+        f"% needs \\usepackage{{booktabs,graphicx}}\n\\begin{{{float_}}}\n\\centering\n\\small\n"
         "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
         f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n"
-        f"{told}\n\\end{{table}}\n"
+        f"{told}\n\\end{{{float_}}}\n"
     )
+
+
+def _tex_line(table: Table, number: int) -> str:
+    cells = [_tex(cell) for cell in table.lines[number]]
+    bold = (f"\\textbf{{{cell}}}" if (number, at) in table.best else cell for at, cell in enumerate(cells))
+    return " & ".join(bold) + r" \\"
 
 
 def _without_done(table: Table) -> Table:
     if table.headings[-1] != CELLS or {line[-1] for line in table.lines} - {DONE}:
         return table
     lines = tuple(line[:-1] for line in table.lines)
-    return Table(table.title, table.headings[:-1], lines, table.labels)
+    return replace(table, headings=table.headings[:-1], lines=lines)
+
+
+_MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")  # before a number, where no word or range ends
 
 
 def _tex(text: str) -> str:
     """Escape text; letters that pdfLaTeX's usual fonts lack become question marks."""
-    known = text.replace("±", "\0").encode("latin-1", errors="replace").decode("latin-1")
-    return known.translate(_LATEX).replace("\0", r"$\pm$")
+    signs = _MINUS.sub("\1", text.replace("±", "\0"))
+    known = signs.encode("latin-1", errors="replace").decode("latin-1")
+    return known.translate(_LATEX).replace("\0", r"$\pm$").replace("\1", "$-$")
 
 
 _NUMBER = re.compile(r"[+-]?[\d\s.,±%()\[\]*–−+-]*")  # no letter and no quotation mark: nothing to call
@@ -216,8 +248,10 @@ def _arrow(columns: Mapping[str, Sequence[Any]]) -> Any:
     return pa.table(made)
 
 
-def write_table(table: Table, stem: Path, caption: str, machines: Table | None = None) -> None:
+def write_table(
+    table: Table, stem: Path, caption: str, machines: Table | None = None, paper: Paper = SCREEN
+) -> None:
     """Write a table in all three text forms; as CSV the one for machines, where that is another."""
     write_whole(stem.with_suffix(".md"), markdown(table))
     write_whole(stem.with_suffix(".csv"), comma_separated(machines or table))
-    write_whole(stem.with_suffix(".tex"), latex(table, caption, stem.name))
+    write_whole(stem.with_suffix(".tex"), latex(table, caption, stem.name, paper))

@@ -1,0 +1,106 @@
+"""What a paper prints: the widths of its figures, captions that stand alone, and which numbers are bold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtrit
+
+from instruct_ablate.metrics.measures import DIFFERENCES
+from instruct_ablate.report.columns import explained
+from instruct_ablate.report.rows import Mean, Row
+from instruct_ablate.report.summary import Places
+
+CM = 1 / 2.54  # inches
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """The widths of a style in inches, one column's and the text's, and the size of letters in its figures."""
+
+    column: float = 5.2
+    text: float = 5.2
+    font: float = 9.0
+
+    @property
+    def two_columns(self) -> bool:
+        """Whether a figure or table may stand in a column or over both."""
+        return self.column < self.text
+
+
+SCREEN = Paper()
+PAPERS = {
+    # acl-org/acl-style-files, formatting.md: columns 7.7 cm wide, 0.6 cm between them
+    "acl": Paper(7.7 * CM, 16.0 * CM, 8.0),
+    # neurips_2025.sty and its instructions, 2: "a rectangle 5.5 inches (33 picas) wide"
+    "neurips": Paper(5.5, 5.5, 9.0),
+}
+
+
+def best(means: Sequence[Mean | None], higher: bool) -> frozenset[int]:
+    """Return the places of the best mean and of those that cannot be told from it; none where that would be all."""
+    known = [place for place, mean in enumerate(means) if mean is not None]
+    if not known:
+        return frozenset()
+    spans = {place: _span(mean) for place, mean in enumerate(means) if mean is not None}
+    sign = 1 if higher else -1
+    low, high = spans[max(known, key=lambda place: sign * sum(spans[place]))]
+    near = frozenset(place for place in known if spans[place][0] <= high and spans[place][1] >= low)
+    return near if len(near) < len(known) else frozenset()
+
+
+def _span(mean: Mean) -> tuple[float, float]:
+    """Return the 95 % interval of a mean over seeds; a single seed's is its value."""
+    if mean.deviation is None or mean.seeds < 2:
+        return mean.value, mean.value
+    half = -float(stdtrit(mean.seeds - 1, 0.025)) * mean.deviation / math.sqrt(mean.seeds)
+    return mean.value - half, mean.value + half
+
+
+def bold_rule(among: str) -> str:
+    """Say what bold means, for a caption."""
+    return (
+        f"Bold: the best of a {among} and all whose 95 % interval over seeds (Student's t; one seed counts as its "
+        "value) overlaps that of the best; nothing is bold where that is all."
+    )
+
+
+def main_caption(name: str, rows: Sequence[Row], shown: Sequence[str]) -> str:
+    """Say of the main table what a reader of a paper needs: what differs, what the numbers are, what all rows share."""
+    places = Places(rows)
+    seeds = max((len(row.seeds) for row in rows), default=0)
+    over = f"mean ± standard deviation over up to {seeds} seeds" if seeds > 1 else "one seed"
+    wordings = max((row.templates for row in rows), default=1)
+    over += f", each a mean over {wordings} templates" if wordings > 1 else ""
+    return " ".join(
+        (
+            f"{name}: scores by {_listed(places.headings)}; {over}; percentages averaged per task.",
+            *_kinds(shown),
+            *([f"{explained(shown).rstrip('; ')}."] if explained(shown) else []),
+            *(
+                ["Clash: several cells are the same setting and seed."]
+                if any(row.clash for row in rows)
+                else []
+            ),
+            bold_rule("column"),
+            f"All rows: {places.shared.replace('=', ' ')}.",
+        )
+    )
+
+
+def _kinds(shown: Sequence[str]) -> list[str]:
+    told = [
+        "Exact match, format and guess are over classification tasks, ROUGE-L (gen.) over generation tasks."
+    ]
+    if any(name in DIFFERENCES for name in shown):
+        told.append(
+            "Differences to other rows are of exact match (ROUGE-L where there is no classification)."
+        )
+    return told
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
