@@ -12,9 +12,10 @@ import pytest
 from instruct_ablate.cell.after.rescore import model_needed
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.grid.planned_cell import Cell, study_folder
+from instruct_ablate.grid.rounds import Judge
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.grid.sweep import _warn_of_model
+from instruct_ablate.grid.sweep import Reporter, _summary, _warn_of_model
 from instruct_ablate.metrics.likelihood import PER_BYTE, PER_TOKEN
 from tests.grid.conftest import ROOT, Train
 from tests.standins import make_config, replace_inputs, work
@@ -55,6 +56,34 @@ def test_a_done_cell_that_only_its_model_could_score_further_is_named(
     config.evaluation.metrics = ["reference_log_likelihood"]
     _warn_of_model(Cell((), config, replace(identify(config), name=record.name)))
     assert caplog.messages == [f"{record.name}: {model_needed((PER_TOKEN, PER_BYTE))}"]
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+@pytest.mark.parametrize("done", [True, False])
+def test_a_sweep_ends_with_its_report_or_with_the_way_to_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    at_end: bool,
+    done: bool,
+) -> None:
+    replace_inputs(monkeypatch)
+    config = make_config(tmp_path / "my results")
+    config.report.at_end = at_end
+    identity = identify(config)
+    if done:
+        identity = replace(identity, name=run_cell(config, work).name)
+    called: list[tuple[str, Path]] = []
+    report = Reporter(
+        lambda folder: called.append(("table", folder)),
+        lambda folder: called.append(("close", folder)),
+        Judge,
+    )
+    folder = study_folder(config)
+    assert _summary(folder, [Cell((), config, identity)], report) == (0 if done else 1)
+    assert called == [("table", folder), *([("close", folder)] if done and at_end else [])]
+    way = f"Statistics, figures and a page: instruct-ablate report '{folder}'"
+    assert (way in capsys.readouterr().out) == (done and not at_end)
 
 
 def test_untuned_and_reference_run_first(train: Train) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -270,7 +271,7 @@ def _summary(folder: Path, cells: Sequence[Cell], report: Reporter) -> int:
     elif cells[0].config.report.at_end:
         report.close(folder)
     else:
-        echo(f"Statistics, figures and a page: instruct-ablate report {folder}")
+        echo(f"Statistics, figures and a page: instruct-ablate report {shlex.quote(str(folder))}")
     return len(open_)
 
 

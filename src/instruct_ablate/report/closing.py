@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -61,4 +62,4 @@ def next_command(study: Study) -> Iterator[str]:
     """Yield the command that shows what a trained cell was asked and answered."""
     trained = [cell for cell in study.cells if cell.state == "done" and not cell.setting.untuned]
     if trained:
-        yield f"Next:   instruct-ablate show {study.folder / trained[-1].name} --wrong"
+        yield f"Next:   instruct-ablate show {shlex.quote(str(study.folder / trained[-1].name))} --wrong"
