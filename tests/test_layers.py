@@ -24,6 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "cost", "limits", "terminal", "long_table"),
     (
         "schema",
+        "parts",
         "extensions",
         "normalisation",
         "processes",

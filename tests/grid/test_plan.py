@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.store import Records
 from instruct_ablate.commands.plan import command
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Speed
@@ -179,7 +180,7 @@ def test_tasks_held_out_are_named_once(tmp_path: Path) -> None:
 def test_a_done_cell_takes_nothing_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [one_cell(tmp_path, seed=seed).cell for seed in range(3)]
     states = dict(zip((cell.identity.hash for cell in cells), ("done", "missing", "failed"), strict=True))
-    monkeypatch.setattr("instruct_ablate.grid.plan.state_of", lambda folder, identity: states[identity])
+    monkeypatch.setattr(Records, "state", lambda self, folder, identity: states[identity])
     monkeypatch.setattr(
         "instruct_ablate.grid.plan.Estimator.estimate", lambda self, config: Estimate(1, 1, 1, 1, 1, 10.0)
     )

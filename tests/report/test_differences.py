@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.report.differences import difference_table, differences, measured_designs
+from instruct_ablate.grid.study import read_study
+from instruct_ablate.report.differences import difference_table, differences, measured_designs, measures
+from instruct_ablate.report.single_scores import SingleScores
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
 
@@ -56,9 +58,9 @@ def test_one_seed_has_no_p_value_and_says_what_its_interval_is_of():
 def test_designs_of_earlier_studies(tmp_path: Path):
     cells = [make_cell(80.0 + s, seed=s, instruction=i) for s in (0, 1) for i in ("original", "simplified")]
     moving, still = write_study(tmp_path / "a", cells), write_study(tmp_path / "b", [make_cell(0.0)])
-    (found,) = measured_designs([moving, still])
+    (found,) = measured_designs([read_study(moving), read_study(still)])
     assert (found.seeds, found.tasks) == (2, 1)
-    assert measured_designs([small_study(tmp_path / "guess")]) != []
+    assert measured_designs([read_study(small_study(tmp_path / "guess"))]) != []
 
 
 def test_equal_means_within_two_points_and_the_table_says_so():
@@ -76,4 +78,14 @@ def test_equal_means_within_two_points_and_the_table_says_so():
 
 def test_a_study_of_one_seed_has_no_design_to_learn_from(tmp_path: Path):
     cells = [make_cell(80.0, instruction=i) for i in ("original", "simplified")]
-    assert measured_designs([write_study(tmp_path / "a", cells)]) == []
+    assert measured_designs([read_study(write_study(tmp_path / "a", cells))]) == []
+
+
+def test_designs_are_the_same_whether_single_scores_are_read(tmp_path: Path):
+    study = read_study(small_study(tmp_path / "s"))
+    scores = SingleScores(study.cells, study.folder)
+    every = [one for one in differences(study.cells, "original", scores=scores) if measures(one)]
+    read = [one.comparison.design for one in every if one.metric == every[0].metric]
+    found = measured_designs([study])
+    assert [one.parts for one in found] == [one.parts for one in read] != []
+    assert [(one.seeds, one.tasks) for one in found] == [(one.seeds, one.tasks) for one in read]

@@ -14,6 +14,7 @@ from instruct_ablate.terminal import echo, json_option, make_console, print_json
 if TYPE_CHECKING:
     from instruct_ablate.grid.estimate import Speeds
     from instruct_ablate.grid.plan import PlannedCell
+    from instruct_ablate.grid.study import Study
     from instruct_ablate.report.statistics.planned import Planned
 
 
@@ -50,12 +51,13 @@ def command(
 
     OVERRIDES are those of train.py -m: experiment=NAME, or instruction=original,simplified seed=0,1
     """
+    from instruct_ablate.grid.estimate import speeds
     from instruct_ablate.grid.plan import (
         compose_plan,
         parse_budget,
         plan_table,
         planned,
-        recorded_speeds,
+        studies_beside,
         summary,
     )
 
@@ -65,14 +67,15 @@ def command(
         raise UserError("--truth goes with --decide: it states the difference that power is asked for")
     limit = parse_budget(budget) if budget else None
     plan = compose_plan(overrides)
-    measured = recorded_speeds(plan)
+    beside = studies_beside(plan)
+    measured = speeds(record for study in beside for record in study.cells)
     if steps is not None:
         from instruct_ablate.grid.probe import probe
 
         measured |= probe(plan.cells, steps)
     cells = planned(plan, measured, limit)
     proposal = _proposal(cells, measured, earlier, truth) if decide else ()
-    lines = (*summary(plan, cells), *_noise_floor(cells), *proposal)
+    lines = (*summary(plan, cells), *_noise_floor(cells, beside), *proposal)
     if as_json:
         from instruct_ablate.report.as_json import plan_fields
 
@@ -116,7 +119,7 @@ def _asked(cells: list[PlannedCell]) -> Planned | None:
     )
 
 
-def _noise_floor(cells: list[PlannedCell]) -> tuple[str, ...]:
+def _noise_floor(cells: list[PlannedCell], beside: list[Study]) -> tuple[str, ...]:
     """Say what differences the trained cells could show, from what the studies under the same output measured."""
     from instruct_ablate.report.differences import measured_designs
     from instruct_ablate.report.statistics.planned import planned_line
@@ -124,5 +127,4 @@ def _noise_floor(cells: list[PlannedCell]) -> tuple[str, ...]:
     if (planned := _asked(cells)) is None:
         return ()
     outputs = {Path(one.cell.config.output) for one in cells if not one.cell.identity.setting.untuned}
-    studies = sorted({path.parent.parent for output in outputs for path in output.glob("*/*/record.json")})
-    return (planned_line(planned, measured_designs(studies)),)
+    return (planned_line(planned, measured_designs(s for s in beside if s.folder.parent in outputs)),)

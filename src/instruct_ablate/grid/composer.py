@@ -38,6 +38,7 @@ class Composer:
         self._composed: dict[Overrides, dict[str, Any]] = {}  # untyped, as Hydra has it
         self._choices: dict[Overrides, Mapping[str, str]] = {}  # of every group, as Hydra names them
         self._typed: dict[Overrides, Config] = {}
+        self._shared: dict[tuple[Overrides, Overrides], Config] = {}
         self._wide: dict[str, bool] = {}
         self._referring: dict[Overrides, bool] = {}
         self._first: dict[tuple[str, type], str] = {}  # a key's first value of each type
@@ -75,11 +76,20 @@ class Composer:
         narrow = [line for line in lines if line not in wide]
         if self._refers(wide) or any(self._refers((*wide, self._alike(line))) for line in narrow):
             return self._full(lines)
-        config = self._full(wide)
-        for line in sorted(narrow, key=lambda line: not group_of(line)):  # groups first, then single keys
-            key = group_of(line) or split(line)[1]
-            config = _put(config, key, self._value(wide, line, key))
-        return config
+        alone = [line for line in narrow if _is_alone(line)]
+        config = self._parts(wide, tuple(line for line in narrow if not _is_alone(line)))
+        values = {key: self._value(wide, line, key) for line in alone for key in (split(line)[1],)}
+        return replace(config, **values)
+
+    def _parts(self, wide: Overrides, narrow: Overrides) -> Config:
+        """Put the groups together once for all cells that choose the same: these share them, object by object."""
+        if (wide, narrow) not in self._shared:
+            config = self._full(wide)
+            for line in sorted(narrow, key=lambda line: not group_of(line)):  # groups first, then single keys
+                key = group_of(line) or split(line)[1]
+                config = _put(config, key, self._value(wide, line, key))
+            self._shared[wide, narrow] = config
+        return self._shared[wide, narrow]
 
     def _alike(self, line: str) -> str:
         """Return the line whose composition tells of this one too: the key's first of this type."""
@@ -132,6 +142,12 @@ class Composer:
 def _for_cell(overrides: Overrides) -> Overrides:
     """Leave out what is for Hydra itself."""
     return tuple(line for line in overrides if not line.startswith("hydra"))
+
+
+def _is_alone(line: str) -> bool:
+    """Whether a line gives a value that stands beside the groups, such as a seed."""
+    key = split(line)[1]
+    return "." not in key and key.partition("@")[0] not in groups()
 
 
 @cache

@@ -12,6 +12,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.data.batches import Schedule
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
+from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.schema import Config
@@ -99,13 +100,19 @@ class Estimator:
 
     def __init__(self, measured: Speeds) -> None:
         self._speeds = measured
+        self._alike = OncePerParts[Estimate]("seed")
         self._collections: dict[str, TaskCollection] = {}
         self._counts: dict[str, int] = {}
         self._lengths: dict[str, float] = {}
         self._sizes: dict[str, int | None] = {}
 
     def estimate(self, config: Config) -> Estimate:
-        """Estimate one cell."""
+        """Estimate one cell; which tasks are drawn, and so how many instances, can hang on its seed."""
+        if config.data_budget.tasks is not None:
+            return self._estimate(config)
+        return self._alike.get(config, self._estimate)
+
+    def _estimate(self, config: Config) -> Estimate:
         config = effective(config)
         collection = self._tasks(config)
         instances = sum(len(task.instances) for task in collection.test)

@@ -7,7 +7,7 @@ a folder already goes on there, whatever its name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.identity import counting, folder_name
 from instruct_ablate.cell.state.setting import Setting, plain_value, write
-from instruct_ablate.cell.state.store import holds
+from instruct_ablate.cell.state.store import Records
 from instruct_ablate.composition import WIDE, keys
 from instruct_ablate.grid.composer import Composer, group_of
 from instruct_ablate.grid.overrides import split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import read_declaration
 from instruct_ablate.metrics.registry import KEY
+from instruct_ablate.parts import OncePerParts
 from instruct_ablate.schema import Config, tree
 
 CHOICES = ("prompt", "evaluation", "data", "trainer")  # groups whose choices have no other place in a name
@@ -37,43 +38,52 @@ UNMARKED = frozenset(
 LONGEST = 30  # characters of one mark
 
 
-def named(cells: Iterable[Cell], composer: Composer) -> list[Cell]:
+@dataclass(frozen=True)
+class _There:
+    """What a study has: its folders by the hash at their end, and names in use by those and by declared identities."""
+
+    listed: Mapping[str, list[str]]
+    names: Mapping[str, str]
+
+
+def named(cells: Iterable[Cell], composer: Composer, records: Records | None = None) -> list[Cell]:
     """Return the cells with their folders' names: the ones they have, else ones that say what was changed."""
-    every = list(cells)
-    there = {folder: _names(folder) for folder in {study_folder(cell.config) for cell in every}}
-    told: dict[tuple[str, ...], tuple[str, ...]] = {}
+    every, records = list(cells), records or Records()
+    there = {folder: _there(folder) for folder in {study_folder(cell.config) for cell in every}}
+    told: dict[tuple[str, ...], OncePerParts[tuple[str, ...]]] = {}
 
     def marks_of(cell: Cell) -> tuple[str, ...]:
         """Tell what is marked once for all seeds: a mark never says which."""
-        key = (*(line for line in cell.overrides if group_of(line)), repr(replace(cell.config, seed=0)))
-        if key not in told:
-            told[key] = marks(composer, cell)
-        return told[key]
+        chosen = tuple(line for line in cell.overrides if group_of(line))
+        known = told.setdefault(chosen, OncePerParts("seed"))
+        return known.get(cell.config, lambda _: marks(composer, cell))
 
-    return [_named(cell, marks_of, there[study_folder(cell.config)]) for cell in every]
+    return [_named(cell, marks_of, there[study_folder(cell.config)], records) for cell in every]
 
 
-def _named(cell: Cell, marks_of: Callable[[Cell], tuple[str, ...]], there: Mapping[str, str]) -> Cell:
+def _named(cell: Cell, marks_of: Callable[[Cell], tuple[str, ...]], there: _There, records: Records) -> Cell:
     study = study_folder(cell.config)
-    identity = as_stored(study, cell.identity)
-    known = there.get(identity.hash) or there.get(identity.hash[:8])
-    if known is not None and holds(study / known, identity.hash):
+    identity = as_stored(study, cell.identity, records, there.listed)
+    known = there.names.get(identity.hash) or there.names.get(identity.hash[:8])
+    if known is not None and records.holds(study / known, identity.hash):
         return replace(cell, identity=replace(identity, name=known))
     name = folder_name(identity.setting, identity.seed, identity.hash, marks_of(cell))
     return replace(cell, identity=replace(identity, name=name))
 
 
-def _names(study: Path) -> dict[str, str]:
-    """Return names in use: of folders by the hash at their end, of declared cells by all of it."""
+def _there(study: Path) -> _There:
+    """Look at a study once; a declared cell has the name of its folder, where it has one."""
     if not study.is_dir():
-        return {}
-    folders = {path.name[-8:]: path.name for path in study.iterdir() if path.name[-9:-8] == "-"}
-    return {
-        **folders,
-        **{
-            cell.identity: folders.get(cell.identity[:8], cell.name) for cell in read_declaration(study).cells
-        },
-    }
+        return _There({}, {})
+    listed: dict[str, list[str]] = {}
+    for path in sorted(study.iterdir()):
+        if path.name[-9:-8] == "-":
+            listed.setdefault(path.name[-8:], []).append(path.name)
+    folders = {short: own[-1] for short, own in listed.items()}
+    declared = read_declaration(study).cells
+    return _There(
+        listed, folders | {cell.identity: folders.get(cell.identity[:8], cell.name) for cell in declared}
+    )
 
 
 def marks(composer: Composer, cell: Cell) -> tuple[str, ...]:

@@ -10,15 +10,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.canonical import effective
-from instruct_ablate.cell.state.store import state_of
 from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import UserError, refusal
-from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator, Speeds, speeds
+from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator, Speeds
 from instruct_ablate.grid.expansion import Declared
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import prepared
 from instruct_ablate.grid.planned_cell import Cell
-from instruct_ablate.grid.study import read_study
+from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.grid.sweep import HydraParts, Plan, plan_cells
 from instruct_ablate.grid.template_lengths import template_lines
 from instruct_ablate.schema import config_directory
@@ -83,11 +82,11 @@ def _composed(lines: Sequence[str]) -> tuple[HydraParts, Declared, list[str]]:
     return HydraParts(SimpleNamespace(config_loader=hydra.config_loader), None, master), declared, arguments
 
 
-def recorded_speeds(plan: Plan) -> Speeds:
-    """Read how fast the cells of all studies under the same output folder ran."""
-    outputs = {Path(cell.config.output) for cell in plan.cells}
+def studies_beside(plan: Plan) -> list[Study]:
+    """Read all studies under the same output folders, whose cells say how fast such ones run, and how they vary."""
+    outputs = map(Path, dict.fromkeys(cell.config.output for cell in plan.cells))
     folders = sorted({path.parent.parent for output in outputs for path in output.glob("*/*/record.json")})
-    return speeds(record for folder in folders for record in read_study(folder).cells)
+    return [read_study(folder, plan.records) for folder in folders]
 
 
 def planned(plan: Plan, measured: Speeds, budget: float | None = None) -> list[PlannedCell]:
@@ -101,7 +100,8 @@ def planned(plan: Plan, measured: Speeds, budget: float | None = None) -> list[P
 def _planned(plan: Plan, estimator: Estimator, budget: float | None) -> Iterator[PlannedCell]:
     spent = 0.0
     for cell in ordered(plan.cells):
-        state, estimate = state_of(cell.folder, cell.identity.hash), estimator.estimate(cell.config)
+        state = plan.records.state(cell.folder, cell.identity.hash)
+        estimate = estimator.estimate(cell.config)
         if state != "done":
             if estimate.seconds is None and budget is not None:
                 raise UserError(

@@ -6,7 +6,7 @@ is done once for the same arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from instruct_ablate.model.training.settings import (
     check_points,
     check_processes,
 )
+from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.settings import check_prompt
 from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.schema import (
@@ -71,11 +72,15 @@ class Preflight:
 
     def __init__(self) -> None:
         self._results: dict[str, tuple[str, ...]] = {}
+        self._of_parts = OncePerParts[list[str]]("seed")
 
     def of_values(self, config: Config) -> list[str]:
         """Return the faults of a cell's values; nothing is read but the user's own code."""
-        stages = (
-            ((check_names, (config,)),),
+        return list(_faults(check_names, (config,))) or self._of_parts.get(config, self._of_groups)
+
+    def _of_groups(self, config: Config) -> list[str]:
+        """Return the faults of all values but the seed, which those of names tell."""
+        stages: tuple[Iterable[Call], ...] = (
             ((load_extensions, (config.extensions,)),),
             _values(config),
             ((check_folder, ("cache", config.cache)),),

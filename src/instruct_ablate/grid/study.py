@@ -23,7 +23,7 @@ from instruct_ablate.cell.state.record_file import (
     to_json,
 )
 from instruct_ablate.cell.state.setting import Setting, completed
-from instruct_ablate.cell.state.store import RECORD, read_record, record_fault
+from instruct_ablate.cell.state.store import RECORD, Records, read_record, record_fault
 from instruct_ablate.errors import UserError, nearest, unknown
 from instruct_ablate.grid.looks import Looks, check_frozen, read_looks
 from instruct_ablate.grid.stated import Stated, read_stated, state
@@ -150,8 +150,12 @@ def read_declaration(folder: Path) -> Declaration:
         return Declaration(folder.resolve().name)
 
 
-def read_study(folder: Path) -> Study:
-    """Read a study from disk, at any moment; cells asked for and not there are `missing`."""
+def read_study(folder: Path, records: Records | None = None) -> Study:
+    """Read a study from disk, at any moment; cells asked for and not there are `missing`.
+
+    `records` are those that the command has read before.
+    """
+    records = records or Records()
     if not folder.is_dir():
         near = (
             nearest(folder.name, [path.name for path in folder.parent.glob("*/")])
@@ -171,7 +175,9 @@ def read_study(folder: Path) -> Study:
     names = list(dict.fromkeys([*declared, *there]))
     portions = [names[start : start + PORTION] for start in range(0, len(names), PORTION)]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        read = pool.map(lambda own: [_read(folder / name, declared.get(name)) for name in own], portions)
+        read = pool.map(
+            lambda own: [_read(folder / name, declared.get(name), records) for name in own], portions
+        )
         records = tuple(record for cells in read for record in cells if record is not None)
     return Study(
         folder.resolve().name,
@@ -214,12 +220,12 @@ def forget(folder: Path, name: str) -> None:
         write_declaration(folder, replace(declaration, cells=left))
 
 
-def _read(folder: Path, declared: DeclaredCell | None) -> CellRecord | None:
+def _read(folder: Path, declared: DeclaredCell | None, records: Records) -> CellRecord | None:
     """Read one cell; None for a folder with an unreadable record that nobody asked for."""
-    record = read_record(folder, declared.identity if declared else None)
+    record = read_record(folder, declared.identity if declared else None, records)
     if record is not None and record.state != "other format":
         return record if record.name == folder.name else replace(record, name=folder.name)
-    fault = record_fault(folder) if record is None else None
+    fault = record_fault(folder, records) if record is None else None
     if declared is None:
         return _unreadable(folder, fault) if fault else record
     missing = CellRecord(

@@ -7,7 +7,7 @@ import logging
 import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.store import missing_record, read_record, record_fault
+from instruct_ablate.cell.state.store import Records, missing_record, read_record, record_fault
 from instruct_ablate.errors import UserError, UserErrors, refusal
 from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.effects import twins
@@ -101,6 +101,7 @@ class Plan:
     faults: list[str]
     asked: int  # how many were asked for, those that cannot differ from another included
     added: int = 0  # untuned models that the others are compared with
+    records: Records = field(default_factory=Records)  # as they were read when it was made
 
 
 def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> Plan:
@@ -128,10 +129,11 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
             cells.setdefault(identity.hash, Cell(overrides, config, identity))
     if not found and len(cells) < len(asked):
         log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
-    distinct = len(cells)
+    distinct, records = len(cells), Records()
     if not hydra.config.hydra.sweeper.single:
         _add_untuned(cells, contents)
-    return Plan(named(cells.values(), composer), list(found), len(asked), len(cells) - distinct)
+    every = named(cells.values(), composer, records)
+    return Plan(every, list(found), len(asked), len(cells) - distinct, records)
 
 
 def _starts_ranks(hydra: HydraParts) -> bool:
@@ -141,9 +143,10 @@ def _starts_ranks(hydra: HydraParts) -> bool:
 
 def _add_untuned(cells: dict[str, Cell], contents: Contents) -> None:
     """Ask for the untuned model of every trained cell too, so that tables have their point of departure."""
+    nothing = BudgetConfig(0)  # one for all, so that they have the same parts
     for cell in list(cells.values()):
         if cell.config.with_untuned and not is_untuned(cell.config):
-            config = replace(cell.config, data_budget=BudgetConfig(0))
+            config = replace(cell.config, data_budget=nothing)
             identity = identify(config, contents=contents)
             kept = [line for line in cell.overrides if not split(line)[1].startswith("data_budget")]
             cells.setdefault(identity.hash, Cell((*kept, "data_budget='0'"), config, identity))

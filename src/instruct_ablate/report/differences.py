@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.grid.study import read_study
+from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.columns import COMPARED, compared
 from instruct_ablate.report.single_scores import SingleScores
@@ -44,20 +43,7 @@ def differences(
     scores: SingleScores | None = None,
 ) -> tuple[Difference, ...]:
     """Compare every setting with its counterpart under the reference variant, as trained or else tested alike."""
-    trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
-    scores = scores or SingleScores()
-    found, measures = [], compared(cells, columns)
-    for trial in sorted(
-        trials.scores, key=lambda trial: (legend.order(trial.setting, reference), trial.tested)
-    ):
-        opposite = trials.reference(trial, reference)
-        if opposite is None:
-            continue
-        for metric in measures:
-            pairing = pair(trials.scores[trial], trials.scores[opposite], metric)
-            if pairing is not None:
-                paired = trials.over_templates(pairing, (trial, opposite), metric)
-                found.append((trial, opposite, metric, scores.added(paired, (trial, opposite), metric)))
+    found = _paired(cells, reference, compared(cells, columns), scores or SingleScores())
     tested = _compared(found)
     # One seed decides nothing, so it is no test to correct for either.
     unequal = holm([math.nan if one.one_seed else one.p_difference for one in tested])
@@ -71,7 +57,29 @@ def differences(
     return tuple(Difference(*parts, comparison, p, q) for parts, comparison, p, q in every)
 
 
-def _compared(found: Sequence[tuple[Trial, Trial, str, Pairing]]) -> list[Comparison]:
+Found = tuple[Trial, Trial, str, Pairing]
+
+
+def _paired(
+    cells: Sequence[CellRecord], reference: str, measures: Sequence[str], scores: SingleScores
+) -> list[Found]:
+    """Pair every setting with its counterpart on these measures, in the order of tables."""
+    trials, legend, found = Trials(cells), Legend(cell.setting for cell in cells), []
+    for trial in sorted(
+        trials.scores, key=lambda trial: (legend.order(trial.setting, reference), trial.tested)
+    ):
+        opposite = trials.reference(trial, reference)
+        if opposite is None:
+            continue
+        for metric in measures:
+            pairing = pair(trials.scores[trial], trials.scores[opposite], metric)
+            if pairing is not None:
+                paired = trials.over_templates(pairing, (trial, opposite), metric)
+                found.append((trial, opposite, metric, scores.added(paired, (trial, opposite), metric)))
+    return found
+
+
+def _compared(found: Sequence[Found]) -> list[Comparison]:
     """Compare metric by metric, for seeds are pooled within one."""
     compared: dict[int, Comparison] = {}
     for metric in dict.fromkeys(name for _, _, name, _ in found):
@@ -80,29 +88,35 @@ def _compared(found: Sequence[tuple[Trial, Trial, str, Pairing]]) -> list[Compar
     return [compared[index] for index in range(len(found))]
 
 
-def _tried(pair: tuple[Trial, Trial, str, Pairing]) -> Tried:
+def _tried(pair: Found) -> Tried:
     trial, opposite, _, pairing = pair
     return Tried(pairing, opposite, seedless=without_seeds(trial) and without_seeds(opposite))
 
 
-def measured_designs(studies: Iterable[Path]) -> list[Design]:
-    """Return the designs of studies' comparisons that can say something, on the first metric that each study has."""
+def measured_designs(studies: Iterable[Study]) -> list[Design]:
+    """Return the designs of studies' comparisons that can say something, on the first metric that each study has.
+
+    How seeds and tasks vary is in the means: no file of single scores is read, and designs have no floor of theirs.
+    """
     found: list[Design] = []
-    for folder in studies:
-        study = read_study(folder)
-        scores = SingleScores(study.cells, study.folder)
-        every = [item for item in differences(study.cells, study.reference, scores=scores) if measures(item)]
-        metrics = [metric for metric in COMPARED if any(item.metric == metric for item in every)]
-        found += [item.comparison.design for item in every if item.metric == metrics[0]]
+    for study in studies:
+        for metric in COMPARED:
+            pairs = _paired(study.cells, study.reference, (metric,), SingleScores())
+            compared = zip(pairs, _compared(pairs), strict=True)
+            designs = [one.design for pair, one in compared if one.seeds > 1 and _moves(pair)]
+            if designs:
+                found += designs
+                break
     return found
 
 
 def measures(item: Difference) -> bool:
     """Whether a difference has measured how seeds vary, where scores can move at all."""
-    return (
-        item.comparison.seeds > 1
-        and _tried((item.trial, item.reference, "", item.pairing)).uninformative is None
-    )
+    return item.comparison.seeds > 1 and _moves((item.trial, item.reference, item.metric, item.pairing))
+
+
+def _moves(pair: Found) -> bool:
+    return _tried(pair).uninformative is None
 
 
 def place_columns(legend: Legend) -> tuple[str, ...]:

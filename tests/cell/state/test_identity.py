@@ -235,3 +235,23 @@ def test_templates_without_texts_of_their_own_count_by_name() -> None:
     drawn = PromptConfig("plain+alpaca", training_template="drawn")
     assert not same(prompt=drawn)
     assert identify(make_config(Path(), prompt=drawn)).hash != both.hash
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"data_budget": BudgetConfig(0)},
+        {"data_budget": BudgetConfig(0), "instruction": InstructionConfig(examples="random_labels")},
+        {"data_budget": BudgetConfig(0), "reference": "random_labels"},
+        {"model": ModelConfig("label_prior", source="baseline")},
+        {"model": ModelConfig("uniform_guess", source="baseline")},
+    ],
+)
+def test_cells_that_differ_by_their_seed_have_the_identities_that_they_have_alone(
+    changes: dict[str, Any],
+) -> None:
+    shared, config = module.Contents(), replace(make_config(OUT), **changes)
+    for seed in (3, 0, 1, 3):
+        one = replace(config, seed=seed)
+        assert identify(one, shared) == identify(one)

@@ -12,6 +12,7 @@ from instruct_ablate.cell.state.record import CellRecord, Failure, State
 from instruct_ablate.cell.state.record_file import sealed, to_json
 from instruct_ablate.cell.state.store import (
     CellFolder,
+    Records,
     find_folder,
     holds,
     missing_record,
@@ -226,3 +227,35 @@ def test_a_record_of_anybody_is_read_where_nobody_is_named(tmp_path: Path) -> No
     assert read_record(tmp_path) == make_record()
     assert read_record(tmp_path, "other") is None
     assert quarantine(tmp_path, "other") == tmp_path / "record.corrupt-1.json"
+
+
+def test_the_records_of_one_moment_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, corrupt, nothing = (tmp_path / name for name in ("done", "corrupt", "nothing"))
+    write_record(done, make_record())
+    corrupt.mkdir()
+    (corrupt / "record.json").write_text("{")
+    records, identity, fault = Records(), make_record().identity, record_fault(corrupt)
+    assert fault is not None
+    for _ in range(2):
+        assert records.state(done, identity) == "done"
+        assert records.state(done, "cd" * 32) == "missing"
+        assert records.holds(done, identity)
+        assert not records.holds(done, "cd" * 32)
+        assert records.state(nothing, identity) == records.state(corrupt, identity) == "missing"
+        assert record_fault(corrupt, records) == fault
+        assert record_fault(nothing, records) is None
+        monkeypatch.setattr("instruct_ablate.cell.state.store._parsed", None)
+    assert records.holds(nothing, identity), "nothing there says otherwise"
+
+
+def test_a_folder_is_looked_for_among_those_that_were_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_inputs(monkeypatch)
+    identity = identify(make_config(tmp_path))
+    short = identity.hash[:8]
+    renamed = tmp_path / f"marked-{short}"
+    renamed.mkdir()
+    assert find_folder(tmp_path, identity, {short: [renamed.name]}) == renamed
+    assert find_folder(tmp_path, identity, {}) == tmp_path / identity.name
+    assert find_folder(tmp_path, identity, {short: ["gone"]}) == tmp_path / identity.name

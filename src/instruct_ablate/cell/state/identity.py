@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from instruct_ablate.extensions import load_extensions, registers_only
 from instruct_ablate.instruction.label import counted as as_counted
 from instruct_ablate.instruction.label import label, versions
 from instruct_ablate.metrics.registry import KEY
+from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.template_set import content, template_label
 from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree
 
@@ -88,6 +89,14 @@ class Identity:
         return json.dumps({"identity": self.hash, "counted": self.counted}, indent=1, sort_keys=True)
 
 
+@dataclass(frozen=True)
+class _Alike:
+    """The identity of a cell, for those that differ from it in nothing but their seed; whether they do by that."""
+
+    identity: Identity
+    by_seed: bool
+
+
 class Contents:
     """What data sets and checkpoints hold, looked at once for all cells that are planned at one moment.
 
@@ -96,6 +105,7 @@ class Contents:
 
     def __init__(self) -> None:
         self._hashes: dict[tuple[str, str], str] = {}
+        self.alike = OncePerParts[_Alike]("seed")
 
     def data(self, config: Config) -> str:
         """Return the content hash of the tasks."""
@@ -114,8 +124,23 @@ class Contents:
 
 def identify(config: Config, contents: Contents | None = None) -> Identity:
     """Return the identity of the cell that `config` asks for; `contents` are shared by the cells of one plan."""
-    contents, code = contents or Contents(), load_extensions(config.extensions)
-    shaped = effective(config)
+    shared = contents or Contents()
+    alike = shared.alike.get(config, lambda first: _alike(first, shared))
+    if not alike.by_seed or alike.identity.seed == config.seed:
+        return alike.identity
+    counted = {**alike.identity.counted, "seed": config.seed}
+    own, setting = digest(counted), alike.identity.setting
+    name = folder_name(setting, config.seed, own)
+    return replace(alike.identity, hash=own, name=name, seed=config.seed, counted=counted)
+
+
+def _alike(config: Config, contents: Contents) -> _Alike:
+    other = effective(replace(config, seed=config.seed + 1)).seed
+    return _Alike(_identity(config, contents), other == config.seed + 1)
+
+
+def _identity(config: Config, contents: Contents) -> Identity:
+    code, shaped = load_extensions(config.extensions), effective(config)
     untuned, baseline = is_untuned(shaped), is_baseline(shaped)
     counted = {
         "format": FORMAT,

@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,13 +55,18 @@ class CellFolder:
         return self.path / "log.txt"
 
 
-def find_folder(study: Path, identity: Identity) -> Path:
-    """Return a cell's folder: the one that ends in its hash, by whatever readable name, or the one it is to have."""
-    own = study / identity.name
+def find_folder(study: Path, identity: Identity, listed: Mapping[str, Sequence[str]] | None = None) -> Path:
+    """Return a cell's folder: the one that ends in its hash, by whatever readable name, or the one it is to have.
+
+    `listed` are the study's folders by the hash at their end, where whoever asks for many cells has looked once.
+    """
+    own, short = study / identity.name, identity.hash[:8]
+    if listed is not None and short not in listed:
+        return own
     if own.exists():
         return own
-    others = (path for path in sorted(study.glob(f"*-{identity.hash[:8]}")) if path.is_dir())
-    there = next((path for path in others if holds(path, identity.hash)), None)
+    others = sorted(study.glob(f"*-{short}")) if listed is None else [study / name for name in listed[short]]
+    there = next((path for path in others if path.is_dir() and holds(path, identity.hash)), None)
     return there or study / (_declared_name(study, identity.hash) or identity.name)
 
 
@@ -89,14 +95,16 @@ def write_record(folder: Path, record: CellRecord) -> None:
     write_whole(folder / RECORD, sealed(to_json(dataclasses.replace(record, version=RECORD_VERSION))))
 
 
-def read_record(folder: Path, identity: str | None = None) -> CellRecord | None:
+def read_record(
+    folder: Path, identity: str | None = None, records: Records | None = None
+) -> CellRecord | None:
     """Read a cell's record as it stands; None where there is none, or a corrupt or another cell's one.
 
     A cell that says it is running while its process is gone counts as interrupted. What a newer version has
-    written is of the state "other format", whoever it belongs to.
+    written is of the state "other format", whoever it belongs to. `records` are those read before.
     """
     try:
-        record = _parsed(folder)
+        record = _parsed(folder) if records is None else records.parsed(folder)
     except OtherFormatError as other:
         return _of_other_format(folder, other)
     except (OSError, CorruptRecordError):
@@ -119,16 +127,53 @@ def forbidden(folder: Path) -> str | None:
     return None
 
 
-def record_fault(folder: Path) -> str | None:
+def record_fault(folder: Path, records: Records | None = None) -> str | None:
     """Say why the record that is there cannot be read; None where it can, or there is none."""
     try:
-        _parsed(folder)
+        _parsed(folder) if records is None else records.parsed(folder)
     except (FileNotFoundError, NotADirectoryError, OtherFormatError):
         return None
     except (OSError, CorruptRecordError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         return f"{RECORD} cannot be read: {' '.join(str(why).split())[:200]}"
     return None
+
+
+class Records:
+    """The records of one moment: each is read once, however often a command asks for it.
+
+    It lives no longer than that: the next time a cell may have gone on.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[Path, CellRecord | Exception] = {}
+
+    def parsed(self, folder: Path) -> CellRecord:
+        """Return a record as it was written, or raise what reading it raised."""
+        if folder not in self._read:
+            self._read[folder] = _outcome(folder)
+        if isinstance(found := self._read[folder], Exception):
+            raise found
+        return found
+
+    def state(self, folder: Path, identity: str) -> State:
+        """Return a cell's state."""
+        record = read_record(folder, identity, self)
+        return record.state if record else "missing"
+
+    def holds(self, folder: Path, identity: str) -> bool:
+        """Whether a folder is a cell's."""
+        try:
+            return self.parsed(folder).identity == identity
+        except (OSError, OtherFormatError, CorruptRecordError):
+            return holds(folder, identity)
+
+
+def _outcome(folder: Path) -> CellRecord | Exception:
+    try:
+        return _parsed(folder)
+    except (OSError, OtherFormatError, CorruptRecordError) as error:
+        return error
 
 
 def _parsed(folder: Path) -> CellRecord:
@@ -171,8 +216,7 @@ def missing_record(identity: Identity) -> CellRecord:
 
 def state_of(folder: Path, identity: str) -> State:
     """Return a cell's state."""
-    record = read_record(folder, identity)
-    return record.state if record else "missing"
+    return Records().state(folder, identity)
 
 
 def running_by(folder: Path) -> Owner | None:
