@@ -155,7 +155,7 @@ def read_study(folder: Path, records: Records | None = None) -> Study:
 
     `records` are those that the command has read before.
     """
-    records = records or Records()
+    once = records or Records()
     if not folder.is_dir():
         near = (
             nearest(folder.name, [path.name for path in folder.parent.glob("*/")])
@@ -176,13 +176,13 @@ def read_study(folder: Path, records: Records | None = None) -> Study:
     portions = [names[start : start + PORTION] for start in range(0, len(names), PORTION)]
     with ThreadPoolExecutor(max_workers=4) as pool:
         read = pool.map(
-            lambda own: [_read(folder / name, declared.get(name), records) for name in own], portions
+            lambda own: [_read(folder / name, declared.get(name), once) for name in own], portions
         )
-        records = tuple(record for cells in read for record in cells if record is not None)
+        found = tuple(record for cells in read for record in cells if record is not None)
     return Study(
         folder.resolve().name,
         folder,
-        _with_settings(records),
+        _with_settings(found),
         declaration.hypotheses,
         declaration.reference,
         declaration.commands,
