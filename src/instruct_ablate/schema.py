@@ -270,10 +270,16 @@ def plain(config: Any) -> Config:
     from omegaconf import OmegaConf
 
     given = {name: config[name] for name in Config.__dataclass_fields__}
-    values = OmegaConf.to_container(OmegaConf.create(given), resolve=False)
-    result = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), _listed(Config, values)))
+    result = typed(Config, OmegaConf.to_container(OmegaConf.create(given), resolve=False))
     assert isinstance(result, Config)
     return result
+
+
+def typed(kind: type, values: Any) -> Any:
+    """Type plain values, of the whole or of a part that refers to no other."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), _listed(kind, values)))
 
 
 def takes_several(node: type, name: str) -> bool:

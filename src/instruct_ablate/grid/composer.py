@@ -1,4 +1,4 @@
-"""Cells composed fast: each distinct choice of a group is composed once by Hydra, then put together.
+"""Cells composed fast: each distinct choice of a group is composed once, by Hydra or as it would, then put together.
 
 Of a single key's plain values (seeds) the first is composed, and the others of its type take its place. Choices that
 reach beyond their own group (an experiment, a file with `@package _global_`) are found by comparing, and composed in
@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, get_type_hints
 
 from instruct_ablate.composition import (
     WIDE,
@@ -23,10 +23,12 @@ from instruct_ablate.composition import (
     unreadable,
 )
 from instruct_ablate.errors import refusal
+from instruct_ablate.grid.choice_files import ChoiceFiles
 from instruct_ablate.grid.expansion import Overrides
 from instruct_ablate.grid.overrides import prepared, split
-from instruct_ablate.schema import Config, config_directory, plain
+from instruct_ablate.schema import MISSING, Config, config_directory, plain, typed
 
+Composed = tuple[dict[str, Any], dict[str, str]]  # untyped parts, and the choice of every group
 _REFERENCE = re.compile(r"\$\{(?!oc\.env)")
 
 
@@ -34,9 +36,9 @@ class Composer:
     """Composes the cells of one sweep, remembering what is shared."""
 
     def __init__(self, loader: Any, master: Any) -> None:
-        self._loader, self._master = loader, master
+        self._loader, self._master, self._files = loader, master, ChoiceFiles(loader, master)
         self._composed: dict[Overrides, dict[str, Any]] = {}  # untyped, as Hydra has it
-        self._choices: dict[Overrides, Mapping[str, str]] = {}  # of every group, as Hydra names them
+        self._choices: dict[Overrides, dict[str, str]] = {}  # of every group, as Hydra names them
         self._typed: dict[Overrides, Config] = {}
         self._shared: dict[tuple[Overrides, Overrides], Config] = {}
         self._wide: dict[str, bool] = {}
@@ -106,21 +108,57 @@ class Composer:
         return value if type(value) is type(found) else _at(self._full((*wide, line)), key)
 
     def _raw(self, overrides: Overrides) -> dict[str, Any]:
-        """Compose with Hydra; references are left as they stand."""
+        """Compose a configuration; references are left as they stand."""
+        if overrides not in self._composed:
+            raw, choices = self._changed(overrides) or self._by_hydra(overrides)
+            self._composed[overrides], self._choices[overrides] = name_tasks(raw, choices), choices
+        return self._composed[overrides]
+
+    def _by_hydra(self, overrides: Overrides) -> Composed:
         from omegaconf import OmegaConf
 
-        if overrides not in self._composed:
-            composed = self._loader.load_sweep_config(self._master, list(overrides))
-            parts = OmegaConf.masked_copy(composed, list(Config.__dataclass_fields__))
-            raw = OmegaConf.to_container(parts, resolve=False)
-            self._choices[overrides] = dict(composed.hydra.runtime.choices)
-            self._composed[overrides] = name_tasks(dict(raw), self._choices[overrides])  # type: ignore[arg-type]
-        return self._composed[overrides]
+        composed = self._loader.load_sweep_config(self._master, list(overrides))
+        parts = OmegaConf.masked_copy(composed, list(Config.__dataclass_fields__))
+        raw: Any = OmegaConf.to_container(parts, resolve=False)
+        return dict(raw), dict(composed.hydra.runtime.choices)
+
+    def _changed(self, overrides: Overrides) -> Composed | None:
+        """Put the last override on top of the others where it changes one part as Hydra would; None: ask Hydra."""
+        if not overrides:
+            return None
+        (sign, key, _), value = split(overrides[-1]), _literal(overrides[-1])
+        if sign or value is None:
+            return None
+        before, group = overrides[:-1], group_of(overrides[-1])
+        raw, choices = self._raw(before), self._choices[before]
+        if not group:
+            return (_put(raw, key, value), dict(choices)) if _is_like(raw, key, value) else None
+        others = {group_of(line) for line in before}
+        if key in WIDE or key != group or not isinstance(value, str) or group in others or "" in others:
+            return None
+        part = self._files.part(before, group, value)
+        return None if part is None else ({**raw, group: part}, {**choices, group: value})
 
     def _full(self, overrides: Overrides) -> Config:
         if overrides not in self._typed:
-            self._typed[overrides] = plain(self._raw(overrides))
+            self._typed[overrides] = self._retyped(overrides) or plain(self._raw(overrides))
         return self._typed[overrides]
+
+    def _retyped(self, overrides: Overrides) -> Config | None:
+        """Type what the last override changes alone; None where that is more than one part, or refers to others."""
+        from omegaconf.errors import OmegaConfBaseException
+
+        if not overrides or self._refers(overrides):
+            return None
+        raw, before = self._raw(overrides), self._raw(overrides[:-1])
+        changed = [name for name in raw if raw[name] is not before[name]]
+        if len(changed) != 1 or changed[0] not in groups():
+            return None
+        try:
+            part = typed(get_type_hints(Config)[changed[0]], raw[changed[0]])
+        except OmegaConfBaseException:
+            return None  # which typing the whole then says
+        return replace(self._full(overrides[:-1]), **{changed[0]: part})
 
     def _reaches_out(self, line: str) -> bool:
         """Whether a choice changes more than its own group's part of the configuration."""
@@ -142,6 +180,15 @@ class Composer:
 def _for_cell(overrides: Overrides) -> Overrides:
     """Leave out what is for Hydra itself."""
     return tuple(line for line in overrides if not line.startswith("hydra"))
+
+
+def _is_like(raw: Mapping[str, Any], key: str, value: int | float | bool | str) -> bool:
+    """Whether a key stands at a plain value of this type, so that Hydra would put this one there as it is."""
+    try:
+        there = _at(raw, key)
+    except (KeyError, TypeError):
+        return False
+    return type(there) is type(value) and there != MISSING and "${" not in str(there)
 
 
 def _is_alone(line: str) -> bool:
