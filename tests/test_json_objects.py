@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from instruct_ablate.cell.state.predictions import from_line
@@ -9,6 +11,24 @@ from instruct_ablate.learning_curve import read_curve
 def test_json_is_read_as_ever():
     assert load_json('{"a": [1, {"b": null}], "c": {}}') == {"a": [1, {"b": None}], "c": {}}
     assert load_json(b"[]") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "\\ud800", "b": 1e3, "c": NaN}', b'\xef\xbb\xbf{"a": 1}',
+        '{"a": "\u00e4"}'.encode("utf-16"), b'"\xed\xa0\x80"',
+        "\ufeff[]", "", b"", "[1] 2", '{"a"', b"\xff\xfe\xfd", '"\x00"',
+    ],
+)  # fmt: skip
+def test_texts_and_bytes_are_read_or_refused_as_the_library_does(text):
+    def outcome(read):
+        try:
+            return repr(read(text))
+        except ValueError as error:
+            return type(error), str(error)
+
+    assert outcome(load_json) == outcome(json.loads)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,6 @@ class DoubleKeyError(ValueError):
         super().__init__(f"{where}the key {key[:100]!r} stands twice in one object; leave one")
 
 
-def load_json(text: str | bytes) -> Any:
-    """Parse JSON that somebody may have written by hand, or damaged: a key that stands twice is refused."""
-    return json.loads(text, object_pairs_hook=each_key_once)
-
-
 def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of its keys and values; `DoubleKeyError` where a key stands twice."""
     made = dict(pairs)
@@ -31,3 +26,17 @@ def repeated(pairs: list[tuple[str, Any]]) -> str:
     """Return the first key that stands twice."""
     seen: set[str] = set()
     return next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=each_key_once
+)  # one for all: to make one takes as long as a row
+
+
+def load_json(text: str | bytes) -> Any:
+    """Parse JSON that somebody may have written by hand, or damaged: a key that stands twice is refused."""
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
+    elif text.startswith("\ufeff"):
+        return json.loads(text)  # which says that a text has no mark of its byte order
+    return _DECODER.decode(text)

@@ -117,3 +117,30 @@ def test_files_that_are_none_of_the_cells_are_left_out(tmp_path: Path, name: str
     (tmp_path / cells[0].name / "link").symlink_to(tmp_path / cells[0].name / cells[0].blocks[0].instances)
     cells[0] = replace(cells[0], blocks=(replace(cells[0].blocks[0], instances=name),))
     assert SingleScores(cells, tmp_path).added(pairing, sides, "exact_match") is pairing
+
+
+def test_files_of_other_instances_or_in_another_order_are_sorted_by_themselves(tmp_path: Path):
+    cells = study(tmp_path, seeds=2)
+    pairing, sides = paired(cells)
+    plain = SingleScores(cells, tmp_path).added(pairing, sides, "exact_match")
+    path = tmp_path / cells[0].name / cells[0].blocks[0].instances
+    table = pq.read_table(path)
+    pq.write_table(table.take(list(reversed(range(len(table))))), path)
+    turned = SingleScores(cells, tmp_path).added(pairing, sides, "exact_match")
+    assert turned.outcomes is not None
+    for one, other in zip(turned.outcomes.left, plain.outcomes.left, strict=True):
+        assert np.array_equal(one, other)
+    for one, other in zip(turned.outcomes.right, plain.outcomes.right, strict=True):
+        assert np.array_equal(one, other)
+    ids = [f"{one}x" if place == 5 else one for place, one in enumerate(table["instance_id"].to_pylist())]
+    pq.write_table(table.set_column(1, "instance_id", pa.array(ids)), path)
+    assert SingleScores(cells, tmp_path).added(pairing, sides, "exact_match") is pairing
+
+
+def test_two_columns_of_one_name_are_left_out(tmp_path: Path):
+    cells = study(tmp_path, seeds=2)
+    pairing, sides = paired(cells)
+    path = tmp_path / cells[0].name / cells[0].blocks[0].instances
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("rougeL", table["rougeL"]), path)
+    assert SingleScores(cells, tmp_path).added(pairing, sides, "exact_match") is pairing

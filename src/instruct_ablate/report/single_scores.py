@@ -18,6 +18,8 @@ from instruct_ablate.report.statistics.outcomes import Outcomes
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.trials import Trial
 
+MOST_LAYOUTS = 8  # that are remembered
+
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
@@ -28,12 +30,26 @@ class Sorted:
     columns: Mapping[str, NDArray[np.float64]]
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which instances a file has, in its own order, and where they stand by task and instance.
+
+    The cells of a study are tested on the same instances: what one file's layout is, so are the others'.
+    """
+
+    keys: tuple[Any, ...]
+    order: NDArray[np.int64]
+    ids: Mapping[str, Any]
+    rows: Mapping[str, slice]
+
+
 class SingleScores:
     """The single scores of a study's done cells; each file is read once, when a comparison needs it."""
 
     def __init__(self, cells: Iterable[CellRecord] = (), folder: Path | None = None) -> None:
         self._places: dict[Trial, dict[int, tuple[Path, tuple[ScoreBlock, ...]]]] = {}
         self._read: dict[tuple[Path, ...], Sorted | None] = {}
+        self._layouts: list[Layout] = []
         if folder is None:
             return
         for cell in cells:
@@ -63,7 +79,7 @@ class SingleScores:
             return None
         paths = tuple(folder / block.instances for block in blocks)
         if paths not in self._read:
-            self._read[paths] = _mean([_read(folder, block.instances) for block in blocks])
+            self._read[paths] = _mean([_read(folder, block.instances, self._layouts) for block in blocks])
         return self._read[paths]
 
 
@@ -84,27 +100,46 @@ def _mean(every: Sequence[Sorted | None]) -> Sorted | None:
     return replace(first, columns=columns) if len(known) > 1 else first
 
 
-def _read(folder: Path, name: str) -> Sorted | None:
-    """Read a column file in the order of its keys; arrow sorts and compares, for there may be millions of scores."""
-    import pyarrow.compute as pc
-
+def _read(folder: Path, name: str, layouts: list[Layout]) -> Sorted | None:
+    """Read a column file in the order of its keys; `layouts` are those of files read before."""
     try:
         table = read_columns(folder, name)
     except (OSError, UserError, ValueError):
         return None  # the instances count as unpaired then, which is said
-    table = table.sort_by([(key, "ascending") for key in KEYS]).combine_chunks()
-    names, ids = (table.column(key) for key in KEYS)
-    encoded = pc.run_end_encode(names.chunk(0)) if len(names) else None
+    keys = tuple(table.column(key).combine_chunks() for key in KEYS)
+    layout = next((one for one in layouts if all(map(_same, keys, one.keys))), None)
+    if layout is None:
+        layout = _layout(keys)
+        layouts[MOST_LAYOUTS - 1 :] = []
+        layouts.insert(0, layout)
+    scores = (one for one in table.column_names if one not in KEYS)
+    columns = {one: table.column(one).to_numpy()[layout.order] for one in scores}
+    return Sorted(layout.ids, layout.rows, columns)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(one.equals(other))
+
+
+def _layout(keys: tuple[Any, ...]) -> Layout:
+    """Sort instances by task and id; arrow sorts and compares, for there may be millions of scores."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = pa.table(dict(zip(KEYS, keys, strict=True)))
+    order = pc.sort_indices(table, sort_keys=[(key, "ascending") for key in KEYS])
+    names, ids = (pc.take(key, order) for key in keys)
+    encoded = pc.run_end_encode(names) if len(names) else None
     tasks = encoded.values.to_pylist() if encoded else []
     ends = encoded.run_ends.to_pylist() if encoded else []
     rows = {task: slice(start, end) for task, start, end in zip(tasks, [0, *ends], ends, strict=False)}
-    columns = {name: table.column(name).to_numpy() for name in table.column_names if name not in KEYS}
-    return Sorted({task: ids[own.start : own.stop] for task, own in rows.items()}, rows, columns)
+    by_task = {task: ids[own.start : own.stop] for task, own in rows.items()}
+    return Layout(keys, order.to_numpy().astype(np.int64), by_task, rows)
 
 
 def _aligned(tasks: Sequence[str], sides: Sequence[Sequence[Sorted]], metric: str) -> Outcomes | None:
     """Stack the seeds' percentages task by task; None where they are not of the same instances, or some lack."""
-    every = [one for side in sides for one in side]
+    every = list({id(one.ids): one for side in sides for one in side}.values())  # once for each layout
     for task in tasks:
         if not all(task in one.ids for one in every):
             return None

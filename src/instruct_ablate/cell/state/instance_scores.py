@@ -81,7 +81,9 @@ def read_columns(folder: Path, name: str) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(pa.BufferReader(read_inside(folder, name)))
+        table = pq.ParquetFile(pa.BufferReader(read_inside(folder, name))).read(use_threads=False)
+        if len(set(table.column_names)) < len(table.column_names):
+            raise ValueError("two columns have one name")
         fields = [(one, pa.string() if one in KEYS else pa.float64()) for one in table.column_names]
         table = table.cast(pa.schema(fields))
         if any(table.column(key).null_count for key in KEYS):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 FLOOR, CEILING = "the floor", "the ceiling"
 
@@ -32,7 +32,7 @@ class Standing:
     @property
     def interval(self) -> tuple[float, float]:
         """The adjusted 95 % interval of the mean over test instances."""
-        z = float(stats.norm.ppf(0.975))
+        z = float(ndtri(0.975))
         number = self.instances + z**2
         share = (self.mean / 100 * self.instances + z**2 / 2) / number
         half = z * float(np.sqrt(share * (1 - share) / number))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 LEVEL = 0.05
 SHARE = 0.9
 WHOLE = 100.0  # points: the largest effect that a task can have on percentages
@@ -52,6 +50,8 @@ def share_within(effects: Sequence[float], margin: float, share: float = SHARE) 
     An effect is a task's mean difference as measured, with these instances and seeds; no shape of its distribution
     is assumed, so heavy tails do no harm.
     """
+    from scipy import stats  # which takes half a second: not every report asks for it
+
     within, tasks = sum(abs(effect) <= margin for effect in effects), len(effects)
     above = float(stats.binom.sf(within - 1, tasks, share))
     return TaskShare(within, tasks, share, above, float(stats.binom.cdf(within, tasks, share)))
