@@ -269,7 +269,7 @@ DEFAULTS = {
     "evaluation": {
         "instructions": ["same"], "decoding": "greedy", "metrics": [], "engine": "native", "batch_tokens": 16384,
         "cut_wrong_answers": False, "save_prompts": True, "at": [], "every_steps": None, "every_epochs": None,
-        "at_instances": 100,
+        "at_instances": None,
     },
     "method": {"rank": 16, "alpha": 32, "dropout": 0.0, "target_modules": []},
     "data": {"grouping": "none", "group_size": 8, "packing": True, "num_workers": 0, "encodings": "one",

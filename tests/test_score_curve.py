@@ -16,6 +16,7 @@ from instruct_ablate.score_curve import (
     keep_points,
     lacks_points,
     read_points,
+    sample_size,
 )
 
 
@@ -79,3 +80,13 @@ def test_a_done_cell_may_lack_points(tmp_path: Path) -> None:
     add_points(tmp_path / FILE, [point(1), point(10)])
     assert not lacks_points(EvaluationConfig(at=[0.1, 1.0]), tmp_path)
     assert lacks_points(EvaluationConfig(at=[0.1, 0.5]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "examples", "tests", "size"),
+    [(None, 800, 10, 40), (None, 100_000, 10, 100), (None, 40, 10, 10), (None, 800, 0, 100), (7, 40, 10, 7)],
+)
+def test_a_sample_is_so_small_that_ten_points_take_a_tenth(
+    given: int | None, examples: int, tests: int, size: int
+) -> None:
+    assert sample_size(EvaluationConfig(at_instances=given), examples, tests) == size

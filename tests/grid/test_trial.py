@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +127,7 @@ def test_optuna_searches(tmp_path: Path) -> None:
         "study=s",
         "output=o",
     )
-    done = sweep(tmp_path, *words)
+    done = sweep(tmp_path, *words, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
     assert done.returncode == 0, done.stderr
     found = OmegaConf.load(tmp_path / "o" / "s" / "optimization_results.yaml")
     cells = read_study(tmp_path / "o" / "s").cells

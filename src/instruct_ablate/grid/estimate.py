@@ -16,7 +16,7 @@ from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.schema import Config
-from instruct_ablate.score_curve import due_steps
+from instruct_ablate.score_curve import USUAL, due_steps, sample_size
 from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Task, TaskCollection
@@ -126,7 +126,7 @@ class Estimator:
         schedule = Schedule(examples, trainer.batch_size, trainer.epochs, 0, trainer.max_steps)
         steps = schedule.steps
         due = due_steps(config.evaluation, steps, schedule.steps_per_epoch)
-        points = len(due) * point_instances(config, collection)
+        points = len(due) * point_instances(config, collection, steps * trainer.batch_size, len(due))
         seen = steps * trainer.batch_size if trainer.max_steps else examples * trainer.epochs
         tokens = int(seen * self._length(config, collection))
         seconds = self._seconds(config, tokens, tested + points)
@@ -184,13 +184,13 @@ class Estimator:
         return training + tested * speed.test_seconds / speed.instances + speed.other_seconds / speed.cells
 
 
-def point_instances(config: Config, collection: TaskCollection) -> int:
+def point_instances(config: Config, collection: TaskCollection, examples: int, points: int) -> int:
     """Count the predictions of one point while training: of the test's sample, or of each held-out task's."""
-    most = config.evaluation.at_instances
     if config.trainer.select != "last":
+        most = config.evaluation.at_instances or USUAL
         return sum(min(most, len(task.instances)) for task in collection.validation)
-    instances = sum(len(task.instances) for task in collection.test)
-    return len(shown_at_test(config)) * min(most, instances)
+    instances, tests = sum(len(task.instances) for task in collection.test), len(shown_at_test(config))
+    return tests * min(sample_size(config.evaluation, examples, points * tests), instances)
 
 
 def _cut(task: Task) -> Task:

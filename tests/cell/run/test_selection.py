@@ -200,6 +200,7 @@ def test_what_is_chosen_by_counts_and_what_is_not_does_not(tmp_path: Path, cache
     assert {key(plain, **points) for points in others} == {key(plain)}
     patient = replace(config, trainer=replace(config.trainer, patience=3))
     assert len({key(config), key(plain), key(patient), *(key(config, **points) for points in others)}) == 7
+    assert key(config, at_instances=None) == key(config, at_instances=100)
     assert key(config, at=[1, 0.75, 0.5, 0.25, 0.5]) == key(config)
     setting = identify(config).setting
     assert setting.text("trainer.select") == "best:rougeL"

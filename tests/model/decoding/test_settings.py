@@ -100,7 +100,7 @@ ENDS: Ends = {
     "at": (([0, 1.0], []), ([-0.1], [1.1], 0.5)),
     "every_steps": ((1, None), (0,)),
     "every_epochs": ((1e-9, float(2**31 - 1), None), (0.0, 2.0**31)),
-    "at_instances": ((1,), (0, None)),
+    "at_instances": ((1, None), (0,)),
     "cut_wrong_answers": ((True, False), ()),
 }
 

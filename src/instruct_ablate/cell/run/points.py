@@ -25,12 +25,14 @@ from instruct_ablate.schema import Config
 from instruct_ablate.score_curve import (
     FILE,
     HELD_OUT,
+    USUAL,
     Point,
     add_points,
     asks_for_points,
     due_steps,
     lacks_points,
     read_points,
+    sample_size,
 )
 from instruct_ablate.tasks.task import Task, TaskCollection
 
@@ -83,8 +85,12 @@ def plan_points(
         return None
     due = due_steps(job.config.evaluation, schedule.steps, schedule.steps_per_epoch)
     choice = Choice(measure.metric.higher_is_better, job.config.trainer.patience) if measure else None
-    at_test = samples_at_test if measure is None else samples_held_out
-    samples = tuple(at_test(job, collection, tokens))
+    if measure is None:
+        tests = len(due) * len(shown_at_test(job.config))
+        size = sample_size(job.config.evaluation, schedule.steps * schedule.batch_size, tests)
+        samples = tuple(samples_at_test(job, collection, tokens, size))
+    else:
+        samples = tuple(samples_held_out(job, collection, tokens))
     test = Test(job, checkpoint, samples, selected(job.config).load(), schedule.steps, job.mirror.loggers())
     return Plan(due, test.take, choice, measure.name if measure else "")
 
@@ -93,7 +99,9 @@ def samples_held_out(job: Job, collection: TaskCollection, tokens: Tokens) -> It
     """Yield the sample of the held-out training tasks, as training shows them; no test task is looked at."""
     config = job.config
     tasks = [
-        one for task in collection.validation for one in sampled((task,), config.evaluation.at_instances)
+        one
+        for task in collection.validation
+        for one in sampled((task,), config.evaluation.at_instances or USUAL)
     ]
     context = Context.of(config, collection, "validation")
     channel = config.evaluation.decoding == "channel"
@@ -102,12 +110,12 @@ def samples_held_out(job: Job, collection: TaskCollection, tokens: Tokens) -> It
     yield Sample(HELD_OUT, build(tasks, config.instruction, prompt, tokens, context))
 
 
-def samples_at_test(job: Job, collection: TaskCollection, tokens: Tokens) -> Iterator[Sample]:
+def samples_at_test(job: Job, collection: TaskCollection, tokens: Tokens, size: int) -> Iterator[Sample]:
     """Yield the sample under each test-time instruction; its prompts are those of the test at the end.
 
     Of several templates the first alone is taken: points are to watch a training, and cost time while it waits.
     """
-    chosen = sampled(collection.test, job.config.evaluation.at_instances)
+    chosen = sampled(collection.test, size)
     _, config = under_templates(job.config)[0]
     for label, shown in shown_at_test(job.config):
         prompts = prompts_at_test(config, replace(collection, test=chosen), shown, tokens)

@@ -33,6 +33,7 @@ from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.template_set import content, template_label
 from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree
+from instruct_ablate.score_curve import USUAL
 
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
 
@@ -175,7 +176,8 @@ def _choosing(config: Config) -> dict[str, Any]:
     if config.trainer.select == "last":
         return {}
     given = vars(config.evaluation)
-    points = {name: given[name] for name in ("every_steps", "every_epochs", "at_instances")}
+    points = {name: given[name] for name in ("every_steps", "every_epochs")}
+    points["at_instances"] = config.evaluation.at_instances or USUAL
     points["at"] = sorted({float(share) for share in config.evaluation.at})
     return {f"evaluation.{name}": value for name, value in points.items()}
 

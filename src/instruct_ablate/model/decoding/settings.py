@@ -28,7 +28,7 @@ LIMITS = {
     "at": numbers(0, 1),
     "every_steps": whole(1).or_null("for none"),
     "every_epochs": number(0, MANY, above=True).or_null("for none"),
-    "at_instances": whole(1),
+    "at_instances": whole(1).or_null("for a sample that suits the training"),
 }
 
 
