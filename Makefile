@@ -48,11 +48,11 @@ sweep: $(LEAN)  ## Train and evaluate the grid, with its verdicts and page: conf
 report: $(LEAN)  ## Tables, statistics, figures and a page of STUDY
 	$(BIN)/instruct-ablate report multirun/$(STUDY)
 
-$(BIN)/.docs: $(BIN)/.installed
+$(BIN)/.docs: $(LEAN)
 	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	@touch $@
 
-docs: $(BIN)/.docs  ## The guide as a site in build/site, with search, readable without a network
+docs: $(BIN)/.docs  ## The guide as a site in build/site, readable without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 test: setup  ## All default tests, in minutes

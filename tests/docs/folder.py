@@ -1,11 +1,12 @@
 """A user's folder in which the guide's commands run as printed: what their placeholders name is there.
 
-The only changes: a tiny model with random weights and few instances, where a command does not say otherwise.
+The only changes: a tiny model with random weights, few instances and one seed, where a command does not need more.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,7 @@ defaults:
   - override /data_budget: "1"
   - override /logger: none
 data_budget: {tasks: 2}
+tasks: {test_tasks: 2, test_instances: 3}
 trainer: {max_steps: 1, accelerator: cpu, progress: false}
 keep_checkpoints: true
 prompt: {max_target_length: 32}
@@ -82,26 +84,20 @@ def make(folder: Path) -> None:
 
 
 def in_small(words: list[str]) -> list[str]:
-    """Return the words of a cell or grid, with a tiny model and few instances where they say nothing of it."""
+    """Return the words of a cell or grid, with a tiny model, few instances and one seed where it asks for no more."""
     words = [_tiny(word) for word in words if word != "…"]
     given = dict(word.split("=", 1) for word in words if "=" in word)
-    added = [] if {"tasks", "tasks.reader"} & set(given) else ["tasks.test_tasks=2", "tasks.test_instances=3"]
-    if given.get("experiment", "NAME") != "NAME":  # a published grid: a small model, one seed, two budgets
-        words = [
-            word for word in words if not word.startswith(("model=", "seed=", "data_budget=", "trainer.max"))
-        ]
-        words += [
-            "model=tiny_t5",
-            "seed=0",
-            "data_budget=0,1",
-            "trainer.max_steps=1",
-            "trainer.accelerator=cpu",
-        ]
-        return [*words, *added, "logger=none"]
-    if "experiment" not in given:
-        added.append("experiment=small")
-    return [*words, *added]
+    if "until" not in given and given.get("study") != "STUDY":
+        words = [re.sub(r"^seed=(\d+),.*", r"seed=\1", word) for word in words]
+    if given.get("experiment", "NAME") == "NAME":
+        return words if "experiment" in given else [*words, "experiment=small"]
+    # A published grid: a small model, one seed, two budgets.
+    words = [
+        word for word in words if not word.startswith(("model=", "seed=", "data_budget=", "trainer.max"))
+    ]
+    words += ["model=tiny_t5", "seed=0", "data_budget=0,1", "trainer.max_steps=1", "trainer.accelerator=cpu"]
+    return [*words, "tasks.test_tasks=2", "tasks.test_instances=3", "logger=none"]
 
 
 def _tiny(word: str) -> str:
-    return "model=tiny_llama" if word == "model=smollm2_135m" else word
+    return {"model=smollm2_135m": "model=tiny_llama", "seed=0,1,2,3,4": "seed=0,1,2"}.get(word, word)

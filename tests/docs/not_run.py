@@ -27,7 +27,10 @@ NOT_RUN = {
     "python train.py -m experiment=yin_2023_definitions instruction.annotation=yin_2023": (
         "downloads their annotation: tests/instruction/test_annotation.py"
     ),
+    "python train.py -m hydra/sweeper=optuna": "an extra, and 20 cells: tests/grid/test_trial.py",
+    "python train.py -m model=smollm2_135m": f"{MINUTES}: tests/grid/test_rounds.py",
     "python -m pdb train.py": "waits for what is typed into the debugger: tests/grid/test_sweep.py",
+    "instruct-ablate view": "serves until it is stopped: tests/commands/test_view.py",
     "instruct-ablate plan experiment=kung_peng_definitions": HUB,
     "instruct-ablate prepare model=t5_large_lm_adapt": HUB,
     "instruct-ablate status multirun/kung_peng_definitions": CLUSTER,
