@@ -57,7 +57,9 @@ def test_overrides_of_what_is_not_run_compose(
 
 
 def first_value(word: str) -> str:
-    return word.partition(",")[0]
+    """The first of several values, or where an interval begins."""
+    interval = re.search(r"interval\(([^,]+),", word)
+    return f"{word.partition('=')[0]}={interval[1]}" if interval else word.partition(",")[0]
 
 
 @pytest.mark.parametrize(
