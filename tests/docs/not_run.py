@@ -21,6 +21,7 @@ NOT_RUN = {
     ". .venv/bin/activate": "the environment that make made",
     "python train.py -m experiment=kung_peng_definitions tasks.root=": f"{CLUSTER}: tests/slurm/test_slurm.py",
     "python train.py -m experiment=kung_peng_definitions": f"{HUB}: the tutorial, tests/test_papers_in_small.py",
+    "instruct-ablate train -m experiment=kung_peng_definitions tasks.root=": f"{CLUSTER}: tests/slurm/test_slurm.py",
     "python train.py -m instruction=original,simplified seed=0,1 hydra/launcher=": LAUNCHERS,
     "python train.py -m seed=0,1,2,3 hydra/launcher=local_pool": LAUNCHERS,
     "python train.py -m instruction=original,simplified hydra/launcher=submitit_local": LAUNCHERS,
