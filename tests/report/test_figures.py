@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.colors import to_hex, to_rgba_array
 from matplotlib.figure import Figure
 
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.differences import differences
 from instruct_ablate.report.figures import MOST_LINES, by_task, draw_figures, learning, levels, over_budget
+from instruct_ablate.report.page import plot
 from instruct_ablate.report.rows import build_rows
 from instruct_ablate.report.styles import COLOURS, Styles
 from tests.report.cells import make_cell
@@ -160,6 +162,30 @@ def test_curves_are_drawn_by_step(axes: Any, tmp_path: Path):
     assert axes.get_title() == ""
     empty = read_study(write_study(tmp_path / "e", [make_cell(None)]))
     assert not learning(Figure().subplots(), empty, Styles([]))
+
+
+def test_a_variant_has_one_colour_in_every_figure_and_on_the_page(tmp_path: Path):
+    cells = [make_cell(50.0 + seed, instruction=variant, data_budget=budget, seed=seed)
+             for variant in ("simplified", "original", "delusive") for budget in (2, 8) for seed in (0, 1)]  # fmt: skip
+    study = read_study(write_study(tmp_path / "s", cells))
+    rows, found = build_rows(study.cells), differences(study.cells, "original")
+    styles, figures = Styles(row.setting for row in rows), [Figure().subplots() for _ in range(3)]
+    over_budget(figures[0], rows, find_measure("exact_match"), styles)
+    by_task(figures[1], found, "rougeL", styles)
+    learning(figures[2], study, styles)
+    colours: dict[str, set[str]] = {}
+    for axes in figures:
+        (legend,) = axes.figure.legends
+        for line, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+            (colour,) = to_rgba_array(line.get_color())
+            colours.setdefault(text.get_text().split(",")[0], set()).add(to_hex(colour))
+    for line in plot(rows, ["exact_match"])["lines"]:
+        colours.setdefault(line["name"], set()).add(line["colour"].lower())
+    colours.pop("uniform guess", None)
+    assert {name: len(found) for name, found in colours.items()} == dict.fromkeys(
+        ("original", "simplified", "delusive"), 1
+    )
+    assert len(set.union(*colours.values())) == 3
 
 
 def test_drawing_says_nothing_of_fonts(tmp_path: Path, caplog: pytest.LogCaptureFixture):

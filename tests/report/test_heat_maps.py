@@ -84,6 +84,15 @@ def test_categories_are_meaned_over_seeds_and_shown_beside_settings(axes):
     assert axes.get_title() == "exact match, %"
 
 
+def test_categories_are_averaged_over_no_other_axis(axes):
+    changes = ({}, {"data_budget": 32}, {"model": "larger"}, {"method": "lora"}, {"lr": 1e-3})
+    cells = [make_cell(10.0 * place, **change) for place, change in enumerate(changes)]
+    assert by_category(axes, cells, "exact_match")
+    shown = {numbers(axes)[column, 0] for column in range(len(changes))}
+    assert shown == {"0.0", "10.0", "20.0", "30.0", "40.0"}
+    assert len(set(labels(axes)[1])) == len(changes)
+
+
 @pytest.mark.parametrize("more", [0, 1])
 def test_settings_without_room_are_counted_in_the_title(axes, more):
     every = MOST_COLUMNS + more

@@ -32,7 +32,7 @@ class Paper:
 
 SCREEN = Paper()
 PAPERS = {
-    # acl-org/acl-style-files, formatting.md: columns 7.7 cm wide, 0.6 cm between them
+    # acl-org.github.io/ACLPUB/formatting.html: columns 7.7 cm wide, 0.6 cm between them
     "acl": Paper(7.7 * CM, 16.0 * CM, 8.0),
     # neurips_2025.sty and its instructions, 2: "a rectangle 5.5 inches (33 picas) wide"
     "neurips": Paper(5.5, 5.5, 9.0),

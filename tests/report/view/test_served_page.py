@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from instruct_ablate.cell.state.predictions import read_predictions, to_line
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.report import report
+from instruct_ablate.report.sample import every_block
 from instruct_ablate.report.view.served_page import serve_study
 from instruct_ablate.report.view.server import Server
 from tests.report.studies import HOSTILE, small_study
@@ -18,8 +23,12 @@ __all__ = ["browser"]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = small_study(tmp_path_factory.mktemp("served") / "s")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_study(tmp_path_factory.mktemp("served") / "s")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
     before = sorted(folder.rglob("*"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "draw_figures", lambda *_: ())  # drawn as a report's are
@@ -69,3 +78,31 @@ def test_it_pages_filters_and_searches_as_the_page_does(server: Server, browser:
     assert shown.title() != "broken"
     shown.close()
     assert problems == []
+
+
+@pytest.mark.browser
+def test_prompts_that_differ_in_several_places_are_marked_word_by_word(
+    server: Server, browser: Any, folder: Path
+):
+    study = read_study(folder)
+    prompts = (
+        "Say if the text is rude, and say why: i0",
+        "Say whether the text is rude, and say how: i0",
+        "Say if the text is rude: i0",
+        "Say if the is rude, and say why: i0",
+    )
+    for (cell, block), prompt in zip(every_block(study.cells), prompts, strict=False):
+        path = folder / cell.name / block.predictions
+        row = replace(read_predictions(path)[0], prompt=prompt)
+        path.write_text(f"{to_line(row)}\n", encoding="utf-8")
+    shown = browser.new_page()
+    shown.goto(server.url)
+    shown.wait_for_selector("body[data-ready]", timeout=20_000)
+    cards = [shown.locator("#b-instance .answer").nth(place) for place in range(len(prompts))]
+    assert [card.locator("pre").text_content() for card in cards] == list(prompts), "a mark adds no letter"
+    marks = [[text.strip() for text in card.locator("mark:not(.gone)").all_text_contents()] for card in cards]
+    assert marks == [[], ["whether", "how:"], ["rude:"], []]
+    assert [card.locator("mark.gone").count() for card in cards] == [0, 0, 0, 1]
+    said = [card.locator(".otherwise").all_text_contents() for card in cards]
+    assert said[:2] + said[3:] == [[], ["otherwise: whether | how:"], ["otherwise: words left out"]]
+    shown.close()

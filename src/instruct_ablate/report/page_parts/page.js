@@ -193,16 +193,48 @@ function startBrowser(data) {
   template.value = templates[0] ?? "";
   byId("b-note").textContent = note;
   let now = { count: 0, place: 0 }, turn = 0;
-  // What a prompt has otherwise than the first one's: all between their common beginning and end, whole words.
-  const marked = (text, first) => {
-    const made = element("pre"), most = Math.min(text.length, first.length);
+  // What a prompt has otherwise than the first one's, by words: what is new in it is marked; what is gone leaves a mark of its own.
+  const wordsOf = (text) => text.match(/\s*\S+|\s+/g) ?? [];
+  const partsOf = (text, first) => {
+    const mine = wordsOf(text), theirs = wordsOf(first), most = Math.min(mine.length, theirs.length);
     let start = 0, end = 0;
-    while (start < most && text[start] === first[start]) start += 1;
-    while (end < most - start && text[text.length - 1 - end] === first[first.length - 1 - end]) end += 1;
-    while (start > 0 && /\S/.test(text[start - 1])) start -= 1;
-    while (end > 0 && /\S/.test(text[text.length - end])) end -= 1;
-    made.append(text.slice(0, start), element("mark", "", text.slice(start, text.length - end)), text.slice(text.length - end));
-    return text === first ? element("pre", "", text) : made;
+    while (start < most && mine[start] === theirs[start]) start += 1;
+    while (end < most - start && mine[mine.length - 1 - end] === theirs[theirs.length - 1 - end]) end += 1;
+    const here = mine.slice(start, mine.length - end), there = theirs.slice(start, theirs.length - end);
+    return [[false, mine.slice(0, start).join("")], ...middleOf(here, there), [false, mine.slice(mine.length - end).join("")]];
+  };
+  // The longest common sequence of words (Wagner & Fischer 1974); where that would take long, all between is marked.
+  const middleOf = (here, there) => {
+    const wide = there.length + 1;
+    if (here.length * there.length > 1_000_000) return [[true, here.join("")]];
+    const long = new Uint16Array((here.length + 1) * wide);
+    for (let i = here.length - 1; i >= 0; i -= 1) for (let j = there.length - 1; j >= 0; j -= 1)
+      long[i * wide + j] = here[i] === there[j] ? long[(i + 1) * wide + j + 1] + 1 : Math.max(long[(i + 1) * wide + j], long[i * wide + j + 1]);
+    const parts = [], add = (own, text) => {
+      if (parts.length && parts[parts.length - 1][0] === own) parts[parts.length - 1][1] += text;
+      else parts.push([own, text]);
+    };
+    let i = 0, j = 0;
+    while (i < here.length || j < there.length) {
+      if (i < here.length && j < there.length && here[i] === there[j]) { add(false, here[i]); i += 1; j += 1; }
+      else if (j < there.length && (i === here.length || long[i * wide + j + 1] >= long[(i + 1) * wide + j])) { add(true, ""); j += 1; }
+      else { add(true, here[i]); i += 1; }
+    }
+    return parts;
+  };
+  const markOf = (text) => (text ? element("mark", "", text) : element("mark", "gone"));
+  const promptBox = (text, first) => {
+    const box = element("div"), whole = element("pre");
+    const parts = text === first ? [[false, text]] : partsOf(text, first);
+    for (const [own, part] of parts) whole.append(own ? markOf(part) : part);
+    const changed = parts.filter(([own]) => own).map(([, part]) => part.trim());
+    if (changed.length) {
+      // The box shows its end, the instance's own input: what is otherwise is said above it.
+      const said = [...new Set(changed)].filter((part) => part), line = said.slice(0, 3).map((part) => part.slice(0, 200)).join(" | ");
+      box.append(element("p", "otherwise quiet", line ? `otherwise: ${line}${said.length > 3 ? " | …" : ""}` : "otherwise: words left out"));
+    }
+    box.append(whole);
+    return box;
   };
   const card = ({ kind, texts }, [column, prompt, text, exact, values], first) => {
     const made = element("div", "answer"), good = exact >= 1;
@@ -214,7 +246,7 @@ function startBrowser(data) {
       .filter(([, value]) => value !== null).map((pair) => pair.join(" ")).join(", ")));
     const details = element("details"), summary = element("summary", "quiet", "prompt");
     details.open = innerWidth > 700;
-    details.append(summary, marked(texts[prompt] || "(prompts were not saved)", texts[first] || "(prompts were not saved)"));
+    details.append(summary, promptBox(texts[prompt] || "(prompts were not saved)", texts[first] || "(prompts were not saved)"));
     made.append(details);
     return made;
   };
