@@ -125,3 +125,20 @@ def test_labels_that_exact_match_takes_for_one_are_named(
     body = json.loads(data.read_text())
     assert (body["merging"], body["unchanged"]) == (1, 0)
     assert [bool(finding["merges"]) for finding in body["findings"]] == [False, True]
+
+
+def test_what_is_left_is_said_and_the_emptied_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emptied = (
+        make_task(f"task{n}_x", definition="Your task is to sort it.", label_space=None) for n in range(4)
+    )
+    collection(monkeypatch, (make_task(definition="Given a film, sort it."), *emptied))
+    config = Config(instruction=InstructionConfig("no_action_content"), tasks=TasksConfig("starter"), seed=0)
+    run_audit(config, tmp_path)
+    said = capsys.readouterr().out
+    assert (
+        "5 definitions are shortened, to 10% of their words; 4 to nothing (task0_x, task1_x, task2_x, ...)"
+        in said
+    )
+    assert "what is left of each" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from instruct_ablate.instruction import examples as e
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.corpus import sentences
 from instruct_ablate.instruction.instruction import shown_to, vary
+from instruct_ablate.instruction.outputs import outputs
 from instruct_ablate.instruction.variant import VARIANTS
-from instruct_ablate.schema import InstructionConfig
+from instruct_ablate.normalisation import label_form
+from instruct_ablate.schema import InstructionConfig, TasksConfig
+from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Example, Instance
 from tests.conftest import make_task
 
@@ -97,6 +101,27 @@ def test_random_labels_of_multiple_choice_are_the_examples_own_options() -> None
     given = tuple(Example(f"Which? {n} (A) a boat (B) a car", "(A) a boat"[:3]) for n in range(60))
     task = make_task(positive_examples=given, label_space=("(A)", "(B)", "(C)", "(D)"))
     assert {x.output for x in e.random_labels(task, CONTEXT).positive_examples} == {"(A)", "(B)"}
+
+
+def test_numbered_sentences_are_no_options_where_they_are_no_labels() -> None:
+    given = tuple(Example(f"Sentence 1: It rained {n}. Sentence 2: It was wet.", "1") for n in range(60))
+    task = make_task(positive_examples=given, label_space=("0", "1"))
+    for variant in (e.random_labels, e.outputs_only, e.partly_correct):
+        shown = variant(task, Context(0, correct=0.0, num_positive=60)).positive_examples
+        assert {x.output for x in shown} <= {"0", "1"}
+        assert {x.output for x in shown} >= {"0"}
+
+
+@pytest.mark.slow
+def test_random_labels_leave_no_label_space_there_is(shared: Path, tmp_path: Path) -> None:
+    config = TasksConfig(reader="natural_instructions", root=str(shared / "natural-instructions"))
+    read = read_tasks(config, tmp_path)
+    variants = (e.random_labels, e.outputs_only, e.partly_correct)
+    tasks = [task for task in (*read.train, *read.test) if task.label_space]
+    for variant, task, seed in product(variants, tasks, range(3)):
+        right = {label_form(output) for output in outputs(task)}
+        shown = variant(task, Context(seed, num_positive=len(task.positive_examples))).positive_examples
+        assert right.issuperset(label_form(one.output) for one in shown), (variant.__name__, task.name)
 
 
 def test_random_labels_never_leave_the_space() -> None:

@@ -185,13 +185,19 @@ def _broken(findings: Sequence[Finding]) -> Iterator[str]:
 def _left(findings: Sequence[Finding]) -> Iterator[str]:
     """Say what is left of the definitions that the variant shortens."""
     sizes = [(len(f.before.definition.split()), len(f.after.definition.split())) for f in findings]
+    emptied = [f.task for f in findings if f.before.definition.strip() and not f.after.definition.strip()]
     shortened = [(before, after) for before, after in sizes if after < before]
     if shortened:
         share = 100 * sum(after for _, after in shortened) / sum(before for before, _ in shortened)
         yield (
             f"{len(shortened)} definitions are shortened, to {share:.0f}% of their words; "
-            f"{sum(not after for _, after in shortened)} to nothing"
+            f"{len(emptied)} to nothing{_these(emptied)}. The page has what is left of each"
         )
+
+
+def _these(names: Sequence[str]) -> str:
+    """Name the first of some tasks, in brackets."""
+    return f" ({', '.join([*names[:3], *(['...'] if len(names) > 3 else [])])})" if names else ""
 
 
 def _compared_spaces(tasks: Sequence[Task], path: Path) -> Iterator[str]:

@@ -32,9 +32,8 @@ def no_examples(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=())
 
 
-@variant(
-    "examples", version=2, chance=True
-)  # 1 drew from the task's outputs where an example has its own options
+# 1 drew from the task's outputs where an example has its own options; 2 took numbered sentences for such
+@variant("examples", version=3, chance=True)
 def random_labels(task: Task, context: Context) -> Task:
     """Draw each example's output uniformly from its own options, else from the task's, right ones included."""
     drawn = zip(task.positive_examples, _drawn(task, context), strict=True)
@@ -48,7 +47,8 @@ def _space(task: Task) -> tuple[str, ...]:
 def _drawn(task: Task, context: Context) -> list[str]:
     """Draw an output for each example: the same draws wherever a variant has random labels (Min et al. 2022)."""
     chance, space = context.random(task, "random_labels"), _space(context.whole(task))
-    return [chance.choice(own_options(example) or space) for example in task.positive_examples]
+    options = (own_options(example, task.label_space) for example in task.positive_examples)
+    return [chance.choice(own or space) for own in options]
 
 
 @variant("examples", chance=True)
@@ -84,8 +84,8 @@ def permuted_labels(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=tuple(Example(e.input, output) for e, output in shown))
 
 
-# 1 drew wrong outputs from the task's where an example has its own options
-@variant("examples", parameter="correct", version=2, chance=True)
+# 1 drew wrong outputs from the task's where an example has its own options; 2 as random_labels 2
+@variant("examples", parameter="correct", version=3, chance=True)
 def partly_correct(task: Task, context: Context) -> Task:
     """Keep the share `correct` of the shown examples right, make the others wrong (Min et al. 2022).
 
@@ -96,14 +96,14 @@ def partly_correct(task: Task, context: Context) -> Task:
     right = set(chance.sample(range(len(shown)), round(context.correct * len(shown))))
     mixed = []
     for place, example in enumerate(shown):
-        wrong = None if place in right else wrong_output(whole, example, chance, own_options(example))
+        own = own_options(example, task.label_space)
+        wrong = None if place in right else wrong_output(whole, example, chance, own)
         mixed.append(example if wrong is None else Example(example.input, wrong))
     return replace(task, positive_examples=tuple(mixed))
 
 
-@variant(
-    "examples", shows=("output",), version=3, chance=True
-)  # 1 showed the right outputs; 2 as random_labels 1
+# 1 showed the right outputs; 2 as random_labels 1, 3 as random_labels 2
+@variant("examples", shows=("output",), version=4, chance=True)
 def outputs_only(task: Task, context: Context) -> Task:
     """Show random outputs without inputs (Min et al. 2022, "random labels only")."""
     return replace(task, positive_examples=tuple(Example("", output) for output in _drawn(task, context)))
@@ -123,8 +123,9 @@ def _strange(task: Task, instance: Instance, context: Context) -> tuple[Example,
     return tuple(map(Example, shown, drawn))
 
 
-# 1 kept the right outputs; 2 took inputs of another task; 3 drew them once for a task, as long as its examples
-@variant("examples", version=4, chance=True, reads="corpus", each=_strange)
+# 1 kept the right outputs; 2 took inputs of another task; 3 drew them once for a task, as long as its examples;
+# 4 drew outputs as random_labels 2
+@variant("examples", version=5, chance=True, reads="corpus", each=_strange)
 def ood_inputs(task: Task, context: Context) -> Task:
     """Put sentences of an outside corpus before random outputs, for each instance others (Min et al. 2022).
 

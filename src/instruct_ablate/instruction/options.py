@@ -12,8 +12,18 @@ _MARK = re.compile(
 )
 
 
-def own_options(example: Example) -> tuple[str, ...]:
-    """Return an example's options as its output names them, by letter or in full; none where it has none."""
+def own_options(example: Example, space: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Return an example's options as its output names them, by letter or in full; none where it has none.
+
+    Where one is no label of the task's `space` they are none: "Sentence 1: ... Sentence 2: ..." of an output 0 or 1.
+    """
+    found = _listed(example)
+    labels = None if space is None else set(map(label_form, space))
+    return found if labels is None or labels.issuperset(map(label_form, found)) else ()
+
+
+def _listed(example: Example) -> tuple[str, ...]:
+    """Return what is listed as options, and holds the output."""
     marks = _row(list(_MARK.finditer(example.input)))
     if len(marks) < 2:
         return ()

@@ -176,7 +176,7 @@ def _no_examples(before: Task, after: Task, _: Context) -> Iterator[str]:
 
 def _outside(before: Task, after: Task) -> Iterator[str]:
     space = set(outputs(before)) if before.label_space is not None else None
-    own = {option for example in before.positive_examples for option in own_options(example)}
+    own = {option for e in before.positive_examples for option in own_options(e, before.label_space)}
     for example in after.positive_examples:
         if space is not None and example.output not in space | own:
             yield f"the output {example.output!r} is outside the output space"
