@@ -85,7 +85,7 @@ def test_the_published_one_is_downloaded_and_counts_as_a_file_with_its_content(
     text = json.dumps({"d": [*SEGMENTS, "spelling"]})
     (tmp_path / "there.json").write_text(text)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    there = PinnedFile("a.json", "theirs", (tmp_path / "there.json").as_uri(), digest)
+    there = PinnedFile("a.json", "theirs", (tmp_path / "there.json").as_uri(), digest, "a.key")
     monkeypatch.setitem(PUBLISHED, "yin_2023", there)
     config = InstructionConfig("no_label_list", annotation="yin_2023")
     assert f"annotation {digest}" in versions([config])  # known before it is there

@@ -50,7 +50,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def published(url: str) -> PinnedFile:
-    return PinnedFile("file-1.json", "the file", url, HASH)
+    return PinnedFile("file-1.json", "the file", url, HASH, "a.key")
 
 
 def test_it_is_downloaded_once(server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +79,7 @@ def test_a_damaged_one_is_put_aside_and_said(
 def test_what_does_not_arrive_whole_leaves_nothing(
     server: str, tmp_path: Path, address: str, why: str
 ) -> None:
-    with pytest.raises(UserError, match=f"could not download the file from http.*{why}.*give the"):
+    with pytest.raises(UserError, match=f"could not download the file from http.*{why}.*a.key=FILE"):
         pinned_file(published(f"{server}{address}"), tmp_path)
     assert {one.name for one in (tmp_path / "downloads").iterdir()} <= {"file-1.json.lock"}
 

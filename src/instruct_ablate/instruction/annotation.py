@@ -38,6 +38,7 @@ PUBLISHED = {
         "https://raw.githubusercontent.com/fanyin3639/Rethinking-instruction-effectiveness/"
         "5888bb03b9b818c2162387609f73fb429b96ca25/analysis_util/content_type_annotation.json",
         "eea18c924c6cee3d4daac10482b87a81e45a8547fe46b65a93ddff66b63dbc7d",
+        "instruction.annotation",
     )
 }
 ALIKE = 0.8  # share of letters that a definition and its annotation have in common; 34 of 862 are not quite the same

@@ -23,12 +23,16 @@ LARGEST = 1 << 28  # bytes
 
 @dataclass(frozen=True, slots=True)
 class PinnedFile:
-    """A file as it is published: its name in the cache, what it is, its address, the hash of its content."""
+    """A file as it is published: its name in the cache, what it is, its address, the hash of its content.
+
+    `key` is the setting that takes a local copy in its place.
+    """
 
     name: str
     what: str
     url: str
     sha256: str
+    key: str
 
 
 def pinned_file(file: PinnedFile, cache: Path) -> Path:
@@ -77,6 +81,6 @@ def _fetch(file: PinnedFile, path: Path) -> None:
 
 def _failed(file: PinnedFile, why: str) -> UserError:
     return UserError(
-        f"could not download {file.what} from {file.url}: {why}. Download it on a machine with network and give the "
-        "file's path instead of its name."
+        f"could not download {file.what} from {file.url}: {why}. Download it on a machine with network and give its "
+        f"path as {file.key}=FILE."
     )
