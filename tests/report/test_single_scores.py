@@ -15,7 +15,7 @@ from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWrit
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import Scores, TaskScore
-from instruct_ablate.report.single_scores import SingleScores
+from instruct_ablate.report.single_scores import SingleScores, Sorted, _mean
 from instruct_ablate.report.statistics.paired import Pairing, pair
 from instruct_ablate.report.trials import Trial, Trials
 from instruct_ablate.report.verdicts import judge
@@ -144,3 +144,27 @@ def test_two_columns_of_one_name_are_left_out(tmp_path: Path):
     table = pq.read_table(path)
     pq.write_table(table.append_column("rougeL", table["rougeL"]), path)
     assert SingleScores(cells, tmp_path).added(pairing, sides, "exact_match") is pairing
+
+
+def test_what_has_no_seeds_stands_against_every_seed(tmp_path: Path):
+    cells = study(tmp_path, seeds=2)
+    scores, (trial, _) = SingleScores(cells, tmp_path), paired(cells)[1]
+    assert scores._side(trial, 1) is not scores._side(trial, 0)
+    assert scores._side(trial, 99) is scores._side(trial, 0), "the first that there is"
+    assert SingleScores([], tmp_path)._side(trial, 0) is None
+
+
+def column_of(values: list[float], ids: str = "ab", **more: list[float]) -> Sorted:
+    columns = {"exact_match": np.array(values), **{name: np.array(given) for name, given in more.items()}}
+    return Sorted({"t": pa.array(list(ids))}, {"t": slice(0, 2)}, columns)
+
+
+def test_scores_under_several_templates_are_meaned_instance_by_instance():
+    one, other = column_of([1.0, 0.0], rougeL=[0.5, 0.5]), column_of([0.0, 0.0])
+    mean = _mean([one, other])
+    assert mean is not None
+    assert {name: values.tolist() for name, values in mean.columns.items()} == {"exact_match": [0.5, 0.0]}
+    assert _mean([one]) is one
+    assert _mean([one, None]) is None
+    assert _mean([one, column_of([1.0, 0.0], ids="ac")]) is None, "of other instances"
+    assert _mean([one, replace(other, rows={"t": slice(0, 1)})]) is None

@@ -10,7 +10,7 @@ import torch
 
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.loading import checkpoint as checkpoint_module
-from instruct_ablate.model.loading.checkpoint import ALIGNED, load_checkpoint, load_tokenizer
+from instruct_ablate.model.loading.checkpoint import ALIGNED, _options, load_checkpoint, load_tokenizer
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.loading.random_model import tiny_model
 from instruct_ablate.schema import ModelConfig
@@ -155,3 +155,16 @@ def test_a_stop_while_loading_is_no_fault_of_the_model(
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", stopped)
     with pytest.raises(Interrupted):
         load_tokenizer(local(folder), cache)
+
+
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [
+        (ModelConfig("m", path="org/m"), {"trust_remote_code": False}),
+        (ModelConfig("m", path="org/m", revision="v1"), {"trust_remote_code": False, "revision": "v1"}),
+        (ModelConfig("m", path="org/m", trust_remote_code=True), {"trust_remote_code": True}),
+        (ModelConfig("m", source="random", trust_remote_code=True, revision="v1"), {}),
+    ],
+)
+def test_what_every_loading_call_is_given(config: ModelConfig, options: dict[str, object]) -> None:
+    assert _options(config) == options
