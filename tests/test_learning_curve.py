@@ -86,3 +86,14 @@ def test_a_row_has_a_step_and_numbers_that_can_be(path: Path, row: str, taken: b
 def test_the_last_step_that_stays_is_the_one_that_is_named(path: Path):
     keep_rows(path, 3)
     assert [row["step"] for row in read_curve(path)] == [1, 2, 3]
+
+
+def test_bytes_that_are_no_text_cost_their_own_row_alone(path: Path):
+    path.write_bytes(b"\xff\xfe\n" + path.read_bytes())
+    assert [row["step"] for row in read_curve(path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("number", ["1e300", "-1e300", "NaN", "Infinity", "true", '"1"'])
+def test_what_is_no_number_of_a_row(path: Path, number: str):
+    path.write_text(f'{{"step": 1, "loss": {number}}}\n{{"step": 2, "loss": 9e299}}\n')
+    assert [row["step"] for row in read_curve(path)] == [2]

@@ -90,3 +90,11 @@ def test_a_sample_is_so_small_that_ten_points_take_a_tenth(
     given: int | None, examples: int, tests: int, size: int
 ) -> None:
     assert sample_size(EvaluationConfig(at_instances=given), examples, tests) == size
+
+
+def test_bytes_that_are_no_text_cost_their_own_row_alone(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    add_points(path, [point(3, "é")])
+    assert "é" in path.read_text(encoding="utf-8")
+    path.write_bytes(b"\xff\xfe\n" + path.read_bytes())
+    assert read_points(path) == (point(3, "é"),)

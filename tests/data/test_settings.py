@@ -101,7 +101,7 @@ def test_what_templates_do_to_encodings_and_groups() -> None:
 ENDS: Ends = {
     "grouping": (("none", "task"), ("tsk", None)),
     "group_size": ((1,), (0,)),
-    "encodings": (("one",), ("two",)),
+    "encodings": (("one", "tk_instruct"), ("two",)),
     "references": (("one", "every_epoch"), ("all",)),
     "num_workers": ((0, 128), (-1, 129)),
     "batch_size": ((1,), (0,)),

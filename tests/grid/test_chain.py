@@ -52,3 +52,9 @@ def test_a_line_that_other_letters_stand_in_has_the_hash_that_it_always_had(tmp_
     entry = replace(Note("é 实"), time=1.0)
     assert _hash(entry) == "32816e6270fbbb51403019362f852253f005ee7087c7c7bb0bb6a85a341ab6f1"
     assert _hash(replace(entry, hash="other")) == _hash(entry)
+
+
+def test_letters_of_any_script_are_written_as_they_are(tmp_path: Path) -> None:
+    one = NOTES.add(tmp_path, Note("é 实验"))
+    assert "é 实验" in (tmp_path / NOTES.file).read_text(encoding="utf-8")
+    assert NOTES.read(tmp_path) == ((one,), ())

@@ -144,3 +144,11 @@ def test_tasks_have_the_name_of_their_choice_unless_they_say_another(loader: Loa
     assert composer.compose(("experiment=kung_peng_definitions",)).tasks.name == "natural_instructions"
     assert composer.compose(("tasks=p3", "tasks.name=mine")).tasks.name == "mine"
     assert composer.choices(("trainer=kung_peng",))["trainer"] == "kung_peng"
+
+
+def test_what_decides_a_group_is_its_choice_and_what_changes_all_parts(loader: Loader) -> None:
+    composer = Composer(loader, None)
+    lines = ("experiment=kung_peng_examples", "trainer=kung_peng", "data_budget='2'", "seed=3")
+    assert composer.deciding(lines, ("trainer",)) == lines[:2]
+    assert composer.deciding(lines[2:], ("trainer",)) == ()
+    assert composer.deciding(lines[1:3], ("data_budget",)) == ("data_budget='2'",)

@@ -1,5 +1,5 @@
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.encodings import encodings
+from instruct_ablate.instruction.encodings import ENCODINGS, encodings
 from instruct_ablate.instruction.instruction import instruct
 from instruct_ablate.schema import DataConfig, InstructionConfig
 from tests.conftest import make_task
@@ -27,3 +27,7 @@ def test_a_cells_variants_stay():
     shown = encodings(config, FIVE)
     assert [one.definition for one in shown] == ["simplified", "empty", *["simplified"] * 3]
     assert {one.examples for one in shown} == {"delusive"}
+
+
+def test_there_are_two_ways():
+    assert ENCODINGS == ("one", "tk_instruct")

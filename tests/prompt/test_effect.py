@@ -198,3 +198,8 @@ def test_of_a_set_every_template_is_looked_at_at_test_and_the_training_one_in_tr
     assert len(replace(both, side="training")._templates()) == 1
     assert both.effect(InstructionConfig("simplified"), ORIGINAL) == Effect()
     assert both.effect(InstructionConfig(examples="empty", num_positive=2), ORIGINAL).fault is None
+
+
+def test_no_tokenizer_makes_more_tokens_of_a_text_than_it_has_bytes():
+    assert (Bytes().count(""), Bytes().count("é"), Bytes().count("\ud83d")) == (8, 10, 11)
+    assert Bytes().clip("a text", 1) == "a text"

@@ -105,3 +105,7 @@ def test_the_table_s_headings():
         "cell", "model", "budget", "trained on", "seed", "tested on", "state", "identity", "data", "commit", "host",
         "command", "device", "precision", "versions", "notes or failure",
     )  # fmt: skip
+
+
+def test_letters_of_any_script_are_written_as_they_are():
+    assert "é 实验" in to_json([replace(make_cell(50.0), notes=("é 实验",))])

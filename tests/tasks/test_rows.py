@@ -94,3 +94,14 @@ def test_label_names_are_those_of_the_column(tmp_path, end):
             writer.write_table(table)
     assert label_names(path, "a") == ("no", "yes")
     assert label_names(path, "b") == label_names(path, "c") == ()
+
+
+def test_formats_names_that_are_no_data_and_wrapped_rows(tmp_path):
+    for name in ("a.jsonl", "b.json", "c.parquet", "d.arrow", "e.csv", "f.tsv", "g.txt", ".hidden.json"):
+        (tmp_path / name).touch()
+    for name in ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"):
+        (tmp_path / name).touch()
+    assert [path.name[0] for path in data_files(tmp_path)] == list("abcdef")
+    for name in ("data", "rows", "examples", "records", "instances"):
+        (tmp_path / "b.json").write_text(json.dumps({"version": 1, name: [{"a": "1"}]}))
+        assert list(read_rows(tmp_path / "b.json")) == [{"a": "1"}]

@@ -216,3 +216,29 @@ def test_gpus_are_found_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     assert local_pool.visible_gpus() == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert local_pool.visible_gpus() == []
+
+
+@pytest.mark.parametrize(
+    ("gpus", "cores", "n", "threads", "expected"),
+    [
+        ([], 1, None, None, [(None, 1)]),
+        ([], 8, None, None, [(None, 4)] * 2),  # one for four cores
+        ([], 7, None, None, [(None, 7)]),
+        ([], 2, 3, None, [(None, 1)] * 3),
+        ([], 8, 2, 3, [(None, 3)] * 2),
+        (["a", "b"], 8, None, None, [("a", 4), ("b", 4)]),
+        (["a", "b"], 8, 3, None, [("a", 2), ("b", 2), ("a", 2)]),
+        (["a", "b"], 8, 1, None, [("a", 8)]),
+    ],
+)
+def test_a_machine_is_divided_by_its_gpus_or_cores(
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: list[str],
+    cores: int,
+    n: int | None,
+    threads: int | None,
+    expected: list[tuple[str | None, int]],
+) -> None:
+    monkeypatch.setattr(local_pool, "visible_gpus", lambda: gpus)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)))
+    assert shares(n, threads) == [Share(*share) for share in expected]

@@ -10,6 +10,7 @@ from instruct_ablate.model.decoding.label_check import (
     check_labels,
     cut_labels,
     cut_references_note,
+    may_be_cut,
     may_cut_labels,
 )
 from instruct_ablate.prompt.prompt import Prompt
@@ -94,3 +95,10 @@ def test_references_that_no_answer_can_match_are_counted(tokenizer: Any) -> None
         "the references of 2 of 4 instances (50.0%) are longer than prompt.max_target_length=20"
     )
     assert cut_references_note(prompts, tokenizer, 400) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "cut"), [("yes", 5, False), ("yes", 4, True), ("\ud83d", 5, False)]
+)
+def test_what_may_be_cut_goes_by_bytes(text: str, limit: int, cut: bool) -> None:
+    assert may_be_cut(text, limit) is cut

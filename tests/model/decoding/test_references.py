@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -156,3 +157,24 @@ def test_what_is_added_up() -> None:
     assert known.likelihoods(prompt, [[-1.0, -0.5], [-1.0, -2.0, -3.0]]) == (two, one, two)
     assert known.among(["b", "c", "a"], [[-3.0], [-2.0], [-1.0]]) == [[-1.0], [-3.0]]
     assert known.among(["b", "c"], [[-3.0], [-2.0]]) is None
+
+
+@pytest.mark.parametrize(
+    ("nodes", "padded", "cuts"),
+    [
+        ([3, 3, 3], False, [(0, 2), (2, 3)]),  # four rows of logits each, and room for eight
+        ([3, 3], False, [(0, 2)]),
+        ([3, 4], False, [(0, 1), (1, 2)]),
+        ([1, 3], True, [(0, 2)]),  # filled up to the widest
+        ([1, 1, 3], True, [(0, 2), (2, 3)]),
+        ([20, 1], False, [(0, 1), (1, 2)]),  # one that is too large goes by itself
+        ([], False, []),
+    ],
+)
+def test_where_rows_are_cut_into_parts(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[int], padded: bool, cuts: list[tuple[int, int]]
+) -> None:
+    monkeypatch.setattr(references, "LOGITS", 8 * 100)
+    trees: Any = [[0] * count for count in nodes]
+    assert [(one.start, one.stop) for one in references.parts(trees, 100, padded)] == cuts
+    assert len(list(references.parts([[], []], 801))) == 2, "one row at least, however large the vocabulary"  # type: ignore[list-item]
