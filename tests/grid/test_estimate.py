@@ -110,6 +110,8 @@ def test_untuned_models_and_baselines_train_nothing(tmp_path: Path) -> None:
     assert untuned.seconds == pytest.approx(15 * 0.05 + 3)
     baseline = Estimator({}).estimate(cell(tmp_path, model=ModelConfig("majority", source="baseline")))
     assert (baseline.test_instances, baseline.seconds) == (15, 0.0)
+    assert (baseline.train_instances, baseline.train_tokens, baseline.steps) == (0, 0, 0)
+    assert baseline.checkpoint_bytes == 0
 
 
 def test_time_is_that_of_the_same_model_and_method(tmp_path: Path) -> None:

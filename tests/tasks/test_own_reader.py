@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -90,3 +91,14 @@ def test_a_collection_that_has_moved_is_still_under_its_hash(tmp_path):
     read(tmp_path, make_task(), content_hash="v1", config=replace(CONFIG, root="here"))
     with pytest.raises(UserError, match="other tasks than before"):
         read(tmp_path, make_task(count=4), content_hash="v1", config=replace(CONFIG, root="there"))
+
+
+def test_languages_are_part_of_what_is_hashed_and_tasks_without_are_as_before(tmp_path):
+    plain, spoken = make_task(), replace(make_task(), languages=("Hindi",))
+    assert not plain.languages
+    hashes = [
+        read(tmp_path, one).content_hash for one in (plain, spoken, replace(spoken, languages=("French",)))
+    ]
+    assert len(set(hashes)) == 3
+    told = f"test {plain!r} {plain.answer_choices!r} {tuple(plain.instances)!r}".encode()
+    assert hashes[0] == hashlib.sha256(told).hexdigest()

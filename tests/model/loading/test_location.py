@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,14 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.loading import location
-from instruct_ablate.model.loading.location import Facts, check_checkpoint, check_room, facts, local_folder
+from instruct_ablate.model.loading.location import (
+    Facts,
+    base_of,
+    check_checkpoint,
+    check_room,
+    facts,
+    local_folder,
+)
 from instruct_ablate.model.loading.random_model import tiny_model
 from instruct_ablate.schema import ModelConfig, PromptConfig
 
@@ -224,3 +232,26 @@ def test_a_place_that_would_be_ignored_is_refused(key: str) -> None:
         UserError, match=f"model.{key}='x' would be ignored.*model=pretrained model.path=FOLDER"
     ):
         facts(ModelConfig("tiny_llama", source="random", **{key: "x"}))  # type: ignore[arg-type]
+
+
+def test_what_an_adapter_stands_on_and_any_other_checkpoint_itself(tmp_path: Path) -> None:
+    adapter, whole = tmp_path / "adapter", tmp_path / "whole"
+    for folder in (adapter, whole):
+        folder.mkdir()
+    said: dict[str, object] = {"base_model_name_or_path": str(whole), "revision": "v1"}
+    (adapter / "adapter_config.json").write_text(json.dumps(said))
+    (whole / "config.json").write_text("{}")
+    config = ModelConfig("m", path=str(adapter))
+    assert base_of(config) == replace(config, path=str(whole), revision="v1")
+    assert base_of(replace(config, path=str(whole))) == replace(config, path=str(whole))
+    assert base_of(replace(config, source="random")) == replace(config, source="random")
+    (adapter / "adapter_config.json").write_text(json.dumps({**said, "revision": 3}))
+    assert base_of(config).revision is None
+    (adapter / "adapter_config.json").write_text(json.dumps({**said, "base_model_name_or_path": ""}))
+    with pytest.raises(UserError, match="names no base_model_name_or_path"):
+        base_of(config)
+    (whole / "config.json").unlink()
+    (whole / "adapter_config.json").write_text("{}")
+    (adapter / "adapter_config.json").write_text(json.dumps(said))
+    with pytest.raises(UserError, match="is an adapter itself; merge that one first"):
+        base_of(config)

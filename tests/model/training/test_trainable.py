@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from instruct_ablate.model.training.trainable import make_trainable, set_weights
-from instruct_ablate.schema import Config, MethodConfig
+from instruct_ablate.schema import Config, MethodConfig, TrainerConfig
 from tests.model.fits import load, make_config
 
 
@@ -25,3 +25,26 @@ def test_weights_go_where_they_came_from(tmp_path: Path, method: str) -> None:
     assert [float(p.detach().flatten()[0]) for p in trained] == list(range(len(trained)))
     with pytest.raises(ValueError, match="zip"):
         set_weights(model, [torch.zeros(1)])
+
+
+def test_the_layers_own_dropout_is_off_and_nothing_is_cached(tmp_path: Path) -> None:
+    model = load(make_config(tmp_path, "tiny_t5")).model
+    for part in model.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.5
+        if isinstance(getattr(part, "dropout", None), float):
+            part.dropout = 0.5
+    model.config.use_cache = True
+    model = make_trainable(model, Config(method=MethodConfig("full")))
+    rates = [part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)]
+    rates += [part.dropout for part in model.modules() if isinstance(getattr(part, "dropout", None), float)]
+    assert rates
+    assert set(rates) == {0.0}
+    assert model.config.use_cache is False
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_activations_are_computed_anew_where_that_is_asked_for(tmp_path: Path, asked: bool) -> None:
+    config = Config(method=MethodConfig("full"), trainer=TrainerConfig(activation_checkpointing=asked))
+    model = make_trainable(load(make_config(tmp_path)).model, config)
+    assert model.is_gradient_checkpointing is asked
