@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import get_args
 
 from instruct_ablate.errors import UserError, nearest
-from instruct_ablate.limits import Limits, check_limits, texts
+from instruct_ablate.limits import Limits, any_value, check_limits, texts
 from instruct_ablate.metrics.registry import described
 from instruct_ablate.schema import ReportConfig
 from instruct_ablate.scores import MetricDescription, Score, Scores, TaskScore
 from instruct_ablate.tasks.task import Kind
 
-LIMITS: Limits = {"columns": texts()}  # of the group `report`
+LIMITS: Limits = {"columns": texts(), "at_end": any_value()}  # of the group `report`
 DIFFERENCES = ("to_reference", "to_untuned")  # columns of the main table that are no measures
 _SHORT = {"classification": "(class.)", "generation": "(gen.)"}
 
