@@ -217,6 +217,8 @@ def test_what_is_chosen_by_counts_and_what_is_not_does_not(tmp_path: Path, cache
         ({"select": "best:rougeL"}, {}, 0, r"tasks\.validation=4 .* and evaluation\.every_epochs"),
         ({"select": "best:rogeL"}, {"at": [1.0]}, 2, r"did you mean 'rougeL'"),
         ({"select": "rougeL"}, {"at": [1.0]}, 2, r"give last, or best:MEASURE"),
+        ({"select": "x" * 5000}, {"at": [1.0]}, 2, r"^.{,400}$"),
+        ({"select": "best:" + "x" * 5000}, {"at": [1.0]}, 2, r"^.{,900}$"),
         ({"select": "best:"}, {"at": [1.0]}, 2, r"give last, or best:MEASURE"),
         ({"select": "best:lenient_match"}, {"at": [1.0]}, 2, r"Choose by one of: .*rougeL"),
         ({"select": "best:consistency"}, {"at": [1.0]}, 2, r"Choose by one of: .*rougeL"),

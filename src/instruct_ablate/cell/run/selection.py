@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.record import Selected
 from instruct_ablate.errors import UserError
+from instruct_ablate.limits import shown
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.metrics.registry import built_in
 from instruct_ablate.schema import Config, EvaluationConfig, TasksConfig, TrainerConfig
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from instruct_ablate.model.training.best_weights import Choice
 
 BEST = "best:"
+LONGEST = 100  # characters of a measure's name
 READS = ("text", "word_rule", "label_space")  # what a point's predictions say by themselves
 
 
@@ -29,10 +31,10 @@ def chosen_by(trainer: TrainerConfig) -> Measure | None:
     name = trainer.select.removeprefix(BEST)
     if name == trainer.select or not name:
         raise UserError(
-            f"trainer.select={trainer.select}: give last, or best:MEASURE, such as best:rougeL, to choose the weights "
+            f"trainer.select={shown(trainer.select)}: give last, or best:MEASURE, such as best:rougeL, to choose the weights "
             "of the point that scores best on held-out training tasks (tasks.validation)."
         )
-    measure = find_measure(name)
+    measure = find_measure(name[:LONGEST])
     names = [one.name for one in built_in() if one.reads in READS and one.name != "uniform_guess"]
     if measure.metric.name not in names:
         raise UserError(
@@ -47,7 +49,7 @@ def check_selection(trainer: TrainerConfig, evaluation: EvaluationConfig, tasks:
     if chosen_by(trainer) is None:
         if trainer.patience is not None:
             raise UserError(
-                f"trainer.patience={trainer.patience} ends a training whose scores on held-out tasks get no better: "
+                f"trainer.patience={shown(trainer.patience)} ends a training whose scores on held-out tasks get no better: "
                 "add trainer.select=best:rougeL (or another measure), or leave it out."
             )
         return
