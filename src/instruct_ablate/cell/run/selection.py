@@ -31,8 +31,8 @@ def chosen_by(trainer: TrainerConfig) -> Measure | None:
     name = trainer.select.removeprefix(BEST)
     if name == trainer.select or not name:
         raise UserError(
-            f"trainer.select={shown(trainer.select)}: give last, or best:MEASURE, such as best:rougeL, to choose the weights "
-            "of the point that scores best on held-out training tasks (tasks.validation)."
+            f"trainer.select={shown(trainer.select)}: give last, or best:MEASURE, such as best:rougeL, to choose the "
+            "weights of the point that scores best on held-out training tasks (tasks.validation)."
         )
     measure = find_measure(name[:LONGEST])
     names = [one.name for one in built_in() if one.reads in READS and one.name != "uniform_guess"]
@@ -49,8 +49,8 @@ def check_selection(trainer: TrainerConfig, evaluation: EvaluationConfig, tasks:
     if chosen_by(trainer) is None:
         if trainer.patience is not None:
             raise UserError(
-                f"trainer.patience={shown(trainer.patience)} ends a training whose scores on held-out tasks get no better: "
-                "add trainer.select=best:rougeL (or another measure), or leave it out."
+                f"trainer.patience={shown(trainer.patience)} ends a training whose scores on held-out tasks get no "
+                "better: add trainer.select=best:rougeL (or another measure), or leave it out."
             )
         return
     lacking = [] if tasks.validation else ["tasks.validation=4 (training tasks that are held out)"]
