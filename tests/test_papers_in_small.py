@@ -17,8 +17,8 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.metrics import find_measure
-from tests.test_experiments import NAMES, cells
-from tests.test_papers import SECTIONS
+from tests.test_experiments import cells
+from tests.test_papers import NAMES, SECTIONS
 
 RANGE = r"(-?[\d.]+)(?: to (-?[\d.]+))?"
 ROW = re.compile(rf"^\| `([^`]+)` \| `([^`]+)` \| `(\w+)` \| {RANGE} \| {RANGE} \|$", re.MULTILINE)
