@@ -143,6 +143,12 @@ def test_with_one_budget_it_draws_dots(browser: Any, tmp_path: Path):
     ]
     assert shown.locator("#plot circle").count() == 2
     assert shown.locator("#plot polyline").count() == 0
+    # Levels have a row each, where a diamond stands upon their line.
+    tops = (
+        "[...document.querySelectorAll('#plot .diamond')].map(d => d.getBBox()).map(b => b.y + b.height / 2)"
+    )
+    names = "[...document.querySelectorAll('#plot .name')].slice(2).map(n => Number(n.getAttribute('y')) - 4)"
+    assert shown.evaluate(tops) == pytest.approx(shown.evaluate(names))
     shown.close()
 
 

@@ -372,14 +372,16 @@ function dots(plot) {
     svg.append(drawn("text", { class: "name", x: side - 10, y: y + 4, "text-anchor": "end" }, one.name));
     if (one.points) svg.append(drawn("line", { class: "line", stroke: one.colour, "stroke-width": 2, x1: x(v - d), x2: x(v + d), y1: y, y2: y }),
       hover(drawn("circle", { cx: x(v), cy: y, r: 5, fill: one.colour }), one.name, budgets[0], v, d));
-    else svg.append(hover(drawn("line", { class: "level", x1: x(v), x2: x(v), y1: 0, y2: high, "stroke-dasharray": one.dash }), one.name, null, v, 0));
+    // A diamond in its own row says which of several lines it is.
+    else svg.append(hover(drawn("line", { class: "level", x1: x(v), x2: x(v), y1: 0, y2: high, "stroke-dasharray": one.dash }), one.name, null, v, 0),
+      hover(drawn("path", { class: "level diamond", d: `M${x(v)} ${y - 6}l6 6l-6 6l-6 -6z` }), one.name, null, v, 0));
   });
   return svg;
 }
 // As a file of its own the figure has no style sheet: what it says of lines and letters goes with it.
 function alone(svg) {
   const copy = svg.cloneNode(true);
-  copy.prepend(drawn("style", {}, "text{font:12px sans-serif}.axis{stroke:#d9d9de}.level{stroke:#5c5c66}"));
+  copy.prepend(drawn("style", {}, "text{font:12px sans-serif}.axis{stroke:#d9d9de}.level{stroke:#5c5c66}.diamond{fill:#5c5c66}"));
   return new XMLSerializer().serializeToString(copy);
 }
 unpacked.then(({ plot }) => {
