@@ -19,7 +19,10 @@ _NOW = {"in_label_space": "format_correctness"}
 
 def value_of(values: Values, name: str) -> float | None:
     """Return a metric's value; None where it is not defined."""
-    return next((value for key, value in values if key == name), None)
+    for key, value in values:
+        if key == name:
+            return value
+    return None
 
 
 def agree(one: Values, other: Values) -> bool:

@@ -24,6 +24,37 @@ def test_every_cell_is_told():
     assert other["failure"] == "it broke"
 
 
+def test_what_cells_have_alike_is_written_for_each_as_json_is():
+    versions = (("torch", "2.13"), ("numpy", "2"))
+    other = replace(MADE, versions=versions, host='node "8"\n')
+    bare = replace(MADE, versions=())
+    cells = [
+        replace(make_cell(50.0 + seed, seed=seed), environment=made, notes=notes)
+        for seed, (made, notes) in enumerate(
+            ((MADE, ()), (other, ("a", "b\nc")), (MADE, ()), (bare, ()), (None, ()))
+        )
+    ]
+    for given in (cells, cells[:1], []):
+        text = to_json(given)
+        assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+    found = json.loads(to_json(cells))
+    assert [one["environment"].get("versions") for one in found] == [
+        dict(MADE.versions), dict(versions), dict(MADE.versions), {}, None,
+    ]  # fmt: skip
+    assert found[1]["environment"]["host"] == other.host
+    plain = [json.loads(json.dumps(dict(cell.setting.values))) for cell in cells]
+    assert [one["setting"] for one in found] == plain
+
+
+def test_equal_numbers_are_written_each_in_its_own_way():
+    cells = [make_cell(50.0, seed=seed) for seed in range(3)]
+    epochs = [replace(cell, setting=cell.setting.changed(**{"trainer.epochs": value}))
+              for cell, value in zip(cells, (1, 1.0, True), strict=True)]  # fmt: skip
+    assert epochs[0].setting == epochs[1].setting == epochs[2].setting
+    told = [repr(one["setting"]["trainer.epochs"]) for one in json.loads(to_json(epochs))]
+    assert told == ["1", "1.0", "True"]
+
+
 def test_a_line_names_commit_data_and_host():
     cell = replace(make_cell(50.0), environment=MADE, data_hash="d" * 64)
     assert made_with([cell]) == "commit abcdef0123; data dddddddddd; host node7; precision bf16"

@@ -8,7 +8,7 @@ from typing import get_args
 
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.limits import Limits, any_value, check_limits, texts
-from instruct_ablate.metrics.registry import described
+from instruct_ablate.metrics.registry import described, known_metric
 from instruct_ablate.schema import ReportConfig
 from instruct_ablate.scores import MetricDescription, Score, Scores, TaskScore
 from instruct_ablate.tasks.task import Kind
@@ -70,14 +70,12 @@ def _of_kind(scores: Scores, kind: str) -> Score | None:
 
 def find_measure(name: str) -> Measure:
     """Return a measure by name: a metric's own name, or one that begins with a kind of task."""
-    known = {metric.name: metric for metric in described()}
-    if name in known:
-        kinds = known[name].kinds
-        return Measure(name, known[name], kinds[0] if len(kinds) == 1 else None)
+    if (metric := known_metric(name)) is not None:
+        return Measure(name, metric, metric.kinds[0] if len(metric.kinds) == 1 else None)
     for kind in get_args(Kind):
         of = name.removeprefix(f"{kind}_")
-        if of != name and of in known:
-            return Measure(name, known[of], kind)
+        if of != name and (metric := known_metric(of)) is not None:
+            return Measure(name, metric, kind)
     raise unknown_measure("measure", name)
 
 

@@ -128,12 +128,16 @@ def described() -> tuple[MetricDescription, ...]:
     return (*registered(), *(one for name, one in _DESCRIBED.items() if name not in _METRICS))
 
 
+def known_metric(name: str) -> MetricDescription | None:
+    """Return what is known of a metric; None where it is neither registered nor described in a record."""
+    return _METRICS.get(name) or _DESCRIBED.get(name)
+
+
 def find_metric(name: str) -> MetricDescription:
     """Return what is known of a metric."""
-    known = {one.name: one for one in described()}
-    if name not in known:
-        raise unknown("metric", name, known)
-    return known[name]
+    if (known := known_metric(name)) is None:
+        raise unknown("metric", name, [one.name for one in described()])
+    return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,16 @@ class Gathered:
 
     def add(self, column: int, row: PredictionRow) -> None:
         """Take in what a column answered to an instance."""
-        blank = {"category": row.category, "kind": row.kind, "instances": {}}
-        instances = self.tasks.setdefault(row.task, blank)["instances"]
-        found = instances.setdefault(row.instance_id, {"references": list(row.references), "answers": []})
+        if row.task not in self.tasks:
+            self.tasks[row.task] = {"category": row.category, "kind": row.kind, "instances": {}}
+        instances = self.tasks[row.task]["instances"]
+        if row.instance_id not in instances:
+            instances[row.instance_id] = {"references": list(row.references), "answers": []}
+        found = instances[row.instance_id]
         prompt, answer = self._numbered(row.prompt), self._numbered(row.prediction)
-        values = [None if (value := row.get(name)) is None else round(value, 3) for name in self.metrics]
-        found["answers"].append([column, prompt, answer, row.get("exact_match") or 0.0, values])
+        known = dict(reversed(row.values))  # the first counts, as in `row.get`
+        values = [None if (value := known.get(name)) is None else round(value, 3) for name in self.metrics]
+        found["answers"].append([column, prompt, answer, known.get("exact_match") or 0.0, values])
 
     def _numbered(self, text: str) -> int:
         half = MOST_TEXT // 2  # the instance's own input stands at a prompt's end

@@ -13,15 +13,8 @@ from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.report.tables import Table
 
 
-def provenance(cells: Iterable[CellRecord]) -> list[dict[str, Any]]:
-    """Return, per cell, what leads from a number back to how it was made."""
-    return [_origin(cell) for cell in cells]
-
-
 def _origin(cell: CellRecord) -> dict[str, Any]:
-    environment = dataclasses.asdict(cell.environment) if cell.environment else {}
-    if environment:
-        environment["versions"] = dict(environment["versions"])
+    """Return what leads from a cell's numbers back to how they were made."""
     return {
         "cell": cell.name,
         "identity": cell.identity,
@@ -32,7 +25,7 @@ def _origin(cell: CellRecord) -> dict[str, Any]:
         "data_hash": cell.data_hash,
         "started": cell.started,
         "finished": cell.finished,
-        "environment": environment,
+        "environment": cell.environment,
         "cost": dataclasses.asdict(cell.cost),
         "notes": list(cell.notes),
         "failure": cell.failure.reason if cell.failure else None,
@@ -40,8 +33,36 @@ def _origin(cell: CellRecord) -> dict[str, Any]:
 
 
 def to_json(cells: Iterable[CellRecord]) -> str:
-    """Write the provenance as JSON."""
-    return json.dumps(provenance(cells), indent=1, ensure_ascii=False)
+    """Write the provenance as JSON; what cells have in common, such as their environment, is written out once."""
+    every, known = tuple(cells), dict[tuple[str, int], str]()
+    origins = ",\n ".join(_object(cell, known) for cell in every)
+    return f"[\n {origins}\n]" if origins else "[]"
+
+
+def _object(cell: CellRecord, known: dict[tuple[str, int], str]) -> str:
+    # By object and not by value: 1, 1.0 and true are equal, and written each in its own way.
+    shared: dict[str, object] = {"setting": cell.setting, "revisions": cell.setting}
+    shared["environment"] = cell.environment
+    lines = []
+    for name, value in _origin(cell).items():
+        key = name, id(shared.get(name))
+        text = known.get(key) if name in shared else None
+        if text is None:
+            text = _indented(_environment(cell.environment) if name == "environment" else value)
+        if name in shared:
+            known[key] = text
+        lines.append(f'  "{name}": {text}')
+    return "{\n" + ",\n".join(lines) + "\n }"
+
+
+def _environment(made: Environment | None) -> dict[str, Any]:
+    return {**dataclasses.asdict(made), "versions": dict(made.versions)} if made else {}
+
+
+def _indented(value: Any) -> str:
+    if not isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, indent=1, ensure_ascii=False).replace("\n", "\n  ")
 
 
 def made_with(cells: Sequence[CellRecord]) -> str:

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,7 @@ def _without_done(table: Table) -> Table:
 _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")  # before a number, where no word or range ends
 
 
+@lru_cache(maxsize=10_000)
 def _tex(text: str) -> str:
     """Escape text; letters that pdfLaTeX's usual fonts lack become question marks."""
     signs = _MINUS.sub("\1", text.replace("±", "\0"))
@@ -240,7 +242,13 @@ def _arrow(columns: Mapping[str, Sequence[Any]]) -> Any:
 
     made = {}
     for name, values in columns.items():
-        plain = [as_utf8(value) if isinstance(value, str) else value for value in values]
+        texts = {value for value in values if isinstance(value, str)}  # few, however many rows
+        odd = {text: plain for text in texts if (plain := as_utf8(text)) != text}
+        plain = (
+            [odd.get(value, value) if isinstance(value, str) else value for value in values]
+            if odd
+            else values
+        )
         try:
             made[as_utf8(name)] = pa.array(plain)
         except pa.ArrowException:

@@ -146,8 +146,9 @@ def from_line(line: str | bytes) -> PredictionRow:
         fields["choices"] = tuple(fields["choices"])
     if "values" not in fields and fields["choices"]:
         fields["uniform_guess"] = guess_chance(fields["choices"])  # version 1 did not write it down
-    fields = with_values(fields)
-    fields["values"] = tuple((name, float(value)) for name, value in dict(fields["values"]).items())
+    if "values" not in fields:
+        fields = with_values(fields)
+    fields["values"] = tuple([(name, float(value)) for name, value in dict(fields["values"]).items()])
     if fields.get("likelihoods") is not None:
         fields["likelihoods"] = tuple(
             Likelihood(float(total), int(tokens), int(size)) for total, tokens, size in fields["likelihoods"]
@@ -158,12 +159,12 @@ def from_line(line: str | bytes) -> PredictionRow:
         if len(sizes) != len(row.references) or not all(sizes):
             raise TypeError("one likelihood for each reference is expected")
     texts = (row.task, row.category, row.instance_id, row.prompt, row.prediction, *row.references)
-    if not row.references or not all(isinstance(text, str) for text in (*texts, *(row.choices or ()))):
+    if not row.references or {*map(type, texts), *map(type, row.choices or ())} != {str}:
         raise TypeError("texts are expected, and a reference")
     truths = isinstance(row.truncated, bool) and isinstance(row.expected, bool)
     if not (truths and row.kind in _KINDS and row.word_rule in _RULES):
         raise TypeError("a kind of task, a rule for words, and true or false are expected")
-    if not all(math.isfinite(value) for _, value in row.values):
+    if not all(map(math.isfinite, [value for _, value in row.values])):
         raise ValueError("finite values are expected")
     return row
 
