@@ -243,7 +243,7 @@ def _arrow(columns: Mapping[str, Sequence[Any]]) -> Any:
     made = {}
     for name, values in columns.items():
         texts = {value for value in values if isinstance(value, str)}  # few, however many rows
-        odd = {text: plain for text in texts if (plain := as_utf8(text)) != text}
+        odd = {text: escaped for text in texts if (escaped := as_utf8(text)) != text}
         plain = (
             [odd.get(value, value) if isinstance(value, str) else value for value in values]
             if odd
