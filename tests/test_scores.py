@@ -15,6 +15,7 @@ from instruct_ablate.scores import (
     value_of,
     with_values,
 )
+from tests.left_out import left_out
 
 
 def test_scores_are_frozen() -> None:
@@ -91,3 +92,7 @@ def test_every_field_of_version_1_becomes_a_value() -> None:
     assert with_values(was) == {"values": values}
     assert with_values({"format_correctness": 4}) == {"values": [["format_correctness", 4.0]]}
     assert Score.brought_up({"name": "t", "rouge1": 2}) == {"name": "t", "values": [["rouge1", 2.0]]}
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(MetricDescription) == {"unit": "%", "higher_is_better": True, "reads": "text"}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from instruct_ablate.data.batches import Schedule, pack, pack_padded, runs, schedule, share
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import DataConfig, TrainerConfig
+from tests.left_out import left_out
 
 TASKS = np.repeat(np.arange(5), [8, 11, 16, 3, 7])
 
@@ -130,3 +131,7 @@ def test_schedule_follows_the_configuration() -> None:
 def test_bad_settings_are_refused(trainer: TrainerConfig, data: DataConfig, message: str) -> None:
     with pytest.raises(UserError, match=message):
         schedule(trainer, data, 0, TASKS)
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Schedule) == {"group_size": 1}

@@ -13,6 +13,7 @@ from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.data.store import TokenStore
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import Config, DataConfig, TrainerConfig
+from tests.left_out import left_out
 
 
 def config(data: DataConfig | None = None, **trainer: object) -> Config:
@@ -175,3 +176,7 @@ def test_one_process_without_a_trainer(llama_store: TokenStore) -> None:
     made = PromptDataModule(llama_store, config(), None).batches()
     assert isinstance(made, Batches)
     assert (made.rank, made.processes) == (0, 1)
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Batches) == {"packing": True, "rank": 0, "processes": 1}

@@ -8,6 +8,7 @@ from tokenizers import processors
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.loading.checkpoint import Checkpoint
+from tests.left_out import left_out
 
 TEXT = "Is it true that a week has seven days?"
 
@@ -98,3 +99,7 @@ def test_a_tokenizer_without_end_token_is_refused(llama: Checkpoint) -> None:
     tokenizer.eos_token = None
     with pytest.raises(UserError, match="no end-of-text token"):
         Encoding(tokenizer, False).targets(["yes"], 5)
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Encoding) == {"end_of_source": True}

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from lightning_fabric.utilities import move_data_to_device
 
 from instruct_ablate.data.collate import collate
-from instruct_ablate.data.micro_batch import EffectiveBatch, Packed, pad
+from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch, Packed, pad
 from instruct_ablate.data.store import TokenStore
 
 
@@ -57,3 +60,12 @@ def test_lightning_moves_it_too(t5_store: TokenStore) -> None:
     batch = EffectiveBatch((collate(t5_store, [[0]], 0),), 0, 0.1, 1, 2, 3)
     moved = move_data_to_device(batch, torch.device("meta"))
     assert moved.micro_batches[0].labels.device.type == "meta"
+
+
+def test_tokens_and_padding_of_one_and_of_two_sides() -> None:
+    decoder: Any = SimpleNamespace(total=5, padding=2)
+    encoder: Any = SimpleNamespace(total=7, padding=3)
+    nothing: Any = None
+    one, two = (MicroBatch(decoder, nothing, nothing, nothing, nothing, (), side) for side in (None, encoder))
+    assert (one.tokens, one.padding) == (5, 2)
+    assert (two.tokens, two.padding) == (12, 5)

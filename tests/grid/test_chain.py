@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instruct_ablate.grid.chain import Chain, Entry, _hash
+from tests.left_out import left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,8 @@ def test_letters_of_any_script_are_written_as_they_are(tmp_path: Path) -> None:
     one = NOTES.add(tmp_path, Note("é 实验"))
     assert "é 实验" in (tmp_path / NOTES.file).read_text(encoding="utf-8")
     assert NOTES.read(tmp_path) == ((one,), ())
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Entry) == {"time": 0.0, "version": 1}
+    assert left_out(Chain) == {"version": 1}

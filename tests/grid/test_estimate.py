@@ -24,6 +24,7 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
+from tests.left_out import left_out
 from tests.standins import make_config
 
 SPEED = Speed(tokens=1000, train_seconds=2.0, instances=100, test_seconds=5.0, other_seconds=6.0, cells=2)
@@ -200,3 +201,14 @@ def test_every_template_of_a_set_is_a_test_of_its_own(tmp_path: Path) -> None:
     assert one.seconds is not None
     assert twelve.seconds is not None
     assert twelve.seconds > one.seconds
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Speed) == {
+        "tokens": 0,
+        "train_seconds": 0.0,
+        "instances": 0,
+        "test_seconds": 0.0,
+        "other_seconds": 0.0,
+        "cells": 0,
+    }

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.grid.stated import STATED, history, read_stated, standing, state
+from instruct_ablate.grid.stated import STATED, Statement, history, read_stated, standing, state
 from instruct_ablate.grid.study import declare, read_study
 from instruct_ablate.hypotheses import parse_hypothesis
+from tests.left_out import left_out
 from tests.standins import make_config, replace_inputs
 
 EQUAL = "simplified equals original on exact_match within 2"
@@ -148,3 +149,7 @@ def test_a_version_without_hypotheses(tmp_path: Path) -> None:
         == "stated after 1 cell: given to this report alone"
     )
     assert standing(EQUAL, read_stated(tmp_path), 2, alone=True).startswith("stated after 2 cells")
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Statement) == {"time": 0.0, "version": 1, "cells": 0}

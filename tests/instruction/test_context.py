@@ -11,6 +11,7 @@ from instruct_ablate.instruction.context import Context, hashed
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
+from tests.left_out import left_out
 
 
 def test_hash_is_the_same_on_every_machine() -> None:
@@ -68,3 +69,7 @@ def test_a_context_is_made_in_one_place() -> None:
     files = [file for file in source.rglob("*.py") if file.name != "context.py"]
     assert len(files) > 100
     assert [file.name for file in files if re.search(r"\bContext\(", file.read_text())] == []
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Context) == {"rate": 0.2, "correct": 0.5, "num_positive": 2, "cache": ".cache"}

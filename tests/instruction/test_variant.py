@@ -17,6 +17,7 @@ from instruct_ablate.instruction.variant import VARIANTS, Variant, variant
 from instruct_ablate.schema import InstructionConfig
 from instruct_ablate.tasks.task import Task
 from tests.conftest import make_task
+from tests.left_out import left_out
 
 SHOUT = """
 from dataclasses import replace
@@ -133,3 +134,7 @@ def test_a_file_that_is_loaded_again_takes_only_its_own_variants_away() -> None:
     of_a_file.__module__ = "a_file_of_mine"
     variant_module._forget("a_file_of_mine")
     assert {slot: set(known) for slot, known in VARIANTS.items()} == before
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Variant) == {"version": 1, "chance": False}

@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from instruct_ablate.prompt.prompt import Prediction, Prompt
+from tests.left_out import left_out
 
 PROMPT = Prompt("t", "Logic", "generation", "i0", "source", ("a", "b"), "a")
 
@@ -21,3 +22,7 @@ def test_prompts_and_predictions_are_not_changed_and_compare_by_content():
     with pytest.raises(FrozenInstanceError):
         PROMPT.source = "another"  # type: ignore[misc]
     assert Prediction(PROMPT, "a") == Prediction(PROMPT, "a") != Prediction(PROMPT, "b")
+
+
+def test_what_is_left_out():
+    assert left_out(Prompt) == {"truncated": False, "dropped_examples": 0}

@@ -14,6 +14,7 @@ from instruct_ablate.prompt.rendering import Rendering, make_rendering
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.prompt.template import rendered
 from instruct_ablate.tasks.task import Example, Instance
+from tests.left_out import left_out
 from tests.prompt.words import WordTokens
 
 OWN = Rendering(
@@ -81,3 +82,14 @@ def test_examples_go_and_the_input_is_cut_where_there_is_no_room() -> None:
 def test_what_is_no_rendering_is_told(given: Any, said: str) -> None:
     with pytest.raises(UserError, match=said):
         make_rendering(given, "mine.yaml")
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Rendering) == {
+        "definition": "{definition}",
+        "explanation": "Explanation: {explanation}",
+        "right": "Right example:",
+        "wrong": "Wrong example:",
+        "between_lines": "\n",
+        "between_blocks": "\n\n",
+    }

@@ -12,6 +12,7 @@ from instruct_ablate.prompt import template as template_module
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.prompt.template import TEMPLATES, Rendered, find_template, rendered, template
 from instruct_ablate.tasks.task import Instance
+from tests.left_out import left_out
 from tests.prompt.words import WordTokens
 
 TOLD = Instruction("t", "Sort the words.", (), ())
@@ -74,3 +75,7 @@ def test_a_file_that_is_loaded_again_takes_only_its_own_templates_away(
     template_module.TEMPLATES["of_this_test_alone"] = own
     template_module._forget("a_file_of_mine")
     assert template_module.TEMPLATES == TEMPLATES
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Rendered) == {"truncated": False, "dropped_examples": 0}

@@ -6,6 +6,7 @@ import pytest
 
 from instruct_ablate.cell.state.legend import budget_text, trained_on
 from instruct_ablate.report.rows import Row, build_rows
+from tests.left_out import left_out
 from tests.report.cells import make_cell
 
 
@@ -101,3 +102,7 @@ def test_baselines_are_called_by_their_name_and_the_untuned_model_untuned():
     assert (trained_on(untuned), budget_text(untuned)) == ("(untuned)", "-")
     assert trained_on(make_cell(1.0, data_budget=0, model="uniform_guess").setting) == "(uniform_guess)"
     assert (trained_on(make_cell(1.0).setting), budget_text(make_cell(1.0).setting)) == ("original", "8")
+
+
+def test_what_is_left_out():
+    assert left_out(Row) == {"templates": 1}

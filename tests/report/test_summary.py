@@ -12,6 +12,7 @@ from instruct_ablate.report.rows import Mean, build_rows
 from instruct_ablate.report.summary import (
     FORMS,
     LONGEST,
+    Form,
     Places,
     caption,
     measured,
@@ -20,6 +21,7 @@ from instruct_ablate.report.summary import (
     summary_table,
     unfinished,
 )
+from tests.left_out import left_out
 from tests.report.cells import make_cell
 from tests.report.studies import small_study
 
@@ -139,3 +141,7 @@ def test_a_terminal_that_is_wide_enough_shows_all(tmp_path: Path):
     print_summary(small_study(tmp_path / "s"), console)
     assert "58.50 ± 0.71" in text.getvalue()
     assert "A wider terminal" not in text.getvalue()
+
+
+def test_what_is_left_out():
+    assert left_out(Form) == {"digits": 2, "spread": True}

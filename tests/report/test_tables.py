@@ -25,6 +25,7 @@ from instruct_ablate.report.tables import (
     tidy,
     write_tidy,
 )
+from tests.left_out import left_out
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 
@@ -179,3 +180,7 @@ def test_odd_values_of_studies_made_elsewhere_are_written(tmp_path: Path):
     table = pq.read_table(tmp_path / "tidy.parquet").to_pydict()
     assert set(table["cell"]) == {"a\\udcff"}
     assert set(table["trainer.epochs"]) == {"1", "\\ud800"}
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Table) == {"labels": 1}

@@ -6,6 +6,7 @@ from instruct_ablate.tasks.intake import Columns, Draft, Row, admit, first_named
 from instruct_ablate.tasks.source import Fault, Parsed
 from instruct_ablate.tasks.task import Instance
 from tests.conftest import make_task
+from tests.left_out import left_out
 
 
 def draft(*rows, **changes):
@@ -113,3 +114,9 @@ def test_a_readers_own_task_keeps_its_label_space_and_derives_none():
     closed = tidied(make_task())
     assert not isinstance(closed, Fault)
     assert closed[0].label_space == ("positive", "negative")
+
+
+def test_what_is_left_out():
+    assert left_out(Row) == {"place": 0}
+    assert left_out(Columns) == {"input": "input", "output": "output", "choices": "choices"}
+    assert left_out(Draft) == {"prompted": False, "lenient": False, "has_ids": True, "derives": True}

@@ -8,6 +8,7 @@ import pytest
 
 from instruct_ablate.tasks.task import Example, Instance, Task, TaskCollection
 from tests.conftest import make_task
+from tests.left_out import left_out
 
 OPEN = Task("t", "Write.", tuple(Instance(f"i{number}", "in", ("out",)) for number in range(3)))
 
@@ -58,3 +59,7 @@ def test_some_instances_bring_their_own_choices_alone():
     assert [one.id for one in some.instances] == ["i0", "i1"]
     assert some.answer_choices == choices("i0")
     assert OPEN.only(()).answer_choices == ()
+
+
+def test_what_is_left_out():
+    assert left_out(Task) == {"prompted": False}

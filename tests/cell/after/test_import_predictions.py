@@ -13,6 +13,7 @@ from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 from tests.conftest import make_task
+from tests.left_out import left_out
 
 COLLECTION = TaskCollection("small", (), (make_task(), make_task("task2_other", 2)), "hash")
 
@@ -209,3 +210,8 @@ def test_what_an_imported_cells_place_in_the_grid_is(tmp_path: Path) -> None:
         Source("m", "t"),
     ):
         assert write_imported(imported, source, COLLECTION, tmp_path / "s").identity != plain.identity
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Source) == {"instruction": "original", "data_budget": 0, "num_positive": 2, "seed": 0}
+    assert left_out(Matching) == {"partial": False, "own_references": False}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.run.stopping import TimedOutError, interruptible, time_limit
+from instruct_ablate.cell.run.stopping import HOURS, TimedOutError, interruptible, time_limit
 from instruct_ablate.errors import Interrupted
 
 
@@ -74,3 +74,10 @@ def test_a_cell_that_hangs_ends_with_its_process_and_the_reason_is_kept(tmp_path
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 124
     assert "did not react" in (tmp_path / "told").read_text()
+
+
+@pytest.mark.parametrize(
+    ("hours", "allowed"), [(0.0, False), (1e-9, True), (87_600.0, True), (87_600.1, False)]
+)
+def test_a_cell_may_take_ten_years(hours: float, allowed: bool) -> None:
+    assert (HOURS.fault("cell_timeout", hours) is None) is allowed

@@ -16,6 +16,7 @@ from instruct_ablate.cell.state.record import (
     Selected,
 )
 from instruct_ablate.cell.state.setting import make_setting
+from tests.left_out import left_out
 from tests.standins import make_scores
 
 
@@ -50,3 +51,10 @@ def test_weights_that_cannot_have_been_chosen_are_no_record(numbers):
 
 def test_numbers_that_are_hashed_into_identities_stay():
     assert (FORMAT, TRAINING, PREDICTION) == (1, 1, 1), "another number re-runs every finished study"
+
+
+def test_what_is_left_out():
+    assert left_out(Failure) == {"attempts": 1}
+    assert left_out(BlockKey) == {"share": 1.0}
+    assert left_out(ScoreBlock) == {"scoring": 0}
+    assert left_out(CellRecord) == {"started": 0.0, "finished": 0.0, "version": 2}

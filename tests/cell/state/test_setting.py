@@ -13,7 +13,15 @@ from instruct_ablate.cell.state import identity as module
 from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, NEUTRAL, counting, identify
 from instruct_ablate.cell.state.old_record import old_setting
-from instruct_ablate.cell.state.setting import Axes, Setting, completed, make_setting, setting_of_axes, write
+from instruct_ablate.cell.state.setting import (
+    Axes,
+    Names,
+    Setting,
+    completed,
+    make_setting,
+    setting_of_axes,
+    write,
+)
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -26,6 +34,7 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
+from tests.left_out import left_out
 from tests.standins import make_config, replace_inputs
 
 OUT = Path("out")
@@ -205,3 +214,7 @@ def test_what_is_not_known_to_be_tested_otherwise_is_tested_as_trained() -> None
     assert make_setting({"evaluation.instructions": ()}, {}).tests == ("original",)
     tested = {"instruction": "simplified", "evaluation.instructions": ("delusive", "original")}
     assert make_setting(tested, {}).tests == ("delusive", "original")
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Names) == {"tuned": False}

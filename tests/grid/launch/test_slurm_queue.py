@@ -16,6 +16,7 @@ from instruct_ablate.grid.launch.slurm_queue import (
     seen_queued,
     write_ticket,
 )
+from tests.left_out import left_out
 
 
 def told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -124,3 +125,7 @@ def test_why_slurm_does_not_answer(monkeypatch: pytest.MonkeyPatch, error: Excep
 
 def test_a_ticket_is_of_slurm_where_nothing_else_is_said() -> None:
     assert (Ticket("1", 0.0, "").cluster, Ticket("1", 0.0, "").code) == ("slurm", "")
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Ticket) == {"cluster": "slurm"}

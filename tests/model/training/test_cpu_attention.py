@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from instruct_ablate.model.training.cpu_attention import ROWS, Block, BlockAttention, Plan, blocks
+from tests.left_out import left_out
 
 LENGTHS = (ROWS + 13, 5, 2 * ROWS, 1)
 
@@ -133,3 +134,7 @@ def test_blocks_cover_every_query_once() -> None:
     ]
     assert [block.spans for block in found] == [((0, 4), (10, block.last)) for block in found]
     assert [block.place for block in found] == [0, ROWS, 2 * ROWS]
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Block) == {"causal": True, "place": 0}

@@ -11,6 +11,7 @@ from instruct_ablate.report.statistics.allocation import INSTANCES, SEEDS, Need,
 from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.planned import Planned
 from instruct_ablate.report.statistics.power import Aim, Design
+from tests.left_out import left_out
 from tests.report.statistics.worlds import World
 
 # Tasks by 3 points, instances by 30: of a task's variance at 100 instances, 9 are the instances'.
@@ -91,3 +92,8 @@ def test_a_claim_on_single_tasks_can_be_shown_from_its_least_number_on():
     need = Need(None, NEED.design, 100, 5)
     assert [need.power(Planned(3, tasks, 100)) for tasks in (4, 5, 6)] == [0.0, 1.0, 1.0]
     assert weakest([need, Need(None, NEED.design, 100, 7)], Planned(3, 6, 100)) == 0.0
+
+
+def test_what_is_left_out():
+    assert left_out(Need) == {"least_tasks": 2}
+    assert left_out(Price) == {"once": 0.0, "instance_once": 0.0}

@@ -103,3 +103,15 @@ def test_seeds_of_other_settings_stand_in_for_ones_own():
     assert (float(pooled.terms.seed), pooled.terms.seed_freedom) == (0.75, 6.0)
     assert compare(np.vstack([row, row]), pool=pool).seeds_from == "own"
     assert compare(row, pool=pool, seedless=True).seeds_from == "none"
+
+
+def test_a_comparison_with_seeds_of_its_own_takes_no_others():
+    matrix = np.random.default_rng(5).normal(1.0, 2.0, (3, 12))
+    pool = SeedPool(variance=50.0, cautious=60.0, freedom=8.0, comparisons=4)
+    assert compare(matrix, pool=pool).seeds_from == "own"
+    assert compare(matrix, pool=pool).interval95 == compare(matrix).interval95
+    assert compare(matrix[:1], pool=pool).interval95 != compare(matrix[:1]).interval95
+    assert (
+        compare(matrix[:1], pool=pool, seedless=True).interval95
+        == compare(matrix[:1], seedless=True).interval95
+    )

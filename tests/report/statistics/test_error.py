@@ -8,6 +8,7 @@ from scipy import stats
 
 from instruct_ablate.report.statistics.components import Squares, mean_squares
 from instruct_ablate.report.statistics.error import Crossed, Error, Floor, error_of, seed_term
+from tests.left_out import left_out
 from tests.report.statistics.worlds import World, within_bound
 
 RUNS = 10_000
@@ -167,3 +168,7 @@ def test_templates_widen_it_by_their_own_part():
     found = error_of(mean_squares(np.zeros((3, 6))), crossed=(one,))
     assert float(found.half_width(0.05)) == pytest.approx(stats.t.ppf(0.975, 3) * 2.0**0.5)
     assert float(found.variance) == pytest.approx(2.0)
+
+
+def test_what_is_left_out():
+    assert left_out(Error) == {"floor": 0.0, "floor_freedom": 1.0, "rest": 0.0, "units": 2}

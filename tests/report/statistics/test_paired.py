@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from instruct_ablate.report.statistics.outcomes import Outcomes
-from instruct_ablate.report.statistics.paired import pair, task_values
+from instruct_ablate.report.statistics.paired import Pairing, pair, task_values
+from tests.left_out import left_out
 from tests.report.cells import make_scores
 
 
@@ -114,3 +115,7 @@ def test_exchanged_sides_have_exchanged_outcomes():
     both = replace(found, outcomes=Outcomes(one, other)).swapped()
     assert both.outcomes is not None
     assert both.outcomes.differences[0, 0] == pytest.approx(-20.0)
+
+
+def test_what_is_left_out():
+    assert left_out(Pairing) == {"percent": True}

@@ -21,6 +21,7 @@ from instruct_ablate.report.statistics.power import (
     power,
     smallest,
 )
+from tests.left_out import left_out
 from tests.report.statistics.worlds import World
 
 RUNS = 10_000
@@ -180,3 +181,8 @@ def test_a_further_effect_is_drawn_around_what_was_found():
     assert float(np.mean(second.square)) == pytest.approx(4.0, rel=0.02)
     assert abs(np.corrcoef(first.square, second.square)[0, 1]) < 0.1, "each by itself"
     assert (first.rest, first.freedom) == (1.0, 3.0)
+
+
+def test_what_is_left_out():
+    assert left_out(Design) == {"floor": 0.0}
+    assert left_out(Aim) == {"truth": 0.0, "level": 0.05}

@@ -6,6 +6,7 @@ import numpy as np
 
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.tried import Tried, compare_all
+from tests.left_out import left_out
 
 
 def pairing(seeds: int, generator: np.random.Generator) -> Pairing:
@@ -62,3 +63,7 @@ def test_what_stands_still_in_every_seed_stays_so():
     assert Tried(Pairing(still, still, (0, 1), tasks, (100,) * 12), 0).stays_uninformative
     assert not Tried(Pairing(moved, moved, (0, 1), tasks, (100,) * 12), 0).stays_uninformative
     assert not Tried(Pairing(still, still, (0, 1), tasks, (100,) * 12, percent=False), 0).stays_uninformative
+
+
+def test_what_is_left_out():
+    assert left_out(Tried) == {"seedless": False, "untrained": False}
