@@ -1,6 +1,7 @@
 """Hostile studies, drawn from fixed seeds: read as they stand, or told of in one line; never a wrong score.
 
-`INSTRUCT_ABLATE_STUDIES` says how many the long one reads (with `-s` the counts are printed).
+`INSTRUCT_ABLATE_STUDIES` says how many the long one reads, `INSTRUCT_ABLATE_STUDIES_FROM` from which seed on (with `-s` the
+counts are printed).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.damage import hostile
 from tests.standins import replace_inputs
 
 STUDIES = int(os.environ.get("INSTRUCT_ABLATE_STUDIES", "60"))
+START = int(os.environ.get("INSTRUCT_ABLATE_STUDIES_FROM", "1000"))
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr("instruct_ablate.report.report.draw_figures", lambda *_: ())
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # nobody pulls a plug here
     monkeypatch.chdir(tmp_path)
     logging.disable(logging.CRITICAL)
     yield
@@ -44,13 +47,16 @@ def read_all(pristine: Path, seeds: range, folder: Path) -> Counter[str]:
     """Read the studies of these seeds; return how many ended how."""
     ends: Counter[str] = Counter()
     faults = []
-    for seed in seeds:
+    for number, seed in enumerate(seeds, 1):
         end, detail = hostile.outcome(pristine, folder / str(seed), seed)
         ends[end] += 1
         if end not in ("fine", "said"):
             faults.append(f"{end} {detail}")
+            sys.stdout.write(f"{faults[-1]}\n")
         shutil.rmtree(folder / str(seed))
-    sys.stdout.write(f"{len(seeds)} hostile studies: {dict(ends)}\n")
+        if number % 50 == 0 or number == len(seeds):
+            sys.stdout.write(f"{number} hostile studies: {dict(ends)}\n")
+            sys.stdout.flush()
     assert not faults, "\n".join(faults)
     return ends
 
@@ -63,7 +69,7 @@ def test_some_hostile_studies_are_read_or_told_of(pristine: Path, tmp_path: Path
 
 @pytest.mark.slow
 def test_many_hostile_studies(pristine: Path, tmp_path: Path) -> None:
-    ends = read_all(pristine, range(1000, 1000 + STUDIES), tmp_path)
+    ends = read_all(pristine, range(START, START + STUDIES), tmp_path)
     assert ends["fine"]
     assert ends["said"]
 
