@@ -3,17 +3,21 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from instruct_ablate.cell.state.identity import _functions, identify
 from instruct_ablate.errors import UserError
-from instruct_ablate.extensions import DECORATORS, admit, load_extensions, load_function
+from instruct_ablate.extensions import DECORATORS, admit, code_of, load_extensions, load_function
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.prompt.template import TEMPLATES, find_template
+from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.collection import find_reader  # noqa: F401 - the decorators
 from tests.conftest import make_task
+from tests.standins import make_config, replace_inputs
 
 OWN = """
 from pathlib import Path
@@ -150,3 +154,45 @@ def test_the_name_of_a_module_of_python_s_own_is_taken(tmp_path: Path) -> None:
     (tmp_path / "time.py").touch()
     with pytest.raises(UserError, match="a module named 'time' exists"):
         load_extensions([str(tmp_path / "time.py")])
+
+
+@pytest.mark.usefixtures("_registries")
+def test_code_by_dotted_path_counts_and_what_was_edited_under_a_process_is_refused(
+    own: str, tmp_path: Path
+) -> None:
+    """Without, cells of the code as it was before would count as done under the code of now."""
+    file = tmp_path / f"{own}.py"
+    file.write_text(VARIANT.format(name="speak", text="one"))
+
+    def counted(**changes: Any) -> list[str]:
+        config = make_config(tmp_path, **changes)
+        return code_of(_functions(config, untuned=False), config.extensions)
+
+    shown = {"instruction": InstructionConfig(f"{own}.speak")}
+    template = {"prompt": PromptConfig(f"{own}.speak_template")}
+    assert counted() == []
+    first = counted(**shown)
+    assert len(first) == 1
+    assert counted(**template) == counted(**shown, **template) == first
+    assert counted(**shown, extensions=[str(file)]) == []  # which counts already
+    file.write_text(VARIANT.format(name="speak", text="two"))
+    with pytest.raises(UserError, match="has changed since this process imported it"):
+        counted(**shown)
+    del sys.modules[own]
+    assert counted(**shown) != first
+
+
+@pytest.mark.usefixtures("_registries")
+def test_an_identity_holds_the_code_that_dotted_paths_name(
+    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_inputs(monkeypatch)
+    hashes, settings = set(), set()
+    for text in ("one", "other"):
+        (tmp_path / f"{own}.py").write_text(VARIANT.format(name="speak", text=text))
+        sys.modules.pop(own, None)
+        found = identify(make_config(tmp_path, instruction=InstructionConfig(f"{own}.speak")))
+        hashes.add(found.hash)
+        settings.add(found.setting)
+    assert len(hashes) == len(settings) == 2
+    assert "own_code" not in identify(make_config(tmp_path)).counted

@@ -6,7 +6,16 @@ import sys
 
 import pytest
 
-from instruct_ablate.processes import PROGRAM, RANKS, after_program, command_line, process_count, rank
+from instruct_ablate.entry import prepared
+from instruct_ablate.processes import (
+    PROGRAM,
+    RANKS,
+    after_program,
+    command_line,
+    process_count,
+    rank,
+    rewrite,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +55,17 @@ def test_a_command_is_stored_as_a_shell_takes_it_and_read_back(
     monkeypatch.setattr(sys, "argv", argv)
     assert command_line() == command
     assert after_program(command) == argv[1:]
+
+
+def test_a_command_is_what_was_typed_whatever_its_arguments_are_put_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "data_budget=2", "model=./folder"])
+    rewrite(prepared(sys.argv[1:]))
+    assert "data_budget='2'" in sys.argv
+    assert command_line() == "train.py data_budget=2 model=./folder"
+    monkeypatch.setattr(sys, "argv", ["train.py", "seed=1"])
+    assert command_line() == "train.py seed=1"
 
 
 def test_the_form_of_earlier_versions_is_read() -> None:

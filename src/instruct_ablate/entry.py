@@ -13,6 +13,7 @@ from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import TrialFailedError, UserError
 from instruct_ablate.grid.overrides import is_sweep
 from instruct_ablate.grid.overrides import prepared as checked
+from instruct_ablate.processes import rewrite
 from instruct_ablate.schema import config_directory
 from instruct_ablate.terminal import complain, echo
 
@@ -58,7 +59,7 @@ def _run() -> None:
     from instruct_ablate.grid.trial import run_task
 
     try:
-        sys.argv[1:] = prepared(sys.argv[1:])
+        rewrite(prepared(sys.argv[1:]))
         register()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # faults come back here instead of being printed by Hydra
         hydra.main(version_base=None, config_path=str(config_directory()), config_name="config")(run_task)()

@@ -10,12 +10,13 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.file_hash import sha256_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 # The key that names a function, and the decorator that such a function carries.
@@ -105,6 +106,30 @@ def _run(module: ModuleType, code: CodeType) -> None:
     except BaseException:
         del sys.modules[module.__name__]  # another try runs it again, instead of finding half of it
         raise
+
+
+def code_of(functions: Iterable[Callable[..., Any]], files: Sequence[str]) -> list[str]:
+    """Return the hashes of the modules that functions stand in, of those that are neither ours nor in `files`."""
+    known = {Path(file).stem for file in files}
+    names = {str(getattr(function, "__module__", "")) for function in functions} - known
+    found = (_content_of(name) for name in sorted(names) if name.partition(".")[0] != __package__)
+    return [content for content in found if content]
+
+
+def _content_of(name: str) -> str:
+    """Return the hash of a module's file as it was when it was first used; empty where it has none.
+
+    What was imported stays as it is for as long as the process lives: under the hash of an edited file, cells would
+    count as made by it.
+    """
+    module = sys.modules.get(name)
+    path = Path(str(getattr(module, "__file__", None) or ""))
+    if module is None or not path.is_file():
+        return ""
+    content = sha256_of(path)
+    if vars(module).setdefault(_CONTENT, content) != content:
+        raise UserError(f"{path} has changed since this process imported it: run the command again.")
+    return content
 
 
 def registers_only(file: str, key: str) -> bool:

@@ -56,10 +56,11 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A claim as written, with its clauses; all must hold."""
+    """A claim as written, with its clauses; all must hold. One without any has a fault: why it cannot be read."""
 
     text: str
     clauses: tuple[Clause, ...]
+    fault: str = ""
 
 
 def parse_hypothesis(text: str) -> Hypothesis:
@@ -68,6 +69,14 @@ def parse_hypothesis(text: str) -> Hypothesis:
     for part in text.split(";"):
         clauses.append(_clause(" ".join(part.split()), text, clauses[-1] if clauses else None))
     return Hypothesis(text, tuple(clauses))
+
+
+def stored_hypothesis(text: str) -> Hypothesis:
+    """Read a hypothesis of a study that is there already; one that is not understood says why."""
+    try:
+        return parse_hypothesis(text)
+    except UserError as error:
+        return Hypothesis(text, (), f"cannot be read: {error}")
 
 
 def _clause(part: str, text: str, before: Clause | None) -> Clause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 
 PROGRAM = "instruct-ablate train"  # what stands in `sys.argv` for `train.py` where the package is installed
 
@@ -22,10 +23,19 @@ def rank() -> int:
     return next((int(os.environ[place]) for place, total in RANKS if _count(place, total) > 1), 0)
 
 
+_TYPED: dict[tuple[str, ...], tuple[str, ...]] = {}  # arguments as Hydra takes them -> as they were typed
+
+
+def rewrite(arguments: Sequence[str]) -> None:
+    """Put this process's arguments into another form; its command stays what was typed."""
+    _TYPED[tuple(arguments)] = tuple(sys.argv[1:])
+    sys.argv[1:] = arguments
+
+
 def command_line() -> str:
-    """Return the command that runs here, as a shell takes it."""
+    """Return the command that runs here as it was typed, as a shell takes it."""
     program = PROGRAM.split() if sys.argv[0] == PROGRAM else sys.argv[:1]
-    return shlex.join([*program, *sys.argv[1:]])
+    return shlex.join([*program, *_TYPED.get(tuple(sys.argv[1:]), sys.argv[1:])])
 
 
 def after_program(command: str) -> list[str]:

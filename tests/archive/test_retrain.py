@@ -19,7 +19,7 @@ def test_a_command_is_run_below_the_new_folder() -> None:
         Path("new"),
         "s",
     )
-    assert words == ["seed=0,1", "hypotheses=[a equals b on rougeL within 2.5]", "trainer.learning_rate=1e-4",
+    assert words == ["-m", "seed=0,1", "hypotheses=[a equals b on rougeL within 2.5]", "trainer.learning_rate=1e-4",
                      "output=new", "study=s"]  # fmt: skip
 
 
@@ -68,11 +68,18 @@ def test_all_commands_are_run_in_their_order_and_the_worst_end_is_returned(
     assert run_again(commands, tmp_path, "s") == 2
     assert [words[:2] for words in ran] == [[sys.executable, "-c"]] * 3
     assert [words[3:] for words in ran] == [
-        ["-m", f"seed={seed}", f"output={tmp_path}", "study=s"] for seed in range(3)
+        [*(["-m"] if seed < 2 else []), f"seed={seed}", f"output={tmp_path}", "study=s"] for seed in range(3)
     ]
     assert "entry import main" in ran[0][2]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"train.py -m seed=0 output={tmp_path} study=s"
+
+
+def test_one_cell_is_run_as_one_cell_however_its_command_was_stored() -> None:
+    for command in ("train.py seed=1 -v", "train.py --multirun seed=1 hydra.sweeper.single=true"):
+        assert command_words(command, Path("n"), "s") == ["seed=1", "output=n", "study=s"]
+    with pytest.raises(UserError, match="by hand"):
+        command_words("train.py -m hydra.sweeper.single=false", Path("n"), "s")
 
 
 def test_without_a_failure_the_status_is_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

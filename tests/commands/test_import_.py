@@ -10,6 +10,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.looks import CHAIN, Look
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.rows import build_rows
 from instruct_ablate.report.tables import main_table, markdown
@@ -115,3 +116,15 @@ def test_nothing_leaves_the_output_folder(tmp_path: Path, study: str) -> None:
     result = CliRunner().invoke(group, ["import", str(file), "--model", "m", *places])
     assert isinstance(result.exception, UserError | SystemExit)
     assert "study=" in str(result.exception) + result.output
+
+
+def test_a_study_that_was_looked_at_takes_nothing_in(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    CHAIN.add(
+        tmp_path / "s",
+        Look(seeds=(0, 1, 2, 3, 4), done=2, hypotheses=(), reference="original", grid=("x" * 16,), cells=1),
+    )
+    result = CliRunner().invoke(group, [*words(file, tmp_path), "--column", "prediction=answer"])
+    assert isinstance(result.exception, UserError)
+    assert "study=s_imported" in str(result.exception)
+    assert not list(tmp_path.glob("s/*/record.json"))

@@ -1,7 +1,7 @@
 """Hostile studies, drawn from fixed seeds: read as they stand, or told of in one line; never a wrong score.
 
-`INSTRUCT_ABLATE_STUDIES` says how many the long one reads, `INSTRUCT_ABLATE_STUDIES_FROM` from which seed on (with `-s` the
-counts are printed).
+`INSTRUCT_ABLATE_STUDIES` says how many the long one reads, `INSTRUCT_ABLATE_STUDIES_FROM` from which seed on (with
+`-s` the counts are printed).
 """
 
 from __future__ import annotations

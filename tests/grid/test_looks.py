@@ -17,6 +17,7 @@ from instruct_ablate.grid.looks import (
     Looks,
     check_frozen,
     check_same,
+    check_unlooked,
     decision_of,
     look_lines,
     read_looks,
@@ -135,3 +136,10 @@ def test_a_look_needs_a_seed_and_at_most_those_planned() -> None:
     largest = replace(PLAN, seeds=tuple(range(MOST_SEEDS)))
     assert largest.possible
     assert not replace(PLAN, seeds=tuple(range(MOST_SEEDS + 1))).possible
+
+
+def test_cells_from_elsewhere_stay_out_of_a_study_that_was_looked_at(tmp_path: Path) -> None:
+    check_unlooked(tmp_path)
+    CHAIN.add(tmp_path, OPEN)
+    with pytest.raises(UserError, match=f"study={tmp_path.name}_imported"):
+        check_unlooked(tmp_path)

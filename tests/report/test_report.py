@@ -15,6 +15,8 @@ from pyarrow import parquet
 from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.commands.compare import command as compare_command
 from instruct_ablate.commands.report import command as report_command
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid.study import read_declaration, write_declaration
 from instruct_ablate.report.compare import compare_studies
 from instruct_ablate.report.report import write_report
 from tests.report.cells import make_cell
@@ -141,3 +143,17 @@ def test_two_studies_compare(tmp_path: Path):
 def test_no_torch_and_quickly_started():
     code = "import sys, instruct_ablate.report.report; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_hypothesis_that_cannot_be_read_says_so_and_the_rest_of_the_report_stands(tmp_path: Path):
+    good, bad = "simplified equals original on exact_match within 2", "simplified equals original on nothing"
+    folder = small_study(tmp_path / "s")
+    declaration = read_declaration(folder)
+    write_declaration(folder, replace(declaration, hypotheses=(bad, good)))
+    report = write_report(folder)
+    assert [verdict.answer for verdict in report.verdicts] == ["no data", "uninformative"]
+    said = (report.folder / "verdicts.txt").read_text()
+    assert f"- no data: {bad}" in said
+    assert "cannot be read: unknown metric" in said
+    with pytest.raises(UserError, match="unknown metric"):
+        write_report(folder, further=["simplified equals original on nothing else"])

@@ -15,12 +15,14 @@ from instruct_ablate.terminal import echo
 
 _OWN = ("output", "study", "cache")  # where a run writes is said by whoever replays it
 _MANY = ("-m", "--multirun")
+_LOUD = ("-v", "--verbose", "-q", "--quiet")
+_SINGLE = "hydra.sweeper.single=true"  # how a command without -m was stored once, -m put before it
 _CODE = re.compile(r"[^\W\d]\w*\.[^\W\d]\w*")  # module.function, or a Python file
 _ENTRY = "from instruct_ablate.entry import main; main()"
 
 
 def command_words(command: str, output: Path, study: str, trust: bool = False) -> list[str]:
-    """Return the overrides of a stored command, for a run that writes below `output`.
+    """Return the words of a stored command, for a run that writes below `output`.
 
     Whatever is neither -m nor an override is refused, so are Hydra's own keys, and values that name code without
     `trust`.
@@ -29,10 +31,10 @@ def command_words(command: str, output: Path, study: str, trust: bool = False) -
         words = after_program(command)
     except ValueError as error:
         raise UserError(f"a stored command cannot be read ({error}): {command[:200]}") from error
-    kept = []
+    kept = ["-m"] if {*_MANY} & {*words} and _SINGLE not in words else []
     for word in words:
         key, given, value = word.partition("=")
-        if word in _MANY or (given and key in _OWN):
+        if word in (*_MANY, *_LOUD, _SINGLE) or (given and key in _OWN):
             continue
         if (
             not given
@@ -56,9 +58,7 @@ def run_again(commands: Sequence[str], output: Path, study: str, trust: bool = F
         raise UserError("this archive has no stored commands to train by: its cells were imported.")
     status = 0
     for words in every:
-        echo(f"train.py -m {shlex.join(words)}")
+        echo(f"train.py {shlex.join(words)}")
         sys.stdout.flush()
-        status = max(
-            status, subprocess.run([sys.executable, "-c", _ENTRY, "-m", *words], check=False).returncode
-        )
+        status = max(status, subprocess.run([sys.executable, "-c", _ENTRY, *words], check=False).returncode)
     return status

@@ -43,12 +43,14 @@ def command(
     from instruct_ablate.cell.run.evaluation import selected
     from instruct_ablate.cell.run.settings import check_names
     from instruct_ablate.grid.composer import compose_config
+    from instruct_ablate.grid.looks import check_unlooked
     from instruct_ablate.grid.planned_cell import study_folder
     from instruct_ablate.metrics import find_metric
     from instruct_ablate.tasks.collection import read_tasks
 
     config = compose_config(overrides)
     check_names(config)
+    check_unlooked(study_folder(config))
     collection = read_tasks(config.tasks, Path(config.cache))
     matching = Matching(partial, own_references)
     imported = import_predictions(file, collection, matching, _columns(columns), selected(config))

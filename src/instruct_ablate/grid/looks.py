@@ -103,6 +103,15 @@ def check_frozen(folder: Path, cells: Sequence[str], hypotheses: Sequence[str], 
         raise _frozen(folder, first, changed[0])
 
 
+def check_unlooked(folder: Path) -> None:
+    """Refuse cells from elsewhere in a study that has been looked at: they are not of its grid."""
+    if taken := read_looks(folder).taken:
+        raise UserError(
+            f"study={folder.name} has been looked at (until=decided, {taken[0].date}), and its grid is frozen: "
+            f"the same command with study={folder.name}_imported takes these predictions in beside it"
+        )
+
+
 def check_same(folder: Path, look: Look) -> None:
     """Refuse to go on looking under another plan than the first look's."""
     taken = read_looks(folder).taken

@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.grid.looks import look_lines
 from instruct_ablate.grid.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.hypotheses import parse_hypothesis
+from instruct_ablate.hypotheses import parse_hypothesis, stored_hypothesis
 from instruct_ablate.report import provenance
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.at_looks import judge_all
@@ -68,7 +68,9 @@ def judge_study(study_folder: Path, target: Path | None = None, further: Sequenc
     study = read_study(study_folder)
     rows = with_metrics_over_cells(build_rows(study.cells, study.reference), study)
     scores = SingleScores(study.cells, study.folder)
-    hypotheses = [parse_hypothesis(text) for text in dict.fromkeys((*study.hypotheses, *further))]
+    asked = {text: parse_hypothesis(text) for text in further}
+    own = {text: stored_hypothesis(text) for text in study.hypotheses}
+    hypotheses = list({**own, **asked}.values())
     judged = judge_all(study, hypotheses, scores)
     verdicts = tuple(replace(one, stated=_standing(one, study, further)) for one in judged)
     found = differences(study.cells, study.reference, study.columns, scores)

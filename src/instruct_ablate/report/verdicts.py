@@ -66,6 +66,9 @@ def judge(
     chose = {cell.selected.metric for cell in cells if cell.selected is not None}
     verdicts = []
     for hypothesis in hypotheses:
+        if not hypothesis.clauses:
+            verdicts.append(Verdict(hypothesis, "no data", (), (hypothesis.fault,)))
+            continue
         findings, reasons = [], []
         for clause in hypothesis.clauses:
             found, reason = _tried(clause, study, legend)

@@ -183,6 +183,8 @@ def test_cells_at_work_or_not_done_are_left(imported: Imported, tmp_path: Path) 
         assert "is being run by" in rescore_cell(folder).left
     write_record(folder, replace(record, state="interrupted", blocks=()))
     assert rescore_cell(folder).left == "is interrupted"
+    write_record(folder, replace(record, state="running", blocks=()))  # and its process is gone
+    assert rescore_cell(folder).left == "is interrupted"
 
 
 def test_lost_predictions_are_a_users_error_and_change_nothing(imported: Imported, tmp_path: Path) -> None:

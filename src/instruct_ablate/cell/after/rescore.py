@@ -69,21 +69,28 @@ def rescore_study(
 
 def rescore_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = False) -> Rescored:
     """Rescore one cell, unless it is not done or somebody is at work on it."""
+    record = read_record(folder)  # before we hold the lock ourselves: a lock that is held says "running"
+    if record is None or record.state != "done":
+        return _not_done(folder, record)
     try:
         with locked(folder):
             record = read_record(folder)
             if record is None or record.state != "done":
-                return Rescored(folder.name, left=f"is {record.state if record else 'unreadable'}")
+                return _not_done(folder, record)
             return _rescored(folder, record, _loaded(folder, metrics, trust))
     except (LockedError, UserError) as fault:
         return Rescored(folder.name, left=str(fault))
+
+
+def _not_done(folder: Path, record: CellRecord | None) -> Rescored:
+    return Rescored(folder.name, left=f"is {record.state if record else 'unreadable'}")
 
 
 def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = False) -> Rescored:
     """Compute a done cell's scores again from its predictions, overall and by task, and write nothing."""
     record = read_record(folder)
     if record is None or record.state != "done":
-        return Rescored(folder.name, left=f"is {record.state if record else 'unreadable'}")
+        return _not_done(folder, record)
     try:
         loaded = _loaded(folder, metrics, trust)
         pairs = [(block, *_block(folder, block, loaded)) for block in record.blocks]

@@ -26,12 +26,15 @@ from instruct_ablate.cell.state.canonical import (
 )
 from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
 from instruct_ablate.cell.state.setting import Names, Setting, setting_from
-from instruct_ablate.extensions import load_extensions, registers_only
+from instruct_ablate.extensions import code_of, load_extensions, registers_only
+from instruct_ablate.instruction.catalogue import find
+from instruct_ablate.instruction.label import canonical, label, versions
 from instruct_ablate.instruction.label import counted as as_counted
-from instruct_ablate.instruction.label import label, versions
+from instruct_ablate.instruction.variant import FIELDS
 from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.parts import OncePerParts
-from instruct_ablate.prompt.template_set import content, template_label
+from instruct_ablate.prompt.template import TEMPLATES, find_template
+from instruct_ablate.prompt.template_set import content, rendering_of, template_label, template_names
 from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree
 from instruct_ablate.score_curve import USUAL
 
@@ -68,7 +71,7 @@ NEUTRAL: dict[str, Any] = {
     "prompt.end_of_source": True, "prompt.add_task_name": False, "data.encodings": "one", "data.references": "one",
     "tasks.mixture": None, "tasks.examples": 0, "trainer.loss": "per_token", "trainer.dropout": 0.0,
     "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
-    "prompt.training_template": "first", "templates": None,
+    "prompt.training_template": "first", "templates": None, "own_code": [],
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
     "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
 }  # fmt: skip
@@ -158,6 +161,7 @@ def _identity(config: Config, contents: Contents) -> Identity:
             for content, file in zip(code, config.extensions, strict=True)
             if not registers_only(file, KEY)
         ],
+        "own_code": code_of(_functions(shaped, untuned), config.extensions),
         "templates": content(shaped.prompt),
         **counting(tree(shaped)),
         "prompt.template": template_label(shaped.prompt.template),
@@ -208,6 +212,14 @@ def counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _tested(config: Config) -> list[InstructionConfig]:
     return [shown for _, shown in shown_at_test(config)]
+
+
+def _functions(config: Config, untuned: bool) -> list[Callable[..., Any]]:
+    """Return the functions that make a cell's instructions and prompts."""
+    shown = [canonical(one) for one in (*([] if untuned else [config.instruction]), *_tested(config))]
+    variants = [find(slot, vars(one)[slot]).function for one in shown for slot in FIELDS]
+    named = [name for name in template_names(config.prompt) if name in TEMPLATES or "." in name]
+    return [*variants, *(find_template(name) for name in named if rendering_of(name) is None)]
 
 
 def _names(config: Config) -> Names:

@@ -208,8 +208,8 @@ def _revisions(counted: Mapping[str, Any], baseline: bool) -> dict[str, str]:
         found["model"] = str(counted["checkpoint"])
     if counted.get("templates"):
         found["prompt"] = str(counted["templates"])
-    if counted["extensions"]:
-        found["extensions"] = "+".join(counted["extensions"])
+    if own := [*counted["extensions"], *counted.get("own_code", ())]:
+        found["extensions"] = "+".join(own)
     for version in ("code", "training", "prediction"):
         if counted.get(version, 1) != 1:
             found[version] = str(counted[version])
