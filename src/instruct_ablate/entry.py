@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from instruct_ablate import __version__
 from instruct_ablate.composition import explain, register, unreadable
@@ -24,6 +25,7 @@ _LOUDNESS = {  # `-v` and `-q` as Hydra says them
     **dict.fromkeys(("-v", "--verbose"), "hydra.verbose=[instruct_ablate]"),
     **dict.fromkeys(("-q", "--quiet"), "hydra.job_logging.root.level=WARNING"),
 }
+_COMPLETES = ("-sc", "--shell-completion")
 _SHOWS = {
     "--help",
     "-h",
@@ -34,7 +36,6 @@ _SHOWS = {
     "--cfg",
     "-c",
     "--resolve",
-    "--shell-completion",
 }
 
 
@@ -88,6 +89,9 @@ def _composing(error: BaseException) -> bool:
 
 def prepared(arguments: Sequence[str]) -> list[str]:
     """Check the overrides among the arguments and make one cell a grid of one."""
+    check_options(arguments)
+    if any(word in _COMPLETES for word in arguments):
+        return list(arguments)  # `install=bash` and what is half typed are no overrides
     overrides = checked([word for word in arguments if _is_override(word)])
     overrides += [_LOUDNESS[word] for word in arguments if word in _LOUDNESS]
     arguments = [word for word in arguments if word not in _LOUDNESS]
@@ -114,6 +118,24 @@ def _check_sweeper(words: Sequence[str]) -> str:
     if named.endswith("=optuna") and importlib.util.find_spec(_OPTUNA) is None:
         raise UserError(f"{named} needs an extra: pip install 'instruct-ablate[optuna]'")
     return "" if named.endswith("=ablation") else named
+
+
+def check_options(arguments: Sequence[str]) -> None:
+    """Refuse in a line what Hydra's own parser would answer with its whole usage, and what it would do half."""
+    from hydra._internal.utils import get_args_parser  # what Hydra reads the same words with
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; `python train.py --hydra-help` lists the options")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    given = parser.parse_args([word for word in arguments if word not in _LOUDNESS])
+    if given.run:
+        refuse("leave out --run: one cell runs without an option, a grid with -m")
+    if given.experimental_rerun is not None:
+        refuse("--experimental-rerun is not taken: the same command runs what is missing, and nothing twice")
+    if given.config_dir == "":
+        refuse("--config-dir is empty: give a folder")
 
 
 def _is_override(word: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,10 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.composition import WIDE, check_key, free_keys, groups, keys, shortened
-from instruct_ablate.errors import UserError, refusal
+from instruct_ablate.errors import UserError, among, nearest, refusal
 from instruct_ablate.limits import shown
 
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:$-]+)(=(?P<value>.*))?$", re.DOTALL)
+# What a command may give of Hydra's: all else lays out folders, logs and jobs, and these are the cells' here.
+HYDRA_KEYS = (
+    "hydra/launcher", "hydra/sweeper", "hydra/sweeper/sampler", "hydra/job_logging", "hydra/hydra_logging", "hydra.job_logging.root.level", "hydra.verbose",
+    "hydra.searchpath",
+    "hydra.job.name", "hydra.job.env_set", "hydra.job.env_copy",
+)  # fmt: skip
+HYDRA_PARTS = ("hydra.launcher.", "hydra.sweeper.", "hydra.job.env_set.")  # with any key of theirs
+_LEVEL = "hydra.job_logging.root.level"
 _NUMBER = re.compile(r"^\s*([+-]?\d[\w.+-]*|true|false)\s*$", re.IGNORECASE)
 
 
@@ -71,6 +80,8 @@ def _says_nothing(override: str) -> bool:
 def _check_one(override: str) -> None:
     sign, key, value = split(override)
     check_name(key)
+    if key.startswith("hydra"):
+        _check_hydra_value(sign, key, value)
     name = key.partition("@")[0]
     if sign == "~" and name in keys() and name not in groups():
         raise UserError(f"{override}: every key has a value; give another one: {key}=VALUE")
@@ -81,9 +92,29 @@ def _check_one(override: str) -> None:
 
 
 def check_name(key: str) -> None:
-    """Refuse a misspelt group or key; Hydra's own are its matter."""
-    if not key.startswith(("hydra.", "hydra/", "hydra@")):
-        check_key(key.partition("@")[0])
+    """Refuse a misspelt group or key, one of Hydra's that has no use here, and a place where no part belongs."""
+    if key.startswith(("hydra.", "hydra/", "hydra@")) or key == "hydra":
+        _check_hydra(key)
+        return
+    name, at, place = key.partition("@")
+    check_key(name)
+    if at:
+        raise UserError(f"{key}: each part has one place: leave out {at}{place}")
+
+
+def _check_hydra(key: str) -> None:
+    if key not in HYDRA_KEYS and not key.startswith(HYDRA_PARTS):
+        allowed = ", ".join((*HYDRA_KEYS, *(f"{part}KEY" for part in HYDRA_PARTS)))
+        raise UserError(
+            f"{key} is laid out by this project{nearest(key, HYDRA_KEYS)} Of Hydra's keys there are: {allowed}."
+        )
+
+
+def _check_hydra_value(sign: str, key: str, value: str) -> None:
+    if sign == "~":
+        raise UserError(f"~{key}: nothing of Hydra's can be left out; give another value: {key}=VALUE")
+    if key == _LEVEL:
+        among(key, value.strip("'\""), logging.getLevelNamesMapping())
 
 
 def parse(line: str, given: str = "") -> Any:
