@@ -132,7 +132,7 @@ def parse(line: str, given: str = "") -> Any:
 def _quoting(override: str) -> str:
     """Return how to quote a plain text that Hydra reads otherwise; nothing for what looks like a list."""
     _, key, value = split(override)
-    if not value or len(value) > 300 or value[0] in "[{'\"":
+    if not value.isprintable() or not value or len(value) > 300 or value[0] in "[{'\"":
         return ""
     for mark in ("'", '"'):
         if mark not in value and "\\" not in value:
