@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from click.shell_completion import BashComplete, ShellComplete
 
 from instruct_ablate.command_line import group
+from instruct_ablate.entry import main
 
 
 def offered(words: list[str], incomplete: str, shell: type[ShellComplete] = BashComplete) -> list[str]:
@@ -29,3 +32,16 @@ def test_keys_and_choices_of_overrides(command: str) -> None:
 
 def test_an_equals_sign_alone_stands_for_nothing() -> None:
     assert offered(["train", "="], "trainer.learn") == ["trainer.learning_rate="]
+
+
+def test_hydra_completes_the_script(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "train.py model=ti"
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_POINT", str(len(line)))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    for word, said in (("install=bash", "complete -o"), ("query=bash", "model=tiny_llama model=tiny_t5")):
+        monkeypatch.setattr(sys, "argv", ["train.py", "-sc", word])
+        main()
+        assert said in capsys.readouterr().out

@@ -16,9 +16,9 @@ from instruct_ablate.limits import shown
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:$-]+)(=(?P<value>.*))?$", re.DOTALL)
 # What a command may give of Hydra's: all else lays out folders, logs and jobs, and these are the cells' here.
 HYDRA_KEYS = (
-    "hydra/launcher", "hydra/sweeper", "hydra/sweeper/sampler", "hydra/job_logging", "hydra/hydra_logging", "hydra.job_logging.root.level", "hydra.verbose",
-    "hydra.searchpath",
-    "hydra.job.name", "hydra.job.env_set", "hydra.job.env_copy",
+    "hydra/launcher", "hydra/sweeper", "hydra/sweeper/sampler", "hydra/job_logging", "hydra/hydra_logging",
+    "hydra.job_logging.root.level", "hydra.verbose", "hydra.searchpath", "hydra.job.name", "hydra.job.env_set",
+    "hydra.job.env_copy",
 )  # fmt: skip
 HYDRA_PARTS = ("hydra.launcher.", "hydra.sweeper.", "hydra.job.env_set.")  # with any key of theirs
 _LEVEL = "hydra.job_logging.root.level"
