@@ -89,7 +89,7 @@ def _composing(error: BaseException) -> bool:
 
 def prepared(arguments: Sequence[str]) -> list[str]:
     """Check the overrides among the arguments and make one cell a grid of one."""
-    check_options(arguments)
+    check_options([word for word in arguments if not _is_override(word) and word not in _LOUDNESS])
     if any(word in _COMPLETES for word in arguments):
         return list(arguments)  # `install=bash` and what is half typed are no overrides
     overrides = checked([word for word in arguments if _is_override(word)])
@@ -120,7 +120,7 @@ def _check_sweeper(words: Sequence[str]) -> str:
     return "" if named.endswith("=ablation") else named
 
 
-def check_options(arguments: Sequence[str]) -> None:
+def check_options(arguments: list[str]) -> None:
     """Refuse in a line what Hydra's own parser would answer with its whole usage, and what it would do half."""
     from hydra._internal.utils import get_args_parser  # what Hydra reads the same words with
 
@@ -129,7 +129,7 @@ def check_options(arguments: Sequence[str]) -> None:
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
-    given = parser.parse_args([word for word in arguments if word not in _LOUDNESS])
+    given = parser.parse_args(arguments)
     if given.run:
         refuse("leave out --run: one cell runs without an option, a grid with -m")
     if given.experimental_rerun is not None:
