@@ -13,18 +13,23 @@ from pathlib import Path
 from tests.docs.blocks import TOP, blocks
 from tests.tasks.layout import task_json, write_collection
 
-# One choice of the user's instead of many overrides: Hydra composes each override by itself.
-SMALL = """\
+# Choices of the user's instead of many overrides: Hydra composes each override by itself.
+SMALL_MODEL = """\
 # @package _global_
 defaults:
   - override /model: tiny_llama
   - override /data_budget: "1"
   - override /logger: none
 data_budget: {tasks: 2}
-tasks: {test_tasks: 2, test_instances: 3}
 trainer: {max_steps: 1, accelerator: cpu, progress: false}
 keep_checkpoints: true
 prompt: {max_target_length: 32}
+"""
+SMALL = """\
+# @package _global_
+defaults:
+  - small_model
+tasks: {test_tasks: 2, test_instances: 3}
 """
 EXPERIMENT = """\
 # @package _global_
@@ -40,6 +45,7 @@ hydra:
 hypotheses:
   - simplified equals original on exact_match within 2 points
 """
+OWN_DATA = ("hf_dataset", "films")  # few rows, of one task
 SETUP = (
     ("train", "-m instruction=original,simplified data_budget=0,1 seed=0,1 study=STUDY"),
     ("shell", "cp -r multirun/STUDY multirun/OTHER; cp -r multirun/STUDY multirun/PILOT"),
@@ -54,7 +60,7 @@ def make(folder: Path) -> None:
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.file).write_text(block.text, encoding="utf-8")
     (folder / "conf/experiment").mkdir(parents=True)
-    for name, text in {"small": SMALL, "NAME": EXPERIMENT}.items():
+    for name, text in {"small_model": SMALL_MODEL, "small": SMALL, "NAME": EXPERIMENT}.items():
         (folder / f"conf/experiment/{name}.yaml").write_text(text, encoding="utf-8")
     write_collection(
         folder / "PATH/TO/natural-instructions", {"task1_one": {}, "task3_three": {}}, {"task2_two": {}}
@@ -90,14 +96,15 @@ def in_small(words: list[str]) -> list[str]:
     if "until" not in given and given.get("study") != "STUDY":
         words = [re.sub(r"^seed=(\d+),.*", r"seed=\1", word) for word in words]
     if given.get("experiment", "NAME") == "NAME":
-        return words if "experiment" in given else [*words, "experiment=small"]
+        own = "tasks.reader" in given or given.get("tasks") in OWN_DATA
+        return words if "experiment" in given else [*words, f"experiment={'small_model' if own else 'small'}"]
     # A published grid: a small model, one seed, two budgets.
     words = [
         word for word in words if not word.startswith(("model=", "seed=", "data_budget=", "trainer.max"))
     ]
-    words += ["model=tiny_t5", "seed=0", "data_budget=0,1", "trainer.max_steps=1", "trainer.accelerator=cpu"]
+    words += ["model=tiny_t5", "seed=0", "data_budget=0,1", "trainer.max_steps=1"]
     return [*words, "tasks.test_tasks=2", "tasks.test_instances=3", "logger=none"]
 
 
 def _tiny(word: str) -> str:
-    return {"model=smollm2_135m": "model=tiny_llama", "seed=0,1,2,3,4": "seed=0,1,2"}.get(word, word)
+    return "model=tiny_llama" if word == "model=smollm2_135m" else word
