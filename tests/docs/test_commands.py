@@ -54,7 +54,7 @@ UNRUN = [(block, command) for block, command in COMMANDS if is_training(command)
 def test_overrides_of_what_is_not_run_compose(
     block: Block, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of those that are not run, with the first of several values; a sweeper of an extra need not be here."""
+    """Of those that are not run, with the first of several values; sweepers of extras need not be here."""
     monkeypatch.chdir(tmp_path)
     words = [
         word for word in shlex.split(command)[2:] if "=" in word and not re.match("hydra[./]sweeper", word)
