@@ -85,9 +85,13 @@ def test_weights_are_there_for_every_checkpoint_a_fit_may_go_on_from(tmp_path: P
     assert not best._steps()
 
 
-@pytest.mark.parametrize(("name", "method"), [("tiny_llama", "lora"), ("tiny_t5", "full")])
-def test_the_model_is_left_with_the_best_weights(name: str, method: str, cache: Path, tmp_path: Path) -> None:
-    config = changed(make_config(cache, name), method={"name": method})
+@pytest.mark.parametrize(
+    ("name", "method", "grouping"), [("tiny_llama", "lora", "task"), ("tiny_t5", "full", "none")]
+)
+def test_the_model_is_left_with_the_best_weights(
+    name: str, method: str, grouping: str, cache: Path, tmp_path: Path
+) -> None:
+    config = changed(make_config(cache, name), method={"name": method}, data={"grouping": grouping})
     given, choice = train(config, tmp_path / "chosen", SCORES)
     assert choice.best == 2
     assert len(choice.scores) == 7
