@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,3 +147,13 @@ def test_a_logger_that_lost_a_cell_is_in_its_record(tmp_path: Path, monkeypatch:
         assert record.notes[-1] == f"logger csv has lost this cell (OSError: {why})"
         folder = tmp_path / why.replace(" ", "_") / record.name
         assert read_record(folder) == record
+
+
+@pytest.mark.parametrize("name", ["csv", "tensorboard", "mlflow"])
+def test_every_logger_opens_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for one in ("csv", "tensorboard", "mlflow"):
+        monkeypatch.setattr(f"instruct_ablate.cell.mirror.mirror._{one}", lambda *_, own=one: own)
+    monkeypatch.setattr("instruct_ablate.cell.mirror.settings.PACKAGES", {})
+    monkeypatch.setattr(module, "Plain", lambda logger, identity: logger)
+    identity: Any = None
+    assert open_mirror(make_config(tmp_path, logger=LoggerConfig(name)), identity, tmp_path) == name

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from instruct_ablate.cell.run.points import Test, sampled
+from instruct_ablate.cell.run.points import Test, missed, sampled
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record import CellRecord
@@ -235,3 +235,15 @@ def test_what_cannot_be_tested_on_its_way_is_refused() -> None:
         check_points(AT, TrainerConfig(strategy="fsdp"))
     with pytest.raises(UserError, match=r"evaluation\.every_steps: evaluation\.engine=vllm"):
         check_points(EvaluationConfig(every_steps=2, engine="vllm"), TrainerConfig())
+
+
+@pytest.mark.parametrize(("last", "more"), [(8, False), (9, True)])
+def test_eight_points_that_lack_are_named(tmp_path: Path, last: int, more: bool) -> None:
+    steps: dict[str, Any] = {"steps": last, "steps_per_epoch": last}
+    config = SimpleNamespace(evaluation=EvaluationConfig(every_steps=1))
+    job, schedule = SimpleNamespace(config=config, folder=tmp_path, leads=True), SimpleNamespace(**steps)
+    (said,) = missed(job, schedule)  # type: ignore[arg-type]
+    named = ", ".join(map(str, range(1, 9))) + (", ..." if more else "")
+    assert said.startswith(f"training: no scores after step {named}: the cell had passed it")
+    job.leads = False
+    assert missed(job, schedule) == ()  # type: ignore[arg-type]

@@ -10,7 +10,13 @@ import torch
 
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.loading import checkpoint as checkpoint_module
-from instruct_ablate.model.loading.checkpoint import ALIGNED, _options, load_checkpoint, load_tokenizer
+from instruct_ablate.model.loading.checkpoint import (
+    ALIGNED,
+    _options,
+    load_checkpoint,
+    load_tokenizer,
+    place_of,
+)
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.loading.random_model import tiny_model
 from instruct_ablate.schema import ModelConfig
@@ -168,3 +174,9 @@ def test_a_stop_while_loading_is_no_fault_of_the_model(
 )
 def test_what_every_loading_call_is_given(config: ModelConfig, options: dict[str, object]) -> None:
     assert _options(config) == options
+
+
+def test_a_hub_id_is_loaded_by_its_name_and_a_folder_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert place_of(ModelConfig("m", path="org/m"), tmp_path) == "org/m"
+    assert place_of(ModelConfig("m", path=str(tmp_path)), tmp_path) == str(tmp_path)
