@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from instruct_ablate.archive import forms
 from instruct_ablate.archive.forms import BLOCK, FORMS, MOST_HEADER, form_of, opened_members, write_members
 from instruct_ablate.errors import UserError
 
@@ -219,3 +220,18 @@ def test_what_is_no_archive_is_said_in_one_line(tmp_path: Path, form: str) -> No
         contents(path)
     assert len(str(caught.value).partition(f"as {form}: ")[2]) <= 120
     assert form_of(path) == form
+
+
+def test_what_a_library_says_of_a_broken_archive_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(file: object) -> None:
+        raise ValueError("x" * 121)
+
+    monkeypatch.setattr(forms, "_zip_members", broken)
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    with (
+        pytest.raises(UserError, match=r"cannot be read as \.zip: x{120}$"),
+        opened_members(tmp_path / "a.zip"),
+    ):
+        pass
