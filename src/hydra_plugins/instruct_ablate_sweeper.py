@@ -35,7 +35,7 @@ class AblationSweeper(Sweeper):
         """Run the grid that `arguments` and the declared params span; exit status 1 if cells are not done."""
         from instruct_ablate.grid.expansion import Declared
         from instruct_ablate.grid.sweep import HydraParts, Reporter, run_sweep
-        from instruct_ablate.report.summary import print_summary
+        from instruct_ablate.report.terminal_table import print_summary
 
         declared = (
             Declared({}, []) if self.single else Declared(dict(self.params), [dict(g) for g in self.grids])

@@ -8,7 +8,7 @@ import pytest
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics.built_in import consistency
 from instruct_ablate.report.across_cells import with_metrics_over_cells
-from instruct_ablate.report.rows import build_rows
+from instruct_ablate.report.seed_means import build_rows
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 

@@ -28,8 +28,8 @@ from instruct_ablate.report.columns import (
 from instruct_ablate.report.compare import compare_studies
 from instruct_ablate.report.page import plot
 from instruct_ablate.report.report import write_report
-from instruct_ablate.report.rows import build_rows
 from instruct_ablate.report.sample import choose
+from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.statistics.finding import finding_line
 from instruct_ablate.report.tables import group_table
 from instruct_ablate.scores import MetricDescription, Score, Scores

@@ -15,7 +15,7 @@ from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.differences import differences
 from instruct_ablate.report.figures import MOST_LINES, by_task, draw_figures, learning, levels, over_budget
 from instruct_ablate.report.page import plot
-from instruct_ablate.report.rows import build_rows
+from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.styles import COLOURS, Styles
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study

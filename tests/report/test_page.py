@@ -16,7 +16,7 @@ import pytest
 
 from instruct_ablate.report.page import plot
 from instruct_ablate.report.report import write_report
-from instruct_ablate.report.rows import build_rows
+from instruct_ablate.report.seed_means import build_rows
 from tests.report.cells import make_cell
 from tests.report.studies import HOSTILE, small_study, write_study
 

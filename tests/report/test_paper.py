@@ -16,7 +16,7 @@ from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.figures import draw_figures, over_budget
 from instruct_ablate.report.paper import PAPERS, SCREEN, best, bold_rule, main_caption
 from instruct_ablate.report.pivot import pivot_table
-from instruct_ablate.report.rows import Mean, build_rows
+from instruct_ablate.report.seed_means import Mean, build_rows
 from instruct_ablate.report.styles import Styles
 from instruct_ablate.report.tables import Table, latex, main_table
 from tests.report.cells import make_cell

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from instruct_ablate.report.report import write_report
-from instruct_ablate.report.rows import build_rows
+from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.tables import (
     Table,
     comma_separated,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from instruct_ablate.cell.mirror.loggers import block_scores, flat_scores, main_scores
+from instruct_ablate.cell.mirror.score_keys import block_scores, flat_scores, main_scores
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
@@ -199,7 +199,7 @@ def test_mirrors_have_the_mean_and_each_template(study: Path) -> None:
 def test_agreement_of_templates_is_that_of_the_texts(study: Path, rows: Rows) -> None:
     from instruct_ablate.normalisation import normalised
     from instruct_ablate.report.across_cells import with_metrics_over_cells
-    from instruct_ablate.report.rows import build_rows
+    from instruct_ablate.report.seed_means import build_rows
 
     columns = ("consistency_over_templates", "consistency", "consistency_over_tests")
     found = replace(read_study(study), columns=columns)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.hypotheses import parse_hypothesis
-from instruct_ablate.report.rows import build_rows
-from instruct_ablate.report.summary import Places, unfinished
+from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.terminal_table import Places, unfinished
 from instruct_ablate.report.trials import Trial, Trials
 from instruct_ablate.report.verdicts import judge
 from tests.report.cells import make_cell, make_scores, place

@@ -43,7 +43,7 @@ def command(
     from instruct_ablate.report.paper import PAPERS, SCREEN
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
     from instruct_ablate.report.sentences import sentences
-    from instruct_ablate.report.summary import print_rows
+    from instruct_ablate.report.terminal_table import print_rows
 
     report = write_report(study, output, hypotheses, PAPERS[width] if width else SCREEN)
     said = []

@@ -16,7 +16,7 @@ from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics.measures import DIFFERENCES, Measure, find_measure
 from instruct_ablate.metrics.registry import AT_REPORT, Metric, registered
 from instruct_ablate.metrics.scoring import checked
-from instruct_ablate.report.rows import Mean, Row
+from instruct_ablate.report.seed_means import Mean, Row
 from instruct_ablate.whole_files import inside
 
 Predictions = dict[tuple[str, str], PredictionRow]

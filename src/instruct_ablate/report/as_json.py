@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.status import cell_statuses
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.frames import difference_fields, verdict_fields
-from instruct_ablate.report.rows import Mean, Row
+from instruct_ablate.report.seed_means import Mean, Row
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.template_table import OverTemplates, over_templates
 

@@ -8,7 +8,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Score, find_measure
 from instruct_ablate.metrics.measures import DIFFERENCES, measure_names
 from instruct_ablate.metrics.registry import built_in
-from instruct_ablate.report.rows import Row
+from instruct_ablate.report.seed_means import Row
 
 DEFAULT = ("exact_match", "generation_rougeL", "rougeL", "format_correctness", *DIFFERENCES, "uniform_guess")
 COMPARED = ("exact_match", "rougeL", "format_correctness")

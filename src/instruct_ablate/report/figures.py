@@ -18,8 +18,8 @@ from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.heat_maps import by_category, train_by_test
 from instruct_ablate.report.learning import count_curves, learning_curves
 from instruct_ablate.report.paper import SCREEN, Paper
-from instruct_ablate.report.rows import Row
 from instruct_ablate.report.score_curves import over_training
+from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.styles import Style, Styles
 
 MAIN = "rougeL"

@@ -10,7 +10,7 @@ import numpy as np
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Measure, find_measure, find_metric
-from instruct_ablate.report.rows import Row
+from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.trials import Trial
 
 TESTS = "evaluation.instructions"

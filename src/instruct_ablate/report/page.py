@@ -19,11 +19,11 @@ from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.figures import by_line, levels
 from instruct_ablate.report.pivot import MOST_ON_PAGE
 from instruct_ablate.report.provenance import cell_table, made_with
-from instruct_ablate.report.rows import Row
+from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.sentences import sentence
 from instruct_ablate.report.styles import DASHES, Style, Styles
-from instruct_ablate.report.summary import caption
 from instruct_ablate.report.tables import Table
+from instruct_ablate.report.terminal_table import caption
 from instruct_ablate.report.verdicts import Verdict, details
 
 PARTS = Path(__file__).parent / "page_parts"

@@ -10,8 +10,8 @@ from scipy.special import stdtrit
 
 from instruct_ablate.metrics.measures import DIFFERENCES
 from instruct_ablate.report.columns import explained
-from instruct_ablate.report.rows import Mean, Row
-from instruct_ablate.report.summary import Places
+from instruct_ablate.report.seed_means import Mean, Row
+from instruct_ablate.report.terminal_table import Places
 
 CM = 1 / 2.54  # inches
 

@@ -12,9 +12,9 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Score, find_measure, find_metric, mean_scores
 from instruct_ablate.report.columns import group_columns
 from instruct_ablate.report.paper import best
-from instruct_ablate.report.rows import Mean
-from instruct_ablate.report.summary import Form, number
+from instruct_ablate.report.seed_means import Mean
 from instruct_ablate.report.tables import Table, groups_of
+from instruct_ablate.report.terminal_table import Form, number
 
 CLASH = "clash"  # several cells are one setting and seed: nobody can say which is meant
 MOST_ON_PAGE = 400  # lines of tasks

@@ -22,8 +22,8 @@ from instruct_ablate.report.figures import draw_figures
 from instruct_ablate.report.page import Contents, build_page
 from instruct_ablate.report.paper import SCREEN, Paper, bold_rule, main_caption
 from instruct_ablate.report.pivot import pivot_table
-from instruct_ablate.report.rows import Row, build_rows
 from instruct_ablate.report.score_curves import score_curve_table
+from instruct_ablate.report.seed_means import Row, build_rows
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
 from instruct_ablate.report.template_table import over_templates, template_table

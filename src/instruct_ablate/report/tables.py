@@ -17,8 +17,8 @@ from instruct_ablate.metrics import Score, Scores, find_measure, find_metric, me
 from instruct_ablate.metrics.measures import DIFFERENCES
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, group_columns, main_columns
 from instruct_ablate.report.paper import SCREEN, Paper, best
-from instruct_ablate.report.rows import Row
-from instruct_ablate.report.summary import Places, measured, unfinished
+from instruct_ablate.report.seed_means import Row
+from instruct_ablate.report.terminal_table import Places, measured, unfinished
 from instruct_ablate.whole_files import as_utf8, whole_file, write_whole
 
 CELLS, DONE = "cells", "done"  # the main table's last column

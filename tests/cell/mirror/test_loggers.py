@@ -11,25 +11,15 @@ import pytest
 from instruct_ablate.cell.mirror.loggers import (
     Plain,
     Silent,
-    block_scores,
-    flat_scores,
     guarded,
-    main_scores,
-    measures,
 )
+from instruct_ablate.cell.mirror.score_keys import block_scores, flat_scores
 from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import LoggerConfig
-from tests.report.cells import make_cell, place, with_likelihoods
-from tests.scored import score
-
-
-def test_scores_are_flat_and_none_is_left_out():
-    flat = flat_scores(make_cell(50.0))
-    assert flat["original/generation/rougeL"] == 40.0
-    assert "original/generation/uniform_guess" not in flat
+from tests.report.cells import make_cell, place
 
 
 def test_an_unknown_logger_is_refused_and_the_nearest_named():
@@ -78,17 +68,6 @@ def test_a_plain_logger_is_told_who_the_cell_is():
     assert (told["trainer.learning_rate"], told["model"], told["instruction"]) == ("0.5", "tiny", "original")
 
 
-def test_a_plain_logger_is_told_the_scores_of_a_done_cell_at_its_last_step():
-    mirror, logger = plain()
-    cell = replace(make_cell(50.0), cost=Cost(train_steps=7))
-    mirror.finish(cell)
-    assert logger.told[1:] == [
-        ("metrics", ({**block_scores(cell), **flat_scores(cell)}, 7)),
-        ("save", None),
-        ("finalize", "success"),
-    ]
-
-
 def test_a_plain_logger_is_told_of_no_scores_where_there_are_none():
     mirror, logger = plain()
     mirror.finish(replace(make_cell(None), state="failed"))
@@ -109,26 +88,12 @@ def test_what_a_mirror_lost_is_noted_in_one_line(caplog):
     assert len(lost) == 2
 
 
-def test_main_scores_are_of_the_first_test_under_the_names_of_hypotheses():
-    cell = make_cell(50.0)
-    found = main_scores(replace(cell, blocks=(*cell.blocks, make_cell(60.0, tested="delusive").blocks[0])))
-    assert found["exact_match"] == 50.0
-    assert found["rougeL"] == 45.0
-    assert found["generation_rougeL"] == 40.0
-    assert None not in found.values()
-    assert measures(score("t", 1, 1.0, 2.0, 3.0)) == {"exact_match": 1.0, "rouge1": 2.0, "rougeL": 3.0}
-
-
-def test_scores_of_a_test_have_the_names_of_those_while_training():
-    cell = make_cell(50.0)
-    cell = replace(cell, blocks=(*cell.blocks, make_cell(60.0, tested="delusive").blocks[0]))
-    told = block_scores(cell)
-    assert (told["eval/original/exact_match"], told["eval/delusive/exact_match"]) == (50.0, 60.0)
-    assert told["eval/original/rougeL"] == main_scores(cell)["rougeL"]
-
-
-def test_likelihoods_of_references_are_mirrored_under_their_names():
-    record = with_likelihoods(make_cell(50.0), -1.5)
-    assert main_scores(record)["reference_log_likelihood"] == -1.5
-    assert block_scores(record)["eval/original/generation_reference_log_likelihood"] == -1.5
-    assert flat_scores(record)["original/task_mean/reference_log_likelihood_per_byte"] == -0.375
+def test_a_plain_logger_is_told_the_scores_of_a_done_cell_at_its_last_step():
+    mirror, logger = plain()
+    cell = replace(make_cell(50.0), cost=Cost(train_steps=7))
+    mirror.finish(cell)
+    assert logger.told[1:] == [
+        ("metrics", ({**block_scores(cell), **flat_scores(cell)}, 7)),
+        ("save", None),
+        ("finalize", "success"),
+    ]

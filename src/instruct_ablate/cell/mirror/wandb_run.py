@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from instruct_ablate.cell.mirror.loggers import block_scores, flat_scores, guarded, main_scores, measures
+from instruct_ablate.cell.mirror.loggers import guarded
+from instruct_ablate.cell.mirror.score_keys import block_scores, flat_scores, main_scores, measures
 from instruct_ablate.cell.mirror.settings import mirrored_name
 from instruct_ablate.cell.mirror.wandb_internals import leave_service
 from instruct_ablate.cell.state.environment import commit, versions

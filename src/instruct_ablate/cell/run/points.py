@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instruct_ablate.cell.mirror.loggers import guarded, named_values
+from instruct_ablate.cell.mirror.loggers import guarded
+from instruct_ablate.cell.mirror.score_keys import named_values
 from instruct_ablate.cell.run.evaluation import prompts_at_test, selected
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.selection import chosen_by

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from instruct_ablate.report.rows import Mean, build_rows
-from instruct_ablate.report.summary import (
+from instruct_ablate.report.seed_means import Mean, build_rows
+from instruct_ablate.report.terminal_table import (
     FORMS,
     LONGEST,
     Form,

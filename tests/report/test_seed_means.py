@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from instruct_ablate.cell.state.legend import budget_text, trained_on
-from instruct_ablate.report.rows import Row, build_rows
+from instruct_ablate.report.seed_means import Row, build_rows
 from tests.left_out import left_out
 from tests.report.cells import make_cell
 

@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
-from instruct_ablate.report.rows import Mean, Row, build_rows
+from instruct_ablate.report.seed_means import Mean, Row, build_rows
 from instruct_ablate.terminal import make_console
 
 if TYPE_CHECKING:
