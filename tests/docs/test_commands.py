@@ -56,9 +56,8 @@ def test_overrides_of_what_is_not_run_compose(
 ) -> None:
     """Of those that are not run, with the first of several values; sweepers of extras need not be here."""
     monkeypatch.chdir(tmp_path)
-    words = [
-        word for word in shlex.split(command)[2:] if "=" in word and not re.match("hydra[./]sweeper", word)
-    ]
+    elsewhere = re.compile("hydra[./]sweeper|experiment=NAME")
+    words = [word for word in shlex.split(command)[2:] if "=" in word and not elsewhere.match(word)]
     compose(*(first_value(word) if is_sweep(word) else word for word in words))
 
 
