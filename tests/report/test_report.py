@@ -156,4 +156,4 @@ def test_a_hypothesis_that_cannot_be_read_says_so_and_the_rest_of_the_report_sta
     assert f"- no data: {bad}" in said
     assert "cannot be read: unknown metric" in said
     with pytest.raises(UserError, match="unknown metric"):
-        write_report(folder, further=["simplified equals original on nothing else"])
+        write_report(folder, further=["simplified exceeds original on nothing"])
