@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from instruct_ablate import __version__, command_line
 from instruct_ablate.command_line import group, main
+from instruct_ablate.entry import prepared
 from instruct_ablate.errors import UserError
 
 
@@ -24,6 +27,37 @@ def test_every_command_has_help() -> None:
     for name in group.list_commands(None):  # type: ignore[arg-type]
         result = CliRunner().invoke(group, [name, "--help"])
         assert result.exit_code == 0, result.output
+
+
+def example(name: str) -> list[str]:
+    """The words of the example that a command's help shows, after its name."""
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    lines = [line.strip() for line in str(command.help).splitlines()]
+    found = [line for line in lines if line.startswith(f"instruct-ablate {name}")][-1]
+    assert len(found) < 78, "help is not wrapped within it"
+    return shlex.split(found.partition(" >")[0])[2:]
+
+
+@pytest.mark.parametrize("name", group.list_commands(click.Context(group)))
+def test_the_example_in_a_command_s_help_can_be_typed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read as the command reads it, and its overrides are ones that there are."""
+    monkeypatch.chdir(tmp_path)
+    words = example(name)
+    for word in words:
+        if Path(word).suffix in (".jsonl", ".py"):
+            Path(word).touch()
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    read = command.make_context(name, list(words))
+    overrides = [word for key in ("overrides", "words") for word in read.params.get(key) or ()]
+    if any("=" in word for word in words):
+        assert [word for word in overrides if "=" in word]
+    assert prepared(["-m", *overrides])
+    shown = CliRunner().invoke(group, [name, "--help"]) if name != "train" else None
+    assert shown is None or f"instruct-ablate {name}" in shown.output
 
 
 def test_a_misspelt_command_names_the_nearest() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from instruct_ablate.composition import (
+    ELSEWHERE,
     LONGEST,
     check_key,
     explain,
@@ -125,3 +127,33 @@ def test_of_a_long_message_both_ends_stay() -> None:
 @pytest.mark.parametrize("word", ["[plain,set_12/bars]", "plain+set_12/bars"])
 def test_a_list_of_templates_is_the_text_that_joins_them(word: str) -> None:
     assert compose_config([f"prompt.template={word}"]).prompt.template == "plain+set_12/bars"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("trainer.lr", "trainer.learning_rate"), ("lr", "trainer.learning_rate"), ("trainer.bs", "trainer.batch_size"),
+        ("trainer.num_epochs", "trainer.epochs"), ("epochs", "trainer.epochs"), ("trainer.steps", "trainer.max_steps"),
+        ("lora_rank", "method.rank"), ("method.r", "method.rank"), ("rank", "method.rank"), ("budget", "data_budget"),
+        ("variant", "instruction"), ("dataset", "tasks"), ("trainer.grad_clip", "trainer.gradient_clip"),
+        ("output_dir", "output"), ("trainer.warmup", "trainer.warmup_steps"), ("seeds", "seed"), ("modle", "model"),
+        ("trainer.learning_rat", "trainer.learning_rate"), ("prompt.max_length", "prompt.max_source_length"),
+        ("instruction.shots", "instruction.num_positive"), ("evaluation.metric", "evaluation.metrics"),
+    ],
+)  # fmt: skip
+def test_suggestions_are_what_was_meant(given: str, meant: str) -> None:
+    with pytest.raises(UserError, match=f"did you mean '{re.escape(meant)}'"):
+        check_key(given)
+
+
+@pytest.mark.parametrize("given", ["nothing", "install", "trainer.nothing", "hydra_x", "zzz.y"])
+def test_what_is_like_nothing_is_given_no_other_name(given: str) -> None:
+    with pytest.raises(UserError) as refused:
+        check_key(given)
+    assert "did you mean" not in str(refused.value)
+
+
+def test_names_from_elsewhere_lead_to_keys_and_are_none() -> None:
+    known = {*keys(), *groups()}
+    assert known >= {*ELSEWHERE.values()}
+    assert not known & {*ELSEWHERE}

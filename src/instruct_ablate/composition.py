@@ -13,6 +13,29 @@ from instruct_ablate.schema import Config, takes_several
 
 WIDE = ("experiment", "debug")  # groups whose choices change all parts of a configuration
 LONGEST = 600  # characters of a library's complaint
+# What trainers, peft and papers call what has another name here.
+ELSEWHERE = {
+    "num_epochs": "trainer.epochs", "num_train_epochs": "trainer.epochs", "steps": "trainer.max_steps",
+    "batch": "trainer.batch_size", "per_device_train_batch_size": "trainer.batch_size",
+    "gradient_accumulation_steps": "trainer.micro_batch_tokens", "max_grad_norm": "trainer.gradient_clip",
+    "grad_clip": "trainer.gradient_clip", "clip": "trainer.gradient_clip", "decay": "trainer.weight_decay",
+    "warmup": "trainer.warmup_steps", "scheduler": "trainer.schedule", "lr_scheduler_type": "trainer.schedule",
+    "optim": "trainer.optimizer", "device": "trainer.accelerator", "dtype": "trainer.precision",
+    "fp16": "trainer.precision", "bf16": "trainer.precision",
+    "gradient_checkpointing": "trainer.activation_checkpointing",
+    "r": "method.rank", "lora_r": "method.rank", "lora_rank": "method.rank", "lora_alpha": "method.alpha",
+    "lora_dropout": "method.dropout", "peft": "method", "lora": "method", "adapter": "method",
+    "model_name": "model", "model_name_or_path": "model.path", "checkpoint": "model.path",
+    "max_length": "prompt.max_source_length", "max_new_tokens": "prompt.max_target_length",
+    "max_tokens": "prompt.max_target_length", "dataset": "tasks", "task": "tasks", "variant": "instruction",
+    "ablation": "instruction", "budget": "data_budget", "num_shots": "instruction.num_positive",
+    "shots": "instruction.num_positive", "k": "instruction.num_positive", "metric": "evaluation.metrics",
+    "metrics": "evaluation.metrics", "decode": "evaluation.decoding", "test_instruction": "evaluation.instructions",
+    "output_dir": "output", "seeds": "seed", "random_seed": "seed", "report_to": "logger", "wandb": "logger",
+    "run_name": "study", "experiment_name": "study", "project": "logger.project", "timeout": "cell_timeout",
+    "cache_dir": "cache",
+}  # fmt: skip
+ALIKE = 0.6  # of a key: what is less alike is another word
 _KEY_ERROR = re.compile(r"Key '([^']+)'|Could not override '([^']+)'")
 
 
@@ -71,16 +94,20 @@ def check_key(key: str) -> None:
     parent, _, leaf = key.rpartition(".")
     same_leaf = [name for name in known if name.rpartition(".")[2] == leaf]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
+    if leaf in ELSEWHERE and parent in ("", *groups()):
+        raise UserError(f"unknown key {key!r}; did you mean {ELSEWHERE[leaf]!r}?")
     if same_leaf:
         raise UserError(f"unknown key {key!r}; did you mean {same_leaf[0]!r}?")
     if parent and siblings:
         names = [name.rpartition(".")[2] for name in siblings]
-        raise UserError(f"unknown key {key!r}{nearest(key, siblings)} {parent} has: {', '.join(names)}.")
+        hint = (
+            nearest(leaf, names, ALIKE).replace("'", f"'{parent}.", 1) or "."
+        )  # what they share tells nothing
+        raise UserError(f"unknown key {key!r}{hint} {parent} has: {', '.join(names)}.")
     top = [name for name in known if "." not in name]
     short = [name for name in known if abbreviates(key, name)]
-    if hint := nearest(key, short or top) or nearest(key, known):
-        raise UserError(f"unknown group or key {key!r}{hint} `python train.py --help` lists them.")
-    raise unknown("group or key", key, top)
+    hint = nearest(key, short or top, ALIKE) or nearest(key, known, ALIKE) or "."
+    raise UserError(f"unknown group or key {key!r}{hint} `python train.py --help` lists them.")
 
 
 @cache

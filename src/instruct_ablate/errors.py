@@ -23,11 +23,14 @@ def refusal(faults: Sequence[str]) -> UserError:
     return UserError(faults[0]) if len(faults) == 1 else UserErrors(faults)
 
 
-def nearest(given: str, allowed: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the allowed word that `given` abbreviates, or the closest one, or nothing."""
+def nearest(given: str, allowed: Iterable[str], alike: float = 0.4) -> str:
+    """Return "; did you mean 'x'?" for the allowed word that `given` abbreviates, or the closest one, or nothing.
+
+    `alike`: how close it must be, from 0 to 1.
+    """
     names = list(allowed)
     short = [name for name in names if abbreviates(given, name)]
-    close = short or difflib.get_close_matches(given, names, n=1, cutoff=0.4)
+    close = short or difflib.get_close_matches(given, names, n=1, cutoff=alike)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

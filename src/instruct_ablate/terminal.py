@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,13 @@ def _finite(value: Any) -> Any:
 def complain(text: str) -> None:
     """Write a user's mistakes to standard error, one or several lines."""
     echo(f"errors:\n{text}" if "\n" in text else f"error: {text}", err=True)
+
+
+def narrow_console(text: str) -> Console | None:
+    """Return a console where the terminal, or `COLUMNS`, leaves a text's lines no room; what goes to a file has it."""
+    console = make_console()
+    known = console.is_terminal or "COLUMNS" in os.environ
+    return console if known and max(map(len, text.splitlines()), default=0) > console.width else None
 
 
 def make_console(stderr: bool = False) -> Console:

@@ -1,35 +1,75 @@
-"""`instruct-ablate compare`: a table of what both studies have, and lines on the rest."""
+"""Tables on a terminal of 80 columns, over studies whose names are long: every line fits, and no word is lost."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
+from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.command_line import group
+from instruct_ablate.grid.plan import plan_table
+from instruct_ablate.terminal import make_console
+from tests.grid.test_plan import one_cell
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
+from tests.standins import replace_inputs
+
+LONG = "a_model_of_a_very_long_name_indeed_fine_tuned_on_everything_there_is-v2.1"
+NARROW = {"COLUMNS": "80"}
 
 
-def compare(*studies: Path) -> str:
-    result = CliRunner().invoke(group, ["compare", *map(str, studies)])
-    assert result.exit_code == 0, result.output
-    return result.output
+def long_cells() -> list[object]:
+    return [
+        make_cell(value, model=LONG, instruction=name, seed=seed)
+        for name, value in (("original", 50.0), ("no_additional_details", 45.0))
+        for seed in (0, 1)
+    ]
 
 
-def test_the_second_study_is_held_against_the_first(tmp_path: Path):
-    one = write_study(tmp_path / "one", [make_cell(50.0)])
-    other = write_study(tmp_path / "other", [make_cell(53.0)])
-    told = compare(one, other)
-    assert "| exact_match | +3.00 |" in told
-    assert f"{one}: " in told
-    assert "no setting in common" not in told
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    failed = replace(
+        make_cell(None, model=LONG, seed=7), state="failed", failure=Failure("it broke " * 30, "", 1)
+    )
+    return write_study(tmp_path / f"study_{LONG}", [*long_cells(), failed])
 
 
-def test_without_a_common_setting_there_is_no_table(tmp_path: Path):
-    one = write_study(tmp_path / "one", [make_cell(50.0)])
-    other = write_study(tmp_path / "other", [make_cell(53.0, instruction="delusive")])
-    told = compare(one, other)
-    assert "The studies have no setting in common." in told
-    assert "|" not in told
-    assert f"only in {other}: " in told
+def said(*words: object) -> list[str]:
+    done = CliRunner().invoke(group, [str(word) for word in words], env=NARROW)
+    assert done.exit_code == 0, done.output
+    return done.output.splitlines()
+
+
+def test_status_fits(study: Path) -> None:
+    lines = said("status", study)
+    assert max(map(len, lines)) <= 80
+    assert "failed" in "".join(lines)
+
+
+def test_a_comparison_is_folded_where_it_does_not_fit(study: Path, tmp_path: Path) -> None:
+    other = write_study(tmp_path / "other", long_cells())
+    lines = said("compare", study, other)
+    table = [line for line in lines if set(line) & set("│┃━─")]
+    assert len(table) > 4
+    assert max(map(len, table)) <= 80
+    wide = CliRunner().invoke(group, ["compare", str(study), str(other)])
+    assert f"| {LONG}" in wide.output or "| original" in wide.output, (
+        "Markdown, where there is room or no terminal"
+    )
+
+
+def test_a_plan_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    replace_inputs(monkeypatch)
+    cells = [one_cell(tmp_path), one_cell(tmp_path, fits=False)]
+    cells = [
+        replace(one, cell=replace(one.cell, identity=replace(one.cell.identity, name=LONG))) for one in cells
+    ]
+    make_console().print(plan_table(cells))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80

@@ -16,6 +16,8 @@ def command(study: Path, file: Path) -> None:
     """Write configs, versions, stated hypotheses, predictions, records and report of STUDY into FILE.
 
     FILE ends in .tar.zst, .tar.gz or .zip; the same study gives the same bytes.
+
+    instruct-ablate archive multirun/ablation ablation.tar.gz
     """
     from instruct_ablate.archive.pack import pack
 

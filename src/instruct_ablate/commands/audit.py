@@ -28,6 +28,8 @@ def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None,
     """Write before and after per task, and check the variant's promise.
 
     OVERRIDES are those of train.py: instruction=delusive tasks=natural_instructions tasks.root=PATH
+
+    instruct-ablate audit instruction=delusive tasks.test_tasks=5
     """
     from instruct_ablate.cell.state.canonical import effective
     from instruct_ablate.grid.composer import compose_config

@@ -20,6 +20,8 @@ def command(study: Path, yes: bool, quarantined: bool, forget: tuple[str, ...]) 
     """Remove what STUDY no longer needs: checkpoints of done cells, damaged and temporary files.
 
     Records, predictions and what interrupted cells go on from always stay.
+
+    instruct-ablate clean multirun/ablation --yes
     """
     from instruct_ablate.grid.clean import leftovers, remove
     from instruct_ablate.grid.study import forget as drop

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from instruct_ablate.terminal import echo, json_option, print_json
+from instruct_ablate.terminal import echo, json_option, narrow_console, print_json
+
+if TYPE_CHECKING:
+    from instruct_ablate.long_table import LongTable
+    from instruct_ablate.report.tables import Table
 
 
 @click.command()
@@ -14,7 +19,10 @@ from instruct_ablate.terminal import echo, json_option, print_json
 @click.argument("second", type=click.Path(path_type=Path))
 @json_option
 def command(first: Path, second: Path, as_json: bool) -> None:
-    """Compare study SECOND with study FIRST, setting by setting, paired by seed and task."""
+    """Compare study SECOND with study FIRST, setting by setting, paired by seed and task.
+
+    instruct-ablate compare multirun/first multirun/second
+    """
     from instruct_ablate.report.compare import compare_studies
     from instruct_ablate.report.tables import markdown
 
@@ -24,6 +32,26 @@ def command(first: Path, second: Path, as_json: bool) -> None:
 
         print_json(comparison_fields(table, told))
         return
-    echo(markdown(table) if table.lines else "The studies have no setting in common.")
+    text = markdown(table)
+    if not table.lines:
+        echo("The studies have no setting in common.")
+    elif (console := narrow_console(text)) is not None:
+        console.print(_folded(table))
+    else:
+        echo(text)
     for line in told:
         echo(line)
+
+
+def _folded(table: Table) -> LongTable:
+    """Draw a table for a narrow terminal: cells take as many lines as they need."""
+    from rich.text import Text
+
+    from instruct_ablate.long_table import LongTable
+
+    made = LongTable()
+    for place, name in enumerate(table.headings):
+        made.add_column(Text(name), justify="left" if place < table.labels else "right", overflow="fold")
+    for line in table.lines:
+        made.add_row(*map(Text, line))
+    return made

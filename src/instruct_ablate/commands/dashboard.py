@@ -18,7 +18,10 @@ from instruct_ablate.terminal import echo
 )
 @click.option("--show", is_flag=True, help="Print the workspace as JSON and save nothing.")
 def command(study: Path, entity: str | None, show: bool) -> None:
-    """Save a workspace for STUDY at W&B and print its address."""
+    """Save a workspace for STUDY at W&B and print its address.
+
+    instruct-ablate dashboard multirun/ablation --show
+    """
     from instruct_ablate.cell.mirror.wandb_run import has_key
     from instruct_ablate.errors import UserError
     from instruct_ablate.grid.study import read_study

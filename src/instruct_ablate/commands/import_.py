@@ -33,6 +33,8 @@ def command(
     """Score FILE (JSON lines: task, instance id, prediction) against the tasks that OVERRIDES choose.
 
     OVERRIDES are those of train.py: tasks=natural_instructions tasks.root=PATH study=NAME
+
+    instruct-ablate import answers.jsonl --model api study=ablation
     """
     from instruct_ablate.cell.after.import_predictions import (
         Matching,

@@ -50,6 +50,8 @@ def command(
     """Show the cells, instances, tokens, steps, disk and time of the grid that OVERRIDES span.
 
     OVERRIDES are those of train.py -m: experiment=NAME, or instruction=original,simplified seed=0,1
+
+    instruct-ablate plan instruction=original,delusive seed=0,1 --budget 8h
     """
     from instruct_ablate.grid.estimate import speeds
     from instruct_ablate.grid.plan import (

@@ -17,6 +17,8 @@ def command(overrides: tuple[str, ...], compare: bool) -> None:
     """Fetch and convert the model, read the tasks. OVERRIDES are those of train.py: model=smollm2_135m
 
     Compute nodes without internet then find everything in the cache.
+
+    instruct-ablate prepare model=smollm2_135m --verify
     """
     from pathlib import Path
 

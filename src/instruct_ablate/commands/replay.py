@@ -39,6 +39,8 @@ def command(
     """Unpack FILE, score its predictions again, write its report again, and say whether all is the same.
 
     No code in the archive is run. Exit status 1 where a table or a score differs.
+
+    instruct-ablate replay ablation.tar.gz --output replayed
     """
     from instruct_ablate.archive.replay import replay
     from instruct_ablate.errors import UserError

@@ -19,6 +19,8 @@ def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
     """Upload what STUDY logged to W&B offline; running it again goes on with what is left.
 
     With the cells goes a run of the study's own, with the tables and figures of its report.
+
+    instruct-ablate sync multirun/ablation --dry-run
     """
     from instruct_ablate.cell.mirror.offline_runs import offline_runs, sync_runs
     from instruct_ablate.cell.mirror.wandb_run import has_key

@@ -12,7 +12,10 @@ from instruct_ablate.completion import complete_override
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_override)
 def command(words: tuple[str, ...]) -> None:
-    """Run one cell, or with -m a grid: `instruct-ablate train -m instruction=original,simplified`."""
+    """Run one cell, or with -m a grid; --help lists groups and keys.
+
+    instruct-ablate train -m instruction=original,simplified seed=0,1
+    """
     from instruct_ablate.entry import main
     from instruct_ablate.processes import PROGRAM
 
