@@ -45,13 +45,15 @@ def command(first: Path, second: Path, as_json: bool) -> None:
 
 def _folded(table: Table) -> LongTable:
     """Draw a table for a narrow terminal: cells take as many lines as they need."""
+    from rich import box
     from rich.text import Text
 
     from instruct_ablate.long_table import LongTable
 
-    made = LongTable()
+    made = LongTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(table.headings):
-        made.add_column(Text(name), justify="left" if place < table.labels else "right", overflow="fold")
+        number = place >= table.labels  # which is read whole or not at all
+        made.add_column(Text(name), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for line in table.lines:
         made.add_row(*map(Text, line))
     return made
