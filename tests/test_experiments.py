@@ -81,18 +81,14 @@ def test_t0_is_tested_free_and_constrained_and_trained_on_p3() -> None:
     assert sum("tasks=p3" in cell for cell in made) == 2
 
 
-FORMER = {"untuned": "f5f04302", "original": "167584b9", "delusive": "d4668d2a", "simplified": "82ee52e3"}
-
-
-def test_quickstart_has_the_cells_of_its_predecessor_and_both_sides_of_every_claim() -> None:
-    """`make sweep` ran `instruction=original,simplified,delusive data_budget=0,4`: what is done is not done anew."""
+def test_quickstart_has_both_sides_of_every_claim_beside_the_untuned_model() -> None:
     made = cells("quickstart")
     assert len(made) == 3 * 2 * 2 + 3
     first = [lines for lines in made if "seed=1" not in lines]
     configs = [plain(composed("experiment=quickstart", *lines)) for lines in [*first, ("data_budget='0'",)]]
     contents = Contents()
     identities = [identify(config, contents=contents) for config in configs]
-    assert set(FORMER.values()) <= {one.hash[:8] for one in identities}
+    assert identities[-1].hash[:8] == "f5f04302"  # the untuned cell of the plain grid: done once for both
     trials = planned_trials(identities)
     places = [
         check_sides(parse_hypothesis(text), trials, "original", "test") for text in configs[0].hypotheses
