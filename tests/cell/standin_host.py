@@ -26,7 +26,6 @@ from instruct_ablate.whole_files import write_whole
 from tests.standins import make_config, replace_inputs, work
 
 ROWS = 12
-heartbeat.BEAT, heartbeat.STALE = 0.1, 0.6
 
 
 def slowly(job: Job) -> Outcome:
@@ -70,6 +69,7 @@ def suspend_at(name: str, time: int) -> Callable[[Path, Path], Path]:
 REPLACE = Path.replace
 
 if __name__ == "__main__":
+    heartbeat.BEAT, heartbeat.STALE = 0.1, 0.6  # here alone: tests import this file too
     pause = float(sys.argv[3])
     patch = pytest.MonkeyPatch()
     replace_inputs(patch)

@@ -61,4 +61,4 @@ def test_switches_take_no_value() -> None:
     from instruct_ablate.commands.export import command
 
     switches = {one.name for one in command.params if isinstance(one, click.Option) and one.is_flag}
-    assert switches - {"quiet", "verbose"} == {"merge", "public", "trust_remote_code"}
+    assert switches - {"quiet", "verbose"} == {"merge", "public", "trust_remote_code", "wandb"}

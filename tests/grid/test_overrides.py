@@ -68,7 +68,7 @@ def test_params_of_an_experiment_may_be_text_numbers_or_lists() -> None:
         ("trainer.learnin_rate=1", "did you mean 'trainer.learning_rate'"),
         ("learning_rate=1", "did you mean 'trainer.learning_rate'"),
         ("+sed=1", "did you mean 'seed'"),
-        ("qqqqqq=1", "Allowed: "),
+        ("qqqqqq=1", "train.py --help` lists them"),
     ],
 )
 def test_misspelt_keys_name_the_nearest(given: str, hint: str) -> None:

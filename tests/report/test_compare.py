@@ -72,7 +72,7 @@ def test_other_data_and_other_code_are_named(tmp_path: Path):
 
 def test_command_prints_it_and_refuses_what_is_no_study(tmp_path: Path):
     one, other = write_study(tmp_path / "a", CELLS), write_study(tmp_path / "b", [cell(50.0, model="other")])
-    done = CliRunner().invoke(command, [str(one), str(one)])
+    done = CliRunner().invoke(command, [str(one), str(one)], env={"COLUMNS": None})
     assert done.exit_code == 0
     assert "| yes |" in done.output
     assert "no setting in common" in CliRunner().invoke(command, [str(one), str(other)]).output

@@ -139,8 +139,9 @@ def identify(config: Config, contents: Contents | None = None) -> Identity:
 
 
 def _alike(config: Config, contents: Contents) -> _Alike:
+    identity = _identity(config, contents)  # first: it loads the extensions that labels may name
     other = effective(replace(config, seed=config.seed + 1)).seed
-    return _Alike(_identity(config, contents), other == config.seed + 1)
+    return _Alike(identity, other == config.seed + 1)
 
 
 def _identity(config: Config, contents: Contents) -> Identity:
