@@ -272,7 +272,7 @@ checkpoint = load(config)
 checkpoint.model.register_forward_hook(lambda *_: time.sleep(0.05))
 plan = None
 if selects == "selects":  # a best at step 12 of 18, an earlier one at 4, and an end at 16
-    scores = {step: 50.0 - abs(step - 12) + 9 * (step == 4) for step in range(0, 19, 2)}
+    scores = {step: 50.0 - abs(step - 12) + 3 * (step == 4) for step in range(0, 19, 2)}
     plan = Plan(scores, lambda step: {"m": scores[step]}, Choice(patience=2), "m")
 fit(checkpoint, make_prompts(), config, Path(folder), (), plan)
 torch.save(checkpoint.model.state_dict(), Path(folder) / "final.pt")
