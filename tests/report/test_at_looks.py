@@ -18,6 +18,7 @@ from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.at_looks import StudyJudge, judge_all, judge_at
 from instruct_ablate.report.report import judge_study, report_lines
+from instruct_ablate.report.sentences import sentences
 from instruct_ablate.report.verdicts import judge
 from tests.report.studies import write_study
 from tests.report.test_verdicts import study
@@ -78,6 +79,7 @@ def test_what_is_clear_at_two_seeds_is_settled_and_the_report_says_so(tmp_path: 
     assert "the study stopped early" in text
     assert all(one.looked.startswith("decided at look 1") for one in judge_study(folder).verdicts)
     assert "90 % interval over all looks" in text
+    assert all("90 % interval over all looks" in one for one in sentences(judge_study(folder).verdicts))
     assert "Looks:\n    look 1: 2 of 5 seeds, 4 of 10 cells (" in text
     assert "stopped, for every hypothesis is settled: 6 of 10 cells saved (60 %)" in text
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.statistics.claim import Answer
-from instruct_ablate.report.statistics.finding import Finding, counted
+from instruct_ablate.report.statistics.finding import Finding, counted, over_looks, verdict_interval
 from instruct_ablate.report.verdicts import MARKS, Verdict, overall
 
 _IS = {"equals": "is equal to", "exceeds": "is higher than", "is lower": "is lower than"}
@@ -77,13 +77,14 @@ def _where(those: Sequence[Finding], every: Sequence[Finding]) -> str:
 def _numbers(findings: Sequence[Finding], answer: Answer) -> str:
     """Write the difference and its interval; of several places from the least to the most."""
     means = [finding.comparison.mean for finding in findings]
-    spans = [finding.comparison.interval(1 - 2 * finding.ruling.level) for finding in findings]
+    spans = [verdict_interval(finding.ruling) for finding in findings]
     lows, highs = (
         [one[side] for one in spans if not any(map(math.isnan, one))] for side in (0, 1)
     )  # a place with one task has none
     unit = findings[0].measure.steps
     means_told = f"{means[0]:+.2f}" if len(means) == 1 else f"{min(means):+.2f} to {max(means):+.2f}"
-    between = "90 % interval" if len(findings) == 1 else "90 % intervals"
+    over = next(filter(None, (over_looks(finding.ruling) for finding in findings)), "")
+    between = f"90 % interval{'' if len(findings) == 1 else 's'}{over}"
     told = f", {between} within {min(lows):+.2f} to {max(highs):+.2f}" if lows and len(findings) > 1 else ""
     if lows and len(findings) == 1:
         told = f", {between} {lows[0]:+.2f} to {highs[0]:+.2f}"

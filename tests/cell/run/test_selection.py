@@ -155,23 +155,13 @@ def test_test_tasks_are_never_looked_at(tmp_path: Path, cache: Path, monkeypatch
 
 
 def test_held_out_tasks_are_shown_as_training_shows_them(tmp_path: Path, cache: Path) -> None:
-    class Words:
-        def count(self, text: str) -> int:
-            return 0
-
-        def clip(self, text: str, limit: int) -> str:
-            return text
-
-        def chat(self, text: str) -> str:
-            return text
-
     config = choosing(tmp_path, cache)
     config = replace(config, instruction=replace(config.instruction, definition="empty"))
     read = read_tasks(HELD, cache)
 
     def held(**changes: Any) -> tuple[Prompt, ...]:
         job: Any = SimpleNamespace(config=replace(config, **changes))
-        (sample,) = samples_held_out(job, read, Words())
+        (sample,) = samples_held_out(job, read, stages.Words())
         return sample.prompts
 
     first = PromptConfig("set_12/" + shipped_sets()["set_12"][0].name)

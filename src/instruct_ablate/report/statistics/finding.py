@@ -71,13 +71,22 @@ def _parts(finding: Finding) -> Iterator[str]:
         yield deciding(finding)
 
 
+def verdict_interval(ruling: Ruling) -> tuple[float, float]:
+    """Return the interval that a verdict goes by, of 90 % over all looks; NaN where there is one task alone."""
+    return ruling.comparison.interval(1 - 2 * ruling.level)
+
+
+def over_looks(ruling: Ruling) -> str:
+    """Say what an interval holds over, where looks were planned."""
+    return " over all looks" if ruling.level < LEVEL else ""
+
+
 def _interval(ruling: Ruling) -> str:
     comparison = ruling.comparison
-    low, high = comparison.interval(1 - 2 * ruling.level)
+    low, high = verdict_interval(ruling)
     if math.isnan(low):
         return "no interval (one task)"
-    over = " over all looks" if ruling.level < LEVEL else ""
-    told = f"90 % interval{over} {low:+.2f} to {high:+.2f}"
+    told = f"90 % interval{over_looks(ruling)} {low:+.2f} to {high:+.2f}"
     if comparison.one_seed:
         return f"{told} for this seed, which leaves out how seeds vary"
     if comparison.seeds_from == "pooled":
