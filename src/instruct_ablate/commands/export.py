@@ -87,11 +87,13 @@ def _logger(cell: Path) -> LoggerConfig:
 def _described(source: Source, title: str, merge: bool, licence: str) -> Folder:
     from instruct_ablate.cell.after.export import hub_id
     from instruct_ablate.model.loading.location import check_checkpoint
+    from instruct_ablate.model.loading.packed_models import terms_of
     from instruct_ablate.report.model_card import Folder
 
     both = check_checkpoint(source.model) == "encoder-decoder"
     adapter = source.method.name == "lora" and not merge
-    return Folder(title, "ForSeq2SeqLM" if both else "ForCausalLM", adapter, hub_id(source.model), licence)
+    auto_class = "ForSeq2SeqLM" if both else "ForCausalLM"
+    return Folder(title, auto_class, adapter, hub_id(source.model), licence or terms_of(source.model))
 
 
 def _usual_cache() -> Path:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -12,11 +13,14 @@ import torch
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.loading import wheel_model as wheel
 from instruct_ablate.model.loading.checkpoint import load_tokenizer
+from instruct_ablate.model.loading.packed_models import MODELS, Wheel, wheel_fingerprint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens
-from instruct_ablate.model.loading.wheel_model import MEMBER, WHEEL, wheel_fingerprint, wheel_model
+from instruct_ablate.model.loading.wheel_model import wheel_model
 from instruct_ablate.schema import ModelConfig
 
 NAME = "smollm2_135m"
+(ONE,) = MODELS[NAME].wheels
+WHEEL, MEMBER = ONE.file, ONE.member
 
 
 @pytest.fixture
@@ -26,10 +30,19 @@ def by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     downloads.mkdir()
     with zipfile.ZipFile(downloads / WHEEL, "w") as archive:
         archive.writestr(MEMBER, b"GGUF weights")
-    monkeypatch.setattr(wheel, "WHEEL_SHA256", hashlib.sha256((downloads / WHEEL).read_bytes()).hexdigest())
-    monkeypatch.setattr(wheel, "GGUF_SHA256", hashlib.sha256(b"GGUF weights").hexdigest())
+    pin(monkeypatch, {MEMBER: b"GGUF weights"}, downloads)
     monkeypatch.setattr(wheel, "_convert", convert)
     return tmp_path
+
+
+def pin(monkeypatch: pytest.MonkeyPatch, members: dict[str, bytes], downloads: Path, gguf: str = "") -> None:
+    """Pin the wheels in `downloads` in place of the real ones."""
+    wheels = tuple(
+        replace(one, sha256=hashlib.sha256((downloads / one.file).read_bytes()).hexdigest())
+        for one in MODELS[NAME].wheels
+    )
+    whole = gguf or hashlib.sha256(b"".join(members.values())).hexdigest()
+    monkeypatch.setitem(MODELS, NAME, replace(MODELS[NAME], wheels=wheels, gguf_sha256=whole))
 
 
 def convert(gguf: Path, folder: Path) -> None:
@@ -63,7 +76,7 @@ def test_another_wheel_is_refused(by_hand: Path) -> None:
 
 
 def test_other_weights_are_refused(by_hand: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wheel, "GGUF_SHA256", "0" * 64)
+    monkeypatch.setitem(MODELS, NAME, replace(MODELS[NAME], gguf_sha256="0" * 64))
     with pytest.raises(UserError, match=r"model.gguf is not the pinned file"):
         wheel_model(NAME, by_hand)
     assert made(by_hand) == []
@@ -85,7 +98,8 @@ def test_unknown_name(tmp_path: Path) -> None:
 
 
 def test_fingerprint_needs_no_download() -> None:
-    assert wheel.WHEEL_SHA256 in wheel_fingerprint(NAME)
+    assert wheel_fingerprint(NAME) == f"{NAME}:{ONE.sha256}:1", "as cells of the first version have it"
+    assert wheel_fingerprint("gemma3_270m") == f"gemma3_270m:{MODELS['gemma3_270m'].gguf_sha256}:1"
 
 
 @pytest.mark.slow
@@ -148,7 +162,7 @@ def test_a_wheel_that_pip_brings_is_taken_where_pip_ended_well(
             return CompletedProcess(words, status)
 
         monkeypatch.setattr("instruct_ablate.model.loading.wheel_model.subprocess.run", run)
-        return wheel._download(folder, tmp_path / "by hand")
+        return wheel._download(ONE, 89, folder, tmp_path / "by hand")
 
     assert pip(0, True).name == WHEEL
     for status, brings in ((1, True), (0, False), (1, False)):
@@ -156,3 +170,29 @@ def test_a_wheel_that_pip_brings_is_taken_where_pip_ended_well(
             pip(status, brings)
     assert asked[0][1:4] == ["-m", "pip", "download"]
     assert {"--no-deps", "--only-binary=:all:", "--no-input"} <= set(asked[0])
+
+
+def test_parts_of_several_wheels_are_put_together_in_their_order(
+    by_hand: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads = by_hand / "downloads"
+    parts = {f"b/part{place}": bytes([65 + place]) * 3 for place in range(3)}
+    wheels = []
+    for place, (member, content) in enumerate(parts.items()):
+        with zipfile.ZipFile(downloads / f"{place}.whl", "w") as archive:
+            archive.writestr(member, content)
+        wheels.append(Wheel(f"part{place}==1", f"{place}.whl", "", member))
+    monkeypatch.setitem(MODELS, NAME, replace(MODELS[NAME], wheels=tuple(wheels)))
+    pin(monkeypatch, parts, downloads)
+    seen: list[bytes] = []
+    monkeypatch.setattr(wheel, "_convert", lambda gguf, folder: seen.append(gguf.read_bytes()))
+    wheel_model(NAME, by_hand)
+    assert seen == [b"AAABBBCCC"]
+
+
+def test_a_damaged_part_is_named(by_hand: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheels = (replace(ONE, sha256="0" * 64), replace(ONE, file="never_asked_for.whl"))
+    monkeypatch.setitem(MODELS, NAME, replace(MODELS[NAME], wheels=wheels))
+    with pytest.raises(UserError, match=f"{WHEEL} is not the pinned file"):
+        wheel_model(NAME, by_hand)
+    assert made(by_hand) == []

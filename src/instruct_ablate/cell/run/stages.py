@@ -30,6 +30,7 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
+from instruct_ablate.model.loading.packed_models import model_notes
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.prompt.template_set import content
 from instruct_ablate.schema import Config, InstructionConfig
@@ -50,7 +51,8 @@ def work(job: Job) -> Outcome:
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
-    cost, notes, chosen = Cost(), collection.notes, None
+    notes: tuple[str, ...] = (*model_notes(job.config.model), *collection.notes)
+    cost, chosen = Cost(), None
     if not is_untuned(job.config):
         from instruct_ablate.cell.run.training import train
 

@@ -57,6 +57,8 @@ DOES_NOT_COUNT = frozenset(
         "instruction", "evaluation.instructions", "extensions",
         # names that tables show
         "tasks.name", "model.tuned",
+        # what the user has agreed to
+        "model.accept_licence",
         # decides prompt.end_of_source, which counts
         "model.end_of_source",
     }

@@ -10,18 +10,22 @@ from typing import Any, Literal
 
 from instruct_ablate.errors import Interrupted, UserError, unknown
 from instruct_ablate.model.families import ENCODER_DECODERS
+from instruct_ablate.model.loading.packed_models import MODELS, NAMES
 from instruct_ablate.model.loading.random_model import LONGEST, RECIPES
 from instruct_ablate.model.loading.settings import check_model
-from instruct_ablate.model.loading.wheel_model import NAMES, POSITIONS
 from instruct_ablate.schema import ModelConfig, PromptConfig
 
 Kind = Literal["encoder-decoder", "decoder-only"]
 BUILT_IN: dict[str, Kind] = {
-    "smollm2_135m": "decoder-only",
+    **dict.fromkeys(NAMES, "decoder-only"),
     "tiny_llama": "decoder-only",
     "tiny_t5": "encoder-decoder",
 }
-ROOM: dict[str, int | None] = {"smollm2_135m": POSITIONS, "tiny_llama": LONGEST, "tiny_t5": None}
+ROOM: dict[str, int | None] = {
+    **{name: one.positions for name, one in MODELS.items()},
+    "tiny_llama": LONGEST,
+    "tiny_t5": None,
+}
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "n_ctx")
 RELATIVE = ("relative_attention_num_buckets", "alibi")  # T5's and BLOOM's: any length
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")

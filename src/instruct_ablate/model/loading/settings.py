@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import any_value, check_limits, one_of, path, shown, text, whole
+from instruct_ablate.model.loading.packed_models import LICENCES, check_licence
 from instruct_ablate.schema import ModelConfig
 
 KINDS = ("encoder-decoder", "decoder-only")
@@ -17,6 +18,7 @@ LIMITS = {
     "kind": one_of(KINDS).or_null("to find it out"),
     "tuned": any_value(),
     "end_of_source": any_value(),
+    "accept_licence": one_of(LICENCES).or_null("to accept none"),
     "tries": whole(1, 1_000_000),
 }
 
@@ -24,6 +26,8 @@ LIMITS = {
 def check_model(config: ModelConfig) -> None:
     """Refuse values that no model has, and a place that this model would not be loaded from."""
     check_limits("model", config, LIMITS)
+    if config.source == "wheel":
+        check_licence(config.name, config.accept_licence)
     if config.source == "pretrained":
         return
     for key in ("path", "revision"):
