@@ -240,3 +240,11 @@ def test_sets_of_templates_of_one_name_are_told_apart_where_their_texts_differ()
     alone = Legend([one, place(model="majority", data_budget=0)])
     assert "prompt" not in alone.keys
     assert alone.text(one, "prompt") == "mine"
+
+
+def test_a_key_left_out_at_its_neutral_value_differs_from_another_value():
+    """Left out of the hash, it still is what the cell was run with: two cells must not look the same."""
+    plain, other = (place(**{"tasks.reader": "starter", **more}) for more in ({}, {"trainer.dropout": 0.1}))
+    legend = Legend([plain, other, place(data_budget=0, **{"tasks.reader": "starter"})])
+    assert legend.keys == ("trainer.dropout",)
+    assert [legend.text(setting, "trainer.dropout") for setting in (plain, other)] == ["0.0", "0.1"]

@@ -218,3 +218,18 @@ def test_what_is_not_known_to_be_tested_otherwise_is_tested_as_trained() -> None
 
 def test_what_is_left_out() -> None:
     assert left_out(Names) == {"tuned": False}
+
+
+def test_a_neutral_key_has_its_value_where_the_cell_reads_it() -> None:
+    whole = {"tasks.reader": "starter", "model": "tiny", "data_budget": 8, "method": "full"}
+    trained, untuned = make_setting(whole, {}), make_setting({**whole, "data_budget": 0}, {})
+    baseline = make_setting({**whole, "model": "majority", "data_budget": 0}, {})
+    key = "trainer.dropout"
+    assert [key in one for one in (trained, untuned, baseline)] == [True, False, False]
+    assert (trained.get(key), trained.text(key)) == (0.0, "0.0")
+    assert "evaluation.batch_tokens" in untuned
+    assert "evaluation.batch_tokens" not in baseline
+    assert key not in trained.keys, "what was hashed stays as it was"
+    of_axes = make_setting({"model": "tiny", "data_budget": 8}, {})
+    assert key not in of_axes, "of axes alone nothing more is known"
+    assert trained.changed(**{key: 0.1}).get(key) == 0.1

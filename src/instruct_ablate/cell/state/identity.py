@@ -25,7 +25,7 @@ from instruct_ablate.cell.state.canonical import (
     shown_at_test,
 )
 from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
-from instruct_ablate.cell.state.setting import Names, Setting, setting_from
+from instruct_ablate.cell.state.setting import NEUTRAL, Names, Setting, setting_from
 from instruct_ablate.extensions import code_of, load_extensions, registers_only
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.label import canonical, label, versions
@@ -63,20 +63,6 @@ DOES_NOT_COUNT = frozenset(
         "model.end_of_source",
     }
 )  # fmt: skip
-
-# Keys that came after the first identities, each with the value that does what was done before; there it is left out.
-# "training" and "prediction" are versions, not keys: what an older version has trained or predicted is of version 1.
-# `evaluation.batch_tokens` did not count once; sums of rows depend in their last bits on who stands beside them, and
-# what is decoded with them (docs/benchmarks.md has the figures).
-NEUTRAL: dict[str, Any] = {
-    "training": 1, "prediction": 1, "evaluation.batch_tokens": 16384,
-    "prompt.end_of_source": True, "prompt.add_task_name": False, "data.encodings": "one", "data.references": "one",
-    "tasks.mixture": None, "tasks.examples": 0, "trainer.loss": "per_token", "trainer.dropout": 0.0,
-    "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
-    "prompt.training_template": "first", "templates": None, "own_code": [],
-    "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
-    "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,19 @@ TRAINING = (
 INFERENCE = ("trainer.precision", "trainer.compile")  # what an untuned model takes of the trainer
 MODEL = ("prompt", "evaluation.", "model.", *INFERENCE)
 WITHOUT_MODEL = ("evaluation.metrics", "evaluation.instructions")
+# Keys that came after the first identities, each with the value that does what was done before; there it is left out.
+# "training" and "prediction" are versions, not keys: what an older version has trained or predicted is of version 1.
+# `evaluation.batch_tokens` did not count once; sums of rows depend in their last bits on who stands beside them, and
+# what is decoded with them (docs/benchmarks.md has the figures).
+NEUTRAL: dict[str, Any] = {
+    "training": 1, "prediction": 1, "evaluation.batch_tokens": 16384,
+    "prompt.end_of_source": True, "prompt.add_task_name": False, "data.encodings": "one", "data.references": "one",
+    "tasks.mixture": None, "tasks.examples": 0, "trainer.loss": "per_token", "trainer.dropout": 0.0,
+    "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
+    "prompt.training_template": "first", "templates": None, "own_code": [],
+    "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
+    "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,11 +75,20 @@ class Setting:
 
     def get(self, key: str) -> Value:
         """Return the value at a key; None where the setting has none."""
-        return self._by_key.get(key)
+        return plain_value(NEUTRAL[key]) if self._left_out(key) else self._by_key.get(key)
 
     def __contains__(self, key: str) -> bool:
         """Whether the key means anything to this setting."""
-        return key in self._by_key
+        return key in self._by_key or self._left_out(key)
+
+    def _left_out(self, key: str) -> bool:
+        """Whether a key counts for this setting and stands at the value at which it is left out of the hash.
+
+        A setting of which no more than its axes is known says nothing of other keys: it has no reader.
+        """
+        if key in self._by_key or key not in NEUTRAL or "tasks.reader" not in self._by_key:
+            return False
+        return _reads(key, self.untuned, self.baseline)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -79,7 +101,7 @@ class Setting:
 
     def text(self, key: str) -> str:
         """Write the value at a key; "-" where the key means nothing to this setting."""
-        return write(self._by_key[key], key) if key in self._by_key else "-"
+        return write(self.get(key), key) if key in self else "-"
 
     def changed(self, **changes: Value) -> Setting:
         """Return the setting with other values; None takes nothing away."""
