@@ -7,7 +7,7 @@ STUDY ?= ablation
 GRID ?= experiment=quickstart
 # Pinned versions with hashes; `LOCK=` takes what pyproject.toml allows instead.
 LOCK ?= lock
-EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow,dashboard
+EXTRAS ?= dev,slurm,joblib,tensorboard,mlflow,dashboard,languages
 
 .PHONY: help setup lock model sweep report docs test test-slow test-ray check audit format bench pictures clean
 

@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "parts",
         "extensions",
         "normalisation",
+        "constraints",
         "processes",
         "file_hash",
         "fence",

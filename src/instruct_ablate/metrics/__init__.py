@@ -1,6 +1,7 @@
 """Metrics: one registry, the user's own in it like the built-in ones; predictions in, named values out."""
 
 from instruct_ablate.metrics import built_in as _built_in  # noqa: F401 - registers its entries
+from instruct_ablate.metrics import constraints as _constraints  # noqa: F401
 from instruct_ablate.metrics import lenient as _lenient  # noqa: F401
 from instruct_ablate.metrics import likelihood as _likelihood  # noqa: F401
 from instruct_ablate.metrics import multilingual as _multilingual  # noqa: F401

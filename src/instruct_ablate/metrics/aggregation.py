@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics.registry import described
+from instruct_ablate.metrics.registry import described, registered
 from instruct_ablate.prompt.prompt import Prediction
 from instruct_ablate.scores import InstanceScore, Score, Scores, TaskScore, Values
 
@@ -57,9 +57,24 @@ def _task_score(name: str, pairs: Sequence[Pair]) -> TaskScore:
 
 def _over_instances(name: str, pairs: Sequence[Pair]) -> Score:
     plain = {metric.name for metric in described() if metric.unit != "%"}
-    means = mean_values(score.values for _, score in pairs)
+    means = _weighted(pairs, mean_values(score.values for _, score in pairs))
     values = tuple((key, mean if key in plain else 100.0 * mean) for key, mean in means)
     return Score(name, len(pairs), values)
+
+
+def _weighted(pairs: Sequence[Pair], means: Values) -> Values:
+    """Return the means, those of metrics per reference over all references: each instance weighs as many as it has."""
+    weighing = {metric.name for metric in registered() if metric.per_reference} & {name for name, _ in means}
+    if not weighing:
+        return means
+    return tuple((name, _per_reference(pairs, name) if name in weighing else mean) for name, mean in means)
+
+
+def _per_reference(pairs: Sequence[Pair], name: str) -> float:
+    scored = [
+        (len(one.prompt.references), value) for one, score in pairs if (value := score.get(name)) is not None
+    ]
+    return math.fsum(weight * value for weight, value in scored) / sum(weight for weight, _ in scored)
 
 
 def _over_tasks(name: str, tasks: Sequence[TaskScore]) -> Score:

@@ -12,7 +12,7 @@ from instruct_ablate.extensions import decorated, forgets, load_extensions, load
 from instruct_ablate.scores import KINDS, MetricDescription
 from instruct_ablate.tasks.task import Kind
 
-Reads = Literal["text", "label_space", "word_rule", "model", "cells", "tests", "templates"]
+Reads = Literal["text", "label_space", "word_rule", "model", "constraints", "cells", "tests", "templates"]
 READS: tuple[Reads, ...] = get_args(Reads)
 # What no cell is scored by: a report computes it, over a setting's seeds or a cell's test instructions or templates.
 AT_REPORT: tuple[Reads, ...] = ("cells", "tests", "templates")
@@ -32,12 +32,14 @@ class Metric(MetricDescription):
     report time.
     `whole`: it reads answers to their end, and says nothing of those that `evaluation.cut_wrong_answers` has cut.
     `brings`: further metrics that whoever names this one gets too.
+    `per_reference`: a mean over instances weighs each by the number of its references (of its constraints).
     `check` says before a grid starts what the function needs and has not.
     """
 
     score: Callable[..., float | None] = field(repr=False, kw_only=True)
     whole: bool = field(default=False, kw_only=True)
     brings: tuple[str, ...] = field(default=(), kw_only=True)
+    per_reference: bool = field(default=False, kw_only=True)
     check: Callable[[], None] | None = field(default=None, repr=False, kw_only=True)
 
     @property
@@ -70,7 +72,7 @@ def metric(
     kinds: tuple[Kind, ...] = KINDS,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Register a function as a metric; `more`: `higher_is_better`, `range`, `whole`, `brings`, `check`."""
+    """Register a function as a metric; `more`: further fields of `Metric` that have a default."""
 
     def register(function: F) -> F:
         shown = heading or name.replace("_", " ")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from instruct_ablate.constraints import constraints_of
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics.registry import AT_REPORT, BUILT_IN_ALONE, Metric, Selection, built_in
 from instruct_ablate.prompt.prompt import Likelihood, Prediction
@@ -33,11 +34,14 @@ def score_prediction(
     """
     if not references:
         raise UserError(f"nothing to score {prediction[:60]!r} against: the instance has no references.")
-    beside = {
-        "label_space": label_space,
-        "word_rule": rule or word_rule(references),
-        "model": likelihoods,
-    }
+    if constraints := constraints_of(tuple(references)):  # no right output to compare with, nor to be likely
+        beside: dict[str, object] = {"constraints": constraints}
+    else:
+        beside = {
+            "label_space": label_space,
+            "word_rule": rule or word_rule(references),
+            "model": likelihoods,
+        }
     values = [
         (metric.name, value)
         for metric in (built_in() if metrics is None else metrics)
@@ -51,9 +55,9 @@ def _value(
 ) -> float | None:
     if metric.reads in AT_REPORT:
         return None
-    if metric.reads == "text":
+    if metric.reads == "text" and not (metric.is_built_in and "constraints" in beside):
         return checked(metric, metric.score(prediction, references), prediction)
-    if not (read := beside[metric.reads]):
+    if not (read := beside.get(metric.reads)):
         return None
     return checked(metric, metric.score(prediction, references, read), prediction)
 
