@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode in inference mode; each module's own mode is restored."""
+def evaluating(model: torch.nn.Module, inference: bool = True) -> Iterator[None]:
+    """Evaluation mode in inference mode (or only without gradients); each module's own mode is restored."""
     import torch
 
     training = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode() if inference else torch.no_grad():
             yield
     finally:
         for module, mode in training:

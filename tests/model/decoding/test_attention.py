@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from transformers import AttentionInterface
 
+from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.decoding.attention import (
     NAME,
     Run,
@@ -29,7 +30,7 @@ def plain(query, key, value, mask):
 
 def test_a_run_attends_causally_within_each_row():
     query, key, value = (torch.randn(1, h, 9, DIM) for h in (HEADS, KV, KV))
-    found = run_attention(Run(1, 2, 4), query, (key, value), None, SCALE)
+    found = run_attention(Run(1, 2, 4), query, (key, value), None, Scores(SCALE))
     causal = torch.ones(4, 4, dtype=torch.bool).tril()
     for row, start in enumerate((1, 5)):
         cut = [states[0, :, start : start + 4] for states in (query, key, value)]
@@ -40,7 +41,7 @@ def test_a_run_sees_its_prefix():
     query, key, value = (torch.randn(1, h, 3, DIM) for h in (HEADS, KV, KV))
     prefix = (torch.randn(KV, 5, DIM), torch.randn(KV, 5, DIM))
     mask = torch.ones(3, 8, dtype=torch.bool).tril(5)
-    found = run_attention(Run(0, 1, 3, 0, mask), query, (key, value), prefix, SCALE)
+    found = run_attention(Run(0, 1, 3, 0, mask), query, (key, value), prefix, Scores(SCALE))
     whole = [torch.cat([before, own[0]], 1) for before, own in zip(prefix, (key, value), strict=True)]
     torch.testing.assert_close(found, plain(query[0], *whole, mask))
 
@@ -52,7 +53,7 @@ def test_a_step_equals_plain_attention_per_row(shared):
     keys, values = torch.randn(rows, KV, columns, DIM), torch.randn(rows, KV, columns, DIM)
     hidden = torch.arange(columns) < torch.tensor([0, 3, 5, 1, 2])[:, None]
     shares = [Share(a, b, torch.randn(KV, n, DIM), torch.randn(KV, n, DIM)) for a, b, n in shared]
-    found = step_attention(query, (keys, values), hidden, shares, SCALE)
+    found = step_attention(query, (keys, values), hidden, shares, Scores(SCALE))
     for row in range(rows):
         own = ~hidden[row]
         pair = [keys[row][:, own], values[row][:, own]]
@@ -78,7 +79,7 @@ def test_a_layer_hands_its_attention_to_the_layout_of_the_pass(scaling, scale):
     assert weights is None
     assert torch.equal(output, states[0].transpose(1, 2))
     layer, query, own, found = layout.given
-    assert (layer, found) == (3, scale)
+    assert (layer, found) == (3, Scores(scale))
     assert query is states[0]
     assert own[0] is states[1]
     assert own[1] is states[2]

@@ -1,6 +1,8 @@
+import pytest
 import torch
 import torch.nn.functional as F
 
+from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.decoding.attention import Run
 from instruct_ablate.model.decoding.kv_cache import (
     SPARE,
@@ -13,6 +15,7 @@ from instruct_ablate.model.decoding.kv_cache import (
 )
 
 KV, DIM = 2, 4
+SCORES = Scores(1.0)
 
 
 def filled():
@@ -20,7 +23,7 @@ def filled():
     torch.manual_seed(0)
     prefixes = PrefixCache([3, 2])
     states = torch.randn(1, KV, 5, DIM)
-    prefixes.attend(0, states, (states, states + 1), 1.0)
+    prefixes.attend(0, states, (states, states + 1), SCORES)
     cache = RowCache(prefixes, [0, 0, 1], torch.tensor([1, 3, 2]), room=2)
     rows, columns = torch.tensor([0, 1, 1, 1, 2, 2]), torch.tensor([2, 0, 1, 2, 1, 2])
     own = torch.randn(1, KV, 6, DIM)
@@ -40,7 +43,7 @@ def test_packed_prefixes_do_not_see_each_other():
     states = torch.randn(1, KV, 5, DIM)
     changed = states.clone()
     changed[:, :, :3] += 1
-    one, two = (PrefixCache([3, 2]).attend(0, s, (s, s), 1.0) for s in (states, changed))
+    one, two = (PrefixCache([3, 2]).attend(0, s, (s, s), SCORES) for s in (states, changed))
     assert torch.equal(one[:, :, 3:], two[:, :, 3:])
     assert not torch.equal(one[:, :, :3], two[:, :, :3])
 
@@ -91,9 +94,12 @@ def test_keep_drops_rows_and_unused_columns():
 
 def test_shares_are_stretches_of_one_prefix():
     _, cache, _ = filled()
-    assert [(s.first, s.last, s.keys.shape[1]) for s in cache.shares(0)] == [(0, 2, 3), (2, 3, 2)]
+    assert [(s.first, s.last, s.keys.shape[1]) for s in cache.shares(0, cache.stretches())] == [
+        (0, 2, 3),
+        (2, 3, 2),
+    ]
     cache.owners = [None, 0, None]
-    assert [(s.first, s.last) for s in cache.shares(0)] == [(1, 2)]
+    assert [(s.first, s.last) for s in cache.shares(0, cache.stretches())] == [(1, 2)]
 
 
 def attention(query, keys, values, causal=False):
@@ -111,7 +117,7 @@ def test_a_step_sees_prefix_and_own_tokens_and_itself():
     starts, end = cache.starts.tolist(), cache.end
     earlier = [states.clone() for states in cache.layers[0]]
     query, new = torch.randn(1, KV, 3, DIM), torch.randn(1, KV, 3, DIM)
-    found = Step(cache).attend(0, query, (new, new + 1), 1.0)
+    found = Step(cache).attend(0, query, (new, new + 1), SCORES)
     assert found.shape == (1, KV, 3, DIM)
     for row, owner in enumerate((0, 0, 1)):
         parts = [
@@ -130,7 +136,7 @@ def test_a_tree_behind_a_row_reads_its_last_token_again():
     mask = torch.ones(2, 7, dtype=torch.bool)
     mask[0, 6] = False
     runs = [(1, Run(0, 1, 2, 0, mask)), (0, Run(2, 1, 2, 0, torch.ones(2, 5, dtype=torch.bool)))]
-    found = Behind(cache, runs).attend(0, query, (own, own + 1), 1.0)
+    found = Behind(cache, runs).attend(0, query, (own, own + 1), SCORES)
     earlier = cache.layers[0]
     for (row, run), cut in zip(runs, (slice(0, 2), slice(2, 4)), strict=True):
         start = cache.starts.tolist()[row]
@@ -149,7 +155,7 @@ def test_a_tree_behind_a_row_without_a_prefix():
     cache.owners[1] = None
     query, own = torch.randn(1, KV, 1, DIM), torch.randn(1, KV, 1, DIM)
     run = Run(0, 1, 1, None, torch.ones(1, 3, dtype=torch.bool))
-    found = Behind(cache, [(1, run)]).attend(0, query, (own, own), 1.0)
+    found = Behind(cache, [(1, run)]).attend(0, query, (own, own), SCORES)
     keys, values = (torch.cat([states[1, :, :2], own[0]], 1) for states in cache.layers[0])
     torch.testing.assert_close(found[0], attention(query[0], keys, values))
 
@@ -159,9 +165,11 @@ def test_prefill_keeps_what_it_reads_and_scoring_keeps_nothing():
     query, own = torch.randn(1, KV, 2, DIM), torch.randn(1, KV, 2, DIM)
     runs = [Run(0, 1, 2, 1, torch.ones(2, 4, dtype=torch.bool))]
     before = cache.layers[0][0].clone()
-    scored = Score(cache.prefixes, runs).attend(0, query, (own, own), 1.0)
+    scored = Score(cache.prefixes, runs).attend(0, query, (own, own), SCORES)
     assert torch.equal(cache.layers[0][0], before)
-    read = Prefill(cache, runs, torch.tensor([2, 2]), torch.tensor([1, 2])).attend(0, query, (own, own), 1.0)
+    read = Prefill(cache, runs, torch.tensor([2, 2]), torch.tensor([1, 2])).attend(
+        0, query, (own, own), SCORES
+    )
     assert torch.equal(read, scored)
     assert torch.equal(cache.layers[0][0][2, :, 1:3], own[0])
     keys, values = (torch.cat([states, own[0]], 1) for states in prefix_of(cache, 1))
@@ -173,3 +181,37 @@ def test_dropped_columns_are_those_that_no_row_uses():
     cache.keep(torch.tensor([0]))
     assert (cache.starts.tolist(), cache.end, cache.columns) == ([0], 1, 3)
     assert torch.equal(cache.layers[0][1][0, :, 0], own[0, :, 0] + 1)
+
+
+def test_rows_of_one_prefix_see_as_much_of_it_as_their_windows_reach():
+    _, cache, _ = filled()  # their next tokens stand at the places 4 and 6, and 4
+    one, other = cache.stretches(window=4)
+    assert (one.first, one.last, one.owner, one.seen) == (0, 2, 0, 1)
+    assert one.hidden.tolist() == [[False, False], [True, True]]
+    assert (other.first, other.last, other.owner, other.seen, other.hidden) == (2, 3, 1, 1, None)
+    assert cache.stretches(window=2) == []
+    assert [one.hidden for one in cache.stretches(window=8)] == [None, None]
+    assert cache.hidden(2).tolist() == [
+        [True, True, False, False, True],
+        [True, True, False, False, True],
+        [True, True, False, False, True],
+    ]
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("cap", [None, 0.5])
+def test_a_step_sees_what_its_window_reaches(window, cap):
+    _, cache, _ = filled()
+    starts, end = cache.starts.tolist(), cache.end
+    earlier = [states.clone() for states in cache.layers[0]]
+    query, new = torch.randn(1, KV, 3, DIM), torch.randn(1, KV, 3, DIM)
+    scores = Scores(0.7, window, cap)
+    found = Step(cache).attend(0, query, (new, new + 1), scores)
+    for row, owner in enumerate((0, 0, 1)):
+        keys, values = (
+            torch.cat([before, states[row, :, starts[row] : end], own[0, :, row : row + 1]], 1)[:, -window:]
+            for before, states, own in zip(prefix_of(cache, owner), earlier, (new, new + 1), strict=True)
+        )
+        products = query[0, :, row : row + 1] @ keys.mT * 0.7
+        products = products if cap is None else cap * torch.tanh(products / cap)
+        torch.testing.assert_close(found[0, :, row : row + 1], products.softmax(-1) @ values)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.training.cpu_attention import ROWS, Block, BlockAttention, Plan, blocks
 from tests.left_out import left_out
 
@@ -47,7 +48,7 @@ def test_sequences_see_their_own_past_alone(key_heads: int) -> None:
         states(key_heads, sum(LENGTHS), 1),
         states(key_heads, sum(LENGTHS), 2),
     ]
-    given = BlockAttention.apply(*parts, None, Plan(plan, 0.3))
+    given = BlockAttention.apply(*parts, None, Plan(plan, Scores(0.3)))
     wanted = dense(*parts, seen)
     assert given.shape == (1, sum(LENGTHS), 6, 8)
     torch.testing.assert_close(given, wanted)
@@ -69,7 +70,7 @@ def test_parents_are_seen_whole_and_get_gradients_from_all_children() -> None:
         seen[start:stop, :70] = True
         seen[start:stop, start:stop] = torch.ones(stop - start, stop - start).tril().bool()
     parts = [states(4, sum(lengths), 0), states(2, sum(lengths), 1), states(2, sum(lengths), 2)]
-    given, wanted = BlockAttention.apply(*parts, None, Plan(plan, 0.3)), dense(*parts, seen)
+    given, wanted = BlockAttention.apply(*parts, None, Plan(plan, Scores(0.3))), dense(*parts, seen)
     torch.testing.assert_close(given, wanted)
     for one, other in zip(
         torch.autograd.grad(given.sin().sum(), parts),
@@ -92,7 +93,7 @@ def test_bias_is_added_and_its_gradient_summed_over_sequences(causal: bool) -> N
         own = torch.ones(size, size).bool()
         seen[start:stop, start:stop] = own.tril() if causal else own
         pairs = pairs + torch.nn.functional.pad(bias[:, :size, :size], (start, total - stop) * 2)
-    given, wanted = BlockAttention.apply(*parts, bias, Plan(plan, 0.3)), dense(*parts, seen, pairs)
+    given, wanted = BlockAttention.apply(*parts, bias, Plan(plan, Scores(0.3))), dense(*parts, seen, pairs)
     torch.testing.assert_close(given, wanted)
     for one, other in zip(
         torch.autograd.grad(given.sin().sum(), [*parts, bias]),
@@ -109,14 +110,16 @@ def test_targets_attend_to_their_own_source_alone() -> None:
         plan += blocks(asking, [asked], False)
         seen[slice(*asking), slice(*asked)] = True
     parts = [states(2, sum(targets), 0), states(2, sum(sources), 1), states(2, sum(sources), 2)]
-    torch.testing.assert_close(BlockAttention.apply(*parts, None, Plan(plan, 0.3)), dense(*parts, seen))
+    torch.testing.assert_close(
+        BlockAttention.apply(*parts, None, Plan(plan, Scores(0.3))), dense(*parts, seen)
+    )
 
 
 def test_bf16_is_as_near_to_the_truth_as_bf16_can_be() -> None:
     plan, seen = causal_blocks(LENGTHS)
     exact = [states(4, sum(LENGTHS), 0), states(2, sum(LENGTHS), 1), states(2, sum(LENGTHS), 2)]
     low = [part.detach().bfloat16().requires_grad_() for part in exact]
-    wanted, given = dense(*exact, seen), BlockAttention.apply(*low, None, Plan(plan, 0.3))
+    wanted, given = dense(*exact, seen), BlockAttention.apply(*low, None, Plan(plan, Scores(0.3)))
     assert (given.double() - wanted).abs().max() < 0.03
     for one, other in zip(
         torch.autograd.grad(given.double().sum(), low), torch.autograd.grad(wanted.sum(), exact), strict=True
@@ -136,5 +139,16 @@ def test_blocks_cover_every_query_once() -> None:
     assert [block.place for block in found] == [0, ROWS, 2 * ROWS]
 
 
+def test_blocks_leave_out_what_no_window_reaches() -> None:
+    found = list(blocks((20, 20 + 2 * ROWS), [(0, 10)], True, ROWS + 8))
+    assert [(block.spans, block.skipped, block.window) for block in found] == [
+        (((0, 10), (20, 20 + ROWS)), 0, ROWS + 8),  # its last query does not see the first key any more
+        (((3, 10), (20, 20 + 2 * ROWS)), 3, ROWS + 8),
+    ]
+    (*_, last) = blocks((20, 20 + 3 * ROWS), [(0, 10)], True, 8)
+    assert (last.spans, last.skipped) == (((20 + 2 * ROWS - 7, 20 + 3 * ROWS),), 2 * ROWS + 3)
+    assert [block.window for block in blocks((0, 2 * ROWS), [], True, ROWS)] == [None, ROWS]
+
+
 def test_what_is_left_out() -> None:
-    assert left_out(Block) == {"causal": True, "place": 0}
+    assert left_out(Block) == {"causal": True, "place": 0, "skipped": 0}

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.training.cpu_attention import BlockAttention, Plan
 from instruct_ablate.model.training.dropout_masks import Site, mixed, places, signed
 from tests.model.training.test_cpu_attention import LENGTHS, causal_blocks, spans, states
@@ -82,7 +83,7 @@ def test_attention_drops_weights_and_its_gradients_follow(key_heads: int) -> Non
     total = sum(LENGTHS)
     parts = [states(6, total, 0), states(key_heads, total, 1), states(key_heads, total, 2)]
     one = site(total, 0.4)
-    given = BlockAttention.apply(*parts, None, Plan(plan, 0.3, one))
+    given = BlockAttention.apply(*parts, None, Plan(plan, Scores(0.3), one))
     key, value = (part.repeat_interleave(6 // key_heads, 1) for part in parts[1:])
     weights = (parts[0] @ key.mT * 0.3).masked_fill(~seen, -torch.inf).softmax(-1)
     stays = dense_mask(one, 6, 6 // key_heads)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import AttentionInterface
+
+from instruct_ablate.model.attention_scores import Scores
 
 NAME = "instruct_ablate_decoding"
 Pair = tuple[Tensor, Tensor]  # keys and values
@@ -22,7 +25,7 @@ Pair = tuple[Tensor, Tensor]  # keys and values
 class Layout(Protocol):
     """What a forward pass tells the attention of every layer."""
 
-    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Keep `own` (1, kv heads, tokens, dim) and return (1, heads, tokens, dim)."""
 
 
@@ -30,7 +33,8 @@ class Layout(Protocol):
 class Run:
     """Neighbouring rows of equal length behind the same prefix: one call of the attention kernel.
 
-    `mask` (length, prefix + length) tells which keys each token sees; None is causal, without a prefix.
+    `mask` (length, prefix + length) tells which keys each token sees; None is causal, without a prefix. `places` are
+    the tokens' places in their sequence, from 0 behind the prefix; None: one after the other.
     """
 
     start: int  # first token in the packed sequence
@@ -38,6 +42,7 @@ class Run:
     length: int
     prefix: int | None = None
     mask: Tensor | None = None
+    places: tuple[int, ...] | None = None
 
     @property
     def stop(self) -> int:
@@ -53,26 +58,56 @@ class Share:
     last: int
     keys: Tensor  # (kv heads, length, dim)
     values: Tensor
+    hidden: Tensor | None = None  # (rows, length): what is out of a row's window
 
 
-def run_attention(run: Run, query: Tensor, own: Pair, prefix: Pair | None, scale: float) -> Tensor:
+def run_attention(run: Run, query: Tensor, own: Pair, prefix: Pair | None, scores: Scores) -> Tensor:
     """Return the attention of one run, (heads, rows * length, dim); `prefix` is (kv heads, length, dim) each."""
     query, key, value = (_rows(states, run) for states in (query, *own))
-    if prefix is not None:
-        size = (run.rows, *prefix[0].shape)
-        key = torch.cat([prefix[0].expand(size), key], dim=2)
-        value = torch.cat([prefix[1].expand(size), value], dim=2)
+    before = 0 if prefix is None else prefix[0].shape[1]
+    # What the first token's window does not reach, no later one's does.
+    first = 0 if scores.window is None else min(before, max(0, before + 1 - scores.window))
+    if prefix is not None and first < before:
+        size = (run.rows, prefix[0].shape[0], before - first, prefix[0].shape[2])
+        key = torch.cat([prefix[0][:, first:].expand(size), key], dim=2)
+        value = torch.cat([prefix[1][:, first:].expand(size), value], dim=2)
+    output = _attend(query, key, value, _mask(run, before, first, scores.window, query.device), scores)
+    return output.transpose(0, 1).flatten(1, 2)
+
+
+def _mask(run: Run, before: int, first: int, window: int | None, device: torch.device) -> Tensor | None:
+    """Return which keys, from the one at place `first`, a run's tokens see; None is causal."""
+    places = run.places or tuple(range(run.length))
+    if window is None or before + max(places) < window:
+        return run.mask
+    near = _near(places, before, window, str(device))
+    seen = near if run.mask is None else near & run.mask
+    return seen[:, first:]
+
+
+@lru_cache(maxsize=32)
+def _near(places: tuple[int, ...], before: int, window: int, device: str) -> Tensor:
+    """Return which of the keys at `places` behind `before` others, and of those, lie in the window of each."""
+    own = torch.tensor(places, device=device) + before
+    distance = own[:, None] - torch.cat([torch.arange(before, device=device), own])
+    return (distance >= 0) & (distance < window)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scores: Scores) -> Tensor:
+    """Attend within (rows, heads, tokens, dim), causally without a mask."""
     grouped = query.shape[1] != key.shape[1]
-    if (
-        grouped and query.device.type != "cpu"
-    ):  # elsewhere a mask with grouped heads falls back to a slow kernel
+    # Elsewhere a mask with grouped heads falls back to a slow kernel.
+    if grouped and (query.device.type != "cpu" or scores.cap is not None):
         repeats = query.shape[1] // key.shape[1]
         key, value, grouped = key.repeat_interleave(repeats, 1), value.repeat_interleave(repeats, 1), False
-    causal = run.mask is None
-    output = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=run.mask, is_causal=causal, scale=scale, enable_gqa=grouped
-    )
-    return output.transpose(0, 1).flatten(1, 2)
+    if scores.cap is None:
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=mask is None, scale=scores.scale, enable_gqa=grouped
+        )
+    if mask is None:
+        mask = _near(tuple(range(query.shape[2])), 0, query.shape[2], str(query.device))
+    capped = scores.of_products(torch.matmul(query, key.transpose(2, 3))).masked_fill_(~mask, float("-inf"))
+    return torch.matmul(capped.softmax(-1, dtype=torch.float32).to(query.dtype), value)
 
 
 def _rows(states: Tensor, run: Run) -> Tensor:
@@ -81,27 +116,32 @@ def _rows(states: Tensor, run: Run) -> Tensor:
     return cut.reshape(cut.shape[0], run.rows, run.length, -1).transpose(0, 1)
 
 
-def step_attention(query: Tensor, own: Pair, hidden: Tensor, shares: Sequence[Share], scale: float) -> Tensor:
+def step_attention(
+    query: Tensor, own: Pair, hidden: Tensor, shares: Sequence[Share], scores: Scores
+) -> Tensor:
     """Return the attention of one new token per row, (rows, kv heads, group, dim), shaped as `query`.
 
-    `own` is (rows, kv heads, columns, dim) each; `hidden` (rows, columns) marks columns before a row's first token.
+    `own` is (rows, kv heads, columns, dim) each; `hidden` (rows, columns) marks columns that a row does not see.
     Rows behind one prefix read it with a single matrix product: what sharing saves in memory traffic.
     """
     keys, values = own
     room = max((share.keys.shape[1] for share in shares), default=0)
-    scores = query.new_full((*query.shape[:3], room + keys.shape[2]), float("-inf"))
-    scores[..., room:] = torch.matmul(query, keys.transpose(2, 3)).masked_fill_(
-        hidden[:, None, None], float("-inf")
-    )
+    products = query.new_full((*query.shape[:3], room + keys.shape[2]), float("-inf"))
+    products[..., room:] = _hide(scores.of_products(torch.matmul(query, keys.transpose(2, 3))), hidden)
     for share in shares:
-        part = torch.bmm(_merge(query, share), share.keys.transpose(1, 2))
-        scores[share.first : share.last, ..., : part.shape[2]] = _split(part, share)
-    weights = scores.mul_(scale).softmax(-1, dtype=torch.float32).to(query.dtype)
+        part = scores.of_products(torch.bmm(_merge(query, share), share.keys.transpose(1, 2)))
+        products[share.first : share.last, ..., : part.shape[2]] = _hide(_split(part, share), share.hidden)
+    weights = products.softmax(-1, dtype=torch.float32).to(query.dtype)
     output = torch.matmul(weights[..., room:], values)
     for share in shares:
         part = torch.bmm(_merge(weights[..., : share.keys.shape[1]], share), share.values)
         output[share.first : share.last] += _split(part, share)
     return output
+
+
+def _hide(scores: Tensor, hidden: Tensor | None) -> Tensor:
+    """Set scores (rows, kv heads, group, columns) of what rows do not see to minus infinity, in place."""
+    return scores if hidden is None else scores.masked_fill_(hidden[:, None, None], float("-inf"))
 
 
 def _merge(states: Tensor, share: Share) -> Tensor:
@@ -124,11 +164,8 @@ def _attention(
     **keywords: Any,
 ) -> tuple[Tensor, None]:
     """Hand one layer's attention to the layout of the pass (transformers' calling convention)."""
-    scale = keywords["scaling"]
     layout: Layout = keywords["layout"]
-    output = layout.attend(
-        int(module.layer_idx), query, (key, value), query.shape[-1] ** -0.5 if scale is None else scale
-    )
+    output = layout.attend(int(module.layer_idx), query, (key, value), Scores.of(query, keywords))
     return output.transpose(1, 2), None
 
 

@@ -55,7 +55,8 @@ def runs(batch: Batch, trees: bool = False) -> list[Run]:
             if key not in masks:
                 masks[key] = tree_mask(before, len(row.tokens), tree)
             mask = masks[key]
-        joined.append(Run(start, same, len(row.tokens) + nodes, row.prefix, mask))
+        places = tree_places(len(row.tokens), tree) if nodes else None
+        joined.append(Run(start, same, len(row.tokens) + nodes, row.prefix, mask, places))
         start = joined[-1].stop
     return joined
 
@@ -74,3 +75,8 @@ def tree_mask(before: int, own: int, tree: LabelTree | None) -> Tensor:
     if tree is not None:
         mask[own:, before + own :] = tree.sees
     return mask
+
+
+def tree_places(own: int, tree: LabelTree | None) -> tuple[int, ...]:
+    """Return the places of a row's tokens and its tree's, from the row's first."""
+    return (*range(own), *(own + depth for depth in (() if tree is None else tree.depths)))

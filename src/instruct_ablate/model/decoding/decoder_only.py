@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from instruct_ablate.model.decoding.attention import NAME, Layout, Run
-from instruct_ablate.model.decoding.batch import Batch, runs, tree_mask
+from instruct_ablate.model.decoding.batch import Batch, runs, tree_mask, tree_places
 from instruct_ablate.model.decoding.kv_cache import Behind, Prefill, PrefixCache, RowCache, Score, Step
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.references import parts
@@ -66,10 +66,9 @@ class PackedDecoder:
         wanted: list[int] = []
         for row in self.batch.rows:
             before = self.batch.prefix_length(row)
-            nodes, depths = ((), ()) if row.tree is None else (row.tree.tokens, row.tree.depths)
+            nodes = () if row.tree is None else row.tree.tokens
             tokens += [*row.tokens, *nodes]
-            after = before + len(row.tokens)
-            places += [*range(before, after), *(after + depth for depth in depths)]
+            places += [before + place for place in tree_places(len(row.tokens), row.tree)]
             wanted += range(len(tokens) - len(nodes) - 1, len(tokens))
         layout = Score(self.prefixes, self._runs(True))
         logits = self._forward(self._tensor(tokens), self._tensor(places), layout, self._tensor(wanted))
@@ -89,9 +88,9 @@ class PackedDecoder:
                 own = self.batch.rows[row]
                 before = self.batch.prefix_length(own) + len(own.tokens) - 1
                 mask = tree_mask(before, 1, tree).to(self.device)
-                runs.append((row, Run(len(tokens), 1, 1 + len(tree), None, mask)))
+                runs.append((row, Run(len(tokens), 1, 1 + len(tree), None, mask, tree_places(1, tree))))
                 tokens += [own.tokens[-1], *tree.tokens]
-                places += [before, *(before + 1 + depth for depth in tree.depths)]
+                places += [before + place for place in tree_places(1, tree)]
             layout = Behind(self.cache, runs)
             wanted = torch.arange(len(tokens), device=self.device)
             logits = self._forward(self._tensor(tokens), self._tensor(places), layout, wanted)

@@ -37,9 +37,7 @@ def answer(
     Questions bound to choices are scored on their label trees, the others are decoded greedily.
     """
     model = bare(checkpoint.model)
-    if not is_packable(
-        model, checkpoint.encoder_decoder, config.prompt.max_source_length + config.prompt.max_target_length
-    ):
+    if not is_packable(model, checkpoint.encoder_decoder):
         yield from engine_transformers.answer(checkpoint, questions, config, finished)
         return
     parts = ([question for question in questions if question.tree], [q for q in questions if not q.tree])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.decoding.attention import Pair, Run, Share, run_attention, step_attention
 
 SPARE = 16  # columns added at a time
@@ -22,16 +24,27 @@ class PrefixCache:
         self.runs = [Run(end - length, 1, length) for end, length in zip(ends, lengths, strict=True)]
         self.layers: dict[int, list[Pair]] = {}
 
-    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Keep a layer's keys and values; every prefix sees itself."""
         keys, values = own[0][0], own[1][0]
         cuts = [slice(run.start, run.stop) for run in self.runs]
         self.layers[layer] = [(keys[:, cut].clone(), values[:, cut].clone()) for cut in cuts]
-        return torch.cat([run_attention(run, query, own, None, scale) for run in self.runs], dim=1)[None]
+        return torch.cat([run_attention(run, query, own, None, scores) for run in self.runs], dim=1)[None]
 
     def read(self, layer: int, prefix: int | None) -> Pair | None:
         """Return keys and values (kv heads, length, dim) of one prefix."""
         return None if prefix is None else self.layers[layer][prefix]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows `first` to `last` stand behind one prefix and see it from the place `seen` on, short of what is hidden."""
+
+    first: int
+    last: int
+    owner: int
+    seen: int = 0
+    hidden: Tensor | None = None
 
 
 class RowCache:
@@ -80,10 +93,11 @@ class RowCache:
             buffer[:, :, self.end] = states[0].transpose(0, 1)
         return self.layers[layer]
 
-    def hidden(self) -> Tensor:
-        """Return which columns hold nothing of a row, once it has its next token."""
+    def hidden(self, window: int | None = None) -> Tensor:
+        """Return which columns hold nothing that a row sees, once it has its next token."""
         columns = torch.arange(self.columns, device=self.starts.device)
-        return (columns < self.starts[:, None]) | (columns > self.end)
+        hidden = (columns < self.starts[:, None]) | (columns > self.end)
+        return hidden if window is None else hidden | (columns <= self.end - window)
 
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these, and the columns that none of them uses."""
@@ -94,16 +108,37 @@ class RowCache:
         for layer, (keys, values) in self.layers.items():
             self.layers[layer] = (keys[rows, :, first:].contiguous(), values[rows, :, first:].contiguous())
 
-    def shares(self, layer: int) -> list[Share]:
-        """Return the stretches of rows that stand behind one prefix."""
-        stretches: list[Share] = []
+    def stretches(self, window: int | None = None) -> list[Stretch]:
+        """Return the stretches of rows that stand behind one prefix and see of it, once they have their next token."""
+        found: list[Stretch] = []
         first = 0
         for owner, same in groupby(self.owners):
             last = first + len(list(same))
-            pair = self.prefixes.read(layer, owner)
-            stretches += [] if pair is None else [Share(first, last, *pair)]
+            if owner is not None and window is None:
+                found.append(Stretch(first, last, owner))
+            elif owner is not None and window is not None:
+                found += self._narrow(first, last, owner, window)
             first = last
-        return stretches
+        return found
+
+    def _narrow(self, first: int, last: int, owner: int, window: int) -> Iterator[Stretch]:
+        """Yield what rows of one prefix see of it, if any does."""
+        length = self.prefixes.runs[owner].length
+        reach = (length + self.end + 1 - window - self.starts[first:last]).clamp_(
+            min=0
+        )  # each row's first place
+        seen, differ = int(reach.min()), bool((reach != reach[0]).any())
+        if seen < length:
+            places = torch.arange(seen, length, device=reach.device)
+            yield Stretch(first, last, owner, seen, places < reach[:, None] if differ else None)
+
+    def shares(self, layer: int, stretches: Sequence[Stretch]) -> list[Share]:
+        """Return a layer's keys and values of stretches."""
+        pairs = [(one, *self.prefixes.layers[layer][one.owner]) for one in stretches]
+        return [
+            Share(one.first, one.last, keys[:, one.seen :], values[:, one.seen :], one.hidden)
+            for one, keys, values in pairs
+        ]
 
 
 class Prefill:
@@ -112,10 +147,10 @@ class Prefill:
     def __init__(self, cache: RowCache, runs: Sequence[Run], rows: Tensor, columns: Tensor) -> None:
         self.cache, self.runs, self.rows, self.columns = cache, runs, rows, columns
 
-    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Keep keys and values where decoding will go on, and attend run by run."""
         self.cache.write(layer, own, self.rows, self.columns)
-        return Score(self.cache.prefixes, self.runs).attend(layer, query, own, scale)
+        return Score(self.cache.prefixes, self.runs).attend(layer, query, own, scores)
 
 
 class Score:
@@ -124,11 +159,11 @@ class Score:
     def __init__(self, prefixes: PrefixCache, runs: Sequence[Run]) -> None:
         self.prefixes, self.runs = prefixes, runs
 
-    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Attend run by run."""
         read = self.prefixes.read
         return torch.cat(
-            [run_attention(run, query, own, read(layer, run.prefix), scale) for run in self.runs], 1
+            [run_attention(run, query, own, read(layer, run.prefix), scores) for run in self.runs], 1
         )[None]
 
 
@@ -142,9 +177,9 @@ class Behind:
         self.cache, self.runs = cache, runs
         self.starts: list[int] = cache.starts.tolist()
 
-    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Attend row by row to prefix, own tokens but the last, and the tree."""
-        outputs = [run_attention(run, query, own, self._before(layer, row), scale) for row, run in self.runs]
+        outputs = [run_attention(run, query, own, self._before(layer, row), scores) for row, run in self.runs]
         return torch.cat(outputs, dim=1)[None]
 
     def _before(self, layer: int, row: int) -> Pair:
@@ -163,12 +198,19 @@ class Step:
     def __init__(self, cache: RowCache) -> None:
         self.cache = cache
         cache.grow()
-        self.hidden = cache.hidden()
+        self._seen: dict[int | None, tuple[Tensor, list[Stretch]]] = {}
 
-    def attend(self, layer: int, query: Tensor, own: Pair, scale: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Add the token to the cache and attend to prefix and own tokens."""
         pair = self.cache.append(layer, own)
         _, _, rows, dim = query.shape
         states = query.view(pair[0].shape[1], -1, rows, dim).permute(2, 0, 1, 3)
-        output = step_attention(states, pair, self.hidden, self.cache.shares(layer), scale)
+        hidden, stretches = self._within(scores.window)
+        output = step_attention(states, pair, hidden, self.cache.shares(layer, stretches), scores)
         return output.permute(1, 2, 0, 3).flatten(0, 1)[None]
+
+    def _within(self, window: int | None) -> tuple[Tensor, list[Stretch]]:
+        """Return what the rows see of their own columns and their prefixes; made once for all layers of a window."""
+        if window not in self._seen:
+            self._seen[window] = self.cache.hidden(window), self.cache.stretches(window)
+        return self._seen[window]

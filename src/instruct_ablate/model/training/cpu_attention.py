@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.training.dropout_masks import Site
 
 ROWS = 64  # queries of a block: few enough that a causal square wastes little
@@ -25,8 +26,9 @@ Span = tuple[int, int]
 class Block:
     """Queries `first` to `last`, and the spans of keys that all of them see.
 
-    With `causal`, the last span ends at `last` and each query sees of it only what stands before or at itself.
-    `place` is the first query's place in its sequence, for the position bias.
+    With `causal`, the last span ends at `last` and each query sees of it only what stands before or at itself, and of
+    all spans, one after the other, only what is less than `window` places away. `place` is the first query's place in
+    its segment, for the position bias; `skipped` is how many keys of its sequence no query of the block sees.
     """
 
     first: int
@@ -34,24 +36,40 @@ class Block:
     spans: tuple[Span, ...]
     causal: bool = True
     place: int = 0
+    skipped: int = 0
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All blocks of a packed batch, what their scores are multiplied with, and which weights are dropped."""
+    """All blocks of a packed batch, how their scores come about, and which weights are dropped."""
 
     blocks: Sequence[Block]
-    scale: float
+    scores: Scores
     dropout: Site | None = None
 
 
-def blocks(queries: Span, before: Sequence[Span], causal: bool) -> Iterator[Block]:
-    """Cut a sequence's queries into blocks that see the spans `before` and, if `causal`, their own past."""
+def blocks(queries: Span, before: Sequence[Span], causal: bool, window: int | None = None) -> Iterator[Block]:
+    """Cut a sequence's queries into blocks that see the spans `before` and, if `causal`, their own past.
+
+    A `window`, which only causal queries have, leaves out what none of a block's queries sees.
+    """
     start, stop = queries
+    length = sum(end - begin for begin, end in before)
     for first in range(start, stop, ROWS):
         last = min(first + ROWS, stop)
-        own = ((start, last),) if causal else ()
-        yield Block(first, last, (*before, *own), causal, first - start)
+        spans = (*before, (start, last)) if causal else tuple(before)
+        narrow = window if window is not None and length + last - start > window else None
+        skipped = 0 if narrow is None else max(0, length + first - start + 1 - narrow)
+        yield Block(first, last, tuple(_without(spans, skipped)), causal, first - start, skipped, narrow)
+
+
+def _without(spans: Sequence[Span], skipped: int) -> Iterator[Span]:
+    """Yield the spans without their first `skipped` keys."""
+    for first, last in spans:
+        if first + skipped < last:
+            yield first + skipped, last
+        skipped = max(0, skipped - (last - first))
 
 
 class BlockAttention(torch.autograd.Function):
@@ -73,7 +91,8 @@ class BlockAttention(torch.autograd.Function):
         output = torch.empty_like(folded)
         for block in plan.blocks:
             rows = slice(block.first * ctx.group, block.last * ctx.group)
-            weights = _weights(folded[:, rows], _cut(keys, block), low, block, ctx)
+            scores = plan.scores.of_products(torch.bmm(folded[:, rows], _cut(keys, block).mT))
+            weights = _weights(scores, low, block, ctx.group)
             if plan.dropout is not None:
                 weights = _dropped(weights, plan.dropout, block)
             output[:, rows] = torch.bmm(weights, _cut(values, block))
@@ -94,11 +113,13 @@ class BlockAttention(torch.autograd.Function):
         # Keys are seen by many blocks: their gradients are summed in fp32.
         of_key, of_value = (torch.zeros_like(part, dtype=torch.float32) for part in (key, value))
         of_bias = torch.zeros_like(low, dtype=torch.float32) if low is not None and ctx.with_bias else None
+        drop = ctx.plan.dropout
         for block in ctx.plan.blocks:
             rows = slice(block.first * ctx.group, block.last * ctx.group)
             keys, slope = _cut(key, block), slopes[:, rows]
-            weights = _weights(query[:, rows], keys, low, block, ctx)
-            drop = ctx.plan.dropout
+            scores = ctx.plan.scores.of_products(torch.bmm(query[:, rows], keys.mT))
+            growth = ctx.plan.scores.growth(scores)
+            weights = _weights(scores, low, block, ctx.group)
             shown = weights if drop is None else _dropped(weights, drop, block)
             _add(of_value, torch.bmm(shown.mT, slope), block)
             scores = torch.bmm(slope, _cut(value, block).mT)
@@ -107,7 +128,7 @@ class BlockAttention(torch.autograd.Function):
             scores.sub_(delta[:, rows]).mul_(weights)
             if of_bias is not None:
                 _bias_of(of_bias, block).add_(scores)
-            scores.mul_(ctx.plan.scale)
+            scores.mul_(growth)
             of_query[:, rows] = torch.bmm(scores, keys)
             _add(of_key, torch.bmm(scores.mT, query[:, rows]), block)
         back = _unfold(of_query, ctx.group).transpose(1, 2)
@@ -141,30 +162,39 @@ def _add(total: Tensor, part: Tensor, block: Block) -> None:
         total[:, first:last] += piece
 
 
-def _weights(query: Tensor, keys: Tensor, bias: Tensor | None, block: Block, ctx: Any) -> Tensor:
-    """Return the attention weights of a block, (key heads, rows, seen)."""
-    scores = torch.bmm(query, keys.mT)
-    if ctx.plan.scale != 1.0:
-        scores.mul_(ctx.plan.scale)
+def _weights(scores: Tensor, bias: Tensor | None, block: Block, group: int) -> Tensor:
+    """Return the attention weights of a block, (key heads, rows, seen); its scores are used up."""
     if bias is not None:
         scores.add_(_bias_of(bias, block))
     if block.causal:
-        size = block.last - block.first
-        later = _later(size, ctx.group, str(scores.device))
-        scores[:, :, -size:].masked_fill_(later, float("-inf"))
+        size, seen, device = block.last - block.first, scores.shape[-1], str(scores.device)
+        scores[:, :, -size:].masked_fill_(_later(size, group, device), float("-inf"))
+        if block.window is not None:
+            far = _far(size, block.window - (seen - size), group, device)
+            scores[:, :, : far.shape[-1]].masked_fill_(far, float("-inf"))
     return torch.softmax(scores, -1)
 
 
 def _dropped(weights: Tensor, site: Site, block: Block) -> Tensor:
     """Return weights (or their gradients) with those that are dropped at zero, the others scaled."""
     count, rows, seen = weights.shape
-    return (weights * site.scale).mul_(site.kept((count, rows, seen), block.first, block.last))
+    return (weights * site.scale).mul_(site.kept((count, rows, seen), block.first, block.last, block.skipped))
 
 
-@cache
+@lru_cache(maxsize=256)
 def _later(size: int, group: int, device: str) -> Tensor:
     """Return which of a block's own keys stand behind each query's token."""
     return torch.ones(size, size, dtype=torch.bool, device=device).triu_(1).repeat_interleave(group, 0)
+
+
+@lru_cache(maxsize=256)
+def _far(size: int, room: int, group: int, device: str) -> Tensor:
+    """Return which of a block's first keys lie before each query's window.
+
+    `room` is how many keys the first query's window has from the first of all: each later query misses one more.
+    """
+    seen = torch.ones(size, max(0, size - room), dtype=torch.bool, device=device)
+    return seen.tril_(-room).repeat_interleave(group, 0)
 
 
 def _bias_of(bias: Tensor, block: Block) -> Tensor:

@@ -64,10 +64,10 @@ class Site:
         result: Tensor = _Drop.apply(states, self)  # type: ignore[no-untyped-call]
         return result
 
-    def kept(self, shape: tuple[int, int, int], first: int, last: int) -> Tensor:
+    def kept(self, shape: tuple[int, int, int], first: int, last: int, skipped: int = 0) -> Tensor:
         """Return which attention weights stay: those of queries `first` to `last`, (key heads, rows, seen).
 
-        A query's rows, one for each head that shares the keys, stand together.
+        A query's rows, one for each head that shares the keys, stand together; `skipped` keys stand before those seen.
         """
         count, rows, seen = shape
         group = rows // (last - first)
@@ -75,7 +75,7 @@ class Site:
             half[first:last].repeat_interleave(group)[None, :, None] for half in (self.first, self.second)
         )
         heads = _channels(count * group, 1, str(one.device)).view(count, group).repeat(1, last - first)
-        channels = heads[:, :, None] ^ _channels(seen, 0, str(one.device))
+        channels = heads[:, :, None] ^ _channels(skipped + seen, 0, str(one.device))[skipped:]
         return _kept(one, other, channels, self.rate)
 
 

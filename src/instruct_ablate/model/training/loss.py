@@ -14,11 +14,20 @@ from transformers import PreTrainedModel
 
 from instruct_ablate.data.micro_batch import MicroBatch, pad
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.families import T5_LIKE
+from instruct_ablate.model.adapters import bare
+from instruct_ablate.model.modes import evaluating
 from instruct_ablate.model.training import decoder_attention, t5_attention
 from instruct_ablate.model.training.dropout import Dropout, WeightsAt
 from instruct_ablate.model.training.fused_layers import compiled, fused
+from instruct_ablate.model.training.output_layer import OutputLayer
+from instruct_ablate.model.training.support import (
+    check_family,
+    plain_logits,
+    trial_batch,
+    trial_sequences,
+)
 from instruct_ablate.model.transformers_internals import attending
+from instruct_ablate.model.trial import agree, short_windows
 
 ROWS = 256  # target positions whose logits exist at a time
 
@@ -63,7 +72,7 @@ def packed_attention_of(
     model: PreTrainedModel, packing: bool = True, compiling: bool = False, dropout: Dropout | None = None
 ) -> Iterator[PackedAttention]:
     """Let `model` attend within packed segments, its norms and gates fused (or compiled); undone at the end."""
-    check_model(model)
+    check_model(model, packing)
     attention = PackedAttention(model, packing, dropout)
     # What is fused is decided once: a trial with other weights might decide otherwise.
     with compiled(model) if compiling else fused(model, dropout is not None), attention.used():
@@ -123,18 +132,28 @@ def _decoder_only(model: PreTrainedModel, batch: MicroBatch, dropout: WeightsAt 
     return states
 
 
-def check_model(model: PreTrainedModel) -> None:
-    """Refuse models whose loss would silently be computed wrong here."""
-    settings, kind = model.config.to_dict(), model.config.model_type
-    if model.config.is_encoder_decoder and kind not in T5_LIKE:
-        families = " and ".join(T5_LIKE)
-        raise UserError(f"encoder-decoder models of type {kind} cannot be trained here, only {families}.")
-    for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
-        if settings.get(name) not in (None, 1.0):
-            raise UserError(
-                f"models with {name} ({kind}) cannot be trained here yet; "
-                "use one whose output layer is linear (LLaMA, Qwen, Mistral, T5, ...)."
-            )
+def check_model(model: PreTrainedModel, packing: bool = True) -> None:
+    """Refuse models whose loss would silently be computed wrong here; what no configuration tells, a trial does."""
+    check_family(model, packing)
+    inner = bare(model)
+    if model.config.is_encoder_decoder or _agrees(inner, packing):
+        return
+    raise UserError(
+        f"models of type {model.config.model_type} cannot be trained here with data.packing={str(packing).lower()}: "
+        "their attention or output layer does something that this package does not know"
+        + (". Try data.packing=false." if packing else ".")
+    )
+
+
+def _agrees(model: PreTrainedModel, packing: bool) -> bool:
+    """Whether a model's logits are those of its own forward pass, on few tokens beyond its windows cut short."""
+    sequences = trial_sequences(model)
+    batch = trial_batch(sequences, grouped=packing)
+    with evaluating(model, inference=False), short_windows(model):
+        wanted = plain_logits(model, sequences)
+        with attending(model, decoder_attention.NAME) if packing else nullcontext():
+            states = target_states(model, batch) if packing else padded_states(model, batch)
+        return agree(OutputLayer.of(model).logits(states), wanted)
 
 
 def token_losses(
@@ -145,17 +164,17 @@ def token_losses(
     Logits exist for `ROWS` target positions at a time, in the backward pass too (they are computed again there).
     """
     states = target_states(model, batch, dropout) if packing else padded_states(model, batch)
-    head = model.get_output_embeddings()
+    head = OutputLayer.of(model)
     if len(states) <= ROWS:
         return _losses(states, batch.labels, head)
     pieces = zip(torch.split(states, ROWS), torch.split(batch.labels, ROWS), strict=True)
     return torch.cat([_recomputed(piece, labels, head) for piece, labels in pieces])
 
 
-def _recomputed(states: Tensor, labels: Tensor, head: nn.Module) -> Tensor:
+def _recomputed(states: Tensor, labels: Tensor, head: OutputLayer) -> Tensor:
     result: Any = checkpoint(_losses, states, labels, head, use_reentrant=False)
     return torch.as_tensor(result)
 
 
-def _losses(states: Tensor, labels: Tensor, head: nn.Module) -> Tensor:
-    return F.cross_entropy(head(states).float(), labels, reduction="none")
+def _losses(states: Tensor, labels: Tensor, head: OutputLayer) -> Tensor:
+    return F.cross_entropy(head.logits(states).float(), labels, reduction="none")

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
+from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
@@ -41,7 +42,7 @@ class T5Layout:
     ) -> Tensor:
         """Return (1, tokens, heads, dim) from (1, heads, tokens, dim); T5 does not scale its scores."""
         if query.device.type == "cpu" or site is not None:
-            plan = Plan(self.blocks, 1.0, site)
+            plan = Plan(self.blocks, Scores(1.0), site)
             result: Tensor = BlockAttention.apply(query, key, value, bias, plan)  # type: ignore[no-untyped-call]
             return result
         return self.by_sequence(query, key, value, bias)
