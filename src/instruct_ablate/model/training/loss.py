@@ -153,9 +153,9 @@ def _agrees(model: PreTrainedModel, packing: bool) -> bool:
         wanted = plain_logits(model, sequences)
         with attending(model, decoder_attention.NAME) if packing else nullcontext():
             states = target_states(model, batch) if packing else padded_states(model, batch)
-        if not bool(wanted.isfinite().all()):  # nothing to compare with: the first step's loss says what is wrong
-            return True
-        return agree(OutputLayer.of(model).logits(states), wanted)
+        # Where there is nothing to compare with, the first step's loss says what is wrong.
+        nothing = not bool(wanted.isfinite().all())
+        return nothing or agree(OutputLayer.of(model).logits(states), wanted)
 
 
 def token_losses(
