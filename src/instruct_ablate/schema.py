@@ -109,7 +109,12 @@ class MethodConfig:
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.0
-    target_modules: list[str] = field(default_factory=list)  # empty: all linear layers
+    target_modules: list[str] = field(default_factory=list)  # empty: as `target` says
+    target: str = "all_linear"  # all_linear | attention: the layers that adapters stand beside
+    rslora: bool = False  # adapters count alpha/sqrt(rank) in place of alpha/rank (Kalajdzievski 2023)
+    dora: bool = False  # a length beside each output's direction (Liu et al. 2024)
+    # LoRA trains at trainer.learning_rate times this (method=lora: 10); full tuning at trainer.learning_rate itself.
+    learning_rate_factor: float = 1.0
 
 
 @dataclass

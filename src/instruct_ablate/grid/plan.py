@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.canonical import effective
+from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator, Speeds
@@ -158,6 +159,7 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
         f"{sum(e.steps for e in estimates):,} steps, about {sum(e.train_tokens for e in estimates):,} tokens; "
         f"testing: {sum(e.test_instances for e in estimates):,} predictions",
         f"disk: {_disk(todo)}",
+        *filter(None, (rate_line(one.cell.identity.setting for one in cells),)),
         *_held_out(cells),
         *template_lines(one.cell.config for one in cells),
     ]

@@ -26,6 +26,7 @@ from instruct_ablate.metrics.measures import check_columns
 from instruct_ablate.model.decoding.settings import check_evaluation
 from instruct_ablate.model.loading.settings import check_model
 from instruct_ablate.model.training.settings import (
+    check_dora,
     check_dropout,
     check_machine,
     check_method,
@@ -135,6 +136,7 @@ def _values(config: Config) -> Iterator[Call]:
     yield check_columns, (config.report,)
     yield check_encodings, (config.data, config.prompt)
     yield check_dropout, (config.trainer, config.data)
+    yield check_dora, (config.method, config.trainer)
     yield check_evaluation, (config.evaluation, config.instruction)
     yield check_points, (config.evaluation, config.trainer)
     if not is_untuned(config):
@@ -302,7 +304,7 @@ def _checkpoint(model: ModelConfig, prompt: PromptConfig, engine: str) -> None:
 
 def _layers(model: ModelConfig, method: MethodConfig, cache: Path) -> None:
     """Check that the layers to adapt are there; all linear ones always are."""
-    if method.name == "lora" and method.target_modules:
+    if method.name == "lora" and (method.target_modules or method.target != "all_linear"):
         from instruct_ablate.model.training.lora import check_layers
 
         check_layers(model, method, cache)

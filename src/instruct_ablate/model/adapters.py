@@ -14,6 +14,25 @@ def bare(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
+def is_linear(part: nn.Module) -> bool:
+    """Whether a part of a model is a layer that LoRA stands beside."""
+    return isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
+
+
+def attention_layers(model: nn.Module) -> list[str]:
+    """Name the linear layers within attention: by their last names, in full where others have the same."""
+    linear = [name for name, part in model.named_modules() if is_linear(part)]
+    inside = [name for name in linear if in_attention(name)]
+    names = {name.rpartition(".")[2] for name in inside}
+    others = {name.rpartition(".")[2] for name in linear if not in_attention(name)}
+    return inside if names & others else sorted(names)
+
+
+def in_attention(name: str) -> bool:
+    """Whether a layer lies within attention, by what families call it: self_attn, SelfAttention, attn, attention."""
+    return any(word in name.rpartition(".")[0].lower() for word in ("attn", "attention"))
+
+
 def merged(adapted: Any) -> PreTrainedModel:
     """Fold the adapters into the weights and return the plain model, which computes the same."""
     _untie(adapted)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import write
 from instruct_ablate.grid.study import Study
@@ -86,6 +87,12 @@ def _chosen(cells: Sequence[CellRecord]) -> str:
     return told + (" (of some cells the last step's were taken); " if last else "; ")
 
 
+def _rates(cells: Sequence[CellRecord]) -> str:
+    """Say at which rates optimisers ran, where they are not those that were configured."""
+    rates = rate_line(cell.setting for cell in cells)
+    return f"{rates}; " if rates else ""
+
+
 def _experiments(study: Study) -> Iterator[tuple[str, str]]:
     cells = _done(study)
     states = Counter(cell.state for cell in study.cells)
@@ -98,7 +105,7 @@ def _experiments(study: Study) -> Iterator[tuple[str, str]]:
     yield (
         "C2 experimental setup",
         (
-            f"{_chosen(cells)}every value that was tried is in the table below, and every setting is reported; "
+            f"{_chosen(cells)}{_rates(cells)}every value that was tried is in the table below, and every setting is reported; "
             f"how values were chosen is {UNKNOWN}"
         ),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.checklist import STARTER_LICENCE, UNKNOWN
@@ -58,6 +59,8 @@ def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
             f"\nThe weights are those after step {chosen.step} of {chosen.steps}, which scored best by "
             f"`{_plain(chosen.measure)}` on held-out training tasks ({chosen.score:.2f})."
         )
+    if rate := rate_line([setting]):
+        yield f"\n{rate[:1].upper()}{rate[1:]}."
     yield "\n## Scores\n"
     level = f"{100 - 100 * USUAL:.0f} %"
     yield f"Percent, means over test tasks with their {level} intervals over tasks; of this one seed.\n"

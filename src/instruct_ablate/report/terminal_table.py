@@ -122,8 +122,9 @@ def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     wordings = max((row.templates for row in rows), default=1)
     over += f", each a mean over {wordings} templates" if wordings > 1 else ""
     clash = "clash: several cells are the same setting with the same seed, so there is no number of it; "
+    rates = rate_line(row.setting for row in rows)
     return (
-        f"{Places(rows).shared}. {over}; percentages averaged per task; "
+        f"{Places(rows).shared}. {f'{rates}. ' if rates else ''}{over}; percentages averaged per task; "
         "exact match, format and guess over classification tasks, ROUGE-L (gen.) over generation tasks; "
         f"{explained(names or main_columns(rows))}"
         f"{clash if any(row.clash for row in rows) else ''}"

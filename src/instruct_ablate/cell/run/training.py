@@ -14,6 +14,7 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
+from instruct_ablate.learning_rate import effective_rate, effective_rate_text
 from instruct_ablate.prompt.build import alternated, build_prompts, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, TrainerConfig
@@ -43,6 +44,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     check_trainer(config)
     tokens = TokenizerTokens(checkpoint.tokenizer, config.prompt.ends_source)
     prompts, notes = prompts_in_training(config, collection, tokens)
+    notes = (*notes, *rate_notes(config))
     schedule = _schedule(config.trainer, len(prompts))
     points = plan_points(job, collection, checkpoint, tokens, schedule)
     prepared = time.perf_counter() - started
@@ -72,6 +74,15 @@ def prompts_in_training(
     known = context.under(config.instruction)
     noted = (truncation_note(prompts), rules_note(budgeted.tasks, config.instruction.definition, known))
     return prompts, (*budgeted.notes, *(f"training: {note}" for note in noted if note))
+
+
+def rate_notes(config: Config) -> tuple[str, ...]:
+    """Say at which rate the optimiser runs, where that is not the configured one."""
+    rate = config.trainer.learning_rate
+    if effective_rate(rate, config.method) == rate:
+        return ()
+    told = effective_rate_text(rate, config.method.name, config.method.learning_rate_factor)
+    return (f"training: learning rate {told}",)
 
 
 def _schedule(config: TrainerConfig, examples: int) -> Schedule:

@@ -41,6 +41,7 @@ NEUTRAL: dict[str, Any] = {
     "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
     "prompt.training_template": "first", "templates": None, "own_code": [],
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
+    "method.target": "all_linear", "method.rslora": False, "method.dora": False, "method.learning_rate_factor": 1.0,
     "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.model.loading.location import Kind, base_of, local_folder
 from instruct_ablate.model.modes import quiet
@@ -14,6 +14,8 @@ from instruct_ablate.whole_files import read_plain, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+COUNTED = 2  # the way of counting adapters; raise it when the same ones would be counted otherwise
 
 
 def empty_model(config: ModelConfig, cache: Path, head: Kind | None = None) -> PreTrainedModel | None:
@@ -66,27 +68,36 @@ def _memory(config: ModelConfig, method: MethodConfig, cache: Path) -> Path | No
         content = read_plain(Path(place) / "config.json")
     except OSError:
         return None
-    trained = (method.rank, sorted(method.target_modules)) if method.name == "lora" else ()
+    lora = (method.rank, sorted(method.target_modules), method.target, method.dora)
+    trained = (*lora, COUNTED) if method.name == "lora" else ()
     made = hashlib.sha256(f"{version('transformers')} {trained}\n".encode() + content).hexdigest()
     return cache / "parameter_counts" / f"{made[:32]}.json"
 
 
 def _counted(model: PreTrainedModel, method: MethodConfig) -> int:
-    import torch
+    from instruct_ablate.model.adapters import is_linear
 
     if method.name != "lora":
         return int(sum(weight.numel() for weight in model.parameters()))
-    # A pair of matrices beside every adapted layer: rank x (inputs + outputs).
     layers = [
-        layer
-        for name, layer in model.named_modules()
-        if isinstance(layer, torch.nn.Linear) and _adapted(name, method.target_modules)
+        layer for name, layer in model.named_modules() if is_linear(layer) and _adapted(name, method)
     ]
-    return int(sum(method.rank * (layer.in_features + layer.out_features) for layer in layers))
+    return sum(_beside(layer, method) for layer in layers)
 
 
-def _adapted(name: str, targets: list[str]) -> bool:
-    return not targets or any(name == target or name.endswith(f".{target}") for target in targets)
+def _beside(layer: Any, method: MethodConfig) -> int:
+    """Count a pair of matrices, rank x (inputs + outputs), and with DoRA a length for each output."""
+    turned = not hasattr(layer, "out_features")  # GPT-2's Conv1D keeps inputs first
+    outputs, inputs = layer.weight.shape[:: -1 if turned else 1]
+    return int(method.rank * (inputs + outputs) + (outputs if method.dora else 0))
+
+
+def _adapted(name: str, method: MethodConfig) -> bool:
+    from instruct_ablate.model.adapters import in_attention
+
+    if not method.target_modules:
+        return method.target == "all_linear" or in_attention(name)
+    return any(name == target or name.endswith(f".{target}") for target in method.target_modules)
 
 
 def _place(config: ModelConfig, cache: Path) -> str | None:

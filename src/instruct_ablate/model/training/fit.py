@@ -24,6 +24,7 @@ from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.draws import draws, varies
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import TokenStore, token_store
+from instruct_ablate.learning_rate import effective_rate
 from instruct_ablate.model.adapters import merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.training import training_state
@@ -118,7 +119,8 @@ def _train(
     products = next(model.parameters()).dtype
     subject: Any = master_copy(model) if settings.strategy == "fsdp" else model
     dropout = Dropout(settings.dropout, config.seed) if settings.dropout else None
-    module = InstructionModule(subject, settings, data.steps, config.data.packing, products, dropout)
+    optimisation = replace(settings, learning_rate=effective_rate(settings.learning_rate, config.method))
+    module = InstructionModule(subject, optimisation, data.steps, config.data.packing, products, dropout)
     curve = Curve(folder / learning_curve.FILE, data.first_step, settings.compile, config.data.packing)
     meter = Meter(curve, Cost(**state["cost"]) if state else Cost(), time.perf_counter())
     saver = Saver(checkpoints, settings.checkpoint_every_steps, state, data, meter)

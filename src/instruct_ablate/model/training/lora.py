@@ -1,4 +1,4 @@
-"""LoRA through peft: small trainable matrices beside frozen weights (`model/adapters` folds them in)."""
+"""LoRA, rsLoRA and DoRA through peft: small trainable matrices beside frozen weights (`model/adapters` folds them in)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.model.adapters import attention_layers, is_linear
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.loading.location import check_checkpoint
 from instruct_ablate.model.loading.parameter_count import empty_model
@@ -28,7 +29,7 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
             "method.target_modules: T5 reads its embeddings through embed_tokens; an adapter on shared would never "
             "be used. Name embed_tokens."
         )
-    targets: Any = list(config.target_modules) or "all-linear"
+    targets: Any = list(config.target_modules) or _layers_of(model, config.target)
     task = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
     lora = LoraConfig(
         r=config.rank,
@@ -36,6 +37,8 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
         lora_dropout=config.dropout,
         target_modules=targets,
         task_type=task,
+        use_rslora=config.rslora,
+        use_dora=config.dora,
     )
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
@@ -59,6 +62,13 @@ def check_layers(config: ModelConfig, method: MethodConfig, cache: Path) -> None
     adapt(model, method, 0)
 
 
-def is_linear(part: torch.nn.Module) -> bool:
-    """Whether a part of a model is a layer that LoRA stands beside."""
-    return isinstance(part, torch.nn.Linear) or type(part).__name__ == "Conv1D"
+def _layers_of(model: PreTrainedModel, target: str) -> list[str] | str:
+    """Return the layers that `method.target` stands for, as peft takes them."""
+    if target == "all_linear":
+        return "all-linear"
+    if not (names := attention_layers(model)):
+        raise UserError(
+            f"method.target={target}: no linear layer of {type(model).__name__} is known to be attention's. "
+            "Name the layers: method.target_modules=[...]."
+        )
+    return names

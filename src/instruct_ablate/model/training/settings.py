@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from instruct_ablate.data.settings import check_batches, check_data
 from instruct_ablate.errors import UserError
+from instruct_ablate.learning_rate import LORA
 from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of, text, texts, whole
 from instruct_ablate.processes import process_count
 from instruct_ablate.schema import Config, DataConfig, EvaluationConfig, MethodConfig, TrainerConfig
 from instruct_ablate.score_curve import asks_for_points
 
 METHODS = ("full", "lora")
+TARGETS = ("all_linear", "attention")
 OPTIMIZERS = ("adamw", "adafactor")
 SCHEDULES = ("constant", "linear")
 PRECISIONS = ("auto", "bf16", "fp32", "fp16")
@@ -24,6 +26,10 @@ METHOD = {
     "alpha": whole(1, 2**20),
     "dropout": number(0, 1, below=True),
     "target_modules": texts(200),
+    "target": one_of(TARGETS),
+    "rslora": any_value(),
+    "dora": any_value(),
+    "learning_rate_factor": number(0, 10_000, above=True),
 }
 LOSSES = ("per_token", "per_example")
 OPTIMISATION = {
@@ -55,6 +61,7 @@ MACHINE = {
 def check_trainer(config: Config) -> None:
     """Refuse what training would only find out later."""
     check_method(config.method)
+    check_dora(config.method, config.trainer)
     check_data(config.data)
     check_batches(config.trainer)
     check_optimisation(config.trainer)
@@ -79,8 +86,22 @@ def check_dropout(trainer: TrainerConfig, data: DataConfig) -> None:
 
 
 def check_method(config: MethodConfig) -> None:
-    """Refuse a method that is not there, or sizes it cannot have."""
+    """Refuse a method that is not there, sizes it cannot have, and layers named twice."""
     check_limits("method", config, METHOD)
+    if config.target_modules and config.target != TARGETS[0]:
+        raise UserError(
+            f"method.target={config.target} and method.target_modules={list(config.target_modules)} both name the "
+            "layers to adapt: leave out one of the two."
+        )
+
+
+def check_dora(method: MethodConfig, trainer: TrainerConfig) -> None:
+    """Refuse DoRA where no process has a whole weight to measure."""
+    if method.name == LORA and method.dora and trainer.strategy == "fsdp":
+        raise UserError(
+            "method.dora=true measures whole weights in every step, and trainer.strategy=fsdp divides them among "
+            "processes: use trainer.strategy=ddp, or method.dora=false."
+        )
 
 
 def check_optimisation(config: TrainerConfig) -> None:
