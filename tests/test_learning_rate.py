@@ -13,7 +13,9 @@ def test_lora_takes_its_own_rate_and_full_tuning_the_configured_one() -> None:
 
 def test_a_rate_is_the_number_that_one_would_write() -> None:
     for rate in (1e-4, 3e-4, 7e-5, 6e-6):
-        assert effective_rate(rate, MethodConfig("lora", learning_rate_factor=10)) == float(f"{rate * 10:.6g}")
+        assert effective_rate(rate, MethodConfig("lora", learning_rate_factor=10)) == float(
+            f"{rate * 10:.6g}"
+        )
 
 
 def test_a_rate_is_told_with_what_it_is_made_of() -> None:

@@ -17,6 +17,7 @@ from instruct_ablate.schema import Config
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 
 HERE = Path(__file__).parent
+LORA = ("method=lora", "method.learning_rate_factor=1")  # as before it had a rate of its own
 TINY = ("model=tiny_llama",)
 UNTUNED = (*TINY, "data_budget=0")
 DATA = "DATA"  # in an override: the folder that `write_data` has filled
@@ -25,7 +26,7 @@ DATA = "DATA"  # in an override: the folder that `write_data` has filled
 TRAINS_OTHERWISE = (
     "trainer.optimizer=adafactor", "trainer.learning_rate=0.5", "trainer.schedule=linear",
     "trainer.warmup_steps=7", "trainer.weight_decay=0.1", "trainer.batch_size=3", "trainer.epochs=9",
-    "trainer.max_steps=5", "trainer.gradient_clip=null", "method=lora", "method.learning_rate_factor=1", "method.rank=3", "method.alpha=5",
+    "trainer.max_steps=5", "trainer.gradient_clip=null", *LORA, "method.rank=3", "method.alpha=5",
     "method.dropout=0.1", "method.target_modules=[q_proj]", "data=grouped", "data.group_size=3",
     "data.packing=false", "data_budget.tasks=2", "seed=7",
 )  # fmt: skip
@@ -78,8 +79,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "untuned, one example": (*UNTUNED, "instruction.num_positive=1"),
     "untuned, another reference": (*UNTUNED, "reference=simplified"),
     # training
-    "lora": (*TINY, "method=lora", "method.learning_rate_factor=1"),
-    "lora, another rank": (*TINY, "method=lora", "method.learning_rate_factor=1", "method.rank=4", "method.target_modules=[q_proj,v_proj]"),
+    "lora": (*TINY, *LORA),
+    "lora, another rank": (*TINY, *LORA, "method.rank=4", "method.target_modules=[q_proj,v_proj]"),
     "adafactor": (*TINY, "trainer.optimizer=adafactor"),
     "learning rate": (*TINY, "trainer.learning_rate=1e-3", "trainer.schedule=linear"),
     "epochs": (*TINY, "trainer.epochs=3"),

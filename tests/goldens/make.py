@@ -34,7 +34,8 @@ GRID = (
 BASELINES = ("model=uniform_guess,copy_input", "study=old_study")
 # Adapters alone are trained, so that their states are small.
 STOPPED = (
-    "model=tiny_llama", "method=lora", "method.learning_rate_factor=1", "method.rank=2", "data_budget=2", "data_budget.tasks=6", "trainer.batch_size=2",
+    "model=tiny_llama", "method=lora", "method.learning_rate_factor=1", "method.rank=2",
+    "data_budget=2", "data_budget.tasks=6", "trainer.batch_size=2",
     "trainer.max_steps=6", "trainer.learning_rate=1e-2", "trainer.checkpoint_every_steps=2", "study=mid_training",
 )  # fmt: skip
 

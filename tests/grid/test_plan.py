@@ -51,6 +51,14 @@ def test_a_grid_is_counted_before_it_runs(tmp_path: Path) -> None:
     assert "4 asked for, 3 distinct cells (0 untuned added): 0 done, 3 to run" in told
 
 
+def test_a_plan_says_at_which_rate_each_method_trains(tmp_path: Path) -> None:
+    plan = compose_plan(words(tmp_path, "method=full,lora", "trainer.learning_rate=1e-4"))
+    (line,) = (line for line in summary(plan, planned(plan, SPEEDS)) if "learning rate" in line)
+    assert line.startswith("learning rates as trained: full 0.0001; lora 0.001 (0.0001 x 10)")
+    plain = compose_plan(words(tmp_path))
+    assert "learning rate" not in "".join(summary(plain, planned(plain, SPEEDS)))
+
+
 def test_an_experiment_and_its_untuned_models_are_planned(tmp_path: Path) -> None:
     plan = compose_plan(("model=tiny_llama", "data_budget=2,8", "seed=0,1", f"cache={tmp_path}"))
     assert (plan.asked, len(plan.cells), plan.added) == (4, 5, 1)

@@ -96,16 +96,19 @@ def test_a_model_without_adapters_is_itself(tmp_path_factory: pytest.TempPathFac
     assert bare(inside) is inside
 
 
+@pytest.mark.parametrize("more", [{}, {"dora": True, "rslora": True}], ids=["lora", "dora"])
 @pytest.mark.parametrize("name", NAMES)
 def test_merging_gives_a_plain_model_that_answers_the_same(
-    name: str, tmp_path_factory: pytest.TempPathFactory
+    name: str, more: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     cache = tmp_path_factory.getbasetemp() / "cache"
     model = load(make_config(cache, name)).model
-    adapted = adapt(model, MethodConfig(name="lora", rank=2), seed=0)
+    adapted = adapt(model, MethodConfig("lora", rank=2, **more), seed=0)
     for key, weight in adapted.named_parameters():
         if "lora_B" in key:
             torch.nn.init.normal_(weight, std=0.1)
+        if "magnitude" in key:
+            weight.data *= 1.3
     inputs = {"input_ids": torch.arange(3, 9)[None]}
     if name == "tiny_t5":
         inputs["decoder_input_ids"] = torch.tensor([[0, 5]])

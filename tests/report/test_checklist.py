@@ -44,6 +44,14 @@ def test_what_records_say() -> None:
     assert "on GPU" in checklist(study_of("cuda:0"))
 
 
+def test_rates_are_those_of_optimisers() -> None:
+    lora = make_cell(50.0, method="lora", **{"method.learning_rate_factor": 10.0})
+    text = checklist(Study("s", Path("s"), (make_cell(50.0), lora)))
+    told = line(text, "C2 experimental setup")
+    assert "learning rates as trained: full 0.0002; lora 0.002 (0.0002 x 10)" in told
+    assert "as trained" not in checklist(study_of())
+
+
 def test_nothing_is_invented() -> None:
     text = checklist(Study("s", Path("s"), (make_cell(None),)))
     for question in ("C1 number of parameters", "C1 computing budget", "C1 energy", "C3 seeds", "C4 packages",

@@ -64,6 +64,15 @@ def test_which_weights_they_are() -> None:
     assert "held-out" not in model_card(cell(40.0, 50.0), folder)
 
 
+def test_the_rate_that_was_trained_at() -> None:
+    one, folder = cell(40.0, 50.0), Folder("mine", "ForCausalLM")
+    lora = replace(
+        one, setting=one.setting.changed(**{"method": "lora", "method.learning_rate_factor": 10.0})
+    )
+    assert "Learning rates as trained: lora 0.002 (0.0002 x 10)" in model_card(lora, folder)
+    assert "as trained" not in model_card(one, folder)
+
+
 def test_names_of_a_study_are_no_markup() -> None:
     one = cell(40.0, 50.0)
     hostile = replace(one, setting=one.setting.changed(model="x`\n# <b>|title\x1b[2J"))

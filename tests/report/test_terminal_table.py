@@ -115,6 +115,12 @@ def test_the_caption_counts_seeds_and_tells_clashes():
     assert caption([]).startswith(". One seed;")
 
 
+def test_the_caption_says_at_which_rates_methods_were_trained():
+    lora = make_cell(60.0, method="lora", **{"method.learning_rate_factor": 10.0})
+    assert "lora 0.002 (0.0002 x 10)" in caption(build_rows([make_cell(60.0), lora]))
+    assert "as trained" not in caption(build_rows([make_cell(60.0)]))
+
+
 def test_long_values_are_cut_in_the_caption():
     fits, longer = "m" * LONGEST, "m" * (LONGEST + 1)
     assert f"model={fits}." in caption(build_rows([make_cell(60.0, model=fits)])).replace(",", ".")

@@ -105,8 +105,8 @@ def _experiments(study: Study) -> Iterator[tuple[str, str]]:
     yield (
         "C2 experimental setup",
         (
-            f"{_chosen(cells)}{_rates(cells)}every value that was tried is in the table below, and every setting is reported; "
-            f"how values were chosen is {UNKNOWN}"
+            f"{_chosen(cells)}{_rates(cells)}every value that was tried is in the table below, and every setting is "
+            f"reported; how values were chosen is {UNKNOWN}"
         ),
     )
     seeds = sorted({cell.seed for cell in cells if not cell.setting.untuned})

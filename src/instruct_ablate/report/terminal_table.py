@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.legend import Legend, heading
+from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns

@@ -12,7 +12,7 @@ from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError
-from instruct_ablate.schema import BudgetConfig
+from instruct_ablate.schema import BudgetConfig, MethodConfig
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config, replace_inputs
@@ -41,8 +41,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return calls
 
 
-def run(tmp_path: Path, budget: BudgetConfig, collection: TaskCollection = COLLECTION) -> Any:
-    config = make_config(tmp_path, data_budget=budget)
+def run(tmp_path: Path, budget: BudgetConfig, collection: TaskCollection = COLLECTION, **changes: Any) -> Any:
+    config = make_config(tmp_path, data_budget=budget, **changes)
     job = Job(config, identify(config), tmp_path, Heartbeat(tmp_path, this_process()))
     return train(job, collection, SimpleNamespace(tokenizer=Tokenizer()))  # type: ignore[arg-type]
 
@@ -70,6 +70,14 @@ def test_more_than_there_is_is_used_as_it_is_and_said(tmp_path: Path, seen: list
     notes = run(tmp_path, BudgetConfig(50)).notes
     assert len(seen[0]) == 12
     assert notes
+
+
+def test_a_rate_that_is_not_the_configured_one_is_noted(tmp_path: Path, seen: list[Any]) -> None:
+    lora = MethodConfig("lora", learning_rate_factor=10.0)
+    assert run(tmp_path, BudgetConfig(2), method=lora).notes == (
+        "training: learning rate 0.002 (0.0002 x 10)",
+    )
+    assert run(tmp_path, BudgetConfig(2)).notes == ()
 
 
 def test_nothing_to_train_on_is_told(tmp_path: Path, seen: list[Any]) -> None:

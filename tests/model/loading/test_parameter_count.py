@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,6 +46,26 @@ def test_lora_counts_its_pairs_of_matrices(name: str, rank: int, cache: Path) ->
     config, method = ModelConfig(name, source="random"), MethodConfig("lora", rank=rank)
     adapted = adapt(load_checkpoint(config, torch.float32, cache).model, method, seed=0)
     assert trainable_parameters(config, method, cache) == counted(adapted)
+
+
+@pytest.mark.parametrize("name", ["tiny_llama", "tiny_t5"])
+@pytest.mark.parametrize(
+    "more", [{"dora": True}, {"target": "attention"}, {"target": "attention", "dora": True}]
+)
+def test_what_else_adapters_train_is_counted(name: str, more: dict[str, Any], cache: Path) -> None:
+    config, method = ModelConfig(name, source="random"), MethodConfig("lora", rank=2, **more)
+    adapted = adapt(load_checkpoint(config, torch.float32, cache).model, method, seed=0)
+    assert trainable_parameters(config, method, cache) == counted(adapted)
+
+
+def test_layers_that_keep_inputs_first_are_counted(tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=2))
+    model.config.save_pretrained(tmp_path)
+    method = MethodConfig("lora", rank=3, dora=True)
+    config = ModelConfig("mine", path=str(tmp_path))
+    assert trainable_parameters(config, method, tmp_path) == counted(adapt(model, method, seed=0))
 
 
 def test_lora_on_some_layers_alone(cache: Path) -> None:

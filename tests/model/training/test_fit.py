@@ -95,6 +95,7 @@ def test_the_same_fit_gives_the_same_bits(cache: Path, tmp_path: Path) -> None:
     [
         ("tiny_llama", "full", torch.float32),
         ("tiny_llama", "lora", torch.bfloat16),
+        ("tiny_llama", "dora", torch.bfloat16),
         ("tiny_t5", "full", torch.bfloat16),
         ("tiny_t5", "lora", torch.float32),
     ],
@@ -102,7 +103,10 @@ def test_the_same_fit_gives_the_same_bits(cache: Path, tmp_path: Path) -> None:
 def test_a_fit_stopped_twice_ends_with_the_same_bits(
     name: str, method: str, dtype: torch.dtype, cache: Path, tmp_path: Path, stop_after: Callable[[int], None]
 ) -> None:
-    config = changed(make_config(cache, name), method={"name": method})
+    config = changed(
+        make_config(cache, name),
+        method={"name": "lora", "dora": True} if method == "dora" else {"name": method},
+    )
     wanted, cost = train(config, tmp_path / "whole", dtype)
     for step in (3, 4):
         stop_after(step)
@@ -116,6 +120,25 @@ def test_a_fit_stopped_twice_ends_with_the_same_bits(
     assert [(row["step"], row["loss"]) for row in curves[0]] == [
         (row["step"], row["loss"]) for row in curves[1]
     ]
+
+
+@pytest.mark.parametrize(("method", "rate"), [("full", 1e-3), ("lora", 1e-2)])
+def test_the_curve_shows_the_rate_that_the_optimiser_had(
+    method: str, rate: float, cache: Path, tmp_path: Path
+) -> None:
+    config = make_config(cache, learning_rate=1e-3, max_steps=1)
+    config = changed(config, method={"name": method, "rank": 2, "learning_rate_factor": 10.0})
+    train(config, tmp_path)
+    assert [row["learning_rate"] for row in read_curve(tmp_path / "training.jsonl")] == [rate]
+
+
+def test_dora_trains_alike_grouped_and_padded(cache: Path, tmp_path: Path) -> None:
+    method = {"name": "lora", "rank": 2, "dora": True}
+    base = changed(make_config(cache, optimizer="adafactor", learning_rate=1e-3, max_steps=2), method=method)
+    packed, _ = train(base, tmp_path / "packed")
+    padded, _ = train(changed(base, data={"packing": False}), tmp_path / "padded")
+    for key, weight in padded.items():
+        torch.testing.assert_close(weight, packed[key], rtol=1e-3, atol=2e-4)
 
 
 def test_dropout_goes_on_with_the_same_masks(

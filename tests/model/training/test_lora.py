@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.training.lora import adapt, check_layers
-from instruct_ablate.model.training.settings import check_method
-from instruct_ablate.schema import MethodConfig, ModelConfig
+from instruct_ablate.model.training.settings import check_dora, check_method
+from instruct_ablate.schema import MethodConfig, ModelConfig, TrainerConfig
 from tests.model.fits import NAMES, load, make_config
 
 
@@ -85,3 +87,79 @@ def test_layers_are_looked_for_before_weights_are_loaded(cache: Path) -> None:
         check_layers(model, MethodConfig("lora", target_modules=["v_proj", "q_prj"]), cache)
     with pytest.raises(UserError, match="target_modules"):
         check_layers(model, MethodConfig("lora", target_modules=["mlp"]), cache)
+
+
+def trained_layers(name: str, cache: Path, method: MethodConfig) -> set[str]:
+    adapted = adapt(load(make_config(cache, name)).model, method, 0)
+    return {
+        key.partition(".lora_")[0].rpartition(".")[2]
+        for key, w in adapted.named_parameters()
+        if w.requires_grad
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "others"),
+    [
+        ("tiny_llama", {"q_proj", "k_proj", "v_proj", "o_proj"}, {"up_proj"}),
+        ("tiny_t5", set("qkvo"), {"wi_0"}),
+    ],
+)
+def test_adapters_beside_attention_alone(name: str, own: set[str], others: set[str], cache: Path) -> None:
+    assert trained_layers(name, cache, MethodConfig("lora", target="attention")) == own
+    assert trained_layers(name, cache, MethodConfig("lora")) > own | others
+
+
+def test_layers_are_named_in_full_where_others_have_the_same_last_name() -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=2))
+    adapted = adapt(model, MethodConfig("lora", target="attention", dora=True), 0)
+    pairs = {key.partition(".lora_")[0] for key, weight in adapted.named_parameters() if weight.requires_grad}
+    assert {key.partition("h.0.")[2] for key in pairs} == {"attn.c_attn", "attn.c_proj"}  # not mlp.c_proj
+
+
+def test_rslora_counts_by_the_root_of_the_rank(cache: Path) -> None:
+    def scaling(rslora: bool) -> float:
+        method = MethodConfig("lora", rank=16, alpha=32, rslora=rslora)
+        adapted = adapt(load(make_config(cache)).model, method, 0)
+        (scale,) = {part.scaling["default"] for part in adapted.modules() if hasattr(part, "lora_A")}
+        return float(scale)
+
+    assert (scaling(False), scaling(True)) == (2.0, 8.0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dora_begins_as_the_model_and_trains_a_length_an_output(name: str, cache: Path) -> None:
+    checkpoint = load(make_config(cache, name))
+    inputs = {"input_ids": torch.arange(3, 9)[None]}
+    if checkpoint.encoder_decoder:
+        inputs["decoder_input_ids"] = torch.tensor([[0, 5]])
+    with torch.no_grad():
+        before = checkpoint.model(**inputs).logits
+        adapted = adapt(checkpoint.model, MethodConfig("lora", rank=2, dora=True), 0)
+        torch.testing.assert_close(adapted(**inputs).logits, before, rtol=1e-4, atol=1e-4)
+    assert any("magnitude" in key for key, weight in adapted.named_parameters() if weight.requires_grad)
+
+
+def test_dora_is_refused_where_weights_are_divided() -> None:
+    dora, fsdp = MethodConfig("lora", dora=True), TrainerConfig(strategy="fsdp")
+    with pytest.raises(UserError, match=r"method.dora=true .*trainer.strategy=ddp"):
+        check_dora(dora, fsdp)
+    for method, trainer in (
+        (dora, TrainerConfig()),
+        (MethodConfig("lora"), fsdp),
+        (MethodConfig("full", dora=True), fsdp),
+    ):
+        check_dora(method, trainer)
+
+
+def test_layers_are_named_once_and_of_a_known_kind() -> None:
+    with pytest.raises(UserError, match="both name the layers"):
+        check_method(MethodConfig("lora", target="attention", target_modules=["q_proj"]))
+    with pytest.raises(UserError, match="did you mean 'attention'"):
+        check_method(MethodConfig("lora", target="atention"))
+    own: Any = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    own.config = SimpleNamespace(model_type="own", is_encoder_decoder=False)
+    with pytest.raises(UserError, match="Name the layers"):
+        adapt(own, MethodConfig("lora", target="attention"), 0)

@@ -24,7 +24,10 @@ def rate_line(settings: Iterable[Setting]) -> str | None:
     by_method: dict[str, dict[str, float]] = {}
     for method, given in known:
         by_method.setdefault(method, {})[effective_rate_text(*given)] = scaled_rate(*given)
-    told = (f"{method} {', '.join(sorted(rates, key=rates.__getitem__))}" for method, rates in sorted(by_method.items()))
+    told = (
+        f"{method} {', '.join(sorted(rates, key=rates.__getitem__))}"
+        for method, rates in sorted(by_method.items())
+    )
     return f"learning rates as trained: {'; '.join(told)} ({RATE} x {FACTOR})"
 
 

@@ -79,9 +79,7 @@ def _counted(model: PreTrainedModel, method: MethodConfig) -> int:
 
     if method.name != "lora":
         return int(sum(weight.numel() for weight in model.parameters()))
-    layers = [
-        layer for name, layer in model.named_modules() if is_linear(layer) and _adapted(name, method)
-    ]
+    layers = [layer for name, layer in model.named_modules() if is_linear(layer) and _adapted(name, method)]
     return sum(_beside(layer, method) for layer in layers)
 
 

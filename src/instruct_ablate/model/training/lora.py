@@ -1,4 +1,4 @@
-"""LoRA, rsLoRA and DoRA through peft: small trainable matrices beside frozen weights (`model/adapters` folds them in)."""
+"""LoRA, rsLoRA, DoRA through peft: small matrices beside frozen weights (`model/adapters` folds them in)."""
 
 from __future__ import annotations
 
