@@ -36,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "hub",
         "progress_lines",
     ),
-    ("composition", "learning_curve", "prepared", "score_curve"),
+    ("composition", "learning_curve", "learning_rate", "prepared", "score_curve"),
     ("tasks",),
     ("instruction",),
     ("prompt",),
