@@ -92,6 +92,8 @@ def test_sections(text, right):
         ("a *b* c **d e** f", 2),
         ("* one\n* two", 0),
         ("** **", 0),
+        ("* a *b* *c d*\n* e", 2),
+        ("2 * 3 * 4", 0),
         ("*ä*", 1),
         ("nothing", 0),
         ("***both***", 1),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
-from instruct_ablate.tasks.task import Example, Task, TaskCollection
+from instruct_ablate.tasks.task import Example, Instance, Task, TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config
 
@@ -114,7 +115,7 @@ def calls(config: Config, ranks_later: bool = False) -> dict[str, tuple[Any, ...
 
 
 def test_what_is_checked_of_each_kind_of_cell(tmp_path: Path) -> None:
-    always = {"check_folder", "_variants", "check_effects"}
+    always = {"check_folder", "_variants", "check_effects", "_constraints"}
     models = {"_own_prompts", "_checkpoint", "_precision", "_choices", "_tokenizer", "check_processes"}
     trained = calls(make_config(tmp_path))
     untuned = calls(make_config(tmp_path, data_budget=BudgetConfig(0)))
@@ -247,3 +248,16 @@ def test_a_grid_over_a_set_has_no_faults_and_a_lost_one_is_told(tmp_path: Path) 
     assert faults([make_config(tmp_path, prompt=PromptConfig("set_12", training_template="drawn"))]) == []
     (fault,) = faults([make_config(tmp_path, prompt=PromptConfig("set_21"))])
     assert "did you mean 'set_12'" in fault
+
+
+def test_answers_that_constraints_check_need_their_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Task("asked", "Do it.", (Instance("1", "Please.", ('{"constraint": "title"}',)),))
+    collection = TaskCollection("mine", (make_task(),), (asked,), "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: collection)
+    config = make_config(tmp_path, model=ModelConfig("copy_input", source="baseline"))
+    (fault,) = faults([config])
+    assert fault.startswith("asked: its answers are checked by constraints, and none of evaluation.metrics")
+    scored = replace(config.evaluation, metrics=["prompt_level_loose"])
+    assert faults([replace(config, evaluation=scored)]) == []

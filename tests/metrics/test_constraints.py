@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.constraints import make, to_text
+from instruct_ablate.constraints import language, make, to_text
+from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import Selection, aggregate, find_measure, score_predictions
-from instruct_ablate.metrics.constraints import ALL, INSTRUCTION_STRICT, PROMPT_LOOSE
+from instruct_ablate.metrics.constraints import ALL, INSTRUCTION_STRICT, PROMPT_LOOSE, check_tested
 from instruct_ablate.metrics.registry import built_in
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
+from instruct_ablate.tasks.task import Instance, Task
 
 SHORT = to_text(make("words", relation="at most", count=3))
 LOWER = to_text(make("case", case="lower"))
@@ -69,3 +72,26 @@ def test_they_are_not_defined_elsewhere():
 def test_an_empty_answer_keeps_to_nothing():
     (score,) = score_predictions([prediction("", SHORT, LOWER)], METRICS)
     assert [score.get(name) for name in ALL] == [0.0] * 4
+
+
+def checked_task(*references: str) -> Task:
+    return Task("t", "Do it.", (Instance("1", "Please.", references),))
+
+
+def test_answers_that_constraints_check_need_a_metric_that_reads_them():
+    with pytest.raises(
+        UserError, match=r"^t: its answers .* evaluation\.metrics reads them: add prompt_level_strict"
+    ):
+        check_tested([checked_task("yes"), checked_task(SHORT)], Selection().load())
+    check_tested([checked_task(SHORT)], METRICS)
+    check_tested([checked_task("yes")], Selection().load())
+    check_tested([Task("empty", "Do it.", ())], Selection().load())
+
+
+def test_a_language_that_nothing_here_can_tell_is_refused_before_the_start(monkeypatch):
+    language._identifier.cache_clear()
+    monkeypatch.setitem(sys.modules, "py3langid", None)
+    check_tested([checked_task(SHORT)], METRICS)
+    for asked in (make("language", language="de"), make("case", language="en")):
+        with pytest.raises(UserError, match="py3langid, which tells languages, is not installed"):
+            check_tested([checked_task(to_text(asked))], METRICS)

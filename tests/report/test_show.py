@@ -133,3 +133,11 @@ def test_what_is_no_cell_or_not_done_is_refused(study: Path) -> None:
 def test_the_number_of_cells_is_checked(study: Path) -> None:
     for words in ((study / ORIGINAL, study / SIMPLIFIED), ("--diff", study / ORIGINAL)):
         assert "one cell, or --diff and two" in str(show(*words).exception)
+
+
+def test_an_answer_that_constraints_check_is_right_by_them(study: Path) -> None:
+    (row, *_) = read_predictions(next((study / ORIGINAL / "predictions").glob("*.jsonl")))
+    equal = replace(row, references=(row.prediction or "x",), prediction=row.prediction or "x")
+    assert is_right(equal)
+    assert not is_right(replace(equal, values=(("prompt_level_strict", 0.0),)))
+    assert is_right(replace(equal, prediction="", values=(("prompt_level_strict", 1.0),)))

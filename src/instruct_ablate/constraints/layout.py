@@ -11,7 +11,8 @@ _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)\s*```", re.DOTALL | re.IGNORECASE)
 _BULLET = re.compile(r"^[^\S\n]*(?:\*(?!\*)|-(?!-)|•)[^\S\n]*[^\s*-]", re.MULTILINE)
 _NUMBERED = re.compile(r"^[^\S\n]*(\d{1,4})[.)][^\S\n]+\S", re.MULTILINE)
 _TITLE = re.compile(r"<<([^<>\n]+)>>")
-_HIGHLIGHT = re.compile(r"\*\*([^\n*]+)\*\*|\*([^\n*]+)\*")
+# As in Markdown, no white space stands inside the asterisks: those of bullets begin nothing.
+_HIGHLIGHT = re.compile(r"(\*{1,2})(?![\s*])[^\n*]*[^\s*]\1")
 _PLACEHOLDER = re.compile(r"\[([^\[\]\n]+)\]")
 _QUOTES = ('""', "“”", "„“", "«»")
 SEPARATOR = "******"
@@ -58,8 +59,7 @@ def sections(given: str, name: str, relation: str, count: int) -> bool:
 @constraint("highlights", relation=relation, count=number(1))
 def highlights(given: str, relation: str, count: int) -> bool:
     """Whether so many passages are highlighted by *asterisks* around them, one or two."""
-    passages = [one or other for one, other in _HIGHLIGHT.findall(given)]
-    return compares(sum(bool(passage.strip()) for passage in passages), relation, count)
+    return compares(len(_HIGHLIGHT.findall(given)), relation, count)
 
 
 @constraint("placeholders", relation=relation, count=number(1))

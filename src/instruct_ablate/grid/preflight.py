@@ -158,6 +158,7 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield _variants, (drawn, trained_on, shown)
     seen = replace(drawn, model=config.model, prompt=config.prompt, reference=config.reference)
     yield check_effects, (seen, trained_on, shown)
+    yield _constraints, (config.tasks, cache, config.evaluation.metrics, config.extensions)
     if is_baseline(config):
         return
     yield _own_prompts, (config.tasks, cache, config.prompt)
@@ -185,6 +186,14 @@ def _metrics(names: Sequence[str], files: Sequence[str], cut: bool, engine: str,
         for one in loaded:
             if one.check is not None:
                 one.check()
+
+
+def _constraints(tasks: TasksConfig, cache: Path, names: Sequence[str], files: Sequence[str]) -> None:
+    """Check that answers which constraints check are scored by them, and that all of these can be checked here."""
+    from instruct_ablate.metrics.constraints import check_tested
+    from instruct_ablate.metrics.registry import load_metrics
+
+    check_tested(collection.read_tasks(tasks, cache).test, load_metrics(names, files))
 
 
 def _precision(trainer: TrainerConfig, model: ModelConfig) -> None:

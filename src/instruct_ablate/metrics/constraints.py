@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from instruct_ablate.constraints import Constraint, followed
-from instruct_ablate.metrics.registry import metric
-from instruct_ablate.tasks.task import Kind
+from instruct_ablate.constraints import Constraint, constraints_of, followed
+from instruct_ablate.constraints.language import check_languages
+from instruct_ablate.errors import UserError
+from instruct_ablate.metrics.registry import KEY, Metric, metric
+from instruct_ablate.tasks.task import Kind, Task
 
 PROMPT_STRICT, PROMPT_LOOSE = "prompt_level_strict", "prompt_level_loose"
 INSTRUCTION_STRICT, INSTRUCTION_LOOSE = "instruction_level_strict", "instruction_level_loose"
@@ -60,3 +62,17 @@ def instruction_level_loose(
 
 def _share(kept: Sequence[bool]) -> float:
     return sum(kept) / len(kept)
+
+
+def check_tested(tasks: Sequence[Task], metrics: Sequence[Metric]) -> None:
+    """Refuse to test answers that are checked by constraints without a metric that reads these, or what it needs."""
+    first = ((task, next(iter(task.instances), None)) for task in tasks)
+    checked = [task for task, one in first if one is not None and constraints_of(one.references)]
+    if checked and not any(one.reads == "constraints" for one in metrics):
+        raise UserError(
+            f"{checked[0].name}: its answers are checked by constraints, and none of {KEY} reads them: "
+            f"add {PROMPT_STRICT}, which brings the other three ({', '.join(ALL[1:])})."
+        )
+    found = (c for task in checked for one in task.instances for c in constraints_of(one.references))
+    codes = {code for each in found for name, code in each.values if name == "language" and code is not None}
+    check_languages(tuple(sorted(map(str, codes))))

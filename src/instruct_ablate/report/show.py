@@ -13,6 +13,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, record_fault
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.metrics.built_in import exact_match
+from instruct_ablate.metrics.constraints import PROMPT_STRICT
 from instruct_ablate.whole_files import inside
 
 RULE = 72 * "-"
@@ -74,8 +75,9 @@ def _chosen(record: CellRecord, folder: Path, selection: Selection) -> Iterator[
 
 
 def is_right(row: PredictionRow) -> bool:
-    """Whether a prediction equals a reference under exact match, in tasks of generation too."""
-    return exact_match(row.prediction, row.references) == 1
+    """Whether a prediction equals a reference under exact match, in generation too, or keeps to its constraints."""
+    kept = row.get(PROMPT_STRICT)
+    return (exact_match(row.prediction, row.references) if kept is None else kept) == 1
 
 
 def differing(first: Sequence[Shown], second: Sequence[Shown]) -> tuple[Shown, ...]:

@@ -29,6 +29,7 @@ READERS = {
     "p3": "p3",
     "instruction_json": "instruction_json",
     "hf_dataset": "hf_dataset",
+    "verifiable": "verifiable_reader",
 }
 
 

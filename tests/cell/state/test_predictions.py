@@ -210,3 +210,11 @@ def test_letters_of_any_script_are_written_as_they_are() -> None:
     assert "实验" in line
     assert "ü" in line
     assert "likelihoods" not in line
+
+
+def test_an_answer_is_right_by_its_constraints_where_there_are_any() -> None:
+    assert ROW.right == 1.0
+    for kept in (0.0, 1.0):
+        checked = replace(ROW, values=(("exact_match", 1 - kept), ("prompt_level_strict", kept)))
+        assert checked.right == kept
+    assert replace(ROW, values=()).right == 0.0

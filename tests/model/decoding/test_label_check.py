@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from instruct_ablate.constraints import make, to_text
 from instruct_ablate.model.decoding import label_check as choices
 from instruct_ablate.model.decoding.label_check import (
     check_labels,
@@ -102,3 +103,8 @@ def test_references_that_no_answer_can_match_are_counted(tokenizer: Any) -> None
 )
 def test_what_may_be_cut_goes_by_bytes(text: str, limit: int, cut: bool) -> None:
     assert may_be_cut(text, limit) is cut
+
+
+def test_constraints_are_no_answers_that_could_be_cut(tokenizer: Any) -> None:
+    checked = Prompt("t", "c", "generation", "1", "", (to_text(make("keywords", words=["a" * 200])),), "")
+    assert cut_references_note([checked], tokenizer, 20) is None

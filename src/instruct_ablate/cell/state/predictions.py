@@ -20,6 +20,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.fence import check_fence, inside_fence
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.built_in import guess_chance
+from instruct_ablate.metrics.constraints import PROMPT_STRICT
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.scores import InstanceScore, Values, value_of, with_values
 from instruct_ablate.tasks.task import Kind, WordRule
@@ -78,6 +79,12 @@ class PredictionRow:
     def get(self, name: str) -> float | None:
         """Return a metric's value; None where it is not defined."""
         return value_of(self.values, name)
+
+    @property
+    def right(self) -> float:
+        """Whether the answer is right: by exact match, or where constraints check it by all of these."""
+        kept = self.get(PROMPT_STRICT)
+        return kept if kept is not None else self.get("exact_match") or 0.0
 
     def to_prediction(self) -> Prediction:
         """Return the prediction as the metrics take it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from instruct_ablate.constraints import constraints_of
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.limits import shown
 from instruct_ablate.prompt.prompt import Prompt
@@ -62,6 +63,7 @@ def cut_references_note(
 ) -> str | None:
     """Say for how many instances every reference is longer than an answer may be; None where there is none."""
     encoding = Encoding(tokenizer, encoder_decoder=True)
+    prompts = [prompt for prompt in prompts if not constraints_of(prompt.references)]
     long = set(_cut([text for prompt in prompts for text in prompt.references], encoding, limit))
     number = sum(all(text in long for text in prompt.references) for prompt in prompts) if long else 0
     if not number:

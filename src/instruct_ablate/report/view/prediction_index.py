@@ -114,7 +114,7 @@ class PredictionIndex:
             exact = np.full(len(self._numbers), np.nan)
             for instance, line in self._lines(number, range(len(column.offsets))):
                 if (row := _row(line)) is not None:
-                    exact[instance] = row.get("exact_match") or 0.0
+                    exact[instance] = row.right
             column.exact = exact
         return column.exact
 
