@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 MINUTE = 60.0
+SHARE = 0.02  # of a stage that must be done before its pace says anything: a first prediction brings all the reading
 
 
 class ProgressLines:
@@ -28,7 +29,8 @@ class ProgressLines:
             return
         self._last = now
         pace = (done - self._first) / (now - self._began)
-        left = [f"{duration((total - done) / pace)} left"] if pace > 0 else []
+        known = pace > 0 and done - self._first > SHARE * total
+        left = [f"{duration((total - done) / pace)} left"] if known else []
         log.info("%s", ", ".join((f"{stage} {done:,} of {total:,}", *more, *left)))
 
 

@@ -41,20 +41,26 @@ class Contents:
     differences: Table
     groups: Table
     tasks: Table
-    figures: tuple[Path, ...]
     templates: Table
 
 
-def build_page(contents: Contents, served: Mapping[str, Any] | None = None) -> str:
-    """Return the page's HTML; all that comes from models and data is escaped.
+def page_data(study: Study, rows: Sequence[Row], served: Mapping[str, Any] | None = None) -> str:
+    """Pack what the page's script reads: the plot and the predictions.
 
     `served` is the head of a browser that fetches its predictions from where the page comes from.
     """
+    drawn = {"plot": plot(rows, shown_measures(study.cells, study.columns))}
+    if served is not None:
+        return packed({"browser": served, **drawn})
+    return packed_data(study.folder, study.cells, drawn, study.columns)
+
+
+def build_page(contents: Contents, figures: Sequence[Path], data: str, served: bool = False) -> str:
+    """Return the HTML of a page with these figures and `page_data`; all that comes from models and data is escaped."""
     from jinja2 import Environment, FileSystemLoader
 
     template = Environment(loader=FileSystemLoader(PARTS), autoescape=True).get_template("page.html")
     study = contents.study
-    drawn = {"plot": plot(contents.rows, shown_measures(study.cells, study.columns))}
     return template.render(
         name=study.name,
         version=instruct_ablate.__version__,
@@ -74,13 +80,11 @@ def build_page(contents: Contents, served: Mapping[str, Any] | None = None) -> s
         tasks_shown=0 < len(contents.tasks.lines) <= MOST_ON_PAGE,
         templates=contents.templates,
         cells=cell_table(study.cells, brief=True),
-        figures=[_figure(path) for path in contents.figures],
+        figures=[_figure(path) for path in figures],
         css=(PARTS / "page.css").read_text(encoding="utf-8"),
         script=(PARTS / "page.js").read_text(encoding="utf-8"),
-        served=served is not None,
-        data=packed({"browser": served, **drawn})
-        if served
-        else packed_data(study.folder, study.cells, drawn, study.columns),
+        served=served,
+        data=data,
     )
 
 

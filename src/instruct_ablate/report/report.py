@@ -19,10 +19,11 @@ from instruct_ablate.report.checklist import checklist
 from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.differences import Difference, difference_table, differences
 from instruct_ablate.report.figures import draw_figures
-from instruct_ablate.report.page import Contents, build_page
+from instruct_ablate.report.page import Contents, build_page, page_data
 from instruct_ablate.report.paper import SCREEN, Paper, bold_rule, main_caption
 from instruct_ablate.report.pivot import pivot_table
 from instruct_ablate.report.score_curves import score_curve_table
+from instruct_ablate.report.second_process import Beside
 from instruct_ablate.report.seed_means import Row, build_rows
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
@@ -54,9 +55,11 @@ def write_report(
 
     Figures and LaTeX tables are as wide as a `paper` has room for.
     """
-    report = judge_study(study_folder, target, further)
+    study, rows = _read(study_folder)
+    data = Beside(partial(page_data, study, rows))  # reads predictions, of which no verdict is made
+    report = _judge(study, rows, target, further)
     report.folder.mkdir(parents=True, exist_ok=True)
-    _write(report, paper)
+    _write(report, paper, data)
     return report
 
 
@@ -65,8 +68,15 @@ def judge_study(study_folder: Path, target: Path | None = None, further: Sequenc
 
     `further` hypotheses are judged beside the study's own, as stated after the cells that have begun by now.
     """
+    return _judge(*_read(study_folder), target, further)
+
+
+def _read(study_folder: Path) -> tuple[Study, tuple[Row, ...]]:
     study = read_study(study_folder)
-    rows = with_metrics_over_cells(build_rows(study.cells, study.reference), study)
+    return study, with_metrics_over_cells(build_rows(study.cells, study.reference), study)
+
+
+def _judge(study: Study, rows: tuple[Row, ...], target: Path | None, further: Sequence[str]) -> Report:
     scores = SingleScores(study.cells, study.folder)
     asked = {text: parse_hypothesis(text) for text in further}
     own = {text: stored_hypothesis(text) for text in study.hypotheses}
@@ -74,7 +84,7 @@ def judge_study(study_folder: Path, target: Path | None = None, further: Sequenc
     judged = judge_all(study, hypotheses, scores)
     verdicts = tuple(replace(one, stated=_standing(one, study, further)) for one in judged)
     found = differences(study.cells, study.reference, study.columns, scores)
-    return Report(study, rows, verdicts, found, target or study_folder / "report")
+    return Report(study, rows, verdicts, found, target or study.folder / "report")
 
 
 def _standing(verdict: Verdict, study: Study, further: Sequence[str]) -> str:
@@ -101,8 +111,8 @@ def write_checklist(report: Report) -> Path:
     return path
 
 
-def page_contents(report: Report, figures: Path, paper: Paper = SCREEN) -> Contents:
-    """Lay out what the page shows; its figures are drawn into a folder."""
+def page_contents(report: Report) -> Contents:
+    """Lay out the tables of the page."""
     study, legend = report.study, Legend(cell.setting for cell in report.study.cells)
     return Contents(
         study,
@@ -112,14 +122,19 @@ def page_contents(report: Report, figures: Path, paper: Paper = SCREEN) -> Conte
         differences=difference_table(report.differences, legend),
         groups=pivot_table(study.cells, "category", study.reference, study.columns),
         tasks=pivot_table(study.cells, "task", study.reference, study.columns),
-        figures=draw_figures(figures, report.rows, report.differences, study, paper),
         templates=template_table(over_templates(study.cells, study.reference, study.columns), legend),
     )
 
 
-def _write(report: Report, paper: Paper) -> None:
+def page_figures(report: Report, folder: Path, paper: Paper = SCREEN) -> tuple[Path, ...]:
+    """Draw the page's figures into a folder."""
+    return draw_figures(folder, report.rows, report.differences, report.study, paper)
+
+
+def _write(report: Report, paper: Paper, data: Beside[str]) -> None:
     study, folder = report.study, report.folder
-    contents = page_contents(report, folder / "figures", paper)
+    figures = Beside(partial(page_figures, report, folder / "figures", paper))
+    contents = page_contents(report)
     write = partial(write_table, paper=paper)
     categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))
     shown = main_columns(report.rows, study.columns)
@@ -139,4 +154,4 @@ def _write(report: Report, paper: Paper) -> None:
     write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in report_lines(report)))
     write_whole(folder / "cells.csv", comma_separated(provenance.cell_table(study.cells)))
     write_whole(folder / "provenance.json", provenance.to_json(study.cells))
-    write_whole(report.page, build_page(contents))
+    write_whole(report.page, build_page(contents, figures.result(), data.result()))

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from instruct_ablate.report.browser import browser_head
 from instruct_ablate.report.columns import shown_metrics
-from instruct_ablate.report.page import build_page
-from instruct_ablate.report.report import judge_study, page_contents
+from instruct_ablate.report.page import build_page, page_data
+from instruct_ablate.report.report import judge_study, page_contents, page_figures
 from instruct_ablate.report.sample import every_block
 from instruct_ablate.report.view.prediction_index import PredictionIndex
 from instruct_ablate.report.view.server import Server
@@ -19,7 +19,8 @@ def serve_study(folder: Path, port: int = 0) -> Server:
     report = judge_study(folder)
     study, blocks = report.study, every_block(report.study.cells)
     with TemporaryDirectory() as figures:
-        contents = page_contents(report, Path(figures))
-        page = build_page(contents, browser_head(blocks, study.columns))
+        drawn = page_figures(report, Path(figures))
+        data = page_data(study, report.rows, browser_head(blocks, study.columns))
+        page = build_page(page_contents(report), drawn, data, served=True)
     metrics = shown_metrics((cell for cell, _ in blocks), study.columns)
     return Server(page, PredictionIndex(study.folder, blocks, metrics), port)
