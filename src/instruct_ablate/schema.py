@@ -79,6 +79,15 @@ class BudgetConfig:
 
     instances_per_task: int = MISSING
     tasks: int | None = None  # this many training tasks, nested by seed; null: all
+    categories: int | None = (
+        None  # of this many training categories, nested by seed; tasks are drawn by turns
+    )
+    total: int | None = (
+        None  # so many examples in all, spread evenly over the tasks, whatever instances_per_task
+    )
+    repeat: int = (
+        1  # each example is shown so many times, and as many fewer are drawn: the number shown stays
+    )
 
 
 @dataclass

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -119,3 +120,105 @@ def test_shots_of_test_tasks_need_as_many_instances():
         check_shots(tasks, config, BudgetConfig(2))
     with pytest.raises(UserError, match="none"):
         check_shots([make_task("none", count=0)], config, BudgetConfig(ALL))
+
+
+GROUPED = [
+    replace(make_task(f"{category}{n}", count=count), categories=(category,))
+    for category, tasks, count in (("a", 6, 30), ("b", 3, 30), ("c", 1, 30), ("d", 4, 3))
+    for n in range(tasks)
+]
+
+
+def budgeted(seed=0, given=GROUPED, **keys):
+    return sample(given, BudgetConfig(**{"instances_per_task": 4, **keys}), seed)
+
+
+def ids(drawn):
+    return {(task.name, instance.id) for task in drawn.tasks for instance in task.instances}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_categories_are_nested_by_seed(seed):
+    chosen = [{task.category for task in budgeted(seed, categories=n).tasks} for n in (1, 2, 3, 4)]
+    assert [len(one) for one in chosen] == [1, 2, 3, 4]
+    assert chosen[0] < chosen[1] < chosen[2] < chosen[3]
+    assert ids(budgeted(seed, categories=4)) == ids(budgeted(seed))
+    assert len({frozenset(task.category for task in budgeted(s, categories=2).tasks) for s in range(9)}) > 1
+
+
+@pytest.mark.parametrize("categories", [1, 2, 3, 4])
+def test_tasks_of_so_many_categories_are_drawn_by_turns(categories):
+    for count in (1, 2, 3, 4):
+        made = {task.category for task in budgeted(categories=categories, tasks=count).tasks}
+        assert len(made) == min(count, categories)
+    drawn = [ids(budgeted(categories=categories, tasks=count)) for count in (1, 2, 4)]
+    assert drawn[0] <= drawn[1] <= drawn[2]
+
+
+def test_what_categories_cannot_give_is_noted():
+    assert budgeted(categories=9).notes[0].startswith("data_budget.categories=9: the training tasks have 4")
+    assert "categories have 6 training tasks" in budgeted(given=GROUPED[:6], categories=1, tasks=7).notes[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_total_is_met_evenly_and_nested(seed):
+    drawn = [budgeted(seed, total=n) for n in (1, 5, 14, 60, 100, 200)]
+    for total, one in zip((1, 5, 14, 60, 100, 200), drawn, strict=True):
+        sizes = [len(task.instances) for task in one.tasks]
+        assert sum(sizes) == total
+        wide = [len(task.instances) for task in one.tasks if task.category != "d"]
+        assert not wide or max(wide) - min(wide) <= 1
+        assert one.notes == ()
+    for small, large in pairwise(drawn):
+        assert ids(small) < ids(large)
+    assert {task.name: len(task.instances) for task in drawn[-1].tasks}["d0"] == 3
+    assert ids(budgeted(seed, total=60, instances_per_task=1)) == ids(drawn[3]), "a total stands by itself"
+
+
+def test_a_total_is_the_same_for_any_number_of_categories_and_tasks():
+    for categories in (1, 2, 3, 4):
+        assert len(ids(budgeted(seed=1, categories=categories, tasks=2, total=4))) == 4
+    assert budgeted(total=10_000).notes == ("data_budget.total=10000: the tasks have 312; all are used",)
+
+
+@pytest.mark.parametrize("keys", [{"instances_per_task": 8}, {"total": 24}])
+def test_repeated_examples_are_fewer_and_the_number_shown_stays(keys):
+    drawn = {n: budgeted(given=GROUPED[:10], repeat=n, **keys) for n in (1, 2, 4)}
+    shown = {n: sum(len(task.instances) for task in one.tasks) for n, one in drawn.items()}
+    assert len(set(shown.values())) == 1
+    assert [len(ids(drawn[n])) * n for n in (1, 2, 4)] == [shown[1]] * 3
+    assert ids(drawn[4]) < ids(drawn[2]) < ids(drawn[1])
+
+
+def test_choices_of_repeated_instances_stand_once():
+    task = make_task("p3", count=10)
+    task = replace(task, answer_choices=tuple((i.id, ("a", "b")) for i in task.instances))
+    (kept,) = budgeted(given=[task], repeat=2).tasks
+    assert len(kept.instances) == 4
+    assert len(kept.answer_choices) == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"repeat": 3}, "data_budget=4 is no multiple of it"),
+        ({"repeat": 3, "total": 10}, "data_budget.total=10 is no multiple of it.*give 12"),
+        ({"repeat": 2, "instances_per_task": ALL}, "no number to hold fixed"),
+        ({"repeat": 0}, "data_budget.repeat=0 must be at least 1"),
+        ({"total": 0}, "data_budget.total=0 must be at least 1"),
+        ({"categories": 0}, "data_budget.categories=0 must be at least 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(keys, message):
+    with pytest.raises(UserError, match=message):
+        check(BudgetConfig(**{"instances_per_task": 4, **keys}))
+    check(BudgetConfig(0, repeat=3))  # the untuned model of such a grid
+
+
+def test_shots_of_the_test_tasks_are_counted_before_they_are_repeated():
+    config = TasksConfig(reader="starter", train_on="test_task")
+    check_shots([make_task("few", count=2)], config, BudgetConfig(4, repeat=2))
+    repeated = budgeted(given=[make_task("few", count=1)], repeat=2).tasks
+    assert len(repeated[0].instances) == 2
+    with pytest.raises(UserError, match="fewer than data_budget=2 instances"):
+        check_shots(repeated, config, BudgetConfig(4, repeat=2))

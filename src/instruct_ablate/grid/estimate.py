@@ -17,7 +17,7 @@ from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.schema import Config
 from instruct_ablate.score_curve import USUAL, due_steps, sample_size
-from instruct_ablate.tasks.budget import sample
+from instruct_ablate.tasks.budget import hangs_on_seed, sample
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Task, TaskCollection
 
@@ -108,7 +108,7 @@ class Estimator:
 
     def estimate(self, config: Config) -> Estimate:
         """Estimate one cell; which tasks are drawn, and so how many instances, can hang on its seed."""
-        if config.data_budget.tasks is not None:
+        if hangs_on_seed(config.data_budget):
             return self._estimate(config)
         return self._alike.get(config, self._estimate)
 
@@ -145,7 +145,7 @@ class Estimator:
 
     def _examples(self, config: Config, collection: TaskCollection) -> int:
         """Count the training instances; which tasks are drawn depends on the seed, how many do not."""
-        seed = config.seed if config.data_budget.tasks is not None else 0
+        seed = config.seed if hangs_on_seed(config.data_budget) else 0
         key = f"{config.tasks} {config.data_budget} {seed}"
         if key not in self._counts:
             drawn = sample(collection.train, config.data_budget, seed)

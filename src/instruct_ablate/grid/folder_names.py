@@ -30,8 +30,8 @@ TRAINING = ("data", "trainer")
 # In the name already, or too long for one: what a data set of one's own is made of goes by the name of its file.
 UNMARKED = frozenset(
     {
-        "data_budget.instances_per_task", "seed", "method.name", "tasks.reader", "tasks.columns", "tasks.definition",
-        "tasks.labels", "tasks.label_spaces", "tasks.train_split", "tasks.test_split",
+        "data_budget.instances_per_task", "data_budget.total", "seed", "method.name", "tasks.reader", "tasks.columns",
+        "tasks.definition", "tasks.labels", "tasks.label_spaces", "tasks.train_split", "tasks.test_split",
         KEY,  # a cell is the same whatever it is scored by
     }
 )  # fmt: skip

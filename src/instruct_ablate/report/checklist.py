@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import write
 from instruct_ablate.grid.study import Study
 
 UNKNOWN = "not recorded"
@@ -43,7 +42,7 @@ def _done(study: Study) -> list[CellRecord]:
 
 def _of(cells: Iterable[CellRecord], key: str) -> str:
     """List the values that a key has over cells."""
-    values = {write(cell.setting.get(key), key) for cell in cells if key in cell.setting}
+    values = {cell.setting.text(key) for cell in cells if key in cell.setting}
     return ", ".join(sorted(values)) or UNKNOWN
 
 

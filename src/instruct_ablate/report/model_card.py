@@ -49,9 +49,11 @@ def _front(head: dict[str, Any]) -> list[str]:
 def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
     setting, made = record.setting, record.environment
     kind = "An adapter (LoRA) on" if folder.adapter else "The weights of"
+    total = setting.get("data_budget.total")
+    budget = f"{setting.text('data_budget')} instances per task" if total is None else f"{total} examples"
     yield (
         f"{kind} `{_plain(setting.model)}` after instruction tuning in an ablation grid of Instruct-Ablate: trained on "
-        f"`{_plain(setting.instruction)}` instructions, {_plain(setting.text('data_budget'))} instances per task of "
+        f"`{_plain(setting.instruction)}` instructions, {_plain(budget)} of "
         f"`{_plain(setting.text('tasks'))}`, seed {record.seed}."
     )
     if (chosen := record.selected) is not None:

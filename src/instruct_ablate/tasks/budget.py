@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import check_limits, whole
@@ -18,6 +18,9 @@ ALL = 1_000_000_000  # data_budget=all: nobody counts on having so many
 LIMITS = {
     "instances_per_task": whole(0, hint=": 0 is the untuned model"),
     "tasks": whole(1).or_null("for all"),
+    "categories": whole(1).or_null("for all"),
+    "total": whole(1).or_null("for instances_per_task of every task"),
+    "repeat": whole(1),
 }
 
 
@@ -30,8 +33,38 @@ class Budgeted:
 
 
 def check(config: BudgetConfig) -> None:
-    """Refuse a negative number of instances and fewer than one task."""
+    """Refuse numbers that draw nothing, and repetitions that do not divide what is shown."""
     check_limits("data_budget", config, LIMITS)
+    key, shown = _shown(config)
+    if config.repeat == 1 or config.instances_per_task == 0:
+        return
+    if config.total is None and shown >= ALL:
+        raise UserError(
+            f"data_budget.repeat={config.repeat}: with all instances there is no number to hold fixed. Give a number: "
+            f"data_budget={8 * config.repeat}, or data_budget.total."
+        )
+    if shown % config.repeat:
+        raise UserError(
+            f"data_budget.repeat={config.repeat}: {key}={shown} is no multiple of it, so that examples could not all "
+            f"be shown {config.repeat} times: give {shown + -shown % config.repeat}."
+        )
+
+
+def canonical(config: BudgetConfig) -> BudgetConfig:
+    """Return the budget with what a total leaves no meaning at a constant."""
+    return config if config.total is None else replace(config, instances_per_task=ALL)
+
+
+def hangs_on_seed(config: BudgetConfig) -> bool:
+    """Whether the seed decides how many instances are drawn: it does where it chooses among tasks."""
+    return config.tasks is not None or config.categories is not None
+
+
+def _shown(config: BudgetConfig) -> tuple[str, int]:
+    """Return how many examples are to be shown, of every task or in all, and under which key that stands."""
+    if config.total is not None:
+        return "data_budget.total", config.total
+    return "data_budget", config.instances_per_task
 
 
 def check_trainable(tasks: Sequence[Task], config: TasksConfig) -> None:
@@ -47,8 +80,9 @@ def check_trainable(tasks: Sequence[Task], config: TasksConfig) -> None:
 
 def check_shots(tasks: Sequence[Task], config: TasksConfig, budget: BudgetConfig) -> None:
     """Refuse a budget that a test task has too few instances for, where test tasks are trained on."""
-    wanted = budget.instances_per_task
-    short = [task for task in tasks if len(task.instances) < (1 if wanted >= ALL else wanted)]
+    wanted = budget.instances_per_task // budget.repeat
+    least = 1 if wanted >= ALL else wanted
+    short = [task for task in tasks if len({instance.id for instance in task.instances}) < least]
     if few_shot.asked(config) and short:
         raise UserError(
             f"tasks.train_on=test_task: beside the {config.test_instances} tested ones, {len(short)} tasks have fewer "
@@ -60,24 +94,65 @@ def check_shots(tasks: Sequence[Task], config: TasksConfig, budget: BudgetConfig
 def sample(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> Budgeted:
     """Draw tasks and, of each, instances. A smaller budget is contained in a larger one of the same seed.
 
-    What is drawn of a task depends on the seed and the task's name alone, not on its neighbours or their order.
+    What is drawn of a task depends on the seed and the task's name alone, not on its neighbours or their order; how
+    many, where a total is spread over the tasks, on them too.
     """
     check(config)
     if config.instances_per_task == 0:
         return Budgeted(())
+    chosen, notes = _choose(tasks, config, seed)
+    distinct = _shown(config)[1] // config.repeat
+    alike = config.total is None
+    counts = {task.name: distinct for task in chosen} if alike else _spread(chosen, distinct)
+    kept = tuple(_cut(task, counts[task.name], seed) for task in tasks if counts.get(task.name))
+    notes += _shortages(kept, distinct, config)
+    return Budgeted(tuple(_repeated(task, config.repeat) for task in kept), tuple(notes))
+
+
+def _choose(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> tuple[list[Task], list[str]]:
+    """Return the tasks that are trained on, in the order of the draw, and what could not be met."""
     notes = []
-    wanted = len(tasks) if config.tasks is None else config.tasks
-    if wanted > len(tasks):
+    ranked = sorted(tasks, key=lambda task: _rank(seed, task.name))
+    if config.categories is not None:
+        there = {task.category for task in tasks}
+        if config.categories > len(there):
+            notes.append(
+                f"data_budget.categories={config.categories}: the training tasks have {len(there)}; all are used."
+            )
+        ranked = _by_turns(ranked, config.categories, seed)
+    wanted = len(ranked) if config.tasks is None else config.tasks
+    if wanted > len(ranked):
         notes.append(
-            f"data_budget.tasks={wanted}: the collection has {len(tasks)} training tasks; all are used."
+            f"data_budget.tasks={wanted}: the collection has {len(ranked)} training tasks; all are used."
+            if config.categories is None
+            else f"data_budget.tasks={wanted}: {config.categories} categories have {len(ranked)} training tasks; "
+            "all are used."
         )
-    ranked = sorted(tasks, key=lambda task: _rank(seed, task.name))[:wanted]
-    chosen = {task.name for task in ranked}
-    kept = tuple(_cut(task, config.instances_per_task, seed) for task in tasks if task.name in chosen)
-    short = [task for task in kept if len(task.instances) < config.instances_per_task]
-    if short and config.instances_per_task < ALL:
-        notes.append(_shortage(short, config.instances_per_task))
-    return Budgeted(kept, tuple(notes))
+    return ranked[:wanted], notes
+
+
+def _by_turns(ranked: Sequence[Task], count: int, seed: int) -> list[Task]:
+    """Return the tasks of so many categories, one of each in turn: any number of them is of as many as it can be."""
+    groups: dict[str, list[Task]] = {}
+    for task in ranked:
+        groups.setdefault(task.category, []).append(task)
+    drawn = sorted(groups, key=lambda name: _rank(seed, f"category\0{name}"))[:count]
+    turns = [(turn, at, task) for at, name in enumerate(drawn) for turn, task in enumerate(groups[name])]
+    return [task for _, _, task in sorted(turns, key=lambda one: one[:2])]
+
+
+def _spread(ranked: Sequence[Task], total: int) -> dict[str, int]:
+    """Divide a total among tasks as evenly as their instances allow; a smaller one gives none of them more."""
+    counts = {task.name: 0 for task in ranked}
+    open_tasks = list(ranked)
+    left = total
+    while left and (open_tasks := [task for task in open_tasks if counts[task.name] < len(task.instances)]):
+        room = min(len(task.instances) - counts[task.name] for task in open_tasks)
+        step = min(room, left // len(open_tasks))
+        for task in open_tasks if step else open_tasks[:left]:
+            counts[task.name] += step or 1
+            left -= step or 1
+    return counts
 
 
 def _rank(seed: int, name: str) -> bytes:
@@ -90,9 +165,26 @@ def _cut(task: Task, count: int, seed: int) -> Task:
     return task.only([task.instances[position] for position in order[:count]])
 
 
-def _shortage(short: Sequence[Task], wanted: int) -> str:
+def _repeated(task: Task, times: int) -> Task:
+    """Return the task with its instances so many times over: the one place where ids are not each of one row."""
+    return task if times == 1 else replace(task, instances=tuple(task.instances) * times)
+
+
+def _shortages(drawn: Sequence[Task], wanted: int, config: BudgetConfig) -> list[str]:
+    """Say where fewer instances are there than were wanted, of a task or in all."""
+    if config.total is not None:
+        there = sum(len(task.instances) for task in drawn)
+        return [f"{_wanted('total', config)}: the tasks have {there}; all are used"] if there < wanted else []
+    short = [task for task in drawn if len(task.instances) < wanted]
+    if not short or wanted >= ALL:
+        return []
     few = f"{len(short)} tasks have fewer and are used as they are"
-    return f"data_budget.instances_per_task={wanted}: {few}: {_named(short)}"
+    return [f"{_wanted('instances_per_task', config)}: {few}: {_named(short)}"]
+
+
+def _wanted(key: str, config: BudgetConfig) -> str:
+    given = f"data_budget.{key}={vars(config)[key]}"
+    return given if config.repeat == 1 else f"{given}, each shown {config.repeat} times"
 
 
 def _named(tasks: Sequence[Task]) -> str:

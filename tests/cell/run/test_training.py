@@ -55,6 +55,12 @@ def test_the_budgets_sample_is_trained_on(tmp_path: Path, seen: list[Any]) -> No
     assert {prompt.task for prompt in seen[0]} == {"a", "b"}
 
 
+def test_repeated_examples_are_all_trained_on(tmp_path: Path, seen: list[Any]) -> None:
+    run(tmp_path, BudgetConfig(4, repeat=2))
+    assert len(seen[0]) == 8
+    assert len({(prompt.task, prompt.instance_id) for prompt in seen[0]}) == 4
+
+
 def test_those_who_watch_see_how_many_steps_it_will_take(
     tmp_path: Path, seen: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

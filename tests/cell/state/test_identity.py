@@ -9,6 +9,7 @@ import pytest
 from instruct_ablate.cell.state import identity as module
 from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, counting, file_name, folder_name, identify
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -255,3 +256,25 @@ def test_cells_that_differ_by_their_seed_have_the_identities_that_they_have_alon
     for seed in (3, 0, 1, 3):
         one = replace(config, seed=seed)
         assert identify(one, shared) == identify(one)
+
+
+def test_a_total_leaves_the_instances_of_a_task_no_meaning() -> None:
+    base = ["model=tiny_llama", "data_budget.total=16"]
+    one, other = (identify(compose_config([*base, f"data_budget={n}"])) for n in (1, 4))
+    assert one.hash == other.hash
+    assert "-total_16-" in one.name
+    assert one.hash != identify(compose_config([*base[:1], "data_budget=4"])).hash
+
+
+def test_axes_of_the_budget_count_for_what_is_trained_alone() -> None:
+    base = compose_config(["model=tiny_llama", "data_budget=4"])
+    untuned = replace(base.data_budget, instances_per_task=0)
+    plain, nothing = identify(base), identify(replace(base, data_budget=untuned))
+    for key, value in {"categories": 2, "total": 16, "repeat": 2}.items():
+        name = f"data_budget.{key}"
+        trained = identify(replace(base, data_budget=replace(base.data_budget, **{key: value})))
+        assert trained.hash != plain.hash
+        assert trained.setting.text(name) == str(value)
+        assert name in plain.setting
+        assert name not in nothing.setting
+        assert identify(replace(base, data_budget=replace(untuned, **{key: value}))).hash == nothing.hash

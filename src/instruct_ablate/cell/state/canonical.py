@@ -23,6 +23,7 @@ from instruct_ablate.schema import (
     PromptConfig,
     TrainerConfig,
 )
+from instruct_ablate.tasks.budget import canonical as canonical_budget
 
 # Baselines that read the instruction (its examples), and those drawn at random.
 READS_INSTRUCTION = frozenset({"copy_demonstration"})
@@ -71,7 +72,12 @@ def effective(config: Config) -> Config:
     """Return the configuration with everything that cannot matter at a constant."""
     config = replace(config, prompt=replace(config.prompt, end_of_source=ends_sources(config)))
     if not is_untuned(config):
-        return replace(config, method=_method(config.method), evaluation=_evaluation(config))
+        return replace(
+            config,
+            method=_method(config.method),
+            evaluation=_evaluation(config),
+            data_budget=canonical_budget(config.data_budget),
+        )
     shown = parse(config.reference, config.instruction)
     seed = config.seed if _drawn_at_test(replace(config, instruction=shown)) else 0
     untuned = replace(

@@ -236,7 +236,9 @@ def folder_name(setting: Setting, seed: int, identity: str, marks: Sequence[str]
         parts = [setting.model, *tasks, "as_it_is" if setting.tuned else "untuned"]
     else:
         method = [] if setting.get("method") == "full" else [setting.text("method")]
-        parts = [setting.model, *tasks, *method, setting.instruction, str(setting.budget), f"s{seed}"]
+        total = setting.get("data_budget.total")
+        budget = str(setting.budget) if total is None else f"total_{total}"
+        parts = [setting.model, *tasks, *method, setting.instruction, budget, f"s{seed}"]
     return f"{file_name('-'.join((*parts, *marks)))}-{identity[:8]}"
 
 

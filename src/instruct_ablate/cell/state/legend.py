@@ -50,6 +50,9 @@ LAST = ("method", "data_budget", "data_budget.tasks", "instruction")
 HEADINGS = {
     "data_budget": "budget",
     "data_budget.tasks": "tasks trained on",
+    "data_budget.categories": "categories trained on",
+    "data_budget.total": "examples in all",
+    "data_budget.repeat": "times shown",
     "instruction": "trained on",
     "instruction.num_positive": "examples",
     "evaluation.decoding": "decoding",
@@ -78,7 +81,7 @@ def answers_by_itself(setting: Setting) -> bool:
 
 def budget_text(setting: Setting) -> str:
     """Return what tables say of the budget: nothing where nothing was trained."""
-    return "-" if setting.untuned else str(setting.budget)
+    return "-" if setting.untuned else setting.text("data_budget")
 
 
 class Legend:
@@ -203,7 +206,8 @@ def _applies(setting: Setting, key: str) -> bool:
     """Whether a table shows a setting's value at a key; what answered by itself is named as what was trained on."""
     if answers_by_itself(setting) and (key == "method" or (key == "model" and setting.baseline)):
         return False
-    return key in setting and not (setting.untuned and key == "data_budget")
+    without = setting.untuned or setting.get("data_budget.total") is not None
+    return key in setting and not (without and key == "data_budget")
 
 
 def _named(setting: Setting, key: str) -> object:

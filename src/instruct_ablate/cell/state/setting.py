@@ -43,6 +43,7 @@ NEUTRAL: dict[str, Any] = {
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
     "method.target": "all_linear", "method.rslora": False, "method.dora": False, "method.learning_rate_factor": 1.0,
     "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
+    "data_budget.categories": None, "data_budget.total": None, "data_budget.repeat": 1,
 }  # fmt: skip
 
 
@@ -102,6 +103,8 @@ class Setting:
 
     def text(self, key: str) -> str:
         """Write the value at a key; "-" where the key means nothing to this setting."""
+        if key == "data_budget" and (total := self.get("data_budget.total")) is not None:
+            return f"{total} in all"
         return write(self.get(key), key) if key in self else "-"
 
     def changed(self, **changes: Value) -> Setting:
@@ -163,7 +166,7 @@ def write(value: Value, key: str = "") -> str:
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
     if value is None:
-        return "all" if key == "data_budget.tasks" else "none"
+        return "all" if key in ("data_budget.tasks", "data_budget.categories") else "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
