@@ -50,6 +50,13 @@ class TasksConfig:
     examples: int = 0  # so many training rows become examples, and are trained on no more
     # Only for `p3`: train on the data sets of t0, t0_plus or t0_plus_plus, large ones capped as T0's; null: on all.
     mixture: str | None = None
+    # Only for `mixture`: collections by names of your own, each with the keys of `tasks` that its reader uses.
+    parts: dict[str, Any] = field(default_factory=dict)  # name -> keys of tasks
+    weights: dict[str, float] = field(
+        default_factory=dict
+    )  # of parts in data_budget.total; empty: by tasks alone
+    leave_out: str | None = None  # a part that is not trained on, and tested all the same
+    test_parts: list[str] = field(default_factory=list)  # the parts that are tested; empty: all
     name: str | None = None  # what tables show; null: the name of the choice, as of tasks=reviews
     sha256: str | None = None  # the data hash that records show: other data are refused; null: any
 

@@ -79,7 +79,7 @@ def _typed(hint: Any) -> dict[str, Any]:
         return {"type": "array", "items": _typed(arguments[0])}
     if origin is dict:
         return {"type": "object", "additionalProperties": _typed(arguments[1])}
-    return {"type": _KINDS[hint]}
+    return {} if hint is Any else {"type": _KINDS[hint]}
 
 
 def _written(hint: Any) -> str:

@@ -228,8 +228,10 @@ def _variants(
 
 
 def _shots(tasks: TasksConfig, cache: Path, given: BudgetConfig) -> None:
-    """Check that every task has so many instances, where test tasks are trained on."""
-    budget.check_shots(collection.read_tasks(tasks, cache).train, tasks, given)
+    """Check that every task has so many instances where test tasks are trained on, and that weights have a total."""
+    train = collection.read_tasks(tasks, cache).train
+    budget.check_shots(train, tasks, given)
+    budget.check_parts(train, given)
 
 
 def _choices(

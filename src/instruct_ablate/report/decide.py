@@ -31,7 +31,7 @@ from instruct_ablate.report.statistics.task_share import least_tasks
 from instruct_ablate.report.statistics.tried import compare_all
 from instruct_ablate.report.trials import Trials
 from instruct_ablate.report.verdicts import Judged, compared_at
-from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.collection import everything, read_tasks
 
 _PILOT = "run a pilot of 3 seeds and give it: plan ... --decide --from multirun/PILOT"
 EVERY = 100_000  # instances of a test task: all of them
@@ -191,8 +191,8 @@ def price_of(cells: Sequence[PlannedCell], estimator: Estimator) -> Price:
 def most_of(cells: Sequence[PlannedCell]) -> Planned:
     """Return the largest size there is data for: all test tasks, and the instances that half of them have."""
     config = cells[0].cell.config
-    everything = replace(config.tasks, test_tasks=None, test_instances=EVERY)
-    sizes = sorted(len(task.instances) for task in read_tasks(everything, Path(config.cache)).test)
+    whole = everything(config.tasks, EVERY)
+    sizes = sorted(len(task.instances) for task in read_tasks(whole, Path(config.cache)).test)
     return Planned(max(SEEDS), len(sizes), max(1, sizes[len(sizes) // 2]))
 
 

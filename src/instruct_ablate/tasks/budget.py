@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import check_limits, whole
 from instruct_ablate.schema import BudgetConfig, TasksConfig
 from instruct_ablate.tasks import few_shot
-from instruct_ablate.tasks.task import Task
+from instruct_ablate.tasks.task import Part, Task
 
 FILTERS = ("language", "categories", "include", "split")
 ALL = 1_000_000_000  # data_budget=all: nobody counts on having so many
@@ -91,6 +92,15 @@ def check_shots(tasks: Sequence[Task], config: TasksConfig, budget: BudgetConfig
         )
 
 
+def check_parts(tasks: Sequence[Task], config: BudgetConfig) -> None:
+    """Refuse weights of a mixture's parts where there is no total to divide."""
+    if config.total is None and config.instances_per_task and any(task.part for task in tasks):
+        raise UserError(
+            "tasks.weights divides the examples among the parts of a mixture, and needs to know how many there are: "
+            "give data_budget.total=N."
+        )
+
+
 def sample(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> Budgeted:
     """Draw tasks and, of each, instances. A smaller budget is contained in a larger one of the same seed.
 
@@ -100,10 +110,11 @@ def sample(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> Budgeted:
     check(config)
     if config.instances_per_task == 0:
         return Budgeted(())
+    check_parts(tasks, config)
     chosen, notes = _choose(tasks, config, seed)
     distinct = _shown(config)[1] // config.repeat
     alike = config.total is None
-    counts = {task.name: distinct for task in chosen} if alike else _spread(chosen, distinct)
+    counts = {task.name: distinct for task in chosen} if alike else _divided(chosen, distinct)
     kept = tuple(_cut(task, counts[task.name], seed) for task in tasks if counts.get(task.name))
     notes += _shortages(kept, distinct, config)
     return Budgeted(tuple(_repeated(task, config.repeat) for task in kept), tuple(notes))
@@ -141,6 +152,36 @@ def _by_turns(ranked: Sequence[Task], count: int, seed: int) -> list[Task]:
     return [task for _, _, task in sorted(turns, key=lambda one: one[:2])]
 
 
+def _divided(ranked: Sequence[Task], total: int) -> dict[str, int]:
+    """Divide a total among the parts of a mixture by their weights, where it has some, and in each among its tasks."""
+    groups: dict[Part | None, list[Task]] = {}
+    for task in ranked:
+        groups.setdefault(task.part, []).append(task)
+    weights = {part: 1.0 if part is None else part.weight for part in groups}
+    shares = _shares(weights, min(total, _most(weights, groups)))
+    return {name: n for part, tasks in groups.items() for name, n in _spread(tasks, shares[part]).items()}
+
+
+def _most(weights: Mapping[Part | None, float], groups: Mapping[Part | None, Sequence[Task]]) -> int:
+    """Return a total that gives every part all that it has, and more than which changes nothing."""
+    every = sum(weights.values())
+    there = {part: sum(len(task.instances) for task in tasks) for part, tasks in groups.items()}
+    needed = (there[part] * every / weight for part, weight in weights.items() if weight)
+    return int(max(needed, default=0)) + 2 * len(weights)
+
+
+def _shares(weights: Mapping[Part | None, float], total: int) -> dict[Part | None, int]:
+    """Round shares by Sainte-Laguë's method, under which a larger total gives no part less."""
+    shares = dict.fromkeys(weights, 0)
+    queue = [(1 / weight, at, part) for at, (part, weight) in enumerate(weights.items()) if weight]
+    heapq.heapify(queue)
+    for _ in range(total if queue else 0):
+        _, at, part = queue[0]
+        shares[part] += 1
+        heapq.heapreplace(queue, ((2 * shares[part] + 1) / weights[part], at, part))
+    return shares
+
+
 def _spread(ranked: Sequence[Task], total: int) -> dict[str, int]:
     """Divide a total among tasks as evenly as their instances allow; a smaller one gives none of them more."""
     counts = {task.name: 0 for task in ranked}
@@ -174,7 +215,7 @@ def _shortages(drawn: Sequence[Task], wanted: int, config: BudgetConfig) -> list
     """Say where fewer instances are there than were wanted, of a task or in all."""
     if config.total is not None:
         there = sum(len(task.instances) for task in drawn)
-        return [f"{_wanted('total', config)}: the tasks have {there}; all are used"] if there < wanted else []
+        return [f"{_wanted('total', config)}: there are {there}"] if there < wanted else []
     short = [task for task in drawn if len(task.instances) < wanted]
     if not short or wanted >= ALL:
         return []

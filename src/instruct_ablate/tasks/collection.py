@@ -14,7 +14,7 @@ from instruct_ablate.errors import UserError, UserErrors, unknown
 from instruct_ablate.extensions import decorated
 from instruct_ablate.limits import check_limits
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import few_shot, label_space, selection, validation
+from instruct_ablate.tasks import few_shot, label_space, mixture, selection, validation
 from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
 from instruct_ablate.tasks.drawn_examples import with_examples
 from instruct_ablate.tasks.own_reader import read_own
@@ -50,7 +50,10 @@ def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection
     """
     folder = cache or Path(os.environ.get("INSTRUCT_ABLATE_CACHE", ".cache"))
     check(config)
-    collection = _own(config, folder) if "." in config.reader else _registered(config, folder)
+    if config.reader == mixture.READER:
+        collection = _mixed(config, folder)
+    else:
+        collection = _own(config, folder) if "." in config.reader else _registered(config, folder)
     if config.sha256 not in (None, collection.content_hash):
         raise UserError(
             f"tasks.sha256={config.sha256}, and the tasks of {config.name or config.reader} have "
@@ -62,6 +65,19 @@ def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection
 def _own(config: TasksConfig, folder: Path) -> TaskCollection:
     given = read_own(config, folder, READERS)
     return _checked(few_shot.parted(given, config) if few_shot.asked(config) else given, config)
+
+
+def _mixed(config: TasksConfig, folder: Path) -> TaskCollection:
+    merged = mixture.read(config, lambda part: read_tasks(part, folder))
+    return validation.held_out(merged, config.validation)
+
+
+def everything(config: TasksConfig, instances: int) -> TasksConfig:
+    """Return the same tasks with as many test tasks as there are, and so many instances of each."""
+    if config.reader != mixture.READER:
+        return replace(config, test_tasks=None, test_instances=instances)
+    parts = {name: vars(everything(part, instances)) for name, part in mixture.parts(config).items()}
+    return replace(config, parts=parts)
 
 
 def _registered(config: TasksConfig, folder: Path) -> TaskCollection:
@@ -97,7 +113,7 @@ def reader(function: Callable[[TasksConfig], TaskCollection]) -> Callable[[Tasks
 def find_reader(name: str) -> Reader:
     """Return a registered reader; its module is imported only now."""
     if name not in READERS:
-        raise unknown("tasks.reader", name, READERS)
+        raise unknown("tasks.reader", name, (*READERS, mixture.READER))
     module = importlib.import_module(f"instruct_ablate.tasks.{READERS[name]}")
     return Reader(name, module.FIELDS, module.open_source)
 
@@ -109,19 +125,23 @@ def check(config: TasksConfig) -> None:
         if faults := few_shot.faults(config):
             raise UserErrors(faults)
         return
-    reader = find_reader(config.reader)
+    mixed = config.reader == mixture.READER
+    used = mixture.FIELDS if mixed else find_reader(config.reader).fields
     default = TasksConfig(reader=config.reader)
     faults = [
-        f"tasks.{field.name} is set, but the reader {reader.name!r} does not use it. It uses: "
-        f"{', '.join(sorted(reader.fields))}."
+        f"tasks.{field.name} is set, but the reader {config.reader!r} does not use it. It uses: "
+        f"{', '.join(sorted(used))}."
         for field in fields(TasksConfig)
-        if field.name not in reader.fields
+        if field.name not in used
         and vars(config)[field.name] != vars(default)[field.name]
         and field.name not in ("reader", "name", "sha256")  # for all of them
     ]
     if faults:
         raise UserErrors(faults)
-    selection.check(config)
+    if mixed:
+        mixture.check(config, check)
+    else:
+        selection.check(config)
 
 
 def _own_spaces(config: TasksConfig, stored: Sequence[Stored]) -> dict[str, tuple[str, ...] | None]:

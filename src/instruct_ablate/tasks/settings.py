@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from instruct_ablate.limits import Limit, one_of, path, shown, text, text_fault, texts, whole
+from instruct_ablate.limits import Limit, any_value, one_of, path, shown, text, text_fault, texts, whole
 from instruct_ablate.tasks.few_shot import TRAIN_ON
 from instruct_ablate.tasks.selection import SUBSETS
 from instruct_ablate.tasks.t0 import MIXTURES
@@ -55,6 +55,10 @@ LIMITS = {
     "labels": texts(),
     "examples": whole(0, 1000),
     "mixture": one_of(tuple(MIXTURES)).or_null("for all prompt sets"),
+    "parts": any_value(),
+    "weights": any_value(),
+    "leave_out": text(NAME).or_null("for no part"),
+    "test_parts": texts(NAME),
     "name": text(NAME).or_null("for the choice's name"),
     "sha256": Limit(_hash_fault).or_null("for any data"),
 }

@@ -29,6 +29,14 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a mixture that a training task is of, and its share of a total beside the other parts'."""
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A task of a collection.
 
@@ -49,6 +57,7 @@ class Task:
     answer_choices: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)
     # Of its outputs, by their English names, where the collection declares them ("English", "Hindi").
     languages: tuple[str, ...] = field(default=(), repr=False)
+    part: Part | None = field(default=None, repr=False)  # of a weighted mixture
 
     @property
     def kind(self) -> Kind:

@@ -89,7 +89,7 @@ def effective(config: Config) -> Config:
         prompt=replace(config.prompt, training_template=FIRST),
         trainer=_inference(config.trainer, _INFERENCE),
         data=replace(_DATA, num_workers=config.data.num_workers),
-        tasks=replace(config.tasks, validation=0),
+        tasks=replace(config.tasks, validation=0, weights={}, leave_out=None),
     )
     return (
         _baseline(untuned, config.seed)

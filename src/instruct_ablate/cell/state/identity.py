@@ -35,7 +35,7 @@ from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.template import TEMPLATES, find_template
 from instruct_ablate.prompt.template_set import content, rendering_of, template_label, template_names
-from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree
+from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree, typed
 from instruct_ablate.score_curve import USUAL
 
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
@@ -156,8 +156,7 @@ def _identity(config: Config, contents: Contents) -> Identity:
         "prompt.template": template_label(shaped.prompt.template),
         **_choosing(shaped),
     }
-    counted = without_metrics(counted)
-    counted = {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}
+    counted = _but_neutral(without_metrics(counted))
     setting = setting_from(counted, _names(shaped))
     own = digest(counted)
     name = folder_name(setting, shaped.seed, own)
@@ -195,8 +194,18 @@ def counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict) and not prefix:
             flat |= counting(value, f"{key}.")
         else:
-            flat[key] = value
+            flat[key] = _parts(value) if key == "tasks.parts" else value
     return flat
+
+
+def _parts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what counts of the parts of a mixture: the same as of tasks that stand alone."""
+    counted = {name: counting(tree(typed(TasksConfig, part)), "tasks.") for name, part in given.items()}
+    return {name: _but_neutral(part) for name, part in counted.items()}
+
+
+def _but_neutral(counted: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}
 
 
 def _tested(config: Config) -> list[InstructionConfig]:

@@ -25,7 +25,7 @@ GROUPS = {
 # What a setting does not have, because the cell reads nothing of it; what begins so, but for the exceptions.
 TRAINING = (
     "data_budget.", "method", "instruction.rate", "instruction.correct", "instruction.versions", "data.", "trainer.",
-    "tasks.validation", "evaluation.at", "evaluation.every_",
+    "tasks.validation", "tasks.weights", "tasks.leave_out", "evaluation.at", "evaluation.every_",
 )  # fmt: skip
 INFERENCE = ("trainer.precision", "trainer.compile")  # what an untuned model takes of the trainer
 MODEL = ("prompt", "evaluation.", "model.", *INFERENCE)
@@ -43,6 +43,7 @@ NEUTRAL: dict[str, Any] = {
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
     "method.target": "all_linear", "method.rslora": False, "method.dora": False, "method.learning_rate_factor": 1.0,
     "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
+    "tasks.parts": {}, "tasks.weights": {}, "tasks.leave_out": None, "tasks.test_parts": [],
     "data_budget.categories": None, "data_budget.total": None, "data_budget.repeat": 1,
 }  # fmt: skip
 
