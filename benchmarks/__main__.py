@@ -1,8 +1,11 @@
-"""`python -m benchmarks [NAME ...]`: every benchmark in turn, each against what a user would run instead.
+"""`python -m benchmarks [NAME ...] [--OPTION ...]`: every benchmark in turn, against what a user would run.
 
-Each prints its table and writes JSON to benchmarks/results/. Real prompts are used where ../shared is at hand.
+Each prints its table and writes JSON to benchmarks/results/. Real prompts are used where ../shared is at hand. Options
+are handed on. `gpu` (what a GPU must show) and `limits` (shares of what is attainable) run where they are named only.
 """
 
+import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,20 +26,32 @@ def commands() -> dict[str, list[str]]:
     return {**written, "grid": [], "studies": ["--json", str(RESULTS / "studies.json")]}
 
 
-def main(chosen: list[str]) -> None:
+def named_only() -> dict[str, list[str]]:
+    """Return the benchmarks that run where they are asked for by name."""
+    return {"gpu": ["--json", str(RESULTS / "gpu.json")]}
+
+
+def main(words: list[str]) -> None:
     """Run those chosen, or all."""
-    known = commands()
+    chosen = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
+    known = {**commands(), **named_only()}
     if unknown := set(chosen) - known.keys():
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     RESULTS.mkdir(exist_ok=True)
     failed = []
-    for name in chosen or known:
+    for name in chosen or commands():
         print(f"\n== {name}", flush=True)
-        command = [sys.executable, str(HERE / f"{name}.py"), *known[name]]
-        if subprocess.run(command, check=False).returncode:
+        command = [sys.executable, str(HERE / f"{name}.py"), *known[name], *words[len(chosen) :]]
+        if subprocess.run(command, check=False, env=environment()).returncode:
             failed.append(name)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
+
+
+def environment() -> dict[str, str]:
+    """Let benchmarks find each other and this package, installed or not."""
+    paths = [str(HERE.parent), str(HERE.parent / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 if __name__ == "__main__":

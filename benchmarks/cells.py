@@ -89,9 +89,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('
 def cell(words: Sequence[str], peer_batch: int) -> None:
     """The peer's script: one cell, in this process."""
     import torch
-    from benchmarks import evaluation, training
     from rouge_score.rouge_scorer import RougeScorer
 
+    from benchmarks import evaluation, training
     from instruct_ablate.grid.composer import compose_config
     from instruct_ablate.instruction.context import Context
     from instruct_ablate.model.loading.checkpoint import load_checkpoint

@@ -91,6 +91,7 @@ def plain_generate(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Co
     for start in range(0, len(prompts), size):
         sources = [prompt.source for prompt in prompts[start : start + size]]
         batch = tokenizer(sources, return_tensors="pt", padding=True, truncation=True, max_length=1024)
+        batch = batch.to(model.device)
         written = model.generate(
             input_ids=batch["input_ids"],
             attention_mask=batch["attention_mask"],

@@ -1,0 +1,76 @@
+"""The machine a figure belongs to: processor, instruction sets, GPU, and the rate of one large matrix product."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PROCESSOR = Path("/proc/cpuinfo")
+# Instruction sets that decide how fast a product is, narrow ones first.
+SETS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_tile", "bf16", "sve", "i8mm")
+# Dense bf16 operations a second by the makers' data sheets, by what stands in a device's name.
+PEAKS = {
+    "H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12,
+    "A10": 125e12, "RTX 4090": 165e12,
+}  # fmt: skip
+
+
+def processor() -> dict[str, Any]:
+    """Return the processor's type, its cores that may be used and its instruction sets."""
+    lines = PROCESSOR.read_text().splitlines() if PROCESSOR.exists() else []
+    fields = dict(part for line in lines if len(part := tuple(map(str.strip, line.split(":", 1)))) == 2)
+    flags = fields.get("flags", fields.get("Features", "")).split()
+    return {
+        "processor": fields.get("model name", platform.processor() or platform.machine()),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "instruction sets": [name for name in SETS if name in flags],
+        "torch's kernels": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def device_peak(name: str) -> float | None:
+    """Return a GPU's bf16 operations a second by its data sheet, None where it is not listed."""
+    return next((peak for part, peak in PEAKS.items() if part in name), None)
+
+
+def product_rate(
+    dtype: torch.dtype, device: str = "cpu", size: int = 2048, repetitions: int = 7, clock: Any = None
+) -> float:
+    """Return the operations a second of one large matrix product: the median of several."""
+    one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    return 2 * size**3 / median_time(lambda: one @ other, device, repetitions, clock)
+
+
+def copy_rate(device: str, mebibytes: int) -> float:
+    """Return the bytes read and written a second by a copy within the device's memory."""
+    source = torch.empty(mebibytes * 2**20, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.numel() / median_time(lambda: target.copy_(source), device)
+
+
+def median_time(
+    run: Callable[[], Tensor | None], device: str, repetitions: int = 7, clock: Any = None
+) -> float:
+    """Return the seconds that `run` takes: the median of several, after two that are not counted."""
+    read, times = clock or time.perf_counter, []
+    for _ in range(repetitions + 2):
+        synchronize(device)
+        started = read()
+        run()
+        synchronize(device)
+        times.append(read() - started)
+    return statistics.median(times[2:])
+
+
+def synchronize(device: str) -> None:
+    """Wait for what a GPU was given to do."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
