@@ -28,7 +28,11 @@ def commands() -> dict[str, list[str]]:
 
 def named_only() -> dict[str, list[str]]:
     """Return the benchmarks that run where they are asked for by name."""
-    return {"gpu": ["--json", str(RESULTS / "gpu.json")]}
+    real = ["--root", str(REAL_TASKS)] if REAL_TASKS.is_dir() else []
+    return {
+        "gpu": ["--json", str(RESULTS / "gpu.json")],
+        "limits": [*real, "--json", str(RESULTS / "limits.json")],
+    }
 
 
 def main(words: list[str]) -> None:

@@ -77,8 +77,8 @@ def in_fork(name: str, given: argparse.Namespace) -> None:
     """Run one part in a fork; where CUDA cannot start in it, in a fresh process in its place."""
     os.setsid()  # so that all that the part starts ends with it
     if given.device == "cuda":
-        if name not in SEVERAL:
-            os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpus()[0]
+        if name not in SEVERAL and (gpus := visible_gpus()):
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus[0]
         try:
             torch.zeros(1, device="cuda")
         except RuntimeError:

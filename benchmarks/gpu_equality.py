@@ -189,13 +189,14 @@ def _apart(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
 
 
 def pool(given: argparse.Namespace) -> Results:
-    """The pool of `hydra/launcher=local_pool`: which GPU each of four processes is lent, two at a time."""
+    """The pool of `hydra/launcher=local_pool`: which GPU each process is lent, two at a time."""
     from instruct_ablate.grid.launch.local_pool import Pool, shares
     from instruct_ablate.grid.planned_cell import Cell
 
     with tempfile.TemporaryDirectory() as folder:
         config = Config(output=folder, study="pool")
-        names: Any = [SimpleNamespace(name=f"cell{number}", hash=f"{number:064x}") for number in range(4)]
+        count = 2 if given.small else 4
+        names: Any = [SimpleNamespace(name=f"cell{number}", hash=f"{number:064x}") for number in range(count)]
         cells = [Cell((), config, name) for name in names]
         places = shares(None if given.device == "cuda" and torch.cuda.device_count() > 1 else 2)
         Pool(places, [sys.executable, str(ROOT / "benchmarks" / "gpu_worker.py")]).run(cells)

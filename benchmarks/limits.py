@@ -1,0 +1,173 @@
+"""What any exact method must compute for a workload, what this machine attains, and how near this package comes.
+
+    python -m benchmarks limits [--case decoder grouped t5_large greedy labels t5] [--root DIR] [--count-only]
+
+The workload is real: prompts of `--root` (Super-NaturalInstructions' layout) or of the starter tasks, so many tasks and
+instances, answers as long as they turn out. Counted are the products that no exact method can leave out
+(benchmarks/counting.py); attained is one large product in the same precision, the median of several. A share is the
+time that the counted arithmetic would take at that rate, of the time that was taken. Names of the cases as in
+`training` and `evaluation`, whose peers' attention stands beside: transformers' own choice in the version installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from benchmarks.counting import Pair, Sizes, Work, apart, forward
+from benchmarks.counting import training as work_of_steps
+
+from benchmarks import evaluation, machine, training
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.loading.checkpoint import Checkpoint
+from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.schema import Config
+
+EVALUATION = ("greedy", "labels", "t5")
+
+
+def clock_of(given: argparse.Namespace) -> Callable[[], float]:
+    return time.process_time if given.clock == "cpu" else time.perf_counter
+
+
+def of_training(
+    checkpoint: Checkpoint, prompts: list[Prompt], config: Config, given: argparse.Namespace
+) -> dict[str, Any]:
+    """Count and take training steps, the first of which is not counted."""
+    data = training.data_of(checkpoint, prompts, config)
+    store = data.store
+    steps: list[list[Pair]] = [
+        [(store.sources[int(one)].tolist(), store.targets[int(one)].tolist()) for one in step]
+        for step in data.schedule.order(0)[1 : given.steps]
+    ]
+    sizes = Sizes.of(checkpoint.model.config)
+    least, separate = work_of_steps(sizes, steps), apart(sizes, [one for step in steps for one in step])
+    described = describe(checkpoint, least, separate.times(3.0))
+    if given.count_only:
+        return described
+    clock = training.Clock(given.clock)
+    training.ours(checkpoint, prompts, config, clock)
+    return described | share(checkpoint, least, clock.ends[given.steps - 1] - clock.ends[0], given)
+
+
+def of_evaluation(
+    checkpoint: Checkpoint, prompts: list[Prompt], config: Config, given: argparse.Namespace
+) -> dict[str, Any]:
+    """Count and take the answers to prompts; without taking them, references stand for answers."""
+    answers = [prompt.target for prompt in prompts]
+    read, seconds = clock_of(given), None
+    if not given.count_only:
+        started = read()
+        answers = evaluation.ours(checkpoint, prompts, config)
+        seconds = read() - started
+    pairs = answered(checkpoint, prompts, answers, config)
+    sizes = Sizes.of(checkpoint.model.config)
+    least = forward(sizes, pairs)
+    described = describe(checkpoint, least, apart(sizes, pairs))
+    return described if seconds is None else described | share(checkpoint, least, seconds, given)
+
+
+def answered(
+    checkpoint: Checkpoint, prompts: Sequence[Prompt], answers: Sequence[str], config: Config
+) -> list[Pair]:
+    """Return what was read and what was predicted behind it: an answer's tokens, or those of every label."""
+    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
+    limit = config.prompt.max_target_length
+    sources = encoding.sources([prompt.source for prompt in prompts], config.prompt.max_source_length)
+    if config.evaluation.decoding == "greedy":
+        return list(zip(sources, encoding.targets(answers, limit)[0], strict=True))
+    labels = [encoding.targets(prompt.choices or (), limit)[0] for prompt in prompts]
+    return [(source, label) for source, some in zip(sources, labels, strict=True) for label in some]
+
+
+def describe(checkpoint: Checkpoint, least: Work, separate: Work) -> dict[str, Any]:
+    """Say what is counted, what sharing prefixes can give at most, and how the peer attends."""
+    attention = checkpoint.model.config._attn_implementation
+    return {
+        "counted GFLOP": round(least.total / 1e9, 1),
+        "products, attention, output": [round(part / least.total, 3) for part in parts(least)],
+        "without sharing": f"{separate.total / least.total:.2f}x",
+        "the peer's attention": f"{attention} of transformers {transformers.__version__}",
+    }
+
+
+def parts(work: Work) -> tuple[float, float, float]:
+    return work.products, work.attention, work.output
+
+
+def share(checkpoint: Checkpoint, least: Work, seconds: float, given: argparse.Namespace) -> dict[str, Any]:
+    """Hold the seconds taken against those that the counted arithmetic takes in one large product."""
+    dtype = checkpoint.model.dtype
+    rate = machine.product_rate(dtype, size=given.size, clock=clock_of(given))
+    return {
+        "seconds": round(seconds, 2),
+        "attained GFLOP/s": round(least.total / seconds / 1e9, 1),
+        f"a product's GFLOP/s, {dtype}".replace("torch.", ""): round(rate / 1e9, 1),
+        "share of the limit": round(least.total / rate / seconds, 3),
+    }
+
+
+def run_case(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Make a case's model and prompts as its benchmark does."""
+    if name not in EVALUATION:
+        config = training.make_config(name, given)
+        prompts = training.make_prompts(name, given, config)
+        checkpoint = training.make_checkpoint(name, given, torch.bfloat16)
+        return of_training(checkpoint, prompts, config, given)
+    dtype = torch.bfloat16
+    checkpoint = evaluation.random_t5(dtype) if name == "t5" else evaluation.pretrained(dtype, run_on=False)
+    config = evaluation.make_config(given, "rank" if name == "labels" else "greedy")
+    prompts = evaluation.make_prompts(given, checkpoint, config)
+    if name == "labels":
+        prompts = [replace(prompt, choices=evaluation.LABELS) for prompt in prompts]
+    return of_evaluation(checkpoint, prompts, config, given)
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    cases = (*training.CASES, *EVALUATION)
+    parser.add_argument("--case", nargs="+", choices=cases, default=cases)
+    parser.add_argument("--root", help="a folder in the Super-NaturalInstructions layout")
+    parser.add_argument("--count-only", action="store_true", help="measure nothing")
+    parser.add_argument("--steps", type=int, default=4, help="of training, the first not counted")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--layers", type=int, default=4, help="of t5_large at most")
+    parser.add_argument("--micro-batch-tokens", type=int, default=2048)
+    parser.add_argument("--tasks", type=int, default=3, help="tested, spread over all by prompt length")
+    parser.add_argument("--instances", type=int, default=100)
+    parser.add_argument("--new-tokens", type=int, default=16)
+    parser.add_argument("--size", type=int, default=2048, help="of the large product")
+    parser.add_argument("--seed", type=int, default=0, help="of the tasks drawn")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a busy machine, one thread"
+    )
+    parser.add_argument("--json", type=Path, help="write the result here too")
+    given = parser.parse_args(arguments)
+    given.run_on, given.accelerator = False, "cpu"
+    return given
+
+
+def main() -> None:
+    given = options()
+    torch.set_num_threads(given.threads)
+    results: dict[str, Any] = {"machine": {**machine.processor(), "threads": given.threads}}
+    print(json.dumps(results["machine"]))
+    for name in given.case:
+        results[name] = run_case(name, given)
+        print(f"{name}: {json.dumps(results[name])}", flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

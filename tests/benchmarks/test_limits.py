@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks.counting import Sizes, forward, training
+from benchmarks.limits import answered, of_evaluation, of_training, options
+
+from benchmarks import limits
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.data.store import token_store
+from tests.model.decoding_cases import LABELS, make_checkpoint, make_config, make_prompts
+from tests.model.fits import load
+from tests.model.fits import make_config as make_fit
+from tests.model.fits import make_prompts as make_examples
+
+
+def given(**changes: object) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(options(["--steps", "3", "--size", "64"])), **changes})
+
+
+def test_a_step_is_counted_with_its_own_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = make_fit(tmp_path / "cache", max_steps=3, epochs=1.0)
+    checkpoint, prompts = load(config), make_examples()
+    store = token_store(prompts, Encoding(checkpoint.tokenizer, False), config.prompt, tmp_path / "cache")
+    found = of_training(checkpoint, prompts, config, given(count_only=True))
+    assert "share of the limit" not in found
+    from instruct_ablate.data.datamodule import PromptDataModule
+
+    later = PromptDataModule(store, config, None).schedule.order(0)[1:3]
+    steps = [
+        [(store.sources[int(one)].tolist(), store.targets[int(one)].tolist()) for one in step]
+        for step in later
+    ]
+    wanted = training(Sizes.of(checkpoint.model.config), steps)
+    assert found["counted GFLOP"] == round(wanted.total / 1e9, 1)
+    assert float(found["without sharing"][:-1]) > 1.2  # the prompts of a task begin alike
+    measured = of_training(checkpoint, prompts, config, given())
+    assert measured["share of the limit"] > 0
+    assert measured["seconds"] >= 0
+
+
+@pytest.mark.parametrize("decoding", ["greedy", "rank"])
+def test_answers_are_counted_as_long_as_they_turn_out(decoding: str, tmp_path: Path) -> None:
+    checkpoint = make_checkpoint("tiny_llama", tmp_path)
+    prompts = make_prompts(2, 3, LABELS if decoding == "rank" else None)
+    config = make_config(decoding)
+    found = of_evaluation(checkpoint, prompts, config, given())
+    assert found["seconds"] > 0
+    pairs = answered(checkpoint, prompts, ["yes it is"] * 6, config)
+    assert len(pairs) == (6 * len(LABELS) if decoding == "rank" else 6)
+    shorter = answered(checkpoint, prompts, ["yes"] * 6, config)
+    sizes = Sizes.of(checkpoint.model.config)
+    less = forward(sizes, pairs).total - forward(sizes, shorter).total
+    assert less > 0 if decoding == "greedy" else less == 0  # labels are scored whichever is chosen
+
+
+def test_the_peer_is_named_with_its_attention(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint("tiny_t5", tmp_path)
+    found = of_evaluation(checkpoint, make_prompts(1, 2), make_config(), given(count_only=True))
+    assert found["the peer's attention"].startswith("sdpa of transformers 5.")
+
+
+def test_a_product_is_timed_in_the_model_s_precision() -> None:
+    assert limits.machine.product_rate(torch.float32, size=32, repetitions=3) > 0
