@@ -89,8 +89,8 @@ class Encoding:
 
     @cached_property
     def _closes(self) -> bool:
-        """Whether the tokenizer ends every text with its end token."""
-        return self._ids([""], special=True)[0][-1:] == [self.tokenizer.eos_token_id]
+        """Whether the tokenizer ends every text with its end token (OPT's begins every text with it)."""
+        return self._ids(["a"], special=True)[0][-1:] == [self.tokenizer.eos_token_id]
 
 
 def _cut(ids: list[int], limit: int, closing: tuple[int, ...] = ()) -> list[int]:

@@ -54,3 +54,8 @@ def position_buckets(attention: Any, distance: Tensor) -> Tensor:
         max_distance=attention.relative_attention_max_distance,
     )
     return buckets
+
+
+def scales_decoder_outputs(model: Any) -> bool:
+    """Whether a T5 scales its decoder's states before the output layer: where that is tied, but never mT5's."""
+    return bool(model.config.to_dict().get("scale_decoder_outputs", False))

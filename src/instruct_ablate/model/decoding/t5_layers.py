@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instruct_ablate.model.decoding.attention import Pair, Run
-from instruct_ablate.model.transformers_internals import bias_attention
+from instruct_ablate.model.transformers_internals import bias_attention, scales_decoder_outputs
 
 
 def heads(attention: Any, states: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def decode(model: Any, ids: Tensor, bias: Tensor, own: Any, cross: list[Pair], r
         states = states + _attend(layer.EncDecAttention, layer.layer_norm(states), cross[number], mask)
         states = block.layer[2](states)
     states = model.decoder.final_layer_norm(states)
-    if model.config.scale_decoder_outputs:
+    if scales_decoder_outputs(model):
         states = states * model.model_dim**-0.5
     logits: Tensor = model.lm_head(states)
     return logits

@@ -6,25 +6,22 @@ import json
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from instruct_ablate.errors import Interrupted, UserError, unknown
 from instruct_ablate.model.families import ENCODER_DECODERS
 from instruct_ablate.model.loading.packed_models import MODELS, NAMES
-from instruct_ablate.model.loading.random_model import LONGEST, RECIPES
 from instruct_ablate.model.loading.settings import check_model
+from instruct_ablate.model.loading.tiny_families import FAMILIES, Kind
 from instruct_ablate.schema import ModelConfig, PromptConfig
 
-Kind = Literal["encoder-decoder", "decoder-only"]
 BUILT_IN: dict[str, Kind] = {
     **dict.fromkeys(NAMES, "decoder-only"),
-    "tiny_llama": "decoder-only",
-    "tiny_t5": "encoder-decoder",
+    **{name: family.kind for name, family in FAMILIES.items()},
 }
 ROOM: dict[str, int | None] = {
     **{name: one.positions for name, one in MODELS.items()},
-    "tiny_llama": LONGEST,
-    "tiny_t5": None,
+    **{name: family.positions for name, family in FAMILIES.items()},
 }
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "n_ctx")
 RELATIVE = ("relative_attention_num_buckets", "alibi")  # T5's and BLOOM's: any length
@@ -57,7 +54,7 @@ def facts(config: ModelConfig) -> Facts:
     if config.source == "baseline":
         raise UserError(f"model={config.name} is a baseline: there is no checkpoint to look at.")
     if config.source in ("wheel", "random"):
-        allowed = NAMES if config.source == "wheel" else tuple(RECIPES)
+        allowed = NAMES if config.source == "wheel" else tuple(FAMILIES)
         if config.name not in allowed:
             raise unknown(f"model for model.source={config.source}", config.name, allowed)
         return Facts(BUILT_IN[config.name], positions=ROOM[config.name])

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.errors import unknown
+from instruct_ablate.model.loading.tiny_families import FAMILIES, TinyFamily, Words
 from instruct_ablate.model.modes import quiet
 from instruct_ablate.prepared import prepared
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 RECIPE = 2  # raise it when the recipe changes what it writes
-LONGEST = 4096
-WIDTH = 64
 SEED = 0
 CHAT = (
     "{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] }}\n{% endfor %}"
@@ -28,9 +28,9 @@ CHAT = (
 
 def tiny_model(name: str, cache: Path) -> Path:
     """Return the folder of a tiny model, made when it is not in the cache yet."""
-    if name not in RECIPES:
-        raise unknown("model for model.source=random", name, RECIPES)
-    return prepared(cache / "models" / f"{name}-{RECIPE}", RECIPES[name])
+    if name not in FAMILIES:
+        raise unknown("model for model.source=random", name, FAMILIES)
+    return prepared(cache / "models" / f"{name}-{RECIPE}", partial(_make, FAMILIES[name]))
 
 
 def tiny_fingerprint(name: str) -> str:
@@ -38,52 +38,81 @@ def tiny_fingerprint(name: str) -> str:
     return f"{name}:{RECIPE}"
 
 
-def _tiny_llama(folder: Path) -> None:
-    """A LLaMA of two layers, with a byte-level BPE that puts <s> first, as LLaMA's does."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+def _make(family: TinyFamily, folder: Path) -> None:
+    """Make the model with fixed random weights and write it with its tokenizer."""
+    import torch
+    from torch.nn import init
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    tokenizer = _wrapped(_bpe(), bos_token="<s>", eos_token="</s>", unk_token="<unk>", chat_template=CHAT)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=WIDTH,
-        intermediate_size=2 * WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=LONGEST,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+    tokenizer = TOKENIZERS[family.words]()
+    config = _configuration(family, tokenizer)
+    maker = AutoModelForSeq2SeqLM if family.kind == "encoder-decoder" else AutoModelForCausalLM
+    with _seeded():
+        model: Any = maker.from_config(config)
+        if family.untied:  # as real checkpoints have it; made by its configuration alone, a T5 is tied
+            model.lm_head.weight = type(model.lm_head.weight)(
+                init.normal_(torch.empty_like(model.shared.weight))
+            )
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _configuration(family: TinyFamily, tokenizer: PreTrainedTokenizerFast) -> PretrainedConfig:
+    """Return a family's configuration with the tokenizer's words, in its parts too."""
+    from transformers import AutoConfig
+
+    words: dict[str, Any] = {"vocab_size": len(tokenizer)}
+    words |= {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    if family.kind == "encoder-decoder":
+        words["decoder_start_token_id"] = getattr(tokenizer, f"{family.begins}_token_id")
+    return AutoConfig.for_model(family.model_type, **_with_words(family.settings, words))
+
+
+def _with_words(settings: Mapping[str, Any], words: dict[str, Any]) -> dict[str, Any]:
+    """Add what a tokenizer decides to a configuration, and to the parts of one that has any."""
+    parts = {name: settings[name] for name in ("encoder", "decoder", "text_config") if name in settings}
+    return {**words, **settings, **{name: _with_words(part, words) for name, part in parts.items()}}
+
+
+def _opened() -> PreTrainedTokenizerFast:
+    """LLaMA's way: <s> stands first."""
+    return _wrapped(_bpe("<s> $A"), bos_token="<s>", eos_token="</s>", unk_token="<unk>", chat_template=CHAT)
+
+
+def _plain() -> PreTrainedTokenizerFast:
+    """Qwen's and GPT-2's way: nothing is added. Without a padding token here, Qwen2's class would add its own."""
+    return _wrapped(_bpe(None), eos_token="</s>", unk_token="<unk>", pad_token="<unk>", chat_template=CHAT)
+
+
+def _opened_by_its_end() -> PreTrainedTokenizerFast:
+    """OPT's way: the end token stands first, too."""
+    return _wrapped(_bpe("</s> $A"), bos_token="</s>", eos_token="</s>", unk_token="<unk>")
+
+
+def _opened_and_closed() -> PreTrainedTokenizerFast:
+    """BART's way."""
+    return _wrapped(
+        _bpe("<s> $A </s>"), bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<unk>"
     )
-    _save(lambda: LlamaForCausalLM(config), tokenizer, folder)
 
 
-def _tiny_t5(folder: Path) -> None:
-    """A T5 (version 1.1, as the LM-adapted ones) of two and two layers; </s> ends every text."""
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    tokenizer = _wrapped(_folding_bpe(), pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
-    config = T5Config(
-        vocab_size=len(tokenizer),
-        d_model=WIDTH,
-        d_kv=WIDTH // 4,
-        d_ff=2 * WIDTH,
-        num_layers=2,
-        num_heads=4,
-        feed_forward_proj="gated-gelu",
-        tie_word_embeddings=False,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        decoder_start_token_id=tokenizer.pad_token_id,
-    )
-    _save(lambda: T5ForConditionalGeneration(config), tokenizer, folder)
+def _folded() -> PreTrainedTokenizerFast:
+    """T5's way: white space is folded and </s> ends every text."""
+    return _wrapped(_folding_bpe(), pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
 
 
-RECIPES: dict[str, Callable[[Path], None]] = {"tiny_llama": _tiny_llama, "tiny_t5": _tiny_t5}
+TOKENIZERS: dict[Words, Callable[[], PreTrainedTokenizerFast]] = {
+    "opened": _opened,
+    "plain": _plain,
+    "opened_by_its_end": _opened_by_its_end,
+    "opened_and_closed": _opened_and_closed,
+    "folded": _folded,
+}
 
 
-def _bpe() -> Tokenizer:
-    """Train a byte-level BPE of at most 1,024 tokens on the text in the package."""
+def _bpe(added: str | None) -> Tokenizer:
+    """Train a byte-level BPE of at most 1,024 tokens on the text in the package; `added`: what stands around a text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -96,7 +125,9 @@ def _bpe() -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_text(), trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    if added is not None:
+        named = [(word, place) for word, place in (("<s>", 1), ("</s>", 2)) if word in added.split()]
+        tokenizer.post_processor = processors.TemplateProcessing(single=added, special_tokens=named)
     return tokenizer
 
 
@@ -140,15 +171,6 @@ def _wrapped(tokenizer: Tokenizer, **special: str) -> PreTrainedTokenizerFast:
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
-
-
-def _save(make: Callable[[], PreTrainedModel], tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Make the model with fixed random weights and write it with its tokenizer."""
-    with _seeded():
-        model: Any = make()
-    with quiet():
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
 
 
 @contextmanager

@@ -22,7 +22,12 @@ from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
-from instruct_ablate.model.transformers_internals import bias_attention, position_buckets, replaced
+from instruct_ablate.model.transformers_internals import (
+    bias_attention,
+    position_buckets,
+    replaced,
+    scales_decoder_outputs,
+)
 
 NAME = "instruct_ablate_packed_t5"
 
@@ -84,7 +89,7 @@ def t5_states(model: Any, batch: MicroBatch, dropout: WeightsAt | None = None) -
 
 def scaled(model: Any, states: Tensor) -> Tensor:
     """Scale the decoder's states where the output layer is tied to the embeddings (T5 version 1.0)."""
-    return states * model.config.d_model**-0.5 if model.config.scale_decoder_outputs else states
+    return states * model.config.d_model**-0.5 if scales_decoder_outputs(model) else states
 
 
 def _stack(stack: Any, packed: Packed, layouts: dict[str, T5Layout], encoded: Tensor | None) -> Tensor:
