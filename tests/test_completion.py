@@ -24,8 +24,8 @@ def test_commands_and_options() -> None:
 @pytest.mark.parametrize("command", ["train", "plan", "audit"])
 def test_keys_and_choices_of_overrides(command: str) -> None:
     assert offered([command], "trainer.learn") == ["trainer.learning_rate="]
-    assert offered([command], "model=tiny") == ["model=tiny_llama", "model=tiny_t5"]
-    assert offered([command, "model", "="], "tiny") == ["tiny_llama", "tiny_t5"]  # as bash divides it
+    assert offered([command], "model=tiny_ll") == ["model=tiny_llama", "model=tiny_llama3"]
+    assert offered([command, "model", "="], "tiny_ll") == ["tiny_llama", "tiny_llama3"]  # as bash divides it
     assert "delusive" in offered([command, "instruction"], "=")
     assert offered([command], "seed=") == []
 
@@ -37,11 +37,11 @@ def test_an_equals_sign_alone_stands_for_nothing() -> None:
 def test_hydra_completes_the_script(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = "train.py model=ti"
+    line = "train.py model=tiny_ll"
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line)))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    for word, said in (("install=bash", "complete -o"), ("query=bash", "model=tiny_llama model=tiny_t5")):
+    for word, said in (("install=bash", "complete -o"), ("query=bash", "model=tiny_llama model=tiny_llama3")):
         monkeypatch.setattr(sys, "argv", ["train.py", "-sc", word])
         main()
         assert said in capsys.readouterr().out

@@ -13,7 +13,7 @@ from transformers import AttentionInterface
 from instruct_ablate.model.training import decoder_attention
 from instruct_ablate.model.transformers_internals import (
     attending,
-    bias_attention,
+    bias_attentions,
     position_buckets,
     replaced,
     takes_registered_attention,
@@ -70,7 +70,7 @@ def test_registered_functions_are_those_called(cache: Path) -> None:
 
 def test_t5_has_its_bias_in_the_first_layer_of_each_stack(t5: Any) -> None:
     for stack in (t5.get_encoder(), t5.get_decoder()):
-        first = bias_attention(stack)
+        first = bias_attentions(stack)[0]
         told = "T5's relative position bias is no longer in block[0].layer[0].SelfAttention"
         assert first.relative_attention_bias.weight.shape == (
             t5.config.relative_attention_num_buckets,
@@ -82,7 +82,7 @@ def test_t5_has_its_bias_in_the_first_layer_of_each_stack(t5: Any) -> None:
 
 def test_t5_buckets_are_those_of_its_bias(t5: Any) -> None:
     for stack in (t5.get_encoder(), t5.get_decoder()):
-        first = bias_attention(stack)
+        first = bias_attentions(stack)[0]
         distance = torch.arange(6)[None, :] - torch.arange(6)[:, None]
         bias = first.relative_attention_bias(position_buckets(first, distance)).permute(2, 0, 1)[None]
         told = "T5Attention._relative_position_bucket or compute_bias has changed"
@@ -90,7 +90,7 @@ def test_t5_buckets_are_those_of_its_bias(t5: Any) -> None:
 
 
 def test_t5_stacks_ask_the_replaced_method_for_their_bias(t5: Any) -> None:
-    first, calls = bias_attention(t5.get_encoder()), []
+    first, calls = bias_attentions(t5.get_encoder())[0], []
     plain = first.compute_bias
 
     def noted(*given: Any, **named: Any) -> torch.Tensor:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-T5_LIKE = ("t5", "mt5")  # T5's layers as packed training and decoding know them
+from typing import Literal
+
+Kind = Literal["encoder-decoder", "decoder-only"]
+T5_LIKE = ("t5", "mt5", "umt5")  # T5's layers as packed training and decoding know them
 # Configurations that may leave `is_encoder_decoder` to their class.
 ENCODER_DECODERS = frozenset(
-    {*T5_LIKE, "umt5", "longt5", "switch_transformers", "bart", "mbart", "pegasus", "led"}
+    {*T5_LIKE, "t5gemma", "t5gemma2", "longt5", "switch_transformers", "bart", "mbart", "pegasus", "led"}
 )

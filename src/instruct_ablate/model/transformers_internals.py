@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -40,13 +41,34 @@ def replaced(method: str, functions: Mapping[nn.Module, Callable[..., Any]]) -> 
             delattr(module, method)
 
 
-def bias_attention(stack: Any) -> Any:
-    """Return the self-attention that holds the relative position bias of a T5 stack: its first layer's."""
-    return stack.block[0].layer[0].SelfAttention
+def bias_attentions(stack: Any) -> list[Any]:
+    """Return for each layer of a T5 stack the self-attention with its relative position bias.
+
+    T5's first layer has it for all; UMT5's layers each have their own.
+    """
+    own = [block.layer[0].SelfAttention for block in stack.block]
+    return [one if one.has_relative_attention_bias else own[0] for one in own]
+
+
+def of_each_layer(stack: Any, made: Callable[[Any], Tensor]) -> list[Tensor]:
+    """Return what is made of the bias of each layer of a T5 stack, made once where layers share it."""
+    holders = bias_attentions(stack)
+    results = {holder: made(holder) for holder in dict.fromkeys(holders)}
+    return [results[holder] for holder in holders]
+
+
+def t5_block(block: Any, states: Tensor, bias: Tensor | None, encoded: Tensor | None, **keywords: Any) -> Any:
+    """Run a block of a T5 stack without masks; return the states and the bias for the next one."""
+    if block.layer[0].SelfAttention.config.model_type == "umt5":  # which makes its bias itself
+        return block(states, encoder_hidden_states=encoded, **keywords), None
+    # Something must stand in for cross-attention's bias, or each layer would make a square of zeros.
+    return block(states, None, bias, encoded, None, states.new_zeros(1), **keywords)[:2]
 
 
 def position_buckets(attention: Any, distance: Tensor) -> Tensor:
     """Return the bucket of T5's relative position bias that each distance falls into."""
+    if attention.config.model_type == "umt5":
+        return torch.as_tensor(attention._relative_position_bucket(distance))
     buckets: Tensor = attention._relative_position_bucket(
         distance,
         bidirectional=not attention.is_decoder,

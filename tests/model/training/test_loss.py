@@ -147,6 +147,7 @@ def test_encoder_decoders_of_other_families_are_refused() -> None:
 
     with pytest.raises(UserError, match="of type bart"):
         check_model(stand_in("bart"))
+    check_model(stand_in("bart"), packing=False)
     check_model(stand_in("t5"))
 
 

@@ -14,7 +14,7 @@ import torch
 from instruct_ablate.model.training.best_weights import BestWeights
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.points import Plan, Points
-from instruct_ablate.model.transformers_internals import bias_attention
+from instruct_ablate.model.transformers_internals import bias_attentions
 from tests.model.fits import NAMES, load, make_config
 
 
@@ -31,7 +31,7 @@ def test_nothing_is_as_if_it_had_been_tested(
         assert not model.training
         assert model.config._attn_implementation == loaded
         if name == "tiny_t5":
-            assert "compute_bias" not in vars(bias_attention(model.get_encoder()))
+            assert "compute_bias" not in vars(bias_attentions(model.get_encoder())[0])
         model.config.use_cache = True
         torch.rand(1), random.random(), np.random.rand()
         torch.set_num_threads(2)
@@ -50,7 +50,7 @@ def test_nothing_is_as_if_it_had_been_tested(
         points._take(trainer, module, 2)
         assert model.config._attn_implementation == packed != loaded
         if name == "tiny_t5":
-            assert "compute_bias" in vars(bias_attention(model.get_encoder()))
+            assert "compute_bias" in vars(bias_attentions(model.get_encoder())[0])
     assert seen == [2]
     assert points.seconds > 0
     assert model.training

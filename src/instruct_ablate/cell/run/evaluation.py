@@ -64,6 +64,7 @@ def evaluate(
 
     `template` names it where it is one of several.
     """
+    from instruct_ablate.model.decoding.engine_native import way_note
     from instruct_ablate.model.decoding.label_check import cut_references_note
     from instruct_ablate.model.decoding.predict import predict
     from instruct_ablate.model.decoding.settings import check_likelihoods
@@ -91,7 +92,7 @@ def evaluate(
     whole = _complete(rows, prompts)
     block = completed(job.folder, _block(job, label, whole, template), whole, metrics)
     cut = cut_references_note(prompts, checkpoint.tokenizer, job.config.prompt.max_target_length)
-    noted = (truncation_note(prompts), cut, *prompt_notes(prompts))
+    noted = (truncation_note(prompts), cut, *prompt_notes(prompts), way_note(checkpoint, job.config))
     notes = tuple(f"test, {name}: {note}" for note in noted if note)
     seconds = time.perf_counter() - started
     return Tested(block, seconds, len(prompts) - len(finished), notes)

@@ -39,12 +39,14 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     """Train the checkpoint in place."""
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
     from instruct_ablate.model.training.fit import check_trainer, fit
+    from instruct_ablate.model.training.packable import as_trained
 
-    config, started = job.config, time.perf_counter()
-    check_trainer(config)
+    started = time.perf_counter()
+    check_trainer(job.config)
+    config, padded = as_trained(job.config, checkpoint.model)
     tokens = TokenizerTokens(checkpoint.tokenizer, config.prompt.ends_source)
     prompts, notes = prompts_in_training(config, collection, tokens)
-    notes = (*notes, *rate_notes(config))
+    notes = (*notes, *rate_notes(config), *padded)
     schedule = _schedule(config.trainer, len(prompts))
     points = plan_points(job, collection, checkpoint, tokens, schedule)
     prepared = time.perf_counter() - started

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from instruct_ablate.model.decoding.batch import Batch, runs
 from instruct_ablate.model.decoding.kv_cache import PrefixCache, RowCache
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.references import parts
-from instruct_ablate.model.transformers_internals import bias_attention
+from instruct_ablate.model.transformers_internals import of_each_layer
 
 
 class EncoderDecoder:
@@ -36,9 +36,10 @@ class EncoderDecoder:
     def step(self, tokens: Tensor) -> Tensor:
         """Read one token per row; return the next-token logits."""
         self.cache.grow()
-        bias = self._position_bias(1, self.cache.columns, self.cache.end)
-        bias = bias.masked_fill(self.cache.hidden()[:, None, None], float("-inf"))
-        logits = t5.decode(self.model, tokens[:, None], bias, self._append, self.cross, self.real)
+        hidden = self.cache.hidden()[:, None, None]
+        size = (1, self.cache.columns, self.cache.end)
+        biases = self._biases(*size, lambda bias: bias.masked_fill(hidden, float("-inf")))
+        logits = t5.decode(self.model, tokens[:, None], biases, self._append, self.cross, self.real)
         self.cache.end += 1
         return logits[:, 0]
 
@@ -74,21 +75,27 @@ class EncoderDecoder:
             places[row, 1 : 1 + len(tree)] = torch.tensor(tree.depths, dtype=torch.long) + 1
             sees[row, 1 : 1 + len(tree), 1 : 1 + len(tree)] = tree.sees
         cross = [(keys[part], values[part]) for keys, values in self.cross]
-        bias = self._tree_bias(places, sees)
-        logits = t5.decode(self.model, ids.to(self.device), bias, _only_new, cross, self.real[part])
+        biases = self._tree_biases(places, sees)
+        logits = t5.decode(self.model, ids.to(self.device), biases, _only_new, cross, self.real[part])
         return [one[: 1 + len(tree)] for one, tree in zip(logits, trees, strict=True)]
 
-    def _position_bias(self, queries: int, keys: int, seen: int) -> Tensor:
-        attention = bias_attention(self.model.decoder)
-        bias: Tensor = attention.compute_bias(queries, keys, past_seen_tokens=seen)
-        return bias
+    def _biases(self, queries: int, keys: int, seen: int, shown: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """Return each layer's position bias, with what is not seen hidden."""
 
-    def _tree_bias(self, places: Tensor, sees: Tensor) -> Tensor:
-        """Return the bias (rows, heads, nodes, nodes) by the nodes' depths, hiding what is no ancestor."""
-        deepest = int(places.max()) + 1
-        table = self._position_bias(deepest, deepest, 0)[0]
-        bias = table[:, places[:, :, None], places[:, None, :]].transpose(0, 1)
-        return bias.masked_fill(~sees[:, None].to(self.device), float("-inf"))
+        def made(attention: Any) -> Tensor:
+            return shown(attention.compute_bias(queries, keys, past_seen_tokens=seen))
+
+        return of_each_layer(self.model.decoder, made)
+
+    def _tree_biases(self, places: Tensor, sees: Tensor) -> list[Tensor]:
+        """Return each layer's bias (rows, heads, nodes, nodes) by the nodes' depths, hiding what is no ancestor."""
+        deepest, unseen = int(places.max()) + 1, ~sees[:, None].to(self.device)
+
+        def shown(table: Tensor) -> Tensor:
+            bias = table[0][:, places[:, :, None], places[:, None, :]].transpose(0, 1)
+            return bias.masked_fill(unseen, float("-inf"))
+
+        return self._biases(deepest, deepest, 0, shown)
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> Pair:
         """Keep one token's key and value (rows, heads, 1, dim); return all of the target so far."""

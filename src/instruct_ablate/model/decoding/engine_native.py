@@ -37,7 +37,7 @@ def answer(
     Questions bound to choices are scored on their label trees, the others are decoded greedily.
     """
     model = bare(checkpoint.model)
-    if not is_packable(model, checkpoint.encoder_decoder):
+    if not is_native(checkpoint):
         yield from engine_transformers.answer(checkpoint, questions, config, finished)
         return
     parts = ([question for question in questions if question.tree], [q for q in questions if not q.tree])
@@ -50,6 +50,19 @@ def answer(
             with evaluating(model):  # closed before yielding: the caller's code is none of its business
                 answered = list(_answer_batch(checkpoint, model, batch, members, config))
             yield from answered
+
+
+def is_native(checkpoint: Checkpoint) -> bool:
+    """Whether packed decoding answers; else transformers' own does."""
+    return is_packable(bare(checkpoint.model), checkpoint.encoder_decoder)
+
+
+def way_note(checkpoint: Checkpoint, config: Config) -> str | None:
+    """Say where answers come by the slower way, which they are the same by."""
+    if config.evaluation.engine != "native" or is_native(checkpoint):
+        return None
+    kind = bare(checkpoint.model).config.model_type
+    return f"answered by transformers' own forward pass, unpacked: packed decoding does not know models of type {kind}"
 
 
 def _answer_batch(

@@ -79,6 +79,7 @@ def _generate(checkpoint: Checkpoint, ids: Tensor, config: Config) -> list[str]:
     written = model.generate(
         input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, num_beams=1, eos_token_id=sorted(stops),
         max_new_tokens=config.prompt.max_target_length, pad_token_id=checkpoint.tokenizer.pad_token_id,
+        decoder_start_token_id=checkpoint.start_token, forced_bos_token_id=None, forced_eos_token_id=None,
     )  # fmt: skip
     answers = written[:, 1 if checkpoint.encoder_decoder else ids.shape[1] :].tolist()
     open_ended = [list(takewhile(lambda token: token not in stops, answer)) for answer in answers]

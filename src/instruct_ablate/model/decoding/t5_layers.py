@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instruct_ablate.model.decoding.attention import Pair, Run
-from instruct_ablate.model.transformers_internals import bias_attention, scales_decoder_outputs
+from instruct_ablate.model.transformers_internals import of_each_layer, scales_decoder_outputs
 
 
 def heads(attention: Any, states: Tensor) -> Tensor:
@@ -26,9 +26,9 @@ def encode(model: Any, ids: Tensor, runs: list[Run]) -> Tensor:
     """Return the encoder's output (tokens, width) for packed sources."""
     encoder = model.encoder
     longest = max(run.length for run in runs)
-    bias = bias_attention(encoder).compute_bias(longest, longest)
+    biases = of_each_layer(encoder, lambda attention: attention.compute_bias(longest, longest))
     states = encoder.embed_tokens(ids)
-    for block in encoder.block:
+    for block, bias in zip(encoder.block, biases, strict=True):
         layer = block.layer[0]
         normed = layer.layer_norm(states)
         states = states + _packed(layer.SelfAttention, normed, runs, bias.to(normed.dtype))
@@ -73,11 +73,13 @@ def cross_keys(model: Any, encoded: Tensor, runs: list[Run]) -> tuple[list[Pair]
     return pairs, real
 
 
-def decode(model: Any, ids: Tensor, bias: Tensor, own: Any, cross: list[Pair], real: Tensor) -> Tensor:
+def decode(
+    model: Any, ids: Tensor, biases: list[Tensor], own: Any, cross: list[Pair], real: Tensor
+) -> Tensor:
     """Return the logits (rows, tokens, vocabulary) of target tokens `ids` (rows, tokens).
 
-    `own(layer, key, value)` gives the target keys and values to see; `bias` (rows or 1, heads, tokens, keys) is the
-    relative position bias, minus infinity where a token does not see another.
+    `own(layer, key, value)` gives the target keys and values to see; each layer's bias (rows or 1, heads, tokens,
+    keys) is the relative position bias, minus infinity where a token does not see another.
     """
     states = model.decoder.embed_tokens(ids)
     mask = torch.zeros_like(real, dtype=states.dtype).masked_fill(~real, float("-inf"))[:, None, None]
@@ -85,7 +87,7 @@ def decode(model: Any, ids: Tensor, bias: Tensor, own: Any, cross: list[Pair], r
         layer = block.layer[0]
         attention, normed = layer.SelfAttention, layer.layer_norm(states)
         pair = own(number, heads(attention, attention.k(normed)), heads(attention, attention.v(normed)))
-        states = states + _attend(attention, normed, pair, bias.to(normed.dtype))
+        states = states + _attend(attention, normed, pair, biases[number].to(normed.dtype))
         layer = block.layer[1]
         states = states + _attend(layer.EncDecAttention, layer.layer_norm(states), cross[number], mask)
         states = block.layer[2](states)

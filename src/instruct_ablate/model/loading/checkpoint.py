@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.errors import Interrupted, UserError
+from instruct_ablate.model.families import Kind
 from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
 from instruct_ablate.model.loading.last_loaded import SHELF
-from instruct_ablate.model.loading.location import Kind, base_of, check_checkpoint, local_folder
+from instruct_ablate.model.loading.location import base_of, check_checkpoint, local_folder
 from instruct_ablate.model.loading.random_model import tiny_model
 from instruct_ablate.model.loading.wheel_model import wheel_model
 from instruct_ablate.model.modes import quiet
@@ -47,8 +48,10 @@ class Checkpoint:
         """The token a decoder beside an encoder starts with; None for decoder-only models."""
         if not self.encoder_decoder:
             return None
-        start = self.model.config.decoder_start_token_id
-        return int(self.tokenizer.pad_token_id if start is None else start)
+        parts = (self.model.config, self.model.generation_config)
+        given = [part.to_dict().get("decoder_start_token_id") for part in parts if part is not None]
+        begins = [*given, self.tokenizer.bos_token_id, self.tokenizer.pad_token_id]
+        return int(next(token for token in begins if token is not None))
 
 
 def load_checkpoint(config: ModelConfig, dtype: torch.dtype, cache: Path) -> Checkpoint:

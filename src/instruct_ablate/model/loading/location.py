@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.errors import Interrupted, UserError, unknown
-from instruct_ablate.model.families import ENCODER_DECODERS
+from instruct_ablate.model.families import ENCODER_DECODERS, Kind
 from instruct_ablate.model.loading.packed_models import MODELS, NAMES
 from instruct_ablate.model.loading.settings import check_model
-from instruct_ablate.model.loading.tiny_families import FAMILIES, Kind
+from instruct_ablate.model.loading.tiny_families import FAMILIES
 from instruct_ablate.schema import ModelConfig, PromptConfig
 
 BUILT_IN: dict[str, Kind] = {

@@ -7,7 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.model.loading.location import Kind, base_of, local_folder
+from instruct_ablate.model.families import Kind
+from instruct_ablate.model.loading.location import base_of, local_folder
 from instruct_ablate.model.modes import quiet
 from instruct_ablate.schema import MethodConfig, ModelConfig
 from instruct_ablate.whole_files import read_plain, read_sealed, write_sealed

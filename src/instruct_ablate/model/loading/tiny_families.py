@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["encoder-decoder", "decoder-only"]
+from instruct_ablate.model.families import Kind
+
 Words = Literal["opened", "plain", "folded", "opened_by_its_end", "opened_and_closed"]
 
 WIDTH = 64

@@ -21,9 +21,12 @@ def check_family(model: Any, packing: bool) -> None:
     """Refuse models whose configuration says that they would be computed wrong here."""
     kind = model.config.model_type
     if model.config.is_encoder_decoder:
-        if kind not in T5_LIKE:
-            families = " and ".join(T5_LIKE)
-            raise UserError(f"encoder-decoder models of type {kind} cannot be trained here, only {families}.")
+        if packing and kind not in T5_LIKE:
+            families = ", ".join(T5_LIKE)
+            raise UserError(
+                f"encoder-decoder models of type {kind} cannot be trained on packed sequences, only {families}; "
+                "set data.packing=false."
+            )
         return
     unknown = unknown_kind(model.config) if packing else None
     if unknown is not None:

@@ -23,10 +23,11 @@ from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, 
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
 from instruct_ablate.model.transformers_internals import (
-    bias_attention,
+    bias_attentions,
     position_buckets,
     replaced,
     scales_decoder_outputs,
+    t5_block,
 )
 
 NAME = "instruct_ablate_packed_t5"
@@ -95,23 +96,23 @@ def scaled(model: Any, states: Tensor) -> Tensor:
 def _stack(stack: Any, packed: Packed, layouts: dict[str, T5Layout], encoded: Tensor | None) -> Tensor:
     """Run one stack, as transformers' `T5Stack.forward` does, with the bias of our own."""
     states: Tensor = stack.dropout(stack.embed_tokens(packed.ids[None]))
-    bias_attention(stack).longest = max(packed.lengths)
-    # Something must stand in for cross-attention's bias, or each layer would make a square of zeros.
-    bias, nothing = None, states.new_zeros(1)
+    for attention in bias_attentions(stack):
+        attention.longest = max(packed.lengths)
+    bias = None
     for block in stack.block:
-        states, bias, _ = block(states, None, bias, encoded, None, nothing, layouts=layouts)
+        states, bias = t5_block(block, states, bias, encoded, layouts=layouts)
     result: Tensor = stack.dropout(stack.final_layer_norm(states))
     return result
 
 
 @contextmanager
 def corner_bias(model: Any) -> Iterator[None]:
-    """Let the first layers, which have the bias for all of their stack, make one square for the longest sequence.
+    """Let layers that have the bias (T5: for all of their stack) make one square for the longest sequence.
 
     They make it inside their own forward pass: there sharded weights are whole, and it can be recomputed.
     """
-    firsts = [bias_attention(stack) for stack in (model.get_encoder(), model.get_decoder())]
-    with replaced("compute_bias", {first: partial(position_bias, first) for first in firsts}):
+    holders = [one for stack in (model.get_encoder(), model.get_decoder()) for one in bias_attentions(stack)]
+    with replaced("compute_bias", {one: partial(position_bias, one) for one in holders}):
         yield
 
 

@@ -22,8 +22,8 @@ def make_trainable(model: Any, config: Config) -> Any:
     for part in model.modules():
         if isinstance(part, torch.nn.Dropout):
             part.p = 0.0
-        if isinstance(getattr(part, "dropout", None), float):
-            part.dropout = 0.0
+        for name in [name for name, rate in vars(part).items() if "drop" in name and isinstance(rate, float)]:
+            setattr(part, name, 0.0)  # of attention, of activations, of whole layers: as families call it
     model.config.use_cache = False
     model = adapt(model, config.method, config.seed) if config.method.name == "lora" else model
     if config.trainer.activation_checkpointing:
