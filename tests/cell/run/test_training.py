@@ -38,13 +38,17 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return Cost(train_steps=3, prepare_seconds=1.0)
 
     monkeypatch.setattr("instruct_ablate.model.training.fit.fit", fit)
+    monkeypatch.setattr(
+        "instruct_ablate.model.training.packable.as_trained",
+        lambda config, model: (config, (f"{model} fits",)),
+    )
     return calls
 
 
 def run(tmp_path: Path, budget: BudgetConfig, collection: TaskCollection = COLLECTION, **changes: Any) -> Any:
     config = make_config(tmp_path, data_budget=budget, **changes)
     job = Job(config, identify(config), tmp_path, Heartbeat(tmp_path, this_process()))
-    return train(job, collection, SimpleNamespace(tokenizer=Tokenizer()))  # type: ignore[arg-type]
+    return train(job, collection, SimpleNamespace(tokenizer=Tokenizer(), model="a model"))  # type: ignore[arg-type]
 
 
 def test_the_budgets_sample_is_trained_on(tmp_path: Path, seen: list[Any]) -> None:
@@ -75,7 +79,7 @@ def test_those_who_watch_see_how_many_steps_it_will_take(
 def test_more_than_there_is_is_used_as_it_is_and_said(tmp_path: Path, seen: list[Any]) -> None:
     notes = run(tmp_path, BudgetConfig(50)).notes
     assert len(seen[0]) == 12
-    assert notes
+    assert notes[0] != notes[-1] == "a model fits", "how the model is trained is said too"
 
 
 def test_a_rate_that_is_not_the_configured_one_is_noted(tmp_path: Path, seen: list[Any]) -> None:

@@ -43,7 +43,7 @@ def test_decode_several_tokens_at_once(model):
     ids = torch.tensor([[0, 9, 8], [0, 7, 6], [0, 5, 4], [0, 3, 2]])
     bias = model.decoder.block[0].layer[0].SelfAttention.compute_bias(3, 3)
     bias = bias.masked_fill(torch.ones(3, 3, dtype=torch.bool).triu(1), float("-inf"))
-    found = t5.decode(model, ids, bias, lambda layer, key, value: (key, value), cross, real)
+    found = t5.decode(model, ids, [bias] * 2, lambda layer, key, value: (key, value), cross, real)
     for row, target, one in zip(ROWS, ids, found, strict=True):
         expected = model(input_ids=torch.tensor([row.tokens]), decoder_input_ids=target[None]).logits[0]
         torch.testing.assert_close(one, expected, rtol=1e-4, atol=1e-4)
@@ -55,7 +55,7 @@ def test_decode_one_token_of_each_row(model):
     cross, real = t5.cross_keys(model, t5.encode(model, packed(ROWS), spans), spans)
     bias = model.decoder.block[0].layer[0].SelfAttention.compute_bias(1, 1)
     ids = torch.tensor([[9], [7], [5], [3]])
-    found = t5.decode(model, ids, bias, lambda layer, key, value: (key, value), cross, real)
+    found = t5.decode(model, ids, [bias] * 2, lambda layer, key, value: (key, value), cross, real)
     for row, target, one in zip(ROWS, ids, found, strict=True):
         expected = model(input_ids=torch.tensor([row.tokens]), decoder_input_ids=target[None]).logits[0]
         torch.testing.assert_close(one, expected, rtol=1e-4, atol=1e-4)
