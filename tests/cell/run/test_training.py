@@ -28,6 +28,9 @@ class Tokenizer:
         return " ".join(ids)
 
 
+AS_TRAINED = "instruct_ablate.model.training.packable.as_trained"
+
+
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     replace_inputs(monkeypatch)
@@ -38,10 +41,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return Cost(train_steps=3, prepare_seconds=1.0)
 
     monkeypatch.setattr("instruct_ablate.model.training.fit.fit", fit)
-    monkeypatch.setattr(
-        "instruct_ablate.model.training.packable.as_trained",
-        lambda config, model: (config, (f"{model} fits",)),
-    )
+    monkeypatch.setattr(AS_TRAINED, lambda config, model: (config, ()))
     return calls
 
 
@@ -79,7 +79,21 @@ def test_those_who_watch_see_how_many_steps_it_will_take(
 def test_more_than_there_is_is_used_as_it_is_and_said(tmp_path: Path, seen: list[Any]) -> None:
     notes = run(tmp_path, BudgetConfig(50)).notes
     assert len(seen[0]) == 12
-    assert notes[0] != notes[-1] == "a model fits", "how the model is trained is said too"
+    assert notes
+
+
+def test_how_a_model_is_trained_is_followed_and_said(
+    tmp_path: Path, seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def padded(config: Any, model: Any) -> Any:
+        asked.append(model)
+        return config, ("padded",)
+
+    monkeypatch.setattr(AS_TRAINED, padded)
+    assert run(tmp_path, BudgetConfig(2)).notes[-1] == "padded"
+    assert asked == ["a model"]
 
 
 def test_a_rate_that_is_not_the_configured_one_is_noted(tmp_path: Path, seen: list[Any]) -> None:
