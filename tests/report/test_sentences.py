@@ -106,3 +106,19 @@ def test_one_seed_leaves_it_open():
 def test_a_line_begins_with_the_mark_of_its_answer():
     verdicts = judge([make_cell(None)], [parse_hypothesis("a equals b on rougeL within 1")], "original")
     assert next(sentences(verdicts)).startswith("- there is nothing yet to tell whether a is equal to b")
+
+
+def test_what_one_seed_leaves_out_stands_beside_its_interval() -> None:
+    one = cells({"original": 50.0, "simplified": 49.0}, seeds=1)
+    told = said("simplified equals original on rougeL within 2", one)
+    assert told.endswith("for this seed, which leaves out how seeds vary (1 seed, 30 tasks).")
+    places = said(
+        "simplified equals original on rougeL within 2",
+        cells({"original": 50.0, "simplified": 49.0}, (4, 8), seeds=1),
+    )
+    assert "intervals within" in places
+    assert "for this seed, which leaves out how seeds vary" in places
+    five = said(
+        "simplified equals original on rougeL within 2", cells({"original": 50.0, "simplified": 49.0})
+    )
+    assert "leaves out" not in five

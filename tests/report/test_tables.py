@@ -23,6 +23,7 @@ from instruct_ablate.report.tables import (
     main_table,
     markdown,
     tidy,
+    write_table,
     write_tidy,
 )
 from tests.left_out import left_out
@@ -172,6 +173,13 @@ def test_a_table_of_a_paper_has_a_label_where_it_has_a_name():
     table = Table("t", ("a", "b"), (("x", "1"),))
     assert "\\caption{Main} \\label{tab:main}" in latex(table, "Main", "main")
     assert "label" not in latex(table, "Main")
+
+
+def test_labels_of_two_studies_differ_and_are_such_as_latex_takes(tmp_path: Path):
+    table = Table("t", ("a", "b"), (("x", "1"),))
+    for study, label in (("first", "tab:first-main"), ("a %{b}#é", "tab:a-b-main"), ("", "tab:main")):
+        write_table(table, tmp_path / "main", "Main", study=study)
+        assert f"\\label{{{label}}}" in (tmp_path / "main.tex").read_text()
 
 
 def test_odd_values_of_studies_made_elsewhere_are_written(tmp_path: Path):

@@ -135,7 +135,7 @@ def _write(report: Report, paper: Paper, data: Beside[str]) -> None:
     study, folder = report.study, report.folder
     figures = Beside(partial(page_figures, report, folder / "figures", paper))
     contents = page_contents(report)
-    write = partial(write_table, paper=paper)
+    write = partial(write_table, paper=paper, study=study.name)
     categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))
     shown = main_columns(report.rows, study.columns)
     write(contents.main, folder / "main", main_caption(study.name, report.rows, shown) if report.rows else "")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.statistics.claim import Answer
-from instruct_ablate.report.statistics.finding import Finding, counted, over_looks, verdict_interval
+from instruct_ablate.report.statistics.finding import Finding, counted, of_seeds, over_looks, verdict_interval
 from instruct_ablate.report.verdicts import MARKS, Verdict, overall
 
 _IS = {"equals": "is equal to", "exceeds": "is higher than", "is lower": "is lower than"}
@@ -85,9 +85,14 @@ def _numbers(findings: Sequence[Finding], answer: Answer) -> str:
     means_told = f"{means[0]:+.2f}" if len(means) == 1 else f"{min(means):+.2f} to {max(means):+.2f}"
     over = next(filter(None, (over_looks(finding.ruling) for finding in findings)), "")
     between = f"90 % interval{'' if len(findings) == 1 else 's'}{over}"
-    told = f", {between} within {min(lows):+.2f} to {max(highs):+.2f}" if lows and len(findings) > 1 else ""
+    seeds = next(filter(None, (of_seeds(finding.comparison) for finding in findings)), "")
+    told = (
+        f", {between} within {min(lows):+.2f} to {max(highs):+.2f}{seeds}"
+        if lows and len(findings) > 1
+        else ""
+    )
     if lows and len(findings) == 1:
-        told = f", {between} {lows[0]:+.2f} to {highs[0]:+.2f}"
+        told = f", {between} {lows[0]:+.2f} to {highs[0]:+.2f}{seeds}"
     so_far = "so far " if answer == "undecided" else ""
     return f"{so_far}{means_told} {unit}{told} ({_size(findings)})"
 

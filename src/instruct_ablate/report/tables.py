@@ -257,9 +257,18 @@ def _arrow(columns: Mapping[str, Sequence[Any]]) -> Any:
 
 
 def write_table(
-    table: Table, stem: Path, caption: str, machines: Table | None = None, paper: Paper = SCREEN
+    table: Table,
+    stem: Path,
+    caption: str,
+    machines: Table | None = None,
+    paper: Paper = SCREEN,
+    study: str = "",
 ) -> None:
-    """Write a table in all three text forms; as CSV the one for machines, where that is another."""
+    """Write a table in all three text forms; as CSV the one for machines, where that is another.
+
+    Its LaTeX label names the study too: a paper may show tables of two.
+    """
+    label = re.sub(r"[^\w.:-]+", "-", f"{study}-{stem.name}" if study else stem.name, flags=re.ASCII)
     write_whole(stem.with_suffix(".md"), markdown(table))
     write_whole(stem.with_suffix(".csv"), comma_separated(machines or table))
-    write_whole(stem.with_suffix(".tex"), latex(table, caption, stem.name, paper))
+    write_whole(stem.with_suffix(".tex"), latex(table, caption, label, paper))

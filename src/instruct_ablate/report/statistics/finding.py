@@ -86,12 +86,16 @@ def _interval(ruling: Ruling) -> str:
     low, high = verdict_interval(ruling)
     if math.isnan(low):
         return "no interval (one task)"
-    told = f"90 % interval{over_looks(ruling)} {low:+.2f} to {high:+.2f}"
+    return f"90 % interval{over_looks(ruling)} {low:+.2f} to {high:+.2f}{of_seeds(comparison)}"
+
+
+def of_seeds(comparison: Comparison) -> str:
+    """Say of an interval what it leaves out of the seeds' variance, or whose it takes; nothing where it is its own."""
     if comparison.one_seed:
-        return f"{told} for this seed, which leaves out how seeds vary"
+        return " for this seed, which leaves out how seeds vary"
     if comparison.seeds_from == "pooled":
-        return f"{told}, the seeds' variance pooled over the study's other settings"
-    return told
+        return ", the seeds' variance pooled over the study's other settings"
+    return ""
 
 
 def _tasks(finding: Finding) -> Iterator[str]:
