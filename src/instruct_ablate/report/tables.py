@@ -268,7 +268,7 @@ def write_table(
 
     Its LaTeX label names the study too: a paper may show tables of two.
     """
-    label = re.sub(r"[^\w.:-]+", "-", f"{study}-{stem.name}" if study else stem.name, flags=re.ASCII)
+    label = re.sub(r"[^\w.:]+", "-", f"{study}-{stem.name}" if study else stem.name, flags=re.ASCII)
     write_whole(stem.with_suffix(".md"), markdown(table))
     write_whole(stem.with_suffix(".csv"), comma_separated(machines or table))
     write_whole(stem.with_suffix(".tex"), latex(table, caption, label, paper))
