@@ -205,6 +205,7 @@ class TrainerConfig:
     gradient_clip: float | None = 1.0
     # A step's loss: per_token, the mean over its target tokens; per_example, of its examples' means, as Tk-Instruct's.
     loss: str = "per_token"
+    prompt_loss_weight: float = 0.0  # 0 to 1: what a token of the prompt counts beside a target token's 1
     dropout: float = 0.0  # share of states and attention weights; its masks do not depend on devices
     precision: str = "auto"  # auto | bf16 | fp32 | fp16
     accelerator: str = "auto"  # auto | cpu | gpu

@@ -8,6 +8,7 @@ from torch import Tensor
 from instruct_ablate.data.collate import collate, shared_prefix
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.data.store import TokenStore
+from instruct_ablate.data.weighting import Weighting
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 
 
@@ -119,3 +120,32 @@ def test_short_prefixes_and_single_examples_share_nothing() -> None:
     assert shared_prefix([long]) == 0
     assert shared_prefix([long, ids(0, 1, 2)]) == 0
     assert shared_prefix([long, ids(0, 1, 99, *range(3, 20))]) == 0
+
+
+def predicted(batch: MicroBatch) -> list[tuple[int, int, float]]:
+    """What is read and what is predicted at every place, and what it counts."""
+    assert batch.weights is not None
+    read = batch.decoder.ids[batch.rows].tolist()
+    return sorted(zip(read, batch.labels.tolist(), batch.weights.tolist(), strict=True))
+
+
+def test_every_token_but_the_first_is_predicted_from_the_one_before_it(llama_store: TokenStore) -> None:
+    source, target = (part[4].tolist() for part in (llama_store.sources, llama_store.targets))
+    whole = [*source, *target]
+    weights = [0.5] * (len(source) - 1) + [1.0] * len(target)
+    batch = collate(llama_store, [[4]], None, Weighting(0.5))
+    assert predicted(batch) == sorted(zip(whole[:-1], whole[1:], weights, strict=True))
+
+
+def test_a_shared_prompt_is_predicted_once_and_counts_for_all(llama_store: TokenStore) -> None:
+    alone = collate(llama_store, [[0], [1], [2]], None, Weighting(0.5))
+    together = collate(llama_store, [[0, 1, 2]], None, Weighting(0.5))
+    prefix = together.decoder.lengths[0]
+    assert len(alone.rows) - len(together.rows) == 2 * (prefix - 1)
+    sums: list[dict[tuple[int, int], float]] = [{}, {}]
+    for batch, found in zip((alone, together), sums, strict=True):
+        for read, label, weight in predicted(batch):
+            found[read, label] = found.get((read, label), 0.0) + weight
+    assert sums[0] == pytest.approx(sums[1])
+    assert float(together.weights.sum()) == pytest.approx(float(alone.weights.sum()))  # type: ignore[union-attr]
+    assert (together.owners == -1).sum() == prefix - 1

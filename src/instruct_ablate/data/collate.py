@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import torch
 
 from instruct_ablate.data.micro_batch import NO_PARENT, MicroBatch, Packed
 from instruct_ablate.data.store import TokenStore
+from instruct_ablate.data.weighting import Weighting
 
 Ids = npt.NDArray[np.int32]
 WORTH_SHARING = 8  # tokens; a shorter prefix costs more to share than to compute
@@ -59,25 +60,108 @@ def shared_prefix(sources: Sequence[Ids]) -> int:
     return prefix if prefix >= WORTH_SHARING else 0
 
 
-def collate(store: TokenStore, groups: Sequence[Sequence[int]], start_token: int | None) -> MicroBatch:
-    """Make a micro-batch of examples in groups; a decoder-only group of several shares its prefix."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an example lies: its own segment's first token, and the prefix before it that a parent holds."""
+
+    begin: int
+    prefix: int = 0
+    parent: int = 0
+
+
+def collate(
+    store: TokenStore,
+    groups: Sequence[Sequence[int]],
+    start_token: int | None,
+    weighting: Weighting | None = None,
+) -> MicroBatch:
+    """Make a micro-batch of examples in groups; a decoder-only group of several shares its prefix.
+
+    With a `weighting` prompt tokens are predicted as well.
+    """
     examples = [example for group in groups for example in group]
     if start_token is not None:
         return _encoder_decoder(store, examples, start_token)
-    layout, rows, owners = Layout(), [], []
+    layout, places, owners = Layout(), list[Place](), list[int]()
     for group in groups:
         members = [(store.sources[example], store.targets[example]) for example in group]
         prefix = shared_prefix([source for source, _ in members])
-        parent = NO_PARENT
+        parent, start = NO_PARENT, 0
         if prefix:
             parent = len(layout.pieces)
-            layout.add(members[0][0][:prefix])
+            start = layout.add(members[0][0][:prefix])
             owners.append(-1)
         for source, target in members:
             begin = layout.add(np.concatenate([source[prefix:], target[:-1]]), prefix, parent)
-            rows.append(np.arange(len(target)) + begin + len(source) - prefix - 1)
-            owners.append(len(rows) - 1)
-    return _micro_batch(store, examples, layout.packed(), rows, owners)
+            owners.append(len(places))
+            places.append(Place(begin, prefix, start))
+    rows = [
+        np.arange(len(store.targets[example])) + place.begin + len(store.sources[example]) - place.prefix - 1
+        for example, place in zip(examples, places, strict=True)
+    ]
+    batch = _micro_batch(store, examples, layout.packed(), rows, owners)
+    return batch if weighting is None else _with_prompts(batch, store, examples, places, weighting)
+
+
+def _with_prompts(
+    batch: MicroBatch,
+    store: TokenStore,
+    examples: Sequence[int],
+    places: Sequence[Place],
+    weighting: Weighting,
+) -> MicroBatch:
+    """Add the prompts' tokens to what is predicted, and what each token counts.
+
+    A parent's tokens are predicted once, and count for all examples that share them.
+    """
+    added = Predicted()
+    sources = [store.sources[example] for example in examples]
+    scales = [
+        weighting.scale(len(source), len(store.targets[example]))
+        for source, example in zip(sources, examples, strict=True)
+    ]
+    shared: dict[int, float] = {}
+    for place, scale in zip(places, scales, strict=True):
+        if place.prefix:
+            shared[place.parent] = shared.get(place.parent, 0.0) + scale
+    for number, (source, place, scale) in enumerate(zip(sources, places, scales, strict=True)):
+        if (together := shared.pop(place.parent, None) if place.prefix else None) is not None:
+            within = np.arange(place.prefix - 1) + place.parent
+            added.add(within, source[1 : place.prefix], NO_PARENT, together * weighting.prompt)
+        before = [place.parent + place.prefix - 1] if place.prefix else []
+        own = np.arange(len(source) - place.prefix - 1) + place.begin
+        at = np.concatenate([np.array(before, dtype=np.int64), own])
+        added.add(at, source[place.prefix + (not place.prefix) :], number, scale * weighting.prompt)
+    targets = torch.tensor(scales)[batch.owners]
+    return added.behind(batch, targets)
+
+
+@dataclass
+class Predicted:
+    """Tokens that are predicted besides: where, which, whose, and what they count."""
+
+    rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    labels: list[Ids] = field(default_factory=list)
+    owners: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+
+    def add(self, rows: npt.NDArray[np.int64], labels: Ids, owner: int, weight: float) -> None:
+        """Add tokens of one owner that count alike."""
+        self.rows.append(rows)
+        self.labels.append(labels)
+        self.owners += [owner] * len(rows)
+        self.weights += [weight] * len(rows)
+
+    def behind(self, batch: MicroBatch, weights: torch.Tensor) -> MicroBatch:
+        """Return a micro-batch that predicts these too; `weights` are what its own tokens count."""
+        labels = np.concatenate(self.labels).astype(np.int64)
+        return replace(
+            batch,
+            rows=torch.cat([batch.rows, torch.from_numpy(np.concatenate(self.rows))]),
+            labels=torch.cat([batch.labels, torch.from_numpy(labels)]),
+            owners=torch.cat([batch.owners, torch.tensor(self.owners, dtype=torch.int64)]),
+            weights=torch.cat([weights, torch.tensor(self.weights)]).float(),
+        )
 
 
 def _encoder_decoder(store: TokenStore, examples: Sequence[int], start_token: int) -> MicroBatch:

@@ -15,6 +15,7 @@ from instruct_ablate.data.collate import collate, shared_prefix
 from instruct_ablate.data.draws import Draws
 from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
 from instruct_ablate.data.store import Integers, TokenStore
+from instruct_ablate.data.weighting import Weighting
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import Config
 
@@ -30,6 +31,7 @@ class Batches:
     packing: bool = True
     rank: int = 0
     processes: int = 1
+    weighting: Weighting | None = None  # where prompt tokens count too
     draws: Draws | None = None  # where epochs show examples differently
 
     def of_epoch(self, epoch: int) -> Batches:
@@ -48,7 +50,19 @@ class Batches:
             examples=len(chosen),
             target_tokens=int(self.store.targets.lengths[chosen].sum()),
             tokens=int(lengths[mine].sum()),
+            weight=self._weight(chosen),
         )
+
+    def _weight(self, chosen: Integers) -> float:
+        """Return what a step's loss is divided by, over all processes."""
+        if self.weighting is None:
+            return 0.0
+        if self.weighting.per_example:
+            return float(len(chosen))
+        sources, targets = (
+            int(part.lengths[chosen].sum()) for part in (self.store.sources, self.store.targets)
+        )
+        return self.weighting.total(sources - len(chosen) + 1, targets)
 
     def _micro_batches(self, mine: Integers) -> Iterator[MicroBatch]:
         """Divide examples among micro-batches within the limit."""
@@ -59,7 +73,7 @@ class Batches:
             else pack_padded([int(self.store.lengths[group[0]]) for group in groups], self.limit)
         )
         for units in divided:
-            yield collate(self.store, [groups[unit] for unit in units], self.start_token)
+            yield collate(self.store, [groups[unit] for unit in units], self.start_token, self.weighting)
 
     def _groups(self, mine: Integers) -> list[list[int]]:
         """Return examples that share their prefix together, each within the limit; else one by one."""
@@ -139,6 +153,7 @@ class PromptDataModule(LightningDataModule):
             self.config.data.packing,
             trainer.global_rank if trainer else 0,
             trainer.world_size if trainer else 1,
+            Weighting.of(self.config.trainer),
             self.draws,
         )
 

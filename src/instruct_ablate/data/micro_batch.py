@@ -65,7 +65,8 @@ class MicroBatch:
     examples   [n] int64: the examples' places among the fit's prompts, in the order they are packed
     rows       [m] int64: places in `decoder.ids` whose hidden state predicts a target token
     labels     [m] int64: the target token predicted there (the end token is one)
-    owners     [m] int64: which of the n examples it belongs to
+    owners     [m] int64: which of the n examples it belongs to; -1 for a prompt token that several share
+    weights    [m] fp32: what it counts; None where there are target tokens alone, and each counts 1
     decoder_owners   per segment of `decoder` its example among the n, or -1 for a shared prefix
     """
 
@@ -76,6 +77,7 @@ class MicroBatch:
     owners: Tensor
     decoder_owners: tuple[int, ...]
     encoder: Packed | None = None
+    weights: Tensor | None = None
 
     @property
     def tokens(self) -> int:
@@ -99,6 +101,7 @@ class EffectiveBatch:
     `target_tokens` and `examples` count the whole step, over all processes: the step's loss is the sum
     over target tokens divided by `target_tokens`, whatever the number of micro-batches and processes.
     `tokens` counts the real tokens of this process's examples as if none shared a prefix.
+    `weight`: what its tokens count together, where prompt tokens count too; the step's loss is then divided by that.
     `micro_batches` is empty where the last step of an epoch has fewer examples than there are processes.
     """
 
@@ -108,6 +111,7 @@ class EffectiveBatch:
     examples: int
     target_tokens: int
     tokens: int
+    weight: float = 0.0
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> EffectiveBatch:
         """Return the same on `device` (Lightning calls this)."""

@@ -33,6 +33,7 @@ from instruct_ablate.model.training.settings import (
     check_optimisation,
     check_points,
     check_processes,
+    check_prompt_weight,
 )
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.settings import check_prompt
@@ -167,6 +168,7 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield _choices, (config.tasks, cache, config.evaluation, config.prompt)
     yield _tokenizer, (config.model, config.tasks, cache, config.prompt, config.evaluation.decoding)
     if not untuned:
+        yield _prompt_weight, (config.model, config.trainer)
         yield _layers, (config.model, config.method, cache)
         yield _shots, (config.tasks, cache, config.data_budget)
         yield check_defined, (config.tasks, cache, config.trainer)
@@ -311,6 +313,13 @@ def _checkpoint(model: ModelConfig, prompt: PromptConfig, engine: str) -> None:
     known = facts(model)
     check_room(known, prompt)
     check_kind(engine, known.kind == "encoder-decoder")
+
+
+def _prompt_weight(model: ModelConfig, trainer: TrainerConfig) -> None:
+    from instruct_ablate.model.loading.location import check_checkpoint
+
+    if trainer.prompt_loss_weight:
+        check_prompt_weight(trainer, check_checkpoint(model) == "encoder-decoder")
 
 
 def _layers(model: ModelConfig, method: MethodConfig, cache: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.errors import UserError
@@ -15,7 +16,16 @@ from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.model.training.loss import packed_attention_of, token_losses
 from instruct_ablate.model.training.module import FP16_SCALE, InstructionModule, idle_batch
 from instruct_ablate.schema import Config
-from tests.model.fits import NAMES, changed, first_batch, load, make_config, make_store, plain_losses
+from tests.model.fits import (
+    NAMES,
+    changed,
+    first_batch,
+    gradients,
+    load,
+    make_config,
+    make_store,
+    plain_losses,
+)
 
 
 @pytest.fixture
@@ -196,3 +206,57 @@ def test_a_step_tells_its_loss_its_rate_and_the_norm_of_its_gradients(cache: Pat
         f"{LOGGED}grad_norm": module.norm,
     }
     assert (module.done, module.norm is not None) == (1, True)
+
+
+def whole_losses(checkpoint: Any, store: Any, example: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The losses of an example's prompt tokens, but for the first, and of its target's: by the library's forward."""
+    source, target = (torch.tensor(ids[example].astype("int64")) for ids in (store.sources, store.targets))
+    ids = torch.cat([source, target])
+    losses = F.cross_entropy(
+        checkpoint.model(input_ids=ids[None]).logits[0, :-1].float(), ids[1:], reduction="none"
+    )
+    return losses[: len(source) - 1], losses[len(source) - 1 :]
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "one by one": {"data": {"grouping": "none"}},
+    "shared prompts": {"data": {"grouping": "task"}},
+    "shared prompts, several micro-batches": {
+        "data": {"grouping": "task"},
+        "trainer": {"micro_batch_tokens": 300},
+    },
+    "padded": {"data": {"packing": False}},
+}
+
+
+@pytest.mark.parametrize("loss", ["per_token", "per_example"])
+@pytest.mark.parametrize("weight", [0.3, 1.0])
+def test_prompt_tokens_count_once_for_each_example_whatever_the_way(
+    weight: float, loss: str, cache: Path
+) -> None:
+    base = make_config(cache, batch_size=14, micro_batch_tokens=100_000, loss=loss, prompt_loss_weight=weight)
+    checkpoint = load(base)
+    store = make_store(checkpoint, base)
+    each = [whole_losses(checkpoint, store, example) for example in range(len(store))]
+    sums = torch.stack([weight * prompt.sum() + target.sum() for prompt, target in each])
+    counts = torch.tensor([weight * len(prompt) + len(target) for prompt, target in each])
+    wanted = sums.sum() / counts.sum() if loss == "per_token" else (sums / counts).mean()
+    wanted.backward()
+    slopes = gradients(checkpoint.model)
+    for changes in WAYS.values():
+        config = changed(base, **changes)
+        batch, packing = first_batch(checkpoint, config), config.data.packing
+        module = make_module(config)
+        module.losses.packing = packing
+        with packed_attention_of(module.losses.model, packing):
+            assert module._backward(batch) == pytest.approx(float(wanted), rel=1e-5)
+        for name, slope in gradients(module.losses.model).items():
+            torch.testing.assert_close(slope, slopes[name], rtol=1e-3, atol=1e-5)
+
+
+def test_without_a_weight_nothing_of_a_batch_is_another(cache: Path) -> None:
+    config = make_config(cache, batch_size=14)
+    batch = first_batch(load(config), config)
+    assert batch.weight == 0.0
+    assert all(part.weights is None for part in batch.micro_batches)
+    assert sum(len(part.rows) for part in batch.micro_batches) == batch.target_tokens

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.training.settings import check_dropout, check_points, check_trainer
+from instruct_ablate.model.training.settings import (
+    check_dropout,
+    check_points,
+    check_prompt_weight,
+    check_trainer,
+)
 from instruct_ablate.processes import RANKS
 from instruct_ablate.schema import DataConfig, EvaluationConfig, TrainerConfig
 from tests.model.fits import changed, make_config
@@ -53,6 +58,9 @@ EDGES = {
     "trainer.accelerator": (("auto", "cpu", "gpu", "cuda"), ("gpuu", "tpu")),
     "trainer.strategy": (("auto", "ddp", "fsdp"), ("dp",)),
     "trainer.loss": (("per_token", "per_example"), ("per_batch",)),
+    "trainer.prompt_loss_weight": ((0.0, 1.0), (-0.001, 1.001)),
+    "method.target": (("all_linear", "attention"), ("mlp",)),
+    "method.learning_rate_factor": ((1e-300, 10_000.0), (0.0, 10_001.0)),
     "method.name": (("full", "lora"), ("prefix",)),
     "method.rank": ((1, 2**16), (0, 2**16 + 1)),
     "method.alpha": ((1, 2**20), (0, 2**20 + 1)),
@@ -93,6 +101,13 @@ def test_null_is_offered_where_it_means_something(key: str, tmp_path: Path) -> N
 def test_method_is_checked_too(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="method"):
         check_trainer(changed(make_config(tmp_path), method={"name": "ful"}))
+
+
+def test_a_loss_on_prompts_needs_a_model_that_predicts_them() -> None:
+    with pytest.raises(UserError, match=r"prompt_loss_weight=0.5: an encoder-decoder .* decoder-only"):
+        check_prompt_weight(TrainerConfig(prompt_loss_weight=0.5), True)
+    check_prompt_weight(TrainerConfig(prompt_loss_weight=0.5), False)
+    check_prompt_weight(TrainerConfig(), True)
 
 
 def test_lightning_must_not_start_the_script_again(tmp_path: Path) -> None:

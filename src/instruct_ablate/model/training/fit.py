@@ -35,7 +35,7 @@ from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.points import Plan, Points
 from instruct_ablate.model.training.progress import Bar, Curve
 from instruct_ablate.model.training.saver import Meter, Saver
-from instruct_ablate.model.training.settings import check_trainer
+from instruct_ablate.model.training.settings import check_prompt_weight, check_trainer
 from instruct_ablate.model.training.strategies import build_strategy, master_copy
 from instruct_ablate.model.training.trainable import make_trainable, set_weights
 from instruct_ablate.prompt.prompt import Prompt
@@ -85,6 +85,7 @@ def fit(
 
 def _data(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config) -> PromptDataModule:
     """Tokenise the prompts, or map their tokens where that was done before."""
+    check_prompt_weight(config.trainer, checkpoint.encoder_decoder)
     encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.ends_source)
 
     def store(given: Sequence[Prompt]) -> TokenStore:

@@ -29,7 +29,8 @@ class InstructionModule(LightningModule):
 
     Optimisation is manual: the loss of a step is the sum over its target tokens divided by their number, over all
     micro-batches and processes, so the result depends on neither, and checkpoints lie between steps only. With
-    `trainer.loss=per_example` each example's tokens count 1 together, and the sum is divided by the examples.
+    `trainer.loss=per_example` each example's tokens count 1 together, and the sum is divided by the examples. Prompt
+    tokens count as `trainer.prompt_loss_weight` says, and what the step's tokens count together is what is divided by.
     """
 
     def __init__(
@@ -110,6 +111,8 @@ class InstructionModule(LightningModule):
     def _part(self, micro_batch: MicroBatch, batch: EffectiveBatch) -> Any:
         """Return what a micro-batch adds to its step's loss."""
         losses = self.losses(micro_batch, batch.step)
+        if micro_batch.weights is not None:
+            return (losses * micro_batch.weights).sum() / batch.weight
         if self.config.loss == "per_token":
             return losses.sum() * (1.0 / batch.target_tokens)
         lengths = torch.bincount(micro_batch.owners)

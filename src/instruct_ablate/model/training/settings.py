@@ -40,6 +40,7 @@ OPTIMISATION = {
     "weight_decay": number(0, 100),
     "loss": one_of(LOSSES),
     "dropout": number(0, 1, below=True),
+    "prompt_loss_weight": number(0, 1),
     "select": text(200),
     "patience": whole(1).or_null("for none"),
     "gradient_clip": number(0, MANY, above=True).or_null("for none"),
@@ -82,6 +83,15 @@ def check_dropout(trainer: TrainerConfig, data: DataConfig) -> None:
         raise UserError(
             f"trainer.dropout={trainer.dropout} draws by example and place in packed sequences, which "
             f"{' and '.join(names)} does not have: choose one of the two."
+        )
+
+
+def check_prompt_weight(trainer: TrainerConfig, encoder_decoder: bool) -> None:
+    """Refuse a loss on prompt tokens where an encoder reads them and nothing predicts them."""
+    if trainer.prompt_loss_weight and encoder_decoder:
+        raise UserError(
+            f"trainer.prompt_loss_weight={trainer.prompt_loss_weight}: an encoder-decoder reads its prompt in the "
+            "encoder, which predicts no token of it. Leave it at 0, or take a decoder-only model."
         )
 
 
