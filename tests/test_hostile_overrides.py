@@ -81,6 +81,8 @@ REFUSED = [
     (("model=./no/such/folder",), "no such folder"),
     (("-m", "method=full,lora", "method.rank=0"), "method.rank=0"),
     (("method=lora", "method.target_modules=[q_prj]"), "did you mean 'q_proj'"),
+    (("model=tiny_t5", "method=prompt_weights"), "an encoder-decoder reads its prompt"),
+    (("method=lora", "method.dora=true", "trainer.strategy=fsdp"), "method.dora=true"),
     (("tasks.categories=[Nothing]",), "Nothing"),
     (("hypotheses=[x]",), "hypothesis"),
     (("reference=nothing",), "reference"),

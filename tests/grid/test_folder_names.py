@@ -53,6 +53,8 @@ def cell(composer: Composer, *overrides: str) -> Cell:
         (("prompt=alpaca", "evaluation=rank"), ("alpaca", "rank")),
         (("instruction.num_positive=0",), ("num_positive_0",)),
         (("method=lora", "method.rank=4"), ("rank_4",)),
+        (("method=prompt_weights",), ("prompt_weights",)),
+        (("method=prompt_weights", "data_budget='0'"), ()),
         (("evaluation.metrics=[my_metrics.first_word]",), ()),  # scoring is no part of a cell
         (("method.rank=4",), ()),  # nothing of it is read
         (("data_budget.tasks=3",), ("data_budget.tasks_3",)),

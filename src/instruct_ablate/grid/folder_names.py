@@ -27,6 +27,7 @@ from instruct_ablate.schema import Config, tree
 
 CHOICES = ("prompt", "evaluation", "data", "trainer")  # groups whose choices have no other place in a name
 TRAINING = ("data", "trainer")
+METHOD = "method"
 # In the name already, or too long for one: what a data set of one's own is made of goes by the name of its file.
 UNMARKED = frozenset(
     {
@@ -92,11 +93,16 @@ def marks(composer: Composer, cell: Cell) -> tuple[str, ...]:
     # `model=pretrained` does not compose without its path, which is no mark: the model's name tells it
     chosen = tuple(line for line in cell.overrides if group_of(line) or split(line)[1] == "model.path")
     experiment = tuple(line for line in chosen if group_of(line) in WIDE)
-    usual, own = composer.choices(experiment), composer.choices(composer.deciding(chosen, CHOICES))
+    own = composer.choices(composer.deciding(chosen, (*CHOICES, METHOD)))
+    usual = composer.choices(experiment)
     groups = () if setting.baseline else CHOICES
     named = [
         str(own[group]) for group in groups if own[group] != usual[group] and not _unread(group, setting)
     ]
+    if not setting.untuned and own[METHOD] != setting.get(
+        METHOD
+    ):  # a choice that trains what another one does
+        named.append(str(own[METHOD]))
     return (*named, *_changed(cell.config, composer.compose(chosen)))
 
 
