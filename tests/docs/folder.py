@@ -45,7 +45,7 @@ hydra:
 hypotheses:
   - simplified equals original on exact_match within 2 points
 """
-OWN_DATA = ("hf_dataset", "films")  # few rows, of one task
+OWN_DATA = ("hf_dataset", "films", "ifeval_format")  # few rows, of one task
 SETUP = (
     ("train", "-m instruction=original,simplified data_budget=0,1 seed=0,1 study=STUDY"),
     ("shell", "cp -r multirun/STUDY multirun/OTHER; cp -r multirun/STUDY multirun/PILOT"),
@@ -53,13 +53,13 @@ SETUP = (
 
 
 def make(folder: Path) -> None:
-    """Write what the commands name: own files of the pages, PATH, FOLDER, FILE, NAME, my_reviews."""
+    """Write what the commands name: own files of the pages, PATH, FOLDER, FILE, FILE.jsonl, NAME, my_reviews."""
     shutil.copy(TOP / "train.py", folder)
     for block in blocks():
         if block.file:
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.file).write_text(block.text, encoding="utf-8")
-    (folder / "conf/experiment").mkdir(parents=True)
+    (folder / "conf/experiment").mkdir(parents=True, exist_ok=True)
     for name, text in {"small_model": SMALL_MODEL, "small": SMALL, "NAME": EXPERIMENT}.items():
         (folder / f"conf/experiment/{name}.yaml").write_text(text, encoding="utf-8")
     write_collection(
@@ -82,6 +82,8 @@ def make(folder: Path) -> None:
         (folder / "FOLDER" / f"{name}.jsonl").write_text(
             "\n".join(map(json.dumps, prompts)), encoding="utf-8"
         )
+    asked = {"key": 1, "prompt": "Name it.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+    (folder / "FILE.jsonl").write_text(json.dumps(asked), encoding="utf-8")
     (folder / "my_reviews").mkdir()
     for name in ("train", "test"):
         (folder / f"my_reviews/{name}.csv").write_text(
