@@ -39,6 +39,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "machine": (speed.describe, 30),
     "losses": (equality.losses, 60),
     "answers": (equality.answers, 60),
+    "attention": (attention, 40),
     "train smollm2_135m": (partial(speed.train, name="smollm2_135m"), 75),
     "evaluate smollm2_135m": (partial(speed.evaluate, name="smollm2_135m"), 75),
     "train t5_large": (partial(speed.train, name="t5_large"), 90),

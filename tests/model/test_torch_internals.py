@@ -9,7 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from instruct_ablate.model.torch_internals import forget_compiled, gelu_slopes, silu_slopes, uncompile
+from instruct_ablate.model.torch_internals import (
+    flash_attention,
+    forget_compiled,
+    gelu_slopes,
+    silu_slopes,
+    uncompile,
+)
 
 
 def test_compiling_a_module_is_taken_back() -> None:
@@ -46,3 +52,20 @@ def test_slopes_are_those_of_autograd(ours: object, activate: object) -> None:
     (wanted,) = torch.autograd.grad(activate(states), states, slopes)  # type: ignore[operator]
     given = ours(slopes, states.detach())  # type: ignore[operator]
     torch.testing.assert_close(given, wanted, msg="an operator *_backward of torch.ops.aten has changed")
+
+
+def test_flash_attention_for_unequal_lengths_takes_what_it_is_given() -> None:
+    schema = torch.ops.aten._flash_attention_forward.default._schema
+    names = [argument.name for argument in schema.arguments]
+    assert names[:10] == [
+        "query", "key", "value", "cum_seq_q", "cum_seq_k", "max_q", "max_k", "dropout_p", "is_causal",
+        "return_debug_mask",
+    ], "aten::_flash_attention_forward takes its arguments in another order"  # fmt: skip
+    assert {"scale", "window_size_left", "window_size_right"} <= set(names)
+    has_gradient = torch._C._dispatch_has_kernel_for_dispatch_key(
+        "aten::_flash_attention_forward", "Autograd"
+    )
+    assert has_gradient, "aten::_flash_attention_forward has no gradient"
+    states, lengths = torch.zeros(3, 2, 8), torch.tensor([0, 3], dtype=torch.int32)
+    with pytest.raises(NotImplementedError, match="CPU"):
+        flash_attention(states, states, states, (lengths, lengths, 3, 3), 1.0, (1, 0))

@@ -32,3 +32,23 @@ def gelu_slopes(slopes: Tensor, states: Tensor) -> Tensor:
     """Return the gradient of GELU (its tanh form) with respect to its input."""
     result: Tensor = torch.ops.aten.gelu_backward(slopes, states, approximate="tanh")
     return result
+
+
+def flash_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: tuple[Tensor, Tensor, int, int],
+    scale: float,
+    reach: tuple[int, int] = (-1, -1),
+) -> Tensor:
+    """Return FlashAttention's output (queries, heads, dim) for sequences of unequal length, end to end.
+
+    `lengths`: offsets of queries and of keys (int32), and the longest of each. `reach`: how many keys before and behind
+    its own place a query sees, -1 for all; the last query of a sequence stands at its last key.
+    """
+    result: Tensor = torch.ops.aten._flash_attention_forward(
+        query, key, value, *lengths, 0.0, reach == (-1, 0), False, scale=scale,
+        window_size_left=reach[0], window_size_right=reach[1],
+    )[0]  # fmt: skip
+    return result

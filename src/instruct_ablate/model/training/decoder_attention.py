@@ -7,6 +7,7 @@ Without padding there is no mask to build, and linear layers run over real token
 from __future__ import annotations
 
 import itertools
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
+from instruct_ablate.model.training.cuda_attention import Sequences, behind_parents, takes_whole_batches
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
 
@@ -35,6 +37,7 @@ class PackedLayout:
         self.spans: list[Span] = list(itertools.pairwise(packed.offsets.tolist()))
         self.longest = int(packed.positions.max()) + 1
         self._blocks: dict[int | None, list[Block]] = {}
+        self.device = packed.offsets.device
         self._masks: dict[tuple[int, int, int | None], Tensor] = {}
 
     def blocks(self, window: int | None) -> list[Block]:
@@ -56,7 +59,15 @@ class PackedLayout:
             plan = Plan(self.blocks(scores.window), scores, site)
             result: Tensor = BlockAttention.apply(query, key, value, None, plan)  # type: ignore[no-untyped-call]
             return result
+        if takes_whole_batches(query, key):
+            window = scores.window if self._narrow(scores.window) else None
+            return self.segments.attend(query, key, value, scores.scale, True, window)
         return self.by_segment(query, key, value, scores).transpose(1, 2)
+
+    @cached_property
+    def segments(self) -> Sequences:
+        """All segments as the kernels of GPUs take them."""
+        return behind_parents(self.lengths, self.parents, self.device)
 
     def by_segment(self, query: Tensor, key: Tensor, value: Tensor, scores: Scores) -> Tensor:
         """The same by PyTorch's kernels, one call a segment; they know no cap."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from transformers import AttentionInterface
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
+from instruct_ablate.model.training.cuda_attention import Sequences, SideBySide, beside, takes_whole_batches
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
 from instruct_ablate.model.transformers_internals import (
@@ -38,6 +39,7 @@ class T5Layout:
 
     def __init__(self, queries: Packed, keys: Packed, causal: bool, dropout: WeightsAt | None = None) -> None:
         self.dropout = dropout
+        self.device = queries.offsets.device
         self.queries, self.keys, self.causal = list(queries.lengths), list(keys.lengths), causal
         self.blocks: list[Block] = []
         for own, seen in zip(_spans(queries), _spans(keys), strict=True):
@@ -51,7 +53,21 @@ class T5Layout:
             plan = Plan(self.blocks, Scores(1.0), site)
             result: Tensor = BlockAttention.apply(query, key, value, bias, plan)  # type: ignore[no-untyped-call]
             return result
+        if bias is None and takes_whole_batches(query, key):
+            return self.crossed.attend(query, key, value, 1.0, self.causal)
+        if bias is not None and query.device.type == "cuda":
+            return self.side_by_side.attend(query, key, value, bias, self.causal)
         return self.by_sequence(query, key, value, bias)
+
+    @cached_property
+    def crossed(self) -> Sequences:
+        """Queries and keys as the kernels of GPUs take them, without a bias."""
+        return beside(self.queries, self.keys, self.device)
+
+    @cached_property
+    def side_by_side(self) -> SideBySide:
+        """Sequences that see themselves, with a bias, as the kernels of GPUs take them."""
+        return SideBySide(self.queries, self.device)
 
     def by_sequence(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """The same by PyTorch's kernels, one call a sequence."""
