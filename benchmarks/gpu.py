@@ -28,6 +28,7 @@ from typing import Any
 os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
 
 import torch
+from benchmarks.gpu_attention import attention
 
 from benchmarks import gpu_equality as equality
 from benchmarks import gpu_speed as speed
