@@ -34,6 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "whole_files",
         "json_objects",
         "hub",
+        "presets",
         "progress_lines",
     ),
     ("composition", "learning_curve", "learning_rate", "prepared", "score_curve"),
@@ -52,7 +53,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("grid",),
     ("report",),
     ("archive",),
-    ("python_api", "completion", "schema_page", "commands", "entry", "command_line", "__main__"),
+    (
+        "python_api",
+        "completion",
+        "schema_page",
+        "models_page",
+        "commands",
+        "entry",
+        "command_line",
+        "__main__",
+    ),
 )
 MODEL_SIDE = ("data", "model")
 HEAVY = ("torch", "transformers", "pytorch_lightning", "lightning_fabric", "peft", "accelerate", "vllm")

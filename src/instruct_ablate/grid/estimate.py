@@ -15,7 +15,7 @@ from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.template_set import template_names
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, MethodConfig, TrainerConfig
 from instruct_ablate.score_curve import USUAL, due_steps, sample_size
 from instruct_ablate.tasks.budget import hangs_on_seed, sample
 from instruct_ablate.tasks.collection import read_tasks
@@ -24,6 +24,7 @@ from instruct_ablate.tasks.task import Task, TaskCollection
 LOOKED_AT = 40  # tasks from which the length of prompts is taken
 # Bytes of a checkpoint per trained weight: fp32 masters, and AdamW's two moments (Adafactor's are factored).
 BYTES = {"adamw": 12.0, "adafactor": 4.1}
+GRADIENT = 4  # bytes of a trained weight's, summed in fp32
 AT_ONCE = 3  # checkpoints of a running cell at most: the last two, and the one being written
 
 
@@ -39,6 +40,7 @@ class Estimate:
     seconds: float | None
     test_tasks: int = 0
     task_instances: int = 0  # of a test task, on average
+    training_bytes: int | None = None  # weights, gradients and optimiser in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,16 @@ class Speed:
 
 
 Speeds = dict[tuple[str, str], Speed]
+
+
+def training_memory(weights: int, trained: int, trainer: TrainerConfig) -> int:
+    """Return the bytes of weights, gradients and optimiser while training; activations come on top.
+
+    Weights in fp32 are their own masters; adapters always are.
+    """
+    narrow = trainer.precision != "fp32"
+    frozen = weights if narrow or trained < weights else 0
+    return int(frozen * (2 if narrow else 4) + trained * (BYTES[trainer.optimizer] + GRADIENT))
 
 
 class Characters:
@@ -130,7 +142,8 @@ class Estimator:
         seen = steps * trainer.batch_size if trainer.max_steps else examples * trainer.epochs
         tokens = int(seen * self._length(config, collection))
         seconds = self._seconds(config, tokens, tested + points)
-        return Estimate(examples, tokens, steps, tested + points, self._bytes(config), seconds, *size)
+        made = Estimate(examples, tokens, steps, tested + points, self._bytes(config), seconds, *size)
+        return replace(made, training_bytes=self._training_bytes(config))
 
     def testing(self, config: Config) -> float | None:
         """Return the seconds that a prediction takes, as measured; None where nothing like it was."""
@@ -162,13 +175,25 @@ class Estimator:
         return self._lengths[key]
 
     def _bytes(self, config: Config) -> int | None:
+        size = self._trained(config, config.method)
+        return None if size is None else int(size * BYTES[config.trainer.optimizer])
+
+    def _training_bytes(self, config: Config) -> int | None:
+        weights, trained = (
+            self._trained(config, one) for one in (replace(config.method, name="full"), config.method)
+        )
+        return (
+            None if weights is None or trained is None else training_memory(weights, trained, config.trainer)
+        )
+
+    def _trained(self, config: Config, method: MethodConfig) -> int | None:
+        """Count the weights that a method trains."""
         from instruct_ablate.model.loading.parameter_count import trainable_parameters
 
-        key = f"{config.model} {config.method}"
+        key = f"{config.model} {method}"
         if key not in self._sizes:
-            self._sizes[key] = trainable_parameters(config.model, config.method, Path(config.cache))
-        size = self._sizes[key]
-        return None if size is None else int(size * BYTES[config.trainer.optimizer])
+            self._sizes[key] = trainable_parameters(config.model, method, Path(config.cache))
+        return self._sizes[key]
 
     def _seconds(self, config: Config, tokens: int, tested: int) -> float | None:
         """Return the time from measured speeds; an untuned cell's from any method of its model."""

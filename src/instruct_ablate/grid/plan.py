@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.canonical import effective
+from instruct_ablate.cell.state.contamination import seen_line
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import UserError, refusal
@@ -159,7 +160,8 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
         f"{sum(e.steps for e in estimates):,} steps, about {sum(e.train_tokens for e in estimates):,} tokens; "
         f"testing: {sum(e.test_instances for e in estimates):,} predictions",
         f"disk: {_disk(todo)}",
-        *filter(None, (rate_line(one.cell.identity.setting for one in cells),)),
+        *_memory(todo),
+        *filter(None, (line(one.cell.identity.setting for one in cells) for line in (rate_line, seen_line))),
         *_held_out(cells),
         *template_lines(one.cell.config for one in cells),
     ]
@@ -180,6 +182,18 @@ def _held_out(cells: Sequence[PlannedCell]) -> Iterator[str]:
     asked = {(str(one.tasks), one.cache): one for one in configs if one.tasks.validation}
     for config in asked.values():
         yield held_out_line(read_tasks(config.tasks, Path(config.cache)))
+
+
+def _memory(todo: Sequence[PlannedCell]) -> Iterator[str]:
+    """Say what the largest training takes, activations left out."""
+    known = [(one.estimate.training_bytes or 0, one) for one in todo]
+    size, largest = max(known, key=lambda pair: pair[0], default=(0, None))
+    if largest is not None and size:
+        config = largest.cell.config
+        yield (
+            f"memory: up to {size / 1e9:.2f} GB for weights, gradients and optimiser ({config.model.name}, "
+            f"{config.method.name}); activations come on top"
+        )
 
 
 def _disk(todo: Sequence[PlannedCell]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instruct_ablate.cell.state.contamination import DOUBTFUL, SEEN, seen, seen_line
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
@@ -89,16 +90,18 @@ class Places:
         self._keys = keys if "instruction" in keys else (*keys, "instruction")  # this one is always shown
         trained = [row for row in rows if not row.setting.untuned]
         self._tested = any(row.tested != row.setting.instruction for row in trained)
+        known = {seen(row.setting) for row in rows}
+        self._seen = len(known) > 1 and not known.isdisjoint(DOUBTFUL)
 
     @property
     def headings(self) -> tuple[str, ...]:
         """Head the columns."""
-        return (*map(heading, self._keys), *([TESTED] if self._tested else []))
+        return (*map(heading, self._keys), *([SEEN] * self._seen), *([TESTED] if self._tested else []))
 
     def texts(self, row: Row) -> tuple[str, ...]:
         """Return what a row shows in these columns."""
         shown = [self._legend.text(row.setting, key) for key in self._keys]
-        return (*shown, *([row.tested] if self._tested else []))
+        return (*shown, *([seen(row.setting)] * self._seen), *([row.tested] if self._tested else []))
 
     @property
     def shared(self) -> str:
@@ -123,9 +126,10 @@ def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     wordings = max((row.templates for row in rows), default=1)
     over += f", each a mean over {wordings} templates" if wordings > 1 else ""
     clash = "clash: several cells are the same setting with the same seed, so there is no number of it; "
-    rates = rate_line(row.setting for row in rows)
+    settings = [row.setting for row in rows]
+    said = "".join(f"{line}. " for line in (rate_line(settings), seen_line(settings)) if line)
     return (
-        f"{Places(rows).shared}. {f'{rates}. ' if rates else ''}{over}; percentages averaged per task; "
+        f"{Places(rows).shared}. {said}{over}; percentages averaged per task; "
         "exact match, format and guess over classification tasks, ROUGE-L (gen.) over generation tasks; "
         f"{explained(names or main_columns(rows))}"
         f"{clash if any(row.clash for row in rows) else ''}"

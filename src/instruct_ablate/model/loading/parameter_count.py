@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.model.families import Kind
 from instruct_ablate.model.loading.location import base_of, local_folder
 from instruct_ablate.model.modes import quiet
+from instruct_ablate.presets import Preset
 from instruct_ablate.schema import MethodConfig, ModelConfig
 from instruct_ablate.whole_files import read_plain, read_sealed, write_sealed
 
@@ -58,6 +59,17 @@ def trainable_parameters(config: ModelConfig, method: MethodConfig, cache: Path)
     if memory is not None:
         write_sealed(memory, count, "cache")
     return count
+
+
+def preset_weights(preset: Preset, *methods: MethodConfig) -> list[int]:
+    """Count the weights that methods train of a model that is known by its shape alone."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    with quiet(), torch.device("meta"):
+        model: Any = AutoModel.from_config(AutoConfig.for_model(preset.family, **preset.shape))
+    head = 0 if preset.tied else model.get_input_embeddings().weight.numel()  # which the bare model lacks
+    return [_counted(model, method) + (head if method.name == "full" else 0) for method in methods]
 
 
 def _memory(config: ModelConfig, method: MethodConfig, cache: Path) -> Path | None:

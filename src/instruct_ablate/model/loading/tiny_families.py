@@ -144,8 +144,8 @@ FAMILIES: dict[str, TinyFamily] = {
     ),
     "tiny_gpt2": TinyFamily(
         "gpt2",
-        {"n_embd": WIDTH, "n_layer": 2, "n_head": HEADS, "n_positions": LONGEST // 4},
-        positions=LONGEST // 4,
+        {"n_embd": WIDTH, "n_layer": 2, "n_head": HEADS, "n_positions": LONGEST // 2},
+        positions=LONGEST // 2,
     ),
     "tiny_gpt_neox": TinyFamily("gpt_neox", {**BODY, "max_position_embeddings": LONGEST}),
     "tiny_opt": TinyFamily(

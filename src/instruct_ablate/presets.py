@@ -1,0 +1,184 @@
+"""Models named by hub id: their sizes as their configurations have them, their terms, and what they were trained on.
+
+Written down from model cards and papers, not fetched; a mark of interrogation stands where those say too little.
+`docs/models.md` is made of this table (`instruct-ablate models --markdown`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SUPER_NI, P3, FLAN = "Super-NI", "P3", "FLAN"
+READERS = {"natural_instructions": SUPER_NI, "p3": P3}  # the readers of `tasks` whose tasks those are
+Kind = Literal["base", "instruct"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One model.
+
+    `shape`: what of its configuration is not its class's default, from which weights are counted. `context`: the
+    tokens it was made for. `seen`: instruction collections among its training data as published; `published` False
+    where that is not told, so that it may have seen any. `source` of what is said of its data.
+    """
+
+    path: str
+    kind: Kind
+    licence: str
+    family: str
+    shape: Mapping[str, Any]
+    context: int
+    published: bool
+    source: str
+    seen: tuple[str, ...] = ()
+    precision: str = "bf16"
+    tied: bool = field(default=True)
+
+    def collections(self) -> str:
+        """Say which collections it has probably seen."""
+        if self.seen:
+            return ", ".join(self.seen)
+        return "none named" if self.published else "not published"
+
+
+def seen_by(model: str, reader: str) -> str | None:
+    """Say whether a model (a preset's name or its hub id) has probably seen a reader's tasks.
+
+    "yes", "no", or "?" where its training data are not published; None for models or readers that are not listed.
+    """
+    collection = READERS.get(reader)
+    known = REPACKS.get(model, model)
+    preset = PRESETS.get(known) or next((one for one in PRESETS.values() if one.path == known), None)
+    if collection is None or preset is None:
+        return None
+    if collection in preset.seen:
+        return "yes"
+    whole = any(one.startswith(FLAN) for one in preset.seen)  # FLAN 2022 holds both
+    return "?" if whole or not preset.published else "no"
+
+
+def _decoder(
+    width: int, inner: int, layers: int, heads: tuple[int, int], words: int, **further: Any
+) -> dict[str, Any]:
+    """Return the shape of a decoder-only model; `heads` of queries, and of keys and values."""
+    return {
+        "hidden_size": width,
+        "intermediate_size": inner,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads[0],
+        "num_key_value_heads": heads[1],
+        "vocab_size": words,
+        "tie_word_embeddings": True,
+        **further,
+    }
+
+
+def _t5(width: int, inner: int, layers: int, heads: int) -> dict[str, Any]:
+    """Return the shape of a T5 1.1."""
+    return {
+        "d_model": width, "d_ff": inner, "num_layers": layers, "num_heads": heads, "d_kv": 64, "vocab_size": 32128,
+        "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
+    }  # fmt: skip
+
+
+QWEN3_CARD = "Qwen3 technical report (2025), 3.1: 36T tokens, synthetic ones among them; data not published"
+GEMMA3_CARD = "Gemma 3 technical report (2025), 2.2: kinds of data named, data not published"
+SMOLLM2_PAPER = (
+    "Ben Allal et al. 2025 (SmolLM2), 4: web, code, mathematics, textbooks; no instruction collection"
+)
+SMOLTALK = "Ben Allal et al. 2025 (SmolLM2), 5: SmolTalk, part of it from OpenHermes 2.5, which draws on FLAN"
+LM_ADAPT = (
+    "Raffel et al. 2020; t5.1.1 release notes: C4 alone, without the supervised tasks; Lester et al. 2021"
+)
+FLAN_PAPER = "Chung et al. 2022, Longpre et al. 2023: FLAN 2022 holds Super-NI's and P3's tasks"
+SMALL, BASE, LARGE, XL = (
+    _t5(512, 1024, 8, 6),
+    _t5(768, 2048, 12, 12),
+    _t5(1024, 2816, 24, 16),
+    _t5(2048, 5120, 24, 32),
+)
+GEMMA_270M = _decoder(640, 2048, 18, (4, 1), 262_144, head_dim=256, sliding_window=512)
+SIGLIP = {
+    "model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+    "num_attention_heads": 16, "image_size": 896, "patch_size": 14,
+}  # fmt: skip
+LLAMA_SIZES = {
+    "135m": _decoder(576, 1536, 30, (9, 3), 49_152),
+    "360m": _decoder(960, 2560, 32, (15, 5), 49_152),
+    "1_7b": _decoder(2048, 8192, 24, (32, 32), 49_152),
+}
+
+
+def _smollm2(size: str, kind: Kind) -> Preset:
+    path = f"HuggingFaceTB/SmolLM2-{size.replace('_', '.').upper()}" + (
+        "-Instruct" if kind == "instruct" else ""
+    )
+    shape, tuned = LLAMA_SIZES[size], kind == "instruct"
+    source, seen = (SMOLTALK, (f"{FLAN}?",)) if tuned else (SMOLLM2_PAPER, ())
+    return Preset(path, kind, "Apache-2.0", "llama", shape, 8192, True, source, seen)
+
+
+def _t5_model(
+    path: str, shape: Mapping[str, Any], source: str, seen: tuple[str, ...] = (), licence: str = "Apache-2.0"
+) -> Preset:
+    kind: Kind = "instruct" if seen else "base"
+    return Preset(path, kind, licence, "t5", shape, 512, True, source, seen, tied=False)
+
+
+PRESETS: dict[str, Preset] = {
+    "qwen3_0_6b_base": Preset(
+        "Qwen/Qwen3-0.6B-Base", "base", "Apache-2.0", "qwen3",
+        _decoder(1024, 3072, 28, (16, 8), 151_936, head_dim=128), 32_768, False, QWEN3_CARD,
+    ),
+    "qwen3_1_7b_base": Preset(
+        "Qwen/Qwen3-1.7B-Base", "base", "Apache-2.0", "qwen3",
+        _decoder(2048, 6144, 28, (16, 8), 151_936, head_dim=128), 32_768, False, QWEN3_CARD,
+    ),
+    "gemma3_270m_hub": Preset(
+        "google/gemma-3-270m", "base", "Gemma's terms", "gemma3_text", GEMMA_270M, 32_768, False, GEMMA3_CARD,
+    ),
+    "gemma3_1b": Preset(
+        "google/gemma-3-1b-pt", "base", "Gemma's terms", "gemma3_text",
+        _decoder(1152, 6912, 26, (4, 1), 262_144, head_dim=256, sliding_window=512), 32_768, False, GEMMA3_CARD,
+    ),
+    "olmo2_1b": Preset(
+        "allenai/OLMo-2-0425-1B", "base", "Apache-2.0", "olmo2",
+        _decoder(2048, 8192, 16, (16, 16), 100_352, tie_word_embeddings=False), 4096, True,
+        "OLMo et al. 2025 (2 OLMo 2 Furious), 2.3: FLAN in the mid-training mix Dolmino, decontaminated", (FLAN,),
+        tied=False,
+    ),
+    "llama3_2_1b": Preset(
+        "meta-llama/Llama-3.2-1B", "base", "Llama 3.2 Community", "llama",
+        _decoder(2048, 8192, 16, (32, 8), 128_256, head_dim=64), 131_072, False,
+        "Llama 3.2 model card: publicly available data, not named",
+    ),
+    **{f"smollm2_{size}_base": _smollm2(size, "base") for size in LLAMA_SIZES},
+    **{f"smollm2_{size}_instruct": _smollm2(size, "instruct") for size in LLAMA_SIZES},
+    "smollm3_3b_base": Preset(
+        "HuggingFaceTB/SmolLM3-3B-Base", "base", "Apache-2.0", "smollm3",
+        _decoder(2048, 11_008, 36, (16, 4), 128_256), 65_536, True,
+        "SmolLM3 release notes and configurations (2025): web, code, mathematics; instructions in the last stages",
+        (f"{FLAN}?",),
+    ),
+    "t5gemma2_270m": Preset(
+        "google/t5gemma-2-270m-270m", "base", "Gemma's terms", "t5gemma2",
+        {"encoder": {"text_config": GEMMA_270M, "vision_config": SIGLIP}, "decoder": GEMMA_270M}, 131_072, False,
+        "T5Gemma 2 report (2025): made of Gemma 3, whose data are not published",
+    ),
+    "t5_small_lm_adapt": _t5_model("google/t5-small-lm-adapt", SMALL, LM_ADAPT),
+    "t5_base_lm_adapt": _t5_model("google/t5-base-lm-adapt", BASE, LM_ADAPT),
+    "t5_large_lm_adapt": _t5_model("google/t5-large-lm-adapt", LARGE, LM_ADAPT),
+    "t5_xl_lm_adapt": _t5_model("google/t5-xl-lm-adapt", XL, LM_ADAPT),
+    "tk_instruct_3b": _t5_model(
+        "allenai/tk-instruct-3b-def-pos", XL, "Wang et al. 2022: Super-NI's training tasks", (SUPER_NI,)
+    ),
+    "t0_3b": _t5_model("bigscience/T0_3B", XL, "Sanh et al. 2021: P3's training tasks", (P3,)),
+    "flan_t5_small": _t5_model("google/flan-t5-small", SMALL, FLAN_PAPER, (SUPER_NI, P3, FLAN)),
+    "flan_t5_base": _t5_model("google/flan-t5-base", BASE, FLAN_PAPER, (SUPER_NI, P3, FLAN)),
+    "flan_t5_large": _t5_model("google/flan-t5-large", LARGE, FLAN_PAPER, (SUPER_NI, P3, FLAN)),
+    "flan_t5_xl": _t5_model("google/flan-t5-xl", XL, FLAN_PAPER, (SUPER_NI, P3, FLAN)),
+}  # fmt: skip
+# Repacks that are fetched from the package index: what is said of the models they repack.
+REPACKS = {"gemma3_270m": "gemma3_270m_hub", "smollm2_135m": "smollm2_135m_instruct"}

@@ -1,0 +1,43 @@
+"""Presets: each has a file that names its hub id; whether it has seen a test's tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from instruct_ablate.presets import PRESETS, REPACKS, seen_by
+
+CONF = Path(__file__).parents[1] / "conf" / "model"
+
+
+def test_each_has_a_file_and_each_file_with_a_hub_id_is_listed() -> None:
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in CONF.glob("*.yaml")}
+    by_hub = {name: made for name, made in files.items() if "path" in made}
+    assert {name: made["path"] for name, made in by_hub.items() if name not in ("llama_7b", "alpaca_7b")} == {
+        name: preset.path for name, preset in PRESETS.items()
+    }
+    for name, preset in PRESETS.items():
+        assert files[name]["name"] == name
+        assert files[name].get("tuned", False) == (preset.kind == "instruct"), name
+    assert set(REPACKS) <= set(files)
+
+
+@pytest.mark.parametrize(
+    ("model", "reader", "said"),
+    [
+        ("flan_t5_base", "natural_instructions", "yes"),
+        ("google/flan-t5-base", "p3", "yes"),
+        ("tk_instruct_3b", "natural_instructions", "yes"),
+        ("tk_instruct_3b", "p3", "no"),
+        ("t5_xl_lm_adapt", "natural_instructions", "no"),
+        ("olmo2_1b", "natural_instructions", "?"),  # through FLAN
+        ("qwen3_0_6b_base", "p3", "?"),  # not published
+        ("gemma3_270m", "p3", "?"),  # a repack of one that is listed
+        ("flan_t5_base", "starter", None),
+        ("tiny_llama", "p3", None),
+    ],
+)
+def test_what_a_model_has_seen(model: str, reader: str, said: str | None) -> None:
+    assert seen_by(model, reader) == said
