@@ -58,6 +58,33 @@ def test_a_text_of_nothing_keeps_to_none(one, text):
     assert not one.met_by(text)
 
 
+LONG = (
+    "```" + " \n" * 20_000 + "x",
+    "." * 40_000 + "x",
+    "a" * 40_000 + " .",
+    "* " * 20_000,
+    "<<" * 20_000,
+    "[" * 40_000,
+)
+LONG += (
+    "a. " * 5_000,
+    '"' * 40_000,
+    "****** " * 9_000,
+    "\n" * 40_000 + "x",
+    "*a" + " " * 40_000 + "b",
+    "1" * 40_000,
+)
+
+
+@pytest.mark.parametrize("one", EXAMPLES, ids=lambda one: one.kind)
+def test_what_a_model_repeats_without_end_is_checked_all_the_same(one):
+    """A check whose time grew with the cube of the length would never end."""
+    if one.kind in ("language", "case"):
+        pytest.importorskip("py3langid")
+    for text in LONG:
+        assert one.met_by(text[:2_000] if one.kind in ("language", "case") else text) in (True, False)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -7,7 +7,7 @@ import re
 
 from instruct_ablate.constraints.constraint import compares, constraint, number, one_of, relation, text
 
-_FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)\s*```", re.DOTALL | re.IGNORECASE)
+_FENCE = "```"
 _BULLET = re.compile(r"^[^\S\n]*(?:\*(?!\*)|-(?!-)|•)[^\S\n]*[^\s*-]", re.MULTILINE)
 _NUMBERED = re.compile(r"^[^\S\n]*(\d{1,4})[.)][^\S\n]+\S", re.MULTILINE)
 _TITLE = re.compile(r"<<([^<>\n]+)>>")
@@ -18,6 +18,13 @@ _QUOTES = ('""', "“”", "„“", "«»")
 SEPARATOR = "******"
 
 
+def _unfenced(bare: str) -> str:
+    if len(bare) < 2 * len(_FENCE) or not (bare.startswith(_FENCE) and bare.endswith(_FENCE)):
+        return bare
+    inner = bare[len(_FENCE) : -len(_FENCE)]
+    return inner[4:] if inner[:4].lower() == "json" else inner
+
+
 def _refused(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
@@ -25,10 +32,8 @@ def _refused(name: str) -> float:
 @constraint("json", value=one_of("any", "object", "list"))
 def is_json(given: str, value: str) -> bool:
     """Whether the whole text, but for a fence of three backticks around it, is one JSON value."""
-    bare = given.strip()
-    fenced = _FENCE.fullmatch(bare)
     try:
-        parsed = json.loads(fenced.group(1) if fenced else bare, parse_constant=_refused)
+        parsed = json.loads(_unfenced(given.strip()), parse_constant=_refused)
     except (ValueError, RecursionError):
         return False
     return value == "any" or isinstance(parsed, dict if value == "object" else list)

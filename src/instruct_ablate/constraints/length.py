@@ -13,10 +13,9 @@ from instruct_ablate.constraints.constraint import compares, constraint, number,
 
 WORD = re.compile(r"\w+")
 _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
-_STARS = re.compile(r"\s*\*\*\*\s*")
+_STARS = "***"
 # What a sentence ends with: marks, then quotes and brackets that close, then white space; a full-width mark by itself.
-_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]*_]*(?=\s|$))|(?:[。！？]+[”’」』）]*)")
-_LAST_WORD = re.compile(r"(\S+)$")
+_END = re.compile(r"(?:(?<![.!?…])[.!?…]+[\"'”’»)\]*_]*(?=\s|$))|(?:[。！？]+[”’」』）]*)")
 _ABBREVIATIONS = frozenset((
     "mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "cf", "no", "fig", "approx", "dept",
     "est", "inc", "ltd", "co", "p.s", "p.p.s", "a.m", "p.m",
@@ -46,12 +45,13 @@ def _in_paragraph(given: str) -> int:
 
 def _ends_none(before: str) -> bool:
     """Whether the full stop after this text belongs to an abbreviation, an initial or the number of a list's item."""
-    last = _LAST_WORD.search(before)
-    if last is None:
+    if not before or before[-1].isspace():
         return False
-    word = last.group().strip("\"'“‘«([*_").lower()
+    last = before.rsplit(None, 1)[-1]
+    word = last.strip("\"'“‘«([*_").lower()
     initial = len(word) == 1 and word.isalpha() and word not in ("i", "a")
-    listed = word.isdecimal() and len(word) < 3 and before[: last.start()].rpartition("\n")[2].strip() == ""
+    alone = before[: len(before) - len(last)].rpartition("\n")[2].strip() == ""
+    listed = word.isdecimal() and len(word) < 3 and alone
     return initial or listed or word in _ABBREVIATIONS
 
 
@@ -72,7 +72,7 @@ def paragraphs(given: str, count: int, divider: str) -> bool:
     """Whether a text has exactly so many paragraphs; dividers at its ends part none, but none between two is empty."""
     if divider == "empty line":
         return len(_BLANK.split(given.strip())) == count
-    parts = [part.strip() for part in _STARS.split(given.strip())]
+    parts = [part.strip() for part in given.strip().split(_STARS)]
     inner = parts[bool(parts and not parts[0]) :]
     inner = inner[:-1] if inner and not inner[-1] else inner
     return all(inner) and len(inner) == count
