@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instruct_ablate.model.attention_scores import Scores
+from instruct_ablate.model.decoding.all_runs import AllRuns
 from instruct_ablate.model.decoding.attention import Pair, Run, Share, run_attention, step_attention
 
 SPARE = 16  # columns added at a time
@@ -23,12 +24,16 @@ class PrefixCache:
         ends = [sum(lengths[: index + 1]) for index in range(len(lengths))]
         self.runs = [Run(end - length, 1, length) for end, length in zip(ends, lengths, strict=True)]
         self.layers: dict[int, list[Pair]] = {}
+        self._all = AllRuns((), self.runs)
 
     def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Keep a layer's keys and values; every prefix sees itself."""
         keys, values = own[0][0], own[1][0]
         cuts = [slice(run.start, run.stop) for run in self.runs]
         self.layers[layer] = [(keys[:, cut].clone(), values[:, cut].clone()) for cut in cuts]
+        at_once = self._all.attend(query, own, (), scores)
+        if at_once is not None:
+            return at_once
         return torch.cat([run_attention(run, query, own, None, scores) for run in self.runs], dim=1)[None]
 
     def read(self, layer: int, prefix: int | None) -> Pair | None:
@@ -145,12 +150,13 @@ class Prefill:
     """Layout of the pass over the rows' own tokens, behind their prefixes."""
 
     def __init__(self, cache: RowCache, runs: Sequence[Run], rows: Tensor, columns: Tensor) -> None:
-        self.cache, self.runs, self.rows, self.columns = cache, runs, rows, columns
+        self.cache, self.rows, self.columns = cache, rows, columns
+        self.score = Score(cache.prefixes, runs)
 
     def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Keep keys and values where decoding will go on, and attend run by run."""
         self.cache.write(layer, own, self.rows, self.columns)
-        return Score(self.cache.prefixes, self.runs).attend(layer, query, own, scores)
+        return self.score.attend(layer, query, own, scores)
 
 
 class Score:
@@ -158,9 +164,13 @@ class Score:
 
     def __init__(self, prefixes: PrefixCache, runs: Sequence[Run]) -> None:
         self.prefixes, self.runs = prefixes, runs
+        self._all = AllRuns([run.length for run in prefixes.runs], runs)
 
     def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
-        """Attend run by run."""
+        """Attend in one call where a GPU has kernels for it, else run by run."""
+        at_once = self._all.attend(query, own, self.prefixes.layers.get(layer, ()), scores)
+        if at_once is not None:
+            return at_once
         read = self.prefixes.read
         return torch.cat(
             [run_attention(run, query, own, read(layer, run.prefix), scores) for run in self.runs], 1

@@ -18,8 +18,8 @@ from transformers import AttentionInterface
 from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.attention_scores import Scores
+from instruct_ablate.model.cuda_attention import Sequences, behind_parents, takes_whole_batches
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
-from instruct_ablate.model.training.cuda_attention import Sequences, behind_parents, takes_whole_batches
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
 

@@ -1,4 +1,4 @@
-"""Attention of a whole micro-batch on a GPU: a few kernel calls a layer, where a call a segment is bound by launches.
+"""Attention of a whole batch on a GPU: a few kernel calls a layer, where a call a segment is bound by launches.
 
 Without a bias, FlashAttention's kernels for sequences of unequal length take all segments at once; a segment behind a
 prefix sees the prefix's keys, gathered before its own, and the kernels hide the future from the end on, as it should
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import torch
@@ -61,21 +61,21 @@ class Sequences:
         return flash_attention(flat[0], flat[1], flat[2], lengths, scale, reach)[None]
 
 
+def gathered(queries: Sequence[int], seen: Sequence[Sequence[int]], device: torch.device) -> Sequences:
+    """Let so many neighbouring queries each see the keys at these places, in their order."""
+    order = torch.tensor([*chain.from_iterable(seen)], dtype=torch.int64)
+    keys = [len(places) for places in seen]
+    lengths = (_offsets(queries, device), _offsets(keys, device), max(queries), max(keys))
+    return Sequences(*lengths, order.to(device))
+
+
 def behind_parents(lengths: Sequence[int], parents: Sequence[int], device: torch.device) -> Sequences:
     """Let each segment see its parent, whole, and itself."""
-    before = [0 if parent == NO_PARENT else lengths[parent] for parent in parents]
-    seen = [own + more for own, more in zip(lengths, before, strict=True)]
-    order = None
-    if any(before):
-        starts = list(accumulate(lengths, initial=0))
-        spans = [
-            place
-            for own, parent in enumerate(parents)
-            for place in ([own] if parent == NO_PARENT else [parent, own])
-        ]
-        parts = [torch.arange(starts[place], starts[place + 1]) for place in spans]
-        order = torch.cat(parts).to(device)
-    return Sequences(_offsets(lengths, device), _offsets(seen, device), max(lengths), max(seen), order)
+    if all(parent == NO_PARENT for parent in parents):
+        return beside(lengths, lengths, device)
+    spans = [range(first, last) for first, last in pairwise(accumulate(lengths, initial=0))]
+    before: list[Sequence[int]] = [() if parent == NO_PARENT else spans[parent] for parent in parents]
+    return gathered(lengths, [[*more, *own] for more, own in zip(before, spans, strict=True)], device)
 
 
 def beside(queries: Sequence[int], keys: Sequence[int], device: torch.device) -> Sequences:

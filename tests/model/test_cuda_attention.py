@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from instruct_ablate.data.micro_batch import NO_PARENT
+from instruct_ablate.model import cuda_attention
 from instruct_ablate.model.attention_scores import Scores
-from instruct_ablate.model.training import cuda_attention
-from instruct_ablate.model.training.cuda_attention import (
+from instruct_ablate.model.cuda_attention import (
     NEAR,
     WASTE,
     SideBySide,
