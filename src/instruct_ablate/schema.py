@@ -180,6 +180,9 @@ class EvaluationConfig:
     batch_tokens: int = (
         16384  # prompt tokens read and decoded side by side; counts: rounding depends on company
     )
+    stop: str = (
+        "token"  # what ends a written answer: token, the model's own | line, the end of its first line too
+    )
     cut_wrong_answers: bool = False  # classification: stop once exact match is lost; changes ROUGE alone
     save_prompts: bool = True
     # Scores while training, on a sample of the test instances: after these shares of it, or every so often.

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import score_prediction
+from instruct_ablate.model.decoding import early_stop, engine_native
+from instruct_ablate.model.decoding.greedy import decode_greedily
 from instruct_ablate.model.decoding.predict import predict
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens
@@ -173,6 +176,28 @@ def test_cutting_wrong_answers_changes_no_exact_match(checkpoint):
         scores = [score_prediction(text, prompt.references, ("a", "b")) for text in (long, short)]
         for name in ("exact_match", "format_correctness"):
             assert scores[0].get(name) == scores[1].get(name)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_lines_end_answers_alike_in_every_way_and_save_their_rest(checkpoint, monkeypatch, native):
+    config, prompts = make_config(), make_prompts(2, 20)
+    whole = texts(predict(checkpoint, prompts, config))
+    letter = max("".join(whole.values()).replace(" ", ""), key="".join(whole.values()).count)
+    monkeypatch.setattr(early_stop, "_BREAK", re.compile(re.escape(letter)))  # it stands for a line's end
+    monkeypatch.setattr(engine_native, "is_native", lambda checkpoint: native)
+    written = []
+
+    def decode(*words):
+        for row, tokens in decode_greedily(*words):
+            written.append(len(tokens))
+            yield row, tokens
+
+    monkeypatch.setattr(engine_native, "decode_greedily", decode)
+    config.evaluation.stop = "line"
+    lines = texts(predict(checkpoint, prompts, config))
+    assert lines == {key: text.split(letter)[0].rstrip() for key, text in whole.items()}
+    assert any(lines[key] != whole[key] for key in whole)
+    assert sum(written) < LIMIT * len(written) or not native
 
 
 def real_prompts(shared, cache, tokenizer):

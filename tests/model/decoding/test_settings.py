@@ -102,6 +102,7 @@ ENDS: Ends = {
     "every_epochs": ((1e-9, float(2**31 - 1), None), (0.0, 2.0**31)),
     "at_instances": ((1, None), (0,)),
     "cut_wrong_answers": ((True, False), ()),
+    "stop": (("token", "line"), ("eos", "", "lines")),
 }
 
 

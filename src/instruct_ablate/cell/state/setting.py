@@ -44,7 +44,7 @@ NEUTRAL: dict[str, Any] = {
     "method.target": "all_linear", "method.rslora": False, "method.dora": False, "method.learning_rate_factor": 1.0,
     "trainer.prompt_loss_weight": 0.0, "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
     "tasks.parts": {}, "tasks.weights": {}, "tasks.leave_out": None, "tasks.test_parts": [],
-    "data_budget.categories": None, "data_budget.total": None, "data_budget.repeat": 1,
+    "data_budget.categories": None, "data_budget.total": None, "data_budget.repeat": 1, "evaluation.stop": "token",
 }  # fmt: skip
 
 

@@ -1,13 +1,37 @@
-"""Answers that can no longer be right: where it is known before the end that exact match is lost."""
+"""Answers that end early: with their first line, or where it is known before the end that exact match is lost."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from instruct_ablate.model.decoding.greedy import EarlyStop
 from instruct_ablate.model.decoding.question import Question
 from instruct_ablate.normalisation import normalised
+from instruct_ablate.schema import EvaluationConfig
+
+_BREAK = re.compile(r"[\n\r]")
+
+
+def answer_text(text: str, config: EvaluationConfig) -> str:
+    """Return an answer as it counts: without white space around it; under `evaluation.stop=line` its first line."""
+    text = text.strip()
+    return _BREAK.split(text, 1)[0].rstrip() if config.stop == "line" else text
+
+
+def early_stop(questions: Sequence[Question], tokenizer: Any, config: EvaluationConfig) -> EarlyStop | None:
+    """Return the test of whether an answer has ended before its end token; None where only that ends it."""
+    cut = stop_when_lost(questions, tokenizer) if config.cut_wrong_answers else None
+    if config.stop != "line":
+        return cut
+
+    def test(row: int, tokens: list[int]) -> bool:
+        if _BREAK.search(tokenizer.decode(tokens, skip_special_tokens=True).lstrip()):
+            return True
+        return cut is not None and cut(row, tokens)
+
+    return test
 
 
 def is_lost(text: str, rights: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.decoding import engine_transformers
 from instruct_ablate.model.decoding.batch import Batch
 from instruct_ablate.model.decoding.decoder_only import PackedDecoder
-from instruct_ablate.model.decoding.early_stop import stop_when_lost
+from instruct_ablate.model.decoding.early_stop import answer_text, early_stop
 from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
 from instruct_ablate.model.decoding.greedy import decode_greedily
 from instruct_ablate.model.decoding.label_tree import token_scores
@@ -81,15 +81,15 @@ def _answer_batch(
             yield question, question.choose(scores, config.evaluation.decoding), references
         return
     stops = stop_tokens(model, Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder))
-    cut = stop_when_lost(members, checkpoint.tokenizer) if config.evaluation.cut_wrong_answers else None
+    early = early_stop(members, checkpoint.tokenizer, config.evaluation)
     asked: list[TokenScores | None] = [None] * len(members)
 
     def once_read() -> None:
         asked[:] = _reference_scores(model, decoder, members)
 
-    for row, tokens in decode_greedily(decoder, stops, config.prompt.max_target_length, cut, once_read):
-        text = str(checkpoint.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
-        yield members[row], text, asked[row]
+    for row, tokens in decode_greedily(decoder, stops, config.prompt.max_target_length, early, once_read):
+        text = str(checkpoint.tokenizer.decode(tokens, skip_special_tokens=True))
+        yield members[row], answer_text(text, config.evaluation), asked[row]
 
 
 def _reference_scores(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.adapters import bare
+from instruct_ablate.model.decoding.early_stop import answer_text
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.references import TokenScores
@@ -83,7 +84,8 @@ def _generate(checkpoint: Checkpoint, ids: Tensor, config: Config) -> list[str]:
     )  # fmt: skip
     answers = written[:, 1 if checkpoint.encoder_decoder else ids.shape[1] :].tolist()
     open_ended = [list(takewhile(lambda token: token not in stops, answer)) for answer in answers]
-    return [text.strip() for text in checkpoint.tokenizer.batch_decode(open_ended, skip_special_tokens=True)]
+    texts = checkpoint.tokenizer.batch_decode(open_ended, skip_special_tokens=True)
+    return [answer_text(text, config.evaluation) for text in texts]
 
 
 def _score(checkpoint: Checkpoint, source: Tensor, tree: LabelTree) -> list[list[float]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.decoding.early_stop import answer_text
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.settings import check_kind, lacking_vllm
 from instruct_ablate.model.export import write_checkpoint
@@ -67,7 +68,7 @@ def _free(
     )
     prompts = [{"prompt_token_ids": list(question.ids)} for question in questions]
     for question, output in zip(questions, engine.generate(prompts, sampling), strict=True):
-        yield question, str(output.outputs[0].text).strip(), None
+        yield question, answer_text(str(output.outputs[0].text), config.evaluation), None
 
 
 def _bound(vllm: Any, engine: Any, questions: Sequence[Question], config: Config) -> Answers:

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 DECODINGS = ("greedy", "constrained", "rank", "rank_normalized", "channel")
 ENGINES = ("native", "vllm")
+STOPS = ("token", "line")
 LIMITS = {
     "instructions": texts(),
     "decoding": one_of(DECODINGS),
     "metrics": texts(),
     "engine": one_of(ENGINES),
     "batch_tokens": whole(1),
+    "stop": one_of(STOPS),
     "cut_wrong_answers": any_value(),
     "save_prompts": any_value(),
     "at": numbers(0, 1),
