@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import missing_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.grid import estimate as module
-from instruct_ablate.grid.estimate import BYTES, Characters, Estimator, Speed, speeds
+from instruct_ablate.grid.estimate import BYTES, Characters, Estimator, Speed, speeds, training_memory
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -212,3 +212,12 @@ def test_what_is_left_out() -> None:
         "other_seconds": 0.0,
         "cells": 0,
     }
+
+
+def test_memory_is_that_of_weights_masters_gradients_and_moments() -> None:
+    bf16, fp32 = TrainerConfig(precision="auto"), TrainerConfig(precision="fp32")
+    assert training_memory(100, 100, bf16) == 100 * (2 + 4 + 4 + 8)
+    assert training_memory(100, 100, fp32) == 100 * (4 + 4 + 8), "weights in fp32 are their own masters"
+    assert training_memory(100, 10, bf16) == 200 + 10 * (4 + 4 + 8)
+    assert training_memory(100, 10, fp32) == 400 + 10 * (4 + 4 + 8)
+    assert training_memory(100, 100, TrainerConfig(optimizer="adafactor")) < training_memory(100, 100, bf16)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,15 @@ def test_what_a_grid_amounts_to(tmp_path: Path) -> None:
         f"disk: checkpoints up to {AT_ONCE * 2:.2f} GB for each running cell, {AT_ONCE * 2:.2f} GB kept afterwards",
         "time: about 1:03:20, one cell after the other",
     ]
+
+
+@pytest.mark.usefixtures("_inputs")
+def test_the_largest_training_says_what_memory_it_takes(tmp_path: Path) -> None:
+    one = one_cell(tmp_path)
+    two = [replace(one, estimate=replace(one.estimate, training_bytes=size)) for size in (None, 36 * 10**8)]
+    lines = summary(Plan([cell.cell for cell in two], [], 2), two)
+    assert lines[3].startswith("memory: up to 3.60 GB for weights, gradients and optimiser (")
+    assert not any(line.startswith("memory") for line in summary(Plan([one.cell], [], 1), two[:1]))
 
 
 @pytest.mark.usefixtures("_inputs")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from instruct_ablate.cell.state.contamination import SEEN
 from instruct_ablate.report.seed_means import Mean, build_rows
 from instruct_ablate.report.terminal_table import (
     FORMS,
@@ -119,6 +120,19 @@ def test_the_caption_says_at_which_rates_methods_were_trained():
     lora = make_cell(60.0, method="lora", **{"method.learning_rate_factor": 10.0})
     assert "lora 0.002 (0.0002 x 10)" in caption(build_rows([make_cell(60.0), lora]))
     assert "as trained" not in caption(build_rows([make_cell(60.0)]))
+
+
+def test_what_models_have_seen_of_their_tests_has_a_column_and_a_sentence():
+    tests = {"tasks.reader": "natural_instructions"}
+    seen, not_seen = (make_cell(60.0, model=name, **tests) for name in ("flan_t5_base", "t5_base_lm_adapt"))
+    rows = build_rows([seen, not_seen])
+    assert SEEN in Places(rows).headings
+    at = Places(rows).headings.index(SEEN)
+    assert sorted(Places(rows).texts(row)[at] for row in rows) == ["no", "yes"]
+    assert "contamination: flan_t5_base has probably seen Super-NI" in caption(rows)
+    alone = build_rows([not_seen])
+    assert SEEN not in Places(alone).headings
+    assert "contamination" not in caption(alone)
 
 
 def test_long_values_are_cut_in_the_caption():

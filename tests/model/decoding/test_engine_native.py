@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.model.decoding.engine_native import answer
+from instruct_ablate.model.decoding.engine_native import answer, way_note
 from instruct_ablate.model.decoding.question import ask
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from tests.model.decoding_cases import LABELS, generated, make_checkpoint, make_config, make_prompts, scored
@@ -93,3 +93,11 @@ def test_unknown_architectures_go_through_the_library(checkpoint, monkeypatch):
     monkeypatch.setattr(engine_native, "is_packable", lambda *given: False)
     monkeypatch.setattr(engine_native, "PackedDecoder", None)
     assert answers(checkpoint, prompts, make_config()) == expected
+
+
+def test_the_slower_way_is_said(checkpoint, tmp_path):
+    assert way_note(checkpoint, make_config()) is None
+    bart = make_checkpoint("tiny_bart", tmp_path)
+    note = way_note(bart, make_config())
+    assert note.endswith("packed decoding does not know models of type bart")
+    assert way_note(bart, make_config(engine="vllm")) is None

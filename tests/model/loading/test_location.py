@@ -226,6 +226,23 @@ def test_relative_positions_have_no_end(folder: Path) -> None:
     check_room(facts(local(folder)), PromptConfig("plain", 100_000, 128))
 
 
+@pytest.mark.parametrize("rope", [{"type": "longrope"}, {"rope_type": "longrope"}])
+def test_sequences_that_change_the_positions_of_others_are_refused(
+    folder: Path, rope: dict[str, str]
+) -> None:
+    edit(
+        folder / "config.json",
+        rope_scaling=rope,
+        original_max_position_embeddings=512,
+        max_position_embeddings=4096,
+    )
+    assert facts(local(folder)).positions == 512
+    edit(
+        folder / "config.json", rope_scaling={"rope_type": "llama3", "original_max_position_embeddings": 512}
+    )
+    assert facts(local(folder)).positions == 4096
+
+
 @pytest.mark.parametrize("key", ["path", "revision"])
 def test_a_place_that_would_be_ignored_is_refused(key: str) -> None:
     with pytest.raises(

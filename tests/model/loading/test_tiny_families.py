@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,16 @@ def test_what_decoders_start_with(name: str, start: str | None, cache: Path) -> 
     number = checkpoint.start_token
     assert (number is None) == (start is None)
     assert start is None or checkpoint.tokenizer.convert_ids_to_tokens(number) == start
+
+
+def test_a_start_token_that_no_configuration_names_is_the_tokenizers(cache: Path, tmp_path: Path) -> None:
+    """As T5Gemma 2's files on the hub, which leave it to its class."""
+    load("tiny_t5gemma2", cache)
+    folder = tmp_path / "t5gemma2"
+    shutil.copytree(cache / "models" / "tiny_t5gemma2-2", folder)
+    for name in ("config.json", "generation_config.json"):
+        raw = json.loads((folder / name).read_text())
+        raw.pop("decoder_start_token_id", None)
+        (folder / name).write_text(json.dumps(raw))
+    checkpoint = load_checkpoint(ModelConfig("mine", path=str(folder)), torch.float32, cache)
+    assert checkpoint.start_token == checkpoint.tokenizer.bos_token_id

@@ -24,6 +24,7 @@ ROOM: dict[str, int | None] = {
     **{name: family.positions for name, family in FAMILIES.items()},
 }
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "n_ctx")
+LONG_ROPE = "longrope"
 RELATIVE = ("relative_attention_num_buckets", "alibi")  # T5's and BLOOM's: any length
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
@@ -87,7 +88,19 @@ def _positions(raw: dict[str, Any]) -> int | None:
     inner = raw.get("text_config")
     parts = (raw, inner) if isinstance(inner, dict) else (raw,)
     named = [part[name] for part in parts for name in POSITION_KEYS if name in part]
-    return next((count for count in named if isinstance(count, int) and count > 0), None)
+    limits = [*_before_long(raw), *named]
+    return next((count for count in limits if isinstance(count, int) and count > 0), None)
+
+
+def _before_long(raw: dict[str, Any]) -> list[Any]:
+    """Return up to where LongRoPE (Phi) keeps its short frequencies.
+
+    Beyond, one long sequence changes those of all that are read beside it: a batch would not be what each is alone.
+    """
+    ropes = [raw[name] for name in ("rope_parameters", "rope_scaling") if isinstance(raw.get(name), dict)]
+    if not any(LONG_ROPE in (rope.get("rope_type"), rope.get("type")) for rope in ropes):
+        return []
+    return [part.get("original_max_position_embeddings") for part in (*ropes, raw)]
 
 
 def local_folder(config: ModelConfig) -> Path | None:
