@@ -144,6 +144,11 @@ class PromptConfig:
     # Encoder-decoders: whether sources carry the closing token; null: as the checkpoint was trained (T0, P3: without).
     end_of_source: bool | None = None
     add_task_name: bool = False  # tk_instruct: the task's name before the definition
+    system: str | None = None  # chat: the text of the system's turn; null: what the template has by itself
+    enable_thinking: bool | None = (
+        None  # chat: thinking on or off, where the template knows it; null: its own way
+    )
+    end_of_turn: bool = False  # chat: targets end, and answers stop, at the template's end of a turn
     training_template: str = "first"  # of a set: first | drawn, one for each example | one of its templates
 
     @property

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from instruct_ablate.completion import complete_override
 from instruct_ablate.terminal import json_option
+
+if TYPE_CHECKING:
+    from instruct_ablate.schema import Config
+    from instruct_ablate.tasks.task import TaskCollection
 
 
 @click.command()
@@ -35,7 +41,25 @@ def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None,
     from instruct_ablate.grid.composer import compose_config
     from instruct_ablate.instruction.audit import run_audit
     from instruct_ablate.prompt.sample import render_each
+    from instruct_ablate.prompt.template_set import template_names
 
     config = compose_config(overrides)
     drawn = replace(config, seed=effective(config).seed)  # as the cell itself draws
-    sys.exit(run_audit(drawn, output, label_spaces, as_json, partial(render_each, drawn)))
+    render = _in_chat(drawn) if "chat" in template_names(drawn.prompt) else partial(render_each, drawn)
+    sys.exit(run_audit(drawn, output, label_spaces, as_json, render))
+
+
+def _in_chat(config: Config) -> Callable[[TaskCollection], Sequence[tuple[str, str]]]:
+    """Show prompts in the model's own chat format, and what that does to them."""
+    from instruct_ablate.model.loading.chat_format import format_lines
+    from instruct_ablate.model.loading.checkpoint import load_tokenizer
+    from instruct_ablate.model.loading.tokenizer import TokenizerTokens
+    from instruct_ablate.prompt.sample import render_each
+
+    tokenizer = load_tokenizer(config.model, Path(config.cache))
+    lines = "\n".join(format_lines(tokenizer, config.prompt))
+    tokens = TokenizerTokens.of(tokenizer, config.prompt)
+    return lambda collection: (
+        *render_each(config, collection, tokens),
+        ("what the chat template does", lines),
+    )

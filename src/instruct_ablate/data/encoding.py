@@ -28,10 +28,20 @@ class Encoding:
     tokenizer: PreTrainedTokenizerBase
     encoder_decoder: bool
     end_of_source: bool = True
+    end_of_target: int | None = None  # None: the tokenizer's end token
 
     @property
     def end(self) -> int:
         """The token that ends a target."""
+        return self._end if self.end_of_target is None else self.end_of_target
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens after which nothing follows: a target's end, and the tokenizer's."""
+        return frozenset((self.end, self._end))
+
+    @property
+    def _end(self) -> int:
         end = self.tokenizer.eos_token_id
         if not isinstance(end, int):
             raise UserError(
@@ -46,7 +56,7 @@ class Encoding:
         if not self._closes:
             whole = encoded
         elif self.encoder_decoder and self.end_of_source:
-            return [_cut(ids, limit, (self.end,)) for ids in encoded]
+            return [_cut(ids, limit, (self._end,)) for ids in encoded]
         else:  # T0's sources; and a decoder's, that could not be continued if they were over
             whole = [ids[:-1] for ids in encoded]
         return [_cut(ids, limit) or [self._start] for ids in whole]
@@ -64,7 +74,7 @@ class Encoding:
     def _start(self) -> int:
         """The token that stands for an empty source."""
         start = self.tokenizer.bos_token_id
-        return start if isinstance(start, int) else self.end
+        return start if isinstance(start, int) else self._end
 
     def fingerprint(self) -> str:
         """Return a hash of all that decides which ids a text becomes."""
@@ -74,7 +84,8 @@ class Encoding:
             if backend is not None
             else json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
         )
-        parts = [self.tokenizer.eos_token_id, self.tokenizer.bos_token_id, self.encoder_decoder]
+        parts: list[Any] = [self.tokenizer.eos_token_id, self.tokenizer.bos_token_id, self.encoder_decoder]
+        parts += [] if self.end_of_target in (None, self._end) else ["targets end with", self.end_of_target]
         special = json.dumps(parts if self.end_of_source else [*parts, "sources without their end"])
         return hashlib.sha256((special + rules).encode()).hexdigest()
 

@@ -159,4 +159,4 @@ def _tokens(config: Config) -> Tokens:
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
-    return TokenizerTokens(load_tokenizer(config.model, Path(config.cache)), config.prompt.ends_source)
+    return TokenizerTokens.of(load_tokenizer(config.model, Path(config.cache)), config.prompt)

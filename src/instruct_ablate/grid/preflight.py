@@ -284,12 +284,12 @@ def _tokenizer(
     long = may_cut_labels(tested, limit)
     if decoding == "greedy" and "chat" not in template_names(prompt) and not long:
         return []
+    from instruct_ablate.model.loading.chat_format import check_chat
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
-    from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
     tokenizer = load_tokenizer(model, cache)
     if "chat" in template_names(prompt):
-        TokenizerTokens(tokenizer).chat("")
+        check_chat(tokenizer, prompt)
     if decoding == "greedy":
         return cut_labels(tested, tokenizer, limit) if long else []
     return check_labels(tested, tokenizer, limit)

@@ -11,7 +11,7 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import score_prediction
 from instruct_ablate.model.decoding import early_stop, engine_native
 from instruct_ablate.model.decoding.greedy import decode_greedily
-from instruct_ablate.model.decoding.predict import predict
+from instruct_ablate.model.decoding.predict import ANSWER, predict
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 from instruct_ablate.prompt.build import build_prompts
@@ -144,6 +144,20 @@ def test_prompts_without_choices_are_decoded_freely_in_every_decoding(checkpoint
     mixed = texts(predict(checkpoint, [*free, *bound], make_config("rank")))
     assert greedy.items() <= mixed.items()
     assert {mixed[p.task, p.instance_id] for p in bound} <= set(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"), [(True, ["yes", "no end"]), (None, ["<think>so</think>\n\nyes", "no end"])]
+)
+def test_thinking_is_no_part_of_the_answer_where_it_is_asked_for(checkpoint, monkeypatch, asked, wanted):
+    def answer(checkpoint, questions, config, finished):
+        for question, text in zip(questions, ("<think>so</think>\n\nyes", "no end"), strict=True):
+            yield question, text, None
+
+    monkeypatch.setitem(ANSWER, "native", answer)
+    config = make_config()
+    config.prompt.enable_thinking = asked
+    assert [one.text for one in predict(checkpoint, make_prompts(1, 2), config)] == wanted
 
 
 def test_choices_are_ignored_by_greedy_decoding(checkpoint):

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.loading.checkpoint import load_tokenizer
-from instruct_ablate.model.loading.tokenizer import TokenizerTokens
-from instruct_ablate.schema import ModelConfig
+from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of
+from instruct_ablate.schema import ModelConfig, PromptConfig
 
 TEXT = "Definition: Is it true?\n\nInput: A week has seven days.\nOutput: "
 
@@ -71,3 +72,16 @@ def test_chat_is_the_tokenizers_own_template_without_a_second_start(llama: Any) 
 def test_no_chat_template_is_said(t5: Any) -> None:
     with pytest.raises(UserError, match="has no chat template, which prompt=chat"):
         TokenizerTokens(t5).chat("Hello")
+
+
+def test_what_a_configuration_says_of_chats_reaches_prompts_and_targets(llama: Any) -> None:
+    given = PromptConfig("chat", system="Be brief.", end_of_turn=True)
+    turned = copy.deepcopy(llama)
+    turned.add_special_tokens({"additional_special_tokens": ["<turn>"]})
+    turned.chat_template = "{% for m in messages %}{{ m.content }}<turn>{% endfor %}"
+    assert TokenizerTokens.of(turned, given).chat("Hello") == "Be brief.<turn>Hello<turn>"
+    checkpoint: Any = SimpleNamespace(tokenizer=turned, encoder_decoder=False)
+    (ids,), _ = encoding_of(checkpoint, given).targets(["yes"], 10)
+    assert turned.convert_ids_to_tokens(ids[-1]) == "<turn>"
+    (plain,), _ = encoding_of(checkpoint, PromptConfig("chat")).targets(["yes"], 10)
+    assert plain[-1] == turned.eos_token_id

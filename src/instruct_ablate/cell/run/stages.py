@@ -91,7 +91,7 @@ def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list
     """Test under each test-time instruction and template."""
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
-    tokens = TokenizerTokens(checkpoint.tokenizer, job.config.prompt.ends_source)
+    tokens = TokenizerTokens.of(checkpoint.tokenizer, job.config.prompt)
     _to_device(checkpoint, job.config.trainer.accelerator)
     blocks = []
     for label, shown in shown_at_test(job.config):

@@ -44,7 +44,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     started = time.perf_counter()
     check_trainer(job.config)
     config, padded = as_trained(job.config, checkpoint.model)
-    tokens = TokenizerTokens(checkpoint.tokenizer, config.prompt.ends_source)
+    tokens = TokenizerTokens.of(checkpoint.tokenizer, config.prompt)
     prompts, notes = prompts_in_training(config, collection, tokens)
     notes = (*notes, *rate_notes(config), *padded)
     schedule = _schedule(config.trainer, len(prompts))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.decoding import engine_transformers
 from instruct_ablate.model.decoding.batch import Batch
@@ -19,6 +18,7 @@ from instruct_ablate.model.decoding.question import Answers, Question, stop_toke
 from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.decoding.shared_prefix import Family, batches, families
 from instruct_ablate.model.decoding.support import is_packable
+from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.model.modes import evaluating, exact_logits
 from instruct_ablate.schema import Config
 
@@ -80,7 +80,7 @@ def _answer_batch(
         for question, scores, references in zip(members, scored, known, strict=True):
             yield question, question.choose(scores, config.evaluation.decoding), references
         return
-    stops = stop_tokens(model, Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder))
+    stops = stop_tokens(model, encoding_of(checkpoint, config.prompt))
     early = early_stop(members, checkpoint.tokenizer, config.evaluation)
     asked: list[TokenScores | None] = [None] * len(members)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.decoding.early_stop import answer_text
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.references import TokenScores
+from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.model.modes import evaluating, exact_logits
 from instruct_ablate.schema import Config
 
@@ -76,7 +76,7 @@ def _equal(questions: Sequence[Question], tokens: int) -> Iterator[list[Question
 def _generate(checkpoint: Checkpoint, ids: Tensor, config: Config) -> list[str]:
     """Decode greedily."""
     model: Any = checkpoint.model
-    stops = stop_tokens(model, Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder))
+    stops = stop_tokens(model, encoding_of(checkpoint, config.prompt))
     written = model.generate(
         input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, num_beams=1, eos_token_id=sorted(stops),
         max_new_tokens=config.prompt.max_target_length, pad_token_id=checkpoint.tokenizer.pad_token_id,

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.decoding.early_stop import answer_text
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.settings import check_kind, lacking_vllm
 from instruct_ablate.model.export import write_checkpoint
+from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _free(
     vllm: Any, engine: Any, questions: Sequence[Question], checkpoint: Checkpoint, config: Config
 ) -> Answers:
     """Decode greedily."""
-    stops = sorted(stop_tokens(checkpoint.model, Encoding(checkpoint.tokenizer, encoder_decoder=False)))
+    stops = sorted(stop_tokens(checkpoint.model, encoding_of(checkpoint, config.prompt)))
     sampling = vllm.SamplingParams(
         temperature=0.0, max_tokens=config.prompt.max_target_length, stop_token_ids=stops
     )

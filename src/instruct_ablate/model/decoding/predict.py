@@ -6,19 +6,20 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.limits import check_limits
 from instruct_ablate.model.decoding import engine_native, engine_vllm
 from instruct_ablate.model.decoding.question import Question, ask
 from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.decoding.settings import LIMITS
+from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.prompt.prompt import Prediction, Prompt
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, PromptConfig
 
 if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
 
 Key = tuple[str, str]  # task, instance id
+THOUGHT = "</think>"  # as Qwen3, SmolLM3 and others end their thinking
 ANSWER = {"native": engine_native.answer, "vllm": engine_vllm.answer}
 
 
@@ -41,7 +42,7 @@ def predict(
     def is_finished(question: Question) -> bool:
         return all((prompt.task, prompt.instance_id) in finished for prompt in question.prompts)
 
-    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.ends_source)
+    encoding = encoding_of(checkpoint, config.prompt)
     questions = ask(prompts, encoding, config, likelihoods)
     worth: dict[Key, dict[str, float]] = {}
     for question, text, scores in ANSWER[config.evaluation.engine](
@@ -51,9 +52,14 @@ def predict(
             if (prompt.task, prompt.instance_id) in finished:
                 continue
             if question.label is None:
-                yield question.prediction(prompt, text, scores)
+                yield question.prediction(prompt, _answer(text, config.prompt), scores)
             elif label := _chosen(prompt, question.label, scores, worth):
                 yield Prediction(prompt, label)
+
+
+def _answer(text: str, config: PromptConfig) -> str:
+    """Return what follows the thinking, where a model was asked to think; all of it where that has no end."""
+    return text.rpartition(THOUGHT)[2].strip() if config.enable_thinking else text
 
 
 def _chosen(

@@ -112,7 +112,7 @@ def _turned(prompts: Sequence[Prompt], encoding: Encoding, config: PromptConfig)
 
 
 def stop_tokens(model: Any, encoding: Encoding) -> frozenset[int]:
-    """Return the tokens that end an answer: a target's end token and those of the generation config."""
+    """Return the tokens that end an answer: those of the encoding and of the generation config."""
     configured = model.generation_config.eos_token_id if model.generation_config is not None else None
     listed = configured if isinstance(configured, list) else [configured]
-    return frozenset(token for token in [*listed, encoding.end] if token is not None)
+    return encoding.ends | {token for token in listed if token is not None}

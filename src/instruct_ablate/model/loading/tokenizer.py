@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.loading.chat_format import ChatFormat, target_end
+from instruct_ablate.schema import PromptConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from instruct_ablate.model.loading.checkpoint import Checkpoint
 
 REMEMBERED = 4096  # texts whose ids are kept
 
@@ -22,10 +26,21 @@ class TokenizerTokens:
     becomes the decoded first ids.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, end_of_source: bool = True) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        end_of_source: bool = True,
+        chat: ChatFormat | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
+        self._format = chat or ChatFormat(tokenizer)
         self._end = None if end_of_source else tokenizer.eos_token_id
         self._ids = lru_cache(REMEMBERED)(self._encode)
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase, config: PromptConfig) -> TokenizerTokens:
+        """Return what templates may ask of a tokenizer under a configuration."""
+        return cls(tokenizer, config.ends_source, ChatFormat.of(tokenizer, config))
 
     def count(self, text: str) -> int:
         """Return the number of tokens of `text`, special tokens included as the model will add them."""
@@ -47,17 +62,7 @@ class TokenizerTokens:
 
     def chat(self, text: str) -> str:
         """Return `text` as the user's turn in the tokenizer's own chat template."""
-        if not self._tokenizer.chat_template:
-            raise UserError(
-                f"the tokenizer of {self._tokenizer.name_or_path!r} has no chat template, which prompt=chat "
-                "needs. Choose another (prompt=tk_instruct, alpaca, plain) or an instruction-tuned model."
-            )
-        turn = [{"role": "user", "content": text}]
-        chat = str(self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
-        start = self._tokenizer.bos_token
-        # A tokenizer that puts its start token first would put it twice.
-        doubled = start and chat.startswith(start) and self._ids("")[:1] == (self._tokenizer.bos_token_id,)
-        return chat[len(start) :] if doubled else chat
+        return self._format.prompt(text)
 
     def _encode(self, text: str) -> tuple[int, ...]:
         """Tokenise one text."""
@@ -68,3 +73,9 @@ class TokenizerTokens:
     def _open(self, ids: Sequence[int]) -> Sequence[int]:
         """Leave out the closing token that the model will not read."""
         return ids[:-1] if self._end is not None and ids[-1:] == [self._end] else ids
+
+
+def encoding_of(checkpoint: Checkpoint, config: PromptConfig) -> Encoding:
+    """Return how a checkpoint's texts become tokens under a configuration, for training and for answering alike."""
+    end = target_end(checkpoint.tokenizer, config)
+    return Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder, config.ends_source, end)

@@ -22,11 +22,11 @@ from instruct_ablate import learning_curve
 from instruct_ablate.cost import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.draws import draws, varies
-from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.learning_rate import effective_rate
 from instruct_ablate.model.adapters import merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
+from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.best_weights import BestWeights
 from instruct_ablate.model.training.dropout import Dropout
@@ -86,7 +86,7 @@ def fit(
 def _data(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config) -> PromptDataModule:
     """Tokenise the prompts, or map their tokens where that was done before."""
     check_prompt_weight(config.trainer, checkpoint.encoder_decoder)
-    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder, config.prompt.ends_source)
+    encoding = encoding_of(checkpoint, config.prompt)
 
     def store(given: Sequence[Prompt]) -> TokenStore:
         return token_store(given, encoding, config.prompt, Path(config.cache))
