@@ -11,7 +11,9 @@ from instruct_ablate.cell.run.evaluation import prompts_at_test
 from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.command_line import group
+from instruct_ablate.commands.audit import _in_chat
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.instruction.audit import run_audit
 from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.instruction import Instruction
@@ -20,7 +22,8 @@ from instruct_ablate.prompt.plain import write
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import BudgetConfig, Config, InstructionConfig, PromptConfig, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.task import Example, Instance
+from instruct_ablate.tasks.task import Example, Instance, TaskCollection
+from tests.conftest import make_task
 
 VARIANTS = [
     *(InstructionConfig(name, num_negative=1) for name in names("definition")),
@@ -101,3 +104,12 @@ def test_one_instance_is_shown_under_each_template_of_a_set(tmp_path: Path) -> N
     assert "One test instance under each of 12 templates" in page
     assert "<h3>set_12/bars</h3>" in page
     assert shown_under["set_12/bars"].endswith(" || output:")
+
+
+def test_what_a_chat_template_does_is_shown(tmp_path: Path) -> None:
+    words = ("model=tiny_llama", "prompt=chat", "prompt.system='Be brief.'", f"cache={tmp_path}")
+    config = compose_config(words)
+    shown = dict(_in_chat(config)(TaskCollection("x", (), (make_task("a"),), "")))
+    assert shown["chat"].startswith("<|system|>\nBe brief.")
+    assert shown["chat"].endswith("<|assistant|>\n")
+    assert "start token: <s>\nsystem text: in a turn of its own" in shown["what the chat template does"]
