@@ -121,7 +121,7 @@ ALLOWED: dict[tuple[str, str], str] = {
         "grid.preflight",
         "model.training.settings",
     ): "a group's check stands beside its use; it imports nothing heavy",
-    ("grid.preflight", "model.loading.tokenizer"): "a check is the code that the use calls",
+    ("grid.preflight", "model.loading.chat_format"): "a check is the code that the use calls",
     ("grid.preflight", "model.training.lora"): "a check is the code that the use calls",
     ("grid.prepare", "model.loading.checkpoint"): "preparing converts checkpoints before the grid starts",
     ("grid.prepare", "torch"): "preparing converts checkpoints before the grid starts",
