@@ -23,7 +23,7 @@ from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.settings import check_instruction
 from instruct_ablate.limits import text_fault
 from instruct_ablate.metrics.measures import check_columns
-from instruct_ablate.model.decoding.settings import check_evaluation
+from instruct_ablate.model.decoding.settings import check_evaluation, check_thinking
 from instruct_ablate.model.loading.settings import check_model
 from instruct_ablate.model.training.settings import (
     check_dora,
@@ -139,6 +139,7 @@ def _values(config: Config) -> Iterator[Call]:
     yield check_dropout, (config.trainer, config.data)
     yield check_dora, (config.method, config.trainer)
     yield check_evaluation, (config.evaluation, config.instruction)
+    yield check_thinking, (config.evaluation, config.prompt)
     yield check_points, (config.evaluation, config.trainer)
     if not is_untuned(config):
         yield check_selection, (config.trainer, config.evaluation, config.tasks)

@@ -12,6 +12,7 @@ from instruct_ablate.model.decoding.settings import (
     check_evaluation,
     check_kind,
     check_likelihoods,
+    check_thinking,
 )
 from instruct_ablate.schema import EvaluationConfig, InstructionConfig, PromptConfig
 from tests.conftest import make_task
@@ -109,3 +110,12 @@ ENDS: Ends = {
 @pytest.mark.parametrize("name", ENDS)
 def test_the_ends_of_what_each_key_may_be(name: str) -> None:
     check_ends(LIMITS[name], ENDS[name])
+
+
+def test_thoughts_are_not_cut_off_before_the_answer() -> None:
+    thinking = PromptConfig("chat", enable_thinking=True)
+    for early in (EvaluationConfig(stop="line"), EvaluationConfig(cut_wrong_answers=True)):
+        with pytest.raises(UserError, match="prompt.enable_thinking=true: evaluation"):
+            check_thinking(early, thinking)
+        check_thinking(early, PromptConfig("chat", enable_thinking=False))
+    check_thinking(EvaluationConfig(), thinking)

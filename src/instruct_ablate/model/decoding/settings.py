@@ -115,3 +115,16 @@ def lacking_vllm() -> UserError:
         "evaluation.engine=vllm needs the package vllm, which is not installed here. Install it with "
         "`pip install 'instruct-ablate[vllm]'` (a CUDA GPU is needed), or use evaluation.engine=native."
     )
+
+
+def check_thinking(config: EvaluationConfig, prompt: PromptConfig) -> None:
+    """Refuse to end answers early where thinking comes before them."""
+    early = {
+        "evaluation.stop=line": config.stop == "line",
+        "evaluation.cut_wrong_answers": config.cut_wrong_answers,
+    }
+    if prompt.enable_thinking and (key := next((key for key, on in early.items() if on), None)):
+        raise UserError(
+            f"prompt.enable_thinking=true: {key} ends an answer by its first words, and a model that thinks begins "
+            "with its thoughts. Leave out one of the two."
+        )
