@@ -115,7 +115,7 @@ def test_the_ends_of_what_each_key_may_be(name: str) -> None:
 def test_thoughts_are_not_cut_off_before_the_answer() -> None:
     thinking = PromptConfig("chat", enable_thinking=True)
     for early in (EvaluationConfig(stop="line"), EvaluationConfig(cut_wrong_answers=True)):
-        with pytest.raises(UserError, match="prompt.enable_thinking=true: evaluation"):
+        with pytest.raises(UserError, match=r"prompt.enable_thinking=true: evaluation"):
             check_thinking(early, thinking)
         check_thinking(early, PromptConfig("chat", enable_thinking=False))
     check_thinking(EvaluationConfig(), thinking)
