@@ -69,3 +69,18 @@ def test_the_choice_brings_longer_answers_and_its_metrics():
     assert {metric.name for metric in load_metrics(config.evaluation.metrics)} >= set(ALL)
     other = compose_config(["tasks=verifiable", "prompt=plain", "prompt.max_target_length=64"])
     assert (other.prompt.template, other.prompt.max_target_length) == ("plain", 64)
+
+
+def test_as_a_part_of_a_mixture_it_brings_them_too(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mixed.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - /tasks@tasks.parts.rules: verifiable\n"
+        "  - /tasks@tasks.parts.starter: starter\n  - override /tasks: mixture\ntasks:\n  test_parts: [rules]\n"
+    )
+    config = compose_config(["experiment=mixed", f"hydra.searchpath=[file://{tmp_path}]"])
+    assert config.prompt.max_target_length == 256
+    assert config.evaluation.metrics == ["prompt_level_strict"]
+    mixed = read_tasks(config.tasks, tmp_path / "cache")
+    assert (
+        sum(len(constraints_of(one.references)) > 0 for task in mixed.test for one in task.instances) == 300
+    )
