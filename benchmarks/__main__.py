@@ -20,7 +20,14 @@ REAL_TASKS = SHARED / "natural-instructions"
 def commands() -> dict[str, list[str]]:
     """Return the benchmarks that can run here, with their options."""
     real = ["--root", str(REAL_TASKS)] if REAL_TASKS.is_dir() else []
-    found = {"training": real, "evaluation": real, "data": [], "cells": real, "families": []}
+    found = {
+        "training": real,
+        "evaluation": real,
+        "data": [],
+        "cells": real,
+        "families": [],
+        "vocabulary": [],
+    }
     found |= {"scoring": [str(PREDICTIONS)]} if PREDICTIONS.exists() else {}
     written = {name: [*options, "--json", str(RESULTS / f"{name}.json")] for name, options in found.items()}
     return {**written, "grid": [], "studies": ["--json", str(RESULTS / "studies.json")]}

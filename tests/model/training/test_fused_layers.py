@@ -63,6 +63,30 @@ def test_all_norms_and_gates_of_a_model_are_replaced_and_put_back(
     assert not any("forward" in vars(part) for part in model.modules())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_norms_whose_weight_is_added_to_one(dtype: torch.dtype) -> None:
+    from transformers.models.gemma3.modeling_gemma3 import Gemma3RMSNorm
+
+    torch.manual_seed(0)
+    module = Gemma3RMSNorm(32, 1e-6)
+    nn.init.normal_(module.weight, std=0.3)
+    module, states = module.to(dtype), torch.randn(1, ROWS + 9, 32, dtype=dtype, requires_grad=True)
+    wanted = module(states)
+    with fused(nn.Sequential(module)) as replaced:
+        given = module(states)
+    assert replaced == 1
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    assert (given - wanted).abs().max() <= tolerance * wanted.abs().max()
+    slopes = torch.randn_like(wanted)
+    for one, other in zip(
+        torch.autograd.grad(given, (states, module.weight), slopes),
+        torch.autograd.grad(wanted, (states, module.weight), slopes),
+        strict=True,
+    ):
+        assert one.dtype == dtype
+        assert (one - other).abs().max() <= tolerance * other.abs().max()
+
+
 class Other(nn.Module):
     """Looks like a norm, and is none."""
 
@@ -75,7 +99,9 @@ class Other(nn.Module):
 
 
 def test_what_computes_something_else_is_left_alone() -> None:
-    with fused(nn.Sequential(Other(), nn.Linear(4, 4))) as replaced:
+    with fused(
+        nn.Sequential(Other(), nn.Linear(4, 4), nn.LayerNorm(4, bias=False), nn.RMSNorm(4))
+    ) as replaced:
         assert replaced == 0
 
 

@@ -81,6 +81,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tenso
         gelu_slopes,
     ),
 }
+EPSILONS = ("variance_epsilon", "eps")  # as families name what a norm adds to the mean square
 # How families name gate, up and output of their feed-forward layers.
 GATES = (("gate_proj", "up_proj", "down_proj"), ("wi_0", "wi_1", "wo"))
 
@@ -119,13 +120,14 @@ def compiled(model: nn.Module) -> Iterator[int]:
 
 def _is_norm(module: nn.Module) -> bool:
     parameters = [name for name, _ in module.named_parameters()]
-    return "variance_epsilon" in vars(module) and parameters == ["weight"]
+    return _epsilon(module) is not None and parameters == ["weight"]
 
 
 def _replacement(module: Any) -> Callable[[Any], Callable[[Tensor], Tensor]] | None:
     """Return what makes another forward for modules of this one's class, or None where they stay as they are."""
     if _is_norm(module):
-        return _norm if _same(module, _norm(module), len(module.weight)) else None
+        makes = (_norm, _norm_about_one)
+        return next((make for make in makes if _same(module, make(module), len(module.weight))), None)
     names = _gate_names(module)
     if names is None:
         return None
@@ -137,7 +139,19 @@ def _replacement(module: Any) -> Callable[[Any], Callable[[Tensor], Tensor]] | N
 
 
 def _norm(module: Any) -> Callable[[Tensor], Tensor]:
-    return lambda states: RMSNorm.apply(states, module.weight, module.variance_epsilon)  # type: ignore[no-untyped-call]
+    epsilon = _epsilon(module)
+    return lambda states: RMSNorm.apply(states, module.weight, epsilon)  # type: ignore[no-untyped-call]
+
+
+def _norm_about_one(module: Any) -> Callable[[Tensor], Tensor]:
+    """Return Gemma's norm, whose weight is what is added to 1; that sum would lose its last bits in bf16."""
+    epsilon = _epsilon(module)
+    return lambda states: RMSNorm.apply(states, 1.0 + module.weight.float(), epsilon)  # type: ignore[no-untyped-call]
+
+
+def _epsilon(module: nn.Module) -> float | None:
+    given = (vars(module).get(name) for name in EPSILONS)
+    return next((value for value in given if isinstance(value, float)), None)
 
 
 def _gate_names(module: nn.Module) -> tuple[str, str, str] | None:

@@ -19,6 +19,13 @@ from instruct_ablate.model.modes import evaluating
 from instruct_ablate.model.training import decoder_attention, t5_attention
 from instruct_ablate.model.training.dropout import Dropout, WeightsAt
 from instruct_ablate.model.training.fused_layers import compiled, fused
+from instruct_ablate.model.training.large_vocabulary import (
+    MasterOf,
+    direct_embeddings,
+    losses_into,
+    master_of_output,
+    rows_at_once,
+)
 from instruct_ablate.model.training.output_layer import OutputLayer
 from instruct_ablate.model.training.support import (
     check_family,
@@ -90,12 +97,17 @@ class TokenLosses(nn.Module):
         self.model = model
         self.packing = packing
         self.dropout = dropout
+        self.master_of: MasterOf = lambda weight: None
 
     def forward(self, batch: MicroBatch, step: int = 0) -> Tensor:
-        """Return (targets,) in fp32; dropout draws by the step, up to the end of its backward pass."""
+        """Return (targets,) in fp32; dropout draws by the step, up to the end of its backward pass.
+
+        Gradients of large vocabularies are added to those of their masters, where `master_of` knows these.
+        """
         if self.dropout is not None:
             self.dropout.begin(step, batch)
-        return token_losses(self.model, batch, self.packing, self.dropout)
+        with direct_embeddings(self.model, self.master_of):
+            return token_losses(self.model, batch, self.packing, self.dropout, self.master_of)
 
 
 def target_states(model: PreTrainedModel, batch: MicroBatch, dropout: Dropout | None = None) -> Tensor:
@@ -159,17 +171,26 @@ def _agrees(model: PreTrainedModel, packing: bool) -> bool:
 
 
 def token_losses(
-    model: PreTrainedModel, batch: MicroBatch, packing: bool = True, dropout: Dropout | None = None
+    model: PreTrainedModel,
+    batch: MicroBatch,
+    packing: bool = True,
+    dropout: Dropout | None = None,
+    master_of: MasterOf = lambda weight: None,
 ) -> Tensor:
     """Return the cross-entropy of every target token, (targets,) in fp32.
 
-    Logits exist for `ROWS` target positions at a time, in the backward pass too (they are computed again there).
+    Logits exist for some target positions (`ROWS`, fewer for large vocabularies) or for some of the vocabulary at a
+    time, in the backward pass too (they are computed again there).
     """
     states = target_states(model, batch, dropout) if packing else padded_states(model, batch)
     head = OutputLayer.of(model)
-    if len(states) <= ROWS:
+    master = master_of_output(head, master_of)
+    if master is not None:
+        return losses_into(states, batch.labels, head, master)
+    rows = rows_at_once(model.config.get_text_config().vocab_size, ROWS)
+    if len(states) <= rows:
         return _losses(states, batch.labels, head)
-    pieces = zip(torch.split(states, ROWS), torch.split(batch.labels, ROWS), strict=True)
+    pieces = zip(torch.split(states, rows), torch.split(batch.labels, rows), strict=True)
     return torch.cat([_recomputed(piece, labels, head) for piece, labels in pieces])
 
 

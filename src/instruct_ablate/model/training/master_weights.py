@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from instruct_ablate.model.training.strategies import sharded_like, whole
+from instruct_ablate.model.training.strategies import is_sharded, sharded_like, whole
 
 
 class MasterWeights:
@@ -25,6 +25,11 @@ class MasterWeights:
             for parameter, master in zip(self.parameters, self.masters, strict=True)
             if parameter is not master
         ]
+
+    def master_of(self, parameter: nn.Parameter) -> nn.Parameter | None:
+        """Return where a parameter's gradients are summed; None for what is frozen or lies divided."""
+        pairs = zip(self.parameters, self.masters, strict=True)
+        return next((master for own, master in pairs if own is parameter and not is_sharded(master)), None)
 
     @staticmethod
     def _master(parameter: nn.Parameter) -> nn.Parameter:

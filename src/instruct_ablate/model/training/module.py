@@ -60,6 +60,7 @@ class InstructionModule(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make masters, optimiser and schedule; Lightning calls this once the model is on its device."""
         self.weights = MasterWeights(self.losses.parameters())
+        self.losses.master_of = self.weights.master_of
         self.optimizer = build_optimizer(self.weights.masters, self.config)
         self.schedule = build_schedule(self.optimizer, self.config, self.steps)
         return self.optimizer

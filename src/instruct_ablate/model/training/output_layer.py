@@ -26,7 +26,14 @@ class OutputLayer:
 
     def logits(self, states: Tensor) -> Tensor:
         """Return the logits of hidden states."""
-        logits: Tensor = self.linear(states)
+        return self.bounded(self.linear(states))
+
+    def bounded(self, logits: Tensor) -> Tensor:
+        """Apply factor and bound to what the linear layer gives."""
         if self.factor != 1.0:
             logits = logits * self.factor
         return logits if self.cap is None else torch.tanh(logits / self.cap) * self.cap
+
+    def growth(self, logits: Tensor) -> Tensor | float:
+        """Return how fast logits grow with what the linear layer gives."""
+        return self.factor if self.cap is None else (1 - (logits / self.cap).square_()).mul_(self.factor)

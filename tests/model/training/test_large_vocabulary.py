@@ -1,0 +1,127 @@
+"""Large vocabularies: the same losses and gradients, few logits at a time, and no second gradient of the weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from instruct_ablate.model.training import large_vocabulary
+from instruct_ablate.model.training.large_vocabulary import (
+    LARGE,
+    LOGITS,
+    losses_into,
+    master_of_output,
+    rows_at_once,
+)
+from instruct_ablate.model.training.loss import TokenLosses, packed_attention_of
+from instruct_ablate.model.training.master_weights import MasterWeights
+from instruct_ablate.model.training.output_layer import OutputLayer
+from tests.model.fits import first_batch, load, make_config
+from tests.model.windows import make_model
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.getbasetemp() / "cache"
+
+
+def test_the_fewer_rows_the_larger_the_vocabulary() -> None:
+    assert rows_at_once(49_152, 256) == 256
+    assert rows_at_once(151_936, 256) == 82
+    assert rows_at_once(262_144, 256) == 48
+    assert rows_at_once(10**9, 256) == 1
+    assert LOGITS == 256 * 49_152
+    # SmolLM2-135M's matrix goes the usual way, Gemma 3's of 270M parameters the other.
+    assert 49_152 * 576 < LARGE < 262_144 * 640
+
+
+def gradients_of(model: Any, batch: Any, direct: bool) -> tuple[Tensor, list[Tensor]]:
+    """The losses of a batch that is read twice, and what is summed in the masters."""
+    losses = TokenLosses(model)
+    weights = MasterWeights(losses.parameters())
+    if direct:
+        losses.master_of = weights.master_of
+    with packed_attention_of(model):
+        for _ in range(2):
+            made = losses(batch)
+            made.sum().backward()
+    weights.release()
+    summed = [master.grad for master in weights.masters]
+    for weight, master in zip(weights.parameters, weights.masters, strict=True):
+        weight.grad = master.grad = None
+    assert all(gradient is not None for gradient in summed)
+    return made.detach(), [gradient for gradient in summed if gradient is not None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        ("gemma3", torch.float32),
+        ("gemma3", torch.bfloat16),
+        ("gemma2", torch.float32),
+        ("cohere2", torch.float32),
+        ("qwen3", torch.bfloat16),
+        ("tiny_t5", torch.float32),
+    ],
+)
+def test_gradients_are_those_of_autograd(
+    kind: str, dtype: torch.dtype, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = load(config := make_config(cache, "tiny_t5" if kind == "tiny_t5" else "tiny_llama"))
+    model: Any = checkpoint.model if kind == "tiny_t5" else make_model(kind, len(checkpoint.tokenizer))
+    batch = first_batch(checkpoint, config).micro_batches[0]
+    batch.decoder.ids[1] = 0  # padding's embedding has no gradient
+    model = model.to(dtype)
+    wanted = gradients_of(model, batch, direct=False)
+    monkeypatch.setattr(large_vocabulary, "LARGE", 0)
+    monkeypatch.setattr(large_vocabulary, "LOGITS", 150 * len(batch.labels))
+    used: list[int] = []
+    keep = large_vocabulary._sum_of
+    monkeypatch.setattr(large_vocabulary, "_sum_of", lambda master: used.append(id(master)) or keep(master))
+    given = gradients_of(model, batch, direct=True)
+    assert len(used) == (2 if kind == "tiny_t5" else 4)  # the output layer and the embeddings, twice
+    exact = dtype == torch.float32
+    torch.testing.assert_close(
+        given[0], wanted[0], rtol=1e-5 if exact else 2e-2, atol=1e-5 if exact else 2e-2
+    )
+    bound = 1e-5 if exact else 5e-2
+    for one, other in zip(given[1], wanted[1], strict=True):
+        assert (one - other).abs().max() <= bound * other.abs().max() + 1e-7
+
+
+def test_logits_of_a_slice_exist_at_a_time_and_the_gradient_only_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(large_vocabulary, "LARGE", 0)
+    monkeypatch.setattr(large_vocabulary, "LOGITS", 60)
+    torch.manual_seed(0)
+    layer = nn.Linear(8, 50, bias=False)
+    states, labels = torch.randn(6, 8, requires_grad=True), torch.tensor([0, 9, 10, 19, 49, 30])
+    seen: list[int] = []
+    product = F.linear
+    monkeypatch.setattr(F, "linear", lambda one, two: seen.append(len(one) * len(two)) or product(one, two))
+    layer.weight.grad = summed = torch.ones_like(layer.weight)
+    losses = losses_into(states, labels, OutputLayer(layer), layer.weight)
+    losses.sum().backward()
+    assert (max(seen), sum(seen)) == (60, 2 * 6 * 50)  # all of them forward, and once again
+    assert layer.weight.grad is summed
+    wanted = torch.autograd.grad(
+        F.cross_entropy(product(states, layer.weight), labels, reduction="sum"), layer.weight
+    )[0]
+    torch.testing.assert_close(summed - 1, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_only_plain_layers_with_a_known_master_go_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, biased = nn.Linear(4, 9, bias=False), nn.Linear(4, 9)
+    assert master_of_output(OutputLayer(plain), lambda weight: weight) is None  # it is small
+    monkeypatch.setattr(large_vocabulary, "LARGE", 0)
+    assert master_of_output(OutputLayer(plain), lambda weight: weight) is plain.weight
+    assert master_of_output(OutputLayer(biased), lambda weight: weight) is None
+    assert master_of_output(OutputLayer(plain), lambda weight: None) is None
+    plain.weight.requires_grad_(False)
+    assert master_of_output(OutputLayer(plain), lambda weight: weight) is None
