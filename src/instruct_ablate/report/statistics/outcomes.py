@@ -59,7 +59,7 @@ def paired_floor(effects: Sequence[Array], binary: bool) -> Floor:
     square, mean = (float(np.mean([f(effect) for effect in effects])) for f in (_mean_square, np.mean))
     # Claims are about tasks: where hardly anything differs, few tasks must not pass for many instances.
     few = max(1.0, counts.size - 1.0)
-    return Floor(max(variance, adjusted_wald(square, mean, counts)) * 1e4, few)
+    return Floor(max(variance, adjusted_wald(square, mean, counts)) * 1e4, few, whole=True)
 
 
 def _mean_square(effect: Array) -> float:
@@ -86,4 +86,4 @@ def unpaired_floor(left: Array, right: Array, counts: Array) -> Floor:
     noise = sum(share * (1 - share) for share in shares)
     variance = float((noise / counts).mean()) / counts.size
     least = adjusted_wald(float(np.mean(noise)), 0.0, np.asarray(counts, dtype=np.float64))
-    return Floor(max(variance, least) * 1e4, max(1.0, counts.size - 1.0), INDEPENDENT)
+    return Floor(max(variance, least) * 1e4, max(1.0, counts.size - 1.0), INDEPENDENT, whole=True)

@@ -56,7 +56,7 @@ class Design:
         seed, rest = (parts.rest + tasks * parts.seed) * one, parts.rest * three
         squares = Squares(seeds, tasks, np.zeros(_POINTS), seed, unit * two, rest)
         pooled = Error(parts.seed, LEAST_FREEDOM, 0.0, 1.0) if seeds < 2 else None
-        floor = Floor(self.floor / tasks, max(tasks - 1.0, 1.0))
+        floor = Floor(self.floor / tasks, max(tasks - 1.0, 1.0), whole=True)
         crossed = tuple(_by_chance(one, place) for place, one in enumerate(self.crossed))
         return error_of(squares, floor, pooled, crossed).half_width(2 * level)
 
