@@ -23,18 +23,28 @@ WORLDS = [
     World(2, 0, 3),
     World(10, 1, 1),
 ]
+# Where intervals are widest for what they need: parts alike, tasks that differ by their instances alone, nothing but
+# a rest or an instance's noise.
+WIDE = [
+    World(2, 5, 0),
+    World(1, 2, 2, 30),
+    World(0, 0, 3, 30),
+    World(0, 0, 3),
+    World(0, 0, 0, 30),
+    World(1.6, 0, 1, 18),
+]
 
 
 @pytest.mark.parametrize("instances", [10, 100])
 @pytest.mark.parametrize(("seeds", "tasks"), DESIGNS)
 def test_intervals_cover_the_truth_and_tests_hold_their_level(seeds: int, tasks: int, instances: int):
     generator = np.random.default_rng(seeds * 1000 + tasks)
-    for world in WORLDS:
+    for world in (*WORLDS, *WIDE):
         means, error = world.errors(RUNS, seeds, tasks, instances, generator)
         wide, narrow = error.half_width(0.05), error.half_width(0.10)
         covered = np.mean(np.abs(means) <= wide)
         assert covered >= 0.93, world
-        assert covered <= (0.995 if seeds == 2 else 0.99), world
+        assert covered <= (0.995 if seeds == 2 else 0.973), world  # 97 %, by its 99.9 % bound
         assert within_bound(1 - covered, 0.055, RUNS), world  # a difference
         assert within_bound(np.mean(means > narrow), 0.055, RUNS), world  # superiority, at its bound
         # Equivalence within 20, the truth at the edge: the mean is 20 + error.
@@ -85,9 +95,12 @@ def test_interval_and_p_value_are_one_inference():
 def test_the_floor_is_a_least_error():
     squares = mean_squares(np.zeros((3, 6)))
     assert float(error_of(squares).half_width(0.1)) == 0
-    error = error_of(squares, Floor(0.25, 1e6))
+    error = error_of(squares, Floor(0.25, 1e6, whole=True))
     assert float(error.half_width(0.1)) == pytest.approx(1.645 * 0.5, rel=1e-3)
-    assert error_of(squares, Floor(0.25, 1e6)).p_above(0.5) == pytest.approx(stats.norm.sf(1), rel=1e-3)
+    assert error.p_above(0.5) == pytest.approx(stats.norm.sf(1), rel=1e-3)
+    part = error_of(squares, Floor(0.25, 1e6))
+    assert float(part.half_width(0.1)) == pytest.approx(1.645 * 0.5 * 0.4**0.5, rel=1e-3)
+    assert float(part.variance) == float(error.variance) == 0.25
 
 
 def test_no_error_and_no_estimate():
@@ -113,6 +126,41 @@ def test_small_levels_hold_too(seeds: int, tasks: int):
         for level in (0.05 / 6, 0.05 / 20):
             rate = np.mean(means > error.half_width(2 * level))
             assert within_bound(rate, 1.1 * level, 40_000), (world, level, rate)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [3, 4, 5])
+@pytest.mark.parametrize("tasks", [6, 12, 57, 119])
+def test_coverage_stays_within_its_bounds_wherever_the_variance_lies(seeds: int, tasks: int):
+    """At least 94.5 and at most 97 %, by the 99.9 % bound of each world of a grid; chance in the mean integrated out."""
+    generator = np.random.default_rng(tasks)
+    shares = (0.0, 1, 4, 16, 64, 1e5)
+    worlds = [World((s / tasks) ** 0.5, (t / seeds) ** 0.5, 1.0) for s in shares for t in shares]
+    worlds += [World((s / tasks) ** 0.5, 0, 1.0, (10 * t / seeds) ** 0.5) for s in shares for t in shares]
+    worlds += [World((s / tasks) ** 0.5, seeds**-0.5, 0.0) for s in shares]
+    for world in worlds:
+        _, error = world.errors(RUNS, seeds, tasks, 10, generator)
+        unit = world.task**2 + world.instance**2 / 10
+        true = np.sqrt(world.seed**2 / seeds + unit / tasks + world.rest**2 / (seeds * tasks))
+        missed = 2 * stats.norm.sf(error.half_width(0.05) / true)
+        bound = 3.09 * missed.std() / RUNS**0.5
+        assert 0.03 - bound <= missed.mean() <= 0.055 + bound, world
+
+
+def test_the_effect_with_fewer_levels_has_its_whole_mean_square():
+    many, few = (Error(0.3, seeds, 0.3, tasks, rest=0.3) for seeds, tasks in ((2.0, 60.0), (60.0, 2.0)))
+    assert float(many.half_width(0.05)) == pytest.approx(float(few.half_width(0.05)))
+    assert float(many.half_width(0.05)) == pytest.approx(stats.t.ppf(0.975, 2) * 0.3**0.5, rel=0.01)
+    seedless = Error(1e-12, 2.0, 1.0, 60.0, rest=1.0)
+    assert float(seedless.variance) == pytest.approx(0.1), "a tenth of what the tasks alone would say"
+
+
+def test_between_its_ends_the_freedom_is_between_and_small_levels_ask_for_more():
+    error = Error(0.5, 2.0, 0.5, 60.0)
+    both = [stats.t.ppf(0.975, freedom) for freedom in (2, 60)]
+    assert both[1] < float(error.half_width(0.05)) < np.mean(both)
+    tiny = [stats.t.ppf(1 - 5e-7, freedom) for freedom in (2, 60)]
+    assert float(error.half_width(1e-6)) == pytest.approx(np.sqrt(np.mean(np.square(tiny))), rel=1e-3)
 
 
 def test_the_seed_term_grows_as_the_level_falls():
@@ -171,4 +219,10 @@ def test_templates_widen_it_by_their_own_part():
 
 
 def test_what_is_left_out():
-    assert left_out(Error) == {"floor": 0.0, "floor_freedom": 1.0, "rest": 0.0, "units": 2}
+    assert left_out(Error) == {
+        "floor": 0.0,
+        "floor_freedom": 1.0,
+        "rest": 0.0,
+        "units": 2,
+        "whole_floor": False,
+    }

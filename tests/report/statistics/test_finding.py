@@ -132,7 +132,7 @@ def test_small_p_values_have_three_digits():
 def test_a_metric_in_nats_is_told_in_nats_and_no_points_are_advised():
     text = "a exceeds b on reference_log_likelihood by 0.1; a equals b on reference_log_likelihood within 2.5"
     for clause in parse_hypothesis(text).clauses:
-        one = tried(0.1, tasks=6)
+        one = tried(0.0, tasks=6)
         ruling = rulings(clause, [replace(one, pairing=replace(one.pairing, percent=False))])[0]
         found = Finding(clause, "tiny", ruling, advice(clause, ruling), tuple("abcdef"))
         line = finding_line(found)

@@ -1,6 +1,6 @@
 """The error of a mean difference: one rule for its interval and for its p-values.
 
-    half width(alpha)^2 = max(q(alpha)^2 * (whole + beyond), t(instances)^2 * floor / 2)
+    half width(alpha)^2 = max(q(alpha)^2 * (whole + beyond), 0.4 t(instances)^2 * floor)
                           + t(templates)^2 * template term, where there are several templates
 
 Of seeds and tasks the effect with fewer levels has its whole mean square, the other one what its own lies beyond the
@@ -25,6 +25,7 @@ from scipy.special import fdtri, stdtrit
 from instruct_ablate.report.statistics.components import Array, Squares
 
 USUAL = 0.05  # alpha of the usual interval
+HELD = 0.4  # part of a floor that intervals are held to where outcomes differ
 LEAST = 0.1  # of the mean square with more levels, which the variance is no less than
 
 
@@ -35,7 +36,7 @@ class Floor:
     variance: float
     freedom: float
     stated: str = ""  # what stands in for paired outcomes where these are not at hand
-    whole: bool = False  # intervals are held to all of it, as where hardly any outcomes differ, else to half
+    whole: bool = False  # intervals are held to all of it, as where hardly any outcomes differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Error:
         whole, beyond = self._parts
         sum_ = whole + beyond
         share = np.divide(whole, sum_, out=np.ones_like(sum_), where=sum_ != 0)
-        least = (1.0 if self.whole_floor else 0.5) * stdtrit(self.floor_freedom, np.asarray(alpha) / 2) ** 2
+        least = (1.0 if self.whole_floor else HELD) * stdtrit(self.floor_freedom, np.asarray(alpha) / 2) ** 2
         square = np.maximum(_quantile_square(share, *self._freedoms, alpha) * sum_, least * self.floor)
         for one in self.crossed:
             square = square + stdtrit(one.freedom, np.asarray(alpha) / 2) ** 2 * one.term(self.units, alpha)
