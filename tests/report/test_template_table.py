@@ -138,15 +138,19 @@ def test_differences_are_paired_by_template_and_take_templates_for_a_sample(stud
     assert effects == pytest.approx(cube.mean(axis=1))
     matrix = cube.mean(axis=0)
 
-    def term(matrix: np.ndarray) -> float:
-        """t^2 times the variance that the first axis answers for."""
+    def squares(matrix: np.ndarray) -> tuple[float, float, float]:
+        """What the first axis, the tasks and the rest put into the variance of the mean, chance with it."""
         many, tasks = matrix.shape
         square = tasks * matrix.mean(axis=1).var(ddof=1)
         left = matrix - matrix.mean(axis=1)[:, None] - matrix.mean(axis=0)[None, :] + matrix.mean()
         rest = (left**2).sum() / ((many - 1) * (tasks - 1))
-        chance = stats.f.ppf(0.2, many - 1, (many - 1) * (tasks - 1))
-        t = stats.t.ppf(0.975, many - 1)
-        return float(t**2 * max(0.0, square - chance * rest) / matrix.size)
+        return tuple(part / matrix.size for part in (square, many * matrix.mean(axis=0).var(ddof=1), rest))
+
+    def quantile(freedom: float) -> float:
+        return float(stats.t.ppf(0.975, freedom) ** 2)
+
+    def chance(share: float, freedom: int, others: int) -> float:
+        return float(stats.f.ppf(share, freedom, freedom * others))
 
     def effects_of(task: str) -> np.ndarray:
         """Each instance's difference, over templates and seeds."""
@@ -165,9 +169,13 @@ def test_differences_are_paired_by_template_and_take_templates_for_a_sample(stud
     assert found.pairing.outcomes is not None, "single scores are averaged over templates too"
     assert found.comparison.floor.variance >= floor - 1e-9
     tasks = matrix.shape[1]
-    unit = matrix.mean(axis=0).var(ddof=1) / tasks * stats.t.ppf(0.975, tasks - 1) ** 2
-    least = found.comparison.floor.variance * stats.t.ppf(0.975, found.comparison.floor.freedom) ** 2
-    half = np.sqrt(term(matrix) + term(effects) + max(unit, least))
+    seed, unit, rest = squares(matrix)  # of two seeds, which have their whole mean square
+    beyond = max(unit - chance(0.5, tasks - 1, 1) * rest, unit / 10 - seed, 0.0)
+    part = 1.0 if found.comparison.floor.whole else 0.4
+    least = part * found.comparison.floor.variance * quantile(found.comparison.floor.freedom)
+    template, _, left = squares(effects)
+    further = quantile(1) * max(0.0, template - chance(0.2, 1, tasks - 1) * left)
+    half = np.sqrt(max(quantile(1) * seed + quantile(tasks - 1) * beyond, least) + further)
     low, high = found.comparison.interval95
     assert (low, high) == pytest.approx((cube.mean() - half, cube.mean() + half), rel=1e-6)
 

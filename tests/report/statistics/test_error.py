@@ -132,7 +132,7 @@ def test_small_levels_hold_too(seeds: int, tasks: int):
 @pytest.mark.parametrize("seeds", [3, 4, 5])
 @pytest.mark.parametrize("tasks", [6, 12, 57, 119])
 def test_coverage_stays_within_its_bounds_wherever_the_variance_lies(seeds: int, tasks: int):
-    """At least 94.5 and at most 97 %, by the 99.9 % bound of each world of a grid; chance in the mean integrated out."""
+    """At least 94.5 and at most 97 %, by the 99.9 % bound of each world; chance in the mean is integrated out."""
     generator = np.random.default_rng(tasks)
     shares = (0.0, 1, 4, 16, 64, 1e5)
     worlds = [World((s / tasks) ** 0.5, (t / seeds) ** 0.5, 1.0) for s in shares for t in shares]
