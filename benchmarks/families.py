@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from instruct_ablate.model.training.trainable import make_trainable
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, DataConfig, MethodConfig, ModelConfig, PromptConfig, TrainerConfig
 
+GROUPINGS = ("none", "task")
 CACHE = Path(".cache")
 LABELS = ("yes", "yes it is", "no", "maybe not so")
 ANSWER = 8  # tokens
@@ -61,7 +62,9 @@ def measure(name: str, cache: Path) -> Equality:
     config = _config(name, cache)
     checkpoint = load_checkpoint(config.model, torch.float32, cache)
     followed, _ = as_trained(config, checkpoint.model)
-    loss, gradient = _training(checkpoint, followed)
+    grouped = (replace(followed, data=replace(followed.data, grouping=one)) for one in GROUPINGS)
+    both = [_training(checkpoint, one) for one in grouped]
+    loss, gradient = (max(values) for values in zip(*both, strict=True))
     checkpoint = _talkative(load_checkpoint(config.model, torch.float32, cache))
     prompts = _prompts(PROMPTS)
     answers = sum(

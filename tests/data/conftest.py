@@ -32,6 +32,12 @@ def t5(cache: Path) -> Checkpoint:
     return load_checkpoint(ModelConfig(name="tiny_t5", source="random"), torch.float32, cache)
 
 
+@pytest.fixture(scope="session")
+def opt(cache: Path) -> Checkpoint:
+    """The tiny decoder-only model whose tokenizer begins texts with their end token."""
+    return load_checkpoint(ModelConfig(name="tiny_opt", source="random"), torch.float32, cache)
+
+
 def make_prompts(tasks: int = 3, each: int = 7) -> list[Prompt]:
     """Prompts of unequal length, task after task; those of a task share their definition."""
     return [

@@ -20,6 +20,14 @@ def test_decoder_only_source_begins_with_the_start_token_and_does_not_end(llama:
     assert ids[-1] != llama.tokenizer.eos_token_id
 
 
+def test_a_tokenizer_that_begins_with_the_end_token_closes_nothing(opt: Checkpoint) -> None:
+    encoding = Encoding(opt.tokenizer, False)
+    (ids,) = encoding.sources([TEXT], 100)
+    assert ids == opt.tokenizer(TEXT)["input_ids"]
+    assert ids[0] == opt.tokenizer.eos_token_id != ids[-1]
+    assert opt.tokenizer.decode(ids, skip_special_tokens=True) == TEXT
+
+
 def test_target_follows_without_a_start_token_and_ends(llama: Checkpoint) -> None:
     ids, cut = Encoding(llama.tokenizer, False).targets(["yes", ""], 100)
     assert ids[0] == [

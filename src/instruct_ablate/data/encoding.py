@@ -86,7 +86,10 @@ class Encoding:
         )
         parts: list[Any] = [self.tokenizer.eos_token_id, self.tokenizer.bos_token_id, self.encoder_decoder]
         parts += [] if self.end_of_target in (None, self._end) else ["targets end with", self.end_of_target]
-        special = json.dumps(parts if self.end_of_source else [*parts, "sources without their end"])
+        parts += [] if self.end_of_source else ["sources without their end"]
+        if not self.encoder_decoder and parts[0] is not None and parts[0] == parts[1]:
+            parts.append("whole sources")  # OPT's once lost their last token
+        special = json.dumps(parts)
         return hashlib.sha256((special + rules).encode()).hexdigest()
 
     def _ids(self, texts: Sequence[str], special: bool) -> list[list[int]]:

@@ -43,6 +43,18 @@ def test_the_layers_own_dropout_is_off_and_nothing_is_cached(tmp_path: Path) -> 
     assert model.config.use_cache is False
 
 
+@pytest.mark.parametrize("name", ["tiny_gemma3", "tiny_bart"])
+def test_dropout_by_another_name_is_off_too(tmp_path: Path, name: str) -> None:
+    model = load(make_config(tmp_path, name)).model
+    rates = [(part, key) for part in model.modules() for key in vars(part) if "drop" in key]
+    floats = [(part, key) for part, key in rates if isinstance(getattr(part, key), float)]
+    assert {"attention_dropout", "layerdrop", "activation_dropout"} & {key for _, key in floats}
+    for part, key in floats:
+        setattr(part, key, 0.5)
+    make_trainable(model, Config(method=MethodConfig("full")))
+    assert {getattr(part, key) for part, key in floats} == {0.0}
+
+
 @pytest.mark.parametrize("asked", [False, True])
 def test_activations_are_computed_anew_where_that_is_asked_for(tmp_path: Path, asked: bool) -> None:
     config = Config(method=MethodConfig("full"), trainer=TrainerConfig(activation_checkpointing=asked))
