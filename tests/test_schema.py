@@ -41,6 +41,7 @@ from instruct_ablate.schema import (
     config_directory,
     plain,
     takes_several,
+    typed,
 )
 from instruct_ablate.tasks import budget
 from instruct_ablate.tasks import settings as tasks
@@ -366,3 +367,10 @@ def test_the_config_groups_lie_in_the_package_or_beside_it(
     assert config_directory() == tmp_path / "conf"
     (module.parent / "conf").mkdir(parents=True)
     assert config_directory() == module.parent / "conf"
+
+
+def test_a_schema_made_once_is_left_as_it_was() -> None:
+    first = typed(TasksConfig, {"reader": "starter", "include": ["a"]})
+    assert isinstance(first, TasksConfig)
+    first.include.append("b")
+    assert typed(TasksConfig, {"reader": "starter"}).include == TasksConfig().include

@@ -6,6 +6,7 @@ Which keys make a cell's identity and which do not is decided in one place, `cel
 from __future__ import annotations
 
 from dataclasses import dataclass, field, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -311,7 +312,15 @@ def typed(kind: type, values: Any) -> Any:
     """Type plain values, of the whole or of a part that refers to no other."""
     from omegaconf import OmegaConf
 
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), _listed(kind, values)))
+    return OmegaConf.to_object(OmegaConf.merge(_structured(kind), _listed(kind, values)))
+
+
+@cache
+def _structured(kind: type) -> Any:
+    """Return a dataclass's schema, made once: to make it takes as long as to use it. Merging copies it."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.structured(kind)
 
 
 def takes_several(node: type, name: str) -> bool:

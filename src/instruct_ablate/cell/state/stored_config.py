@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +23,8 @@ def describe(folder: Path, config: Config, identity: Identity) -> None:
     """Write down what a cell was asked for, and what its identity is made from."""
     from omegaconf import OmegaConf
 
-    write_whole(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    # As a plain tree: the same text as of a typed one, in half the time.
+    write_whole(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
     write_whole(folder / IDENTITY, identity.to_json())
 
 
