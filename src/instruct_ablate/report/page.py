@@ -15,6 +15,7 @@ from instruct_ablate.grid.stated import history
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.browser import packed, packed_data
+from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.figures import by_line, levels
 from instruct_ablate.report.pivot import MOST_ON_PAGE
@@ -68,6 +69,7 @@ def build_page(contents: Contents, figures: Sequence[Path], data: str, served: b
         verdicts=[_verdict(verdict) for verdict in contents.verdicts],
         stated=list(history(study.stated)),
         looks=list(look_lines(study.looks)),
+        rates=chosen_lines(study.cells),
         unfinished=unfinished(study.cells),
         main=contents.main,
         main_filters=list(range(contents.main.labels)),

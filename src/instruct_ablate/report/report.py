@@ -16,6 +16,7 @@ from instruct_ablate.report import provenance
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.at_looks import judge_all
 from instruct_ablate.report.checklist import checklist
+from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.differences import Difference, difference_table, differences
 from instruct_ablate.report.figures import draw_figures
@@ -98,6 +99,7 @@ def report_lines(report: Report) -> Iterator[str]:
     for heading, said in (
         ("Stated", history(report.study.stated)),
         ("Looks", look_lines(report.study.looks)),
+        ("Learning rates chosen on held-out tasks", chosen_lines(report.study.cells)),
     ):
         for number, line in enumerate(said):
             yield from () if number else (f"{heading}:",)
