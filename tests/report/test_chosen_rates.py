@@ -30,10 +30,12 @@ def test_each_method_has_the_rate_that_is_best_on_held_out_tasks() -> None:
     )
     assert lora.startswith("lora: 0.001 (trained at 0.01) of 3 rates")
     assert lora.endswith("it is the last of those tried: search further on that side")
-    assert (
-        '"method=full,trainer.learning_rate=0.0001 exceeds method=lora,trainer.learning_rate=0.001 on rougeL"'
-        in claim
-    )
+    sides = [
+        f"method={name},trainer.learning_rate={rate}" for name, rate in (("full", 0.0001), ("lora", 0.001))
+    ]
+    assert claim.endswith(f'--hypothesis "{sides[0]} exceeds {sides[1]} on rougeL"')
+    other = [cell(held, lr, data_budget=4, **LORA) for lr, held in ((1e-5, 1.0), (1e-4, 2.0))]
+    assert len(chosen_lines([*CELLS[:3], *other])) == 2, "budgets differ too: no claim compares them"
 
 
 def test_rates_are_compared_over_the_seeds_that_all_have() -> None:
