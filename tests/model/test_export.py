@@ -54,3 +54,19 @@ def test_an_adapter_stands_on_its_base(tmp_path: Path) -> None:
     (folder / "adapter_model.safetensors").unlink()
     with pytest.raises(UserError, match=r"holds no adapter_model.safetensors"):
         facts(given)
+
+
+@pytest.mark.parametrize("target", ["all_linear", "attention"])
+def test_dora_is_written_as_an_adapter_and_merged(target: str, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    checkpoint = load(make_config(cache), torch.bfloat16)
+    method = MethodConfig("lora", rank=2, dora=True, rslora=True, target=target)
+    model = make_trainable(checkpoint.model, Config(model=RANDOM, method=method))
+    torch.manual_seed(0)
+    given = [p.detach() + 0.1 * torch.rand_like(p) for p in model.parameters() if p.requires_grad]
+    set_weights(model, given)
+    trained = replace(checkpoint, model=model)
+    write_adapter(trained, RANDOM, tmp_path / "adapter", cache)
+    write_checkpoint(trained, tmp_path / "merged")
+    check_written(trained, RANDOM, tmp_path / "merged", cache)
+    check_written(trained, RANDOM, tmp_path / "adapter", cache)
