@@ -41,7 +41,7 @@ def test_settings_are_those_of_the_configuration(
     node: Any = config_of(f"experiment={name}", *([choice] if choice else []))
     for part in key.split("."):
         node = getattr(node, part)
-    shown = f"[{', '.join(node)}]" if isinstance(node, list) else str(node)
+    shown = f"[{', '.join(map(str, node))}]" if isinstance(node, list) else str(node)
     assert shown == value, f"docs/papers.md, {name}: {key} is {shown}"
 
 
