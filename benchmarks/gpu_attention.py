@@ -13,6 +13,7 @@ import torch
 from benchmarks import machine
 from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.model.attention_scores import Scores
+from instruct_ablate.model.cuda_attention import takes_whole_batches
 from instruct_ablate.model.training.decoder_attention import PackedLayout
 from instruct_ablate.model.training.t5_attention import T5Layout
 
@@ -37,10 +38,7 @@ def attention(given: argparse.Namespace) -> Results:
         ):
             layout = PackedLayout(_packed(lengths, parents, given.device))
             scores = Scores(heads[2] ** -0.5, window)
-            ways = {
-                "once": layout.attend,
-                "by segment": partial(_by_segment, layout),
-            }
+            ways = {"once": layout.attend, "by segment": partial(_by_segment, layout)}
             yield f"{name}, {how}", _timed_attention(given, ways, heads, sum(lengths), (scores,))
     packed = _packed(lengths, [NO_PARENT] * len(lengths), given.device)
     t5 = T5Layout(packed, packed, causal=False)
@@ -69,13 +67,14 @@ def _timed_attention(
     """Return each way's milliseconds, and how far it is from the other in values and gradients."""
     sizes = [(count, tokens, heads[2]) for count in (heads[0], heads[1], heads[1])]
     states = [torch.randn(1, *size, device=given.device, dtype=BF16, requires_grad=True) for size in sizes]
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"FlashAttention": takes_whole_batches(states[0], states[1])}
+    leaves = [*states, *(one for one in more if isinstance(one, torch.Tensor))]
     results = []
     for way, attend in ways.items():
 
         def run(attend: Any = attend) -> torch.Tensor:
             output: torch.Tensor = attend(*states, *more)
-            gradients = torch.autograd.grad(output.float().square().sum(), states)
+            gradients = torch.autograd.grad(output.float().square().sum(), leaves)
             return torch.cat([part.float().flatten() for part in (output, *gradients)])
 
         try:
@@ -87,5 +86,5 @@ def _timed_attention(
             found["error"] = f"{way}: {type(error).__name__}: {error}"[:500]
     if len(results) == len(ways):
         apart = float((results[0] - results[1]).norm().detach() / results[1].norm().detach())
-        found |= {"apart": apart, "equal": apart < 0.05}
+        found |= {"apart": apart, "equal": apart < 0.1}
     return found

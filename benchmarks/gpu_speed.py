@@ -138,6 +138,8 @@ def _train_ours(
 
 
 def _train_peer(given: argparse.Namespace, name: str, rows: int) -> dict[str, Any]:
+    # Lightning has asked for deterministic kernels in this process, which a user's script would not.
+    torch.use_deterministic_algorithms(False)
     checkpoint, clock = make_checkpoint(name, torch.float32, given.device, given.small), Clock(given.device)
     config = _config(given, "none")
     data = _data(given, checkpoint, config)
