@@ -16,7 +16,8 @@ import pytest
 
 from instruct_ablate.cell.state.lock import holder
 from instruct_ablate.grid.launch.slurm_queue import read_ticket
-from tests.grid.small import GRID, LONG, environment, outcome, records, start, states, sweep
+from instruct_ablate.grid.looks import read_looks
+from tests.grid.small import GRID, LONG, TASKS, environment, outcome, records, start, states, sweep
 
 pytestmark = pytest.mark.slurm
 HERE = Path(__file__).parent
@@ -220,3 +221,15 @@ def status(folder: Path) -> str:
         check=True,
     )
     return told.stdout
+
+
+def test_rounds_on_slurm_stop_at_the_look_that_decides(tmp_path: Path) -> None:
+    claim = "hypotheses=['original exceeds untuned on rougeL by 95']"
+    words = (*TASKS, "data_budget=1", "seed=0,1,2,3,4", "until=decided", claim, *SLURM)
+    first = sweep(tmp_path, *words)
+    assert first.returncode == 0, first.stdout + first.stderr
+    (look,) = read_looks(tmp_path / "multirun" / "ablation").taken
+    assert (look.done, look.cells, look.decisions[0].answer, look.settled) == (2, 3, "refuted", True)
+    assert states(tmp_path) == ["done"] * 3
+    assert sweep(tmp_path, *words).stdout.count("queued as job") == 0
+    assert states(tmp_path) == ["done"] * 3
