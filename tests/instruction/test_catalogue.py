@@ -49,7 +49,7 @@ def test_a_variant_is_short_documented_and_reproducible(slot: Slot, name: str) -
     assert variant.function(task, forward) == variant.function(task, backward)
 
 
-@pytest.mark.parametrize("name", ["shuffled", "deleted", "replaced", "inserted", "irrelevant"])
+@pytest.mark.parametrize("name", ["shuffled", "deleted", "replaced", "inserted", "misspelled", "irrelevant"])
 def test_random_variants_differ_between_seeds(name: str) -> None:
     made = {find("definition", name).function(make_task(), Context(seed)).definition for seed in range(8)}
     assert len(made) > 3

@@ -29,9 +29,12 @@ def test_the_rate_is_met(rate: float) -> None:
     gone = noise.deleted(make_task(), context).definition.split()
     more = noise.inserted(make_task(), context).definition.split()
     other = noise.replaced(make_task(), context).definition.split()
+    wrong = noise.misspelled(make_task(), context).definition.split()
     assert len(gone) == len(WORDS) - expected
     assert len(more) == len(WORDS) + expected
     assert sum(a != b for a, b in zip(WORDS, other, strict=True)) == expected
+    can = min(expected, len(noise.spelled(WORDS)))
+    assert sum(a != b for a, b in zip(WORDS, wrong, strict=True)) == can
 
 
 def test_at_least_one_word_changes() -> None:
@@ -39,8 +42,22 @@ def test_at_least_one_word_changes() -> None:
 
 
 def test_an_empty_definition_stays_empty() -> None:
-    for function in (noise.shuffled, noise.deleted, noise.replaced, noise.inserted, noise.no_stop_words):
+    for function in (
+        noise.shuffled,
+        noise.deleted,
+        noise.replaced,
+        noise.inserted,
+        noise.misspelled,
+        noise.no_stop_words,
+    ):
         assert function(make_task(definition=""), Context(0)).definition == ""
+
+
+def test_words_are_misspelt_by_one_letter() -> None:
+    before = ["Aa", "bb", "cc", "dd", "1", "2", "3", "a", "b"]
+    after = noise.misspelled(make_task(definition=" ".join(before)), Context(3, rate=1.0)).definition.split()
+    assert [a != b for a, b in zip(before, after, strict=True)] == [True] * 4 + [False] * 5
+    assert all(abs(len(a) - len(b)) <= 1 for a, b in zip(before, after, strict=True))
 
 
 def test_stop_words_go_and_content_words_stay() -> None:
@@ -86,10 +103,11 @@ def test_draws_are_the_same_for_ever() -> None:
         "replaced": "mountain the review. valley 'positive' cherry snow writer liked it, otherwise 'negative'.",
         "inserted": "Read book the review. Answer 'positive' journey if the writer horse liked it, otherwise "
         "'negative'. corner",
+        "misspelled": "Read the revew. Asnwer 'poositive' if the writer liked it, otherwse 'negative'.",
     }
 
 
-NOISY = ("deleted", "replaced", "inserted")
+NOISY = ("deleted", "replaced", "inserted", "misspelled")
 
 
 def test_at_least_one_word_and_at_most_all_are_touched() -> None:

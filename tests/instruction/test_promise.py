@@ -50,6 +50,8 @@ def test_every_built_in_variant_promises_something() -> None:
         ("deleted", " ".join(["film"] * 10), "no part of the original"),
         ("inserted", " ".join(["film"] * 14), "lost words"),
         ("replaced", TASK.definition, "another number of words"),
+        ("misspelled", TASK.definition, "another number of words"),
+        ("misspelled", " ".join(["film"] * 12), "made 'film' of"),
         ("no_stop_words", "Read the review.", "keeps the stop words the"),
         ("no_stop_words", "film", "no part"),
         ("no_label_list", "film", "no part"),

@@ -1,11 +1,11 @@
-"""Noisy definitions after Alajrami et al. (2025): words shuffled, deleted, replaced, inserted."""
+"""Noisy definitions after Alajrami et al. (2025): words shuffled, deleted, replaced, inserted, misspelled."""
 
 from __future__ import annotations
 
 import random
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 
@@ -24,11 +24,15 @@ def _words(task: Task) -> list[str]:
     return task.definition.split()
 
 
+def share(words: Sequence[str], context: Context) -> int:
+    """Return how many of the words the rate changes: one at least."""
+    return min(len(words), max(1, round(context.rate * len(words)))) if context.rate else 0
+
+
 def _noisy(task: Task, context: Context, purpose: str, change: Callable[[str, str], list[str]]) -> Task:
     """Apply `change(word, drawn word)` to the share `context.rate` of the words, at least one of them."""
     chance, words = context.random(task, purpose), _words(task)
-    number = min(len(words), max(1, round(context.rate * len(words)))) if context.rate else 0
-    places = set(chance.sample(range(len(words)), number))
+    places = set(chance.sample(range(len(words)), share(words, context)))
     noisy: list[str] = []
     for place, word in enumerate(words):
         noisy += change(word, _other_word(chance, word)) if place in places else [word]
@@ -67,6 +71,32 @@ def replaced(task: Task, context: Context) -> Task:
 def inserted(task: Task, context: Context) -> Task:
     """Insert unrelated words, as many as the share `rate` of the words (Alajrami et al. 2025)."""
     return _noisy(task, context, "inserted", lambda word, drawn: [word, drawn])
+
+
+@variant("definition", parameter="rate")
+def misspelled(task: Task, context: Context) -> Task:
+    """Misspell the share `rate` of the words: letters swapped, left out or doubled (Alajrami et al. 2025)."""
+    chance, words = context.random(task, "misspelled"), _words(task)
+    places = spelled(words)
+    for place in chance.sample(places, min(len(places), share(words, context))):
+        words[place] = _misspelt(words[place], chance)
+    return replace(task, definition=" ".join(words))
+
+
+def spelled(words: Sequence[str]) -> list[int]:
+    """Return the places of words with two letters side by side, which can be misspelt."""
+    return [place for place, word in enumerate(words) if _neighbours(word)]
+
+
+def _neighbours(word: str) -> list[int]:
+    return [at for at in range(len(word) - 1) if word[at].isalpha() and word[at + 1].isalpha()]
+
+
+def _misspelt(word: str, chance: random.Random) -> str:
+    at = chance.choice(_neighbours(word))
+    one, other = word[at], word[at + 1]
+    forms = [one, one + one + other] + ([other + one] if one != other else [])
+    return word[:at] + chance.choice(forms) + word[at + 2 :]
 
 
 @variant("definition", version=2)  # 1 left out labels that are function words, too

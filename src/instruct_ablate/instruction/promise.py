@@ -12,7 +12,7 @@ from instruct_ablate.instruction.content import DROPPED
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.definitions import IRRELEVANT, label_list
 from instruct_ablate.instruction.examples import WORDS
-from instruct_ablate.instruction.noise import STOP_WORDS, meant_words
+from instruct_ablate.instruction.noise import STOP_WORDS, meant_words, share, spelled
 from instruct_ablate.instruction.options import own_options
 from instruct_ablate.instruction.outputs import distinct, outputs, right_answers
 from instruct_ablate.instruction.sentences import SENTENCES
@@ -105,9 +105,18 @@ def _words_replaced(before: Task, after: Task, context: Context) -> Iterator[str
         yield "another number of words than the rate says was replaced"
 
 
+@promise("definition", "misspelled")
+def _words_misspelt(before: Task, after: Task, context: Context) -> Iterator[str]:
+    yield from _counted(before, after, context, 0)
+    own = before.definition.split()
+    pairs = [(a, b) for a, b in zip(own, after.definition.split(), strict=False) if a != b]
+    if len(pairs) != min(_share(before, context), len(spelled(own))):
+        yield "another number of words than the rate says was misspelt"
+    yield from (f"made {b!r} of {a!r}" for a, b in pairs if abs(len(a) - len(b)) > 1 or set(b) - set(a))
+
+
 def _share(task: Task, context: Context) -> int:
-    number = len(task.definition.split())
-    return min(number, max(1, round(context.rate * number))) if context.rate else 0
+    return share(task.definition.split(), context)
 
 
 def _counted(before: Task, after: Task, context: Context, sign: int) -> Iterator[str]:
