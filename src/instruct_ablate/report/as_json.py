@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.status import cell_statuses
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.frames import difference_fields, verdict_fields
+from instruct_ablate.report.power_laws import OverBudgets, over_budgets
 from instruct_ablate.report.seed_means import Mean, Row
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.template_table import OverTemplates, over_templates
@@ -75,6 +76,10 @@ def report_fields(report: Report) -> Fields:
             {"setting": setting_fields(one.trial.setting), **_over_templates(one)}
             for one in over_templates(study.cells, study.reference, study.columns)
         ],
+        "power_laws": [
+            {"setting": setting_fields(one.trial.setting), **_over_budgets(one)}
+            for one in over_budgets(study.cells, study.reference, study.columns)
+        ],
         "verdicts": [verdict_fields(one) for one in report.verdicts],
         "folder": str(report.folder),
     }
@@ -103,6 +108,16 @@ def _over_templates(one: OverTemplates) -> Fields:
         "worst": one.worst[0],
         "values": dict(one.values),
     }
+
+
+def _over_budgets(one: OverBudgets) -> Fields:
+    given = {
+        "tested_on": one.trial.tested,
+        "metric": one.measure,
+        "over": one.key,
+        "budgets": list(one.budgets),
+    }
+    return {**given, "seeds": one.seeds, "tasks": one.tasks, **asdict(one.law)}
 
 
 def _mean(mean: Mean | None) -> Fields | None:

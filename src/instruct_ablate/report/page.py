@@ -19,6 +19,7 @@ from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.figures import by_line, levels
 from instruct_ablate.report.pivot import MOST_ON_PAGE
+from instruct_ablate.report.power_laws import CAPTION
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.sentences import sentence
@@ -43,6 +44,7 @@ class Contents:
     groups: Table
     tasks: Table
     templates: Table
+    powers: Table
 
 
 def page_data(study: Study, rows: Sequence[Row], served: Mapping[str, Any] | None = None) -> str:
@@ -81,6 +83,8 @@ def build_page(contents: Contents, figures: Sequence[Path], data: str, served: b
         tasks_filters=list(range(contents.tasks.labels)),
         tasks_shown=0 < len(contents.tasks.lines) <= MOST_ON_PAGE,
         templates=contents.templates,
+        powers=contents.powers,
+        powers_caption=CAPTION,
         cells=cell_table(study.cells, brief=True),
         figures=[_figure(path) for path in figures],
         css=(PARTS / "page.css").read_text(encoding="utf-8"),

@@ -23,6 +23,7 @@ from instruct_ablate.report.figures import draw_figures
 from instruct_ablate.report.page import Contents, build_page, page_data
 from instruct_ablate.report.paper import SCREEN, Paper, bold_rule, main_caption
 from instruct_ablate.report.pivot import pivot_table
+from instruct_ablate.report.power_laws import CAPTION, over_budgets, power_lines, power_table
 from instruct_ablate.report.score_curves import score_curve_table
 from instruct_ablate.report.second_process import Beside
 from instruct_ablate.report.seed_means import Row, build_rows
@@ -96,7 +97,10 @@ def _standing(verdict: Verdict, study: Study, further: Sequence[str]) -> str:
 def report_lines(report: Report) -> Iterator[str]:
     """Yield the verdicts as text, then what was stated when."""
     yield from lines(report.verdicts)
+    study, legend = report.study, Legend(cell.setting for cell in report.study.cells)
+    powers = power_lines(over_budgets(study.cells, study.reference, study.columns), legend)
     for heading, said in (
+        ("Power law (a n^-b + c)", powers),
         ("Stated", history(report.study.stated)),
         ("Looks", look_lines(report.study.looks)),
         ("Learning rates chosen on held-out tasks", chosen_lines(report.study.cells)),
@@ -125,6 +129,7 @@ def page_contents(report: Report) -> Contents:
         groups=pivot_table(study.cells, "category", study.reference, study.columns),
         tasks=pivot_table(study.cells, "task", study.reference, study.columns),
         templates=template_table(over_templates(study.cells, study.reference, study.columns), legend),
+        powers=power_table(over_budgets(study.cells, study.reference, study.columns), legend),
     )
 
 
@@ -152,6 +157,8 @@ def _write(report: Report, paper: Paper, data: Beside[str]) -> None:
     if contents.templates.lines:
         told = "each setting under every template: mean, standard deviation over templates, worst and best."
         write(contents.templates, folder / "templates", f"{study.name}, {told}")
+    if contents.powers.lines:
+        write(contents.powers, folder / "power_law", f"{study.name}, {CAPTION}")
     write_tidy(study.cells, folder / "tidy.parquet")
     write_whole(folder / "verdicts.txt", "".join(f"{line}\n" for line in report_lines(report)))
     write_whole(folder / "cells.csv", comma_separated(provenance.cell_table(study.cells)))

@@ -1,0 +1,131 @@
+"""Curves over budgets: for every setting with four budgets or more, a power law of each measure in its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from instruct_ablate.cell.state.legend import Legend, heading
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import Setting, Value
+from instruct_ablate.report.columns import compared
+from instruct_ablate.report.statistics.paired import Side, task_values
+from instruct_ablate.report.statistics.power_law import FEWEST, LEVEL, Interval, PowerLaw, fit
+from instruct_ablate.report.tables import Table
+from instruct_ablate.report.trials import Trial, Trials
+
+KEYS = ("data_budget", "data_budget.total")
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudgets:
+    """One setting on one measure over its budgets; `trial` is that of the smallest one."""
+
+    trial: Trial
+    measure: str
+    key: str  # what the budgets are numbers of
+    budgets: tuple[int, ...]
+    seeds: int
+    tasks: int
+    law: PowerLaw
+
+
+def over_budgets(
+    cells: Sequence[CellRecord], reference: str, columns: Sequence[str] = ()
+) -> tuple[OverBudgets, ...]:
+    """Return the curve of every trained setting that was done at four budgets or more, with the same seeds."""
+    trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
+    lines: dict[object, dict[int, Trial]] = {}
+    for trial in trials.scores:
+        if not trial.setting.untuned:
+            key, budget = _budget(trial.setting)
+            lines.setdefault((key, _but_budget(trial.setting), trial.tested), {})[budget] = trial
+    found = [
+        _curve(dict(sorted(own.items())), trials, name)
+        for own in lines.values()
+        for name in compared(cells, columns)
+    ]
+    there = [one for one in found if one is not None]
+    return tuple(
+        sorted(there, key=lambda one: (legend.order(one.trial.setting, reference), one.trial.tested))
+    )
+
+
+def _budget(setting: Setting) -> tuple[str, int]:
+    total = setting.get(KEYS[1])
+    return (KEYS[1], total) if isinstance(total, int) else (KEYS[0], setting.budget)
+
+
+def _but_budget(setting: Setting) -> tuple[tuple[tuple[str, Value], ...], object]:
+    return tuple(pair for pair in setting.values if pair[0] not in KEYS), setting.revisions
+
+
+def _curve(own: dict[int, Trial], trials: Trials, measure: str) -> OverBudgets | None:
+    """Fit what all budgets have in common: their seeds, and the tasks that the measure is defined for."""
+    if len(own) < FEWEST:
+        return None
+    sides: list[Side] = [trials.scores[trial] for trial in own.values()]
+    seeds = sorted(set.intersection(*(set(side) for side in sides)))
+    if not seeds:
+        return None
+    scored = [[task_values(side[seed], measure) for seed in seeds] for side in sides]
+    tasks = sorted(set.intersection(*(set(one) for by_seed in scored for one in by_seed)))
+    if not tasks:
+        return None
+    values = np.array([[[one[task] for task in tasks] for one in by_seed] for by_seed in scored])
+    first = next(iter(own.values()))
+    law = fit(tuple(own), values)
+    return OverBudgets(first, measure, _budget(first.setting)[0], tuple(own), len(seeds), len(tasks), law)
+
+
+def power_table(found: Sequence[OverBudgets], legend: Legend) -> Table:
+    """Lay them out, a line a setting and measure."""
+    keys = [key for key in legend.columns("model", "instruction") if key not in KEYS]
+    named = (*map(heading, keys), "tested on", "metric", "over")
+    numbers = ("budgets", "seeds", "exponent b", "limit c", "at twice the largest", "largest residual")
+    lines = tuple(_line(one, legend, keys) for one in found)
+    return Table("Power law", (*named, *numbers), lines, len(named))
+
+
+def _line(one: OverBudgets, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
+    law = one.law
+    return (
+        *(legend.text(one.trial.setting, key) for key in keys),
+        one.trial.tested,
+        one.measure,
+        "examples" if one.key == KEYS[1] else "instances per task",
+        f"{one.budgets[0]} to {one.budgets[-1]} ({len(one.budgets)})",
+        str(one.seeds),
+        "not told" if law.bounded else _shown(law.exponent),
+        "not told" if law.bounded else _shown(law.limit),
+        _shown(law.doubled),
+        f"{law.residual:.2f}",
+    )
+
+
+def _shown(one: Interval) -> str:
+    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+def power_lines(found: Sequence[OverBudgets], legend: Legend) -> Iterator[str]:
+    """Yield a sentence a curve, for a terminal."""
+    for one in found:
+        law, unit = one.law, "examples" if one.key == KEYS[1] else "instances per task"
+        place = legend.place(one.trial.setting, *KEYS, always=("model", "instruction"))
+        curve = (
+            "the budgets tell no exponent"
+            if law.bounded
+            else f"n^-b with b {_shown(law.exponent)} to {_shown(law.limit)}"
+        )
+        yield (
+            f"{place}, tested on {one.trial.tested}, {one.measure} over n {unit} ({len(one.budgets)} budgets): "
+            f"{curve}; at n = {2 * one.budgets[-1]} it foretells {_shown(law.doubled)}"
+        )
+
+
+CAPTION = (
+    f"a n^-b + c by least squares over budgets of the same seeds and tasks; {100 * LEVEL:.0f} % intervals by "
+    "resampling seeds and tasks. What lies beyond the largest budget is foretold, not seen."
+)

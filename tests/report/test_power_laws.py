@@ -1,0 +1,93 @@
+"""Curves over budgets in a report: one a setting and measure, of the cells that have the same seeds and tasks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.grid.looks import Looks
+from instruct_ablate.grid.stated import Stated
+from instruct_ablate.report.power_laws import over_budgets, power_lines, power_table
+from instruct_ablate.report.report import report_lines
+from tests.report.cells import make_cell
+
+BUDGETS = (2, 4, 8, 16)
+
+
+def value(budget: int, seed: int = 0) -> float:
+    return 80.0 - 40.0 * budget**-0.7 + seed
+
+
+def cells(key: str = "data_budget", budgets: tuple[int, ...] = BUDGETS, **changes: Any) -> list[CellRecord]:
+    more = {"tasks.reader": "starter", **changes} | ({"data_budget": 10**9} if key != "data_budget" else {})
+    return [
+        make_cell(value(budget, seed), seed=seed, **{**more, key: budget})
+        for budget in budgets
+        for seed in (0, 1)
+    ]
+
+
+def exact(found: Any) -> list[Any]:
+    return [one for one in found if one.measure == "exact_match"]
+
+
+@pytest.mark.parametrize("key", ["data_budget", "data_budget.total"])
+def test_a_setting_with_four_budgets_has_a_curve(key: str) -> None:
+    found = exact(over_budgets(cells(key), "original"))
+    assert [(one.key, one.budgets, one.seeds, one.tasks) for one in found] == [(key, BUDGETS, 2, 1)]
+    law = found[0].law
+    assert law.exponent.value == pytest.approx(0.7, rel=0.03)
+    assert law.doubled.value == pytest.approx(value(32) + 0.5, abs=0.1)
+    assert law.doubled.low < value(32) + 0.25 < law.doubled.high
+
+
+def test_fewer_budgets_have_none() -> None:
+    assert over_budgets(cells(budgets=BUDGETS[:3]), "original") == ()
+    untuned = make_cell(10.0, data_budget=0, **{"tasks.reader": "starter"})
+    assert over_budgets([*cells(budgets=BUDGETS[:3]), untuned], "original") == ()
+
+
+def test_settings_are_apart_and_totals_are_no_instances_of_a_task() -> None:
+    both = [*cells(), *cells(instruction="simplified")]
+    found = exact(over_budgets(both, "original"))
+    assert [one.trial.setting.instruction for one in found] == ["original", "simplified"]
+    mixed = [*cells(budgets=BUDGETS[:2]), *cells("data_budget.total", budgets=BUDGETS[2:])]
+    assert over_budgets(mixed, "original") == ()
+
+
+def test_seeds_that_a_budget_lacks_are_left_out() -> None:
+    there = [cell for cell in cells() if not (cell.seed == 1 and cell.setting.get("data_budget") == 8)]
+    assert {one.seeds for one in over_budgets(there, "original")} == {1}
+    none = [replace(cell, seed=7) if cell.setting.get("data_budget") == 8 else cell for cell in there]
+    assert over_budgets(none, "original") == ()
+
+
+def test_table_and_terminal_say_the_same_curve() -> None:
+    every = cells("data_budget.total")
+    legend, found = Legend(cell.setting for cell in every), exact(over_budgets(every, "original"))
+    table, (line,) = power_table(found, legend), power_lines(found, legend)
+    assert table.headings[: table.labels][-1] == "over"
+    assert len(table.lines[0]) == len(table.headings)
+    told = table.lines[0][table.headings.index("exponent b")]
+    assert told in line
+    assert "at n = 32 it foretells 76." in line
+    assert "over n examples (4 budgets)" in line
+    study = SimpleNamespace(
+        cells=tuple(every), reference="original", columns=(), stated=Stated(), looks=Looks()
+    )
+    said = list(report_lines(SimpleNamespace(verdicts=(), study=study)))  # type: ignore[arg-type]
+    assert said[0] == "Power law (a n^-b + c):"
+    assert line in [one.strip() for one in said]
+
+
+def test_a_flat_curve_tells_no_exponent() -> None:
+    flat = [make_cell(50.0, seed=0, data_budget=budget) for budget in BUDGETS]
+    found = exact(over_budgets(flat, "original"))
+    legend = Legend(cell.setting for cell in flat)
+    assert "not told" in power_table(found, legend).lines[0]
+    assert "the budgets tell no exponent" in next(iter(power_lines(found, legend)))
