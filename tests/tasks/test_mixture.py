@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from instruct_ablate.cell.run.stages import Words
+from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.setting import NEUTRAL
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.estimate import Estimator
 from instruct_ablate.grid.preflight import faults
-from instruct_ablate.schema import BudgetConfig, Config, TasksConfig
+from instruct_ablate.schema import BudgetConfig, Config, InstructionConfig, PromptConfig, TasksConfig
 from instruct_ablate.tasks import mixture
 from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import check, everything, read_tasks
@@ -237,3 +239,35 @@ def test_the_plan_counts_the_tasks_that_the_run_has(cache: Path, monkeypatch: py
     whole = read_tasks(everything(config.tasks, 7), cache)
     assert len(whole.test) > len(read.test)
     assert {len(task.instances) for task in whole.test} == {7}
+
+
+@pytest.mark.parametrize("definition", ["original", "simplified", "misleading", "misspelled"])
+@pytest.mark.parametrize("seed", [0, 3])
+def test_prompts_of_parts_are_apart_under_every_variant(definition: str, seed: int, cache: Path) -> None:
+    """Crossed with a total, categories by turns, repetitions, held-out tasks and weights."""
+    mixed = tasks(weights={"few": 2.0}, validation=2)
+    collection = read_tasks(mixed, cache)
+    budget = BudgetConfig(4, total=12, categories=3, repeat=2)
+    config = replace(
+        Config(),
+        tasks=mixed,
+        data_budget=budget,
+        seed=seed,
+        instruction=InstructionConfig(definition),
+        cache=str(cache),
+    )
+    config = replace(config, prompt=PromptConfig("tk_instruct"))
+    prompts, notes = prompts_in_training(config, collection, Words())
+    shown = Counter((prompt.task, prompt.instance_id) for prompt in prompts)
+    assert sum(shown.values()) == 12
+    assert set(shown.values()) == {2}
+    trained = {prompt.task for prompt in prompts}
+    assert trained <= {task.name for task in collection.train}
+    assert not trained & {task.name for task in collection.validation}
+    assert len({prompt.category for prompt in prompts}) == 3
+    assert not [note for note in notes if note.startswith("data_budget")]
+    (again, _), other = (
+        prompts_in_training(replace(config, seed=one), collection, Words()) for one in (seed, seed + 1)
+    )
+    assert again == prompts
+    assert {prompt.instance_id for prompt in other[0]} != {prompt.instance_id for prompt in prompts}
