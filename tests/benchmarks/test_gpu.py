@@ -16,6 +16,7 @@ PARTS = [
     "machine",
     "losses",
     "answers",
+    "attention",
     "train smollm2_135m",
     "evaluate t5_large",
     "pool",
