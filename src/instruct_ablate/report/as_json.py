@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.status import cell_statuses
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.frames import difference_fields, verdict_fields
-from instruct_ablate.report.power_laws import OverBudgets, over_budgets
+from instruct_ablate.report.power_laws import OverBudgets
 from instruct_ablate.report.seed_means import Mean, Row
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.template_table import OverTemplates, over_templates
@@ -78,7 +78,7 @@ def report_fields(report: Report) -> Fields:
         ],
         "power_laws": [
             {"setting": setting_fields(one.trial.setting), **_over_budgets(one)}
-            for one in over_budgets(study.cells, study.reference, study.columns)
+            for one in report.power_laws
         ],
         "verdicts": [verdict_fields(one) for one in report.verdicts],
         "folder": str(report.folder),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend
@@ -23,7 +23,7 @@ from instruct_ablate.report.figures import draw_figures
 from instruct_ablate.report.page import Contents, build_page, page_data
 from instruct_ablate.report.paper import SCREEN, Paper, bold_rule, main_caption
 from instruct_ablate.report.pivot import pivot_table
-from instruct_ablate.report.power_laws import CAPTION, over_budgets, power_lines, power_table
+from instruct_ablate.report.power_laws import CAPTION, OverBudgets, over_budgets, power_lines, power_table
 from instruct_ablate.report.score_curves import score_curve_table
 from instruct_ablate.report.second_process import Beside
 from instruct_ablate.report.seed_means import Row, build_rows
@@ -48,6 +48,11 @@ class Report:
     def page(self) -> Path:
         """The HTML page."""
         return self.folder / "index.html"
+
+    @cached_property
+    def power_laws(self) -> tuple[OverBudgets, ...]:
+        """The curves over budgets, fitted once."""
+        return over_budgets(self.study.cells, self.study.reference, self.study.columns)
 
 
 def write_report(
@@ -97,8 +102,7 @@ def _standing(verdict: Verdict, study: Study, further: Sequence[str]) -> str:
 def report_lines(report: Report) -> Iterator[str]:
     """Yield the verdicts as text, then what was stated when."""
     yield from lines(report.verdicts)
-    study, legend = report.study, Legend(cell.setting for cell in report.study.cells)
-    powers = power_lines(over_budgets(study.cells, study.reference, study.columns), legend)
+    powers = power_lines(report.power_laws, Legend(cell.setting for cell in report.study.cells))
     for heading, said in (
         ("Power law (a n^-b + c)", powers),
         ("Stated", history(report.study.stated)),
@@ -129,7 +133,7 @@ def page_contents(report: Report) -> Contents:
         groups=pivot_table(study.cells, "category", study.reference, study.columns),
         tasks=pivot_table(study.cells, "task", study.reference, study.columns),
         templates=template_table(over_templates(study.cells, study.reference, study.columns), legend),
-        powers=power_table(over_budgets(study.cells, study.reference, study.columns), legend),
+        powers=power_table(report.power_laws, legend),
     )
 
 
