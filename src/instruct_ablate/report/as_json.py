@@ -77,8 +77,7 @@ def report_fields(report: Report) -> Fields:
             for one in over_templates(study.cells, study.reference, study.columns)
         ],
         "power_laws": [
-            {"setting": setting_fields(one.trial.setting), **_over_budgets(one)}
-            for one in report.power_laws
+            {"setting": setting_fields(one.trial.setting), **_over_budgets(one)} for one in report.power_laws
         ],
         "verdicts": [verdict_fields(one) for one in report.verdicts],
         "folder": str(report.folder),
