@@ -9,6 +9,11 @@ import pytest
 from instruct_ablate.schema import EvaluationConfig
 from instruct_ablate.score_curve import (
     FILE,
+    FIRST,
+    FURTHER,
+    LEAST,
+    SHARE,
+    USUAL,
     Point,
     add_points,
     asks_for_points,
@@ -83,13 +88,19 @@ def test_a_done_cell_may_lack_points(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "examples", "tests", "size"),
-    [(None, 800, 10, 40), (None, 100_000, 10, 100), (None, 40, 10, 10), (None, 800, 0, 100), (7, 40, 10, 7)],
-)
-def test_a_sample_is_so_small_that_ten_points_take_a_tenth(
-    given: int | None, examples: int, tests: int, size: int
+    ("given", "examples", "tests", "tasks", "size"),
+    [
+        (None, 800, 10, 4, 34), (None, 800, 10, 17, 17), (None, 800, 10, 119, 17), (None, 800, 20, 4, 14),
+        (None, 100_000, 10, 119, 100), (None, 40, 10, 4, 10), (None, 800, 0, 4, 100), (7, 40, 10, 4, 7),
+    ],
+)  # fmt: skip
+def test_a_sample_is_so_small_that_all_points_take_a_seventh_of_the_time(
+    given: int | None, examples: int, tests: int, tasks: int, size: int
 ) -> None:
-    assert sample_size(EvaluationConfig(at_instances=given), examples, tests) == size
+    assert sample_size(EvaluationConfig(at_instances=given), examples, tests, tasks) == size
+    if given is None and LEAST < size < USUAL:
+        time = FIRST * min(size, tasks) + FURTHER * max(0, size - tasks)
+        assert SHARE * examples - tests < tests * time <= SHARE * examples
 
 
 def test_bytes_that_are_no_text_cost_their_own_row_alone(tmp_path: Path) -> None:

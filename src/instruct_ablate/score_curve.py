@@ -17,6 +17,9 @@ HELD_OUT = (
     "validation"  # stands for a test-time instruction where training tasks that are held out were tested
 )
 USUAL, LEAST = 100, 10  # instances of a sample whose size is not given, at most and at least
+# Of a trained example's time: a task's first tested instance, and a further one, which shares its beginning.
+FIRST, FURTHER = 0.7, 0.3
+SHARE = 0.15  # of the training's time that all points may take
 _MOST = 1e9  # of numbers in a row: steps, seconds, percents
 _ROUNDING = 1e-9  # 0.3 of ten steps are three
 
@@ -56,12 +59,16 @@ def due_steps(config: EvaluationConfig, steps: int, steps_per_epoch: int | None)
     return tuple(sorted(due))
 
 
-def sample_size(config: EvaluationConfig, examples: int, tests: int) -> int:
-    """Return how many instances a point is tested on, under each instruction.
+def sample_size(config: EvaluationConfig, examples: int, tests: int, tasks: int) -> int:
+    """Return how many instances a point is tested on, under each instruction, spread evenly over so many tasks.
 
-    Where that is not given all tests of a fit of so many examples predict half as many: a tenth of its time.
+    Where that is not given all tests of a fit of so many examples take `SHARE` of its time.
     """
-    return config.at_instances or max(LEAST, min(USUAL, examples // (2 * max(tests, 1))))
+    if config.at_instances:
+        return config.at_instances
+    room = SHARE * examples / max(tests, 1)
+    size = min(room / FIRST, tasks) + max(0.0, room - FIRST * tasks) / FURTHER
+    return max(LEAST, min(USUAL, int(size)))
 
 
 def lacks_points(config: EvaluationConfig, folder: Path) -> bool:

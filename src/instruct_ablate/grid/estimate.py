@@ -215,7 +215,8 @@ def point_instances(config: Config, collection: TaskCollection, examples: int, p
         most = config.evaluation.at_instances or USUAL
         return sum(min(most, len(task.instances)) for task in collection.validation)
     instances, tests = sum(len(task.instances) for task in collection.test), len(shown_at_test(config))
-    return tests * min(sample_size(config.evaluation, examples, points * tests), instances)
+    size = sample_size(config.evaluation, examples, points * tests, len(collection.test))
+    return tests * min(size, instances)
 
 
 def _cut(task: Task) -> Task:

@@ -88,7 +88,8 @@ def plan_points(
     choice = Choice(measure.metric.higher_is_better, job.config.trainer.patience) if measure else None
     if measure is None:
         tests = len(due) * len(shown_at_test(job.config))
-        size = sample_size(job.config.evaluation, schedule.steps * schedule.batch_size, tests)
+        examples, tasks = schedule.steps * schedule.batch_size, len(collection.test)
+        size = sample_size(job.config.evaluation, examples, tests, tasks)
         samples = tuple(samples_at_test(job, collection, tokens, size))
     else:
         samples = tuple(samples_held_out(job, collection, tokens))
