@@ -88,7 +88,8 @@ def _speaks(node: ast.AST) -> bool:
 
 
 def test_nobody_speaks_past_it() -> None:
-    outside = {"terminal.py", "tasks/starter/make/__main__.py"}  # the latter makes the package's own files
+    # The latter two make the package's own files.
+    outside = {"terminal.py", "tasks/starter/make/__main__.py", "tasks/verifiable/make.py"}
     found = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
         for path in SOURCE.rglob("*.py")
