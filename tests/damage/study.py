@@ -85,10 +85,11 @@ def make(folder: Path) -> None:
     configs = [cell(folder, seed) for seed in (DONE, OPEN)]
     declare(folder / "study", [identify(config) for config in configs], configs[0])
     run_cell(configs[DONE], stand_in)
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         os.environ["STANDIN_KILLED"] = "1"
         run_cell(configs[OPEN], stand_in)
-    os.wait()
+    os.waitpid(child, 0)  # this one: a report's second process may be a child too
     for config in configs:
         write_ticket(folder / "study" / identify(config).name, Ticket("1", 0.0, "log", "local"))
 

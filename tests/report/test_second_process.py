@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -31,6 +32,14 @@ def test_what_is_worked_out_beside_comes_back(forking: None) -> None:
 def test_where_no_copy_of_a_process_can_work_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(second_process, "can_fork", lambda: False)
     assert Beside(os.getpid).result() == os.getpid()
+
+
+def test_what_has_ended_leaves_no_child(forking: None) -> None:
+    before = set(multiprocessing.active_children())
+    Beside(os.getpid).result()
+    assert set(multiprocessing.active_children()) <= before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(Beside(os.getpid).result(), os.WNOHANG)
 
 
 def test_what_dies_there_is_done_here(forking: None) -> None:

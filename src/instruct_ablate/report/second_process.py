@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -20,15 +21,19 @@ class Beside(Generic[T]):
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
-        self._answer = _begin(work) if can_fork() else None
+        self._there = _begin(work) if can_fork() else None
 
     def result(self) -> T:
         """Return what the work returned. What failed or died there is done again here, and raises here."""
-        if self._answer is not None and self._answer.poll(LONGEST):
+        if self._there is not None:
+            process, answer = self._there
             try:
-                return self._answer.recv()  # type: ignore[no-any-return]
+                if answer.poll(LONGEST):
+                    return answer.recv()  # type: ignore[no-any-return]
             except EOFError:  # it was killed, or raised
                 pass
+            finally:
+                process.join(1.0)  # nothing that has ended stays behind as a child
         return self._work()
 
 
@@ -43,13 +48,14 @@ def can_fork() -> bool:
     )
 
 
-def _begin(work: Callable[[], T]) -> Connection:
-    """Start a copy of this process on the work; return the end of the pipe at which its answer comes out."""
+def _begin(work: Callable[[], T]) -> tuple[BaseProcess, Connection]:
+    """Start a copy of this process on the work; return it, and the end of the pipe where its answer comes out."""
     context = multiprocessing.get_context("fork")
     answer, told = context.Pipe(duplex=False)
-    context.Process(target=_work, args=(work, told), daemon=True).start()
+    process = context.Process(target=_work, args=(work, told), daemon=True)
+    process.start()
     told.close()  # here: what is left open there ends with that process
-    return answer
+    return process, answer
 
 
 def _work(work: Callable[[], T], told: Connection) -> None:

@@ -77,6 +77,17 @@ def test_this_process_is_alive_and_an_ended_one_is_not() -> None:
     assert alive_here(owner) is False
 
 
+def test_a_process_whose_end_nobody_has_asked_for_is_dead() -> None:
+    """Its parent may go on for hours: the cell it ran can be taken over at once."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        owner = replace(this_process(), pid=process.pid, started=heartbeat._started(process.pid) or "")
+        assert alive_here(owner)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a child
+        assert Path(f"/proc/{process.pid}").exists()
+        assert alive_here(owner) is False
+
+
 def test_a_reused_pid_is_not_taken_for_the_owner() -> None:
     assert alive_here(replace(this_process(), started="1")) is False
 

@@ -63,10 +63,14 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """Return the start of a process in clock ticks since boot, or None if there is no such process."""
+    """Return the start of a process in clock ticks since boot, or None if there is no such process.
+
+    One that has ended, and whose parent has not asked for its end yet (a zombie), is none: it writes no more.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if state in ("Z", "X") else rest[18]
+    except (OSError, IndexError, ValueError):
         return None
 
 
