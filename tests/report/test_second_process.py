@@ -75,7 +75,7 @@ def test_what_hangs_is_done_here(forking: None, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("before", "safe"),
-    [("", True), ("sys.modules['torch'] = sys", False), ("threading.Thread(target=input).start()", False)],
+    [("", True), ("sys.modules['torch'] = sys", False), ("threading.Thread(target=threading.Event().wait, daemon=True).start()", False)],
 )
 def test_a_process_is_copied_where_it_has_one_thread_and_no_torch(before: str, safe: bool) -> None:
     program = (
