@@ -75,11 +75,15 @@ def test_what_hangs_is_done_here(forking: None, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("before", "safe"),
-    [("", True), ("sys.modules['torch'] = sys", False), ("threading.Thread(target=threading.Event().wait, daemon=True).start()", False)],
+    [
+        ("", True),
+        ("sys.modules['torch'] = sys", False),
+        ("threading.Thread(target=time.sleep, args=(9,), daemon=True).start()", False),
+    ],
 )
 def test_a_process_is_copied_where_it_has_one_thread_and_no_torch(before: str, safe: bool) -> None:
     program = (
-        "import os, sys, threading; from instruct_ablate.report.second_process import can_fork; "
+        "import os, sys, threading, time; from instruct_ablate.report.second_process import can_fork; "
         f"os.cpu_count = lambda: 2; {before or 'pass'}; print(can_fork(), flush=True)"
     )
     words = [sys.executable, "-c", program]
