@@ -17,13 +17,21 @@ from torch import Tensor
 from transformers import AttentionInterface
 
 from instruct_ablate.model.attention_scores import Scores
+from instruct_ablate.model.last_layer import taking_turns
 
 NAME = "instruct_ablate_decoding"
 Pair = tuple[Tensor, Tensor]  # keys and values
 
 
 class Layout(Protocol):
-    """What a forward pass tells the attention of every layer."""
+    """What a forward pass tells the attention of every layer.
+
+    `wanted`: the tokens whose output is used, None for all; the last layer may bring the queries of these alone.
+    """
+
+    @property
+    def wanted(self) -> Tensor | None:
+        """Return their places."""
 
     def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Keep `own` (1, kv heads, tokens, dim) and return (1, heads, tokens, dim)."""
@@ -169,4 +177,4 @@ def _attention(
     return output.transpose(1, 2), None
 
 
-AttentionInterface.register(NAME, _attention)
+AttentionInterface.register(NAME, taking_turns(_attention))

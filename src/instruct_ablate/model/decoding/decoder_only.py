@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -14,6 +15,7 @@ from instruct_ablate.model.decoding.batch import Batch, runs, tree_mask, tree_pl
 from instruct_ablate.model.decoding.kv_cache import Behind, Prefill, PrefixCache, RowCache, Score, Step
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.references import parts
+from instruct_ablate.model.last_layer import few, shortened
 from instruct_ablate.model.transformers_internals import attending
 
 
@@ -23,13 +25,14 @@ class PackedDecoder:
     def __init__(self, model: PreTrainedModel, batch: Batch) -> None:
         self.model, self.batch = model, batch
         self.device = model.device
-        self.prefixes = PrefixCache([len(prefix) for prefix in batch.prefixes])
+        nothing = self._tensor([0])  # layers do not run on no token
+        self.prefixes = PrefixCache([len(prefix) for prefix in batch.prefixes], nothing)
         self.cache: RowCache | None = None
         self.positions = self._tensor([batch.prefix_length(row) + len(row.tokens) for row in batch.rows])
         if batch.prefixes:
             tokens = [token for prefix in batch.prefixes for token in prefix]
             places = [place for prefix in batch.prefixes for place in range(len(prefix))]
-            self._forward(self._tensor(tokens), self._tensor(places), self.prefixes, self._tensor([0]))
+            self._forward(self._tensor(tokens), self._tensor(places), self.prefixes, nothing)
 
     def prefill(self, room: int) -> Tensor:
         """Read all rows and keep space for `room` further tokens; return the next-token logits."""
@@ -40,7 +43,8 @@ class PackedDecoder:
         ends = lengths.cumsum(0)
         within = torch.arange(len(index), device=self.device) - (ends - lengths)[index]
         before = self.positions - lengths
-        layout = Prefill(self.cache, self._runs(False), index, within + self.cache.starts[index])
+        last = few(ends - 1, len(index))
+        layout = Prefill(self.cache, self._runs(False), index, within + self.cache.starts[index], last)
         tokens = self._tensor([token for row in rows for token in row.tokens])
         return self._forward(tokens, within + before[index], layout, ends - 1)
 
@@ -70,8 +74,9 @@ class PackedDecoder:
             tokens += [*row.tokens, *nodes]
             places += [before + place for place in tree_places(len(row.tokens), row.tree)]
             wanted += range(len(tokens) - len(nodes) - 1, len(tokens))
-        layout = Score(self.prefixes, self._runs(True))
-        logits = self._forward(self._tensor(tokens), self._tensor(places), layout, self._tensor(wanted))
+        used = self._tensor(wanted)
+        layout = Score(self.prefixes, self._runs(True), few(used, len(tokens)))
+        logits = self._forward(self._tensor(tokens), self._tensor(places), layout, used)
         return list(torch.split(logits, [1 + row.nodes for row in self.batch.rows]))
 
     def behind(self, trees: Sequence[LabelTree]) -> Iterator[Tensor]:
@@ -105,7 +110,8 @@ class PackedDecoder:
 
     def _forward(self, ids: Tensor, positions: Tensor, layout: Layout, wanted: Tensor) -> Tensor:
         """Return the logits (wanted, vocabulary) of one packed pass."""
-        with attending(self.model, NAME):
+        short = nullcontext() if layout.wanted is None else shortened(self.model, "layout")
+        with attending(self.model, NAME), short:
             output = self.model(
                 input_ids=ids[None],
                 position_ids=positions[None],

@@ -13,6 +13,7 @@ from torch import Tensor
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.decoding.all_runs import AllRuns
 from instruct_ablate.model.decoding.attention import Pair, Run, Share, run_attention, step_attention
+from instruct_ablate.model.last_layer import spread
 
 SPARE = 16  # columns added at a time
 
@@ -20,7 +21,8 @@ SPARE = 16  # columns added at a time
 class PrefixCache:
     """The keys and values of packed prefixes, filled by the forward pass that this is the layout of."""
 
-    def __init__(self, lengths: Sequence[int]) -> None:
+    def __init__(self, lengths: Sequence[int], wanted: Tensor | None = None) -> None:
+        self.wanted = wanted
         ends = [sum(lengths[: index + 1]) for index in range(len(lengths))]
         self.runs = [Run(end - length, 1, length) for end, length in zip(ends, lengths, strict=True)]
         self.layers: dict[int, list[Pair]] = {}
@@ -31,6 +33,8 @@ class PrefixCache:
         keys, values = own[0][0], own[1][0]
         cuts = [slice(run.start, run.stop) for run in self.runs]
         self.layers[layer] = [(keys[:, cut].clone(), values[:, cut].clone()) for cut in cuts]
+        if query.shape[2] < keys.shape[1]:  # of the last layer, whose output nobody reads
+            return torch.zeros_like(query)
         at_once = self._all.attend(query, own, (), scores)
         if at_once is not None:
             return at_once
@@ -149,9 +153,16 @@ class RowCache:
 class Prefill:
     """Layout of the pass over the rows' own tokens, behind their prefixes."""
 
-    def __init__(self, cache: RowCache, runs: Sequence[Run], rows: Tensor, columns: Tensor) -> None:
-        self.cache, self.rows, self.columns = cache, rows, columns
-        self.score = Score(cache.prefixes, runs)
+    def __init__(
+        self,
+        cache: RowCache,
+        runs: Sequence[Run],
+        rows: Tensor,
+        columns: Tensor,
+        wanted: Tensor | None = None,
+    ) -> None:
+        self.cache, self.rows, self.columns, self.wanted = cache, rows, columns, wanted
+        self.score = Score(cache.prefixes, runs, wanted)
 
     def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Keep keys and values where decoding will go on, and attend run by run."""
@@ -162,12 +173,15 @@ class Prefill:
 class Score:
     """Layout of a pass over the rows' own tokens and label trees: nothing follows, so nothing is kept."""
 
-    def __init__(self, prefixes: PrefixCache, runs: Sequence[Run]) -> None:
-        self.prefixes, self.runs = prefixes, runs
+    def __init__(self, prefixes: PrefixCache, runs: Sequence[Run], wanted: Tensor | None = None) -> None:
+        self.prefixes, self.runs, self.wanted = prefixes, runs, wanted
         self._all = AllRuns([run.length for run in prefixes.runs], runs)
 
     def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Attend in one call where a GPU has kernels for it, else run by run."""
+        tokens = own[0].shape[2]
+        if self.wanted is not None and query.shape[2] < tokens:
+            return self.attend(layer, spread(query, self.wanted, tokens), own, scores)[:, :, self.wanted]
         at_once = self._all.attend(query, own, self.prefixes.layers.get(layer, ()), scores)
         if at_once is not None:
             return at_once
@@ -182,6 +196,8 @@ class Behind:
 
     Each run is of one row.
     """
+
+    wanted = None
 
     def __init__(self, cache: RowCache, runs: Sequence[tuple[int, Run]]) -> None:
         self.cache, self.runs = cache, runs
@@ -204,6 +220,8 @@ class Behind:
 
 class Step:
     """Layout of the pass over one new token per row."""
+
+    wanted = None
 
     def __init__(self, cache: RowCache) -> None:
         self.cache = cache

@@ -49,14 +49,16 @@ class Plan:
     dropout: Site | None = None
 
 
-def blocks(queries: Span, before: Sequence[Span], causal: bool, window: int | None = None) -> Iterator[Block]:
-    """Cut a sequence's queries into blocks that see the spans `before` and, if `causal`, their own past.
+def blocks(
+    queries: Span, before: Sequence[Span], causal: bool, window: int | None = None, part: Span | None = None
+) -> Iterator[Block]:
+    """Cut a sequence's queries, or a part of them, into blocks that see `before` and, if `causal`, their own past.
 
     A `window`, which only causal queries have, leaves out what none of a block's queries sees.
     """
-    start, stop = queries
-    length = sum(end - begin for begin, end in before)
-    for first in range(start, stop, ROWS):
+    start, length = queries[0], sum(end - begin for begin, end in before)
+    begin, stop = part or queries
+    for first in range(begin, stop, ROWS):
         last = min(first + ROWS, stop)
         spans = (*before, (start, last)) if causal else tuple(before)
         narrow = window if window is not None and length + last - start > window else None

@@ -7,6 +7,9 @@ Without padding there is no mask to build, and linear layers run over real token
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +22,7 @@ from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.cuda_attention import Sequences, behind_parents, takes_whole_batches
+from instruct_ablate.model.last_layer import spread, taking_turns
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
@@ -31,34 +35,68 @@ UNKNOWN = ("s_aux",)
 class PackedLayout:
     """Which tokens each segment's queries may see; made once per micro-batch, read by every layer."""
 
-    def __init__(self, packed: Packed, dropout: WeightsAt | None = None) -> None:
-        self.dropout = dropout
+    def __init__(
+        self, packed: Packed, dropout: WeightsAt | None = None, wanted: Tensor | None = None
+    ) -> None:
+        self.dropout, self.wanted = dropout, wanted
         self.lengths, self.parents = list(packed.lengths), packed.parents
         self.spans: list[Span] = list(itertools.pairwise(packed.offsets.tolist()))
         self.longest = int(packed.positions.max()) + 1
-        self._blocks: dict[int | None, list[Block]] = {}
+        self._blocks: dict[tuple[int | None, bool], list[Block]] = {}
         self.device = packed.offsets.device
         self._masks: dict[tuple[int, int, int | None], Tensor] = {}
 
-    def blocks(self, window: int | None) -> list[Block]:
-        """Return the blocks of all segments, those of one window made once."""
+    def blocks(self, window: int | None, last: bool = False) -> list[Block]:
+        """Return the blocks of all segments, those of one window made once; `last`: of the queries wanted alone."""
         window = None if window is not None and window >= self.longest else window
-        if window not in self._blocks:
-            self._blocks[window] = [
-                block
-                for span, parent in zip(self.spans, self.parents, strict=True)
-                for block in blocks(span, [self.spans[parent]] if parent != NO_PARENT else [], True, window)
+        if (window, last) not in self._blocks:
+            self._blocks[window, last] = [
+                replace(block, first=block.first - shift, last=block.last - shift)
+                for segment, part, shift in (self._wanted() if last else self._all())
+                for block in blocks(self.spans[segment], self._before(segment), True, window, part)
             ]
-        return self._blocks[window]
+        return self._blocks[window, last]
+
+    def _before(self, segment: int) -> list[Span]:
+        parent = self.parents[segment]
+        return [self.spans[parent]] if parent != NO_PARENT else []
+
+    def _all(self) -> Iterator[tuple[int, Span, int]]:
+        """Yield every segment with its span; queries stand where their tokens do."""
+        return ((segment, span, 0) for segment, span in enumerate(self.spans))
+
+    def _wanted(self) -> Iterator[tuple[int, Span, int]]:
+        """Yield stretches of wanted tokens: their segment, their span, and how far their queries stand before it."""
+        assert self.wanted is not None
+        starts = [start for start, _ in self.spans]
+        placed = (
+            (bisect_right(starts, token) - 1, token, token - at)
+            for at, token in enumerate(self.wanted.tolist())
+        )
+        for (segment, shift), stretch in itertools.groupby(placed, key=lambda one: (one[0], one[2])):
+            tokens = [token for _, token, _ in stretch]
+            yield segment, (tokens[0], tokens[-1] + 1), shift
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, scores: Scores, site: Site | None = None
     ) -> Tensor:
-        """Return the attention of all segments, (1, tokens, heads, dim), from (1, heads, tokens, dim)."""
+        """Return the attention of all segments, (1, tokens, heads, dim), from (1, heads, tokens, dim).
+
+        Of the last layer the queries may be those of the wanted tokens alone.
+        """
+        few = query.shape[2] < key.shape[2]
         if query.device.type == "cpu" or site is not None or scores.cap is not None:
-            plan = Plan(self.blocks(scores.window), scores, site)
+            plan = Plan(self.blocks(scores.window, few), scores, site)
             result: Tensor = BlockAttention.apply(query, key, value, None, plan)  # type: ignore[no-untyped-call]
             return result
+        return self.by_kernels(query, key, value, scores)
+
+    def by_kernels(self, query: Tensor, key: Tensor, value: Tensor, scores: Scores) -> Tensor:
+        """The same by the kernels of GPUs, or PyTorch's."""
+        if query.shape[2] < key.shape[2]:
+            assert self.wanted is not None
+            every = spread(query, self.wanted, key.shape[2])
+            return self.by_kernels(every, key, value, scores).index_select(1, self.wanted)
         if takes_whole_batches(query, key):
             window = scores.window if self._narrow(scores.window) else None
             return self.segments.attend(query, key, value, scores.scale, True, window)
@@ -137,4 +175,4 @@ def _check(keywords: dict[str, Any]) -> None:
             raise UserError(f"this model's attention uses {name}, which training here does not know.")
 
 
-AttentionInterface.register(NAME, _attention)
+AttentionInterface.register(NAME, taking_turns(_attention))

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from instruct_ablate.data.micro_batch import MicroBatch, pad
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.adapters import bare
+from instruct_ablate.model.last_layer import few, shortened
 from instruct_ablate.model.modes import evaluating
 from instruct_ablate.model.training import decoder_attention, t5_attention
 from instruct_ablate.model.training.dropout import Dropout, WeightsAt
@@ -70,6 +71,7 @@ class PackedAttention:
                 t5 = bool(self.model.config.is_encoder_decoder)
                 name = t5_attention.NAME if t5 else decoder_attention.NAME
                 changes.enter_context(attending(self.model, name))
+                changes.enter_context(nullcontext() if t5 else shortened(bare(self.model), "packed"))
                 changes.enter_context(t5_attention.corner_bias(self.model) if t5 else nullcontext())
             return changes.pop_all()
 
@@ -134,11 +136,13 @@ def padded_states(model: Any, batch: MicroBatch) -> Tensor:
 
 def _decoder_only(model: PreTrainedModel, batch: MicroBatch, dropout: WeightsAt | None) -> Tensor:
     packed = batch.decoder
+    # With dropout all tokens draw, as they did.
+    wanted = few(torch.unique(batch.rows), packed.total) if dropout is None else None
     output = model.get_decoder()(
         input_ids=packed.ids[None],
         position_ids=packed.positions[None],
         use_cache=False,
-        packed=decoder_attention.PackedLayout(packed, dropout),
+        packed=decoder_attention.PackedLayout(packed, dropout, wanted),
     )
     states: Tensor = output.last_hidden_state
     return states
@@ -163,11 +167,17 @@ def _agrees(model: PreTrainedModel, packing: bool) -> bool:
     batch = trial_batch(sequences, grouped=packing)
     with evaluating(model, inference=False), short_windows(model):
         wanted = plain_logits(model, sequences)
-        with attending(model, decoder_attention.NAME) if packing else nullcontext():
+        with _as_trained(model) if packing else nullcontext():
             states = target_states(model, batch) if packing else padded_states(model, batch)
         # Where there is nothing to compare with, the first step's loss says what is wrong.
         nothing = not bool(wanted.isfinite().all())
         return nothing or agree(OutputLayer.of(model).logits(states), wanted)
+
+
+@contextmanager
+def _as_trained(model: PreTrainedModel) -> Iterator[None]:
+    with attending(model, decoder_attention.NAME), shortened(model, "packed"):
+        yield
 
 
 def token_losses(
