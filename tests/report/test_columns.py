@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import Selection, find_measure
 from instruct_ablate.metrics.likelihood import PER_TOKEN
+from instruct_ablate.metrics.measures import DIFFERENCES
 from instruct_ablate.metrics.registry import describe
 from instruct_ablate.report.browser import browser_data
 from instruct_ablate.report.columns import (
@@ -29,9 +32,10 @@ from instruct_ablate.report.compare import compare_studies
 from instruct_ablate.report.page import plot
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.sample import choose
-from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.seed_means import Mean, Row, build_rows
 from instruct_ablate.report.statistics.finding import finding_line
 from instruct_ablate.report.tables import group_table
+from instruct_ablate.report.terminal_table import caption
 from instruct_ablate.scores import MetricDescription, Score, Scores
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
@@ -156,3 +160,25 @@ def test_a_metric_of_no_line_is_no_column_of_a_groups_table() -> None:
         assert "agreement of seeds" not in shown, "it is of several cells, and of no group"
         assert {"exact match", "answer words"} <= set(shown), "one line's value is enough"
         assert "exact match" in group_table([], by, columns).headings
+
+
+@pytest.mark.parametrize(
+    ("measured", "shown"),
+    [
+        ((), DEFAULT),  # nothing is done yet
+        (("exact_match", "rougeL"), tuple(name for name in DEFAULT if name != "generation_rougeL")),
+        (("generation_rougeL", "rougeL"), ("generation_rougeL", "rougeL", *DIFFERENCES)),
+        (("rougeL",), ("rougeL",)),
+    ],
+)
+def test_what_nothing_was_tested_of_has_no_column(measured: tuple[str, ...], shown: tuple[str, ...]) -> None:
+    rows = [Row(Setting(), "original", (0,), ((name, Mean(1.0, None, 1)),)) for name in measured] or [
+        Row(Setting(), "original")
+    ]
+    assert main_columns(rows) == shown
+    assert main_columns(rows, ("format_correctness",)) == ("format_correctness",), (
+        "what is asked for is shown"
+    )
+    said = caption(rows, main_columns(rows))
+    assert ("differences" in said) == ("to_reference" in shown)
+    assert said.endswith(".")

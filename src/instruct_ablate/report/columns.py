@@ -12,12 +12,26 @@ from instruct_ablate.report.seed_means import Row
 
 DEFAULT = ("exact_match", "generation_rougeL", "rougeL", "format_correctness", *DIFFERENCES, "uniform_guess")
 COMPARED = ("exact_match", "rougeL", "format_correctness")
+OF = {  # a usual column is of these measures: where no row has one of them, it would stand empty
+    "format_correctness": ("exact_match",),
+    "uniform_guess": ("exact_match",),
+    **dict.fromkeys(DIFFERENCES, ("exact_match", "generation_rougeL")),
+}
 OF_THE_DATA = ("uniform_guess",)  # the same under every setting: neither deviates nor is compared
 
 
 def main_columns(rows: Sequence[Row], chosen: Sequence[str] = ()) -> tuple[str, ...]:
-    """Name the main table's columns: those chosen, else the usual ones and the user's own metrics."""
-    return tuple(chosen) or (*DEFAULT, *_own(name for row in rows for name, _ in row.means))
+    """Name the main table's columns: those chosen, else the usual ones and the user's own metrics.
+
+    A usual one is left out where nothing that it is of was tested: exact match, format and guess where nothing is
+    classified, the differences where there is neither exact match nor a ROUGE-L to take them of.
+    """
+    if chosen:
+        return tuple(chosen)
+    known = dict.fromkeys(name for row in rows for name, _ in row.means)
+    if not known:
+        return DEFAULT
+    return (*(name for name in DEFAULT if not known.keys().isdisjoint(OF.get(name, (name,)))), *_own(known))
 
 
 def compared(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tuple[str, ...]:

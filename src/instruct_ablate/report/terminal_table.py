@@ -11,8 +11,9 @@ from instruct_ablate.cell.state.contamination import DOUBTFUL, SEEN, seen, seen_
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.metrics.measures import DIFFERENCES
 from instruct_ablate.report.across_cells import with_metrics_over_cells
-from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
+from instruct_ablate.report.columns import DEFAULT, OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
 from instruct_ablate.terminal import make_console
 
@@ -128,12 +129,22 @@ def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     clash = "clash: several cells are the same setting with the same seed, so there is no number of it; "
     settings = [row.setting for row in rows]
     said = "".join(f"{line}. " for line in (rate_line(settings), seen_line(settings)) if line)
+    names = names or main_columns(rows)
+    what = (
+        (
+            "exact match, format and guess over classification tasks, ROUGE-L (gen.) over generation tasks; ",
+            DEFAULT,
+        ),
+        (explained(names), names),
+        (clash if any(row.clash for row in rows) else "", names),
+        (
+            "the differences to other rows are of exact match (ROUGE-L where there is no classification); ",
+            DIFFERENCES,
+        ),
+    )
+    told = "".join(text for text, of in what if not set(of).isdisjoint(names))
     return (
-        f"{Places(rows).shared}. {said}{over}; percentages averaged per task; "
-        "exact match, format and guess over classification tasks, ROUGE-L (gen.) over generation tasks; "
-        f"{explained(names or main_columns(rows))}"
-        f"{clash if any(row.clash for row in rows) else ''}"
-        "the differences to other rows are of exact match (ROUGE-L where there is no classification)."
+        f"{Places(rows).shared}. {said}{over}; percentages averaged per task; {told}".removesuffix("; ") + "."
     )
 
 
