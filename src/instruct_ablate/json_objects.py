@@ -36,6 +36,8 @@ _DECODER = json.JSONDecoder(
 def load_json(text: str | bytes) -> Any:
     """Parse JSON that somebody may have written by hand, or damaged: a key that stands twice is refused."""
     if isinstance(text, bytes):
+        if text.startswith(b'{"'):  # of UTF-8 alone, whatever else there is: no need to look
+            return _DECODER.decode(text.decode("utf-8", "surrogatepass"))
         text = text.decode(json.detect_encoding(text), "surrogatepass")
     elif text.startswith("\ufeff"):
         return json.loads(text)  # which says that a text has no mark of its byte order

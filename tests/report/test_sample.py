@@ -9,7 +9,7 @@ import pytest
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.sample import choose, read_sample
+from instruct_ablate.report.sample import choose, line_reader, read_sample
 from tests.report.cells import make_cell
 from tests.report.studies import small_study
 
@@ -61,6 +61,17 @@ def test_the_same_instances_are_read_under_every_variant(tmp_path: Path):
     assert len(read[0]) == 7
     assert all(keys == read[0] for keys in read)
     assert read_sample(paths[0], None) == read_predictions(paths[0])
+
+
+def test_one_reader_of_several_files_gives_the_rows_of_each_and_tells_every_damage(tmp_path: Path):
+    study = read_study(small_study(tmp_path / "s"))
+    paths = [study.folder / cell.name / block.predictions for cell in study.cells for block in cell.blocks]
+    read = line_reader()
+    assert [read_sample(path, None, read) for path in (*paths, *paths)] == [*map(read_predictions, paths)] * 2
+    for path in paths:
+        path.write_bytes(path.read_bytes() + b'{"task": 3}\n')
+        with pytest.raises(UserError, match="no prediction"):
+            read_sample(path, None, read)
 
 
 def test_an_instance_cannot_pretend_to_end_its_head(tmp_path: Path):

@@ -62,6 +62,23 @@ def test_groups():
     assert {len(line) for line in categories.lines} == {len(categories.headings)}
 
 
+def test_tidy_columns_are_those_of_its_rows_in_their_order(tmp_path: Path):
+    first, *others = CELLS
+    tasks = [one.score for one in first.blocks[0].scores.tasks]
+    further = (*tasks[0].values, ("mine", 3.0), ("seed", 9.0))  # a user's metric may be called as a key is
+    scores = first.blocks[0].scores
+    renamed = replace(scores.tasks[0], score=replace(tasks[0], values=further))
+    block = replace(first.blocks[0], scores=replace(scores, tasks=(renamed, *scores.tasks[1:])))
+    cells = [*others, replace(first, blocks=(block,)), make_cell(None)]
+    rows = list(tidy(cells))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    write_tidy(cells, tmp_path / "tidy.parquet")
+    table = pq.read_table(tmp_path / "tidy.parquet")
+    assert table.column_names == names
+    assert table.to_pylist() == [{name: row.get(name) for name in names} for row in rows]
+    assert 9.0 in table.column("seed").to_pylist()
+
+
 def test_tidy_has_a_row_a_cell_test_variant_and_task(tmp_path: Path):
     assert len(list(tidy(CELLS))) == 4
     write_tidy(CELLS, tmp_path / "tidy.parquet")

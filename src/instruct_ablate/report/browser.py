@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_metric
 from instruct_ablate.report.columns import shown_metrics
-from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Block, Sample, choose, read_sample
+from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Block, Sample, choose, line_reader, read_sample
 from instruct_ablate.whole_files import inside
 
 MOST_TEXT = 4_000  # characters of a prompt or an answer
@@ -98,10 +98,10 @@ def _head(blocks: Sequence[Block], metrics: Sequence[str]) -> dict[str, Any]:
 
 def _gather(study: Path, sample: Sample, metrics: tuple[str, ...]) -> tuple[Gathered, list[str]]:
     """Read the chosen predictions; also name the cells whose files are gone or damaged."""
-    gathered, missing = Gathered(metrics), []
+    gathered, missing, read = Gathered(metrics), [], line_reader()
     for column, (cell, block) in enumerate(sample.blocks):
         try:
-            rows = read_sample(inside(study / cell.name, block.predictions), sample.per_task)
+            rows = read_sample(inside(study / cell.name, block.predictions), sample.per_task, read)
         except (OSError, UserError):
             missing.append(cell.name)
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from instruct_ablate.cell.state.legend import Legend, heading
@@ -44,9 +44,9 @@ class _Line:
             statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values)
         )
 
-    def text(self, variant: str, digits: int) -> str:
-        """Write it."""
-        return CLASH if self.clashes(variant) else number(self.mean(variant), form=Form(digits=digits))
+    def text(self, variant: str, mean: Mean | None, digits: int) -> str:
+        """Write the variant's mean."""
+        return CLASH if self.clashes(variant) else number(mean, form=Form(digits=digits))
 
 
 Place = tuple[str, ...]
@@ -68,12 +68,15 @@ def pivot_table(
     lines: dict[Key, _Line] = {}
     for cell in done:
         place = tuple(legend.text(cell.setting, key) for key in keys)
+        trained = legend.text(cell.setting, "instruction")
         for tested, group, score in _groups(cell, by):
-            variant = _variant(legend.text(cell.setting, "instruction"), cell.setting, tested)
+            variant = _variant(trained, cell.setting, tested)
             for metric in metrics:
                 if (value := score.get(metric)) is not None:
-                    line = lines.setdefault((metric, group, place), _Line(score.instances))
-                    line.add(variant, cell.seed, value)
+                    key = metric, group, place
+                    if key not in lines:
+                        lines[key] = _Line(score.instances)
+                    lines[key].add(variant, cell.seed, value)
     _spread(
         lines,
         {tuple(legend.text(cell.setting, key) for key in keys) for cell in done if cell.setting.untuned},
@@ -81,13 +84,12 @@ def pivot_table(
     variants = list(dict.fromkeys(variant for line in lines.values() for variant in line.values))
     ordered = sorted(lines, key=lambda key: (metrics.index(key[0]), key[1]))
     named = ("metric", "category", *(["task"] if by == "task" else []), *map(heading, keys))
-    body = tuple(_texts(key, lines[key], variants) for key in ordered)
+    means = {key: [lines[key].mean(variant) for variant in variants] for key in ordered}
+    body = tuple(_texts(key, lines[key], dict(zip(variants, means[key], strict=True))) for key in ordered)
     bold = frozenset(
         (number, len(named) + 1 + place)
         for number, key in enumerate(ordered)
-        for place in best(
-            [lines[key].mean(variant) for variant in variants], find_metric(key[0]).higher_is_better
-        )
+        for place in best(means[key], find_metric(key[0]).higher_is_better)
     )
     return Table(f"By {by} and variant", (*named, "instances", *variants), body, len(named), bold)
 
@@ -124,8 +126,9 @@ def _starts(place: Place, other: Place) -> bool:
     return all(mine in ("-", theirs) for mine, theirs in zip(place, other, strict=True))
 
 
-def _texts(key: Key, line: _Line, variants: Sequence[str]) -> tuple[str, ...]:
+def _texts(key: Key, line: _Line, means: Mapping[str, Mean | None]) -> tuple[str, ...]:
     metric, group, place = key
     name = find_metric(metric).heading.replace("\n", " ")
-    values = (line.text(variant, find_measure(metric).digits) for variant in variants)
+    digits = find_measure(metric).digits
+    values = (line.text(variant, mean, digits) for variant, mean in means.items())
     return (name, *group, *place, str(line.instances), *values)

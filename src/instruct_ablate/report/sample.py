@@ -7,8 +7,9 @@ too many, the page takes the same few instances of every task under each setting
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line
@@ -17,6 +18,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, read_plain
 
 MOST_ROWS = 100_000  # predictions on a page
+REMEMBERED = 8_192  # lines that are read once, however many files hold them
 FEWEST = 10  # instances of a task; with less room than that, settings are left out instead
 Block = tuple[CellRecord, ScoreBlock]
 
@@ -94,12 +96,20 @@ def _per_task(chosen: Sequence[Block], most: int) -> int | None:
     return max(1, low)
 
 
-def read_sample(path: Path, per_task: int | None) -> tuple[PredictionRow, ...]:
+LineReader = Callable[[bytes], PredictionRow]
+
+
+def line_reader() -> LineReader:
+    """Return a reader of lines for all files of a page: where seeds answer alike, their files hold the same lines."""
+    return lru_cache(maxsize=REMEMBERED)(from_line)
+
+
+def read_sample(path: Path, per_task: int | None, read: LineReader = from_line) -> tuple[PredictionRow, ...]:
     """Read the chosen rows of a prediction file, task by task; the others are not even parsed."""
     with explained(path):
         lines = read_plain(path).split(b"\n")[:-1]
     try:
-        return tuple(from_line(line) for line in (_smallest(lines, per_task) if per_task else lines))
+        return tuple(read(line) for line in (_smallest(lines, per_task) if per_task else lines))
     except NOT_AS_WRITTEN as error:
         raise UserError(f"{path}: holds a line that is no prediction ({error}).") from error
 

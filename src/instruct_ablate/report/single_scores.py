@@ -48,7 +48,7 @@ class SingleScores:
 
     def __init__(self, cells: Iterable[CellRecord] = (), folder: Path | None = None) -> None:
         self._places: dict[Trial, dict[int, tuple[Path, tuple[ScoreBlock, ...]]]] = {}
-        self._read: dict[tuple[Path, ...], Sorted | None] = {}
+        self._read: dict[tuple[Trial, int], Sorted | None] = {}
         self._layouts: list[Layout] = []
         if folder is None:
             return
@@ -74,13 +74,13 @@ class SingleScores:
         seeds = self._places.get(trial, {})
         if not seeds:
             return None
-        folder, blocks = seeds[seed] if seed in seeds else seeds[min(seeds)]
-        if not all(block.instances for block in blocks):  # scored by an earlier version
-            return None
-        paths = tuple(folder / block.instances for block in blocks)
-        if paths not in self._read:
-            self._read[paths] = _mean([_read(folder, block.instances, self._layouts) for block in blocks])
-        return self._read[paths]
+        place = trial, seed if seed in seeds else min(seeds)
+        if place not in self._read:
+            folder, blocks = seeds[place[1]]
+            scored = all(block.instances for block in blocks)  # not so by an earlier version
+            read = [_read(folder, block.instances, self._layouts) for block in blocks] if scored else [None]
+            self._read[place] = _mean(read)
+        return self._read[place]
 
 
 def _mean(every: Sequence[Sorted | None]) -> Sorted | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Score, Scores, find_measure, find_metric, mean_scores
 from instruct_ablate.metrics.measures import DIFFERENCES
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, group_columns, main_columns
@@ -177,38 +178,50 @@ def comma_separated(table: Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for line in (table.headings, *table.lines):
-        writer.writerow([_uncalculated(cell) for cell in line])
+        writer.writerow([_uncalculated(cell) if cell[:1] in _CALCULATED else cell for cell in line])
     return text.getvalue()
+
+
+_CALCULATED = frozenset("=+-@\t\r")  # what a cell begins with that a spreadsheet takes for a formula
 
 
 def _uncalculated(cell: str) -> str:
     """Quote what a spreadsheet would calculate; numbers, with signs and intervals, stay as they are."""
-    return (
-        f"'{cell}"
-        if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not _NUMBER.fullmatch(cell)
-        else cell
-    )
+    return f"'{cell}" if cell[:1] in _CALCULATED and not _NUMBER.fullmatch(cell) else cell
 
 
 def tidy(cells: Iterable[CellRecord]) -> Iterator[dict[str, Any]]:
     """Yield one flat record per cell, test instruction, template and task: what other tools read best."""
+    for place, rows in _tidy(cells):
+        yield from ({**place, **row} for row in rows)
+
+
+def _tidy(cells: Iterable[CellRecord]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Yield what a cell's records share, and what each has of its own."""
+    known: dict[int, tuple[Setting, dict[str, Any]]] = {}  # by object: 1, 1.0 and true are equal
     for cell in cells:
-        place = {"cell": cell.name, "identity": cell.identity, **place_values(cell)}
-        for block in cell.blocks if cell.state == "done" else ():
-            for task in block.scores.tasks:
-                yield {**place, "tested_on": block.instruction, "template": block.key.template,
-                       "kind": task.kind, "category": task.category,
-                       "task": task.score.name, "instances": task.score.instances,
-                       **dict(task.score.values)}  # fmt: skip
+        if id(cell.setting) not in known:
+            known[id(cell.setting)] = cell.setting, _setting_values(cell.setting)
+        _, shown = known[id(cell.setting)]
+        place = {"cell": cell.name, "identity": cell.identity, **shown, "seed": cell.seed}
+        yield place, [
+            {"tested_on": block.instruction, "template": block.key.template, "kind": task.kind,
+             "category": task.category, "task": task.score.name, "instances": task.score.instances,
+             **dict(task.score.values)}
+            for block in (cell.blocks if cell.state == "done" else ())
+            for task in block.scores.tasks
+        ]  # fmt: skip
 
 
 def place_values(cell: CellRecord) -> dict[str, Any]:
     """Return the whole setting by key, lists as text, with the contents that have names, and the seed."""
-    values = {key: cell.setting.get(key) for key in cell.setting.keys}
-    shown = {
-        key: cell.setting.text(key) if isinstance(value, tuple) else value for key, value in values.items()
-    }
-    return {**shown, **{f"{key}@": revision for key, revision in cell.setting.revisions}, "seed": cell.seed}
+    return {**_setting_values(cell.setting), "seed": cell.seed}
+
+
+def _setting_values(setting: Setting) -> dict[str, Any]:
+    values = {key: setting.get(key) for key in setting.keys}
+    shown = {key: setting.text(key) if isinstance(value, tuple) else value for key, value in values.items()}
+    return {**shown, **{f"{key}@": revision for key, revision in setting.revisions}}
 
 
 _EMPTY = (
@@ -229,9 +242,18 @@ def write_tidy(cells: Iterable[CellRecord], path: Path) -> None:
     """Write the tidy records as Parquet."""
     import pyarrow.parquet as pq
 
-    rows = list(tidy(cells))
-    names = dict.fromkeys(name for row in rows for name in row)  # a further metric may be some cells' alone
-    columns = {name: [row.get(name) for row in rows] for name in names or _EMPTY}
+    every = [(place, rows) for place, rows in _tidy(cells) if rows]
+    own = dict.fromkeys(name for _, rows in every for row in rows for name in row)
+    names: dict[str, None] = {}  # as they come in the rows: a further metric may be some cells' alone
+    for place, rows in every:
+        names |= dict.fromkeys(place)
+        for row in rows:
+            names |= dict.fromkeys(row)
+    columns: dict[str, list[Any]] = {name: [] for name in names or _EMPTY}
+    for name, column in columns.items():
+        for place, rows in every:
+            value = place.get(name)
+            column.extend([row.get(name, value) for row in rows] if name in own else [value] * len(rows))
     with whole_file(path, durable=False) as temporary:
         pq.write_table(_arrow(columns), temporary)
 
@@ -242,7 +264,7 @@ def _arrow(columns: Mapping[str, Sequence[Any]]) -> Any:
 
     made = {}
     for name, values in columns.items():
-        texts = {value for value in values if isinstance(value, str)}  # few, however many rows
+        texts = {value for value in set(values) if isinstance(value, str)}  # few, however many rows
         odd = {text: escaped for text in texts if (escaped := as_utf8(text)) != text}
         plain = (
             [odd.get(value, value) if isinstance(value, str) else value for value in values]

@@ -47,6 +47,14 @@ def test_two_contents_of_one_name_show_their_revisions():
     assert Legend([one, close]).text(close, "tasks") == "starter@3f2a0"
 
 
+def test_equal_settings_are_written_each_in_its_own_way():
+    settings = [place(lr=1), place(lr=1.0), place(data_budget=0), replace(place(data_budget=0), tuned=True)]
+    legend = Legend(settings)
+    for _ in range(2):
+        assert [legend.text(one, "trainer.learning_rate") for one in settings[:2]] == ["1", "1.0"]
+        assert [legend.text(one, "instruction") for one in settings[2:]] == ["(untuned)", "(as it is)"]
+
+
 def test_contents_without_a_name_have_a_column():
     one, other = place(revisions={"extensions": "ab" * 32}), place()
     legend = Legend([one, other])

@@ -84,8 +84,10 @@ def read_columns(folder: Path, name: str) -> Any:
         table = pq.ParquetFile(pa.BufferReader(read_inside(folder, name))).read(use_threads=False)
         if len(set(table.column_names)) < len(table.column_names):
             raise ValueError("two columns have one name")
-        fields = [(one, pa.string() if one in KEYS else pa.float64()) for one in table.column_names]
-        table = table.cast(pa.schema(fields))
+        for place, (one, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
+            kind = pa.string() if one in KEYS else pa.float64()
+            if column.type != kind:
+                table = table.set_column(place, one, column.cast(kind))
         if any(table.column(key).null_count for key in KEYS):
             raise ValueError("a row has no task or id")
     except (pa.ArrowException, KeyError, TypeError) as error:

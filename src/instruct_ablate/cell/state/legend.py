@@ -100,6 +100,7 @@ class Legend:
         changed = [key for key in own if len({setting.revision(key) for setting in self._settings}) > 1]
         changed += ["prompt"] if "prompt" not in self._differing and self._several("prompt") else []
         self.keys = (*(key for key in self._differing if not self._follows(key)), *changed)
+        self._texts: dict[tuple[str, int], tuple[Setting, str]] = {}  # by object: 1, 1.0 and true are equal
 
     @property
     def shared(self) -> tuple[tuple[str, str], ...]:
@@ -121,6 +122,12 @@ class Legend:
 
     def text(self, setting: Setting, key: str) -> str:
         """Write a setting's value at a key, as a table shows it; "-" where the key means nothing to it."""
+        place = key, id(setting)
+        if place not in self._texts:
+            self._texts[place] = setting, self._text(setting, key)
+        return self._texts[place][1]
+
+    def _text(self, setting: Setting, key: str) -> str:
         if key == "instruction":
             return trained_on(setting)
         if key in self._contents and key not in REVISED:

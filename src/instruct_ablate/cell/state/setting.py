@@ -79,7 +79,8 @@ class Setting:
 
     def get(self, key: str) -> Value:
         """Return the value at a key; None where the setting has none."""
-        return plain_value(NEUTRAL[key]) if self._left_out(key) else self._by_key.get(key)
+        known = key in self._by_key or not self._left_out(key)
+        return self._by_key.get(key) if known else plain_value(NEUTRAL[key])
 
     def __contains__(self, key: str) -> bool:
         """Whether the key means anything to this setting."""
@@ -113,23 +114,23 @@ class Setting:
         """Return the setting with other values; None takes nothing away."""
         return make_setting({**self._by_key, **changes}, dict(self.revisions), self.tuned)
 
-    @property
+    @cached_property
     def model(self) -> str:
         """The model's name."""
         return str(self.get("model"))
 
-    @property
+    @cached_property
     def budget(self) -> int:
         """Training instances per task; 0: nothing was trained here."""
         value = self.get("data_budget")
         return value if isinstance(value, int) else 0
 
-    @property
+    @cached_property
     def untuned(self) -> bool:
         """Whether nothing was trained here."""
         return self.budget == 0
 
-    @property
+    @cached_property
     def baseline(self) -> bool:
         """Whether a baseline answered, that needs no model."""
         return is_baseline_name(self.model)
@@ -139,7 +140,7 @@ class Setting:
         """Whether the predictions were made elsewhere."""
         return self.get("method") == IMPORTED
 
-    @property
+    @cached_property
     def instruction(self) -> str:
         """The label of the training variant; empty where nothing was trained."""
         return "" if self.untuned else str(self.get("instruction"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,15 +72,22 @@ def fit(budgets: Sequence[int], values: Array) -> PowerLaw:
 def _curves(sizes: Array, means: Array) -> tuple[Array, Array, Array]:
     """Return amount, exponent and limit of each row of means [rows, budgets]."""
     squares, solved = [], []
-    for exponent in EXPONENTS:
-        design = np.stack([(sizes / sizes[0]) ** -exponent, np.ones_like(sizes)], axis=1)
-        found = np.linalg.pinv(design) @ means.T
+    for design, inverse in _designs(tuple(sizes.tolist())):
+        found = inverse @ means.T
         squares.append(((design @ found - means.T) ** 2).sum(axis=0))
         solved.append(found)
     best = np.argmin(np.array(squares), axis=0)
     amount, limit = np.array(solved)[best, :, np.arange(len(means))].T
     exponent = EXPONENTS[best]
     return amount * sizes[0] ** exponent, exponent, limit
+
+
+@lru_cache(maxsize=8)
+def _designs(sizes: tuple[float, ...]) -> tuple[tuple[Array, Array], ...]:
+    """Return for every exponent the design at these budgets and its inverse: a study's curves share theirs."""
+    made = np.array(sizes)
+    designs = [np.stack([(made / made[0]) ** -one, np.ones_like(made)], axis=1) for one in EXPONENTS]
+    return tuple((design, np.linalg.pinv(design)) for design in designs)
 
 
 def _drawn(values: Array) -> Array:
