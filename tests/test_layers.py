@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "presets",
         "progress_lines",
     ),
-    ("composition", "learning_curve", "learning_rate", "prepared", "score_curve"),
+    ("composition", "learning_curve", "learning_rate", "prepared", "score_curve", "top_layers"),
     ("tasks",),
     ("instruction",),
     ("prompt",),

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "gradient_checkpointing": "trainer.activation_checkpointing",
     "r": "method.rank", "lora_r": "method.rank", "lora_rank": "method.rank", "lora_alpha": "method.alpha",
     "lora_dropout": "method.dropout", "peft": "method", "lora": "method", "adapter": "method",
+    "layers": "method.layers", "layers_to_transform": "method.layers",
     "model_name": "model", "model_name_or_path": "model.path", "checkpoint": "model.path",
     "max_length": "prompt.max_source_length", "max_new_tokens": "prompt.max_target_length",
     "max_tokens": "prompt.max_target_length", "dataset": "tasks", "task": "tasks", "variant": "instruction",

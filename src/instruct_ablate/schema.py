@@ -128,6 +128,9 @@ class MethodConfig:
     dropout: float = 0.0
     target_modules: list[str] = field(default_factory=list)  # empty: as `target` says
     target: str = "all_linear"  # all_linear | attention: the layers that adapters stand beside
+    layers: str = (
+        "all"  # all | top:N: adapters in the decoder's last N layers alone, all below stays as it is
+    )
     rslora: bool = False  # adapters count alpha/sqrt(rank) in place of alpha/rank (Kalajdzievski 2023)
     dora: bool = False  # a length beside each output's direction (Liu et al. 2024)
     # LoRA trains at trainer.learning_rate times this (method=lora: 10); full tuning at trainer.learning_rate itself.

@@ -56,11 +56,13 @@ def test_an_adapter_stands_on_its_base(tmp_path: Path) -> None:
         facts(given)
 
 
-@pytest.mark.parametrize("target", ["all_linear", "attention"])
-def test_dora_is_written_as_an_adapter_and_merged(target: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "layers"), [("all_linear", "all"), ("attention", "all"), ("all_linear", "top:1")]
+)
+def test_dora_is_written_as_an_adapter_and_merged(target: str, layers: str, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     checkpoint = load(make_config(cache), torch.bfloat16)
-    method = MethodConfig("lora", rank=2, dora=True, rslora=True, target=target)
+    method = MethodConfig("lora", rank=2, dora=True, rslora=True, target=target, layers=layers)
     model = make_trainable(checkpoint.model, Config(model=RANDOM, method=method))
     torch.manual_seed(0)
     given = [p.detach() + 0.1 * torch.rand_like(p) for p in model.parameters() if p.requires_grad]

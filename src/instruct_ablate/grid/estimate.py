@@ -20,6 +20,7 @@ from instruct_ablate.score_curve import USUAL, due_steps, sample_size
 from instruct_ablate.tasks.budget import hangs_on_seed, sample
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Task, TaskCollection
+from instruct_ablate.top_layers import ALL
 
 LOOKED_AT = 40  # tasks from which the length of prompts is taken
 # Bytes of a checkpoint per trained weight: fp32 masters, and AdamW's two moments (Adafactor's are factored).
@@ -61,6 +62,11 @@ class Speed:
 Speeds = dict[tuple[str, str], Speed]
 
 
+def way(method: str, layers: str) -> str:
+    """Name what speeds are told apart by beside the model: the method, and the layers that it trains."""
+    return method if layers == ALL else f"{method} {layers}"
+
+
 def training_memory(weights: int, trained: int, trainer: TrainerConfig) -> int:
     """Return the bytes of weights, gradients and optimiser while training; activations come on top.
 
@@ -92,7 +98,9 @@ def speeds(records: Iterable[CellRecord]) -> Speeds:
     found: Speeds = {}
     for record in records:
         if record.state == "done" and record.environment is not None:
-            cost, key = record.cost, (record.setting.model, str(record.setting.get("method") or "full"))
+            setting, cost = record.setting, record.cost
+            layers = str(setting.get("method.layers") or ALL)
+            key = setting.model, way(str(setting.get("method") or "full"), layers)
             known = cost.train_seconds + cost.point_seconds + cost.evaluate_seconds
             other = max(0.0, record.finished - record.started - known)
             speed = Speed(
@@ -197,10 +205,11 @@ class Estimator:
 
     def _seconds(self, config: Config, tokens: int, tested: int) -> float | None:
         """Return the time from measured speeds; an untuned cell's from any method of its model."""
+        own = way(config.method.name, config.method.layers)
         known = [
             speed
-            for (model, method), speed in self._speeds.items()
-            if model == config.model.name and (not tokens or method == config.method.name)
+            for (model, trained), speed in self._speeds.items()
+            if model == config.model.name and (not tokens or trained == own)
         ]
         speed = sum(known, Speed())
         if not speed.instances or (tokens and not speed.tokens):

@@ -50,6 +50,7 @@ from instruct_ablate.schema import (
     TrainerConfig,
 )
 from instruct_ablate.tasks import budget, collection
+from instruct_ablate.top_layers import ALL
 
 if TYPE_CHECKING:
     from instruct_ablate.tasks.task import Task
@@ -325,7 +326,8 @@ def _prompt_weight(model: ModelConfig, trainer: TrainerConfig) -> None:
 
 def _layers(model: ModelConfig, method: MethodConfig, cache: Path) -> None:
     """Check that the layers to adapt are there; all linear ones always are."""
-    if method.name == "lora" and (method.target_modules or method.target != "all_linear"):
+    some = method.target_modules or method.target != "all_linear" or method.layers != ALL
+    if method.name == "lora" and some:
         from instruct_ablate.model.training.lora import check_layers
 
         check_layers(model, method, cache)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.estimate import Speeds, speeds
+from instruct_ablate.grid.estimate import Speeds, speeds, way
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.schema import Config
 
@@ -24,7 +24,7 @@ def probe(cells: Sequence[Cell], steps: int) -> Speeds:
     for cell in sorted(cells, key=lambda cell: is_untuned(cell.config)):  # trained ones say more
         config = effective(cell.config)
         if not is_baseline(config):
-            chosen.setdefault((config.model.name, config.method.name), config)
+            chosen.setdefault((config.model.name, way(config.method.name, config.method.layers)), config)
     with tempfile.TemporaryDirectory(prefix="instruct-ablate-probe-") as folder:
         records = [run_cell(_short(config, steps, folder)) for config in chosen.values()]
     for record in records:

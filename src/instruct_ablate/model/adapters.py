@@ -8,6 +8,10 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.schema import MethodConfig
+from instruct_ablate.top_layers import top_count
+
 
 def bare(model: Any) -> Any:
     """Return the model inside a peft wrapper; its adapters sit in the layers and act as before."""
@@ -31,6 +35,69 @@ def attention_layers(model: nn.Module) -> list[str]:
 def in_attention(name: str) -> bool:
     """Whether a layer lies within attention, by what families call it: self_attn, SelfAttention, attn, attention."""
     return any(word in name.rpartition(".")[0].lower() for word in ("attn", "attention"))
+
+
+def is_adapted(name: str, method: MethodConfig) -> bool:
+    """Whether a linear layer of this name gets an adapter, wherever it lies: as `target` or `target_modules` say."""
+    if not method.target_modules:
+        return method.target == "all_linear" or in_attention(name)
+    return any(is_called(name, target) for target in method.target_modules)
+
+
+def is_called(name: str, target: str) -> bool:
+    """Whether a part of a model is called so: in full, or by the last of its names."""
+    return name == target or name.endswith(f".{target}")
+
+
+def decoder_layers(model: Any) -> dict[str, nn.Module]:
+    """Return the layers of a model's decoder by their names, from below.
+
+    Raises `UserError` where a decoder does not keep its layers in one list.
+    """
+    lists = [part for part in model.get_decoder().children() if isinstance(part, nn.ModuleList)]
+    if len(lists) != 1:
+        raise UserError(
+            f"method.layers: which layers of {type(model).__name__} follow each other is not known here. "
+            "Leave it at all."
+        )
+    names = {part: name for name, part in model.named_modules()}
+    return {names[layer]: layer for layer in lists[0]}
+
+
+def top_layers(model: Any, layers: str) -> list[str] | None:
+    """Name the decoder's layers that `method.layers` chooses; None: all parts of the model."""
+    count = top_count(layers)
+    if count is None:
+        return None
+    names = list(decoder_layers(model))
+    if count > len(names):
+        raise UserError(
+            f"method.layers={layers}: the decoder of this model has {len(names)} layers. Give top:1 to "
+            f"top:{len(names)}, or all."
+        )
+    return names[-count:]
+
+
+def adapted_on_top(model: Any, method: MethodConfig) -> list[str] | None:
+    """Name in full the linear layers that `method.layers=top:N` adapts; None where adapters may stand anywhere.
+
+    Raises `UserError` for a name of `method.target_modules` that is none of these layers'.
+    """
+    chosen = top_layers(model, method.layers)
+    if chosen is None:
+        return None
+    linear = [name for name, part in model.named_modules() if is_linear(part) and _within(name, chosen)]
+    for target in method.target_modules:
+        if not any(is_called(name, target) for name in linear):
+            there = sorted({name.rpartition(".")[2] for name in linear})
+            raise unknown(
+                f"layer within method.layers={method.layers} in method.target_modules:", target, there
+            )
+    return [name for name in linear if is_adapted(name, method)]
+
+
+def _within(name: str, layers: list[str]) -> bool:
+    return any(name.startswith(f"{layer}.") for layer in layers)
 
 
 def merged(adapted: Any) -> PreTrainedModel:

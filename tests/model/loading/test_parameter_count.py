@@ -50,7 +50,15 @@ def test_lora_counts_its_pairs_of_matrices(name: str, rank: int, cache: Path) ->
 
 @pytest.mark.parametrize("name", ["tiny_llama", "tiny_t5"])
 @pytest.mark.parametrize(
-    "more", [{"dora": True}, {"target": "attention"}, {"target": "attention", "dora": True}]
+    "more",
+    [
+        {"dora": True},
+        {"target": "attention"},
+        {"target": "attention", "dora": True},
+        {"layers": "top:1"},
+        {"layers": "top:2", "dora": True},
+        {"layers": "top:1", "target": "attention"},
+    ],
 )
 def test_what_else_adapters_train_is_counted(name: str, more: dict[str, Any], cache: Path) -> None:
     config, method = ModelConfig(name, source="random"), MethodConfig("lora", rank=2, **more)

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.adapters import bare, decoder_layers
 from instruct_ablate.model.training.lora import adapt, check_layers
 from instruct_ablate.model.training.settings import check_dora, check_method
+from instruct_ablate.model.training.trainable import make_trainable
 from instruct_ablate.schema import MethodConfig, ModelConfig, TrainerConfig
 from tests.model.fits import NAMES, load, make_config
 
@@ -163,3 +165,65 @@ def test_layers_are_named_once_and_of_a_known_kind() -> None:
     own.config = SimpleNamespace(model_type="own", is_encoder_decoder=False)
     with pytest.raises(UserError, match="Name the layers"):
         adapt(own, MethodConfig("lora", target="attention"), 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("target", ["all_linear", "attention"])
+def test_the_decoders_last_layers_alone(name: str, target: str, cache: Path) -> None:
+    model = load(make_config(cache, name)).model
+    adapted = adapt(model, MethodConfig(name="lora", layers="top:1", target=target), seed=0)
+    trained = [key for key, weight in adapted.named_parameters() if weight.requires_grad]
+    last = ".layers.1." if name == "tiny_llama" else ".decoder.block.1."
+    assert trained
+    assert all(last in key and "lora_" in key for key in trained)
+    assert any("mlp" in key or "DenseReluDense" in key for key in trained) == (target == "all_linear")
+
+
+def test_every_layer_is_the_same_as_all_of_them(cache: Path) -> None:
+    def trained(layers: str) -> list[str]:
+        adapted = adapt(load(make_config(cache)).model, MethodConfig(name="lora", layers=layers), seed=0)
+        return [key for key, weight in adapted.named_parameters() if weight.requires_grad]
+
+    assert trained("top:2") == trained("all")
+
+
+def test_names_choose_within_the_last_layers(cache: Path) -> None:
+    model = load(make_config(cache)).model
+    method = MethodConfig(name="lora", layers="top:1", target_modules=["q_proj"])
+    trained = [key for key, weight in adapt(model, method, seed=0).named_parameters() if weight.requires_grad]
+    assert len(trained) == 2
+    assert all("layers.1.self_attn.q_proj" in key for key in trained)
+
+
+def test_layers_that_a_model_does_not_have(cache: Path) -> None:
+    config = ModelConfig("tiny_llama", source="random")
+    check_layers(config, MethodConfig("lora", layers="top:2"), cache)
+    with pytest.raises(
+        UserError, match=r"top:3: the decoder of this model has 2 layers. Give top:1 to top:2"
+    ):
+        check_layers(config, MethodConfig("lora", layers="top:3"), cache)
+    with pytest.raises(UserError, match=r"within method.layers=top:1 in method.target_modules: 'lm_head'"):
+        check_layers(config, MethodConfig("lora", layers="top:1", target_modules=["lm_head"]), cache)
+    with pytest.raises(UserError, match="method=full trains every weight"):
+        check_method(MethodConfig("full", layers="top:1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "checkpointing"), [("tiny_llama", False), ("tiny_llama", True), ("tiny_t5", False)]
+)
+def test_nothing_is_kept_for_a_backward_pass_below(name: str, checkpointing: bool, cache: Path) -> None:
+    config = make_config(cache, name, activation_checkpointing=checkpointing)
+    config.method = MethodConfig(name="lora", layers="top:1")
+    model = make_trainable(load(config).model, config)
+    needs: dict[str, bool] = {}
+
+    def look(layer: str) -> Any:
+        return lambda part, given, output: needs.update(
+            {layer: (output if isinstance(output, torch.Tensor) else output[0]).requires_grad}
+        )
+
+    for layer, part in decoder_layers(bare(model)).items():
+        part.register_forward_hook(look(layer))
+    ids = torch.arange(3, 9)[None]
+    model(**{"input_ids": ids, **({"decoder_input_ids": ids} if name == "tiny_t5" else {})})
+    assert list(needs.values()) == [False, True]

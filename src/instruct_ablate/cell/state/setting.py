@@ -42,6 +42,7 @@ NEUTRAL: dict[str, Any] = {
     "prompt.training_template": "first", "templates": None, "own_code": [],
     "tasks.train_categories": [], "tasks.train_include": [], "tasks.test_categories": [], "tasks.test_include": [],
     "method.target": "all_linear", "method.rslora": False, "method.dora": False, "method.learning_rate_factor": 1.0,
+    "method.layers": "all",
     "prompt.system": None, "prompt.enable_thinking": None, "prompt.end_of_turn": False,
     "trainer.prompt_loss_weight": 0.0, "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
     "tasks.parts": {}, "tasks.weights": {}, "tasks.leave_out": None, "tasks.test_parts": [],

@@ -12,6 +12,7 @@ from instruct_ablate.model.loading.location import base_of, local_folder
 from instruct_ablate.model.modes import quiet
 from instruct_ablate.presets import Preset
 from instruct_ablate.schema import MethodConfig, ModelConfig
+from instruct_ablate.top_layers import ALL
 from instruct_ablate.whole_files import read_plain, read_sealed, write_sealed
 
 if TYPE_CHECKING:
@@ -82,18 +83,23 @@ def _memory(config: ModelConfig, method: MethodConfig, cache: Path) -> Path | No
     except OSError:
         return None
     lora = (method.rank, sorted(method.target_modules), method.target, method.dora)
-    trained = (*lora, COUNTED) if method.name == "lora" else ()
+    some = () if method.layers == ALL else (method.layers,)
+    trained = (*lora, *some, COUNTED) if method.name == "lora" else ()
     made = hashlib.sha256(f"{version('transformers')} {trained}\n".encode() + content).hexdigest()
     return cache / "parameter_counts" / f"{made[:32]}.json"
 
 
 def _counted(model: PreTrainedModel, method: MethodConfig) -> int:
-    from instruct_ablate.model.adapters import is_linear
+    from instruct_ablate.model.adapters import adapted_on_top, is_adapted, is_linear
 
     if method.name != "lora":
         return int(sum(weight.numel() for weight in model.parameters()))
-    layers = [layer for name, layer in model.named_modules() if is_linear(layer) and _adapted(name, method)]
-    return sum(_beside(layer, method) for layer in layers)
+    on_top = adapted_on_top(model, method)
+    return sum(
+        _beside(layer, method)
+        for name, layer in model.named_modules()
+        if is_linear(layer) and (is_adapted(name, method) if on_top is None else name in on_top)
+    )
 
 
 def _beside(layer: Any, method: MethodConfig) -> int:
@@ -101,14 +107,6 @@ def _beside(layer: Any, method: MethodConfig) -> int:
     turned = not hasattr(layer, "out_features")  # GPT-2's Conv1D keeps inputs first
     outputs, inputs = layer.weight.shape[:: -1 if turned else 1]
     return int(method.rank * (inputs + outputs) + (outputs if method.dora else 0))
-
-
-def _adapted(name: str, method: MethodConfig) -> bool:
-    from instruct_ablate.model.adapters import in_attention
-
-    if not method.target_modules:
-        return method.target == "all_linear" or in_attention(name)
-    return any(name == target or name.endswith(f".{target}") for target in method.target_modules)
 
 
 def _place(config: ModelConfig, cache: Path) -> str | None:

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.model.adapters import attention_layers, is_linear
+from instruct_ablate.model.adapters import adapted_on_top, attention_layers, is_called, is_linear
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.loading.location import check_checkpoint
 from instruct_ablate.model.loading.parameter_count import empty_model
@@ -29,7 +29,9 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
             "method.target_modules: T5 reads its embeddings through embed_tokens; an adapter on shared would never "
             "be used. Name embed_tokens."
         )
-    targets: Any = list(config.target_modules) or _layers_of(model, config.target)
+    targets: Any = adapted_on_top(model, config)
+    if targets is None:
+        targets = list(config.target_modules) or _layers_of(model, config.target)
     task = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
     lora = LoraConfig(
         r=config.rank,
@@ -55,7 +57,7 @@ def check_layers(config: ModelConfig, method: MethodConfig, cache: Path) -> None
     if model is None:
         return
     names = [name for name, _ in model.named_modules()]
-    missing = [t for t in method.target_modules if not any(n == t or n.endswith(f".{t}") for n in names)]
+    missing = [t for t in method.target_modules if not any(is_called(name, t) for name in names)]
     if missing:
         leaves = sorted({name.rpartition(".")[2] for name, part in model.named_modules() if is_linear(part)})
         raise unknown("layer in method.target_modules:", missing[0], leaves)

@@ -12,6 +12,7 @@ from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of
 from instruct_ablate.processes import process_count
 from instruct_ablate.schema import Config, DataConfig, EvaluationConfig, MethodConfig, TrainerConfig
 from instruct_ablate.score_curve import asks_for_points
+from instruct_ablate.top_layers import ALL, layers_limit
 
 METHODS = ("full", "lora")
 TARGETS = ("all_linear", "attention")
@@ -27,6 +28,7 @@ METHOD = {
     "dropout": number(0, 1, below=True),
     "target_modules": texts(200),
     "target": one_of(TARGETS),
+    "layers": layers_limit(),
     "rslora": any_value(),
     "dora": any_value(),
     "learning_rate_factor": number(0, 10_000, above=True),
@@ -102,6 +104,11 @@ def check_method(config: MethodConfig) -> None:
         raise UserError(
             f"method.target={config.target} and method.target_modules={list(config.target_modules)} both name the "
             "layers to adapt: leave out one of the two."
+        )
+    if config.name != LORA and config.layers != ALL:
+        raise UserError(
+            f"method.layers={config.layers} chooses the layers that adapters stand in, and method={config.name} trains "
+            f"every weight: take method=lora, or method.layers={ALL}."
         )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.training.lora import adapt
+from instruct_ablate.model.transformers_internals import replaced
 from instruct_ablate.schema import Config
 
 
@@ -27,7 +28,10 @@ def make_trainable(model: Any, config: Config) -> Any:
     model.config.use_cache = False
     model = adapt(model, config.method, config.seed) if config.method.name == "lora" else model
     if config.trainer.activation_checkpointing:
-        bare(model).activation_checkpointing_enable({"use_reentrant": False})
+        inner = bare(model)
+        # Reentrant checkpointing alone needs it; here gradients would be computed below what is trained.
+        with replaced("enable_input_require_grads", {inner: lambda: None}):
+            inner.activation_checkpointing_enable({"use_reentrant": False})
     return model.train()
 
 
