@@ -60,10 +60,7 @@ EDGES = {
     "trainer.loss": (("per_token", "per_example"), ("per_batch",)),
     "trainer.prompt_loss_weight": ((0.0, 1.0), (-0.001, 1.001)),
     "method.target": (("all_linear", "attention"), ("mlp",)),
-    "method.layers": (
-        ("all", "top:1", "top:99999"),
-        ("top:0", "top:-1", "top:01", "top", "top:1.5", "8", "top:100000"),
-    ),
+    "method.layers": (("all",), ("top:0", "top", "8")),
     "method.learning_rate_factor": ((1e-300, 10_000.0), (0.0, 10_001.0)),
     "method.name": (("full", "lora"), ("prefix",)),
     "method.rank": ((1, 2**16), (0, 2**16 + 1)),
