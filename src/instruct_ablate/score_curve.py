@@ -16,7 +16,7 @@ FILE = "scores_in_training.jsonl"
 HELD_OUT = (
     "validation"  # stands for a test-time instruction where training tasks that are held out were tested
 )
-USUAL, LEAST = 100, 10  # instances of a sample whose size is not given, at most and at least
+USUAL, LEAST = 100, 3  # instances of a sample whose size is not given, at most and at least
 # Of a trained example's time: a task's first tested instance, and a further one, which shares its beginning.
 FIRST, FURTHER = 0.7, 0.3
 SHARE = 0.15  # of the training's time that all points may take

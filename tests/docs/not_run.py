@@ -30,7 +30,7 @@ NOT_RUN = {
     ),
     "python train.py -m hydra/sweeper=optuna": "an extra, and 20 cells: tests/grid/test_trial.py",
     "python train.py -m experiment=NAME seed=0,1,2,3,4 until=decided": "eleven cells: tests/grid/test_rounds.py",
-    "python train.py -m model=smollm2_135m": f"{MINUTES}: tests/grid/test_rounds.py",
+    "python train.py -m model=tiny_llama tasks.test_tasks=12": "six cells: tests/grid/test_rounds.py",
     "python -m pdb train.py": "waits for what is typed into the debugger: tests/grid/test_sweep.py",
     "instruct-ablate view": "serves until it is stopped: tests/commands/test_view.py",
     "instruct-ablate plan experiment=kung_peng_definitions": HUB,
