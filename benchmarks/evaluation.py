@@ -1,7 +1,7 @@
 """Evaluation: this package's decoding against transformers' `generate` in batches, and its label scoring
 against scoring each label in a pass of its own.
 
-    python benchmarks/evaluation.py [--case greedy labels t5] [--tasks 3] [--instances 100] [--json FILE]
+    python -m benchmarks evaluation [--case greedy labels t5] [--tasks 3] [--instances 100] [--json FILE]
 
 Both sides get the same prompts (Super-NaturalInstructions where `--root` has it, else the starter tasks), the
 same precision and the same stop tokens, alternating; the peer's batch size is swept first and its best one used.
@@ -12,7 +12,6 @@ tokens, as an untuned model's often do. For T5 the weights are random (t5-small'
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import machine
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.model.decoding.predict import predict
@@ -204,13 +204,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="write the result here too")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    results = {}
-    for name in given.case:
-        results[name] = run_case(name, given)
-        print(f"{name}: {json.dumps(results[name])}", flush=True)
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    machine.run_cases(given, lambda name: run_case(name, given))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ time that the counted arithmetic would take at that rate, of the time that was t
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -159,14 +158,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     given = options()
-    torch.set_num_threads(given.threads)
-    results: dict[str, Any] = {"machine": {**machine.processor(), "threads": given.threads}}
-    print(json.dumps(results["machine"]))
-    for name in given.case:
-        results[name] = run_case(name, given)
-        print(f"{name}: {json.dumps(results[name])}", flush=True)
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    machine.run_cases(given, lambda name: run_case(name, given))
 
 
 if __name__ == "__main__":

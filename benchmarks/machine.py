@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
 import statistics
@@ -34,6 +36,20 @@ def processor() -> dict[str, Any]:
         "instruction sets": [name for name in SETS if name in flags],
         "torch's kernels": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def run_cases(given: argparse.Namespace, run: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """Run the cases chosen, print each with its processor, and write all to `--json` where that is given."""
+    torch.set_num_threads(given.threads)
+    here = {**processor(), "threads": given.threads}
+    results: dict[str, Any] = {"machine": here}
+    print(json.dumps(here), flush=True)
+    for name in given.case:
+        results[name] = {**run(name), "processor": here["processor"]}
+        print(f"{name}: {json.dumps(results[name])}", flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return results
 
 
 def device_peak(name: str) -> float | None:

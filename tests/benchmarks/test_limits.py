@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from benchmarks.counting import Sizes, forward, training
 from benchmarks.limits import answered, of_evaluation, of_training, options
 
-from benchmarks import limits
+from benchmarks import limits, machine
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import token_store
 from tests.model.decoding_cases import LABELS, make_checkpoint, make_config, make_prompts
@@ -66,3 +67,16 @@ def test_the_peer_is_named_with_its_attention(tmp_path: Path) -> None:
 
 def test_a_product_is_timed_in_the_model_s_precision() -> None:
     assert limits.machine.product_rate(torch.float32, size=32, repetitions=3) > 0
+
+
+def test_each_figure_stands_beside_its_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(machine, "processor", lambda: {"processor": "Abacus 9"})
+    arguments = argparse.Namespace(case=["greedy", "t5"], threads=threads, json=tmp_path / "out.json")
+    found = machine.run_cases(arguments, lambda name: {"seconds": len(name)})
+    assert found["greedy"] == {"seconds": 6, "processor": "Abacus 9"}
+    assert found["machine"] == {"processor": "Abacus 9", "threads": threads}
+    assert json.loads((tmp_path / "out.json").read_text()) == found
+    assert capsys.readouterr().out.count("Abacus 9") == 3
