@@ -35,7 +35,8 @@ FAMILIES = """\
 | Phi-4-mini | `tiny_phi4` | packed | packed |
 | GPT-2, GPT-NeoX, OPT | `tiny_gpt2`, `tiny_gpt_neox`, `tiny_opt` | packed | packed |
 | T5 1.0 and 1.1, mT5, UMT5 | `tiny_t5_v1_0`, `tiny_t5`, `tiny_t5_v1_1`, `tiny_mt5`, `tiny_umt5` | packed | packed |
-| T5Gemma 2, BART | `tiny_t5gemma2`, `tiny_bart` | padded, with a note | by transformers, with a note |
+| T5Gemma 2 (sliding windows, text alone) | `tiny_t5gemma2` | packed | packed |
+| BART | `tiny_bart` | padded, with a note | by transformers, with a note |
 """
 INTRODUCTION = """\
 # Models

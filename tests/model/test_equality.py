@@ -8,7 +8,7 @@ from benchmarks.families import measure
 from instruct_ablate.model.loading.tiny_families import FAMILIES
 
 # By transformers' own path, with a note; all others are packed, and decoded here.
-UNPACKED = {"tiny_t5gemma2", "tiny_bart"}
+UNPACKED = {"tiny_bart"}
 # Those whose layers others have too.
 LATER = {
     "tiny_llama", "tiny_qwen2", "tiny_olmo2", "tiny_mistral", "tiny_gpt_neox", "tiny_t5", "tiny_t5_v1_0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from torch import nn
@@ -23,9 +24,24 @@ def is_linear(part: nn.Module) -> bool:
     return isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
 
 
+def of_pictures(model: nn.Module) -> list[str]:
+    """Name the parts of a model that read pictures: text does not pass through them."""
+    return [
+        name
+        for name, part in model.named_modules()
+        if name and isinstance(part, PreTrainedModel) and part.main_input_name == "pixel_values"
+    ]
+
+
+def reads_text(name: str, pictures: Collection[str]) -> bool:
+    """Whether a layer lies outside the parts that read pictures."""
+    return not any(name.startswith(f"{part}.") for part in pictures)
+
+
 def attention_layers(model: nn.Module) -> list[str]:
     """Name the linear layers within attention: by their last names, in full where others have the same."""
-    linear = [name for name, part in model.named_modules() if is_linear(part)]
+    pictures = of_pictures(model)
+    linear = [name for name, part in model.named_modules() if is_linear(part) and reads_text(name, pictures)]
     inside = [name for name in linear if in_attention(name)]
     names = {name.rpartition(".")[2] for name in inside}
     others = {name.rpartition(".")[2] for name in linear if not in_attention(name)}

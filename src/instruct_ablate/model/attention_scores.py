@@ -6,7 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
+
+
+def reach_both_ways(window: int) -> tuple[int, int]:
+    """Return from less than how many places away tokens before and behind are seen by a window that looks both ways.
+
+    As T5Gemma 2's encoder divides it: the token itself counts in both numbers.
+    """
+    return (window + 1) // 2, window // 2 + 1
+
+
+def sees_both_ways(length: int, window: int | None, device: torch.device) -> Tensor | None:
+    """Return which tokens of a sequence see which, (length, length); None where each sees all."""
+    if window is None or length <= min(reach_both_ways(window)):
+        return None
+    before, behind = reach_both_ways(window)
+    return torch.ones(length, length, dtype=torch.bool, device=device).triu(1 - before).tril(behind - 1)
 
 
 @dataclass(frozen=True, slots=True)

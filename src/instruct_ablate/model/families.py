@@ -6,7 +6,9 @@ from typing import Literal
 
 Kind = Literal["encoder-decoder", "decoder-only"]
 T5_LIKE = ("t5", "mt5", "umt5")  # T5's layers as packed training and decoding know them
+MERGED = ("t5gemma2",)  # T5Gemma 2's, whose decoder attends to target and source at once
+PACKED_SEQ2SEQ = (*T5_LIKE, *MERGED)
 # Configurations that may leave `is_encoder_decoder` to their class.
 ENCODER_DECODERS = frozenset(
-    {*T5_LIKE, "t5gemma", "t5gemma2", "longt5", "switch_transformers", "bart", "mbart", "pegasus", "led"}
+    {*PACKED_SEQ2SEQ, "t5gemma", "longt5", "switch_transformers", "bart", "mbart", "pegasus", "led"}
 )

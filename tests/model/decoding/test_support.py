@@ -60,7 +60,7 @@ def test_models_without_the_attention_interface_are_not():
     )
 
 
-def test_only_t5_among_encoder_decoders():
+def test_bart_is_not():
     sizes = {
         f"{side}_{what}": n
         for side in ("encoder", "decoder")

@@ -3,6 +3,7 @@ import torch
 
 from instruct_ablate.model.decoding import t5_layers as t5
 from instruct_ablate.model.decoding.batch import Batch, Row, runs
+from instruct_ablate.model.decoding.target import Target
 from tests.model.decoding_cases import make_checkpoint
 
 ROWS = tuple(Row(tuple(range(3, 3 + length))) for length in (2, 2, 5, 60))
@@ -41,9 +42,9 @@ def test_decode_several_tokens_at_once(model):
     spans = runs(Batch((), ROWS))
     cross, real = t5.cross_keys(model, t5.encode(model, packed(ROWS), spans), spans)
     ids = torch.tensor([[0, 9, 8], [0, 7, 6], [0, 5, 4], [0, 3, 2]])
-    bias = model.decoder.block[0].layer[0].SelfAttention.compute_bias(3, 3)
-    bias = bias.masked_fill(torch.ones(3, 3, dtype=torch.bool).triu(1), float("-inf"))
-    found = t5.decode(model, ids, [bias] * 2, lambda layer, key, value: (key, value), cross, real)
+    places = torch.arange(3)[None]
+    target = Target(places, places, torch.ones(1, 3, 3, dtype=torch.bool).triu(1))
+    found = t5.decode(model, ids, target, lambda layer, key, value: (key, value), cross, real)
     for row, target, one in zip(ROWS, ids, found, strict=True):
         expected = model(input_ids=torch.tensor([row.tokens]), decoder_input_ids=target[None]).logits[0]
         torch.testing.assert_close(one, expected, rtol=1e-4, atol=1e-4)
@@ -53,9 +54,10 @@ def test_decode_several_tokens_at_once(model):
 def test_decode_one_token_of_each_row(model):
     spans = runs(Batch((), ROWS))
     cross, real = t5.cross_keys(model, t5.encode(model, packed(ROWS), spans), spans)
-    bias = model.decoder.block[0].layer[0].SelfAttention.compute_bias(1, 1)
+    first = torch.zeros(1, 1, dtype=torch.long)
+    target = Target(first, first, torch.zeros(1, 1, 1, dtype=torch.bool))
     ids = torch.tensor([[9], [7], [5], [3]])
-    found = t5.decode(model, ids, [bias] * 2, lambda layer, key, value: (key, value), cross, real)
+    found = t5.decode(model, ids, target, lambda layer, key, value: (key, value), cross, real)
     for row, target, one in zip(ROWS, ids, found, strict=True):
         expected = model(input_ids=torch.tensor([row.tokens]), decoder_input_ids=target[None]).logits[0]
         torch.testing.assert_close(one, expected, rtol=1e-4, atol=1e-4)

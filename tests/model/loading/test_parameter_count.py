@@ -48,7 +48,7 @@ def test_lora_counts_its_pairs_of_matrices(name: str, rank: int, cache: Path) ->
     assert trainable_parameters(config, method, cache) == counted(adapted)
 
 
-@pytest.mark.parametrize("name", ["tiny_llama", "tiny_t5"])
+@pytest.mark.parametrize("name", ["tiny_llama", "tiny_t5", "tiny_t5gemma2"])
 @pytest.mark.parametrize(
     "more",
     [
@@ -63,6 +63,15 @@ def test_lora_counts_its_pairs_of_matrices(name: str, rank: int, cache: Path) ->
 def test_what_else_adapters_train_is_counted(name: str, more: dict[str, Any], cache: Path) -> None:
     config, method = ModelConfig(name, source="random"), MethodConfig("lora", rank=2, **more)
     adapted = adapt(load_checkpoint(config, torch.float32, cache).model, method, seed=0)
+    assert trainable_parameters(config, method, cache) == counted(adapted)
+
+
+def test_no_adapter_stands_where_only_pictures_pass(cache: Path) -> None:
+    config, method = ModelConfig("tiny_t5gemma2", source="random"), MethodConfig("lora", rank=2)
+    adapted = adapt(load_checkpoint(config, torch.float32, cache).model, method, seed=0)
+    trained = [name for name, weight in adapted.named_parameters() if weight.requires_grad]
+    assert not [name for name in trained if "vision" in name]
+    assert [name for name in trained if "encoder.text_model.layers.2.mlp" in name]
     assert trainable_parameters(config, method, cache) == counted(adapted)
 
 

@@ -151,4 +151,4 @@ def test_blocks_leave_out_what_no_window_reaches() -> None:
 
 
 def test_what_is_left_out() -> None:
-    assert left_out(Block) == {"causal": True, "place": 0, "skipped": 0}
+    assert left_out(Block) == {"causal": True, "place": 0, "skipped": 0, "free": 0}

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from instruct_ablate.model.decoding import t5_layers as t5
-from instruct_ablate.model.decoding.attention import Pair
+from instruct_ablate.model.decoding import t5_layers, t5gemma2_layers
+from instruct_ablate.model.decoding.attention import Pair, Run
 from instruct_ablate.model.decoding.batch import Batch, runs
 from instruct_ablate.model.decoding.kv_cache import PrefixCache, RowCache
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.references import parts
-from instruct_ablate.model.transformers_internals import of_each_layer
+from instruct_ablate.model.decoding.target import Target, of_trees
+from instruct_ablate.model.families import MERGED, T5_LIKE
+
+
+class Layers(Protocol):
+    """A family's layers, as `t5_layers` has them."""
+
+    def encode(self, model: Any, ids: Tensor, runs: list[Run]) -> Tensor:
+        """Return the encoder's output (tokens, width) for packed sources."""
+
+    def cross_keys(self, model: Any, encoded: Tensor, runs: list[Run]) -> tuple[list[Pair], Tensor]:
+        """Return each decoder layer's keys and values of the sources, and who is real."""
+
+    def decode(
+        self, model: Any, ids: Tensor, target: Target, own: Any, cross: list[Pair], real: Tensor
+    ) -> Tensor:
+        """Return the logits (rows, tokens, vocabulary) of target tokens."""
+
+
+LAYERS: dict[str, Layers] = {
+    **dict.fromkeys(T5_LIKE, t5_layers),
+    **dict.fromkeys(MERGED, t5gemma2_layers),
+}
 
 
 class EncoderDecoder:
-    """Forward passes of one batch of a T5 model; all rows' targets begin at the same place."""
+    """Forward passes of one batch of a T5 or T5Gemma 2; all rows' targets begin at the same place."""
 
     def __init__(self, model: Any, batch: Batch, start: int) -> None:
         self.model, self.batch, self.start = model, batch, start
         self.device = model.device
+        self.layers: Layers = LAYERS[model.config.model_type]
         packed = runs(batch)
         tokens = torch.tensor([token for row in batch.rows for token in row.tokens], device=self.device)
-        self.cross, self.real = t5.cross_keys(model, t5.encode(model, tokens, packed), packed)
+        self.cross, self.real = self.layers.cross_keys(
+            model, self.layers.encode(model, tokens, packed), packed
+        )
         self.cache = self._no_tokens(0)
 
     def prefill(self, room: int) -> Tensor:
@@ -36,10 +61,9 @@ class EncoderDecoder:
     def step(self, tokens: Tensor) -> Tensor:
         """Read one token per row; return the next-token logits."""
         self.cache.grow()
-        hidden = self.cache.hidden()[:, None, None]
-        size = (1, self.cache.columns, self.cache.end)
-        biases = self._biases(*size, lambda bias: bias.masked_fill(hidden, float("-inf")))
-        logits = t5.decode(self.model, tokens[:, None], biases, self._append, self.cross, self.real)
+        columns = torch.arange(self.cache.columns, device=self.device)[None]
+        target = Target(columns[:, self.cache.end, None], columns, self.cache.hidden()[:, None])
+        logits = self.layers.decode(self.model, tokens[:, None], target, self._append, self.cross, self.real)
         self.cache.end += 1
         return logits[:, 0]
 
@@ -61,41 +85,14 @@ class EncoderDecoder:
 
     def behind(self, trees: Sequence[LabelTree]) -> Iterator[Tensor]:
         """Yield the logits of a tree for each row, as `score` does of its own; what is decoded stays as it is."""
-        for part in parts(trees, self.model.config.vocab_size, padded=True):
+        for part in parts(trees, self.model.config.get_text_config().vocab_size, padded=True):
             yield from self._score(trees[part], part)
 
     def _score(self, trees: Sequence[LabelTree], part: slice) -> list[Tensor]:
-        width = 1 + max(map(len, trees))
-        ids = torch.full((len(trees), width), self.start)
-        places = torch.zeros(len(trees), width, dtype=torch.long)
-        sees = torch.zeros(len(trees), width, width, dtype=torch.bool)
-        sees[:, :, 0] = True
-        for row, tree in enumerate(trees):
-            ids[row, 1 : 1 + len(tree)] = torch.tensor(tree.tokens, dtype=torch.long)
-            places[row, 1 : 1 + len(tree)] = torch.tensor(tree.depths, dtype=torch.long) + 1
-            sees[row, 1 : 1 + len(tree), 1 : 1 + len(tree)] = tree.sees
+        ids, target = of_trees(trees, self.start, self.device)
         cross = [(keys[part], values[part]) for keys, values in self.cross]
-        biases = self._tree_biases(places, sees)
-        logits = t5.decode(self.model, ids.to(self.device), biases, _only_new, cross, self.real[part])
+        logits = self.layers.decode(self.model, ids, target, _only_new, cross, self.real[part])
         return [one[: 1 + len(tree)] for one, tree in zip(logits, trees, strict=True)]
-
-    def _biases(self, queries: int, keys: int, seen: int, shown: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        """Return each layer's position bias, with what is not seen hidden."""
-
-        def made(attention: Any) -> Tensor:
-            return shown(attention.compute_bias(queries, keys, past_seen_tokens=seen))
-
-        return of_each_layer(self.model.decoder, made)
-
-    def _tree_biases(self, places: Tensor, sees: Tensor) -> list[Tensor]:
-        """Return each layer's bias (rows, heads, nodes, nodes) by the nodes' depths, hiding what is no ancestor."""
-        deepest, unseen = int(places.max()) + 1, ~sees[:, None].to(self.device)
-
-        def shown(table: Tensor) -> Tensor:
-            bias = table[0][:, places[:, :, None], places[:, None, :]].transpose(0, 1)
-            return bias.masked_fill(unseen, float("-inf"))
-
-        return self._biases(deepest, deepest, 0, shown)
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> Pair:
         """Keep one token's key and value (rows, heads, 1, dim); return all of the target so far."""

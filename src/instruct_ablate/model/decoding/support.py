@@ -8,7 +8,9 @@ import torch
 
 from instruct_ablate.model.decoding.batch import Batch, Row
 from instruct_ablate.model.decoding.decoder_only import PackedDecoder
-from instruct_ablate.model.families import T5_LIKE
+from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
+from instruct_ablate.model.decoding.label_tree import label_tree
+from instruct_ablate.model.families import MERGED, T5_LIKE
 from instruct_ablate.model.layer_kinds import unknown_kind
 from instruct_ablate.model.modes import evaluating
 from instruct_ablate.model.transformers_internals import takes_registered_attention
@@ -21,10 +23,11 @@ def is_packable(model: Any, encoder_decoder: bool) -> bool:
     """Whether packed decoding gives what `model` itself would.
 
     A decoder-only model must take its attention from transformers' interface and see all earlier tokens or those of a
-    sliding window; what its configuration does not tell, a trial does.
+    sliding window; what its configuration does not tell, a trial does. Encoder-decoders: T5's, and T5Gemma 2 by trial.
     """
     if encoder_decoder:
-        return model.config.model_type in T5_LIKE
+        kind = model.config.model_type
+        return kind in T5_LIKE or (kind in MERGED and _agrees_on_targets(model))
     return takes_registered_attention(model) and unknown_kind(model.config) is None and _agrees(model)
 
 
@@ -43,3 +46,29 @@ def _agrees(model: Any) -> bool:
         read = torch.tensor([prefix + row for row in rows], device=model.device)
         plain = model(input_ids=torch.cat([read, further[:, None]], dim=1), use_cache=False).logits[:, -2:]
     return agree(packed, plain)
+
+
+def _agrees_on_targets(model: Any) -> bool:
+    """Compare the logits of two rows' targets, read at once and token by token, with those of a plain pass."""
+    ids = trial_tokens(model, 2 * PREFIX + 3 * OWN)
+    sources = [ids[:PREFIX], ids[PREFIX : 2 * PREFIX + OWN]]
+    targets = [ids[-2 * OWN : -OWN], ids[-OWN:]]
+    start = ids[0]
+    trees = [label_tree(("trial",), (tuple(target),)) for target in targets]
+    rows = tuple(Row(tuple(source), None, tree) for source, tree in zip(sources, trees, strict=True))
+    with evaluating(model), short_windows(model):
+        decoder = EncoderDecoder(model, Batch((), rows), start)
+        at_once = torch.stack(decoder.score())
+        steps = [decoder.prefill(OWN)]
+        steps += [decoder.step(column) for column in torch.tensor(targets, device=model.device).T]
+        plain = [
+            model(
+                input_ids=torch.tensor([source], device=model.device),
+                decoder_input_ids=torch.tensor([[start, *target]], device=model.device),
+                use_cache=False,
+            ).logits[0]
+            for source, target in zip(sources, targets, strict=True)
+        ]
+    wanted = torch.stack(plain)
+    # A tree has no node for a target's last token: nothing is predicted behind it.
+    return agree(at_once, wanted[:, :-1]) and agree(torch.stack(steps, 1), wanted)

@@ -13,7 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instruct_ablate.model.decoding.attention import Pair, Run
-from instruct_ablate.model.transformers_internals import of_each_layer, scales_decoder_outputs
+from instruct_ablate.model.decoding.target import Target
+from instruct_ablate.model.transformers_internals import (
+    of_each_layer,
+    position_buckets,
+    scales_decoder_outputs,
+)
 
 
 def heads(attention: Any, states: Tensor) -> Tensor:
@@ -73,14 +78,12 @@ def cross_keys(model: Any, encoded: Tensor, runs: list[Run]) -> tuple[list[Pair]
     return pairs, real
 
 
-def decode(
-    model: Any, ids: Tensor, biases: list[Tensor], own: Any, cross: list[Pair], real: Tensor
-) -> Tensor:
+def decode(model: Any, ids: Tensor, target: Target, own: Any, cross: list[Pair], real: Tensor) -> Tensor:
     """Return the logits (rows, tokens, vocabulary) of target tokens `ids` (rows, tokens).
 
-    `own(layer, key, value)` gives the target keys and values to see; each layer's bias (rows or 1, heads, tokens,
-    keys) is the relative position bias, minus infinity where a token does not see another.
+    `own(layer, key, value)` gives the target keys and values to see.
     """
+    biases = of_each_layer(model.decoder, lambda attention: _bias(attention, target))
     states = model.decoder.embed_tokens(ids)
     mask = torch.zeros_like(real, dtype=states.dtype).masked_fill(~real, float("-inf"))[:, None, None]
     for number, block in enumerate(model.decoder.block):
@@ -96,6 +99,12 @@ def decode(
         states = states * model.model_dim**-0.5
     logits: Tensor = model.lm_head(states)
     return logits
+
+
+def _bias(attention: Any, target: Target) -> Tensor:
+    """Return the relative position bias (rows, heads, tokens, keys), minus infinity where a token is not seen."""
+    bias: Tensor = attention.relative_attention_bias(position_buckets(attention, target.distance))
+    return bias.permute(0, 3, 1, 2).masked_fill(target.unseen()[:, None], float("-inf"))
 
 
 def _attend(attention: Any, states: Tensor, pair: Pair, bias: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from instruct_ablate.whole_files import read_plain, read_sealed, write_sealed
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-COUNTED = 2  # the way of counting adapters; raise it when the same ones would be counted otherwise
+COUNTED = 3  # the way of counting adapters; raise it when the same ones would be counted otherwise
 
 
 def empty_model(config: ModelConfig, cache: Path, head: Kind | None = None) -> PreTrainedModel | None:
@@ -90,15 +90,17 @@ def _memory(config: ModelConfig, method: MethodConfig, cache: Path) -> Path | No
 
 
 def _counted(model: PreTrainedModel, method: MethodConfig) -> int:
-    from instruct_ablate.model.adapters import adapted_on_top, is_adapted, is_linear
+    from instruct_ablate.model.adapters import adapted_on_top, is_adapted, is_linear, of_pictures, reads_text
 
     if method.name != "lora":
         return int(sum(weight.numel() for weight in model.parameters()))
-    on_top = adapted_on_top(model, method)
+    on_top, pictures = adapted_on_top(model, method), of_pictures(model)
     return sum(
         _beside(layer, method)
         for name, layer in model.named_modules()
-        if is_linear(layer) and (is_adapted(name, method) if on_top is None else name in on_top)
+        if is_linear(layer)
+        and reads_text(name, pictures)
+        and (is_adapted(name, method) if on_top is None else name in on_top)
     )
 
 

@@ -27,8 +27,10 @@ class Block:
     """Queries `first` to `last`, and the spans of keys that all of them see.
 
     With `causal`, the last span ends at `last` and each query sees of it only what stands before or at itself, and of
-    all spans, one after the other, only what is less than `window` places away. `place` is the first query's place in
-    its segment, for the position bias; `skipped` is how many keys of its sequence no query of the block sees.
+    all spans but the first `free` keys, one after the other, only what is less than `window` places away. `place` is
+    the first query's place in its segment, for the position bias; `skipped` is how many keys of its sequence before
+    those of the block no query of it sees. Without `causal`, `behind` says that each query sees of the one span, in
+    which the queries stand too, what is less than `window` places before and less than `behind` places behind it.
     """
 
     first: int
@@ -38,6 +40,8 @@ class Block:
     place: int = 0
     skipped: int = 0
     window: int | None = None
+    free: int = 0
+    behind: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +54,28 @@ class Plan:
 
 
 def blocks(
-    queries: Span, before: Sequence[Span], causal: bool, window: int | None = None, part: Span | None = None
+    queries: Span,
+    before: Sequence[Span],
+    causal: bool,
+    window: int | None = None,
+    part: Span | None = None,
+    free: bool = False,
 ) -> Iterator[Block]:
     """Cut a sequence's queries, or a part of them, into blocks that see `before` and, if `causal`, their own past.
 
-    A `window`, which only causal queries have, leaves out what none of a block's queries sees.
+    A `window`, which only causal queries have, leaves out what none of a block's queries sees; with `free` it holds for
+    their own past alone, and nothing is left out.
     """
     start, length = queries[0], sum(end - begin for begin, end in before)
     begin, stop = part or queries
+    beyond = length if free else 0
     for first in range(begin, stop, ROWS):
         last = min(first + ROWS, stop)
         spans = (*before, (start, last)) if causal else tuple(before)
-        narrow = window if window is not None and length + last - start > window else None
-        skipped = 0 if narrow is None else max(0, length + first - start + 1 - narrow)
-        yield Block(first, last, tuple(_without(spans, skipped)), causal, first - start, skipped, narrow)
+        narrow = window if window is not None and length - beyond + last - start > window else None
+        skipped = 0 if narrow is None or free else max(0, length + first - start + 1 - narrow)
+        seen = tuple(_without(spans, skipped))
+        yield Block(first, last, seen, causal, first - start, skipped, narrow, beyond)
 
 
 def _without(spans: Sequence[Span], skipped: int) -> Iterator[Span]:
@@ -172,8 +184,14 @@ def _weights(scores: Tensor, bias: Tensor | None, block: Block, group: int) -> T
         size, seen, device = block.last - block.first, scores.shape[-1], str(scores.device)
         scores[:, :, -size:].masked_fill_(_later(size, group, device), float("-inf"))
         if block.window is not None:
-            far = _far(size, block.window - (seen - size), group, device)
-            scores[:, :, : far.shape[-1]].masked_fill_(far, float("-inf"))
+            far = _far(size, block.window - (seen - block.free - size), group, device)
+            scores[:, :, block.free : block.free + far.shape[-1]].masked_fill_(far, float("-inf"))
+    elif block.behind is not None and block.window is not None:
+        size, seen, device = block.last - block.first, scores.shape[-1], str(scores.device)
+        place = block.first - block.spans[0][0]  # the first query's, among the keys
+        scores.masked_fill_(
+            _outside(size, seen, (place - block.window, place + block.behind), group, device), float("-inf")
+        )
     return torch.softmax(scores, -1)
 
 
@@ -197,6 +215,16 @@ def _far(size: int, room: int, group: int, device: str) -> Tensor:
     """
     seen = torch.ones(size, max(0, size - room), dtype=torch.bool, device=device)
     return seen.tril_(-room).repeat_interleave(group, 0)
+
+
+@lru_cache(maxsize=256)
+def _outside(size: int, seen: int, ends: tuple[int, int], group: int, device: str) -> Tensor:
+    """Return which of a block's keys lie outside each query's window.
+
+    `ends`: the last key before the first query's window and the first one behind it; each later query's lie one on.
+    """
+    every = torch.ones(size, seen, dtype=torch.bool, device=device)
+    return (every.tril(ends[0]) | every.triu(ends[1])).repeat_interleave(group, 0)
 
 
 def _bias_of(bias: Tensor, block: Block) -> Tensor:

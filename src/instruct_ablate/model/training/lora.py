@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.model.adapters import adapted_on_top, attention_layers, is_called, is_linear
+from instruct_ablate.model.adapters import adapted_on_top, attention_layers, is_called, is_linear, of_pictures
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.loading.location import check_checkpoint
 from instruct_ablate.model.loading.parameter_count import empty_model
@@ -38,6 +39,7 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules=targets,
+        exclude_modules=_pictures(model),
         task_type=task,
         use_rslora=config.rslora,
         use_dora=config.dora,
@@ -62,6 +64,12 @@ def check_layers(config: ModelConfig, method: MethodConfig, cache: Path) -> None
         leaves = sorted({name.rpartition(".")[2] for name, part in model.named_modules() if is_linear(part)})
         raise unknown("layer in method.target_modules:", missing[0], leaves)
     adapt(model, method, 0)
+
+
+def _pictures(model: PreTrainedModel) -> str | None:
+    """Return a pattern of the layers that no text passes through: adapters there would never learn."""
+    parts = of_pictures(model)
+    return rf"({'|'.join(map(re.escape, parts))})\..*" if parts else None
 
 
 def _layers_of(model: PreTrainedModel, target: str) -> list[str] | str:

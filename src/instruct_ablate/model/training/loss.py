@@ -15,9 +15,10 @@ from transformers import PreTrainedModel
 from instruct_ablate.data.micro_batch import MicroBatch, pad
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.adapters import bare
+from instruct_ablate.model.families import MERGED, T5_LIKE
 from instruct_ablate.model.last_layer import few, shortened
 from instruct_ablate.model.modes import evaluating
-from instruct_ablate.model.training import decoder_attention, t5_attention
+from instruct_ablate.model.training import decoder_attention, merged_attention, t5_attention
 from instruct_ablate.model.training.dropout import Dropout, WeightsAt
 from instruct_ablate.model.training.fused_layers import compiled, fused
 from instruct_ablate.model.training.large_vocabulary import (
@@ -68,10 +69,10 @@ class PackedAttention:
         with ExitStack() as changes:
             changes.enter_context(nullcontext() if self.dropout is None else self.dropout.within(self.model))
             if self.packing:
-                t5 = bool(self.model.config.is_encoder_decoder)
-                name = t5_attention.NAME if t5 else decoder_attention.NAME
-                changes.enter_context(attending(self.model, name))
-                changes.enter_context(nullcontext() if t5 else shortened(bare(self.model), "packed"))
+                t5 = self.model.config.model_type in T5_LIKE
+                alone = not self.model.config.is_encoder_decoder
+                changes.enter_context(attending(self.model, _attention_of(self.model)))
+                changes.enter_context(shortened(bare(self.model), "packed") if alone else nullcontext())
                 changes.enter_context(t5_attention.corner_bias(self.model) if t5 else nullcontext())
             return changes.pop_all()
 
@@ -114,8 +115,18 @@ class TokenLosses(nn.Module):
 
 def target_states(model: PreTrainedModel, batch: MicroBatch, dropout: Dropout | None = None) -> Tensor:
     """Return the hidden states (targets, width) before the output layer; call within `packed_attention_of`."""
-    run = _decoder_only if batch.encoder is None else t5_attention.t5_states
+    run = _decoder_only
+    if batch.encoder is not None:
+        merged = model.config.model_type in MERGED
+        run = merged_attention.merged_states if merged else t5_attention.t5_states
     return run(model, batch, dropout.at if dropout is not None else None)[0, batch.rows]
+
+
+def _attention_of(model: PreTrainedModel) -> str:
+    """Name the packed attention of a family."""
+    if not model.config.is_encoder_decoder:
+        return decoder_attention.NAME
+    return merged_attention.NAME if model.config.model_type in MERGED else t5_attention.NAME
 
 
 def padded_states(model: Any, batch: MicroBatch) -> Tensor:

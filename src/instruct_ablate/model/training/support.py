@@ -10,7 +10,7 @@ from torch import Tensor
 
 from instruct_ablate.data.micro_batch import NO_PARENT, MicroBatch, Packed
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.families import T5_LIKE
+from instruct_ablate.model.families import PACKED_SEQ2SEQ
 from instruct_ablate.model.layer_kinds import unknown_kind
 from instruct_ablate.model.trial import trial_tokens
 
@@ -21,8 +21,8 @@ def check_family(model: Any, packing: bool) -> None:
     """Refuse models whose configuration says that they would be computed wrong here."""
     kind = model.config.model_type
     if model.config.is_encoder_decoder:
-        if packing and kind not in T5_LIKE:
-            families = ", ".join(T5_LIKE)
+        if packing and kind not in PACKED_SEQ2SEQ:
+            families = ", ".join(PACKED_SEQ2SEQ)
             raise UserError(
                 f"encoder-decoder models of type {kind} cannot be trained on packed sequences, only {families}; "
                 "set data.packing=false."
