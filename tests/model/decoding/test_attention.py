@@ -83,7 +83,9 @@ def test_a_layer_hands_its_attention_to_the_layout_of_the_pass(scaling, scale):
     assert query is states[0]
     assert own[0] is states[1]
     assert own[1] is states[2]
-    assert torch.equal(AttentionInterface()[NAME](Layer(), *states, None, scaling=scaling, layout=layout)[0], output)
+    assert torch.equal(
+        AttentionInterface()[NAME](Layer(), *states, None, scaling=scaling, layout=layout)[0], output
+    )
 
 
 def test_a_run_ends_behind_its_last_row():
