@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 WINDOW = 5  # during a trial: its few tokens must reach beyond
 # Allowed differences in standard deviations of the logits: rounding stays far below, another attention far above.
 EXACT, ROUNDED = 0.02, 0.5
+COPIED = 2**31  # weights: a model up to so many is tried once more in full precision (8 GiB for that while)
 
 
 @contextmanager
@@ -43,3 +45,17 @@ def agree(given: Tensor, wanted: Tensor) -> bool:
     """Whether logits differ by no more than rounding explains."""
     bound = EXACT if wanted.dtype == torch.float32 else ROUNDED
     return bool((given.float() - wanted.float()).abs().max() <= bound * wanted.float().std())
+
+
+def proven(trial: Callable[[Any], bool], model: Any) -> bool:
+    """Whether a model passes a trial, where it computes in fewer bits at least as a copy in full precision does.
+
+    The rounding of a deep model (SmolLM2's thirty layers in bf16) can exceed any bound that a wrong attention would
+    exceed as well; fp32 tells them apart.
+    """
+    if trial(model):
+        return True
+    weights = list(model.parameters())
+    if all(one.dtype == torch.float32 for one in weights) or sum(one.numel() for one in weights) > COPIED:
+        return False
+    return trial(copy.deepcopy(model).float())

@@ -3,6 +3,7 @@ import torch
 from transformers import AutoModelForCausalLM, BartConfig, BartForConditionalGeneration
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from instruct_ablate.model import trial
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.decoding.support import is_packable
 
@@ -41,6 +42,18 @@ def test_what_a_layer_does_not_hand_down_is_found_out_by_trying(lost, monkeypatc
     read = Scores.of
     monkeypatch.setattr(Scores, "of", lambda query, keywords: read(query, {**keywords, lost: None}))
     assert not is_packable(small("gemma2", sliding_window=4096, attn_logit_softcapping=0.01), False)
+
+
+def test_where_rounding_hides_it_a_copy_in_full_precision_is_tried(monkeypatch):
+    monkeypatch.setattr(trial, "ROUNDED", 0.0)
+    model = small("llama").to(torch.bfloat16)
+    assert is_packable(model, False)
+    assert model.dtype == torch.bfloat16
+    monkeypatch.setattr(trial, "COPIED", 1)
+    assert not is_packable(model, False), "too large to be copied"
+    assert not is_packable(
+        small("gpt_oss", num_local_experts=2, num_experts_per_tok=1).to(torch.bfloat16), False
+    )
 
 
 def test_sinks_of_attention_are_found_out_by_trying():

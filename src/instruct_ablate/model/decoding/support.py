@@ -14,7 +14,7 @@ from instruct_ablate.model.families import MERGED, T5_LIKE
 from instruct_ablate.model.layer_kinds import unknown_kind
 from instruct_ablate.model.modes import evaluating
 from instruct_ablate.model.transformers_internals import takes_registered_attention
-from instruct_ablate.model.trial import agree, short_windows, trial_tokens
+from instruct_ablate.model.trial import agree, proven, short_windows, trial_tokens
 
 PREFIX, OWN = 9, 7  # tokens of the trial
 
@@ -27,8 +27,8 @@ def is_packable(model: Any, encoder_decoder: bool) -> bool:
     """
     if encoder_decoder:
         kind = model.config.model_type
-        return kind in T5_LIKE or (kind in MERGED and _agrees_on_targets(model))
-    return takes_registered_attention(model) and unknown_kind(model.config) is None and _agrees(model)
+        return kind in T5_LIKE or (kind in MERGED and proven(_agrees_on_targets, model))
+    return takes_registered_attention(model) and unknown_kind(model.config) is None and proven(_agrees, model)
 
 
 def _agrees(model: Any) -> bool:
