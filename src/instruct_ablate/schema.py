@@ -153,7 +153,7 @@ class PromptConfig:
         None  # chat: thinking on or off, where the template knows it; null: its own way
     )
     end_of_turn: bool = False  # chat: targets end, and answers stop, at the template's end of a turn
-    training_template: str = "first"  # of a set: first | drawn, one for each example | one of its templates
+    training_template: str = "first"  # first of `template` | drawn, one for each example | any one
 
     @property
     def ends_source(self) -> bool:
@@ -194,6 +194,9 @@ class EvaluationConfig:
     )
     cut_wrong_answers: bool = False  # classification: stop once exact match is lost; changes ROUGE alone
     save_prompts: bool = True
+    # General ability beside the test: keys of `tasks`, such as evaluation.general.reader=everyday, of questions with
+    # choices, which are ranked under no variant; empty: none.
+    general: dict[str, Any] = field(default_factory=dict)
     # Scores while training, on a sample of the test instances: after these shares of it, or every so often.
     at: list[float] = field(default_factory=list)
     every_steps: int | None = None

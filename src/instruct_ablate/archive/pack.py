@@ -91,7 +91,7 @@ def _study_parts(study: Study, lacking: list[str]) -> Iterator[Part]:
 
 
 def _of_blocks(cell: CellRecord) -> Iterator[str]:
-    for block in cell.blocks:
+    for block in cell.every_block:
         yield block.predictions
         if block.instances:
             yield block.instances

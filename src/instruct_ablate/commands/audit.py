@@ -41,11 +41,11 @@ def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None,
     from instruct_ablate.grid.composer import compose_config
     from instruct_ablate.instruction.audit import run_audit
     from instruct_ablate.prompt.sample import render_each
-    from instruct_ablate.prompt.template_set import template_names
+    from instruct_ablate.prompt.template_set import every_template
 
     config = compose_config(overrides)
     drawn = replace(config, seed=effective(config).seed)  # as the cell itself draws
-    render = _in_chat(drawn) if "chat" in template_names(drawn.prompt) else partial(render_each, drawn)
+    render = _in_chat(drawn) if "chat" in every_template(drawn.prompt) else partial(render_each, drawn)
     sys.exit(run_audit(drawn, output, label_spaces, as_json, render))
 
 

@@ -19,6 +19,7 @@ from instruct_ablate.schema import Config, MethodConfig, TrainerConfig
 from instruct_ablate.score_curve import USUAL, due_steps, sample_size
 from instruct_ablate.tasks.budget import hangs_on_seed, sample
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.general import general_tasks, read_general
 from instruct_ablate.tasks.task import Task, TaskCollection
 from instruct_ablate.top_layers import ALL
 
@@ -138,6 +139,7 @@ class Estimator:
         instances = sum(len(task.instances) for task in collection.test)
         size = (len(collection.test), round(instances / max(len(collection.test), 1)))
         tested = len(shown_at_test(config)) * len(template_names(config.prompt)) * instances
+        tested += self._general(config)
         if is_baseline(config):
             return Estimate(0, 0, 0, tested, 0, 0.0, *size)
         if is_untuned(config):
@@ -157,6 +159,16 @@ class Estimator:
         """Return the seconds that a prediction takes, as measured; None where nothing like it was."""
         two, one = (self._seconds(effective(config), 0, tested) for tested in (2, 1))
         return None if two is None or one is None else two - one
+
+    def _general(self, config: Config) -> int:
+        """Count the questions by which general ability is held."""
+        given = config.evaluation.general
+        if not given:
+            return 0
+        key = f"{general_tasks(given)}"
+        if key not in self._collections:
+            self._collections[key] = read_general(given, Path(config.cache))
+        return sum(len(task.instances) for task in self._collections[key].test)
 
     def _tasks(self, config: Config) -> TaskCollection:
         key = str(config.tasks)

@@ -14,7 +14,7 @@ from typing import Any
 from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.identity import counting, folder_name
-from instruct_ablate.cell.state.setting import Setting, plain_value, write
+from instruct_ablate.cell.state.setting import GENERAL, Setting, plain_value, write
 from instruct_ablate.cell.state.store import Records
 from instruct_ablate.composition import WIDE, keys
 from instruct_ablate.grid.composer import Composer, group_of
@@ -24,6 +24,7 @@ from instruct_ablate.grid.study import read_declaration
 from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.schema import Config, tree
+from instruct_ablate.tasks.general import general_name
 
 CHOICES = ("prompt", "evaluation", "data", "trainer")  # groups whose choices have no other place in a name
 TRAINING = ("data", "trainer")
@@ -121,6 +122,7 @@ def _read(config: Config) -> dict[str, Any]:
     shown = ("num_positive", "num_negative", "explanations")
     values = counting(tree(shaped))
     values |= {f"instruction.{key}": vars(shaped.instruction)[key] for key in shown}
+    values[GENERAL] = general_name(shaped.evaluation.general)
     return {**values, "evaluation.instructions": sorted(config.evaluation.instructions)}
 
 

@@ -37,7 +37,7 @@ from instruct_ablate.model.training.settings import (
 )
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.settings import check_prompt
-from instruct_ablate.prompt.template_set import template_names
+from instruct_ablate.prompt.template_set import every_template
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -50,6 +50,7 @@ from instruct_ablate.schema import (
     TrainerConfig,
 )
 from instruct_ablate.tasks import budget, collection
+from instruct_ablate.tasks.general import check_general, read_general
 from instruct_ablate.top_layers import ALL
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def _values(config: Config) -> Iterator[Call]:
     yield check_dora, (config.method, config.trainer)
     yield check_evaluation, (config.evaluation, config.instruction)
     yield check_thinking, (config.evaluation, config.prompt)
+    yield check_general, (config.evaluation.general,)
     yield check_points, (config.evaluation, config.trainer)
     if not is_untuned(config):
         yield check_selection, (config.trainer, config.evaluation, config.tasks)
@@ -168,6 +170,7 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield _checkpoint, (config.model, config.prompt, config.evaluation.engine)
     yield _precision, (config.trainer, config.model)
     yield _choices, (config.tasks, cache, config.evaluation, config.prompt)
+    yield _general, (config.evaluation.general, cache, config.model, config.prompt)
     yield _tokenizer, (config.model, config.tasks, cache, config.prompt, config.evaluation.decoding)
     if not untuned:
         yield _prompt_weight, (config.model, config.trainer)
@@ -259,6 +262,21 @@ def _choices(
     ]
 
 
+def _general(general: dict[str, Any], cache: Path, model: ModelConfig, prompt: PromptConfig) -> list[str]:
+    """Check that the questions by which general ability is held have choices, which the tokenizer tells apart."""
+    from instruct_ablate.instruction.outputs import equal_labels
+    from instruct_ablate.model.decoding.label_check import check_labels
+    from instruct_ablate.model.loading.checkpoint import load_tokenizer
+
+    if not general:
+        return []
+    tested = read_general(general, cache).test
+    spaces = [task for task in tested if task.label_space is not None or not task.prompted]
+    found = [fault for task in spaces if (fault := equal_labels(task))]
+    found = found or check_labels(tested, load_tokenizer(model, cache), prompt.max_target_length)
+    return [f"evaluation.general: {fault}" for fault in found]
+
+
 def _scored(tasks: TasksConfig, cache: Path) -> tuple[Task, ...]:
     """Return the tasks that a model is scored on: the test tasks, and those held out of training."""
     read = collection.read_tasks(tasks, cache)
@@ -284,13 +302,13 @@ def _tokenizer(
 
     tested, limit = _scored(tasks, cache), prompt.max_target_length
     long = may_cut_labels(tested, limit)
-    if decoding == "greedy" and "chat" not in template_names(prompt) and not long:
+    if decoding == "greedy" and "chat" not in every_template(prompt) and not long:
         return []
     from instruct_ablate.model.loading.chat_format import check_chat
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
 
     tokenizer = load_tokenizer(model, cache)
-    if "chat" in template_names(prompt):
+    if "chat" in every_template(prompt):
         check_chat(tokenizer, prompt)
     if decoding == "greedy":
         return cut_labels(tested, tokenizer, limit) if long else []
@@ -298,8 +316,11 @@ def _tokenizer(
 
 
 def _own_prompts(tasks: TasksConfig, cache: Path, prompt: PromptConfig) -> None:
-    """Refuse several templates where all test tasks bring prompts of their own: each would be shown the same."""
-    if len(template_names(prompt)) > 1:
+    """Refuse several templates where all test tasks bring prompts of their own: each would be shown the same.
+
+    A training template of its own is one of them: what is said to be trained with one and tested with another is not.
+    """
+    if len(every_template(prompt)) > 1:
         tested = collection.read_tasks(tasks, cache).test
         if tested and all(task.prompted for task in tested):
             raise UserError(

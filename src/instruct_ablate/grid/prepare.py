@@ -22,6 +22,11 @@ def prepare(config: Config) -> Iterator[str]:
     collection = read_tasks(config.tasks, Path(config.cache))
     told = f"{len(collection.train)} training and {len(collection.test)} test tasks"
     yield f"tasks {config.tasks.reader}: {told}"
+    if config.evaluation.general:
+        from instruct_ablate.tasks.general import general_name, read_general
+
+        general = read_general(config.evaluation.general, Path(config.cache))
+        yield f"evaluation.general {general_name(config.evaluation.general)}: {len(general.test)} tasks"
     if config.instruction.annotation in PUBLISHED:
         annotation = annotation_of(config.instruction.annotation, config.cache)
         yield f"annotation {config.instruction.annotation}: {len(annotation.tasks)} definitions"

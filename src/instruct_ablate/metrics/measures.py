@@ -15,6 +15,8 @@ from instruct_ablate.tasks.task import Kind
 
 LIMITS: Limits = {"columns": texts(), "at_end": any_value()}  # of the group `report`
 DIFFERENCES = ("to_reference", "to_untuned")  # columns of the main table that are no measures
+ABILITIES = ("general", "forgetting")  # of `evaluation.general`, which is no test
+NO_MEASURES = (*DIFFERENCES, *ABILITIES)
 _SHORT = {"classification": "(class.)", "generation": "(gen.)"}
 
 
@@ -102,9 +104,9 @@ def check_columns(config: ReportConfig) -> None:
     """Refuse columns that no report has; `report.columns` calls measures by name."""
     check_limits("report", config, LIMITS)
     names = config.columns
-    known = (*measure_names(), *DIFFERENCES)
+    known = (*measure_names(), *NO_MEASURES)
     for name in names:
         if name not in known:
-            raise unknown_measure("report.columns", name, DIFFERENCES)
+            raise unknown_measure("report.columns", name, NO_MEASURES)
     if len(set(names)) < len(names):
         raise UserError(f"report.columns: {', '.join(names)}: name each column once.")

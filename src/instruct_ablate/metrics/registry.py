@@ -19,7 +19,18 @@ AT_REPORT: tuple[Reads, ...] = ("cells", "tests", "templates")
 BUILT_IN = "instruct_ablate.metrics.built_in"
 KEY = "evaluation.metrics"
 # What tables have beside measures: a metric of such a name would take its place.
-RESERVED = ("instances", "kind", "category", "task", "cell", "seed", "to_reference", "to_untuned")
+RESERVED = (
+    "instances",
+    "kind",
+    "category",
+    "task",
+    "cell",
+    "seed",
+    "to_reference",
+    "to_untuned",
+    "general",
+    "forgetting",
+)
 
 
 @dataclass(frozen=True, slots=True)

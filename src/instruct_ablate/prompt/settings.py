@@ -5,7 +5,7 @@ from __future__ import annotations
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import any_value, check_limits, text, whole
 from instruct_ablate.prompt import build  # noqa: F401 - templates register themselves
-from instruct_ablate.prompt.template_set import check_templates, template_names
+from instruct_ablate.prompt.template_set import check_templates, every_template
 from instruct_ablate.schema import PromptConfig
 
 LONGEST = 2**20  # tokens; what a model has room for is its own limit
@@ -31,7 +31,7 @@ def check_prompt(config: PromptConfig) -> None:
         "enable_thinking": config.enable_thinking is not None,
         "end_of_turn": config.end_of_turn,
     }
-    if "chat" not in template_names(config) and (key := next((key for key, on in asked.items() if on), None)):
+    if "chat" not in every_template(config) and (key := next((key for key, on in asked.items() if on), None)):
         raise UserError(
             f"prompt.{key} is of prompt=chat, and prompt.template={config.template} has no chat template in it: "
             "leave it out, or use prompt=chat."

@@ -2,14 +2,14 @@
 
 `prompt.template` names a template; a set, shipped or a YAML file; one rendering of a set (`set_12/bars`); or several of
 these, joined by "+". A cell is trained once, under the first of its templates unless `prompt.training_template` says
-otherwise, and tested under all of them.
+otherwise (another template too, under which nothing is tested), and tested under all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from functools import cache
 from importlib.resources import files
@@ -107,7 +107,7 @@ def _without_path(part: str) -> str:
 
 def content(config: PromptConfig) -> str | None:
     """Return the hash of the renderings' texts; None where there are none: functions count by name and extension."""
-    found = [rendering for name in template_names(config) if (rendering := rendering_of(name)) is not None]
+    found = [rendering for name in every_template(config) if (rendering := rendering_of(name)) is not None]
     texts = json.dumps([asdict(one) for one in found], sort_keys=True)
     return hashlib.sha256(texts.encode()).hexdigest() if found else None
 
@@ -123,10 +123,7 @@ def single_template(config: PromptConfig) -> Template:
 
 def under_each(config: PromptConfig) -> tuple[PromptConfig, ...]:
     """Return the configuration under each of its templates alone."""
-    names = template_names(config)
-    if len(names) == 1:
-        return (replace(config, template=names[0]),)
-    return tuple(replace(config, template=name, training_template=FIRST) for name in names)
+    return tuple(replace(config, template=name, training_template=FIRST) for name in template_names(config))
 
 
 def trained_under(config: PromptConfig) -> tuple[PromptConfig, ...]:
@@ -135,9 +132,27 @@ def trained_under(config: PromptConfig) -> tuple[PromptConfig, ...]:
     if asked == DRAWN:
         return every
     by_name = {FIRST: every[0], **{template_label(one.template): one for one in every}}
-    if asked not in by_name:
-        raise unknown("prompt.training_template", asked, (FIRST, DRAWN, *by_name))
-    return (by_name[asked],)
+    return (by_name.get(template_label(asked)) or _trained_alone(config, by_name),)
+
+
+def _trained_alone(config: PromptConfig, others: Iterable[str]) -> PromptConfig:
+    """Return the configuration under a training template that no test is under."""
+    asked = config.training_template
+    if JOINED_BY in asked or read_set(asked) is not None:
+        raise UserError(
+            f"prompt.training_template={asked} names several templates. Give one of them, such as "
+            f"{_members(asked.split(JOINED_BY)[0])[0]}; `drawn` draws among those of prompt.template."
+        )
+    alone = replace(config, template=asked, training_template=FIRST)
+    if rendering_of(asked) is None and asked not in TEMPLATES and "." not in asked:
+        raise unknown("prompt.training_template", asked, dict.fromkeys((FIRST, DRAWN, *others, *TEMPLATES)))
+    return alone
+
+
+def every_template(config: PromptConfig) -> tuple[str, ...]:
+    """Name the templates of the tests, then that of training where no test is under it."""
+    tested, trained = template_names(config), [one.template for one in trained_under(config)]
+    return tuple(dict.fromkeys((*tested, *trained)))
 
 
 def training_template(config: PromptConfig, seed: int) -> Callable[[str, str], Template]:
@@ -155,6 +170,5 @@ def training_template(config: PromptConfig, seed: int) -> Callable[[str, str], T
 
 def check_templates(config: PromptConfig) -> None:
     """Refuse templates that are not there, and a training template that is none of them."""
-    for one in under_each(config):
+    for one in (*under_each(config), *trained_under(config)):
         single_template(one)
-    trained_under(config)

@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.predictions import PredictionRow, read_predictio
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import Study
-from instruct_ablate.metrics.measures import DIFFERENCES, Measure, find_measure
+from instruct_ablate.metrics.measures import NO_MEASURES, Measure, find_measure
 from instruct_ablate.metrics.registry import AT_REPORT, Metric, registered
 from instruct_ablate.metrics.scoring import checked
 from instruct_ablate.report.seed_means import Mean, Row
@@ -26,7 +26,7 @@ Pair = tuple[CellRecord, ScoreBlock]
 def with_metrics_over_cells(rows: Sequence[Row], study: Study) -> tuple[Row, ...]:
     """Add to each row the metrics of `report.columns` that read several predictions; none where there is but one."""
     known = {one.name: one for one in registered() if one.reads in AT_REPORT}
-    measures = [find_measure(name) for name in study.columns if name not in DIFFERENCES]
+    measures = [find_measure(name) for name in study.columns if name not in NO_MEASURES]
     wanted = [(one, known[one.metric.name]) for one in measures if one.metric.name in known]
     return tuple(_added(row, study, wanted) for row in rows) if wanted else tuple(rows)
 

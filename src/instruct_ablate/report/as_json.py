@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.status import cell_statuses
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.frames import difference_fields, verdict_fields
+from instruct_ablate.report.general import General
 from instruct_ablate.report.power_laws import OverBudgets
 from instruct_ablate.report.seed_means import Mean, Row
 from instruct_ablate.report.tables import Table
@@ -76,6 +78,9 @@ def report_fields(report: Report) -> Fields:
             {"setting": setting_fields(one.trial.setting), **_over_templates(one)}
             for one in over_templates(study.cells, study.reference, study.columns)
         ],
+        "general": [
+            {"setting": setting_fields(one.trial.setting), **_general(one)} for one in report.general
+        ],
         "power_laws": [
             {"setting": setting_fields(one.trial.setting), **_over_budgets(one)} for one in report.power_laws
         ],
@@ -92,6 +97,8 @@ def _row(row: Row) -> Fields:
         "means": {name: _mean(mean) for name, mean in row.means},
         "to_reference": _mean(row.to_reference),
         "to_untuned": _mean(row.to_untuned),
+        "general": _mean(row.general),
+        "forgetting": _mean(row.forgetting),
         "clash": list(row.clash),
         "unfinished": dict(row.unfinished),
         "templates": row.templates,
@@ -107,6 +114,14 @@ def _over_templates(one: OverTemplates) -> Fields:
         "worst": one.worst[0],
         "values": dict(one.values),
     }
+
+
+def _general(one: General) -> Fields:
+    low, high = one.interval or (None, None)
+    p = None if math.isnan(one.p_difference) else one.p_difference
+    tasks = one.comparison.units if one.comparison else None
+    told = {"general": _mean(one.score), "untuned": _mean(one.untuned), "forgetting": _mean(one.forgetting)}
+    return {**told, "low": low, "high": high, "p_difference": p, "tasks": tasks}
 
 
 def _over_budgets(one: OverBudgets) -> Fields:

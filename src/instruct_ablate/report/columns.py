@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Score, find_measure
-from instruct_ablate.metrics.measures import DIFFERENCES, measure_names
+from instruct_ablate.metrics.measures import ABILITIES, DIFFERENCES, NO_MEASURES, measure_names
 from instruct_ablate.metrics.registry import built_in
 from instruct_ablate.report.seed_means import Row
 
@@ -17,6 +17,10 @@ OF = {  # a usual column is of these measures: where no row has one of them, it 
     "uniform_guess": ("exact_match",),
     **dict.fromkeys(DIFFERENCES, ("exact_match", "generation_rougeL")),
 }
+GENERAL_SAID = (
+    "general: exact match over the choices of evaluation.general, no test; forgetting: the untuned model's less the "
+    "trained one's, - where no untuned cell is done; "
+)
 OF_THE_DATA = ("uniform_guess",)  # the same under every setting: neither deviates nor is compared
 
 
@@ -31,12 +35,14 @@ def main_columns(rows: Sequence[Row], chosen: Sequence[str] = ()) -> tuple[str, 
     known = dict.fromkeys(name for row in rows for name, _ in row.means)
     if not known:
         return DEFAULT
-    return (*(name for name in DEFAULT if not known.keys().isdisjoint(OF.get(name, (name,)))), *_own(known))
+    held = ABILITIES if any(row.general for row in rows) else ()
+    usual = (name for name in DEFAULT if not known.keys().isdisjoint(OF.get(name, (name,))))
+    return (*usual, *held, *_own(known))
 
 
 def compared(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """Name the measures that differences are taken of and figures are drawn of."""
-    further = (name for name in chosen if name not in (*DIFFERENCES, *OF_THE_DATA))
+    further = (name for name in chosen if name not in (*NO_MEASURES, *OF_THE_DATA))
     return tuple(dict.fromkeys((*COMPARED, *own_metrics(cells), *further)))
 
 
@@ -48,7 +54,7 @@ def group_columns(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tu
 def shown_measures(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """Name the measures of the main table that a setting is judged by: no differences, nothing of the data."""
     names = (*(chosen or DEFAULT), *own_metrics(cells))
-    return tuple(dict.fromkeys(name for name in names if name not in (*DIFFERENCES, *OF_THE_DATA)))
+    return tuple(dict.fromkeys(name for name in names if name not in (*NO_MEASURES, *OF_THE_DATA)))
 
 
 def shown_metrics(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tuple[str, ...]:
@@ -77,14 +83,14 @@ def column_heading(name: str, reference: str) -> str:
     """Return what stands above a column of the main table."""
     if name in DIFFERENCES:
         return f"to\n{reference if name == 'to_reference' else 'untuned'}"
-    return find_measure(name).heading
+    return name if name in ABILITIES else find_measure(name).heading
 
 
 def explained(names: Sequence[str]) -> str:
-    """Say what the numbers of the user's own metrics are, where that is not "percent, the higher the better"."""
-    measures = [find_measure(name) for name in names if name not in DIFFERENCES]
+    """Say what general ability is, and the user's own metrics where they are not "percent, the higher the better"."""
+    measures = [find_measure(name) for name in names if name not in NO_MEASURES]
     packaged = {metric.name for metric in built_in()}
-    told = []
+    told = [GENERAL_SAID] if set(names) & {*ABILITIES} else []
     for measure in measures:
         if measure.metric.name in packaged:
             continue

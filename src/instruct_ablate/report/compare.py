@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from instruct_ablate.cell.state.legend import COLUMNS, Legend, heading
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import GENERAL, CellRecord
 from instruct_ablate.cell.state.setting import Setting, Value, write
-from instruct_ablate.grid.study import read_study
+from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.columns import compared
 from instruct_ablate.report.differences import place_columns
 from instruct_ablate.report.provenance import made_with
+from instruct_ablate.report.seed_means import ABILITY, general_cells
 from instruct_ablate.report.statistics.comparison import Comparison, compare
 from instruct_ablate.report.statistics.finding import probability
 from instruct_ablate.report.statistics.paired import Side, pair
@@ -44,6 +47,7 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
         for mine, theirs in sorted(pairs, key=lambda pair: (legend.order(pair[0].setting), pair[0].tested))
         for numbers in _numbers(mine, theirs, sides, measures)
     ]
+    lines += _general_lines((one, other), moved, legend, keys)
     mine, theirs = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
     told = (
         f"{first}: {made_with(one.cells)}",
@@ -97,6 +101,50 @@ def _grouped(trials: Iterable[Trial], place: Callable[[Trial], object]) -> dict[
     for trial in trials:
         found.setdefault(place(trial), []).append(trial)
     return found
+
+
+def _general_lines(
+    studies: tuple[Study, Study], moved: Iterable[str], legend: Legend, keys: Sequence[str]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of general ability, and of what was forgotten of it, of every setting that both have."""
+    sides = tuple(Trials(general_cells(study.cells)) for study in studies)
+    pairs = _pairs(sides[0].scores, sides[1].scores, moved)
+    for mine, theirs in sorted(pairs, key=lambda pair: legend.order(pair[0].setting)):
+        place = (*(legend.text(mine.setting, key) for key in keys), GENERAL)
+        pairing = pair(sides[1].scores[theirs], sides[0].scores[mine], ABILITY)
+        if pairing is not None:
+            found = compare(pairing.differences, pairing.floor)
+            same = mine == theirs and not pairing.differences.any()
+            yield *place, "general", *_compared(found), str(found.seeds), "yes" if same else "no"
+        lost = [
+            _lost(trial, side, study.reference)
+            for trial, side, study in zip((mine, theirs), sides, studies, strict=True)
+        ]
+        shared = sorted(lost[0].keys() & lost[1].keys())
+        seeds = list(dict.fromkeys(seed for seed, _ in shared))
+        if shared:
+            tasks = sorted(
+                set.intersection(*({task for one, task in shared if one == seed} for seed in seeds))
+            )
+            matrix = [[lost[1][seed, task] - lost[0][seed, task] for task in tasks] for seed in seeds]
+            # Less is not open than between the trained models, whatever the untuned ones are.
+            found = compare(np.array(matrix), pairing.floor if pairing else None)
+            same = mine == theirs and not np.any(matrix)
+            yield *place, "forgetting", *_compared(found), str(found.seeds), "yes" if same else "no"
+
+
+def _lost(trial: Trial, general: Trials, reference: str) -> dict[tuple[int, tuple[str, int]], float]:
+    """Return what was forgotten, by seed and task; nothing without an untuned model."""
+    untuned = general.untuned(trial, reference)
+    pairing = untuned and pair(general.scores[trial], general.scores[untuned], ABILITY, seedless=True)
+    if not pairing:
+        return {}
+    tasks = list(zip(pairing.tasks, pairing.instances, strict=True))
+    return {
+        (seed, task): -float(pairing.differences[row, column])
+        for row, seed in enumerate(pairing.seeds)
+        for column, task in enumerate(tasks)
+    }
 
 
 def _numbers(

@@ -18,6 +18,7 @@ from instruct_ablate.report.browser import packed, packed_data
 from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.figures import by_line, levels
+from instruct_ablate.report.general import CAPTION as CAPTION_OF_GENERAL
 from instruct_ablate.report.pivot import MOST_ON_PAGE
 from instruct_ablate.report.power_laws import CAPTION
 from instruct_ablate.report.provenance import cell_table, made_with
@@ -45,6 +46,8 @@ class Contents:
     tasks: Table
     templates: Table
     powers: Table
+    general: Table
+    general_said: tuple[str, ...] = ()
 
 
 def page_data(study: Study, rows: Sequence[Row], served: Mapping[str, Any] | None = None) -> str:
@@ -85,6 +88,9 @@ def build_page(contents: Contents, figures: Sequence[Path], data: str, served: b
         templates=contents.templates,
         powers=contents.powers,
         powers_caption=CAPTION,
+        general=contents.general,
+        general_caption=CAPTION_OF_GENERAL,
+        general_said=contents.general_said,
         cells=cell_table(study.cells, brief=True),
         figures=[_figure(path) for path in figures],
         css=(PARTS / "page.css").read_text(encoding="utf-8"),

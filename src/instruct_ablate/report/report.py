@@ -20,6 +20,8 @@ from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.differences import Difference, difference_table, differences
 from instruct_ablate.report.figures import draw_figures
+from instruct_ablate.report.general import CAPTION as CAPTION_OF_GENERAL
+from instruct_ablate.report.general import General, general_abilities, general_lines, general_table
 from instruct_ablate.report.page import Contents, build_page, page_data
 from instruct_ablate.report.paper import SCREEN, Paper, bold_rule, main_caption
 from instruct_ablate.report.pivot import pivot_table
@@ -53,6 +55,11 @@ class Report:
     def power_laws(self) -> tuple[OverBudgets, ...]:
         """The curves over budgets, fitted once."""
         return over_budgets(self.study.cells, self.study.reference, self.study.columns)
+
+    @cached_property
+    def general(self) -> tuple[General, ...]:
+        """General ability and what was forgotten of it."""
+        return general_abilities(self.study.cells, self.study.reference, self.study.folder)
 
 
 def write_report(
@@ -105,6 +112,7 @@ def report_lines(report: Report) -> Iterator[str]:
     powers = power_lines(report.power_laws, Legend(cell.setting for cell in report.study.cells))
     for heading, said in (
         ("Power law (a n^-b + c)", powers),
+        ("General ability", general_lines(report.general)),
         ("Stated", history(report.study.stated)),
         ("Looks", look_lines(report.study.looks)),
         ("Learning rates chosen on held-out tasks", chosen_lines(report.study.cells)),
@@ -134,6 +142,8 @@ def page_contents(report: Report) -> Contents:
         tasks=pivot_table(study.cells, "task", study.reference, study.columns),
         templates=template_table(over_templates(study.cells, study.reference, study.columns), legend),
         powers=power_table(report.power_laws, legend),
+        general=general_table(report.general, legend),
+        general_said=tuple(general_lines(report.general)),
     )
 
 
@@ -161,6 +171,8 @@ def _write(report: Report, paper: Paper, data: Beside[str]) -> None:
     if contents.templates.lines:
         told = "each setting under every template: mean, standard deviation over templates, worst and best."
         write(contents.templates, folder / "templates", f"{study.name}, {told}")
+    if contents.general.lines:
+        write(contents.general, folder / "general", f"{study.name}, general ability. {CAPTION_OF_GENERAL}")
     if contents.powers.lines:
         write(contents.powers, folder / "power_law", f"{study.name}, {CAPTION}")
     write_tidy(study.cells, folder / "tidy.parquet")

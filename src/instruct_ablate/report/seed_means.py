@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import GENERAL, CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
+from instruct_ablate.report.statistics.paired import pair
 from instruct_ablate.report.trials import Trial, Trials
+
+ABILITY = "exact_match"  # what general ability is: the share of questions whose right choice is the likeliest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Row:
     clash: tuple[str, ...] = ()  # cells that are the same setting with the same seed
     unfinished: tuple[tuple[str, int], ...] = ()  # cells of this setting by state, other than done
     templates: int = 1  # that the scores are means over
+    general: Mean | None = None  # general ability (`evaluation.general`), the same in every test of a setting
+    forgetting: Mean | None = None  # the untuned model's less this one's
 
     def mean(self, measure: str) -> Mean | None:
         """Return the mean of a measure; None where it is not defined or nothing is done."""
@@ -57,12 +62,44 @@ def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tupl
     """Gather cells into rows, untuned and reference settings first."""
     every = tuple(cells)
     trials, unfinished = Trials(every), _unfinished(every)
+    general = Trials(general_cells(every))
     legend = Legend(cell.setting for cell in every)
     order = sorted(
         {*trials.scores, *trials.clashes, *unfinished},
         key=lambda trial: (legend.order(trial.setting, reference), trial.tested),
     )
-    return tuple(_row(trial, trials, unfinished.get(trial, {}), reference) for trial in order)
+    rows = (_row(trial, trials, unfinished.get(trial, {}), reference) for trial in order)
+    return tuple(_with_general(row, general, reference) for row in rows)
+
+
+def general_cells(cells: Iterable[CellRecord]) -> list[CellRecord]:
+    """Return the done cells with their general ability in the place of their tests."""
+    return [
+        replace(cell, blocks=(cell.general,), general=None)
+        for cell in cells
+        if cell.state == "done" and cell.general is not None
+    ]
+
+
+def _with_general(row: Row, general: Trials, reference: str) -> Row:
+    trial = Trial(row.setting, GENERAL)
+    if row.clash or trial not in general.scores:
+        return row
+    ability, lost = general_mean(trial, general), forgotten(trial, general, reference)
+    return replace(row, general=ability, forgetting=lost)
+
+
+def general_mean(trial: Trial, general: Trials) -> Mean | None:
+    """Return the general ability of a setting over seeds; `general` are the trials of `general_cells`."""
+    value = find_measure(ABILITY).value
+    return _mean([value(scores) for scores in general.scores[trial].values()])
+
+
+def forgotten(trial: Trial, general: Trials, reference: str) -> Mean | None:
+    """Return what the untuned model scores more, seed by seed; None without one, and of an untuned model."""
+    untuned = general.untuned(trial, reference)
+    pairing = untuned and pair(general.scores[trial], general.scores[untuned], ABILITY, seedless=True)
+    return _mean([-float(by_task.mean()) for by_task in pairing.differences]) if pairing else None
 
 
 def _unfinished(cells: Sequence[CellRecord]) -> dict[Trial, dict[str, int]]:

@@ -59,12 +59,12 @@ def select_rows(folder: Path, selection: Selection) -> tuple[Shown, ...]:
 
 def _chosen(record: CellRecord, folder: Path, selection: Selection) -> Iterator[Shown]:
     labels = dict.fromkeys(
-        name for block in record.blocks for name in (block.instruction, record.test_name(block))
+        name for block in record.every_block for name in (block.instruction, record.test_name(block))
     )
     if selection.tested and selection.tested not in labels:
         raise unknown("test instruction", selection.tested, labels)
     tasks: dict[str, None] = {}
-    for block in record.blocks:
+    for block in record.every_block if selection.tested else record.blocks:
         if selection.tested in ("", block.instruction, record.test_name(block)):
             for row in read_predictions(inside(folder, block.predictions)):
                 tasks[row.task] = None

@@ -15,7 +15,7 @@ from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Score, Scores, find_measure, find_metric, mean_scores
-from instruct_ablate.metrics.measures import DIFFERENCES
+from instruct_ablate.metrics.measures import NO_MEASURES
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, group_columns, main_columns
 from instruct_ablate.report.paper import SCREEN, Paper, best
 from instruct_ablate.report.seed_means import Row
@@ -65,7 +65,7 @@ def main_table(rows: Sequence[Row], reference: str, columns: Sequence[str] = ())
 
 
 def _best(rows: Sequence[Row], shown: Sequence[str], labels: int) -> frozenset[tuple[int, int]]:
-    judged = [(labels + i, name) for i, name in enumerate(shown) if name not in (*DIFFERENCES, *OF_THE_DATA)]
+    judged = [(labels + i, name) for i, name in enumerate(shown) if name not in (*NO_MEASURES, *OF_THE_DATA)]
     return frozenset(
         (line, column)
         for column, name in judged

@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.contamination import DOUBTFUL, SEEN, seen, seen_
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.metrics.measures import DIFFERENCES
+from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.columns import DEFAULT, OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
@@ -160,10 +160,16 @@ def unfinished(row: Row) -> str:
 
 def measured(row: Row, name: str, form: Form = FORMS[0]) -> str:
     """Return what a row shows in a column; the uniform guess is the data's, so it does not deviate."""
-    mean = {"to_reference": row.to_reference, "to_untuned": row.to_untuned}.get(name) or row.mean(name)
+    own = no_measures_of(row)
+    mean = own[name] if name in own else row.mean(name)
     if mean is not None and name in OF_THE_DATA:
         mean = replace(mean, deviation=None)
-    return number(mean, signed=name.startswith("to_"), form=form)
+    return number(mean, signed=name in (*DIFFERENCES, "forgetting"), form=form)
+
+
+def no_measures_of(row: Row) -> dict[str, Mean | None]:
+    """Return the columns that are no measures."""
+    return {name: getattr(row, name) for name in NO_MEASURES}
 
 
 def number(mean: Mean | None, *, signed: bool = False, form: Form = FORMS[0]) -> str:

@@ -30,6 +30,7 @@ READERS = {
     "instruction_json": "instruction_json",
     "hf_dataset": "hf_dataset",
     "verifiable": "verifiable_reader",
+    "everyday": "everyday_reader",
     "ifeval_format": "ifeval_format",
 }
 

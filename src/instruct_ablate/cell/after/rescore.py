@@ -14,7 +14,7 @@ from pathlib import Path
 from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions, to_line
-from instruct_ablate.cell.state.record import SCORING, CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record import GENERAL, SCORING, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import RECORD, read_record, write_record
 from instruct_ablate.cell.state.stored_config import stored_flag, stored_texts
 from instruct_ablate.errors import UserError
@@ -93,7 +93,7 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
         return _not_done(folder, record)
     try:
         loaded = _loaded(folder, metrics, trust)
-        pairs = [(block, *_block(folder, block, loaded)) for block in record.blocks]
+        pairs = [(block, *_block(folder, block, _of(block, loaded))) for block in record.every_block]
     except (UserError, OSError) as fault:
         return Rescored(folder.name, left=str(fault))
     scores = (
@@ -101,8 +101,13 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
         for old, new, _ in pairs
         for before, after in zip(_every(old), _every(new), strict=False)
     )
-    strange = dict.fromkeys(one.name for old, _, _ in pairs for one in _strange(old, loaded))
+    strange = dict.fromkeys(one.name for old, _, _ in pairs for one in _strange(old, _of(old, loaded)))
     return Rescored(folder.name, tuple(scores), stayed=tuple(strange))
+
+
+def _of(block: ScoreBlock, metrics: Sequence[Metric]) -> Sequence[Metric]:
+    """Return what a block is scored by: general ability by the built-in metrics alone, whatever a cell's tests are."""
+    return BUILT_IN_ALONE.load() if block.instruction == GENERAL else metrics
 
 
 def _every(block: ScoreBlock) -> tuple[Score, ...]:
@@ -113,7 +118,7 @@ def is_behind(record: CellRecord, metrics: Selection) -> bool:
     """Whether a done cell lacks a metric that it is asked for now, or was scored by an earlier version."""
     names = {metric.name for metric in metrics.load() if not metric.is_built_in}
     scored = [{metric.name for metric in block.metrics} for block in record.blocks]
-    return any(block.scoring not in (0, SCORING) for block in record.blocks) or any(
+    return any(block.scoring not in (0, SCORING) for block in record.every_block) or any(
         names - one for one in scored
     )
 
@@ -136,30 +141,37 @@ def model_needed(names: Sequence[str]) -> str:
 
 
 def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Rescored:
-    new = tuple(_block(folder, block, metrics) for block in record.blocks)
+    every = record.every_block
+    new = tuple(_block(folder, block, _of(block, metrics)) for block in every)
     result = Rescored(
         folder.name,
         tuple(
             (old.instruction, old.scores.overall, after.scores.overall)
-            for old, (after, _) in zip(record.blocks, new, strict=True)
+            for old, (after, _) in zip(every, new, strict=True)
         ),
-        stayed=tuple(dict.fromkeys(one.name for block, _ in new for one in _strange(block, metrics))),
-        needs_model=reading_model(metrics) if any(_lacks_likelihoods(rows) for _, rows in new) else (),
+        stayed=tuple(
+            dict.fromkeys(one.name for block, _ in new for one in _strange(block, _of(block, metrics)))
+        ),
+        needs_model=reading_model(metrics)
+        if any(_lacks_likelihoods(rows) for block, rows in new if block.instruction != GENERAL)
+        else (),
     )
-    if tuple(block for block, _ in new) == record.blocks:
+    if tuple(block for block, _ in new) == every:
         return result
     write_whole(_next_name(folder), read_plain(folder / RECORD).decode())
     blocks = []
     for block, rows in new:
         write_whole(inside(folder, block.predictions), "".join(to_line(row) + "\n" for row in rows))
-        blocks.append(replace(completed(folder, block, rows, metrics), metrics=block.metrics))
+        whole = completed(folder, block, rows, _of(block, metrics))
+        blocks.append(replace(whole, metrics=block.metrics))
     notes = (
         f"test, {record.test_name(block)}: {note}"
         for block, rows in new
         for note in word_notes(row.to_prediction().prompt for row in rows)
     )
     notes_now = tuple(dict.fromkeys((*record.notes, *notes)))
-    write_record(folder, replace(record, blocks=tuple(blocks), notes=notes_now))
+    general = blocks.pop() if record.general else None  # the last of `every_block`
+    write_record(folder, replace(record, blocks=tuple(blocks), general=general, notes=notes_now))
     return result
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import GENERAL, CellRecord
 from instruct_ablate.metrics import Score, Scores, find_measure, mean_scores
 from instruct_ablate.metrics.measures import measure_names
 
@@ -28,9 +28,12 @@ def _flat(place: str, scores: Scores) -> dict[str, float]:
 def block_scores(record: CellRecord) -> dict[str, float]:
     """Return every measure of every test as "eval/test instruction/measure".
 
-    Of several templates they are means over them.
+    Of several templates they are means over them. General ability is under "eval/general".
     """
-    means = ((blocks[0].instruction, mean_scores([one.scores for one in blocks])) for blocks in record.tests)
+    means = [(blocks[0].instruction, mean_scores([one.scores for one in blocks])) for blocks in record.tests]
+    if record.general is not None:  # a variant of the user's own may be called so
+        own = GENERAL if "general" in dict(means) else "general"
+        means.append((own, record.general.scores))
     named = ((tested, named_values(scores)) for tested, scores in means)
     return {f"eval/{tested}/{name}": value for tested, values in named for name, value in values.items()}
 

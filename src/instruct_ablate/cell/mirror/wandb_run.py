@@ -87,7 +87,7 @@ class WandbRun:
         table = wandb.Table(
             columns=["tested on", "task", "category", "kind", "instances", "metric", "percent"]
         )
-        for block in record.blocks:
+        for block in record.every_block:
             for task in block.scores.tasks:
                 place = (
                     record.test_name(block),
@@ -117,7 +117,7 @@ class WandbRun:
             )
         else:
             table = wandb.Table(columns=columns)
-        for block in record.blocks:
+        for block in record.every_block:
             rows = read_predictions(self.folder / block.predictions)
             for row in itertools.islice(rows, self.config.logger.predictions):
                 values = [*(getattr(row, name) for name in names), *(row.get(name) for name in scored)]

@@ -20,7 +20,7 @@ from instruct_ablate.cell.state.predictions import (
     make_row,
     written_rows,
 )
-from instruct_ablate.cell.state.record import BlockKey, ScoreBlock
+from instruct_ablate.cell.state.record import GENERAL, GENERAL_FILE, BlockKey, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, Selection, aggregate, score_prediction, score_predictions
@@ -154,6 +154,8 @@ def named(label: str, template: str) -> str:
 
 def file_name(label: str, template: str = "") -> str:
     """Return the prediction file of a test-time instruction under one of several templates, in the cell's folder."""
+    if label == GENERAL:
+        return GENERAL_FILE
     whole = f"{label}--{template}" if template else label
     readable = identity.file_name(whole)
     if len(whole) > len(readable):  # names that were cut may begin alike

@@ -27,13 +27,18 @@ ADVICE = "Remove the cell's folder to have it done again; if that does not help,
 
 
 def check_inputs(
-    identity: Identity, data: str, checkpoint: str | None = None, templates: str | None = None
+    identity: Identity,
+    data: str,
+    checkpoint: str | None = None,
+    templates: str | None = None,
+    general: str | None = None,
 ) -> None:
     """Refuse files that are others than those that the cell is known by: they changed in between."""
     for what, counted, read in (
         ("data", "data", data),
         ("model's files", "checkpoint", checkpoint),
         ("set of templates", "templates", templates),
+        ("tasks of evaluation.general", "general", general),
     ):
         if read is not None and identity.counted.get(counted) != read:
             raise BrokenInvariantError(

@@ -35,6 +35,7 @@ class Outcome:
     environment: Environment
     notes: tuple[str, ...] = ()
     selected: Selected | None = None
+    general: ScoreBlock | None = None
 
 
 Work = Callable[[Job], Outcome]

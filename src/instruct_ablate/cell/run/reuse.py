@@ -20,6 +20,7 @@ from instruct_ablate.cell.run.evaluation import file_name, score_block, selected
 from instruct_ablate.cell.run.points import is_without_points
 from instruct_ablate.cell.run.stages import baseline_rows
 from instruct_ablate.cell.state.canonical import (
+    as_general,
     effective,
     is_baseline,
     is_untuned,
@@ -29,17 +30,18 @@ from instruct_ablate.cell.state.canonical import (
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line, to_line
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record import GENERAL, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.cell.state.stored_config import IDENTITY, describe
 from instruct_ablate.errors import UserError
 from instruct_ablate.json_objects import load_json
-from instruct_ablate.metrics import InstanceScore, score_all
+from instruct_ablate.metrics import BUILT_IN_ALONE, InstanceScore, score_all
 from instruct_ablate.metrics.registry import built_in, reading_model
 from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.schema import Config
 from instruct_ablate.scores import agree
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.general import read_general
 from instruct_ablate.tasks.languages import rule_of
 from instruct_ablate.tasks.task import TaskCollection
 from instruct_ablate.whole_files import inside, read_inside, write_whole
@@ -73,7 +75,9 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
             log.info("%s: study %s has it without scores while training", identity.name, source.parent.name)
             continue
         try:
-            tested = _verified(effective(config), identity, source, record)
+            shaped = effective(config)
+            tested = _verified(shaped, identity, source, record)
+            tested += _verified_general(shaped, source, record.general)
         except (UserError, OSError) as fault:
             log.warning(
                 "%s: the cell of study %s is not taken over: %s", identity.name, source.parent.name, fault
@@ -108,6 +112,23 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
         own = Verified(replace(block, predictions=file_name(block.instruction, template)), text, tuple(rows))
         verified.append(_scored_further(own, scores))
     return verified
+
+
+def _verified_general(config: Config, source: Path, block: ScoreBlock | None) -> list[Verified]:
+    """Check the block of general ability like those of the tests; there is none where it is not asked for."""
+    own = as_general(config)
+    if (own is None) != (block is None):
+        raise UserError("it was held to another general ability (evaluation.general)")
+    if own is None or block is None:
+        return []
+    collection = read_general(config.evaluation.general, Path(config.cache))
+    text, rows = _read(source, block, collection)
+    scores = _scores(own, rows)
+    agreed = all(agree(row.values, score.values) for row, score in zip(rows, scores, strict=True))
+    if not agreed or score_block(GENERAL, rows).scores != block.scores:
+        raise UserError(f"{block.predictions} has other scores than its predictions have now")
+    named = replace(block, instruction=GENERAL, predictions=file_name(GENERAL))
+    return [_scored_further(Verified(named, text, tuple(rows)), scores)]
 
 
 def _scored_further(one: Verified, scores: Sequence[InstanceScore]) -> Verified:
@@ -197,10 +218,15 @@ def _taken(
         with contextlib.suppress(OSError, UnicodeDecodeError):
             write_whole(folder / name, read_inside(source, name).decode())
     notes = tuple(dict.fromkeys((*record.notes, note)))
-    metrics = selected(config).load()
-    blocks = tuple(
-        completed(folder, one.block, one.rows, metrics) if one.block.scoring else one.block for one in tested
-    )
-    taken = replace(record, blocks=blocks, notes=notes)
+    metrics, own = selected(config).load(), BUILT_IN_ALONE.load()
+    whole = [
+        completed(folder, one.block, one.rows, own if one.block.instruction == GENERAL else metrics)
+        if one.block.scoring
+        else one.block
+        for one in tested
+    ]
+    blocks = tuple(block for block in whole if block.instruction != GENERAL)
+    general = next((block for block in whole if block.instruction == GENERAL), None)
+    taken = replace(record, blocks=blocks, general=general, notes=notes)
     write_record(folder, taken)
     return taken

@@ -176,6 +176,7 @@ def _done(running: CellRecord, outcome: Outcome) -> CellRecord:
         notes=outcome.notes,
         failure=None,
         selected=outcome.selected,
+        general=outcome.general,
         finished=now(),
     )
 
@@ -194,7 +195,7 @@ def _finish(folder: Path, record: CellRecord) -> CellRecord:
         write_record(folder, record)
     except UserError as error:
         log.error("%s: its record could not be written: %s", record.name, error)
-        return _failed(replace(record, blocks=()), str(error), "")
+        return _failed(replace(record, blocks=(), general=None), str(error), "")
     return record
 
 

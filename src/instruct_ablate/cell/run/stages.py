@@ -22,10 +22,17 @@ from instruct_ablate.cell.run.evaluation import (
 )
 from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.job import Job, Outcome
-from instruct_ablate.cell.state.canonical import is_baseline, is_untuned, shown_at_test, under_templates
+from instruct_ablate.cell.state.canonical import (
+    as_general,
+    is_baseline,
+    is_untuned,
+    shown_at_test,
+    under_templates,
+)
 from instruct_ablate.cell.state.environment import environment, peak_memory
 from instruct_ablate.cell.state.notes import prompt_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, make_row
+from instruct_ablate.cell.state.record import GENERAL
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
@@ -35,6 +42,7 @@ from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.prompt.template_set import content
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.general import read_general
 from instruct_ablate.tasks.task import TaskCollection
 
 if TYPE_CHECKING:
@@ -45,7 +53,13 @@ def work(job: Job) -> Outcome:
     """Do all of a cell's work."""
     job.heartbeat.progress("prepare")
     collection = read_tasks(job.config.tasks, Path(job.config.cache))
-    check_inputs(job.identity, collection.content_hash, templates=content(job.config.prompt))
+    general = _general_collection(job.config)
+    check_inputs(
+        job.identity,
+        collection.content_hash,
+        templates=content(job.config.prompt),
+        general=general.content_hash if general else None,
+    )
     if is_baseline(job.config):
         return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none"))
     with _timed() as prepared:
@@ -61,9 +75,10 @@ def work(job: Job) -> Outcome:
     if job.leads:
         check_weights(checkpoint.model, trained=not is_untuned(job.config))
     tested = _tests(job, collection, checkpoint) if job.leads else []
+    apart = _general(job, general, checkpoint) if job.leads and general else None
     device = str(next(checkpoint.model.parameters()).device)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
-    return replace(_outcome(tested, cost, notes, (device, precision)), selected=chosen)
+    return replace(_outcome(tested, cost, notes, (device, precision), apart), selected=chosen)
 
 
 def _load(job: Job) -> tuple[Checkpoint, str]:
@@ -106,6 +121,22 @@ def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list
     return blocks
 
 
+def _general_collection(config: Config) -> TaskCollection | None:
+    return read_general(config.evaluation.general, Path(config.cache)) if config.evaluation.general else None
+
+
+def _general(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Tested:
+    """Hold the cell's general ability: a block beside those of the tests, never one of them."""
+    from instruct_ablate.model.loading.tokenizer import TokenizerTokens
+
+    config = as_general(job.config)
+    assert config is not None
+    own = replace(job, config=config)
+    tokens = TokenizerTokens.of(checkpoint.tokenizer, config.prompt)
+    prompts = prompts_at_test(config, collection, config.instruction, tokens)
+    return _checked(own, evaluate(own, checkpoint, GENERAL, prompts), prompts)
+
+
 def _checked(job: Job, tested: Tested, prompts: Sequence[Prompt], template: str = "") -> Tested:
     """Hold a block to its invariants, and add what they note."""
     name = named(tested.block.instruction, template)
@@ -121,16 +152,27 @@ def _to_device(checkpoint: Checkpoint, accelerator: str) -> None:
         model.to("cuda")
 
 
-def _outcome(tested: list[Tested], cost: Cost, notes: tuple[str, ...], machine: tuple[str, str]) -> Outcome:
+def _outcome(
+    tested: list[Tested],
+    cost: Cost,
+    notes: tuple[str, ...],
+    machine: tuple[str, str],
+    general: Tested | None = None,
+) -> Outcome:
+    every = [*tested, *([general] if general else [])]
     cost = replace(
         cost,
-        evaluate_seconds=sum(block.seconds for block in tested),
-        evaluate_instances=sum(block.instances for block in tested),
+        evaluate_seconds=sum(block.seconds for block in every),
+        evaluate_instances=sum(block.instances for block in every),
         peak_memory=max(cost.peak_memory, peak_memory()),
     )
-    told = (*notes, *(note for block in tested for note in block.notes))
+    told = (*notes, *(note for block in every for note in block.notes))
     return Outcome(
-        tuple(block.block for block in tested), cost, environment(*machine), tuple(dict.fromkeys(told))
+        tuple(block.block for block in tested),
+        cost,
+        environment(*machine),
+        tuple(dict.fromkeys(told)),
+        general=general.block if general else None,
     )
 
 

@@ -24,6 +24,7 @@ from instruct_ablate.schema import (
     TrainerConfig,
 )
 from instruct_ablate.tasks.budget import canonical as canonical_budget
+from instruct_ablate.tasks.general import general_tasks
 
 # Baselines that read the instruction (its examples), and those drawn at random.
 READS_INSTRUCTION = frozenset({"copy_demonstration"})
@@ -123,6 +124,29 @@ def under_templates(config: Config) -> tuple[tuple[str, Config], ...]:
     each = under_each(config.prompt)
     names = [template_label(one.template) if len(each) > 1 else "" for one in each]
     return tuple((name, replace(config, prompt=one)) for name, one in zip(names, each, strict=True))
+
+
+def as_general(config: Config) -> Config | None:
+    """Return the configuration under which a cell's general ability is held; None where it is not asked for.
+
+    Choices are ranked, under no variant and without examples, under the first template that is tested, and scored by
+    the built-in metrics: before and after training alike, whatever the variant and the seed.
+    """
+    tasks = general_tasks(config.evaluation.general)
+    if tasks is None:
+        return None
+    ranked = replace(
+        config.evaluation,
+        instructions=["original"],
+        decoding="rank",
+        metrics=[],
+        stop="token",
+        cut_wrong_answers=False,
+        general={},
+    )
+    _, shown = under_templates(config)[0]
+    plain = replace(_INSTRUCTION, num_positive=0)
+    return replace(shown, tasks=tasks, instruction=plain, evaluation=ranked, seed=0)
 
 
 def _drawn_at_test(config: Config) -> bool:

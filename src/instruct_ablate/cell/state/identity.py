@@ -25,7 +25,7 @@ from instruct_ablate.cell.state.canonical import (
     shown_at_test,
 )
 from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
-from instruct_ablate.cell.state.setting import NEUTRAL, Names, Setting, setting_from
+from instruct_ablate.cell.state.setting import GENERAL, NEUTRAL, Names, Setting, setting_from
 from instruct_ablate.extensions import code_of, load_extensions, registers_only
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.label import canonical, label, versions
@@ -34,9 +34,10 @@ from instruct_ablate.instruction.variant import FIELDS
 from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.template import TEMPLATES, find_template
-from instruct_ablate.prompt.template_set import content, rendering_of, template_label, template_names
+from instruct_ablate.prompt.template_set import content, every_template, rendering_of, template_label
 from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree, typed
 from instruct_ablate.score_curve import USUAL
+from instruct_ablate.tasks.general import general_name, general_tasks
 
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
 
@@ -103,6 +104,13 @@ class Contents:
         """Return the content hash of the tasks."""
         return self._once("data", config.tasks, config.cache, lambda: _data_hash(config))
 
+    def general(self, config: Config) -> str | None:
+        """Return the content hash of the tasks by which general ability is held; None where it is not asked for."""
+        tasks = general_tasks(config.evaluation.general)
+        if tasks is None:
+            return None
+        return self._once("general", tasks, config.cache, lambda: _general_hash(config))
+
     def checkpoint(self, config: Config) -> str:
         """Return the fingerprint of the weights."""
         return self._once("checkpoint", config.model, config.cache, lambda: _fingerprint(config))
@@ -152,8 +160,10 @@ def _identity(config: Config, contents: Contents) -> Identity:
         ],
         "own_code": code_of(_functions(shaped, untuned), config.extensions),
         "templates": content(shaped.prompt),
+        "general": contents.general(shaped),
         **counting(tree(shaped)),
         "prompt.template": template_label(shaped.prompt.template),
+        "prompt.training_template": template_label(shaped.prompt.training_template),
         **_choosing(shaped),
     }
     counted = _but_neutral(without_metrics(counted))
@@ -194,7 +204,9 @@ def counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict) and not prefix:
             flat |= counting(value, f"{key}.")
         else:
-            flat[key] = _parts(value) if key == "tasks.parts" else value
+            flat[key] = (
+                _parts(value) if key == "tasks.parts" else _general(value) if key == GENERAL else value
+            )
     return flat
 
 
@@ -202,6 +214,11 @@ def _parts(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what counts of the parts of a mixture: the same as of tasks that stand alone."""
     counted = {name: counting(tree(typed(TasksConfig, part)), "tasks.") for name, part in given.items()}
     return {name: _but_neutral(part) for name, part in counted.items()}
+
+
+def _general(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what counts of the tasks by which general ability is held: the same as of those that are tested."""
+    return _parts({GENERAL: given})[GENERAL] if given else {}
 
 
 def _but_neutral(counted: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,7 +233,7 @@ def _functions(config: Config, untuned: bool) -> list[Callable[..., Any]]:
     """Return the functions that make a cell's instructions and prompts."""
     shown = [canonical(one) for one in (*([] if untuned else [config.instruction]), *_tested(config))]
     variants = [find(slot, vars(one)[slot]).function for one in shown for slot in FIELDS]
-    named = [name for name in template_names(config.prompt) if name in TEMPLATES or "." in name]
+    named = [name for name in every_template(config.prompt) if name in TEMPLATES or "." in name]
     return [*variants, *(find_template(name) for name in named if rendering_of(name) is None)]
 
 
@@ -229,6 +246,7 @@ def _names(config: Config) -> Names:
         num_positive=config.instruction.num_positive,
         tested=tuple(name for name, _ in shown_at_test(config)),
         tuned=config.model.tuned,
+        general=general_name(config.evaluation.general),
     )
 
 
@@ -264,6 +282,13 @@ def _data_hash(config: Config) -> str:
     from instruct_ablate.tasks.collection import read_tasks
 
     return read_tasks(config.tasks, Path(config.cache)).content_hash
+
+
+def _general_hash(config: Config) -> str:
+    """Return the content hash of the tasks by which general ability is held."""
+    from instruct_ablate.tasks.general import read_general
+
+    return read_general(config.evaluation.general, Path(config.cache)).content_hash
 
 
 def _fingerprint(config: Config) -> str:

@@ -18,6 +18,10 @@ FORMAT = 1  # hashed in every identity: this stays 1 for ever, whatever becomes 
 RECORD_VERSION = 2  # how a record is written; 1 had axes instead of a setting
 # Raised when results change; the first two count in an identity (1 is left out there), scores are made again.
 TRAINING, PREDICTION, SCORING = 1, 1, 2
+GENERAL = (
+    "general ability"  # how the block of `evaluation.general` is called; no variant has a name of two words
+)
+GENERAL_FILE = "predictions/general-ability.jsonl"
 State = Literal["missing", "running", "interrupted", "failed", "done", "other format", "unreadable"]
 
 
@@ -128,6 +132,12 @@ class CellRecord:
     finished: float = 0.0
     version: int = RECORD_VERSION
     selected: Selected | None = None  # None: the last step's weights
+    general: ScoreBlock | None = None  # general ability, apart from the tests; None: not asked for
+
+    @property
+    def every_block(self) -> tuple[ScoreBlock, ...]:
+        """All blocks that have a predictions file: those of the tests, and that of general ability."""
+        return (*self.blocks, *([self.general] if self.general else []))
 
     @property
     def tests(self) -> tuple[tuple[ScoreBlock, ...], ...]:
@@ -144,7 +154,7 @@ class CellRecord:
 
     def template(self, block: ScoreBlock) -> str:
         """Return the template of a block where there are several, by which it is told apart; else nothing."""
-        return block.key.template if self.several_templates else ""
+        return block.key.template if self.several_templates and block.instruction != GENERAL else ""
 
     def test_name(self, block: ScoreBlock) -> str:
         """Return how a block is called: by its instruction, and its template where there are several."""

@@ -92,7 +92,7 @@ def parse_record(text: str, folder: Path | None = None) -> CellRecord:
     raw = loaded(text)
     try:
         record = decode(modern_record(raw, folder) if "axes" in raw else raw, CellRecord)
-        describe(metric for block in record.blocks for metric in block.metrics)
+        describe(metric for block in record.every_block for metric in block.metrics)
         return record
     except NOT_AS_WRITTEN as error:
         raise CorruptRecordError(f"CellRecord: {error}") from error

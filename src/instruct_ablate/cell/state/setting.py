@@ -14,6 +14,7 @@ from typing import Any
 from instruct_ablate.baselines import is_baseline_name
 
 IMPORTED = "imported"  # the method of cells whose predictions were made elsewhere
+GENERAL = "evaluation.general"
 Value = str | int | float | bool | None | tuple[str, ...]
 
 # Keys of the configuration that tables know by the name of their group.
@@ -25,7 +26,8 @@ GROUPS = {
 # What a setting does not have, because the cell reads nothing of it; what begins so, but for the exceptions.
 TRAINING = (
     "data_budget.", "method", "instruction.rate", "instruction.correct", "instruction.versions", "data.", "trainer.",
-    "tasks.validation", "tasks.weights", "tasks.leave_out", "evaluation.at", "evaluation.every_",
+    "prompt.training_template", "tasks.validation", "tasks.weights", "tasks.leave_out", "evaluation.at",
+    "evaluation.every_",
 )  # fmt: skip
 INFERENCE = ("trainer.precision", "trainer.compile")  # what an untuned model takes of the trainer
 MODEL = ("prompt", "evaluation.", "model.", *INFERENCE)
@@ -47,6 +49,7 @@ NEUTRAL: dict[str, Any] = {
     "trainer.prompt_loss_weight": 0.0, "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
     "tasks.parts": {}, "tasks.weights": {}, "tasks.leave_out": None, "tasks.test_parts": [],
     "data_budget.categories": None, "data_budget.total": None, "data_budget.repeat": 1, "evaluation.stop": "token",
+    "evaluation.general": {}, "general": None,
 }  # fmt: skip
 
 
@@ -187,6 +190,7 @@ class Names:
     num_positive: int
     tested: tuple[str, ...]
     tuned: bool = False
+    general: str = ""  # of the collection by which general ability is held; empty: none
 
 
 def setting_from(counted: Mapping[str, Any], names: Names) -> Setting:
@@ -210,6 +214,8 @@ def setting_from(counted: Mapping[str, Any], names: Names) -> Setting:
         "instruction.num_positive": names.num_positive,
     }
     values |= {f"instruction.{key}": shown[key] for key in ("num_negative", "explanations")}
+    if names.general and GENERAL in values:
+        values[GENERAL] = names.general
     if names.tested:
         values["evaluation.instructions"] = tuple(sorted(set(names.tested)))
     if not untuned:
@@ -238,6 +244,8 @@ def _revisions(counted: Mapping[str, Any], baseline: bool) -> dict[str, str]:
         found["model"] = str(counted["checkpoint"])
     if counted.get("templates"):
         found["prompt"] = str(counted["templates"])
+    if counted.get("general"):
+        found["general"] = str(counted["general"])
     if own := [*counted["extensions"], *counted.get("own_code", ())]:
         found["extensions"] = "+".join(own)
     for version in ("code", "training", "prediction"):

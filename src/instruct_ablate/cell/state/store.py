@@ -237,9 +237,9 @@ def _abandoned(folder: Path) -> bool:
 
 def _plausible(record: CellRecord) -> bool:
     """A done cell has scores, a failed one a reason; the files of either lie in its folder."""
-    names = (record.name, *(block.predictions for block in record.blocks))
+    names = (record.name, *(block.predictions for block in record.every_block))
     if "/" in record.name or not all(map(is_inside, names)):
         return False
     if record.state == "done":
-        return bool(record.blocks) and all(block.scores.overall.instances > 0 for block in record.blocks)
+        return bool(record.blocks) and all(block.scores.overall.instances > 0 for block in record.every_block)
     return record.state != "failed" or record.failure is not None

@@ -27,6 +27,7 @@ LIMITS = {
     "stop": one_of(STOPS),
     "cut_wrong_answers": any_value(),
     "save_prompts": any_value(),
+    "general": any_value(),  # by its own check, `tasks/general.py`
     "at": numbers(0, 1),
     "every_steps": whole(1).or_null("for none"),
     "every_epochs": number(0, MANY, above=True).or_null("for none"),

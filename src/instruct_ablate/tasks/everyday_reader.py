@@ -1,0 +1,50 @@
+"""Reader of the everyday questions that the package ships: eighty with four answers each, of our own making, offline.
+
+They are for `evaluation.general`: easy for a model that knows English, and near none of the tasks that are trained on.
+No published benchmark's score is to be had from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from instruct_ablate.json_objects import load_json
+from instruct_ablate.schema import TasksConfig
+from instruct_ablate.tasks.intake import Draft, Row, admit
+from instruct_ablate.tasks.source import Fault, Parsed, Source
+
+FILE = Path(__file__).parent / "everyday" / "questions.json"
+FIELDS = frozenset(
+    {"categories", "include", "test_categories", "test_include", "test_tasks", "test_instances"}
+)
+
+
+def open_source(config: TasksConfig, cache: Path) -> Source:
+    """Find the shipped questions; nothing of `cache` is needed."""
+    return Source("everyday", (FILE,), _parse)
+
+
+def _parse() -> Iterator[Parsed | Fault]:
+    """Yield the tasks; choices stand in order of the alphabet: of equally likely ones the first is chosen."""
+    content = load_json(FILE.read_bytes())
+    for task in content["tasks"]:
+        rows = [
+            Row(
+                f"question {one['id']}",
+                one["question"],
+                one["answer"],
+                one["id"],
+                sorted((one["answer"], *one["others"])),
+            )
+            for one in task["instances"]
+        ]
+        draft = Draft(
+            task["name"],
+            rows,
+            str(FILE),
+            content["definition"],
+            categories=(task["category"],),
+            derives=False,
+        )
+        yield admit(draft, test=True)
