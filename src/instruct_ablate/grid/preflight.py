@@ -170,7 +170,8 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield _checkpoint, (config.model, config.prompt, config.evaluation.engine)
     yield _precision, (config.trainer, config.model)
     yield _choices, (config.tasks, cache, config.evaluation, config.prompt)
-    yield _general, (config.evaluation.general, cache, config.model, config.prompt)
+    if config.evaluation.general:
+        yield _general, (config.evaluation.general, cache, config.model, config.prompt)
     yield _tokenizer, (config.model, config.tasks, cache, config.prompt, config.evaluation.decoding)
     if not untuned:
         yield _prompt_weight, (config.model, config.trainer)
@@ -268,8 +269,6 @@ def _general(general: dict[str, Any], cache: Path, model: ModelConfig, prompt: P
     from instruct_ablate.model.decoding.label_check import check_labels
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
 
-    if not general:
-        return []
     tested = read_general(general, cache).test
     spaces = [task for task in tested if task.label_space is not None or not task.prompted]
     found = [fault for task in spaces if (fault := equal_labels(task))]
