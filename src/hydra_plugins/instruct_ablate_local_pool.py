@@ -10,7 +10,7 @@ from instruct_ablate.grid.launch.launcher import CellLauncher
 class LocalPoolLauncher(CellLauncher):
     """Hand cells to `instruct_ablate.grid.launch.local_pool`, which does the work."""
 
-    def __init__(self, n: int | None = None, threads: int | None = None, cells_per_process: int = 1) -> None:
+    def __init__(self, n: int | None = None, threads: int | None = None, cells_per_process: int = 0) -> None:
         from instruct_ablate.grid.launch.local_pool import LIMITS
         from instruct_ablate.limits import check_limits
 
@@ -18,7 +18,7 @@ class LocalPoolLauncher(CellLauncher):
         check_limits("hydra.launcher", self, LIMITS)
 
     def run(self, cells: Sequence[Any]) -> None:
-        """Run the cells, each in a process of its own or several in a warm one."""
+        """Run the cells, in warm processes or each in one of its own."""
         from instruct_ablate.grid.launch.local_pool import Pool, shares
 
         Pool(shares(self.n, self.threads), cells_per_process=self.cells_per_process).run(cells)

@@ -42,14 +42,14 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
     return made
 
 
-def test_by_default_every_cell_has_a_fresh_process(pools: list[Pool]) -> None:
+def test_by_default_a_warm_process_runs_all_it_comes_to(pools: list[Pool]) -> None:
     launcher = instantiate(OmegaConf.load(CONFIG))
     assert (
         type(launcher).__name__ == "LocalPoolLauncher"
     )  # Hydra loads plugins anew: the class itself may differ
     launcher.run(["a", "b"])
     (pool,) = pools
-    assert (pool.cells_per_process, pool.ran) == (1, ["a", "b"])
+    assert (pool.cells_per_process, pool.ran) == (0, ["a", "b"])
     assert not launcher.can_detach
 
 

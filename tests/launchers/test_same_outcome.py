@@ -20,9 +20,12 @@ def basic(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(("hydra/launcher=local_pool", "hydra.launcher.n=2"), marks=pytest.mark.slow),
         pytest.param(
-            ("hydra/launcher=local_pool", "hydra.launcher.n=1", "hydra.launcher.cells_per_process=0"),
+            ("hydra/launcher=local_pool", "hydra.launcher.n=2", "hydra.launcher.cells_per_process=1"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("hydra/launcher=local_pool", "hydra.launcher.n=1"),
             marks=pytest.mark.slow,
             id="local_pool, warm",
         ),

@@ -25,6 +25,7 @@ from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.effects import twins
 from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.grid.folder_names import named
+from instruct_ablate.grid.launch.in_turn import is_here, run_in_turn
 from instruct_ablate.grid.launch.launcher import CellLauncher
 from instruct_ablate.grid.launch.slurm_queue import queued
 from instruct_ablate.grid.order import ordered
@@ -223,6 +224,8 @@ def _launch(launcher: Any, cells: Sequence[Cell]) -> None:
                 run_cell(cell.config)
         elif isinstance(launcher, CellLauncher):
             launcher.run(cells)
+        elif is_here(launcher):
+            run_in_turn(launcher, cells)
         else:
             _launch_overrides(launcher, cells)
     except SystemExit as stop:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, nearest
@@ -69,11 +70,16 @@ def _states(text: str, label: str) -> bool:
 
 def read_overrides(path: Path) -> dict[str, tuple[str, ...] | None]:
     """Read a YAML file of task name → list of labels, or null for generation."""
+    return dict(_overrides_in(read_text(path, "the label spaces"), path))
+
+
+@lru_cache(maxsize=8)
+def _overrides_in(text: str, path: Path) -> dict[str, tuple[str, ...] | None]:
+    """Parse the file's text: once for all cells of a process while it stays the same."""
     import yaml
 
-    text = read_text(path, "the label spaces")
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if raw is None:

@@ -169,5 +169,9 @@ def test_the_peak_of_memory_counts_anew(clean: CleanProcess, tmp_path: Path) -> 
     assert peak_memory() < high - 100 * 2**20
 
 
-def test_the_next_cells_model_is_kept(clean: CleanProcess) -> None:
+def test_the_next_cells_model_is_kept_until_there_is_none(clean: CleanProcess) -> None:
     assert SHELF.is_open
+    assert gc.get_freeze_count() > 0
+    clean.leave()
+    assert not SHELF.is_open
+    assert gc.get_freeze_count() == 0

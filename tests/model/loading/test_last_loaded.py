@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from instruct_ablate.model.loading import checkpoint as module
+from instruct_ablate.model.loading import last_loaded
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.schema import ModelConfig
@@ -93,3 +94,14 @@ def test_closed_it_keeps_nothing(cache: Path, loads: list[str]) -> None:
     load_checkpoint(LLAMA, torch.float32, cache)
     load_checkpoint(LLAMA, torch.float32, cache)
     assert len(loads) == 2
+
+
+def test_a_large_model_is_read_again(cache: Path, loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    size = module._size(load_checkpoint(LLAMA, torch.float32, cache))
+    monkeypatch.setattr(last_loaded, "ROOM", size - 1)
+    before = load_checkpoint(LLAMA, torch.float32, cache)  # held since before
+    SHELF.close()
+    SHELF.open()
+    again = [load_checkpoint(LLAMA, torch.float32, cache) for _ in range(2)]
+    assert loads == ["tiny_llama torch.float32"] * 3
+    assert all(same_bits(weights(one), weights(before)) for one in again)

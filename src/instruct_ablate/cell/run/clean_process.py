@@ -32,13 +32,17 @@ class CleanProcess:
     memory. Only the model's weights as they were loaded stay, for the next cell to copy.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trains: bool = True) -> None:
         import torch
 
         from instruct_ablate.model.decoding import predict as generate  # noqa: F401 - all that takes long to import
+
+        if trains:
+            from instruct_ablate.model.training import fit  # noqa: F401
         from instruct_ablate.model.loading.last_loaded import SHELF
 
         SHELF.open()
+        self._shelf = SHELF
         self._torch: Any = torch
         undos = (_environment, _folder, _logging, _warnings, _signals, _generators, self._flags)
         self._undo: list[Undo] = [remember() for remember in undos]
@@ -55,6 +59,11 @@ class CleanProcess:
         gc.collect()
         self._release()
         return [*self._running_threads(), *self._new_children(), *_open_files(folder)]
+
+    def leave(self) -> None:
+        """End it all where the process goes on to other things: nothing is kept for a next cell."""
+        self._shelf.close()
+        gc.unfreeze()
 
     def _flags(self) -> Undo:
         """Torch's settings that change results or speed."""
@@ -146,10 +155,11 @@ def _logging() -> Undo:
     def undo() -> None:
         for logger in _loggers():
             handlers, level, disabled = kept.get(logger, (logger.handlers, logger.level, logger.disabled))
+            if logger.level != level:  # to set one forgets what all of the hundreds know of theirs
+                logger.setLevel(level)
             for handler in [one for one in logger.handlers if one not in handlers]:
                 logger.removeHandler(handler)
                 handler.close()
-            logger.setLevel(level)
             logger.disabled = disabled
 
     return undo

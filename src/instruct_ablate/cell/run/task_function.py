@@ -14,11 +14,11 @@ INTERRUPTED = 143  # exit status of a process that was told to stop
 
 
 def run_one(config: Any) -> str:
-    """Run one cell, as every launcher calls it; return the state it ended in.
+    """Run one cell, typed or as Hydra composed it; return the state it ended in.
 
     What must stop the whole sweep leaves as `SystemExit`: a stop from outside, or a failure with `fail_fast`.
     """
-    cell = composed(config)
+    cell = config if isinstance(config, Config) else composed(config)
     try:
         state = run_cell(cell).state
     except UserError as fault:  # the cell's folder itself cannot be written: there is no record to tell it

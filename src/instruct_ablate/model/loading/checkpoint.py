@@ -59,8 +59,13 @@ def load_checkpoint(config: ModelConfig, dtype: torch.dtype, cache: Path) -> Che
     if not SHELF.is_open:
         return _load(config, dtype, cache)
     key = (repr(config), dtype, cache, checkpoint_fingerprint(config, cache))
-    checkpoint: Checkpoint = SHELF.take(key, lambda: _load(config, dtype, cache))
+    checkpoint: Checkpoint = SHELF.take(key, lambda: _load(config, dtype, cache), _size)
     return checkpoint
+
+
+def _size(checkpoint: Checkpoint) -> int:
+    """Return the bytes of the weights."""
+    return sum(weight.numel() * weight.element_size() for weight in checkpoint.model.parameters())
 
 
 def _load(config: ModelConfig, dtype: torch.dtype, cache: Path) -> Checkpoint:

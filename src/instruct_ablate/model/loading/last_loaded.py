@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
+ROOM = 1 << 30  # bytes: a larger model is read again, for a copy beside it may be too much for the memory
 Loaded = TypeVar("Loaded")
 
 
@@ -24,11 +25,17 @@ class Shelf(Generic[Loaded]):
         """Keep none, and forget what was kept."""
         self.is_open, self._held = False, None
 
-    def take(self, key: Hashable, load: Callable[[], Loaded]) -> Loaded:
-        """Return a copy of the checkpoint held under `key`; another is loaded, and takes its place."""
+    def take(self, key: Hashable, load: Callable[[], Loaded], size: Callable[[Loaded], int]) -> Loaded:
+        """Return a copy of the checkpoint held under `key`; another is loaded, and takes its place.
+
+        One of more than `ROOM` bytes is not held.
+        """
         if self._held is None or self._held[0] != key:
             self._held = None  # two at once may be too much for the memory
-            self._held = (key, load())
+            loaded = load()
+            if size(loaded) > ROOM:
+                return loaded
+            self._held = (key, loaded)
         return copy.deepcopy(self._held[1])
 
 

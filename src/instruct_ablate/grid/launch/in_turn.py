@@ -1,0 +1,67 @@
+"""Cells one after another in this process: what Hydra's basic launcher does, with the cells that are composed already.
+
+Hydra's own composes each cell a second time and puts nothing back between two of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.utils import configure_log
+
+from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
+
+if TYPE_CHECKING:
+    from instruct_ablate.grid.planned_cell import Cell
+
+log = logging.getLogger(__name__)
+Restore = Callable[[Path], None]
+
+
+def is_here(launcher: Any) -> bool:
+    """Whether a launcher is Hydra's basic one, and nothing is asked of Hydra itself before or after a cell."""
+    if type(launcher) is not BasicLauncher:
+        return False
+    given: Any = launcher
+    return not (given.hydra_context.callbacks.callbacks or given.config.hydra.job.env_set)
+
+
+def run_in_turn(launcher: Any, cells: Sequence[Cell]) -> None:
+    """Run the cells by the launcher's task function; one that raises is told, and the others go on."""
+    hydra, many = launcher.config.hydra, len(cells)
+    configure_log(hydra.job_logging, hydra.verbose)
+    with restoring(cells) as restore:
+        for number, cell in enumerate(cells, 1):
+            log.info("cell %d of %d: %s", number, many, cell.identity.name)
+            try:
+                launcher.task_function(cell.config)
+            except Exception as error:  # its record says nothing of it: the summary will
+                log.error("%s: %s: %s", cell.identity.name, type(error).__name__, error)
+            restore(cell.folder)
+
+
+@contextmanager
+def restoring(cells: Sequence[Cell]) -> Iterator[Restore]:
+    """Give what puts the process back after a cell: nothing to do for one cell alone, or without models."""
+    models = [cell.config for cell in cells if not is_baseline(cell.config)]
+    if len(cells) == 1 or not models or threading.current_thread() is not threading.main_thread():
+        yield lambda folder: None
+        return
+    from instruct_ablate.cell.run.clean_process import CleanProcess
+
+    clean = CleanProcess(trains=not all(map(is_untuned, models)))
+
+    def restore(folder: Path) -> None:
+        if left := clean.restore(folder):
+            log.warning("%s: the next cells run beside what it left: %s", folder.name, "; ".join(left))
+
+    try:
+        yield restore
+    finally:
+        clean.leave()
