@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -56,6 +58,22 @@ def test_every_shipped_hypothesis_is_read():
             assert parse_hypothesis(text).clauses
             found += 1
     assert found >= 10
+
+
+def test_every_shipped_hypothesis_is_of_what_its_study_tests():
+    """A variant that is trained on, but not tested on, can be claimed about `at training` alone."""
+    for path in (config_directory() / "experiment").glob("*.yaml"):
+        study = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tested = study.get("evaluation", {}).get("instructions", ["same"])
+        sweeper = study.get("hydra", {}).get("sweeper", {})
+        grids = [sweeper.get("params") or {}, *(sweeper.get("grids") or [])]
+        trained = {
+            name for grid in grids for name in re.split(r",(?![^(]*\))", str(grid.get("instruction", "")))
+        }
+        for text in study.get("hypotheses", []):
+            for clause in parse_hypothesis(text).clauses:
+                sides = {clause.left, clause.right} & trained if clause.where == "same" else set()
+                assert "same" in tested or len(sides) < 2 or sides <= set(tested), f"{path.name}: {text}"
 
 
 def test_a_claim_on_single_tasks():

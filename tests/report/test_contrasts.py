@@ -121,6 +121,17 @@ def test_an_untuned_left_side_changes_places_and_keeps_its_sign():
     assert verdict.findings[0].comparison.mean == -55.0
 
 
+def test_a_variant_that_was_never_tested_on_is_named():
+    trained = make_cell(30.0, instruction="delusive")
+    cells = [make_cell(10.0), replace(trained, blocks=(replace(trained.blocks[0], instruction="original"),))]
+    claim = "delusive equals original on exact_match within 2"
+    assert (
+        "delusive was tested on original, never on delusive itself; a claim that ends with 'at training'"
+        in (open_reasons(cells, claim))
+    )
+    assert found(cells, f"{claim} at training") == [(8, 30.0, 10.0)]
+
+
 def test_a_side_without_a_cell_says_so_and_what_there_is():
     cells = [make_cell(10.0, lr=1e-5), make_cell(30.0, lr=1e-4, instruction="simplified")]
     assert "no done cell is 'lora'; there is instruction: original, simplified" in open_reasons(

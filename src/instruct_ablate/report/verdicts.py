@@ -83,6 +83,24 @@ def judge(
     return tuple(verdicts)
 
 
+def _nowhere(clause: Clause, trials: Trials) -> str:
+    """Say why a clause has nothing to compare; a side that was trained on, but never tested on, is named."""
+    none = f"no done cells of {clause.left} and {clause.right} that are equal in all else"
+    for side in (clause.left, clause.right) if clause.where == "same" else ():
+        of_it = [
+            trial
+            for trial in trials.scores
+            if trial.setting.instruction == side and not trial.setting.untuned
+        ]
+        tested = sorted({trial.tested for trial in of_it})
+        if tested and side not in tested:
+            return (
+                f"{none}: {side} was tested on {' and '.join(tested)}, never on {side} itself; a claim that ends with "
+                "'at training' is of what was trained on, all tested on the reference"
+            )
+    return none
+
+
 def _tried(clause: Clause, study: Judged, legend: Legend) -> tuple[tuple[Finding, ...], str]:
     """Try a clause wherever the study can; where it cannot, say why."""
     try:
@@ -90,7 +108,7 @@ def _tried(clause: Clause, study: Judged, legend: Legend) -> tuple[tuple[Finding
     except UnmatchedError as error:
         return (), str(error)
     if not found:
-        return (), f"no done cells of {clause.left} and {clause.right} that are equal in all else"
+        return (), _nowhere(clause, study.trials)
     ordered = sorted(found, key=lambda one: _order(one.place, legend, study.reference))
     findings = _findings(clause, ordered, study, legend)
     return findings, "" if findings else f"no task that both sides were tested on has {clause.metric}"
