@@ -80,7 +80,7 @@ def test_table_and_terminal_say_the_same_curve() -> None:
     study = SimpleNamespace(
         cells=tuple(every), reference="original", columns=(), stated=Stated(), looks=Looks()
     )
-    said = list(report_lines(SimpleNamespace(verdicts=(), study=study, power_laws=found)))  # type: ignore[arg-type]
+    said = list(report_lines(SimpleNamespace(verdicts=(), study=study, power_laws=found, general=())))  # type: ignore[arg-type]
     assert said[0] == "Power law (a n^-b + c):"
     assert line in [one.strip() for one in said]
 
