@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,16 @@ def test_levels_name_the_untuned_model_and_the_guess_once():
     assert {name for name, _ in levels(build_rows(two), "rougeL")} == {
         "tiny, untuned", "larger, untuned", "copy input", "uniform guess",
     }  # fmt: skip
+
+
+def test_levels_say_what_the_untuned_model_was_tested_on_where_there_is_more_than_one_test():
+    untuned = make_cell(5.0, data_budget=0)
+    both = (untuned.blocks[0], replace(untuned.blocks[0], instruction="simplified"))
+    drawn = [
+        name
+        for name, _ in levels(build_rows([replace(untuned, blocks=both), make_cell(60.0)]), "exact_match")
+    ]
+    assert {"untuned, tested on original", "untuned, tested on simplified"} <= set(drawn)
 
 
 @pytest.fixture

@@ -183,6 +183,7 @@ def levels(rows: Sequence[Row], measure: str) -> Iterator[tuple[str, float]]:
     untuned = [row for row in rows if row.setting.untuned and row.mean(measure) is not None]
     legend = Legend(row.setting for row in untuned)
     models = {row.setting.model for row in untuned if not row.setting.baseline}
+    tests = {row.tested for row in untuned if not row.setting.baseline}
     for row in untuned:
         setting, mean = row.setting, row.mean(measure)
         assert mean is not None
@@ -194,7 +195,8 @@ def levels(rows: Sequence[Row], measure: str) -> Iterator[tuple[str, float]]:
         else:
             continue
         place = legend.place(setting, "model", "instruction")
-        yield ", ".join((*first, *([place] if place else []))), mean.value
+        tested = f"tested on {row.tested}" if len(tests) > 1 and not setting.baseline else ""
+        yield ", ".join(filter(None, (*first, place, tested))), mean.value
     guess = next((mean for row in rows if (mean := row.mean("uniform_guess"))), None)
     if measure == "exact_match" and guess is not None:
         yield "uniform guess", guess.value
