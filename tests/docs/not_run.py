@@ -25,6 +25,8 @@ NOT_RUN = {
     "python train.py -m instruction=original,simplified seed=0,1 hydra/launcher=": LAUNCHERS,
     "python train.py -m seed=0,1,2,3 hydra/launcher=local_pool": LAUNCHERS,
     "python train.py -m instruction=original,simplified hydra/launcher=submitit_local": LAUNCHERS,
+    "instruct-ablate prepare model=gemma3_270m": INDEX,
+    "python train.py -m experiment=gemma_laptop": "hours: tests/test_papers_in_small.py",
     "python train.py -m experiment=yin_2023_definitions instruction.annotation=yin_2023": (
         "downloads their annotation: tests/instruction/test_annotation.py"
     ),
