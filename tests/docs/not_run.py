@@ -27,6 +27,7 @@ NOT_RUN = {
     "python train.py -m instruction=original,simplified hydra/launcher=submitit_local": LAUNCHERS,
     "instruct-ablate prepare model=gemma3_270m": INDEX,
     "python train.py -m experiment=gemma_laptop": "hours: tests/test_papers_in_small.py",
+    "python train.py -m 'evaluation.general={reader: p3": "a folder of one's own: tests/tasks/test_general.py",
     "python train.py -m experiment=yin_2023_definitions instruction.annotation=yin_2023": (
         "downloads their annotation: tests/instruction/test_annotation.py"
     ),
