@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
@@ -38,6 +39,11 @@ class Packed:
     def total(self) -> int:
         """Number of tokens."""
         return sum(self.lengths)
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Where each segment starts and stops."""
+        return list(itertools.pairwise(self.offsets.tolist()))
 
     @property
     def padding(self) -> int:

@@ -33,15 +33,17 @@ def of_pictures(model: nn.Module) -> list[str]:
     ]
 
 
-def reads_text(name: str, pictures: Collection[str]) -> bool:
-    """Whether a layer lies outside the parts that read pictures."""
-    return not any(name.startswith(f"{part}.") for part in pictures)
+def lies_within(name: str, parts: Collection[str]) -> bool:
+    """Whether a layer of this name is inside one of the parts of a model."""
+    return any(name.startswith(f"{part}.") for part in parts)
 
 
 def attention_layers(model: nn.Module) -> list[str]:
     """Name the linear layers within attention: by their last names, in full where others have the same."""
     pictures = of_pictures(model)
-    linear = [name for name, part in model.named_modules() if is_linear(part) and reads_text(name, pictures)]
+    linear = [
+        name for name, part in model.named_modules() if is_linear(part) and not lies_within(name, pictures)
+    ]
     inside = [name for name in linear if in_attention(name)]
     names = {name.rpartition(".")[2] for name in inside}
     others = {name.rpartition(".")[2] for name in linear if not in_attention(name)}
@@ -102,7 +104,7 @@ def adapted_on_top(model: Any, method: MethodConfig) -> list[str] | None:
     chosen = top_layers(model, method.layers)
     if chosen is None:
         return None
-    linear = [name for name, part in model.named_modules() if is_linear(part) and _within(name, chosen)]
+    linear = [name for name, part in model.named_modules() if is_linear(part) and lies_within(name, chosen)]
     for target in method.target_modules:
         if not any(is_called(name, target) for name in linear):
             there = sorted({name.rpartition(".")[2] for name in linear})
@@ -110,10 +112,6 @@ def adapted_on_top(model: Any, method: MethodConfig) -> list[str] | None:
                 f"layer within method.layers={method.layers} in method.target_modules:", target, there
             )
     return [name for name in linear if is_adapted(name, method)]
-
-
-def _within(name: str, layers: list[str]) -> bool:
-    return any(name.startswith(f"{layer}.") for layer in layers)
 
 
 def merged(adapted: Any) -> PreTrainedModel:

@@ -90,7 +90,7 @@ def _memory(config: ModelConfig, method: MethodConfig, cache: Path) -> Path | No
 
 
 def _counted(model: PreTrainedModel, method: MethodConfig) -> int:
-    from instruct_ablate.model.adapters import adapted_on_top, is_adapted, is_linear, of_pictures, reads_text
+    from instruct_ablate.model.adapters import adapted_on_top, is_adapted, is_linear, lies_within, of_pictures
 
     if method.name != "lora":
         return int(sum(weight.numel() for weight in model.parameters()))
@@ -99,7 +99,7 @@ def _counted(model: PreTrainedModel, method: MethodConfig) -> int:
         _beside(layer, method)
         for name, layer in model.named_modules()
         if is_linear(layer)
-        and reads_text(name, pictures)
+        and not lies_within(name, pictures)
         and (is_adapted(name, method) if on_top is None else name in on_top)
     )
 

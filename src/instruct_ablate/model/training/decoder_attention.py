@@ -40,7 +40,7 @@ class PackedLayout:
     ) -> None:
         self.dropout, self.wanted = dropout, wanted
         self.lengths, self.parents = list(packed.lengths), packed.parents
-        self.spans: list[Span] = list(itertools.pairwise(packed.offsets.tolist()))
+        self.spans: list[Span] = packed.spans
         self.longest = int(packed.positions.max()) + 1
         self._blocks: dict[tuple[int | None, bool], list[Block]] = {}
         self.device = packed.offsets.device

@@ -6,7 +6,6 @@ layout that stands in the keyword `layout`.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -52,7 +51,7 @@ class Sources:
     """Sequences that see themselves both ways, all or within a window."""
 
     def __init__(self, packed: Packed, dropout: WeightsAt | None = None) -> None:
-        self.dropout, self.queries, self.spans = dropout, list(packed.lengths), _spans(packed)
+        self.dropout, self.queries, self.spans = dropout, list(packed.lengths), packed.spans
         self._blocks: dict[int | None, list[Block]] = {}
 
     def blocks(self, window: int | None) -> list[Block]:
@@ -78,8 +77,8 @@ class Targets:
 
     def __init__(self, decoder: Packed, encoder: Packed, dropout: WeightsAt | None = None) -> None:
         self.dropout, self.queries, self.sources = dropout, list(decoder.lengths), list(encoder.lengths)
-        spans = [(first + decoder.total, last + decoder.total) for first, last in _spans(encoder)]
-        self.spans = list(zip(_spans(decoder), spans, strict=True))
+        spans = [(first + decoder.total, last + decoder.total) for first, last in encoder.spans]
+        self.spans = list(zip(decoder.spans, spans, strict=True))
         self._blocks: dict[int | None, list[Block]] = {}
 
     def blocks(self, window: int | None) -> list[Block]:
@@ -163,10 +162,6 @@ def _both_ways(span: Span, window: int | None) -> Iterator[Block]:
         last = min(first + ROWS, stop)
         seen = max(start, first - before + 1), min(stop, last - 1 + behind)
         yield Block(first, last, (seen,), False, first - start, seen[0] - start, window=before, behind=behind)
-
-
-def _spans(packed: Packed) -> list[Span]:
-    return list(itertools.pairwise(packed.offsets.tolist()))
 
 
 def _attention(

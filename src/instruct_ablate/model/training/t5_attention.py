@@ -6,7 +6,6 @@ distance alone, so one square for the longest sequence, made once per pass, has 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -20,7 +19,7 @@ from transformers import AttentionInterface
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.cuda_attention import Sequences, SideBySide, beside, takes_whole_batches
-from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
+from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, blocks
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
 from instruct_ablate.model.transformers_internals import (
@@ -42,7 +41,7 @@ class T5Layout:
         self.device = queries.offsets.device
         self.queries, self.keys, self.causal = list(queries.lengths), list(keys.lengths), causal
         self.blocks: list[Block] = []
-        for own, seen in zip(_spans(queries), _spans(keys), strict=True):
+        for own, seen in zip(queries.spans, keys.spans, strict=True):
             self.blocks += blocks(own, [] if causal else [seen], causal)
 
     def attend(
@@ -141,10 +140,6 @@ def position_bias(attention: Any, *_: Any, **__: Any) -> Tensor:
     # fp32, because the gradient sums over all pairs at a distance, in all layers.
     by_distance: Tensor = attention.relative_attention_bias(bucket).float().T
     return by_distance.unfold(1, longest, 1).flip(1)
-
-
-def _spans(packed: Packed) -> list[Span]:
-    return list(itertools.pairwise(packed.offsets.tolist()))
 
 
 def _attention(
