@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.model import trial
 from instruct_ablate.model.training.packable import as_trained, trains
 from tests.model.fits import changed, load, make_config
 
@@ -32,6 +33,19 @@ def test_one_that_cannot_is_padded_with_a_note(cache: Path) -> None:
     assert len(notes) == 1
     assert "a model of type bart cannot be trained packed" in notes[0]
     assert as_trained(followed, model) == (followed, ())
+
+
+@pytest.mark.parametrize("name", ["tiny_llama", "tiny_t5", "tiny_umt5"])
+@pytest.mark.parametrize("packing", [True, False])
+def test_where_rounding_hides_it_a_copy_in_full_precision_is_tried(
+    name: str, packing: bool, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "ROUNDED", 0.0)
+    model = load(make_config(cache, name)).model.to(torch.bfloat16)
+    assert trains(model, packing)
+    assert model.dtype == torch.bfloat16
+    monkeypatch.setattr(trial, "COPIED", 1)
+    assert not trains(model, packing), "too large to be copied"
 
 
 def test_dropout_needs_packed_sequences(cache: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ from instruct_ablate.model.training.support import (
     trial_sequences,
 )
 from instruct_ablate.model.transformers_internals import attending
-from instruct_ablate.model.trial import agree, short_windows
+from instruct_ablate.model.trial import agree, proven, short_windows
 
 ROWS = 256  # target positions whose logits exist at a time
 
@@ -163,7 +164,7 @@ def check_model(model: PreTrainedModel, packing: bool = True) -> None:
     """Refuse models whose loss would silently be computed wrong here; what no configuration tells, a trial does."""
     check_family(model, packing)
     inner = bare(model)
-    if model.config.is_encoder_decoder or _agrees(inner, packing):
+    if model.config.is_encoder_decoder or proven(partial(_agrees, packing=packing), inner):
         return
     raise UserError(
         f"models of type {model.config.model_type} cannot be trained here with data.packing={str(packing).lower()}: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from instruct_ablate.data.store import Ragged, TokenStore
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.modes import evaluating
 from instruct_ablate.model.training.loss import check_model, packed_attention_of, token_losses
-from instruct_ablate.model.trial import agree, short_windows, trial_tokens
+from instruct_ablate.model.trial import agree, proven, short_windows, trial_tokens
 from instruct_ablate.schema import Config
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def trains(model: Any, packing: bool) -> bool:
     """Whether the losses of a few tokens are those that follow from the model's own logits."""
     try:
         check_model(model, packing)
-        return not model.config.is_encoder_decoder or _agrees(model, packing)
+        return not model.config.is_encoder_decoder or proven(partial(_agrees, packing=packing), model)
     except (*REFUSALS, UserError) as reason:
         log.debug("%s cannot be trained so: %s", type(model).__name__, reason)
         return False
