@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.errors import UserError, UserErrors, abbreviates, among, meant, nearest, refusal, unknown
+from instruct_ablate.errors import (
+    UserError,
+    UserErrors,
+    abbreviates,
+    among,
+    closed,
+    meant,
+    nearest,
+    refusal,
+    unknown,
+)
 
 
 def test_one_fault_is_told_as_it_is_and_several_as_a_list():
@@ -22,6 +32,11 @@ def test_the_nearest_word_is_proposed_where_one_is_near():
     assert nearest("xbcdy", ["abcde"]) == "; did you mean 'abcde'?", "three letters of five are near enough"
     assert nearest("abxyz", ["abcde"]) == "; did you mean 'abcde'?", "two of five are just enough"
     assert nearest("axxyz", ["abcde"]) == ""
+
+
+def test_before_a_further_sentence_there_is_an_end():
+    assert closed("orignal", ["original"]) == "; did you mean 'original'?"
+    assert closed("xyz", ["original"]) == "."
 
 
 @pytest.mark.parametrize(

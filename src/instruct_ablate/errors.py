@@ -34,6 +34,11 @@ def nearest(given: str, allowed: Iterable[str], alike: float = 0.4) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def closed(given: str, allowed: Iterable[str], alike: float = 0.4) -> str:
+    """Return what `nearest` does, or the full stop in its place: what ends a sentence that another one follows."""
+    return nearest(given, allowed, alike) or "."
+
+
 def abbreviates(given: str, name: str) -> bool:
     """Whether a key is another one's short form: the first letters of its words, as `lr` and `trainer.lr` are."""
     parent, _, leaf = given.rpartition(".")
@@ -51,7 +56,7 @@ def unknown(what: str, given: str, allowed: Iterable[str]) -> UserError:
 def meant(given: str, allowed: Iterable[str]) -> str:
     """Return what was probably meant, if anything is near, and all that is allowed."""
     names = list(allowed)
-    return f"{nearest(given, names) or '.'} Allowed: {', '.join(names)}."
+    return f"{closed(given, names)} Allowed: {', '.join(names)}."
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the cell was told to stop and can be resumed

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from instruct_ablate.errors import UserError, nearest, unknown
+from instruct_ablate.errors import UserError, closed, unknown
 from instruct_ablate.json_objects import load_json
 
 Value = str | int | tuple[str, ...] | None
@@ -78,7 +78,7 @@ def make(kind: str, /, **values: Any) -> Constraint:
     if strange := [name for name in values if name not in parameters]:
         allowed = ", ".join(parameters) or "none"
         raise UserError(
-            f"constraint {kind}: unknown parameter {strange[0]!r}{nearest(strange[0], parameters)} It has: {allowed}."
+            f"constraint {kind}: unknown parameter {strange[0]!r}{closed(strange[0], parameters)} It has: {allowed}."
         )
     return Constraint(
         kind, tuple((name, _value(kind, name, values.get(name))) for name in sorted(parameters))

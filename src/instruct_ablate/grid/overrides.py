@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.composition import WIDE, check_key, free_keys, groups, keys, shortened
-from instruct_ablate.errors import UserError, among, nearest, refusal
+from instruct_ablate.errors import UserError, among, closed, refusal
 from instruct_ablate.limits import shown
 
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:$-]+)(=(?P<value>.*))?$", re.DOTALL)
@@ -106,7 +106,7 @@ def _check_hydra(key: str) -> None:
     if key not in HYDRA_KEYS and not key.startswith(HYDRA_PARTS):
         allowed = ", ".join((*HYDRA_KEYS, *(f"{part}KEY" for part in HYDRA_PARTS)))
         raise UserError(
-            f"{key} is laid out by this project{nearest(key, HYDRA_KEYS)} Of Hydra's keys there are: {allowed}."
+            f"{key} is laid out by this project{closed(key, HYDRA_KEYS)} Of Hydra's keys there are: {allowed}."
         )
 
 

@@ -24,7 +24,7 @@ from instruct_ablate.cell.state.record_file import (
 )
 from instruct_ablate.cell.state.setting import Setting, completed
 from instruct_ablate.cell.state.store import RECORD, Records, read_record, record_fault
-from instruct_ablate.errors import UserError, nearest, unknown
+from instruct_ablate.errors import UserError, closed, unknown
 from instruct_ablate.grid.looks import Looks, check_frozen, read_looks
 from instruct_ablate.grid.stated import Stated, read_stated, state
 from instruct_ablate.processes import command_line
@@ -157,12 +157,10 @@ def read_study(folder: Path, records: Records | None = None) -> Study:
     """
     once = records or Records()
     if not folder.is_dir():
-        near = (
-            nearest(folder.name, [path.name for path in folder.parent.glob("*/")])
-            if folder.parent.is_dir()
-            else ""
+        beside = [path.name for path in folder.parent.glob("*/")] if folder.parent.is_dir() else []
+        raise UserError(
+            f"no study at {folder}{closed(folder.name, beside)} Give the folder of a study, such as multirun/NAME."
         )
-        raise UserError(f"no study at {folder}{near} Give the folder of a study, such as multirun/NAME.")
     try:
         next(folder.iterdir(), None)
     except OSError as error:

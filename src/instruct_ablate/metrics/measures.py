@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from instruct_ablate.errors import UserError, nearest
+from instruct_ablate.errors import UserError, closed
 from instruct_ablate.limits import Limits, any_value, check_limits, texts
 from instruct_ablate.metrics.registry import described, known_metric
 from instruct_ablate.schema import ReportConfig
@@ -95,7 +95,7 @@ def unknown_measure(what: str, given: str, others: Sequence[str] = ()) -> UserEr
     names = sorted((*(metric.name for metric in described()), *others))
     prefixes = " or ".join(f"{kind}_" for kind in get_args(Kind))
     return UserError(
-        f"unknown {what} {given!r}{nearest(given, [*measure_names(), *others]) or '.'} "
+        f"unknown {what} {given!r}{closed(given, [*measure_names(), *others])} "
         f"Allowed: {', '.join(names)}; for tasks of one kind {prefixes} before a metric's name."
     )
 

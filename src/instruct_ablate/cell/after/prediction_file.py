@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from instruct_ablate.errors import UserError, nearest
+from instruct_ablate.errors import UserError, closed
 from instruct_ablate.tasks.choices import references_of
 from instruct_ablate.tasks.ids import id_text
 from instruct_ablate.tasks.rows import read_rows
@@ -104,7 +104,7 @@ def _chosen(path: Path, role: str, by_hand: str | None, rows: Rows) -> str | Non
     if by_hand is not None:
         if _plain(by_hand) not in there:
             raise UserError(
-                f"{path}: no column {by_hand!r}{nearest(by_hand, there)} There: {', '.join(there)}."
+                f"{path}: no column {by_hand!r}{closed(by_hand, there)} There: {', '.join(there)}."
             )
         return _plain(by_hand)
     for names in COLUMNS[role]:
