@@ -4,7 +4,9 @@
 """
 
 import importlib
+import time
 
+STARTED = time.time()  # a file of this package that changed later may have been imported as it was before
 __version__ = "0.1.0"
 __all__ = ["__version__", "compose", "load_study", "run"]
 

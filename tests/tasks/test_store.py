@@ -3,12 +3,13 @@ import os
 import pickle
 import signal
 import time
+from dataclasses import fields, replace
 
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.tasks.source import Fault, Parsed, Source
-from instruct_ablate.tasks.store import Instances, content_key, load_or_build
+from instruct_ablate.tasks.store import Instances, content_key, load_or_build, task_content
 from tests.conftest import make_task
 
 
@@ -170,3 +171,21 @@ def test_a_damaged_note_of_a_key_is_not_believed(tmp_path, content, monkeypatch)
     note = next(path for path in memo.parent.iterdir() if path != memo)
     memo.write_text(note.read_text())  # a note of another file
     assert content_key(source(files=(file,)), tmp_path) == key
+
+
+def test_a_tasks_content_is_all_that_it_holds(tmp_path):
+    stored = load_or_build(source(*TASKS), tmp_path)[0].parsed.task
+    assert stored.instances.digest
+    plain = TASKS[0].task
+    seen = [task_content(plain), task_content(stored)]
+    for field in fields(stored):
+        if field.name != "instances":
+            seen.append(task_content(replace(stored, **{field.name: ("other",)})))
+    seen += [task_content(replace(stored, instances=stored.instances[:part])) for part in (2, 3)]
+    seen.append(task_content(replace(plain, instances=plain.instances[::-1])))
+    assert len(set(seen)) == len(seen)
+    again = load_or_build(source(*TASKS), tmp_path)[0].parsed.task
+    assert task_content(again) == task_content(stored)
+    other = Parsed(replace(plain, instances=plain.instances[::-1]), False, (("English",), (), ()), ("note",))
+    turned = load_or_build(source(other, TASKS[1], key="other"), tmp_path)[0].parsed.task
+    assert task_content(turned) != task_content(stored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,23 +89,36 @@ def token_store(
     prompts: Sequence[Prompt], encoding: Encoding, config: PromptConfig, cache: Path
 ) -> TokenStore:
     """Return the prompts' tokens, tokenising them unless the cache has them (same text, same tokenizer)."""
+    key = token_key(prompts, encoding, config)
+    return stored_tokens(key, len(prompts), lambda: prompts, encoding, config, cache)
+
+
+def stored_tokens(
+    key: str,
+    count: int,
+    prompts: Callable[[], Sequence[Prompt]],
+    encoding: Encoding,
+    config: PromptConfig,
+    cache: Path,
+) -> TokenStore:
+    """Return the tokens of `count` prompts by their key (`token_key`); these are made where the cache lacks them."""
+    folder = cache / "tokens" / key[:32]
+    store = prepared_as(
+        folder,
+        lambda unfinished: _write(unfinished, prompts(), encoding, config),
+        lambda whole: _open(whole, encoding.encoder_decoder),
+    )
+    if len(store) != count:
+        raise RuntimeError(f"{folder} holds {len(store)} prompts, {count} were asked for")
+    return store
+
+
+def token_key(prompts: Sequence[Prompt], encoding: Encoding, config: PromptConfig) -> str:
+    """Hash all that decides what is stored; refuse what cannot be."""
     if not prompts:
         raise UserError("there is nothing to train on: the training tasks gave no prompt.")
     if min(config.max_source_length, config.max_target_length) < 1:
         raise UserError("prompt.max_source_length and prompt.max_target_length must be at least 1.")
-    folder = cache / "tokens" / _key(prompts, encoding, config)[:32]
-    store = prepared_as(
-        folder,
-        lambda unfinished: _write(unfinished, prompts, encoding, config),
-        lambda whole: _open(whole, encoding.encoder_decoder),
-    )
-    if len(store) != len(prompts):
-        raise RuntimeError(f"{folder} holds {len(store)} prompts, {len(prompts)} were asked for")
-    return store
-
-
-def _key(prompts: Sequence[Prompt], encoding: Encoding, config: PromptConfig) -> str:
-    """Hash all that decides what is stored."""
     limits = [config.max_source_length, config.max_target_length]
     digest = hashlib.sha256(json.dumps([FORMAT, encoding.fingerprint(), *limits]).encode())
     for prompt in prompts:

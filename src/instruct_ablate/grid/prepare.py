@@ -10,7 +10,7 @@ from instruct_ablate.prepared import damage
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import put_aside
 
-PREPARED = ("tokens", "tasks", "models")  # folders of the cache that hold prepared ones
+PREPARED = ("tokens", "examples", "tasks", "models")  # folders of the cache that hold prepared ones
 NOTES = ("seen", "own")  # among the tasks: what is known of files, and of own readers' contents
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast, overload
 
@@ -25,12 +25,16 @@ SCHEMA = pa.schema({"id": pa.string(), "input": pa.string(), "references": TEXTS
 
 
 class Instances(Sequence[Instance]):
-    """A task's instances in a memory-mapped file, made into objects only as they are asked for."""
+    """A task's instances in a memory-mapped file, made into objects only as they are asked for.
 
-    __slots__ = ("_batch",)
+    `digest` is the hash of what the task held when it was stored; empty where they are not all of it.
+    """
 
-    def __init__(self, batch: pa.RecordBatch) -> None:
+    __slots__ = ("_batch", "digest")
+
+    def __init__(self, batch: pa.RecordBatch, digest: str = "") -> None:
         self._batch = batch
+        self.digest = digest
 
     def __len__(self) -> int:
         return int(self._batch.num_rows)
@@ -97,6 +101,14 @@ def load_or_build(source: Source, cache: Path) -> tuple[Stored, ...]:
             )
 
     return prepared_as(cache / "tasks" / key, build, _load)
+
+
+def task_content(task: Task) -> str:
+    """Return the hash of all that a task holds, as it is now; stored instances are not looked at one by one."""
+    given: Sequence[Instance] = task.instances
+    stored = given.digest if isinstance(given, Instances) else ""
+    rest = [getattr(task, field.name) for field in fields(task) if field.name != "instances"]
+    return hashlib.sha256(repr((rest, stored or tuple(given))).encode(errors="surrogatepass")).hexdigest()
 
 
 def content_key(source: Source, cache: Path) -> str:
@@ -181,7 +193,7 @@ def _row(item: Parsed, batch: pa.RecordBatch) -> dict[str, Any]:
 def _load(folder: Path) -> tuple[Stored, ...]:
     reader = pa.ipc.open_file(pa.memory_map(str(folder / "instances.arrow")))
     rows = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))
-    return tuple(_stored(row, Instances(reader.get_batch(at))) for at, row in enumerate(rows))
+    return tuple(_stored(row, Instances(reader.get_batch(at), row["digest"])) for at, row in enumerate(rows))
 
 
 def _stored(row: dict[str, Any], instances: Instances) -> Stored:

@@ -48,7 +48,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def run(tmp_path: Path, budget: BudgetConfig, collection: TaskCollection = COLLECTION, **changes: Any) -> Any:
     config = make_config(tmp_path, data_budget=budget, **changes)
     job = Job(config, identify(config), tmp_path, Heartbeat(tmp_path, this_process()))
-    return train(job, collection, SimpleNamespace(tokenizer=Tokenizer(), model="a model"))  # type: ignore[arg-type]
+    return train(
+        job, collection, SimpleNamespace(tokenizer=Tokenizer(), model="a model", encoder_decoder=False)
+    )  # type: ignore[arg-type]
 
 
 def test_the_budgets_sample_is_trained_on(tmp_path: Path, seen: list[Any]) -> None:

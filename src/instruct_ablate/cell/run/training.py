@@ -37,7 +37,8 @@ class Trained:
 
 def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Trained:
     """Train the checkpoint in place."""
-    from instruct_ablate.model.loading.tokenizer import TokenizerTokens
+    from instruct_ablate.cell.run.training_data import training_data
+    from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of
     from instruct_ablate.model.training.fit import check_trainer, fit
     from instruct_ablate.model.training.packable import as_trained
 
@@ -45,13 +46,17 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     check_trainer(job.config)
     config, padded = as_trained(job.config, checkpoint.model)
     tokens = TokenizerTokens.of(checkpoint.tokenizer, config.prompt)
-    prompts, notes = prompts_in_training(config, collection, tokens)
+
+    def make() -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
+        return prompts_in_training(config, collection, tokens)
+
+    examples, notes = training_data(config, collection, encoding_of(checkpoint, config.prompt), make)
     notes = (*notes, *rate_notes(config), *padded)
-    schedule = _schedule(config.trainer, len(prompts))
+    schedule = _schedule(config.trainer, len(examples))
     points = plan_points(job, collection, checkpoint, tokens, schedule)
     prepared = time.perf_counter() - started
     job.heartbeat.progress("train", 0, schedule.steps)
-    cost = fit(checkpoint, prompts, config, job.folder, job.mirror.loggers(), points)
+    cost = fit(checkpoint, examples, config, job.folder, job.mirror.loggers(), points)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared)
     if points is None or points.choice is None:
         return Trained(cost, (*notes, *missed(job, schedule)))

@@ -158,7 +158,7 @@ def _identity(config: Config, contents: Contents) -> Identity:
             for content, file in zip(code, config.extensions, strict=True)
             if not registers_only(file, KEY)
         ],
-        "own_code": code_of(_functions(shaped, untuned), config.extensions),
+        "own_code": code_of(functions(shaped, untuned), config.extensions),
         "templates": content(shaped.prompt),
         "general": contents.general(shaped),
         **counting(tree(shaped)),
@@ -229,7 +229,7 @@ def _tested(config: Config) -> list[InstructionConfig]:
     return [shown for _, shown in shown_at_test(config)]
 
 
-def _functions(config: Config, untuned: bool) -> list[Callable[..., Any]]:
+def functions(config: Config, untuned: bool) -> list[Callable[..., Any]]:
     """Return the functions that make a cell's instructions and prompts."""
     shown = [canonical(one) for one in (*([] if untuned else [config.instruction]), *_tested(config))]
     variants = [find(slot, vars(one)[slot]).function for one in shown for slot in FIELDS]

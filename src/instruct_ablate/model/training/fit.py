@@ -22,6 +22,7 @@ from instruct_ablate import learning_curve
 from instruct_ablate.cost import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.draws import draws, varies
+from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.learning_rate import effective_rate
 from instruct_ablate.model.adapters import merged
@@ -49,13 +50,13 @@ log = logging.getLogger(__name__)
 
 def fit(
     checkpoint: Checkpoint,
-    prompts: Sequence[Prompt],
+    examples: Sequence[Prompt] | Examples,
     config: Config,
     folder: Path,
     loggers: Sequence[Logger] = (),
     points: Plan | None = None,
 ) -> Cost:
-    """Train `checkpoint.model` in place on `prompts` and return what it cost.
+    """Train `checkpoint.model` in place on examples and return what it cost.
 
     Goes on from `folder`/checkpoints where an earlier fit of the same cell was stopped; raises `Interrupted` after
     writing a checkpoint when told to stop.
@@ -64,7 +65,7 @@ def fit(
     finished = training_state.read(folder / "checkpoints" / training_state.TRAINED)
     if finished is None:
         started = time.perf_counter()
-        data = _data(checkpoint, prompts, config)
+        data = _data(checkpoint, examples, config)
         prepared = time.perf_counter() - started
         weights, cost = _train(model, data, config, folder, loggers, points)
         cost = replace(cost, prepare_seconds=prepared)
@@ -83,15 +84,17 @@ def fit(
     return cost
 
 
-def _data(checkpoint: Checkpoint, prompts: Sequence[Prompt], config: Config) -> PromptDataModule:
+def _data(checkpoint: Checkpoint, examples: Sequence[Prompt] | Examples, config: Config) -> PromptDataModule:
     """Tokenise the prompts, or map their tokens where that was done before."""
     check_prompt_weight(config.trainer, checkpoint.encoder_decoder)
+    if isinstance(examples, Examples):
+        return PromptDataModule(examples.open(), config, checkpoint.start_token)
     encoding = encoding_of(checkpoint, config.prompt)
 
     def store(given: Sequence[Prompt]) -> TokenStore:
         return token_store(given, encoding, config.prompt, Path(config.cache))
 
-    made = draws(prompts, config.data, config.seed, store) if varies(config.data) else store(prompts)
+    made = draws(examples, config.data, config.seed, store) if varies(config.data) else store(examples)
     return PromptDataModule(made, config, checkpoint.start_token)
 
 
