@@ -165,6 +165,23 @@ def test_another_configuration_is_other_examples(tmp_path: Path, llama: Checkpoi
     assert contents(take(other, llama)[0]) == plainly(other, llama, COLLECTION, tmp_path / "other")
 
 
+def test_of_files_that_the_configuration_names_the_content_counts(tmp_path: Path, llama: Checkpoint) -> None:
+    templates, corpus = tmp_path / "own.yaml", tmp_path / "corpus.txt"
+    config = make_config(
+        tmp_path,
+        data_budget=BudgetConfig(3),
+        prompt=PromptConfig(str(templates)),
+        instruction=InstructionConfig(examples="ood_inputs", corpus=str(corpus)),
+    )
+    keys = []
+    for cue, text in (("Answer", "One sentence."), ("Output", "One sentence."), ("Output", "Another one.")):
+        templates.write_text(f"- {{name: own, input: '{{input}}', output: '{cue}: {{output}}'}}")
+        corpus.write_text(f"{text}\n")
+        keys.append(examples_key(config, COLLECTION, encoding_of(llama)))
+    assert None not in keys
+    assert len(set(keys)) == 3
+
+
 def test_package_libraries_and_tokenizer_count(
     tmp_path: Path, llama: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
