@@ -43,7 +43,10 @@ INTRODUCTION = """\
 
 Made by `instruct-ablate models --markdown` from `presets.py`.
 
-`model=NAME` takes one of these; `model=FOLDER` or `model=OWNER/NAME` any other that transformers reads. Nothing was
+`model=NAME` takes one of these; `model=FOLDER` or `model=OWNER/NAME` any other that transformers reads. Without a hub,
+`model.root=FOLDER` looks for hub ids in a folder of yours, as FOLDER/OWNER/NAME or FOLDER/NAME, and asks no hub: for
+all models of a grid, and what adapters stand on. `model=NAME model.path=FOLDER` reads one preset from its own folder,
+under its name. A local checkpoint counts in a cell's identity by its files' content, a hub's by its commit. Nothing was
 fetched to write this page: weights are counted from the configurations' shapes, the rest is what cards and papers say.
 
 - **full**, **LoRA**: memory in GB for weights, gradients and AdamW (LoRA: rank {rank} beside all linear layers), in the
@@ -90,9 +93,10 @@ class Size:
 
 def size_of(preset: Preset) -> Size:
     """Count a preset's weights and what training takes."""
-    weights, adapters = preset_weights(preset, MethodConfig("full"), MethodConfig("lora"))
-    trainer = TrainerConfig(precision=preset.precision)
-    full, lora = (training_memory(weights, trained, trainer) for trained in (weights, adapters))
+    methods, trainer = (MethodConfig("full"), MethodConfig("lora")), TrainerConfig(precision=preset.precision)
+    weights, *trained = preset_weights(preset, *methods)
+    sizes = zip(trained, methods, strict=True)
+    full, lora = (training_memory(weights, count, method, trainer) for count, method in sizes)
     return Size(weights, full, lora)
 
 

@@ -104,6 +104,9 @@ class ModelConfig:
 
     name: str = MISSING
     path: str | None = None  # local folder or hub id
+    root: str | None = (
+        None  # local folder that hub ids are looked for in, as OWNER/NAME or NAME; null: the hub
+    )
     source: str = "pretrained"  # pretrained | wheel | random | baseline
     revision: str | None = None
     trust_remote_code: bool = False

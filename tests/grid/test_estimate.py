@@ -214,10 +214,20 @@ def test_what_is_left_out() -> None:
     }
 
 
+FULL, LORA = MethodConfig("full"), MethodConfig("lora")
+
+
 def test_memory_is_that_of_weights_masters_gradients_and_moments() -> None:
     bf16, fp32 = TrainerConfig(precision="auto"), TrainerConfig(precision="fp32")
-    assert training_memory(100, 100, bf16) == 100 * (2 + 4 + 4 + 8)
-    assert training_memory(100, 100, fp32) == 100 * (4 + 4 + 8), "weights in fp32 are their own masters"
-    assert training_memory(100, 10, bf16) == 200 + 10 * (4 + 4 + 8)
-    assert training_memory(100, 10, fp32) == 400 + 10 * (4 + 4 + 8)
-    assert training_memory(100, 100, TrainerConfig(optimizer="adafactor")) < training_memory(100, 100, bf16)
+    assert training_memory(100, 100, FULL, bf16) == 100 * (2 + 4 + 4 + 8)
+    assert training_memory(100, 100, FULL, fp32) == 100 * (4 + 4 + 8), "weights in fp32 are their own masters"
+    assert training_memory(100, 10, LORA, bf16) == 200 + 10 * (4 + 4 + 8)
+    assert training_memory(100, 10, LORA, fp32) == 400 + 10 * (4 + 4 + 8)
+    factored = TrainerConfig(optimizer="adafactor")
+    assert training_memory(100, 100, FULL, factored) < training_memory(100, 100, FULL, bf16)
+
+
+def test_what_full_tuning_leaves_as_it_is_takes_its_weights_alone() -> None:
+    bf16, fp32 = TrainerConfig(precision="bf16"), TrainerConfig(precision="fp32")
+    assert training_memory(100, 40, FULL, bf16) == 100 * 2 + 40 * (4 + 4 + 8)
+    assert training_memory(100, 40, FULL, fp32) == 60 * 4 + 40 * (4 + 4 + 8), "the trained ones are held once"

@@ -68,14 +68,14 @@ def way(method: str, layers: str) -> str:
     return method if layers == ALL else f"{method} {layers}"
 
 
-def training_memory(weights: int, trained: int, trainer: TrainerConfig) -> int:
+def training_memory(weights: int, trained: int, method: MethodConfig, trainer: TrainerConfig) -> int:
     """Return the bytes of weights, gradients and optimiser while training; activations come on top.
 
-    Weights in fp32 are their own masters; adapters always are.
+    Weights in fp32 are their own masters; adapters always are, and stand beside all weights.
     """
     narrow = trainer.precision != "fp32"
-    frozen = weights if narrow or trained < weights else 0
-    return int(frozen * (2 if narrow else 4) + trained * (BYTES[trainer.optimizer] + GRADIENT))
+    held = weights if narrow or method.name == "lora" else weights - trained
+    return int(held * (2 if narrow else 4) + trained * (BYTES[trainer.optimizer] + GRADIENT))
 
 
 class Characters:
@@ -195,24 +195,26 @@ class Estimator:
         return self._lengths[key]
 
     def _bytes(self, config: Config) -> int | None:
-        size = self._trained(config, config.method)
+        size = self._weights(config, config.method)
         return None if size is None else int(size * BYTES[config.trainer.optimizer])
 
     def _training_bytes(self, config: Config) -> int | None:
-        weights, trained = (
-            self._trained(config, one) for one in (replace(config.method, name="full"), config.method)
-        )
-        return (
-            None if weights is None or trained is None else training_memory(weights, trained, config.trainer)
-        )
+        weights, trained = (self._weights(config, one) for one in (None, config.method))
+        if weights is None or trained is None:
+            return None
+        return training_memory(weights, trained, config.method, config.trainer)
 
-    def _trained(self, config: Config, method: MethodConfig) -> int | None:
-        """Count the weights that a method trains."""
-        from instruct_ablate.model.loading.parameter_count import trainable_parameters
+    def _weights(self, config: Config, method: MethodConfig | None) -> int | None:
+        """Count the weights that a method trains; without one, all."""
+        from instruct_ablate.model.loading.parameter_count import parameters, trainable_parameters
 
-        key = f"{config.model} {method}"
+        key, cache = f"{config.model} {method}", Path(config.cache)
         if key not in self._sizes:
-            self._sizes[key] = trainable_parameters(config.model, method, Path(config.cache))
+            self._sizes[key] = (
+                parameters(config.model, cache)
+                if method is None
+                else trainable_parameters(config.model, method, cache)
+            )
         return self._sizes[key]
 
     def _seconds(self, config: Config, tokens: int, tested: int) -> float | None:

@@ -25,12 +25,28 @@ def is_linear(part: nn.Module) -> bool:
 
 
 def of_pictures(model: nn.Module) -> list[str]:
-    """Name the parts of a model that read pictures: text does not pass through them."""
-    return [
+    """Name the parts of a model that read pictures, and the projectors behind them: text does not pass through them.
+
+    Neither full tuning nor adapters train them, and `plan` counts them as weights that are held alone.
+    """
+    towers = [
         name
         for name, part in model.named_modules()
         if name and isinstance(part, PreTrainedModel) and part.main_input_name == "pixel_values"
     ]
+    beside = {name.rpartition(".")[0] for name in towers}
+    projectors = [
+        name
+        for name, _ in model.named_modules()
+        if name and name.rpartition(".")[0] in beside and "projector" in name.rpartition(".")[2]
+    ]
+    return [*towers, *projectors]
+
+
+def reads_text(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the weights of a model by name, without those of the parts that read pictures."""
+    pictures = of_pictures(model)
+    return {name: weight for name, weight in model.named_parameters() if not lies_within(name, pictures)}
 
 
 def lies_within(name: str, parts: Collection[str]) -> bool:

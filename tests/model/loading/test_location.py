@@ -272,3 +272,57 @@ def test_what_an_adapter_stands_on_and_any_other_checkpoint_itself(tmp_path: Pat
     (adapter / "adapter_config.json").write_text(json.dumps(said))
     with pytest.raises(UserError, match="is an adapter itself; merge that one first"):
         base_of(config)
+
+
+class TestRoot:
+    """Hub ids below `model.root`: found as OWNER/NAME, then as NAME; no hub is asked."""
+
+    @pytest.fixture(autouse=True)
+    def _no_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def asked(config: ModelConfig) -> Path:
+            raise AssertionError(f"the hub was asked for {config.path}")
+
+        monkeypatch.setattr(location, "_hub_file", asked)
+
+    @staticmethod
+    def given(root: Path, path: str = "Owner/Model-1B") -> ModelConfig:
+        return ModelConfig("mine", path=path, root=str(root))
+
+    @pytest.mark.parametrize("below", ["Owner/Model-1B", "Model-1B"])
+    def test_either_place_is_found(self, made: Path, tmp_path: Path, below: str) -> None:
+        folder = Path(shutil.copytree(made, tmp_path / below))
+        config = self.given(tmp_path)
+        assert local_folder(config) == folder
+        assert facts(config) == facts(local(folder))
+        assert facts(config).commit is None
+
+    def test_the_owners_own_goes_first(self, made: Path, tmp_path: Path) -> None:
+        for below in ("Model-1B", "Owner/Model-1B"):
+            shutil.copytree(made, tmp_path / below)
+        assert local_folder(self.given(tmp_path)) == tmp_path / "Owner" / "Model-1B"
+        assert local_folder(self.given(tmp_path, "Other/Model-1B")) == tmp_path / "Model-1B"
+
+    def test_a_folder_given_as_path_is_that_one(self, made: Path, tmp_path: Path) -> None:
+        assert local_folder(self.given(tmp_path, str(made))) == made
+
+    def test_what_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            UserError, match=r"holds no folder Owner/Model-1B or Model-1B\. .*leave model.root out"
+        ):
+            facts(self.given(tmp_path))
+        with pytest.raises(UserError, match=r"holds no folder gpt2\. "):
+            facts(self.given(tmp_path, "gpt2"))
+        with pytest.raises(UserError, match=r"model.root=.*none: there is no such folder"):
+            facts(self.given(tmp_path / "none"))
+        (tmp_path / "Model-1B").write_text("")
+        with pytest.raises(UserError, match=r"holds no folder"):
+            facts(self.given(tmp_path))
+
+    def test_what_an_adapter_stands_on_is_looked_for_there_too(self, made: Path, tmp_path: Path) -> None:
+        base, adapter = tmp_path / "Owner" / "Model-1B", tmp_path / "Me" / "adapter"
+        shutil.copytree(made, base)
+        adapter.mkdir(parents=True)
+        (adapter / "adapter_config.json").write_text(
+            json.dumps({"base_model_name_or_path": "Owner/Model-1B"})
+        )
+        assert local_folder(base_of(self.given(tmp_path, "Me/adapter"))) == base

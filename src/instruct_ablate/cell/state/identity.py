@@ -54,7 +54,8 @@ DOES_NOT_COUNT = frozenset(
         "keep_checkpoints", "cell_timeout", "hypotheses", "reference", "logger", "report",
         # stands for itself elsewhere: content hashes, canonical instructions
         "tasks.sha256",
-        "tasks.root", "model.path", "model.name", "model.revision", "model.source", "model.trust_remote_code",
+        "tasks.root", "model.path", "model.root", "model.name", "model.revision", "model.source",
+        "model.trust_remote_code",
         "instruction", "evaluation.instructions", "extensions",
         # names that tables show
         "tasks.name", "model.tuned",

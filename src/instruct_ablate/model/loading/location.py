@@ -104,7 +104,7 @@ def _before_long(raw: dict[str, Any]) -> list[Any]:
 
 
 def local_folder(config: ModelConfig) -> Path | None:
-    """Return the local folder that `model.path` means, or None for a hub id."""
+    """Return the local folder that `model.path` means, below `model.root` for a hub id; None: the hub is asked."""
     if not config.path:
         raise UserError(
             f"model={config.name}: no model.path. Give a local folder or a hub id: model.path=..."
@@ -116,7 +116,23 @@ def local_folder(config: ModelConfig) -> Path | None:
         raise UserError(f"model.path={config.path} is a file; give the folder that holds config.json.")
     if config.path.startswith((".", "/", "~")) or config.path.count("/") > 1:
         raise UserError(f"model.path={config.path}: there is no such folder.")
-    return None
+    return None if config.root is None else _below(config.root, config.path)
+
+
+def _below(root: str, hub_id: str) -> Path:
+    """Return the folder of a hub id below `model.root`: OWNER/NAME or NAME; where a root is given, no hub is asked."""
+    place = Path(root).expanduser()
+    if not place.is_dir():
+        raise UserError(f"model.root={root}: there is no such folder.")
+    tried = dict.fromkeys((place / hub_id, place / hub_id.rpartition("/")[2]))
+    found = next((folder for folder in tried if folder.is_dir()), None)
+    if found is None:
+        names = " or ".join(str(one.relative_to(place)) for one in tried)
+        raise UserError(
+            f"model.root={root} holds no folder {names}. Put the checkpoint there (config.json, tokenizer, weights), "
+            "give its own folder as model.path, or leave model.root out to ask the hub."
+        )
+    return found
 
 
 def is_adapter(folder: Path) -> bool:

@@ -12,13 +12,12 @@ from instruct_ablate.model.loading.location import base_of, local_folder
 from instruct_ablate.model.modes import quiet
 from instruct_ablate.presets import Preset
 from instruct_ablate.schema import MethodConfig, ModelConfig
-from instruct_ablate.top_layers import ALL
 from instruct_ablate.whole_files import read_plain, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-COUNTED = 3  # the way of counting adapters; raise it when the same ones would be counted otherwise
+COUNTED = 4  # the way of counting; raise it when the same weights or adapters would be counted otherwise
 
 
 def empty_model(config: ModelConfig, cache: Path, head: Kind | None = None) -> PreTrainedModel | None:
@@ -50,6 +49,15 @@ def trainable_parameters(config: ModelConfig, method: MethodConfig, cache: Path)
 
     What was counted is noted in the cache: a plan of the same model needs no torch.
     """
+    return _noted(config, method, cache)
+
+
+def parameters(config: ModelConfig, cache: Path) -> int | None:
+    """Count all weights of a checkpoint, those that read pictures too; None, and noted, as `trainable_parameters`."""
+    return _noted(config, None, cache)
+
+
+def _noted(config: ModelConfig, method: MethodConfig | None, cache: Path) -> int | None:
     memory = _memory(config, method, cache)
     if memory is not None and isinstance(known := read_sealed(memory), int):
         return known
@@ -63,17 +71,18 @@ def trainable_parameters(config: ModelConfig, method: MethodConfig, cache: Path)
 
 
 def preset_weights(preset: Preset, *methods: MethodConfig) -> list[int]:
-    """Count the weights that methods train of a model that is known by its shape alone."""
+    """Count the weights of a model that is known by its shape alone: all of them, then what each method trains."""
     import torch
     from transformers import AutoConfig, AutoModel
 
     with quiet(), torch.device("meta"):
         model: Any = AutoModel.from_config(AutoConfig.for_model(preset.family, **preset.shape))
     head = 0 if preset.tied else model.get_input_embeddings().weight.numel()  # which the bare model lacks
-    return [_counted(model, method) + (head if method.name == "full" else 0) for method in methods]
+    counts = [(method, _counted(model, method)) for method in (None, *methods)]
+    return [count + (0 if method is not None and method.name == "lora" else head) for method, count in counts]
 
 
-def _memory(config: ModelConfig, method: MethodConfig, cache: Path) -> Path | None:
+def _memory(config: ModelConfig, method: MethodConfig | None, cache: Path) -> Path | None:
     """Return where the count is noted: by all that it follows from; None where that is not at hand."""
     place = _place(config, cache)
     if place is None:
@@ -82,18 +91,34 @@ def _memory(config: ModelConfig, method: MethodConfig, cache: Path) -> Path | No
         content = read_plain(Path(place) / "config.json")
     except OSError:
         return None
-    lora = (method.rank, sorted(method.target_modules), method.target, method.dora)
-    some = () if method.layers == ALL else (method.layers,)
-    trained = (*lora, *some, COUNTED) if method.name == "lora" else ()
+    trained = (COUNTED, *_what(method))
     made = hashlib.sha256(f"{version('transformers')} {trained}\n".encode() + content).hexdigest()
     return cache / "parameter_counts" / f"{made[:32]}.json"
 
 
-def _counted(model: PreTrainedModel, method: MethodConfig) -> int:
-    from instruct_ablate.model.adapters import adapted_on_top, is_adapted, is_linear, lies_within, of_pictures
-
+def _what(method: MethodConfig | None) -> tuple[Any, ...]:
+    """Return what the count of a method's weights follows from, beside the model."""
+    if method is None:
+        return ("all",)
     if method.name != "lora":
+        return ("full",)
+    return method.rank, sorted(method.target_modules), method.target, method.dora, method.layers
+
+
+def _counted(model: PreTrainedModel, method: MethodConfig | None) -> int:
+    from instruct_ablate.model.adapters import (
+        adapted_on_top,
+        is_adapted,
+        is_linear,
+        lies_within,
+        of_pictures,
+        reads_text,
+    )
+
+    if method is None:
         return int(sum(weight.numel() for weight in model.parameters()))
+    if method.name != "lora":
+        return int(sum(weight.numel() for weight in reads_text(model).values()))
     on_top, pictures = adapted_on_top(model, method), of_pictures(model)
     return sum(
         _beside(layer, method)

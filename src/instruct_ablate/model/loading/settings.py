@@ -12,6 +12,9 @@ SOURCES = ("pretrained", "wheel", "random", "baseline")
 LIMITS = {
     "name": text(),
     "path": path().or_null("for a model that brings its weights along"),
+    "root": path().or_null(
+        "to ask the hub"
+    ),  # other sources may stand beside: a grid has one for all its models
     "source": one_of(SOURCES),
     "revision": text(200).or_null("for the newest"),
     "trust_remote_code": any_value(),

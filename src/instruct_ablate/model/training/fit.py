@@ -78,7 +78,7 @@ def fit(
     set_weights(model, weights)
     del weights
     _release_memory()
-    inner = merged(model) if model is not checkpoint.model else model
+    inner = merged(model) if model is not checkpoint.model else model.requires_grad_(True)
     inner.config.use_cache = True
     inner.eval()
     return cost

@@ -19,6 +19,7 @@ from instruct_ablate.model.training.loss import TokenLosses
 from instruct_ablate.model.training.master_weights import MasterWeights
 from instruct_ablate.model.training.optimizer import build_optimizer, build_schedule, learning_rate
 from instruct_ablate.model.training.strategies import is_sharded, sharded_like, whole
+from instruct_ablate.model.training.trainable import state_of_trained
 from instruct_ablate.schema import TrainerConfig
 
 FP16_SCALE = 2.0**14  # of the loss, so that small gradients do not vanish in fp16; halved where they overflow
@@ -158,6 +159,7 @@ class InstructionModule(LightningModule):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`; the next step is the one that an uninterrupted fit would have taken."""
         assert self.schedule is not None
+        state = state_of_trained(state, self.losses.model)
         self._weights.load(state["masters"])
         inner = state["optimizer"]["state"]
         for place, master in enumerate(self._weights.masters):
