@@ -154,6 +154,7 @@ def test_compare_takes_a_users_metric_too(tmp_path: Path) -> None:
 
 def test_a_metric_of_no_line_is_no_column_of_a_groups_table() -> None:
     columns = ("exact_match", "consistency")
+    describe((OWN,))  # as a record that is read does
     cells = [make_cell(50.0), with_own(make_cell(40.0, seed=1), 3.0)]
     for by in ("category", "task"):
         shown = group_table(cells, by, columns).headings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWrit
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import Scores, TaskScore
-from instruct_ablate.report.single_scores import SingleScores, Sorted, _mean
+from instruct_ablate.report.single_scores import SingleScores, Sorted, _mean, _numbers
 from instruct_ablate.report.statistics.paired import Pairing, pair
 from instruct_ablate.report.trials import Trial, Trials
 from instruct_ablate.report.verdicts import judge
@@ -168,3 +170,23 @@ def test_scores_under_several_templates_are_meaned_instance_by_instance():
     assert _mean([one, None]) is None
     assert _mean([one, column_of([1.0, 0.0], ids="ac")]) is None, "of other instances"
     assert _mean([one, replace(other, rows={"t": slice(0, 1)})]) is None
+
+
+@pytest.mark.parametrize(
+    "chunks", [[], [[]], [[1.5, None, -0.0]], [[1.0], [None, 2.0], []], [[float("nan"), float("inf"), 3.0]]]
+)
+def test_a_column_is_the_same_by_its_bytes_as_by_arrows_own_way(chunks: list[list[float | None]]):
+    column = pa.chunked_array(chunks, pa.float64())
+    for part in (column, column[1:], column[:-1]):
+        np.testing.assert_array_equal(_numbers(part), part.to_numpy())
+
+
+def test_single_scores_are_read_without_pandas(tmp_path: Path):
+    program = (
+        "import sys; from pathlib import Path; from instruct_ablate.report.single_scores import _read; "
+        "_read(Path(sys.argv[1]), 'scores.parquet', []); print('pandas' in sys.modules)"
+    )
+    table = {"task": ["a", "a"], "instance_id": ["1", "2"], "exact_match": [1.0, None]}
+    pq.write_table(pa.table(table), tmp_path / "scores.parquet")
+    words = [sys.executable, "-c", program, str(tmp_path)]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "False\n"

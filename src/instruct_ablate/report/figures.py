@@ -87,6 +87,7 @@ def _for(figure: str, name: str) -> str:
 
 
 def _save(stem: Path, draw: Callable[[Any], bool], width: float) -> Path | None:
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.figure import Figure  # without pyplot, which keeps figures and needs a display's backend
 
     figure = Figure(figsize=(width, min(max(width, LEAST_HIGH), 5.2) * 3.6 / 5.2))
@@ -94,7 +95,8 @@ def _save(stem: Path, draw: Callable[[Any], bool], width: float) -> Path | None:
         return None
     figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
     figure.set_layout_engine("none")  # what was laid out once stays
-    figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
+    canvas: Any = FigureCanvasPdf(figure)  # which `savefig` would draw on twice, to lay it out
+    canvas.print_pdf(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
     return stem.with_suffix(".svg")
 
 

@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.grid.looks import look_lines
 from instruct_ablate.grid.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.hypotheses import parse_hypothesis, stored_hypothesis
+from instruct_ablate.hypotheses import Hypothesis, parse_hypothesis, stored_hypothesis
 from instruct_ablate.report import provenance
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.at_looks import judge_all
@@ -70,10 +70,14 @@ def write_report(
     Figures and LaTeX tables are as wide as a `paper` has room for.
     """
     study, rows = _read(study_folder)
+    claims, folder = _claims(study, further), target or study.folder / "report"
     data = Beside(partial(page_data, study, rows))  # reads predictions, of which no verdict is made
-    report = _judge(study, rows, target, further)
-    report.folder.mkdir(parents=True, exist_ok=True)
-    _write(report, paper, data)
+    scores = SingleScores(study.cells, study.folder)
+    found = differences(study.cells, study.reference, study.columns, scores)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = Beside(partial(draw_figures, folder / "figures", rows, found, study, paper))  # show no verdict
+    report = Report(study, rows, _verdicts(study, claims, further, scores), found, folder)
+    _write(report, paper, figures, data)
     return report
 
 
@@ -82,7 +86,11 @@ def judge_study(study_folder: Path, target: Path | None = None, further: Sequenc
 
     `further` hypotheses are judged beside the study's own, as stated after the cells that have begun by now.
     """
-    return _judge(*_read(study_folder), target, further)
+    study, rows = _read(study_folder)
+    scores = SingleScores(study.cells, study.folder)
+    verdicts = _verdicts(study, _claims(study, further), further, scores)
+    found = differences(study.cells, study.reference, study.columns, scores)
+    return Report(study, rows, verdicts, found, target or study.folder / "report")
 
 
 def _read(study_folder: Path) -> tuple[Study, tuple[Row, ...]]:
@@ -90,15 +98,18 @@ def _read(study_folder: Path) -> tuple[Study, tuple[Row, ...]]:
     return study, with_metrics_over_cells(build_rows(study.cells, study.reference), study)
 
 
-def _judge(study: Study, rows: tuple[Row, ...], target: Path | None, further: Sequence[str]) -> Report:
-    scores = SingleScores(study.cells, study.folder)
+def _claims(study: Study, further: Sequence[str]) -> list[Hypothesis]:
+    """Return the study's own hypotheses and the further ones; `UserError` where one of these cannot be read."""
     asked = {text: parse_hypothesis(text) for text in further}
     own = {text: stored_hypothesis(text) for text in study.hypotheses}
-    hypotheses = list({**own, **asked}.values())
-    judged = judge_all(study, hypotheses, scores)
-    verdicts = tuple(replace(one, stated=_standing(one, study, further)) for one in judged)
-    found = differences(study.cells, study.reference, study.columns, scores)
-    return Report(study, rows, verdicts, found, target or study.folder / "report")
+    return list({**own, **asked}.values())
+
+
+def _verdicts(
+    study: Study, claims: Sequence[Hypothesis], further: Sequence[str], scores: SingleScores
+) -> tuple[Verdict, ...]:
+    judged = judge_all(study, claims, scores)
+    return tuple(replace(one, stated=_standing(one, study, further)) for one in judged)
 
 
 def _standing(verdict: Verdict, study: Study, further: Sequence[str]) -> str:
@@ -147,14 +158,13 @@ def page_contents(report: Report) -> Contents:
     )
 
 
-def page_figures(report: Report, folder: Path, paper: Paper = SCREEN) -> tuple[Path, ...]:
+def page_figures(report: Report, folder: Path) -> tuple[Path, ...]:
     """Draw the page's figures into a folder."""
-    return draw_figures(folder, report.rows, report.differences, report.study, paper)
+    return draw_figures(folder, report.rows, report.differences, report.study)
 
 
-def _write(report: Report, paper: Paper, data: Beside[str]) -> None:
+def _write(report: Report, paper: Paper, figures: Beside[tuple[Path, ...]], data: Beside[str]) -> None:
     study, folder = report.study, report.folder
-    figures = Beside(partial(page_figures, report, folder / "figures", paper))
     contents = page_contents(report)
     write = partial(write_table, paper=paper, study=study.name)
     categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))

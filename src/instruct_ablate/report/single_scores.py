@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from instruct_ablate.report.statistics.outcomes import Outcomes
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.trials import Trial
 
+Number = TypeVar("Number", np.float64, np.uint64)
 MOST_LAYOUTS = 8  # that are remembered
 
 
@@ -113,8 +114,24 @@ def _read(folder: Path, name: str, layouts: list[Layout]) -> Sorted | None:
         layouts[MOST_LAYOUTS - 1 :] = []
         layouts.insert(0, layout)
     scores = (one for one in table.column_names if one not in KEYS)
-    columns = {one: table.column(one).to_numpy()[layout.order] for one in scores}
+    columns = {one: _numbers(table.column(one))[layout.order] for one in scores}
     return Sorted(layout.ids, layout.rows, columns)
+
+
+def _numbers(column: Any) -> NDArray[np.float64]:
+    """Return a column of float64; NaN where there is no number."""
+    whole = column.combine_chunks()
+    values = _as_numpy(whole, np.float64)
+    if not whole.null_count:
+        return values
+    there = np.unpackbits(np.frombuffer(whole.buffers()[0], np.uint8), bitorder="little")
+    return np.where(there[whole.offset : whole.offset + len(whole)], values, np.nan)
+
+
+def _as_numpy(array: Any, kind: type[Number]) -> NDArray[Number]:
+    """Look at an arrow array's bytes as numpy's: arrow's own way imports pandas first. Nulls are any number."""
+    held = array.buffers()[1]
+    return np.frombuffer(held, kind)[array.offset : array.offset + len(array)] if held else np.empty(0, kind)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -134,7 +151,7 @@ def _layout(keys: tuple[Any, ...]) -> Layout:
     ends = encoded.run_ends.to_pylist() if encoded else []
     rows = {task: slice(start, end) for task, start, end in zip(tasks, [0, *ends], ends, strict=False)}
     by_task = {task: ids[own.start : own.stop] for task, own in rows.items()}
-    return Layout(keys, order.to_numpy().astype(np.int64), by_task, rows)
+    return Layout(keys, _as_numpy(order, np.uint64).astype(np.int64), by_task, rows)
 
 
 def _aligned(tasks: Sequence[str], sides: Sequence[Sequence[Sorted]], metric: str) -> Outcomes | None:

@@ -101,6 +101,7 @@ class Legend:
         changed += ["prompt"] if "prompt" not in self._differing and self._several("prompt") else []
         self.keys = (*(key for key in self._differing if not self._follows(key)), *changed)
         self._texts: dict[tuple[str, int], tuple[Setting, str]] = {}  # by object: 1, 1.0 and true are equal
+        self._orders: dict[tuple[str, int], tuple[Setting, tuple[object, ...]]] = {}
 
     @property
     def shared(self) -> tuple[tuple[str, str], ...]:
@@ -143,6 +144,12 @@ class Legend:
 
     def order(self, setting: Setting, reference: str = "original") -> tuple[object, ...]:
         """Sort as people read: by tasks and model, what was not trained first, the reference before other variants."""
+        place = reference, id(setting)
+        if place not in self._orders:
+            self._orders[place] = setting, self._order(setting, reference)
+        return self._orders[place][1]
+
+    def _order(self, setting: Setting, reference: str) -> tuple[object, ...]:
         last = (*LAST, "evaluation.instructions")
         differing = [key for key in self._differing if key not in (*SORTED, *last)]
         shared = [key for key in differing if of_untuned(key)]

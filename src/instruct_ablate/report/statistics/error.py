@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import fdtri, stdtrit
 
 from instruct_ablate.report.statistics.components import Array, Squares
@@ -119,6 +118,8 @@ class Error:
         least, most = np.log(1e-15), np.log(0.5)
         if gap(least) <= 0:
             return float(np.exp(least))
+        from scipy.optimize import brentq  # which takes a fifth of a second: few reports ask for it
+
         return float(np.exp(brentq(gap, least, most, xtol=1e-9)))
 
 

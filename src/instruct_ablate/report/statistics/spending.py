@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, stdtr
 
 from instruct_ablate.report.statistics.components import Array
@@ -73,6 +72,8 @@ def _bound(law: _Open | None, look: int, increment: float) -> float:
     def excess(log_room: float) -> float:
         above = float(law.above(np.array([np.pi / 2 - np.exp(log_room)]), look)[0])
         return float(np.log(max(above, 1e-300)) - np.log(increment))
+
+    from scipy.optimize import brentq  # which takes a fifth of a second: few studies are looked at in between
 
     return float(np.pi / 2 - np.exp(brentq(excess, np.log(1e-12), np.log(np.pi), xtol=1e-6)))
 
