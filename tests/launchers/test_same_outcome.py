@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.grid.small import GRID, outcome, sweep
+from tests.grid.stopped import check_interrupted, run_whole
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +43,24 @@ def test_the_same_grid_gives_the_same(
     assert outcome(tmp_path) == basic
     again = sweep(tmp_path, *GRID, *words)
     assert "3 done and skipped, 0 to run" in again.stdout
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    run_whole(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("hydra/launcher=local_pool", "hydra.launcher.n=2"), marks=pytest.mark.slow),
+        pytest.param(("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), marks=pytest.mark.joblib),
+    ],
+    ids=lambda words: words[0].partition("=")[2],
+)
+def test_a_study_that_stops_when_it_is_decided_is_that_of_the_basic_launcher(
+    tmp_path: Path, whole: Path, words: tuple[str, ...]
+) -> None:
+    check_interrupted(tmp_path, whole, *words)

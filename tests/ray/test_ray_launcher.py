@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.grid.small import GRID, outcome, sweep
+from tests.grid.stopped import check_interrupted, run_whole
 
 pytestmark = pytest.mark.ray
 RAY = (
@@ -26,3 +27,12 @@ def test_a_grid_on_ray_is_the_grid_of_the_basic_launcher(tmp_path: Path) -> None
     assert outcome(tmp_path) == outcome(tmp_path, "basic")
     again = sweep(tmp_path, *GRID, *RAY)
     assert "3 done and skipped, 0 to run" in again.stdout
+
+
+def test_a_study_that_stops_when_it_is_decided_on_ray_is_that_of_the_basic_launcher(tmp_path: Path) -> None:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed here (tests/ray/run.sh has an environment for it)")
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "ray").mkdir()
+    run_whole(tmp_path / "whole")
+    check_interrupted(tmp_path / "ray", tmp_path / "whole", *RAY)
