@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from instruct_ablate.presets import PRESETS, REPACKS, seen_by
+from instruct_ablate.presets import DATA_LICENCES, PRESETS, REPACKS, licence_of, seen_by
 
 CONF = Path(__file__).parents[1] / "conf" / "model"
 
@@ -41,3 +41,10 @@ def test_each_has_a_file_and_each_file_with_a_hub_id_is_listed() -> None:
 )
 def test_what_a_model_has_seen(model: str, reader: str, said: str | None) -> None:
     assert seen_by(model, reader) == said
+
+
+def test_licences_are_those_of_the_table_and_of_collections_that_there_are() -> None:
+    assert licence_of("gemma3_270m") == licence_of("google/gemma-3-270m") == "Gemma's terms"
+    assert licence_of("smollm2_135m") == "Apache-2.0"
+    assert licence_of("mine") is None
+    assert {path.stem for path in (CONF.parent / "tasks").glob("*.yaml")} >= DATA_LICENCES.keys()

@@ -13,6 +13,15 @@ from typing import Any, Literal
 SUPER_NI, P3, FLAN = "Super-NI", "P3", "FLAN"
 READERS = {"natural_instructions": SUPER_NI, "p3": P3}  # the readers of `tasks` whose tasks those are
 Kind = Literal["base", "instruct"]
+OURS = "made for this package, Apache-2.0"
+# Of the choices of `tasks` that are somebody's published collection, or ours. Of any other nothing is known here.
+DATA_LICENCES = {
+    **dict.fromkeys(("starter", "starter_yes_no", "everyday"), OURS),
+    "verifiable": f"requests {OURS}, and the starter's training tasks with them; those of tasks.root keep their own",
+    "natural_instructions": "Apache-2.0 (its repository), if these are Super-NaturalInstructions; each task's data "
+    "keep their source's (its Instance License)",
+    "p3": "Apache-2.0 (its data card); each data set keeps its source's",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +57,25 @@ def seen_by(model: str, reader: str) -> str | None:
 
     "yes", "no", or "?" where its training data are not published; None for models or readers that are not listed.
     """
-    collection = READERS.get(reader)
-    known = REPACKS.get(model, model)
-    preset = PRESETS.get(known) or next((one for one in PRESETS.values() if one.path == known), None)
+    collection, preset = READERS.get(reader), _listed(model)
     if collection is None or preset is None:
         return None
     if collection in preset.seen:
         return "yes"
     whole = any(one.startswith(FLAN) for one in preset.seen)  # FLAN 2022 holds both
     return "?" if whole or not preset.published else "no"
+
+
+def _listed(model: str) -> Preset | None:
+    """Return the preset of a name, a repack's or a hub id's; None for models that are not listed."""
+    known = REPACKS.get(model, model)
+    return PRESETS.get(known) or next((one for one in PRESETS.values() if one.path == known), None)
+
+
+def licence_of(model: str) -> str | None:
+    """Return the licence of a model as its card names it; None for models that are not listed."""
+    preset = _listed(model)
+    return preset.licence if preset is not None else None
 
 
 def _decoder(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from instruct_ablate.cell.state.record import Environment, Selected
@@ -59,7 +60,22 @@ def test_nothing_is_invented() -> None:
         assert UNKNOWN in line(text, question)
     other = checklist(Study("s", Path("s"), (make_cell(50.0, tasks="mine"),)))
     assert f"of the data (mine) {UNKNOWN}" in line(other, "B2 licences")
+    assert f"of the model (tiny) {UNKNOWN}" in line(other, "B2 licences")
     assert "no deviation over seeds" in line(other, "C3 error bars")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "model", "said"),
+    [
+        ("natural_instructions", "olmo2_1b", ("Apache-2.0 (its repository), if", "(olmo2_1b) Apache-2.0")),
+        ("p3", "gemma3_270m", ("(p3) Apache-2.0 (its data card)", "(gemma3_270m) Gemma's terms")),
+        ("everyday", "llama3_2_1b", ("made for this package", "(llama3_2_1b) Llama 3.2 Community")),
+    ],
+)
+def test_licences_of_what_is_listed_are_said(tasks: str, model: str, said: tuple[str, str]) -> None:
+    text = line(checklist(Study("s", Path("s"), (make_cell(50.0, tasks=tasks, model=model),))), "B2 licences")
+    assert all(one in text for one in said), text
+    assert UNKNOWN not in text
 
 
 def test_how_weights_were_chosen_and_on_what() -> None:

@@ -1,20 +1,20 @@
 """The checklist: what a study's records answer of the ARR Responsible NLP checklist, as Markdown for an appendix.
 
-What no record says is "not recorded"; nothing is filled in.
+What no record says is "not recorded"; nothing is filled in but the licences of listed models and collections.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import Study
+from instruct_ablate.presets import DATA_LICENCES, licence_of
 
 UNKNOWN = "not recorded"
 WATTS = {"CPU": 100, "GPU": 400}  # assumed of one device at work, where no record has measured energy
-STARTER_LICENCE = "starter: made for this package, Apache-2.0"
 
 
 def checklist(study: Study) -> str:
@@ -51,12 +51,19 @@ def _artifacts(study: Study) -> Iterator[tuple[str, str]]:
     data, model = _of(cells, "tasks"), _of(cells, "model")
     hashes = ", ".join(sorted({cell.data_hash[:12] for cell in cells if cell.data_hash})) or UNKNOWN
     yield "B1 creators cited", f"data {data}; model {model}: the citation is {UNKNOWN}"
-    data_licence = STARTER_LICENCE if data == "starter" else f"of the data ({data}) {UNKNOWN}"
-    yield "B2 licences", f"{data_licence}; of the model ({model}) {UNKNOWN}"
+    yield (
+        "B2 licences",
+        f"of the data {_licences(data, DATA_LICENCES.get)}; of the model {_licences(model, licence_of)}",
+    )
     yield "B3 intended use", UNKNOWN
     yield "B4 personal or offensive content", UNKNOWN
     yield "B5 documentation", f"content hash of the data {hashes}; languages and domains {UNKNOWN}"
     yield "B6 statistics", _statistics(cells)
+
+
+def _licences(names: str, known: Callable[[str], str | None]) -> str:
+    """Say the licence of each of some names, as it was published."""
+    return "; ".join(f"({name}) {known(name) or UNKNOWN}" for name in names.split(", "))
 
 
 def _statistics(cells: Sequence[CellRecord]) -> str:

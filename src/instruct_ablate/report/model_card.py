@@ -11,7 +11,8 @@ import numpy as np
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.report.checklist import STARTER_LICENCE, UNKNOWN
+from instruct_ablate.presets import DATA_LICENCES, licence_of
+from instruct_ablate.report.checklist import UNKNOWN
 from instruct_ablate.report.columns import shown_measures
 from instruct_ablate.report.statistics.components import mean_squares
 from instruct_ablate.report.statistics.error import USUAL, error_of
@@ -75,8 +76,8 @@ def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
         "prompt and evaluation gives the scores above."
     )
     yield "\n## Licence\n"
-    data = STARTER_LICENCE if setting.get("tasks") == "starter" else UNKNOWN
-    yield f"Of these weights: {folder.licence or UNKNOWN}. Of the data: {data}. The base model's holds too."
+    data, base = DATA_LICENCES.get(setting.text("tasks"), UNKNOWN), licence_of(setting.model) or UNKNOWN
+    yield f"Of these weights: {folder.licence or UNKNOWN}. Of the data: {data}. The base model's ({base}) holds too."
     yield "\n## How it was made\n"
     if made is not None:
         yield f"```\n{_plain(made.command)}\n```\n"
