@@ -5,7 +5,8 @@
 Simulated studies whose truth is known, looked at after 2, 3, ... of the planned seeds by the very levels and outlook of
 verdicts: eight worlds for false decisions (claims at the edge, one place and six that share their reference, stopping
 at the first crossing); for savings the worlds typical, quiet and seedy, claims that hold by 5, 8 and 12 standard
-errors of the whole grid, 5, 8 and 10 seeds, 12 and 57 tasks; and beside them weak claims and seeds alone.
+errors of the whole grid, 5, 8 and 10 seeds, 12 and 57 tasks; and beside them weak claims and seeds alone. For few tasks
+and narrow margins: how often a verdict of "equals" that came early is the one that all seeds give.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +30,11 @@ from tests.report.statistics.sequences import (
     run,
 )
 from tests.report.statistics.test_spending import WORLDS
+from tests.report.statistics.worlds import World
 
 SEEDS, TASKS = (5, 8, 10), (12, 57)
+FEW, BANDS = (3, 6, 12), (0.0, 0.5, 0.8, 0.95, 1.01)  # tasks; the whole grid's power
+NARROW = ((2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (8, 0), (6, 0.5), (12, 0.5), (6, 0.8), (12, 0.8))
 
 
 def level_rows(runs: int) -> Iterable[dict[str, float]]:
@@ -59,6 +64,34 @@ def saving_rows(runs: int) -> Iterable[dict[str, object]]:
                 yield {"seeds": seeds, "world": name, "size": size, "in_mix": mixed, **_sums(found)}
 
 
+def early_rows(runs: int) -> Iterable[dict[str, float]]:
+    """Yield what "equals" comes to by tasks and the whole grid's power, over worlds, margins and truths."""
+    for tasks in FEW:
+        generator, found = np.random.default_rng(tasks), []
+        for world in (TYPICAL, SEEDY, SEEDS_ALONE, World(2, 0, 3)):
+            plan = Plan(world, 5, tasks)
+            for size, truth in NARROW:
+                margin = size * plan.error
+                found.append(run(plan, ("equals", margin, truth * margin), runs, generator))
+        for low, high in pairwise(BANDS):
+            own = [one for one in found if low <= one.power < high]
+            if own:
+                yield {"tasks": tasks, "power": low, "claims": len(own), **_early(own)}
+
+
+def _early(found: list[Outcome]) -> dict[str, float]:
+    """Sum up early verdicts: how many there are, and how many of them all seeds give too."""
+    whole, stopped, seeds = (
+        np.concatenate([getattr(one, name) for one in found]) for name in ("whole", "stopped", "seeds")
+    )
+    early = seeds < found[0].planned
+    rows = {"agreement": float(np.mean(whole == stopped)), "least": min(one.agreement for one in found)}
+    for name, answer in (("supported", 1), ("undecided", 0)):
+        those = early & (stopped == answer)
+        rows |= {f"early_{name}": float(those.mean()), f"kept_{name}": float((whole[those] == answer).mean())}
+    return rows
+
+
 def _sums(found: list[Outcome]) -> dict[str, float]:
     return {
         "power": min(one.power for one in found),
@@ -74,7 +107,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     levels, savings = list(level_rows(options.runs)), list(saving_rows(options.runs))
-    for row in (*levels, *savings):
+    early = list(early_rows(options.runs))
+    for row in (*levels, *savings, *early):
         print("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
     for seeds in SEEDS:
         own = [row for row in savings if row["seeds"] == seeds and row["in_mix"]]
@@ -82,7 +116,7 @@ def main() -> None:
         least = min(float(str(row["least_agreement"])) for row in own)
         print(f"mix, {seeds} seeds: agreement {agreement:.3f} (least {least:.3f}), saved {saved:.3f}")
     if options.json:
-        options.json.write_text(json.dumps({"levels": levels, "savings": savings}, indent=1))
+        options.json.write_text(json.dumps({"levels": levels, "savings": savings, "early": early}, indent=1))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def test_what_is_clear_at_two_seeds_is_settled_and_the_report_says_so(tmp_path: 
     assert (
         "decided at look 1 (2 of 5 seeds, 4 of 10 cells): p-values and intervals hold over all looks" in text
     )
-    assert "the study stopped early" in text
+    assert "the study stopped early; all planned seeds might have said otherwise" in text
     assert all(one.looked.startswith("decided at look 1") for one in judge_study(folder).verdicts)
     assert "90 % interval over all looks" in text
     assert all("90 % interval over all looks" in one for one in sentences(judge_study(folder).verdicts))

@@ -118,6 +118,8 @@ def _looked(verdict: Verdict, look: Look, study: Study) -> Verdict:
     holds = "p-values and intervals hold over all looks" + (
         "; the study stopped early" if _stopped(study) else ""
     )
+    if settled and not last and any(one.comparison.seeds_from != "none" for one in verdict.findings):
+        holds += "; all planned seeds might have said otherwise"
     said = f"{state} look {number} ({size(look)}){why}: {holds}"
     if recorded is not None and recorded.answer != verdict.answer:
         said += f"; the look said {recorded.answer}, and the records are no longer what they were"

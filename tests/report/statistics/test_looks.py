@@ -14,7 +14,9 @@ from instruct_ablate.report.statistics.looks import WAITS, Looks
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.spending import look_level
 from instruct_ablate.report.statistics.tried import Tried
+from tests.report.statistics.sequences import INSTANCES, Plan, run
 from tests.report.statistics.test_claim import EQUAL, clause
+from tests.report.statistics.worlds import World
 
 FIVE = Looks(5)
 
@@ -72,6 +74,36 @@ def test_what_no_further_seed_can_decide_is_left_open():
     one = Tried(Pairing(left, right, (0, 1, 2), ("t",) * 12, (10_000,) * 12), 0)
     (ruling,) = rulings(EQUAL, [one], FIVE)
     assert (ruling.answer, ruling.settled) == ("undecided", True)
+
+
+@pytest.mark.parametrize("verb", ["equals", "exceeds"])
+def test_simulated_studies_end_as_the_rulings_of_reports_have_them_end(verb: str):
+    plan, count = Plan(World(1, 2, 3), 5, 6), 25
+    claim = next(one for one in plan.claims(4) if one[0] == verb)
+    found = run(plan, claim, count, np.random.default_rng(7))
+    matrices, _ = plan.world.draw(count, plan.seeds, plan.tasks, INSTANCES, np.random.default_rng(7))
+    words = f"within {claim[1]}" if verb == "equals" else f"by {claim[1]}"
+    for place, matrix in enumerate(matrices + claim[2]):
+        assert WORDS[_rule(verb, words, matrix)[0]] == found.whole[place]
+        for seeds in range(2, plan.seeds + 1):
+            answer, settled = _rule(verb, words, matrix[:seeds], FIVE)
+            if settled:
+                break
+        assert (WORDS[answer], seeds) == (found.stopped[place], found.seeds[place])
+    assert len(set(found.seeds)) > 1
+
+
+WORDS = {"supported": 1, "undecided": 0, "refuted": -1}
+
+
+def _rule(verb: str, words: str, matrix: np.ndarray, looks: Looks | None = None) -> tuple[str, bool]:
+    """Rule on differences in nats: these have neither floor nor ceiling."""
+    seeds, tasks = matrix.shape
+    names, counts = tuple(map(str, range(tasks))), (INSTANCES,) * tasks
+    pairing = Pairing(matrix, np.zeros_like(matrix), tuple(range(seeds)), names, counts, percent=False)
+    claim = clause(f"{verb} b on reference_log_likelihood {words}")
+    (ruling,) = rulings(claim, [Tried(pairing, 0)], looks)
+    return ruling.answer, ruling.settled
 
 
 def test_holm_goes_over_p_values_that_hold_over_all_looks():
