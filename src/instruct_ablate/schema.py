@@ -177,6 +177,9 @@ class DataConfig:
     references: str = (
         "one"  # every_epoch: of several references each epoch draws one, as Tk-Instruct's training
     )
+    altered_share: float = (
+        1.0  # of the training examples, shown under the cell's variant; the others as the originals
+    )
     num_workers: int = 0
 
 

@@ -16,6 +16,7 @@ LIMITS = {
     "packing": any_value(),
     "encodings": one_of(ENCODINGS),
     "references": one_of(REFERENCES),
+    "altered_share": number(0, 1, above=True, hint=" (none at all is instruction=original)"),
     "num_workers": whole(0, 128),
 }
 BATCHES = {
@@ -33,6 +34,11 @@ def check_data(config: DataConfig) -> None:
         raise UserError(
             f"data.grouping=task shares a task's prompt among its instances, and data.encodings={config.encodings} "
             "draws another one for each: choose one of the two."
+        )
+    if config.grouping == "task" and config.altered_share < 1:
+        raise UserError(
+            f"data.grouping=task shares a task's prompt among its instances, and data.altered_share="
+            f"{config.altered_share:g} shows two of them: choose one of the two."
         )
 
 

@@ -57,6 +57,11 @@ def parse(given: str, base: InstructionConfig) -> InstructionConfig:
     return plain if text == "original" else _set(plain, _slot_of(_split(text, given)[0]), text, given)
 
 
+def originals(config: InstructionConfig) -> InstructionConfig:
+    """Return the instruction with nothing altered, and as many examples as before."""
+    return replace(config, definition="original", examples="original")
+
+
 def canonical(config: InstructionConfig) -> InstructionConfig:
     """Set what the variants do not read to its default, so that two ways of saying the same are equal."""
     used = {find("definition", config.definition).parameter, find("examples", config.examples).parameter}

@@ -111,6 +111,31 @@ def alternated(built: Sequence[Sequence[Prompt]]) -> tuple[Prompt, ...]:
     )
 
 
+def partly_altered(
+    build: Callable[[InstructionConfig], tuple[Prompt, ...]],
+    altered: InstructionConfig,
+    others: InstructionConfig,
+    share: float,
+    seed: int,
+) -> tuple[Prompt, ...]:
+    """Build prompts under two instructions, a share of the instances (one at least) altered.
+
+    Which those are depends on the seed and their names; those of a smaller share are among a larger one's.
+    """
+    shown = build(altered)
+    if share == 1:
+        return shown
+    names = [(prompt.task, prompt.instance_id) for prompt in shown]
+    order = sorted(set(names), key=lambda name: (hashed(seed, "altered", *name), name))
+    chosen = set(order[: max(1, round(share * len(order)))])
+    rest = build(others)
+    if names != [(prompt.task, prompt.instance_id) for prompt in rest]:
+        raise RuntimeError("prompts under two instructions are not of the same instances")
+    return tuple(
+        one if name in chosen else other for name, one, other in zip(names, shown, rest, strict=True)
+    )
+
+
 def truncation_note(prompts: Sequence[Prompt]) -> str | None:
     """Say how many prompts were cut or lost examples for want of room; None where all fitted."""
     cut = sum(prompt.truncated for prompt in prompts)

@@ -16,9 +16,10 @@ from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.selection import chosen_by
 from instruct_ablate.cell.state.canonical import is_untuned, shown_at_test, under_templates
 from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.label import originals
 from instruct_ablate.metrics import Metric, aggregate, score_predictions
 from instruct_ablate.metrics.registry import reading_model
-from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.prompt.build import build_prompts, partly_altered
 from instruct_ablate.prompt.channel import channel_prompts
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.prompt.template_set import trained_under
@@ -109,7 +110,16 @@ def samples_held_out(job: Job, collection: TaskCollection, tokens: Tokens) -> It
     channel = config.evaluation.decoding == "channel"
     prompt = trained_under(config.prompt)[0] if channel else config.prompt
     build = channel_prompts if channel else build_prompts
-    yield Sample(HELD_OUT, build(tasks, config.instruction, prompt, tokens, context))
+    yield Sample(
+        HELD_OUT,
+        partly_altered(
+            lambda one: build(tasks, one, prompt, tokens, context),
+            config.instruction,
+            originals(config.instruction),
+            config.data.altered_share,
+            config.seed,
+        ),
+    )
 
 
 def samples_at_test(job: Job, collection: TaskCollection, tokens: Tokens, size: int) -> Iterator[Sample]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,11 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
+from instruct_ablate.instruction.label import originals
 from instruct_ablate.learning_rate import effective_rate, effective_rate_text
-from instruct_ablate.prompt.build import alternated, build_prompts, truncation_note
+from instruct_ablate.prompt.build import alternated, build_prompts, partly_altered, truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
-from instruct_ablate.schema import Config, TrainerConfig
+from instruct_ablate.schema import Config, InstructionConfig, TrainerConfig
 from instruct_ablate.tasks.budget import check_shots, check_trainable, sample
 from instruct_ablate.tasks.task import TaskCollection
 
@@ -74,13 +76,25 @@ def prompts_in_training(
     check_trainable(budgeted.tasks, config.tasks)
     check_shots(budgeted.tasks, config.tasks, config.data_budget)
     context = Context.of(config, collection, "train")
-    shown = encodings(config.instruction, config.data)
-    prompts = alternated(
-        [build_prompts(budgeted.tasks, one, config.prompt, tokens, context) for one in shown]
+    prompts = shown_in_training(
+        config, lambda one: build_prompts(budgeted.tasks, one, config.prompt, tokens, context)
     )
     known = context.under(config.instruction)
     noted = (truncation_note(prompts), rules_note(budgeted.tasks, config.instruction.definition, known))
     return prompts, (*budgeted.notes, *(f"training: {note}" for note in noted if note))
+
+
+def shown_in_training(
+    config: Config, build: Callable[[InstructionConfig], tuple[Prompt, ...]]
+) -> tuple[Prompt, ...]:
+    """Return one prompt an instance as training shows it: in all encodings, and altered in the share that is asked for.
+
+    `build` makes the prompts of the instances under an instruction.
+    """
+    each = (encodings(one, config.data) for one in (config.instruction, originals(config.instruction)))
+    share = config.data.altered_share
+    pairs = zip(*each, strict=True)
+    return alternated([partly_altered(build, one, plain, share, config.seed) for one, plain in pairs])
 
 
 def rate_notes(config: Config) -> tuple[str, ...]:

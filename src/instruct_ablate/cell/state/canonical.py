@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from instruct_ablate.instruction.catalogue import find
-from instruct_ablate.instruction.label import canonical, counted, label, parse
+from instruct_ablate.instruction.label import canonical, counted, label, originals, parse
 from instruct_ablate.prompt.template_set import FIRST, template_label, under_each
 from instruct_ablate.schema import (
     BudgetConfig,
@@ -78,6 +78,7 @@ def effective(config: Config) -> Config:
             method=_method(config.method),
             evaluation=_evaluation(config),
             data_budget=canonical_budget(config.data_budget),
+            data=_data(config.data, config.instruction),
         )
     shown = parse(config.reference, config.instruction)
     seed = config.seed if _drawn_at_test(replace(config, instruction=shown)) else 0
@@ -181,6 +182,12 @@ def _baseline(config: Config, seed: int) -> Config:
         trainer=_inference(config.trainer, _WITHOUT_MODEL),
         evaluation=evaluation,
     )
+
+
+def _data(config: DataConfig, instruction: InstructionConfig) -> DataConfig:
+    """Return how prompts become batches; of a variant that alters nothing every share is the same."""
+    nothing = canonical(originals(instruction)) == canonical(instruction)
+    return replace(config, altered_share=1.0) if nothing else config
 
 
 def _method(config: MethodConfig) -> MethodConfig:

@@ -17,6 +17,7 @@ TRAINED, UNTUNED, BASELINE, ELSEWHERE = range(4)  # from those that read most ke
 # The tests of a cell change none of its scores; a counterpart need not have them all.
 FREE = ("evaluation.instructions",)
 NUMBER = "instruction.num_positive"
+SHARE = "data.altered_share"  # of the examples; what is not altered at all has every share
 
 
 class Among:
@@ -43,7 +44,9 @@ def counterpart(setting: Setting, among: Among, **changed: Value) -> Setting | N
 
 
 def closest(setting: Setting, found: Sequence[Setting]) -> Setting | None:
-    """Choose among settings that are all counterparts the one that is tested alike; None where that is not one."""
+    """Choose among settings that are all counterparts the one altered and tested alike; None where that is not one."""
+    share = setting.get(SHARE)
+    found = [other for other in found if other.get(SHARE) == share] or found
     if len(found) < 2:
         return found[0] if found else None
     same = [other for other in found if other.tests == setting.tests]

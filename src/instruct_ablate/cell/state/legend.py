@@ -25,6 +25,7 @@ FOLLOWING = {
         "instruction.rate",
         "instruction.correct",
         "instruction.versions",
+        "data.altered_share",
         "evaluation.instructions",
     ),
 }
@@ -53,6 +54,7 @@ HEADINGS = {
     "data_budget.categories": "categories trained on",
     "data_budget.total": "examples in all",
     "data_budget.repeat": "times shown",
+    "data.altered_share": "share altered",
     "instruction": "trained on",
     "instruction.num_positive": "examples",
     "evaluation.decoding": "decoding",

@@ -39,6 +39,7 @@ WITHOUT_MODEL = ("evaluation.metrics", "evaluation.instructions")
 NEUTRAL: dict[str, Any] = {
     "training": 1, "prediction": 1, "evaluation.batch_tokens": 16384,
     "prompt.end_of_source": True, "prompt.add_task_name": False, "data.encodings": "one", "data.references": "one",
+    "data.altered_share": 1.0,
     "tasks.mixture": None, "tasks.examples": 0, "trainer.loss": "per_token", "trainer.dropout": 0.0,
     "tasks.test_subset": None, "tasks.train_on": "training_tasks", "instruction.versions": [],
     "prompt.training_template": "first", "templates": None, "own_code": [],
