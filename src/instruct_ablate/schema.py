@@ -240,6 +240,8 @@ class TrainerConfig:
     select: str = "last"
     patience: int | None = None  # such points without a better one, after which training ends
     checkpoint_every_steps: int = 50
+    # Disk for what layers below all that is trained give, computed once for all cells (method.layers=top:N); 0: none.
+    frozen_cache_gb: float = 8.0
     threads: int | None = None
     progress: bool = True
 

@@ -28,6 +28,7 @@ class Tokenizer:
         return " ".join(ids)
 
 
+NOTED = ("training: a note of the fit",)
 AS_TRAINED = "instruct_ablate.model.training.packable.as_trained"
 
 
@@ -36,11 +37,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     replace_inputs(monkeypatch)
     calls: list[Any] = []
 
-    def fit(checkpoint: Any, prompts: Any, config: Any, folder: Path, *_: Any) -> Cost:
+    def fitted(
+        checkpoint: Any, prompts: Any, config: Any, folder: Path, *_: Any
+    ) -> tuple[Cost, tuple[str, ...]]:
         calls.append(prompts)
-        return Cost(train_steps=3, prepare_seconds=1.0)
+        return Cost(train_steps=3, prepare_seconds=1.0), NOTED
 
-    monkeypatch.setattr("instruct_ablate.model.training.fit.fit", fit)
+    monkeypatch.setattr("instruct_ablate.model.training.fit.fitted", fitted)
     monkeypatch.setattr(AS_TRAINED, lambda config, model: (config, ()))
     return calls
 
@@ -54,7 +57,9 @@ def run(tmp_path: Path, budget: BudgetConfig, collection: TaskCollection = COLLE
 
 
 def test_the_budgets_sample_is_trained_on(tmp_path: Path, seen: list[Any]) -> None:
-    cost = run(tmp_path, BudgetConfig(2)).cost
+    trained = run(tmp_path, BudgetConfig(2))
+    cost = trained.cost
+    assert trained.notes[-1:] == NOTED
     assert cost.train_steps == 3
     assert cost.prepare_seconds > 1.0
     assert len(seen[0]) == 4
@@ -94,7 +99,7 @@ def test_how_a_model_is_trained_is_followed_and_said(
         return config, ("padded",)
 
     monkeypatch.setattr(AS_TRAINED, padded)
-    assert run(tmp_path, BudgetConfig(2)).notes[-1] == "padded"
+    assert run(tmp_path, BudgetConfig(2)).notes[-2:] == ("padded", *NOTED)
     assert asked == ["a model"]
 
 
@@ -102,8 +107,9 @@ def test_a_rate_that_is_not_the_configured_one_is_noted(tmp_path: Path, seen: li
     lora = MethodConfig("lora", learning_rate_factor=10.0)
     assert run(tmp_path, BudgetConfig(2), method=lora).notes == (
         "training: learning rate 0.002 (0.0002 x 10)",
+        *NOTED,
     )
-    assert run(tmp_path, BudgetConfig(2)).notes == ()
+    assert run(tmp_path, BudgetConfig(2)).notes == NOTED
 
 
 def test_nothing_to_train_on_is_told(tmp_path: Path, seen: list[Any]) -> None:

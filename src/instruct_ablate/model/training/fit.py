@@ -31,6 +31,7 @@ from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.best_weights import BestWeights
 from instruct_ablate.model.training.dropout import Dropout
+from instruct_ablate.model.training.kept_fit import kept_states
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.points import Plan, Points
@@ -44,7 +45,7 @@ from instruct_ablate.schema import Config
 from instruct_ablate.score_curve import FILE as SCORES
 from instruct_ablate.score_curve import keep_points
 
-__all__ = ["check_trainer", "fit"]
+__all__ = ["check_trainer", "fit", "fitted"]
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +57,19 @@ def fit(
     loggers: Sequence[Logger] = (),
     points: Plan | None = None,
 ) -> Cost:
-    """Train `checkpoint.model` in place on examples and return what it cost.
+    """Train as `fitted` does, and return what it cost alone."""
+    return fitted(checkpoint, examples, config, folder, loggers, points)[0]
+
+
+def fitted(
+    checkpoint: Checkpoint,
+    examples: Sequence[Prompt] | Examples,
+    config: Config,
+    folder: Path,
+    loggers: Sequence[Logger] = (),
+    points: Plan | None = None,
+) -> tuple[Cost, tuple[str, ...]]:
+    """Train `checkpoint.model` in place on examples; return what it cost, and notes of what was met.
 
     Goes on from `folder`/checkpoints where an earlier fit of the same cell was stopped; raises `Interrupted` after
     writing a checkpoint when told to stop.
@@ -67,11 +80,12 @@ def fit(
         started = time.perf_counter()
         data = _data(checkpoint, examples, config)
         prepared = time.perf_counter() - started
-        weights, cost = _train(model, data, config, folder, loggers, points)
+        weights, cost, notes = _train(model, data, config, folder, loggers, points)
         cost = replace(cost, prepare_seconds=prepared)
         del data  # it knows the trainer, and so all that training took
     else:
         weights, cost = finished["masters"], Cost(**finished["cost"])
+        notes = list(finished.get("notes", ()))
         if points is not None and points.choice is not None:
             points.choice.restore(finished["validation"])
             BestWeights(folder / "checkpoints").drop()  # where a kill came before it
@@ -81,7 +95,7 @@ def fit(
     inner = merged(model) if model is not checkpoint.model else model.requires_grad_(True)
     inner.config.use_cache = True
     inner.eval()
-    return cost
+    return cost, tuple(notes)
 
 
 def _data(checkpoint: Checkpoint, examples: Sequence[Prompt] | Examples, config: Config) -> PromptDataModule:
@@ -112,8 +126,9 @@ def _train(
     folder: Path,
     loggers: Sequence[Logger],
     points: Plan | None,
-) -> tuple[list[Tensor], Cost]:
-    """Train and return the trained weights in fp32, with what they cost."""
+) -> tuple[list[Tensor], Cost, list[str]]:
+    """Train and return the trained weights in fp32, with what they cost and what was met."""
+    notes: list[str] = []
     checkpoints, settings = folder / "checkpoints", config.trainer
     checkpoints.mkdir(parents=True, exist_ok=True)
     state = training_state.latest(checkpoints)
@@ -141,17 +156,21 @@ def _train(
             meter.points = Points(points, subject, attention, data.first_step, best)
             callbacks.insert(1, meter.points)  # before the saver
         trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
-        trainer.fit(module, datamodule=data)
+        # Under the trainer's settings of determinism, as in its steps.
+        with kept_states(subject, data, config, notes) as module.losses.kept:
+            trainer.fit(module, datamodule=data)
+        module.losses.kept = None
     assert module.weights is not None
     weights, cost = module.weights.state(), meter.cost(module.done)
     module.weights.release()
     if trainer.is_global_zero:
         chosen = {} if choice is None else {"validation": choice.state()}
         weights = weights if choice is None else best.load(choice.best)
-        made = {"masters": weights, "cost": asdict(cost), **chosen}
+        told = {"notes": notes} if notes else {}
+        made = {"masters": weights, "cost": asdict(cost), **told, **chosen}
         training_state.write(checkpoints / training_state.TRAINED, made)
         best.drop()
-    return weights, cost
+    return weights, cost, notes
 
 
 def _trainer(config: Config, steps: int, callbacks: list[Callback], loggers: Sequence[Logger]) -> Trainer:

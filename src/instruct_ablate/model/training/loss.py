@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +38,9 @@ from instruct_ablate.model.training.support import (
 )
 from instruct_ablate.model.transformers_internals import attending
 from instruct_ablate.model.trial import agree, proven, short_windows
+
+if TYPE_CHECKING:
+    from instruct_ablate.model.training.kept_states import KeptStates
 
 ROWS = 256  # target positions whose logits exist at a time
 
@@ -96,6 +99,8 @@ class TokenLosses(nn.Module):
     With `packing` it must be called within `packed_attention_of` the model; without, sequences are padded.
     """
 
+    kept: KeptStates | None = None  # what the frozen layers give, where it is known before the forward pass
+
     def __init__(self, model: PreTrainedModel, packing: bool = True, dropout: Dropout | None = None) -> None:
         super().__init__()
         self.model = model
@@ -111,16 +116,25 @@ class TokenLosses(nn.Module):
         if self.dropout is not None:
             self.dropout.begin(step, batch)
         with direct_embeddings(self.model, self.master_of):
-            return token_losses(self.model, batch, self.packing, self.dropout, self.master_of)
+            return token_losses(self.model, batch, self.packing, self.dropout, self.master_of, self.kept)
 
 
-def target_states(model: PreTrainedModel, batch: MicroBatch, dropout: Dropout | None = None) -> Tensor:
-    """Return the hidden states (targets, width) before the output layer; call within `packed_attention_of`."""
+def target_states(
+    model: PreTrainedModel,
+    batch: MicroBatch,
+    dropout: Dropout | None = None,
+    kept: KeptStates | None = None,
+) -> Tensor:
+    """Return the hidden states (targets, width) before the output layer; call within `packed_attention_of`.
+
+    With `kept` the frozen layers are not run: what they give is there.
+    """
     run = _decoder_only
     if batch.encoder is not None:
         merged = model.config.model_type in MERGED
         run = merged_attention.merged_states if merged else t5_attention.t5_states
-    return run(model, batch, dropout.at if dropout is not None else None)[0, batch.rows]
+    with nullcontext() if kept is None else kept.used(batch.decoder):
+        return run(model, batch, dropout.at if dropout is not None else None)[0, batch.rows]
 
 
 def _attention_of(model: PreTrainedModel) -> str:
@@ -198,13 +212,14 @@ def token_losses(
     packing: bool = True,
     dropout: Dropout | None = None,
     master_of: MasterOf = lambda weight: None,
+    kept: KeptStates | None = None,
 ) -> Tensor:
     """Return the cross-entropy of every target token, (targets,) in fp32.
 
     Logits exist for some target positions (`ROWS`, fewer for large vocabularies) or for some of the vocabulary at a
     time, in the backward pass too (they are computed again there).
     """
-    states = target_states(model, batch, dropout) if packing else padded_states(model, batch)
+    states = target_states(model, batch, dropout, kept) if packing else padded_states(model, batch)
     head = OutputLayer.of(model)
     master = master_of_output(head, master_of)
     if master is not None:

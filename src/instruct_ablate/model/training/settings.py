@@ -56,6 +56,7 @@ MACHINE = {
     "activation_checkpointing": any_value(),
     "compile": any_value(),
     "checkpoint_every_steps": whole(1),
+    "frozen_cache_gb": number(0, 1_000_000, hint=" (0: nothing is kept)"),
     "threads": whole(1, 1024).or_null("for as many as there are cores"),
     "progress": any_value(),
 }
