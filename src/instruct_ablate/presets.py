@@ -201,3 +201,55 @@ PRESETS: dict[str, Preset] = {
 }  # fmt: skip
 # Repacks that are fetched from the package index: what is said of the models they repack.
 REPACKS = {"gemma3_270m": "gemma3_270m_hub", "smollm2_135m": "smollm2_135m_instruct"}
+
+# What of a configuration says nothing of how many weights a preset's family has.
+_SIZELESS = frozenset(
+    {
+        "_name_or_path", "_sliding_window_pattern", "architectures", "attention_dropout",
+        "attn_implementation", "attn_logit_softcapping", "bos_token_id", "cache_implementation",
+        "classifier_dropout", "decoder_start_token_id", "dense_act_fn", "dropout_rate", "dtype",
+        "eos_token_id", "final_logit_softcapping", "hidden_act", "hidden_activation",
+        "initializer_factor", "initializer_range", "is_llama_config", "layer_norm_epsilon",
+        "layer_types", "max_position_embeddings", "max_window_layers", "model_type", "n_positions",
+        "no_rope_layer_interval", "no_rope_layers", "output_past", "pad_token_id", "pretraining_tp",
+        "query_pre_attn_scalar", "relative_attention_max_distance", "rms_norm_eps", "rope_interleaved",
+        "rope_local_base_freq", "rope_parameters", "rope_scaling", "rope_theta", "scale_decoder_outputs",
+        "sliding_window", "sliding_window_pattern", "tokenizer_class", "torch_dtype",
+        "transformers.js_config", "transformers_version", "use_bidirectional_attention", "use_cache",
+        "use_sliding_window",
+    }
+)  # fmt: skip
+_USUAL = {
+    "attention_bias": False, "mlp_bias": False, "is_encoder_decoder": True, "is_decoder": False, "is_gated_act": True,
+    "relative_attention_num_buckets": 32,
+}  # fmt: skip
+
+
+def shaped_as(raw: Mapping[str, Any], own_head: bool) -> Preset | None:
+    """Return a preset that has as many weights as a model of this config.json; None where anything leaves it open.
+
+    `own_head`: whether a T5's weights hold an output layer of its own, which its configuration does not say.
+    """
+    t5 = raw.get("model_type") == "t5"
+    for preset in PRESETS.values():
+        tied = t5 and own_head is preset.tied
+        if preset.family == raw.get("model_type") and not tied and _agrees(raw, preset.shape, t5):
+            return preset
+    return None
+
+
+def _agrees(raw: Mapping[str, Any], shape: Mapping[str, Any], t5: bool) -> bool:
+    left = (
+        {"tie_word_embeddings"} if t5 else set()
+    )  # which transformers writes true, whatever the weights are
+    known = {key: value for key, value in shape.items() if key not in left | {"sliding_window"}}
+    derived = {"num_decoder_layers": shape.get("num_layers")}
+    if not t5:
+        derived["head_dim"] = (
+            shape["hidden_size"] // shape["num_attention_heads"] if "hidden_size" in shape else None
+        )
+    expected = {**_USUAL, **derived, **known}
+    return all(raw.get(key) == value for key, value in known.items()) and all(
+        key in _SIZELESS or key in left or (key in expected and value == expected[key])
+        for key, value in raw.items()
+    )

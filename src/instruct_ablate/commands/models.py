@@ -9,7 +9,8 @@ from instruct_ablate.terminal import echo, make_console
 
 @click.command()
 @click.option("--markdown", is_flag=True, help="The page docs/models.md instead.")
-def command(markdown: bool) -> None:
+@click.option("--counts", is_flag=True, hidden=True, help="What the package ships of their weights' numbers.")
+def command(markdown: bool, counts: bool) -> None:
     """List the models named by hub id: size, terms, GB while training, and which instructions they have seen.
 
     instruct-ablate models
@@ -18,6 +19,9 @@ def command(markdown: bool) -> None:
 
     from instruct_ablate.models_page import COLUMNS, models_page, rows
 
+    if counts:
+        echo(_counts())
+        return
     if markdown:
         echo(models_page().removesuffix("\n"))
         return
@@ -27,3 +31,18 @@ def command(markdown: bool) -> None:
     for row in rows():
         table.add_row(*row)
     make_console().print(table)
+
+
+def _counts() -> str:
+    """Count what `model/loading/parameter_counts.json` holds, a line a number."""
+    import json
+    import tempfile
+    from pathlib import Path
+
+    from instruct_ablate.model.loading.parameter_count import counts_to_ship
+
+    with tempfile.TemporaryDirectory() as folder:
+        lines = (
+            f' "{key}": {json.dumps(count)}' for key, count in sorted(counts_to_ship(Path(folder)).items())
+        )
+        return "{\n" + ",\n".join(lines) + "\n}"

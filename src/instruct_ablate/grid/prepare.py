@@ -38,9 +38,12 @@ def prepare(config: Config) -> Iterator[str]:
     import torch
 
     from instruct_ablate.model.loading.checkpoint import load_checkpoint
+    from instruct_ablate.model.loading.parameter_count import parameters, trainable_parameters
 
     checkpoint = load_checkpoint(config.model, torch.bfloat16, Path(config.cache))
     size = sum(weight.numel() for weight in checkpoint.model.parameters())
+    parameters(config.model, Path(config.cache))  # noted, so that no plan needs torch to count them
+    trainable_parameters(config.model, config.method, Path(config.cache))
     kind = "encoder-decoder" if checkpoint.encoder_decoder else "decoder-only"
     yield f"model {config.model.name}: {size / 1e6:.1f} million weights, {kind}, ready"
 

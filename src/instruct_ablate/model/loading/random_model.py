@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,14 @@ def tiny_model(name: str, cache: Path) -> Path:
     if name not in FAMILIES:
         raise unknown("model for model.source=random", name, FAMILIES)
     return prepared(cache / "models" / f"{name}-{RECIPE}", partial(_make, FAMILIES[name]))
+
+
+def shape_of(name: str) -> bytes:
+    """Return all that a tiny model's shape follows from: its recipe, and the text and code that make its vocabulary."""
+    if name not in FAMILIES:
+        raise unknown("model for model.source=random", name, FAMILIES)
+    made = f"{FAMILIES[name]} {RECIPE} {version('tokenizers')}\n"
+    return "".join((made, *_text())).encode()
 
 
 def tiny_fingerprint(name: str) -> str:
@@ -66,7 +76,8 @@ def _configuration(family: TinyFamily, tokenizer: PreTrainedTokenizerFast) -> Pr
     words |= {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
     if family.kind == "encoder-decoder":
         words["decoder_start_token_id"] = getattr(tokenizer, f"{family.begins}_token_id")
-    return AutoConfig.for_model(family.model_type, **_with_words(family.settings, words))
+    settings = copy.deepcopy(family.settings)  # transformers writes into what it is given
+    return AutoConfig.for_model(family.model_type, **_with_words(settings, words))
 
 
 def _with_words(settings: Mapping[str, Any], words: dict[str, Any]) -> dict[str, Any]:
