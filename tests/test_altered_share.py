@@ -65,9 +65,9 @@ def test_so_many_are_altered_and_the_others_are_the_originals(
 
 
 def places(
-    folder: Path, share: float, seed: int, instruction: InstructionConfig = DELETED
+    folder: Path, share: float, seed: int, instruction: InstructionConfig = DELETED, **more: object
 ) -> set[tuple[str, str]]:
-    mixed, altered = (shown(given(folder, one, instruction, seed=seed)) for one in (share, 1.0))
+    mixed, altered = (shown(given(folder, one, instruction, seed=seed, **more)) for one in (share, 1.0))
     pairs = zip(mixed, altered, strict=True)
     return {(one.task, one.instance_id) for one, other in pairs if one == other}
 
@@ -77,9 +77,10 @@ def test_smaller_shares_are_within_larger_ones_and_the_seed_chooses(tmp_path: Pa
     assert quarter < half
     assert places(tmp_path, 0.5, 0, InstructionConfig(definition="shuffled")) == half, "whatever the variant"
     assert len({task for task, _ in half}) > 2
-    other = places(tmp_path, 0.5, 1)
-    assert len(other) == len(half)
-    assert other != half
+    every = BudgetConfig(1000)  # of which the seed draws all
+    first, second = (places(tmp_path, 0.5, seed, data_budget=every) for seed in (0, 1))
+    assert len(first) == len(second) > 100
+    assert first != second
 
 
 def test_repeated_examples_are_shown_alike(tmp_path: Path) -> None:
