@@ -22,6 +22,7 @@ from instruct_ablate.prompt.template_set import shipped_sets
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
+    DataConfig,
     EvaluationConfig,
     PromptConfig,
     TasksConfig,
@@ -175,7 +176,10 @@ def test_held_out_tasks_are_shown_as_training_shows_them(tmp_path: Path, cache: 
     prompts = held()
     assert len(prompts) == 2 * 3
     assert {prompt.task for prompt in prompts} == {task.name for task in read.validation}
-    assert not any(task.definition in prompt.source for task in read.validation for prompt in prompts)
+    defined = [task.definition for task in read.validation]
+    assert not any(one in prompt.source for one in defined for prompt in prompts)
+    half = held(data=DataConfig(altered_share=0.5))
+    assert sum(any(one in prompt.source for one in defined) for prompt in half) == 3
 
 
 def test_what_is_chosen_by_counts_and_what_is_not_does_not(tmp_path: Path, cache: Path) -> None:
