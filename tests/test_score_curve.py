@@ -90,12 +90,12 @@ def test_a_done_cell_may_lack_points(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "examples", "tests", "tasks", "size"),
     [
-        (None, 800, 10, 4, 34), (None, 800, 10, 17, 17), (None, 800, 10, 119, 17), (None, 800, 20, 4, 14),
+        (None, 800, 10, 4, 26), (None, 800, 10, 17, 13), (None, 800, 10, 119, 13), (None, 800, 20, 4, 10),
         (None, 100_000, 10, 119, 100), (None, 40, 10, 4, 3), (None, 160, 10, 20, 3),
-        (None, 200, 10, 20, 4), (None, 800, 0, 4, 100), (7, 40, 10, 4, 7),
+        (None, 200, 10, 20, 3), (None, 240, 10, 20, 4), (None, 800, 0, 4, 100), (7, 40, 10, 4, 7),
     ],
 )  # fmt: skip
-def test_a_sample_is_so_small_that_all_points_take_a_seventh_of_the_time(
+def test_a_sample_is_so_small_that_all_points_take_an_eighth_of_the_time(
     given: int | None, examples: int, tests: int, tasks: int, size: int
 ) -> None:
     assert sample_size(EvaluationConfig(at_instances=given), examples, tests, tasks) == size

@@ -207,7 +207,7 @@ class EvaluationConfig:
     at: list[float] = field(default_factory=list)
     every_steps: int | None = None
     every_epochs: float | None = None
-    # Of the sample, spread evenly over the test tasks; null: 3 to 100, so few that points take a seventh of the time.
+    # Of the sample, spread evenly over the test tasks; null: 3 to 100, so few that points take an eighth of the time.
     at_instances: int | None = None
 
 

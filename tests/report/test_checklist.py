@@ -53,6 +53,19 @@ def test_rates_are_those_of_optimisers() -> None:
     assert "as trained" not in checklist(study_of())
 
 
+def test_lists_among_values_are_told_apart_and_metrics_are_no_setting() -> None:
+    one = make_cell(50.0)
+    both = one.setting.changed(**{"evaluation.instructions": ("delusive", "original")})
+    cells = (one, replace(one, setting=both))
+    told = {cell.setting.text("evaluation.instructions") for cell in cells}
+    assert len(told) == 2
+    assert any("," in one for one in told)
+    text = checklist(Study("s", Path("s"), cells))
+    assert f"| `evaluation.instructions` | {'; '.join(sorted(told))} |" in text
+    assert "| `trainer.learning_rate` | 0.0002 |" in text
+    assert "evaluation.metrics" not in text
+
+
 def test_nothing_is_invented() -> None:
     text = checklist(Study("s", Path("s"), (make_cell(None),)))
     for question in ("C1 number of parameters", "C1 computing budget", "C1 energy", "C3 seeds", "C4 packages",

@@ -14,6 +14,9 @@ from instruct_ablate.grid.study import Study
 from instruct_ablate.presets import DATA_LICENCES, licence_of
 
 UNKNOWN = "not recorded"
+METRICS = (
+    "evaluation.metrics"  # counts in no identity, and records have it empty: tables show what was scored
+)
 WATTS = {"CPU": 100, "GPU": 400}  # assumed of one device at work, where no record has measured energy
 
 
@@ -41,9 +44,9 @@ def _done(study: Study) -> list[CellRecord]:
 
 
 def _of(cells: Iterable[CellRecord], key: str) -> str:
-    """List the values that a key has over cells."""
-    values = {cell.setting.text(key) for cell in cells if key in cell.setting}
-    return ", ".join(sorted(values)) or UNKNOWN
+    """List the values that a key has over cells; lists among them are told apart."""
+    values = sorted({cell.setting.text(key) for cell in cells if key in cell.setting})
+    return ("; " if any("," in value for value in values) else ", ").join(values) or UNKNOWN
 
 
 def _artifacts(study: Study) -> Iterator[tuple[str, str]]:
@@ -176,7 +179,7 @@ def _packages(cells: Sequence[CellRecord]) -> str:
 
 def _values(cells: Sequence[CellRecord]) -> str:
     """Tabulate every key that counts in a cell's identity, with all values that were tried."""
-    keys = sorted({key for cell in cells for key in cell.setting.keys})
+    keys = sorted({key for cell in cells for key in cell.setting.keys} - {METRICS})
     if not keys:
         return UNKNOWN
     lines = ["| key | values |", "|---|---|"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from instruct_ablate.report.statistics.allocation import Need
 from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.planned import Planned, planned_design, planned_line, planned_of
 from instruct_ablate.report.statistics.power import Design, detectable
@@ -14,7 +15,7 @@ from tests.report.statistics.worlds import World
 def test_what_is_planned_keeps_its_word_in_simulation():
     design = planned_design(Planned(3, 12, 50), [])
     assert design.parts.unit == pytest.approx(6 + 20)
-    world = World(1.5, 6**0.5, 3, 1000**0.5)
+    world = World(1.5, 6**0.5, 18**0.5, 1000**0.5)
     means, error = world.errors(10_000, 3, 12, 50, np.random.default_rng(0))
     found = np.mean(means + detectable(design) > error.half_width(0.05))
     assert found == pytest.approx(0.8, abs=0.05)
@@ -55,12 +56,24 @@ def test_more_settings_decide_than_seeds():
 
 
 def test_what_is_assumed_of_a_task_depends_on_its_instances():
-    for instances, unit in ((100, 16.0), (50, 26.0), (1000, 7.0)):
+    for instances, unit, rest in ((100, 16.0, 9.0), (50, 26.0, 18.0), (1000, 7.0, 9.0)):
         design = planned_design(Planned(3, 12, instances), [])
-        assert (design.parts.seed, design.parts.rest) == (2.25, 9.0)
+        assert (design.parts.seed, design.parts.rest) == (2.25, rest)
         assert design.parts.unit == pytest.approx(unit)
         assert design.floor == pytest.approx(1000 / instances)
         assert (design.seeds, design.tasks) == (3, 12)
+
+
+@pytest.mark.parametrize("instances", [3, 100, 400])
+def test_plan_and_its_proposals_assume_the_same_of_one_size(instances: int):
+    """`plan --decide` scales the assumed design of 100 instances; both lines stand on one screen."""
+    size = Planned(5, 4, instances)
+    other = Need(None, planned_design(Planned(3, 12, 100), []), 100).at(size)
+    own = planned_design(size, [])
+    assert (own.seeds, own.tasks) == (other.seeds, other.tasks)
+    assert (own.parts.seed, own.parts.unit, own.parts.rest, own.floor) == pytest.approx(
+        (other.parts.seed, other.parts.unit, other.parts.rest, other.floor)
+    )
 
 
 def test_two_seeds_and_two_tasks_say_something():

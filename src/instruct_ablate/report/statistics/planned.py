@@ -16,6 +16,7 @@ from instruct_ablate.report.statistics.power import Design
 # so much is its instances' where a tenth of binary outcomes differ between the sides.
 ASSUMED = Components(1.5**2, 4.0**2, 3.0**2)
 DIFFERING = 0.1
+INSTANCES = 100  # a task, that these hold for
 LEAST_SEEDS = 3
 
 
@@ -42,8 +43,9 @@ def planned_design(planned: Planned, measured: Sequence[Design]) -> Design:
     if measured:
         return Design(_mean([one.parts for one in measured]), planned.seeds, planned.tasks)
     noise = DIFFERING * 1e4 / planned.instances
-    unit = ASSUMED.unit - DIFFERING * 1e4 / 100 + noise
-    return Design(replace(ASSUMED, unit=unit), planned.seeds, planned.tasks, noise)
+    unit = ASSUMED.unit - DIFFERING * 1e4 / INSTANCES + noise
+    rest = ASSUMED.rest * max(1.0, INSTANCES / planned.instances)  # as `Need.at` has it
+    return Design(Components(ASSUMED.seed, unit, rest), planned.seeds, planned.tasks, noise)
 
 
 def _mean(parts: Sequence[Components]) -> Components:
