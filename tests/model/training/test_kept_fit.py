@@ -82,7 +82,8 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     original, tokens = FrozenLayers.chunk, list[int]()
 
     def counted(self: FrozenLayers, ids: torch.Tensor, before: Any) -> Any:
-        tokens.append(len(ids))
+        if before or len(ids) > 2:  # two tokens tell how wide states are
+            tokens.append(len(ids))
         return original(self, ids, before)
 
     monkeypatch.setattr(FrozenLayers, "chunk", counted)
@@ -286,7 +287,7 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
     [
         ("tiny_llama", {"dropout": 0.1}, {}, "trainer.dropout=0.1 draws anew"),
         ("tiny_llama", {}, {"packing": False}, "data.packing=false"),
-        ("tiny_t5", {}, {}, "something in or below the lowest layer is trained, or"),
+        ("tiny_t5", {}, {}, "they are kept for decoder-only models alone"),
     ],
 )
 def test_a_note_says_why_nothing_is_kept(
@@ -301,9 +302,9 @@ def test_a_note_says_why_nothing_is_kept(
 def test_nothing_is_kept_nor_told_where_all_layers_learn_or_the_key_is_nought(tmp_path: Path) -> None:
     config = make(tmp_path / "cache", max_steps=1)
     everywhere = replace(config, method=replace(TOP, layers="all"))
-    for number, one in enumerate(
-        (everywhere, allowed(config, 0), replace(config, method=MethodConfig("full")))
-    ):
+    every = replace(config, method=replace(TOP, layers="top:2"))  # it has no more
+    full = replace(config, method=MethodConfig("full"))
+    for number, one in enumerate((everywhere, every, allowed(config, 0), full)):
         assert train(one, tmp_path / str(number))[1] == ()
     assert not (tmp_path / "cache" / "frozen").exists()
 
@@ -335,3 +336,35 @@ def test_the_states_are_let_go_behind_the_fit(tmp_path: Path) -> None:
         assert kept.store is not None
         assert kept.store._files
     assert not kept.store._files
+
+
+def test_a_cache_that_takes_nothing_is_told_and_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make(tmp_path / "cache")
+    kept, _ = train(config, tmp_path / "kept")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "frozen").write_text("a file stands there")
+    found, notes = train(replace(config, cache=str(other)), tmp_path / "unkept")
+    assert same_bits(found, kept)
+    assert [note.startswith(f"{FULL}cannot write {other / 'frozen'}") for note in notes] == [True]
+
+
+def test_recomputed_activations_begin_above_what_is_kept(tmp_path: Path) -> None:
+    config = make(tmp_path / "cache", activation_checkpointing=True)
+    plain, _ = train(allowed(config, 0), tmp_path / "plain")
+    kept, notes = train(config, tmp_path / "kept")
+    assert notes == ()
+    for name, weight in plain.items():
+        torch.testing.assert_close(kept[name], weight, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_examples_that_epochs_draw_anew_are_all_kept(tmp_path: Path, computed: list[int]) -> None:
+    prompts = [replace(one, references=("yes", "no", "perhaps so")) for one in long_prompts()]
+    config = changed(make(tmp_path / "cache", epochs=3.0), data={"references": "every_epoch"})
+    first, _ = train(config, tmp_path / "one", prompts)
+    computed.clear()
+    second, _ = train(config, tmp_path / "two", prompts)
+    assert same_bits(first, second)
+    assert not computed

@@ -19,7 +19,7 @@ from instruct_ablate.model.training.loss import target_states
 from instruct_ablate.model.training.output_layer import OutputLayer
 from instruct_ablate.model.training.state_store import make_store
 from instruct_ablate.model.training.support import trial_batch, trial_sequences
-from instruct_ablate.model.trial import agree, short_windows
+from instruct_ablate.model.trial import agree, short_windows, trial_tokens
 from instruct_ablate.schema import Config
 from instruct_ablate.top_layers import ALL
 
@@ -50,10 +50,9 @@ def kept_states(
     if frozen is None:
         yield None
         return
-    weight = next(iter(frozen.layers[0].parameters()))
-    width = int(bare(model).config.get_text_config().hidden_size)
+    like = frozen.chunk(torch.tensor(trial_tokens(bare(model), 2)), []).states
     limit = int(config.trainer.frozen_cache_gb * 1e9)
-    store = make_store(Path(config.cache), name_of(frozen), width, weight.dtype, limit)
+    store = make_store(Path(config.cache), name_of(frozen), like.shape[-1], like.dtype, limit)
     try:
         kept = KeptStates(frozen, store)
         kept.keep(list(shown(data)))
@@ -70,9 +69,11 @@ def kept_states(
 def _frozen(model: Any, config: Config, notes: list[str]) -> FrozenLayers | None:
     """Return the layers whose states are kept; None where there are none, with a note where some are frozen."""
     why = _hindrance(config)
+    if why is None and bare(model).config.is_encoder_decoder:
+        why = "they are kept for decoder-only models alone"
     frozen = None if why else FrozenLayers.of(model)
     if why is None and frozen is None:
-        why = "something in or below the lowest layer is trained, or the model's layers are not one list"
+        return None  # every layer learns, or what they all stand on
     if frozen is not None and not _agrees(model, frozen):
         why, frozen = f"of {type(bare(model)).__name__} they cannot be run by themselves", None
     if frozen is None and config.method.layers != ALL:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.data.store import TokenStore
+from instruct_ablate.errors import UserError
 from instruct_ablate.model.training.frozen_layers import CHUNK, Chunk, FrozenLayers
 from instruct_ablate.model.training.state_store import Ids, StateStore, bucket_of, bytes_of, chain
 
@@ -108,10 +109,16 @@ class KeptStates:
         left = left[turn:] + left[:turn]
         for wait in (False, True):
             for bucket in list(left):
-                with self.store.filling(bucket, wait) as mine:
-                    if mine:
-                        self._fill(bucket, sequences, chains, buckets[bucket])
-                        left.remove(bucket)
+                try:
+                    with self.store.filling(bucket, wait) as mine:
+                        if mine:
+                            self._fill(bucket, sequences, chains, buckets[bucket])
+                            left.remove(bucket)
+                except (
+                    UserError
+                ) as error:  # a cache that is somebody else's: the states are computed in every step
+                    self.store.full = str(error)
+                    left.remove(bucket)
         self._way.clear()
 
     def _new(
@@ -124,6 +131,8 @@ class KeptStates:
         assert self.store is not None
         new: dict[bytes, _New] = {}
         for number in sorted(numbers, key=lambda one: b"".join(chains[one])):
+            if all(key in self.store for key in chains[number]):
+                continue
             length = len(tokens_of(*sequences[number]))
             for at, key in enumerate(chains[number]):
                 if key not in self.store and key not in new:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.prepared import MANIFEST, damage, prepared
-from instruct_ablate.whole_files import explained, make_folder, put_aside, remove, shared_lock
+from instruct_ablate.whole_files import explained, put_aside, remove, shared_lock
 
 log = logging.getLogger(__name__)
 BUCKETS = 32
@@ -98,7 +98,7 @@ class StateStore:
     def refresh(self, buckets: Iterable[int]) -> None:
         """Look for batches of these buckets that others have written."""
         wanted = {f"{bucket:02d}" for bucket in buckets}
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # nothing is there yet, or nothing that one may read
             for path in sorted(self.folder.iterdir()):
                 name, _, rest = path.name.partition("-")
                 if name in wanted and path not in self._files and "." not in rest:
@@ -208,8 +208,5 @@ def _batches(folder: Path) -> Iterator[tuple[Path, float, int]]:
 
 
 def make_store(cache: Path, name: str, width: int, dtype: torch.dtype, limit: int) -> StateStore:
-    """Open the store of a model's frozen layers, known by `name`; its folder is made."""
-    folder = cache / "frozen" / name
-    with explained(folder, "cache"):
-        make_folder(folder)
-    return StateStore(folder, width, dtype, limit)
+    """Open the store of a model's frozen layers, known by `name`; its folder is made when something is to be kept."""
+    return StateStore(cache / "frozen" / name, width, dtype, limit)
