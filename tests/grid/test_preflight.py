@@ -261,3 +261,92 @@ def test_answers_that_constraints_check_need_their_metrics(
     assert fault.startswith("asked: its answers are checked by constraints, and none of evaluation.metrics")
     scored = replace(config.evaluation, metrics=["prompt_level_loose"])
     assert faults([replace(config, evaluation=scored)]) == []
+
+
+ASKED = (
+    "check_folder", "_variants", "check_effects", "_constraints", "_own_prompts", "_checkpoint", "_choices",
+    "_prompt_weight", "_shots", "check_defined", "check_drawn", "check_processes",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_plan_refuses_what_the_start_refuses(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UserError(f"{name} says no")
+
+    monkeypatch.setattr(preflight, name, refuse)
+    config = make_config(tmp_path)
+    assert faults([config]) == preflight.planned_faults([config])[0] == [f"{name} says no"]
+
+
+def test_a_plan_asks_every_check_that_loads_no_model(tmp_path: Path) -> None:
+    """A check that is new is asked by both; what loads is one of few, and said."""
+    loading = {one.__name__ for one in preflight.LOADING}
+    assert loading == {"_tokenizer", "_layers", "_precision", "_general"}
+    assert set(calls(make_config(tmp_path))) - loading == set(ASKED)
+    assert preflight.planned_faults([make_config(tmp_path)]) == ([], [])
+    loaded = make_config(
+        tmp_path,
+        prompt=PromptConfig("chat"),
+        method=MethodConfig("lora", target="attention"),
+        trainer=TrainerConfig(precision="fp16"),
+        evaluation=EvaluationConfig(general={"reader": "everyday"}),
+    )
+    assert len(preflight.planned_faults([loaded])[1]) == len(loading)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"model": ModelConfig("tiny_t5", source="random"), "trainer": TrainerConfig(prompt_loss_weight=0.1)},
+         "an encoder-decoder reads its prompt"),
+        ({"instruction": InstructionConfig(examples="delusive")}, "task2_poor"),
+        ({"prompt": PromptConfig("plain", max_source_length=5000)}, "the model reads at most 4096"),
+        ({"trainer": TrainerConfig(devices=2)}, "torchrun"),
+        ({"output": "FILE"}, "a file stands where a folder is needed"),
+    ],
+)  # fmt: skip
+def test_faults_of_a_cell_are_the_same_in_a_plan(given: dict[str, Any], told: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = {"output": str(tmp_path / "file" / "x")} if "output" in given else {}
+    config = make_config(tmp_path, **{**given, **place})
+    found, left = preflight.planned_faults([config])
+    assert found == faults([config])
+    assert any(told in fault for fault in found)
+    assert left == []
+
+
+def test_a_plan_makes_no_folder(tmp_path: Path) -> None:
+    there = tmp_path / "made"
+    there.mkdir()
+    for place in (tmp_path / "a" / "b", there, there / "c"):
+        assert preflight.planned_faults([make_config(tmp_path, output=str(place))]) == ([], [])
+    assert {path.name for path in tmp_path.iterdir()} <= {"made", "cache"}
+    assert list(there.iterdir()) == []
+
+
+def test_of_a_large_grid_the_first_seed_of_each_setting_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(preflight, "_variants", lambda config, *_: asked.append(config.seed))
+    one = make_config(tmp_path)
+    cells = [replace(one, seed=seed) for seed in range(preflight.MOST_DRAWN + 1)]
+    assert preflight.planned_faults(cells[:-1]) == ([], [])
+    assert len(asked) == preflight.MOST_DRAWN
+    asked.clear()
+    found, left = preflight.planned_faults(cells)
+    assert (found, asked) == ([], [0])
+    assert left == ["what is drawn for other seeds than the first of each setting"]
+
+
+def test_prompts_that_are_cut_are_left_to_the_start(tmp_path: Path) -> None:
+    config = make_config(
+        tmp_path,
+        instruction=InstructionConfig(definition="empty"),
+        prompt=PromptConfig("plain", max_source_length=8),
+    )
+    found, left = preflight.planned_faults([config])
+    assert (found, left) == ([], [preflight.EFFECTS])

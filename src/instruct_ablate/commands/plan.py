@@ -55,6 +55,7 @@ def command(
     """
     from instruct_ablate.grid.estimate import speeds
     from instruct_ablate.grid.plan import (
+        check_planned,
         compose_plan,
         parse_budget,
         plan_table,
@@ -76,8 +77,9 @@ def command(
 
         measured |= probe(plan.cells, steps)
     cells = planned(plan, measured, limit)
+    left = check_planned(plan, cells)
     proposal = _proposal(cells, measured, earlier, truth) if decide else ()
-    lines = (*summary(plan, cells), *_noise_floor(cells, beside), *proposal)
+    lines = (*summary(plan, cells), *left, *_noise_floor(cells, beside), *proposal)
     if as_json:
         from instruct_ablate.report.as_json import plan_fields
 

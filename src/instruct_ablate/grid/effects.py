@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -27,6 +27,12 @@ from instruct_ablate.tasks import collection
 from instruct_ablate.tasks.task import TaskCollection
 
 log = logging.getLogger(__name__)
+
+
+class NeedsTokenizer(Exception):  # noqa: N818 - no error: it is found out at the start
+    """What is asked hangs on where the model's own tokenizer cuts."""
+
+
 NO_LIMIT = 10**9  # tokens of a prompt that a baseline reads
 
 
@@ -37,8 +43,23 @@ def check_effects(
 
     Of `config` tasks, model, prompt, seed and reference are looked at.
     """
+    return _effects(_views(config, trained_on, shown), config)
+
+
+def check_effects_uncut(
+    config: Config, trained_on: InstructionConfig | None, shown: tuple[InstructionConfig, ...]
+) -> list[str]:
+    """As `check_effects`, without a tokenizer: `NeedsTokenizer` where all prompts that tell may be cut."""
+
+    def exact() -> Tokens:
+        raise NeedsTokenizer
+
+    return _effects(_views(config, trained_on, shown, exact), config)
+
+
+def _effects(views: Iterator[tuple[View, InstructionConfig]], config: Config) -> list[str]:
     found = []
-    for view, instruction in _views(config, trained_on, shown):
+    for view, instruction in views:
         effect = view.effect(instruction, parse(config.reference, instruction))
         found += [effect.fault] if effect.fault else []
         for note in effect.notes:
@@ -138,7 +159,10 @@ def _view(config: Config, read: TaskCollection, side: Side) -> View:
 
 
 def _views(
-    config: Config, trained_on: InstructionConfig | None, shown: tuple[InstructionConfig, ...]
+    config: Config,
+    trained_on: InstructionConfig | None,
+    shown: tuple[InstructionConfig, ...],
+    by: Callable[[], Tokens] | None = None,
 ) -> Iterator[tuple[View, InstructionConfig]]:
     """Yield each instruction with the tasks that are shown under it."""
     read, baseline = collection.read_tasks(config.tasks, Path(config.cache)), is_baseline(config)
@@ -147,7 +171,7 @@ def _views(
     prompt = replace(config.prompt, max_source_length=NO_LIMIT) if baseline else config.prompt
 
     def exact() -> Tokens:
-        return Bytes() if baseline else _tokens(config)
+        return Bytes() if baseline else by() if by is not None else _tokens(config)
 
     if trained_on is not None:
         yield View(read.train, Context.of(config, read, "train"), prompt, exact, "training"), trained_on

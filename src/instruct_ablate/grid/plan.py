@@ -19,6 +19,7 @@ from instruct_ablate.grid.expansion import Declared
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import prepared
 from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.grid.preflight import planned_faults
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.grid.sweep import HydraParts, Plan, plan_cells
 from instruct_ablate.grid.template_lengths import template_lines
@@ -97,6 +98,15 @@ def planned(plan: Plan, measured: Speeds, budget: float | None = None) -> list[P
     Untuned and reference variant come first and seeds go breadth-first, so that what fits can be analysed.
     """
     return list(_planned(plan, Estimator(measured), budget))
+
+
+def check_planned(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
+    """Refuse what the start would refuse of cells that are not done; return in words what only the start can check."""
+    configs = [one.cell.config for one in cells if one.state != "done"]
+    found, left = planned_faults(configs, plan.starts_ranks)
+    if found:
+        raise refusal(found)
+    return [f"checked at the start alone: {'; '.join(left)}"] if left else []
 
 
 def _planned(plan: Plan, estimator: Estimator, budget: float | None) -> Iterator[PlannedCell]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.run.selection import check_defined, check_selection
-from instruct_ablate.cell.run.settings import check_folder, check_names, check_reference
+from instruct_ablate.cell.run.settings import check_folder, check_names, check_place, check_reference
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
 from instruct_ablate.data.settings import check_batches, check_data, check_encodings
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.extensions import load_extensions
-from instruct_ablate.grid.effects import check_drawn, check_effects
+from instruct_ablate.grid.effects import NeedsTokenizer, check_drawn, check_effects, check_effects_uncut
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.settings import check_instruction
 from instruct_ablate.limits import text_fault
@@ -118,6 +118,41 @@ def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
     return list(found)
 
 
+MOST_DRAWN = 60  # cells that a plan checks each; of more, the first seed of every setting
+
+
+def planned_faults(configs: Sequence[Config], ranks_later: bool = False) -> tuple[list[str], list[str]]:
+    """Return what would stop these cells as far as no model is loaded for it, and in words what is left to the start.
+
+    Nothing is written. Variants are drawn for every seed: of a large grid each setting is checked for its first.
+    """
+    preflight, found, left = Preflight(), dict[str, None](), dict[str, None]()
+    checked, every = dict[int, None](), len(configs) <= MOST_DRAWN
+
+    def check(config: Config) -> None:
+        checked[id(config)] = None
+        for function, given in _checks(effective(config), ranks_later):
+            try:
+                if function in LOADING and (what := LOADING[function](*given)):
+                    left.setdefault(what)
+                else:
+                    found.update(dict.fromkeys(preflight._told([(PLANNED.get(function, function), given)])))
+            except NeedsTokenizer:
+                left.setdefault(EFFECTS)
+            except UserError as fault:  # tasks that cannot be read
+                found.setdefault(str(fault))
+
+    once = OncePerParts[None]("seed")
+    for config in configs:
+        if every:
+            check(config)
+        else:
+            once.get(config, check)
+    if len(checked) < len(configs):
+        left.setdefault("what is drawn for other seeds than the first of each setting")
+    return list(found), list(left)
+
+
 def _faults(function: Callable[..., object], arguments: tuple[Any, ...]) -> tuple[str, ...]:
     try:
         result = function(*arguments)
@@ -204,9 +239,13 @@ def _constraints(tasks: TasksConfig, cache: Path, names: Sequence[str], files: S
     check_tested(collection.read_tasks(tasks, cache).test, load_metrics(names, files))
 
 
+def _asks_precision(trainer: TrainerConfig, _: ModelConfig) -> str:
+    return "whether model and machine take fp16" if trainer.precision == "fp16" else ""
+
+
 def _precision(trainer: TrainerConfig, model: ModelConfig) -> None:
     """Check whether a precision that may not suit model or machine does."""
-    if trainer.precision == "fp16":
+    if _asks_precision(trainer, model):
         from instruct_ablate.model.loading.location import check_checkpoint
         from instruct_ablate.model.loading.precision import resolve_precision
 
@@ -297,11 +336,11 @@ def _tokenizer(
     model: ModelConfig, tasks: TasksConfig, cache: Path, prompt: PromptConfig, decoding: str
 ) -> list[str]:
     """Check what only the model's tokenizer tells: labels that it confuses or cuts, a chat template it lacks."""
-    from instruct_ablate.model.decoding.label_check import check_labels, cut_labels, may_cut_labels
+    from instruct_ablate.model.decoding.label_check import check_labels, cut_labels
 
     tested, limit = _scored(tasks, cache), prompt.max_target_length
-    long = may_cut_labels(tested, limit)
-    if decoding == "greedy" and "chat" not in every_template(prompt) and not long:
+    long = _may_be_long(tasks, cache, prompt)
+    if not _asks_tokenizer(model, tasks, cache, prompt, decoding):
         return []
     from instruct_ablate.model.loading.chat_format import check_chat
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
@@ -312,6 +351,22 @@ def _tokenizer(
     if decoding == "greedy":
         return cut_labels(tested, tokenizer, limit) if long else []
     return check_labels(tested, tokenizer, limit)
+
+
+def _may_be_long(tasks: TasksConfig, cache: Path, prompt: PromptConfig) -> bool:
+    from instruct_ablate.model.decoding.label_check import may_cut_labels
+
+    return may_cut_labels(_scored(tasks, cache), prompt.max_target_length)
+
+
+def _asks_tokenizer(
+    _: ModelConfig, tasks: TasksConfig, cache: Path, prompt: PromptConfig, decoding: str
+) -> str:
+    """Say what a tokenizer is asked for; empty where it is not."""
+    if "chat" in every_template(prompt):
+        return "whether the tokenizer has a chat template"
+    asked = decoding != "greedy" or _may_be_long(tasks, cache, prompt)
+    return "whether the tokenizer cuts labels or confuses them" if asked else ""
 
 
 def _own_prompts(tasks: TasksConfig, cache: Path, prompt: PromptConfig) -> None:
@@ -344,10 +399,29 @@ def _prompt_weight(model: ModelConfig, trainer: TrainerConfig) -> None:
         check_prompt_weight(trainer, check_checkpoint(model) == "encoder-decoder")
 
 
+def _asks_layers(_: ModelConfig, method: MethodConfig, __: Path) -> str:
+    some = method.target_modules or method.target != "all_linear" or method.layers != ALL
+    return "whether the model has the layers to adapt" if method.name == "lora" and some else ""
+
+
 def _layers(model: ModelConfig, method: MethodConfig, cache: Path) -> None:
     """Check that the layers to adapt are there; all linear ones always are."""
-    some = method.target_modules or method.target != "all_linear" or method.layers != ALL
-    if method.name == "lora" and some:
+    if _asks_layers(model, method, cache):
         from instruct_ablate.model.training.lora import check_layers
 
         check_layers(model, method, cache)
+
+
+# Checks that load a tokenizer or a model: what they are asked for in words, empty where they load nothing.
+LOADING: dict[Callable[..., object], Callable[..., str]] = {
+    _tokenizer: _asks_tokenizer,
+    _layers: _asks_layers,
+    _precision: _asks_precision,
+    _general: lambda *_: "whether the tokenizer tells the answers of evaluation.general apart",
+}
+EFFECTS = "whether variants alter prompts that are cut"
+# What a plan asks in a check's place: the same, by other means.
+PLANNED: dict[Callable[..., object], Callable[..., object]] = {
+    check_folder: check_place,
+    check_effects: check_effects_uncut,
+}

@@ -65,7 +65,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
     """Run the grid, print what became of each study, and return how many of its cells are not done."""
     plan = plan_cells(hydra, declared, arguments)
     todo = _todo(plan.cells)
-    if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], _starts_ranks(hydra)))):
+    if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], plan.starts_ranks))):
         raise refusal(list(found))
     for line in twins([cell.config for cell in plan.cells]) if todo else ():
         log.warning("%s", line)
@@ -103,6 +103,7 @@ class Plan:
     asked: int  # how many were asked for, those that cannot differ from another included
     added: int = 0  # untuned models that the others are compared with
     records: Records = field(default_factory=Records)  # as they were read when it was made
+    starts_ranks: bool = False  # its launcher starts a cell's processes itself
 
 
 def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) -> Plan:
@@ -134,7 +135,7 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
     if not hydra.config.hydra.sweeper.single:
         _add_untuned(cells, contents)
     every = named(cells.values(), composer, records)
-    return Plan(every, list(found), len(asked), len(cells) - distinct, records)
+    return Plan(every, list(found), len(asked), len(cells) - distinct, records, _starts_ranks(hydra))
 
 
 def _starts_ranks(hydra: HydraParts) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +80,14 @@ def check_folder(key: str, place: str) -> None:
         no_folder = isinstance(error, FileExistsError | NotADirectoryError)
         why = "a file stands where a folder is needed" if no_folder else error.strerror
         raise UserError(f"cannot write {place}: {why}; choose another {key}=PATH") from error
+
+
+def check_place(key: str, place: str) -> None:
+    """Refuse what `check_folder` refuses, and leave no folder that was not there."""
+    made = [path for path in (Path(place), *Path(place).parents) if not os.path.lexists(path)]
+    try:
+        check_folder(key, place)
+    finally:
+        with contextlib.suppress(OSError):
+            for path in made:
+                path.rmdir()
