@@ -1,7 +1,8 @@
 """`python -m benchmarks [NAME ...] [--OPTION ...]`: every benchmark in turn, against what a user would run.
 
 Each prints its table and writes JSON to benchmarks/results/. Real prompts are used where ../shared is at hand. Options
-are handed on. `gpu` (what a GPU must show) and `limits` (shares of what is attainable) run where they are named only.
+are handed on. `fused` (cells in joined steps), `gpu` (what a GPU must show) and `limits` (shares of what is attainable)
+run where they are named only.
 """
 
 import itertools
@@ -37,6 +38,7 @@ def named_only() -> dict[str, list[str]]:
     """Return the benchmarks that run where they are asked for by name."""
     real = ["--root", str(REAL_TASKS)] if REAL_TASKS.is_dir() else []
     return {
+        "fused": ["--json", str(RESULTS / "fused.json")],
         "gpu": ["--json", str(RESULTS / "gpu.json")],
         "limits": [*real, "--json", str(RESULTS / "limits.json")],
     }

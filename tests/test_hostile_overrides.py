@@ -48,6 +48,8 @@ REFUSED = [
     (("tasks.reader=..",), "tasks.reader"),
     (("prompt.template=.x",), "prompt.template"),
     (("instruction.definition=..x",), "instruction"),
+    (("hydra/launcher=fused", "hydra.launcher.cells=1"), "hydra.launcher.cells"),
+    (("hydra/launcher=fused", "hydra.launcher.tokens=0"), "hydra.launcher.tokens"),
     (("hydra/launcher=local_pool", "hydra.launcher.n=abc"), "hydra.launcher.n"),
     (("hydra/launcher=local_pool", "hydra.launcher.n=0"), "hydra.launcher.n"),
     (("hydra/launcher=local_pool", "hydra.launcher.cells_per_process=-1"), "cells_per_process"),

@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "hub",
         "presets",
         "progress_lines",
+        "turns",
     ),
     (
         "composition",

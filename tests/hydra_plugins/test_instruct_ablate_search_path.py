@@ -41,6 +41,7 @@ def test_asked_again_it_does_no_harm(registered: dict[str, object]) -> None:
 
 def test_every_launcher_of_the_project_has_a_file() -> None:
     assert FILES == [
+        "fused.yaml",
         "joblib.yaml",
         "local_pool.yaml",
         "ray.yaml",

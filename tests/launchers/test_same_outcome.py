@@ -30,6 +30,7 @@ def basic(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
             marks=pytest.mark.slow,
             id="local_pool, warm",
         ),
+        pytest.param(("hydra/launcher=fused",), marks=pytest.mark.slow, id="fused, full tuning in turn"),
         pytest.param(("hydra/launcher=submitit_local",), marks=pytest.mark.slow),
         pytest.param(("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), marks=pytest.mark.joblib),
     ],

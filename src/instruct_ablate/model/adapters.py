@@ -10,6 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.schema import MethodConfig
 from instruct_ablate.top_layers import top_count
 
@@ -133,9 +134,21 @@ def adapted_on_top(model: Any, method: MethodConfig) -> list[str] | None:
 def merged(adapted: Any) -> PreTrainedModel:
     """Fold the adapters into the weights and return the plain model, which computes the same."""
     _untie(adapted)
+    _own(adapted)
     model: PreTrainedModel = adapted.merge_and_unload()
-    model.requires_grad_(True)
+    for weight in model.parameters():
+        if not SHELF.lends(weight):  # what other cells read stays frozen, as they have it
+            weight.requires_grad_(True)
     return model
+
+
+def _own(adapted: Any) -> None:
+    """Give adapted layers a weight of their own where other cells read it too: it will be written to."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for layer in [part.get_base_layer() for part in adapted.modules() if isinstance(part, BaseTunerLayer)]:
+        if SHELF.lends(layer.weight):
+            layer.weight = nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
 
 
 def _untie(adapted: Any) -> None:

@@ -38,6 +38,7 @@ from instruct_ablate.fence import inside_fence
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
 from instruct_ablate.terminal import Formatter
+from instruct_ablate.turns import own_lines
 from instruct_ablate.whole_files import follow_mode, make_way
 
 log = logging.getLogger(__name__)
@@ -208,6 +209,7 @@ def _logged(folder: Path) -> Iterator[None]:
         follow_mode(folder / "log.txt")
     except OSError as error:
         raise UserError(f"cannot write {folder / 'log.txt'}: {error.strerror}") from error
+    handler.addFilter(own_lines())
     handler.setFormatter(Formatter("%(asctime)s %(levelname)s %(message)s"))
     told = (logging.getLogger(), TRACES)
     for logger in told:

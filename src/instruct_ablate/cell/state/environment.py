@@ -13,6 +13,7 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.record import Environment
 from instruct_ablate.processes import command_line
+from instruct_ablate.turns import this_cell
 
 PACKAGES = ("instruct-ablate", "torch", "transformers", "pytorch-lightning", "peft", "numpy", "rouge-score")
 
@@ -29,6 +30,7 @@ def environment(device: str, precision: str) -> Environment:
         versions=versions(),
         device=device,
         precision=precision,
+        fused=cell.company if (cell := this_cell()) is not None else 0,
     )
 
 

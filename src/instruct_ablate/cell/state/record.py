@@ -36,6 +36,7 @@ class Environment:
     versions: tuple[tuple[str, str], ...]  # package, version
     device: str
     precision: str
+    fused: int = 0  # with how many other cells at most it took steps in one pass (hydra/launcher=fused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 ROOM = 1 << 30  # bytes: a larger model is read again, for a copy beside it may be too much for the memory
@@ -16,6 +17,7 @@ class Shelf(Generic[Loaded]):
     def __init__(self) -> None:
         self.is_open = False
         self._held: tuple[Hashable, Loaded] | None = None
+        self._lent: dict[int, Any] | None = None  # weights that several cells read; None: each has its own
 
     def open(self) -> None:
         """Keep checkpoints from now on."""
@@ -25,18 +27,47 @@ class Shelf(Generic[Loaded]):
         """Keep none, and forget what was kept."""
         self.is_open, self._held = False, None
 
+    @contextmanager
+    def lending(self) -> Iterator[None]:
+        """Within, copies have the weights of what is held as their own: nothing may write to them.
+
+        What was held before, and what is held within, is forgotten: cells freeze what they are lent.
+        """
+        before, self._held = self.is_open, None
+        self.is_open, self._lent = True, {}
+        try:
+            yield
+        finally:
+            self.is_open, self._held, self._lent = before, None, None
+
+    def lends(self, weight: Any) -> bool:
+        """Whether a weight is one that several cells read."""
+        return self._lent is not None and id(weight) in self._lent
+
     def take(self, key: Hashable, load: Callable[[], Loaded], size: Callable[[Loaded], int]) -> Loaded:
         """Return a copy of the checkpoint held under `key`; another is loaded, and takes its place.
 
-        One of more than `ROOM` bytes is not held.
+        One of more than `ROOM` bytes is not held, unless its weights are lent.
         """
         if self._held is None or self._held[0] != key:
             self._held = None  # two at once may be too much for the memory
             loaded = load()
-            if size(loaded) > ROOM:
+            if self._lent is None and size(loaded) > ROOM:
                 return loaded
             self._held = (key, loaded)
-        return copy.deepcopy(self._held[1])
+            if self._lent is not None:
+                self._lent |= {id(weight): weight for weight in _weights(loaded)}
+        held = self._held[1]
+        return copy.deepcopy(held, dict(self._lent)) if self._lent is not None else copy.deepcopy(held)
+
+
+def with_same_weights(model: Any) -> Any:
+    """Return a copy of a model whose weights are the very ones of `model`."""
+    return copy.deepcopy(model, {id(weight): weight for weight in model.parameters()})
+
+
+def _weights(loaded: Any) -> Iterator[Any]:
+    return iter(loaded.model.parameters())
 
 
 SHELF: Shelf[Any] = Shelf()

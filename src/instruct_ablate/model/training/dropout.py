@@ -5,7 +5,7 @@ Families without dropout layers (LLaMA, Qwen, Mistral) drop what attention and f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -36,13 +36,12 @@ class Dropout:
 
     def begin(self, step: int, batch: MicroBatch) -> None:
         """Take the tokens of a micro-batch; its forward and backward pass follow."""
-        fit = hashed(self.seed, "dropout", step)
-        sides = {ENCODER: batch.encoder, DECODER: batch.decoder}
-        self._tokens = {
-            side: places(_examples(packed, batch), packed.positions, fit, side)
-            for side, packed in sides.items()
-            if packed is not None
-        }
+        self.begin_all([(self.seed, step, batch)])
+
+    def begin_all(self, parts: Sequence[tuple[int, int, MicroBatch]]) -> None:
+        """Take the tokens of micro-batches that lie end to end, each with the seed and the step of its fit."""
+        drawn = [_drawn(*part) for part in parts]
+        self._tokens = {side: torch.cat([one[side] for one in drawn]) for side in drawn[0]}
 
     def at(self, module: nn.Module) -> Site:
         """Return what the tokens draw at a module."""
@@ -81,6 +80,17 @@ class Dropout:
 
 
 WeightsAt = Callable[[nn.Module], Site]
+
+
+def _drawn(seed: int, step: int, batch: MicroBatch) -> dict[int, Tensor]:
+    """Return each side's tokens as numbers that masks are made of."""
+    fit = hashed(seed, "dropout", step)
+    sides = {ENCODER: batch.encoder, DECODER: batch.decoder}
+    return {
+        side: places(_examples(packed, batch), packed.positions, fit, side)
+        for side, packed in sides.items()
+        if packed is not None
+    }
 
 
 def _examples(packed: Packed, batch: MicroBatch) -> Tensor:

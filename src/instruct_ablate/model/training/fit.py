@@ -31,6 +31,7 @@ from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.best_weights import BestWeights
 from instruct_ablate.model.training.dropout import Dropout
+from instruct_ablate.model.training.joined import joining, prepare
 from instruct_ablate.model.training.kept_fit import kept_states
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
@@ -44,6 +45,7 @@ from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config
 from instruct_ablate.score_curve import FILE as SCORES
 from instruct_ablate.score_curve import keep_points
+from instruct_ablate.turns import clock
 
 __all__ = ["check_trainer", "fit", "fitted"]
 log = logging.getLogger(__name__)
@@ -74,6 +76,7 @@ def fitted(
     Goes on from `folder`/checkpoints where an earlier fit of the same cell was stopped; raises `Interrupted` after
     writing a checkpoint when told to stop.
     """
+    prepare(checkpoint.model, config)
     model = make_trainable(checkpoint.model, config)
     finished = training_state.read(folder / "checkpoints" / training_state.TRAINED)
     if finished is None:
@@ -141,7 +144,7 @@ def _train(
     optimisation = replace(settings, learning_rate=effective_rate(settings.learning_rate, config.method))
     module = InstructionModule(subject, optimisation, data.steps, config.data.packing, products, dropout)
     curve = Curve(folder / learning_curve.FILE, data.first_step, settings.compile, config.data.packing)
-    meter = Meter(curve, Cost(**state["cost"]) if state else Cost(), time.perf_counter())
+    meter = Meter(curve, Cost(**state["cost"]) if state else Cost(), clock())
     saver = Saver(checkpoints, settings.checkpoint_every_steps, state, data, meter)
     callbacks: list[Callback] = [curve, saver]
     if settings.progress:
@@ -157,7 +160,7 @@ def _train(
             callbacks.insert(1, meter.points)  # before the saver
         trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
         # Under the trainer's settings of determinism, as in its steps.
-        with kept_states(subject, data, config, notes) as module.losses.kept:
+        with kept_states(subject, data, config, notes) as module.losses.kept, joining(model):
             trainer.fit(module, datamodule=data)
         module.losses.kept = None
     assert module.weights is not None

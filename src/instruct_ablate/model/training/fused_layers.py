@@ -108,7 +108,7 @@ def fused(model: nn.Module, dropping: bool = False) -> Iterator[int]:
 @contextmanager
 def compiled(model: nn.Module) -> Iterator[int]:
     """Let `torch.compile` do the same to norms and feed-forward layers instead, for batches of any length."""
-    chosen = [part for part in model.modules() if _is_norm(part) or _gate_names(part) is not None]
+    chosen = [part for part in model.modules() if is_norm(part) or _gate_names(part) is not None]
     for module in chosen:
         module.compile(dynamic=True)
     try:
@@ -118,14 +118,15 @@ def compiled(model: nn.Module) -> Iterator[int]:
             uncompile(module)
 
 
-def _is_norm(module: nn.Module) -> bool:
+def is_norm(module: nn.Module) -> bool:
+    """Whether a module is a norm with a weight and no bias, of the kinds that are replaced here."""
     parameters = [name for name, _ in module.named_parameters()]
     return _epsilon(module) is not None and parameters == ["weight"]
 
 
 def _replacement(module: Any) -> Callable[[Any], Callable[[Tensor], Tensor]] | None:
     """Return what makes another forward for modules of this one's class, or None where they stay as they are."""
-    if _is_norm(module):
+    if is_norm(module):
         makes = (_norm, _norm_about_one)
         return next((make for make in makes if _same(module, make(module), len(module.weight))), None)
     names = _gate_names(module)

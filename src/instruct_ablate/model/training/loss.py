@@ -129,12 +129,27 @@ def target_states(
 
     With `kept` the frozen layers are not run: what they give is there.
     """
-    run = _decoder_only
-    if batch.encoder is not None:
-        merged = model.config.model_type in MERGED
-        run = merged_attention.merged_states if merged else t5_attention.t5_states
+    # With dropout all tokens draw, as they did.
+    wanted = wanted_tokens(batch) if dropout is None and batch.encoder is None else None
     with nullcontext() if kept is None else kept.used(batch.decoder):
-        return run(model, batch, dropout.at if dropout is not None else None)[0, batch.rows]
+        return states_for(model, batch, dropout, wanted)
+
+
+def states_for(
+    model: PreTrainedModel, batch: MicroBatch, dropout: Dropout | None, wanted: Tensor | None
+) -> Tensor:
+    """The same; of a decoder alone the last layer runs for the tokens `wanted`, None for all."""
+    weights = dropout.at if dropout is not None else None
+    if batch.encoder is None:
+        return _decoder_only(model, batch, weights, wanted)[0, batch.rows]
+    merged = model.config.model_type in MERGED
+    run = merged_attention.merged_states if merged else t5_attention.t5_states
+    return run(model, batch, weights)[0, batch.rows]
+
+
+def wanted_tokens(batch: MicroBatch) -> Tensor | None:
+    """Return the tokens that the last layer runs for where that leaves out enough, None for all."""
+    return few(torch.unique(batch.rows), batch.decoder.total)
 
 
 def _attention_of(model: PreTrainedModel) -> str:
@@ -160,10 +175,10 @@ def padded_states(model: Any, batch: MicroBatch) -> Tensor:
     return t5_attention.scaled(model, states) if batch.encoder is not None else states
 
 
-def _decoder_only(model: PreTrainedModel, batch: MicroBatch, dropout: WeightsAt | None) -> Tensor:
+def _decoder_only(
+    model: PreTrainedModel, batch: MicroBatch, dropout: WeightsAt | None, wanted: Tensor | None
+) -> Tensor:
     packed = batch.decoder
-    # With dropout all tokens draw, as they did.
-    wanted = few(torch.unique(batch.rows), packed.total) if dropout is None else None
     output = model.get_decoder()(
         input_ids=packed.ids[None],
         position_ids=packed.positions[None],
@@ -220,15 +235,22 @@ def token_losses(
     time, in the backward pass too (they are computed again there).
     """
     states = target_states(model, batch, dropout, kept) if packing else padded_states(model, batch)
+    return losses_of(states, batch.labels, model, master_of)
+
+
+def losses_of(
+    states: Tensor, labels: Tensor, model: PreTrainedModel, master_of: MasterOf = lambda weight: None
+) -> Tensor:
+    """Return the cross-entropy (targets,) in fp32 of labels, from the hidden states before the output layer."""
     head = OutputLayer.of(model)
     master = master_of_output(head, master_of)
     if master is not None:
-        return losses_into(states, batch.labels, head, master)
+        return losses_into(states, labels, head, master)
     rows = rows_at_once(model.config.get_text_config().vocab_size, ROWS)
     if len(states) <= rows:
-        return _losses(states, batch.labels, head)
-    pieces = zip(torch.split(states, rows), torch.split(batch.labels, rows), strict=True)
-    return torch.cat([_recomputed(piece, labels, head) for piece, labels in pieces])
+        return _losses(states, labels, head)
+    pieces = zip(torch.split(states, rows), torch.split(labels, rows), strict=True)
+    return torch.cat([_recomputed(piece, own, head) for piece, own in pieces])
 
 
 def _recomputed(states: Tensor, labels: Tensor, head: OutputLayer) -> Tensor:

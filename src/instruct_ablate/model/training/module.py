@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,8 +22,17 @@ from instruct_ablate.model.training.optimizer import build_optimizer, build_sche
 from instruct_ablate.model.training.strategies import is_sharded, sharded_like, whole
 from instruct_ablate.model.training.trainable import state_of_trained
 from instruct_ablate.schema import TrainerConfig
+from instruct_ablate.turns import this_cell
 
 FP16_SCALE = 2.0**14  # of the loss, so that small gradients do not vanish in fp16; halved where they overflow
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a cell asks others to do with it: gather a step's gradients in its masters; the answer is its loss."""
+
+    module: InstructionModule
+    batch: EffectiveBatch
 
 
 class InstructionModule(LightningModule):
@@ -56,6 +66,7 @@ class InstructionModule(LightningModule):
         self.weights: MasterWeights | None = None
         self.optimizer: torch.optim.Optimizer | None = None
         self.schedule: torch.optim.lr_scheduler.LambdaLR | None = None
+        self.seed = dropout.seed if dropout is not None else 0
         self.norm: float | None = None  # of the last step's gradients, before they were clipped
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -85,23 +96,27 @@ class InstructionModule(LightningModule):
 
     def _gradients(self, batch: EffectiveBatch) -> float:
         """Gather the step's gradients in the masters; return its loss. fp16: again where they overflowed."""
-        loss = self._backward(batch)
+        cell = this_cell()
+        answer = None if cell is None else cell.ask(Step(self, batch))
+        if answer is not None:
+            return float(answer)
+        loss = self.alone(batch)
         while self.scale > 1.0 and math.isfinite(loss) and not self._weights.finite():
             self.scale /= 2
             self._optimizer.zero_grad(set_to_none=True)
-            loss = self._backward(batch)
+            loss = self.alone(batch)
         if self.scale != 1.0:
             self._weights.multiply(1 / self.scale)
         return loss
 
-    def _backward(self, batch: EffectiveBatch) -> float:
+    def alone(self, batch: EffectiveBatch) -> float:
         """Sum gradients over micro-batches and processes; return the step's loss."""
         total = torch.zeros((), dtype=torch.float32, device=self.device)
         sharded = is_sharded(self._weights.masters[0])
         # Sharded gradients are averaged over processes as they come: what is averaged must be their number as much.
         factor = self.scale * (self._world_size if sharded else 1)
         for micro_batch, counts in self._rounds(batch, sharded):
-            loss = self._part(micro_batch, batch) * counts
+            loss = self.part(micro_batch, batch) * counts
             (loss * factor).backward()
             total += loss.detach()
         if self._world_size > 1:
@@ -110,9 +125,12 @@ class InstructionModule(LightningModule):
                 self._weights.sum_over_processes()
         return float(total)
 
-    def _part(self, micro_batch: MicroBatch, batch: EffectiveBatch) -> Any:
+    def part(self, micro_batch: MicroBatch, batch: EffectiveBatch) -> Any:
         """Return what a micro-batch adds to its step's loss."""
-        losses = self.losses(micro_batch, batch.step)
+        return self.counted(self.losses(micro_batch, batch.step), micro_batch, batch)
+
+    def counted(self, losses: Tensor, micro_batch: MicroBatch, batch: EffectiveBatch) -> Any:
+        """Return what the losses (targets,) of a micro-batch's tokens add to its step's loss."""
         if micro_batch.weights is not None:
             return (losses * micro_batch.weights).sum() / batch.weight
         if self.config.loss == "per_token":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from instruct_ablate.learning_curve import LOGGED, append_row, keep_rows
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.progress_lines import ProgressLines
 from instruct_ablate.terminal import make_console
+from instruct_ablate.turns import clock
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +28,21 @@ class Curve(Callback):
         self.compiling = compiling  # the first step will be slow: say how slow
         self.tokens = self.examples = self.padding = 0
         self.seconds = self.speed = 0.0
-        self._started = time.perf_counter()
+        self._started = clock()
         keep_rows(path, first_step)
 
     def on_train_batch_start(
         self, trainer: Trainer, module: LightningModule, batch: EffectiveBatch, index: int
     ) -> None:
         """Start the step's clock."""
-        self._started = time.perf_counter()
+        self._started = clock()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: EffectiveBatch, index: int
     ) -> None:
         """Write the step's row."""
         assert isinstance(module, InstructionModule)
-        seconds = time.perf_counter() - self._started
+        seconds = clock() - self._started
         self.tokens += batch.tokens
         self.examples += batch.examples
         self.padding += 0 if self.packing else sum(part.padding for part in batch.micro_batches)

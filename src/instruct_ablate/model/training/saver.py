@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.points import Points
 from instruct_ablate.model.training.progress import Curve
+from instruct_ablate.turns import clock
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Meter:
         share = self.before.padding_share
         padding = self.before.train_tokens * share / (1 - share) + self.curve.padding
         return Cost(
-            train_seconds=self.before.train_seconds + time.perf_counter() - self.started - aside,
+            train_seconds=self.before.train_seconds + clock() - self.started - aside,
             train_steps=steps,
             train_examples=self.before.train_examples + self.curve.examples,
             train_tokens=tokens,

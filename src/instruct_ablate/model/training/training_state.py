@@ -17,6 +17,7 @@ import torch
 
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.fence import inside_fence
+from instruct_ablate.turns import this_cell
 from instruct_ablate.whole_files import opened_plain, whole_file
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,10 @@ class StopRequest:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Note SIGTERM, SIGUSR2 and the first Ctrl-C instead of dying of them; a second Ctrl-C is at once."""
+        if (cell := this_cell()) is not None:
+            with cell.listening(self):
+                yield
+            return
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -1,0 +1,169 @@
+"""The layers of a model that reads the tokens of several cells at once, and how these are laid end to end."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from instruct_ablate.data.micro_batch import NO_PARENT, MicroBatch, Packed
+from instruct_ablate.model.families import T5_LIKE
+from instruct_ablate.turns import Turn
+
+ENCODER, DECODER = "encoder", "decoder"
+NOT_SHARED = "its model does not share its weights"
+
+
+class Passing:
+    """Whose tokens pass through the joined model; set for the time of one forward and backward pass."""
+
+    def __init__(self) -> None:
+        self.cells: list[Turn] = []
+        self._lengths: dict[str, dict[int, list[int]]] = {}
+
+    @contextmanager
+    def of(
+        self, cells: Sequence[Turn], parts: Sequence[MicroBatch], wanted: Sequence[int] | None
+    ) -> Iterator[None]:
+        """Tell the layers whose tokens come, part after part; `wanted`: how many of each the last one takes."""
+        self.cells = list(cells)
+        decoder = [part.decoder.total for part in parts]
+        self._lengths = {DECODER: {sum(decoder): decoder}}
+        if wanted is not None:
+            self._lengths[DECODER].setdefault(sum(wanted), list(wanted))
+        if encoder := [part.encoder.total for part in parts if part.encoder is not None]:
+            self._lengths[ENCODER] = {sum(encoder): encoder}
+        try:
+            yield
+        finally:
+            self.cells, self._lengths = [], {}
+
+    def lengths(self, side: str, rows: int) -> list[int]:
+        """Return how many of a layer's rows are each part's."""
+        known = self._lengths[side]
+        if rows not in known:
+            raise ValueError(f"a layer was given {rows} tokens of {', '.join(map(str, known))}")
+        return known[rows]
+
+    def apart(self, function: Callable[[Tensor], Tensor], side: str, states: Tensor) -> Tensor:
+        """Apply a function to each part's tokens (1, tokens, ...) by themselves."""
+        if not self.cells:
+            return function(states)
+        pieces = torch.split(states, self.lengths(side, states.shape[1]), 1)
+        return torch.cat([function(piece) for piece in pieces], 1)
+
+
+class JoinedLinear(nn.Linear):
+    """A frozen linear layer that adds to each cell's tokens what that cell's adapter gives."""
+
+    passing: Passing
+    side: str
+    adapters: dict[Turn, Any]
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return (1, tokens, out) of (1, tokens, in), as peft's layer does for each cell."""
+        result = super().forward(states)
+        cells = self.passing.cells
+        if not any(cell in self.adapters for cell in cells):
+            return result
+        pieces = torch.split(states, self.passing.lengths(self.side, states.shape[1]), 1)
+        added = [self._added(cell, piece) for cell, piece in zip(cells, pieces, strict=True)]
+        return (result + torch.cat(added, 1)).to(result.dtype)
+
+    def _added(self, cell: Turn, states: Tensor) -> Tensor:
+        layer = self.adapters.get(cell)
+        if layer is None:
+            return states.new_zeros(*states.shape[:-1], self.out_features)
+        (name,) = layer.active_adapters
+        low = layer.lora_A[name]
+        added: Tensor = layer.lora_B[name](low(states.to(low.weight.dtype))) * layer.scaling[name]
+        return added
+
+
+def as_joined(part: nn.Linear, passing: Passing, side: str) -> JoinedLinear:
+    """Make a frozen layer one of several cells, in place."""
+    part.__class__ = JoinedLinear  # its weights, hooks and settings stay
+    assert isinstance(part, JoinedLinear)
+    part.passing, part.side, part.adapters = passing, side, {}
+    return part
+
+
+def side_of(model: Any, name: str) -> str:
+    """Say whose tokens a layer reads: cross-attention's keys and values are the encoder's."""
+    if not model.config.is_encoder_decoder:
+        return DECODER
+    crossing = name.endswith(("EncDecAttention.k", "EncDecAttention.v"))
+    return ENCODER if name.startswith("encoder.") or crossing else DECODER
+
+
+def joined_batch(parts: Sequence[MicroBatch]) -> MicroBatch:
+    """Lay micro-batches end to end."""
+    lengths = [part.decoder.total for part in parts]
+    encoders = [part.encoder for part in parts if part.encoder is not None]
+    return MicroBatch(
+        decoder=_end_to_end([part.decoder for part in parts]),
+        examples=torch.cat([part.examples for part in parts]),
+        rows=torch.cat(shifted([part.rows for part in parts], lengths)),
+        labels=torch.cat([part.labels for part in parts]),
+        owners=torch.cat([part.owners for part in parts]),
+        decoder_owners=tuple(itertools.chain.from_iterable(part.decoder_owners for part in parts)),
+        encoder=_end_to_end(encoders) if encoders else None,
+    )
+
+
+def _end_to_end(parts: Sequence[Packed]) -> Packed:
+    lengths = tuple(itertools.chain.from_iterable(part.lengths for part in parts))
+    before = [0, *itertools.accumulate(len(part.lengths) for part in parts)]
+    parents = [
+        parent if parent == NO_PARENT else parent + first
+        for part, first in zip(parts, before, strict=False)
+        for parent in part.parents
+    ]
+    ids = torch.cat([part.ids for part in parts])
+    offsets = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32, device=ids.device)
+    return Packed(ids, torch.cat([part.positions for part in parts]), offsets, lengths, tuple(parents))
+
+
+def shifted(places: Sequence[Tensor], lengths: Sequence[int]) -> list[Tensor]:
+    """Return places within parts as places within the whole."""
+    starts = itertools.accumulate(lengths, initial=0)
+    return [place + start for place, start in zip(places, starts, strict=False)]
+
+
+def unknown_in(inner: Any, joined: Any, layers: Mapping[str, JoinedLinear]) -> str | None:
+    """Say what of a cell's model, without peft's wrapper, the joined model does not know; None: nothing."""
+    settings = inner.config
+    if settings.is_encoder_decoder and settings.model_type not in T5_LIKE:
+        return f"the encoder and decoder of {settings.model_type} attend to each other's tokens at once"
+    if any("expert" in key for key in settings.get_text_config().to_dict()):
+        return "its experts take tokens apart"
+    own = adapted(inner)
+    if unknown := [name for name, layer in own.items() if name not in layers or not _known(layer)]:
+        return f"the adapter on {unknown[0]} is not a plain one on a linear layer"
+    weights = {name.replace(".base_layer", ""): weight for name, weight in inner.named_parameters()}
+    if any(weights.get(name) is not weight for name, weight in joined.named_parameters()):
+        return NOT_SHARED
+    return None
+
+
+def adapted(inner: nn.Module) -> dict[str, Any]:
+    """Return the layers with an adapter, by their names."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return {name: part for name, part in inner.named_modules() if isinstance(part, BaseTunerLayer)}
+
+
+def _known(layer: Any) -> bool:
+    """Whether an adapter gives B(A(x)) times a number, and nothing else."""
+    from peft.tuners.lora.layer import Linear
+
+    plain = type(layer) is Linear and type(layer.get_base_layer()) is nn.Linear and not layer.merged
+    if not plain or len(layer.active_adapters) != 1:
+        return False
+    (name,) = layer.active_adapters
+    still = isinstance(layer.lora_dropout[name], nn.Identity)
+    return still and not layer.use_dora.get(name, False) and layer.lora_B[name].bias is None

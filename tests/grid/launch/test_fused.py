@@ -1,0 +1,154 @@
+"""Cells that train together: which do, which do not and why, and that a sweep's cells are what they are alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from instruct_ablate.grid.launch import fused
+from instruct_ablate.grid.launch.fused import groups, run_fused, why_alone
+from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.learning_curve import read_curve
+from instruct_ablate.schema import BudgetConfig, Config, LoggerConfig, MethodConfig, ModelConfig
+from tests.grid.small import LONG, TASKS, outcome, records, start, sweep
+from tests.model.fits import changed
+from tests.standins import make_config
+
+LORA = ("method=lora", "hydra/launcher=fused", "hydra.launcher.tokens=6000")
+
+
+@pytest.fixture(autouse=True)
+def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "visible_gpus", list)
+    monkeypatch.setattr(fused, "configure_log", lambda *_: None)
+
+
+def lora(**changes: Any) -> Config:
+    return make_config(Path("output"), **{"method": MethodConfig("lora"), **changes})
+
+
+def cells_of(configs: Sequence[Config]) -> list[Cell]:
+    made: list[Any] = [
+        SimpleNamespace(
+            config=one, folder=Path(str(place)), identity=SimpleNamespace(hash=str(place), name=str(place))
+        )
+        for place, one in enumerate(configs)
+    ]
+    return made
+
+
+def test_lora_cells_of_one_model_are_together() -> None:
+    configs = [
+        lora(seed=0),
+        lora(method=MethodConfig("full")),
+        lora(seed=1, method=MethodConfig("lora", rank=3, target="attention")),
+        lora(model=ModelConfig("tiny_qwen2", source="random")),
+        changed(lora(seed=2), trainer={"learning_rate": 1e-5, "max_steps": 3, "batch_size": 2}),
+        lora(seed=3),
+    ]
+    found = [[int(cell.identity.name) for cell in group] for group in groups(cells_of(configs), 3)]
+    assert found == [[0, 2, 4], [5], [1], [3]]
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (lora(method=MethodConfig("full")), "method=full"),
+        (lora(method=MethodConfig("lora", dora=True)), "method.dora"),
+        (lora(method=MethodConfig("lora", dropout=0.1)), "method.dropout=0.1"),
+        (lora(logger=LoggerConfig("wandb")), "logger=wandb"),
+        (lora(cell_timeout=1.0), "cell_timeout"),
+        (changed(lora(), data={"packing": False}), "packing"),
+        (changed(lora(), data={"num_workers": 2}), "num_workers"),
+        (changed(lora(), trainer={"devices": 2}), "several processes"),
+        (changed(lora(), trainer={"compile": True}), "compile"),
+        (changed(lora(), trainer={"precision": "fp16"}), "fp16"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+def test_why_a_cell_runs_by_itself(config: Config, told: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert told in str(why_alone(config))
+    assert [len(group) for group in groups(cells_of([config, config]), 8)] == [1, 1]
+    assert f"0 runs by itself: {why_alone(config)}" in caplog.text
+
+
+def test_where_there_is_a_gpu_cells_run_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "visible_gpus", lambda: ["0"])
+    assert "GPU" in str(why_alone(lora()))
+    assert why_alone(changed(lora(), trainer={"accelerator": "cpu"})) is None
+
+
+def test_what_does_not_train_is_no_matter(caplog: pytest.LogCaptureFixture) -> None:
+    untuned = lora(data_budget=BudgetConfig(0))
+    majority = lora(model=ModelConfig("majority", source="baseline"))
+    assert [len(group) for group in groups(cells_of([untuned, majority]), 8)] == [1, 1]
+    assert not caplog.text
+
+
+def test_one_that_raises_is_told_and_the_others_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran: list[int] = []
+
+    def task(config: Config) -> None:
+        ran.append(config.seed)
+        if config.seed == 1:
+            raise ValueError("it broke")
+
+    hydra = SimpleNamespace(job_logging={}, verbose=False)
+    launcher = SimpleNamespace(config=SimpleNamespace(hydra=hydra), task_function=task)
+    run_fused(launcher, cells_of([lora(seed=seed, output=str(tmp_path)) for seed in range(4)]), 3, None)
+    assert ran == [0, 1, 2, 3]
+    assert "1: ValueError: it broke" in caplog.text
+
+
+def without_times(folder: Path) -> dict[str, object]:
+    return {
+        name: replace(record, environment=None, cost=record.cost.__class__(), started=0.0, finished=0.0)
+        for name, record in records(folder).items()
+    }
+
+
+def test_a_sweep_of_lora_cells_is_what_it_is_in_turn(tmp_path: Path) -> None:
+    words = (*TASKS, "method=lora", "instruction=original,simplified", "method.rank=2,8", "data_budget=2")
+    wanted, given = tmp_path / "in_turn", tmp_path / "fused"
+    for folder, more in ((wanted, ()), (given, LORA[1:])):
+        folder.mkdir()
+        run = sweep(folder, *words, *more)
+        assert run.returncode == 0, run.stdout + run.stderr
+    assert without_times(given) == without_times(wanted)
+    assert outcome(given) == outcome(wanted)
+    company = [record.environment.fused for record in records(given).values() if record.environment]
+    assert sorted(company) == [0, 3, 3, 3, 3]  # the untuned model trains with none
+    for name in records(given):
+        log = (given / "multirun" / "ablation" / name / "log.txt").read_text()
+        assert not any(other in log for other in records(given) if other != name)
+
+
+@pytest.mark.slow
+def test_killed_cells_go_on_and_done_ones_are_kept(tmp_path: Path) -> None:
+    words = (*LONG, "trainer.checkpoint_every_steps=2", "instruction=original,simplified", "seed=0,1")
+    words = (*(word for word in words if word != "data_budget=4"), "data_budget=20", *LORA)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    assert sweep(whole, *words).returncode == 0
+    parts.mkdir()
+    process, curves = start(parts, *words), "multirun/ablation/*/training.jsonl"
+    while process.poll() is None and not any(len(read_curve(one)) >= 5 for one in parts.glob(curves)):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert any(read_curve(one) for one in parts.glob(curves))
+    assert not all(record.state == "done" for record in records(parts).values())
+    again = sweep(parts, *words)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert outcome(parts) == outcome(whole)
+    assert "4 done and skipped, 0 to run" in sweep(parts, *words).stdout
