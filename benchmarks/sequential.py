@@ -88,7 +88,10 @@ def _early(found: list[Outcome]) -> dict[str, float]:
     rows = {"agreement": float(np.mean(whole == stopped)), "least": min(one.agreement for one in found)}
     for name, answer in (("supported", 1), ("undecided", 0)):
         those = early & (stopped == answer)
-        rows |= {f"early_{name}": float(those.mean()), f"kept_{name}": float((whole[those] == answer).mean())}
+        rows |= {
+            f"early_{name}": float(those.mean()),
+            f"kept_{name}": float((whole[those] == answer).mean()) if those.any() else 1.0,
+        }
     return rows
 
 
