@@ -32,7 +32,7 @@ from instruct_ablate.report.report import write_report
 from instruct_ablate.whole_files import read_inside, whole_file
 
 MADE_WITH, READ_WITH = "versions.lock", "versions.report.lock"
-Part = tuple[str, Callable[[], bytes]]  # a file of an archive, and how to read it
+Part = tuple[Entry, Callable[[], bytes]]  # a file of an archive, and how to read it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def pack(study_folder: Path, target: Path) -> Packed:
     with tempfile.TemporaryDirectory() as temporary:
         report = write_report(study_folder, Path(temporary) / REPORT)
         parts = [*_versions(study), *_study_parts(study, lacking), *_report_parts(report.folder)]
-        entries = tuple(_entry(name, read()) for name, read in parts)
+        entries = tuple(entry for entry, _ in parts)
         manifest = Manifest(study.name, entries)
         parse_manifest(manifest_text(manifest).encode())  # what could not be unpacked is not packed
         with whole_file(target, key="FILE") as path:
@@ -70,11 +70,13 @@ def _entry(name: str, data: bytes) -> Entry:
 
 def _members(manifest: Manifest, parts: list[Part]) -> Iterator[tuple[str, bytes]]:
     yield MANIFEST, manifest_text(manifest).encode()
-    for entry, (name, read) in zip(manifest.files, parts, strict=True):
+    for entry, (_, read) in zip(manifest.files, parts, strict=True):
         data = read()
-        if _entry(name, data) != entry:
-            raise UserError(f"{name} has changed while the archive was written; run the same command again.")
-        yield name, data
+        if _entry(entry.name, data) != entry:
+            raise UserError(
+                f"{entry.name} has changed while the archive was written; run the same command again."
+            )
+        yield entry.name, data
 
 
 def _study_parts(study: Study, lacking: list[str]) -> Iterator[Part]:
@@ -99,17 +101,18 @@ def _of_blocks(cell: CellRecord) -> Iterator[str]:
 
 def _present(folder: Path, name: str, member: str, lacking: list[str] | None) -> Iterator[Part]:
     try:
-        read_inside(folder, name)
+        data = read_inside(folder, name)
     except (OSError, UserError):
         if lacking is not None:
             lacking.append(member)
         return
-    yield member, lambda: read_inside(folder, name)
+    yield _entry(member, data), lambda: read_inside(folder, name)
 
 
 def _report_parts(folder: Path) -> Iterator[Part]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        yield f"{REPORT}/{path.relative_to(folder).as_posix()}", path.read_bytes
+        name = f"{REPORT}/{path.relative_to(folder).as_posix()}"
+        yield _entry(name, path.read_bytes()), path.read_bytes
 
 
 def _versions(study: Study) -> Iterator[Part]:
@@ -120,9 +123,10 @@ def _versions(study: Study) -> Iterator[Part]:
     head = f"# The cells ran with Python {', '.join(pythons) or '(not recorded)'}; two lines: cells differ.\n"
     cells = head + "".join(f"{pin}\n" for pin in sorted(pins))
     installed = {
-        (one.metadata["Name"] or "").lower(): one.version for one in importlib.metadata.distributions()
+        (known["Name"] or "").lower(): known["Version"]
+        for known in (one.metadata for one in importlib.metadata.distributions())
     }
     head = f"# The report was made with Python {platform.python_version()}.\n"
     here = head + "".join(f"{name}=={version}\n" for name, version in sorted(installed.items()) if name)
-    yield MADE_WITH, cells.encode
-    yield READ_WITH, here.encode
+    yield _entry(MADE_WITH, cells.encode()), cells.encode
+    yield _entry(READ_WITH, here.encode()), here.encode
