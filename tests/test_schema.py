@@ -186,7 +186,9 @@ def test_every_group_is_walked() -> None:
     assert {*preflight.GROUPS} == groups - {"evaluation", "report"}  # evaluation reads the instruction too
 
 
-@pytest.mark.timeout(1200)  # runs hundreds of small cells; a machine that is busy takes more than the usual limit
+@pytest.mark.timeout(
+    1200
+)  # runs hundreds of small cells; a machine that is busy takes more than the usual limit
 def test_every_key_refuses_or_runs_every_value(base: Config) -> None:
     outcomes = Outcomes(base)
     for key in leaves():

@@ -45,6 +45,18 @@ def test_what_records_say() -> None:
     assert "on GPU" in checklist(study_of("cuda:0"))
 
 
+def test_models_are_told_with_the_weights_that_their_cells_counted() -> None:
+    study = study_of()
+    assert line(checklist(study), "C1 number of parameters").endswith(f"tiny: {UNKNOWN}"), "an older record"
+    made = study.cells[0].environment
+    assert made is not None
+    first = replace(study.cells[0], environment=replace(made, parameters=1234567))
+    other = replace(study.cells[1], setting=study.cells[1].setting.changed(model="tiny_t5"))
+    baseline = replace(make_cell(50.0, model="majority"), environment=replace(made, device="none"))
+    told = line(checklist(Study("s", Path("s"), (first, other, baseline))), "C1 number of parameters")
+    assert told.endswith(f": tiny: 1,234,567, tiny_t5: {UNKNOWN}")
+
+
 def test_rates_are_those_of_optimisers() -> None:
     lora = make_cell(50.0, method="lora", **{"method.learning_rate_factor": 10.0})
     text = checklist(Study("s", Path("s"), (make_cell(50.0), lora)))

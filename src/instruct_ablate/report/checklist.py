@@ -106,7 +106,7 @@ def _experiments(study: Study) -> Iterator[tuple[str, str]]:
     cells = _done(study)
     states = Counter(cell.state for cell in study.cells)
     runs = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
-    yield "C1 number of parameters", f"{UNKNOWN} (models: {_of(cells, 'model')})"
+    yield "C1 number of parameters", _parameters(cells)
     yield "C1 runs", runs
     yield "C1 computing budget", _budget(cells)
     yield "C1 energy", _energy(cells)
@@ -130,6 +130,19 @@ def _experiments(study: Study) -> Iterator[tuple[str, str]]:
         ),
     )
     yield "C4 packages", _packages(cells)
+
+
+def _parameters(cells: Sequence[CellRecord]) -> str:
+    """Say how many weights each model has, as they were counted when its cells ran."""
+    counts: dict[str, set[int]] = {}
+    for cell in cells:
+        if cell.environment is not None and cell.environment.device != "none":
+            counts.setdefault(cell.setting.text("model"), set()).add(cell.environment.parameters)
+    told = (
+        f"{model}: {' or '.join(f'{count:,}' if count else UNKNOWN for count in sorted(counts[model]))}"
+        for model in sorted(counts)
+    )
+    return ", ".join(told) or UNKNOWN
 
 
 def _hours(cells: Iterable[CellRecord]) -> dict[str, float]:

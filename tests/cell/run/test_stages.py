@@ -14,6 +14,7 @@ from instruct_ablate.cell.run.stages import work
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.record import BlockKey, CellRecord
 from instruct_ablate.instruction.variant import VARIANTS
+from instruct_ablate.model.loading.parameter_count import parameters
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -65,6 +66,7 @@ def test_a_trained_cell_is_tested_under_each_instruction(tmp_path: Path, cache: 
     assert record.cost.peak_memory > 0
     assert record.environment is not None
     assert (record.environment.device, record.environment.precision) == ("cpu", "fp32")
+    assert record.environment.parameters == parameters(config.model, cache), "as a plan counts them"
     assert not (folder_of(config, record) / "checkpoints").exists()
 
 

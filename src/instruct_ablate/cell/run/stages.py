@@ -61,7 +61,7 @@ def work(job: Job) -> Outcome:
         general=general.content_hash if general else None,
     )
     if is_baseline(job.config):
-        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none"))
+        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none", 0))
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
@@ -78,7 +78,8 @@ def work(job: Job) -> Outcome:
     apart = _general(job, general, checkpoint) if job.leads and general else None
     device = str(next(checkpoint.model.parameters()).device)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
-    return replace(_outcome(tested, cost, notes, (device, precision), apart), selected=chosen)
+    weights = sum(weight.numel() for weight in checkpoint.model.parameters())
+    return replace(_outcome(tested, cost, notes, (device, precision, weights), apart), selected=chosen)
 
 
 def _load(job: Job) -> tuple[Checkpoint, str]:
@@ -156,7 +157,7 @@ def _outcome(
     tested: list[Tested],
     cost: Cost,
     notes: tuple[str, ...],
-    machine: tuple[str, str],
+    machine: tuple[str, str, int],
     general: Tested | None = None,
 ) -> Outcome:
     every = [*tested, *([general] if general else [])]
@@ -185,7 +186,7 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
             block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
         notes = tuple(f"test, {label}: {note}" for note in prompt_notes(prompts))
         tested.append(_checked(job, Tested(block, took[0], len(prompts), notes), prompts))
-    return _outcome(tested, Cost(), collection.notes, ("none", "none"))
+    return _outcome(tested, Cost(), collection.notes, ("none", "none", 0))
 
 
 def baseline_rows(

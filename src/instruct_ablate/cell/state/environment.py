@@ -20,8 +20,8 @@ PACKAGES = ("instruct-ablate", "torch", "transformers", "pytorch-lightning", "pe
 COMMIT_FILE = "commit"
 
 
-def environment(device: str, precision: str) -> Environment:
-    """Describe the calling process."""
+def environment(device: str, precision: str, parameters: int = 0) -> Environment:
+    """Describe the calling process; `parameters`: the weights of its model."""
     return Environment(
         host=socket.gethostname(),
         command=command_line(),
@@ -30,6 +30,7 @@ def environment(device: str, precision: str) -> Environment:
         versions=versions(),
         device=device,
         precision=precision,
+        parameters=parameters,
         fused=cell.company if (cell := this_cell()) is not None else 0,
     )
 

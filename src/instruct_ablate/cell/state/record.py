@@ -36,6 +36,9 @@ class Environment:
     versions: tuple[tuple[str, str], ...]  # package, version
     device: str
     precision: str
+    parameters: int = (
+        0  # weights of the model, shared ones once; 0: none, or of a record from before they were noted
+    )
     fused: int = 0  # with how many other cells at most it took steps in one pass (hydra/launcher=fused)
 
 
