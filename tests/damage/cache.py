@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from instruct_ablate.cell.run.training_data import training_data
 from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import token_store
 from instruct_ablate.grid.prepare import verify
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.model.loading.checkpoint import checkpoint_fingerprint, load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens
+from instruct_ablate.model.training.state_store import bucket_of, bytes_of, chain, make_store
 from instruct_ablate.prompt.build import build_prompts
+from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, ModelConfig, PromptConfig, TasksConfig
 from instruct_ablate.tasks import download
 from instruct_ablate.tasks.collection import read_tasks, reader
@@ -29,7 +35,14 @@ from tests.tasks.layout import write_collection
 
 TASKS = (TasksConfig("natural_instructions"), TasksConfig("tests.damage.cache.own_tasks"))
 MODEL = ModelConfig("tiny_llama", source="random")
-BUILT = ("downloads", "models", "tasks", "tokens")  # where nothing is put aside without a word
+BUILT = (
+    "downloads",
+    "models",
+    "tasks",
+    "tokens",
+    "examples",
+    "frozen/*",
+)  # where nothing is put aside without a word
 
 
 @reader
@@ -80,14 +93,45 @@ def use(folder: Path) -> str:
         collection = read_tasks(tasks, cache)
         seen = [(task, tuple(task.instances)) for task in (*collection.train, *collection.test)]
         total.update(repr((collection.content_hash, seen)).encode())
-        config = Config(tasks=tasks, prompt=PromptConfig("tk_instruct"))
+        config = Config(tasks=tasks, prompt=PromptConfig("tk_instruct"), cache=str(cache))
         context = Context.of(config, collection, "train")
         tokens = TokenizerTokens(checkpoint.tokenizer)
         prompts = build_prompts(collection.train, config.instruction, config.prompt, tokens, context)
-        store = token_store(prompts, Encoding(checkpoint.tokenizer, False), config.prompt, cache)
+        encoding = Encoding(checkpoint.tokenizer, False)
+        examples, notes = training_data(config, collection, encoding, partial(_made, prompts))
+        total.update(repr((len(examples), notes)).encode())
+        kept = isinstance(examples, Examples)
+        store = examples.open() if kept else token_store(prompts, encoding, config.prompt, cache)
         for array in (store.sources.ids, store.lengths, store.targets.ids, store.tasks):
             total.update(array.tobytes())
+    for states in _states(cache):
+        total.update(bytes_of(states))
     return total.hexdigest()
+
+
+def _made(prompts: Sequence[Prompt]) -> tuple[Sequence[Prompt], tuple[str, ...]]:
+    return prompts, ("what was met",)
+
+
+def _states(cache: Path) -> Iterator[torch.Tensor]:
+    """Give what frozen layers give, from the store where it is there and whole, as training does."""
+    store = make_store(cache, "model", 8, torch.bfloat16, 10**6)
+    keys = chain(np.arange(11, dtype=np.int32), 4)
+    made = [torch.arange(tokens * 8).reshape(tokens, 8).bfloat16() for tokens in (4, 4, 3)]
+    bucket = bucket_of(keys)
+    try:
+        store.refresh([bucket])
+        with store.filling(bucket, True):
+            store.refresh([bucket])
+            new = [at for at, key in enumerate(keys) if key not in store]
+            if new:
+                lengths = [len(made[at]) for at in new]
+                store.add(bucket, [keys[at] for at in new], lengths, (made[at] for at in new))
+        for key, states in zip(keys, made, strict=True):
+            found = store.read(key)
+            yield states if found is None else found
+    finally:
+        store.close()
 
 
 def used(folder: Path) -> str:
@@ -98,7 +142,7 @@ def used(folder: Path) -> str:
     said.text += "\n".join(verify(folder / "cache"))
     if {first, use(folder)} != {(folder / "expected").read_text()}:
         return "wrong"
-    aside = [path for kind in BUILT for path in (folder / "cache" / kind).glob("*.damaged-*")]
+    aside = [path for kind in BUILT for path in (folder / "cache").glob(f"{kind}/*.damaged-*")]
     silent = [path.name for path in aside if path.name.rpartition(".damaged-")[0] not in said.text]
     return f"wrong: nothing is said of {silent}" if silent else "healed"
 

@@ -48,6 +48,10 @@ def test_every_prepared_folder_is_verified_and_nothing_else(
         "tokens/.d",
         "models/e.damaged-1",
         "x/f",
+        "examples/g",
+        "frozen/model/05-h",
+        "frozen/model/.bucket-05.lock",
+        "frozen/model/06-i.damaged-1",
     ]
     for name in names:
         (tmp_path / name).mkdir(parents=True)
@@ -59,7 +63,7 @@ def test_every_prepared_folder_is_verified_and_nothing_else(
 
     monkeypatch.setattr("instruct_ablate.grid.prepare.damage", damage)
     first, last = verify(tmp_path)
-    assert looked == ["models/c", "tasks/b", "tokens/a"]
+    assert looked == ["examples/g", "frozen/model/05-h", "models/c", "tasks/b", "tokens/a"]
     assert "b is damaged (cut short): put aside as" in first
-    assert last == f"2 prepared folders of {tmp_path} are whole"
+    assert last == f"4 prepared folders of {tmp_path} are whole"
     assert not (tmp_path / "tasks" / "b").exists()

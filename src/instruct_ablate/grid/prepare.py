@@ -10,7 +10,8 @@ from instruct_ablate.prepared import damage
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import put_aside
 
-PREPARED = ("tokens", "examples", "tasks", "models")  # folders of the cache that hold prepared ones
+# Prepared folders of the cache: frozen layers' states lie in batches, model by model.
+PREPARED = ("tokens/*", "examples/*", "tasks/*", "models/*", "frozen/*/*")
 NOTES = ("seen", "own")  # among the tasks: what is known of files, and of own readers' contents
 
 
@@ -51,9 +52,7 @@ def prepare(config: Config) -> Iterator[str]:
 def verify(cache: Path) -> Iterator[str]:
     """Compare every byte of what is prepared in the cache; put aside what is damaged, yielding what was found."""
     whole = 0
-    for folder in sorted(
-        path for kind in PREPARED for path in (cache / kind).glob("*") if _is_prepared(path)
-    ):
+    for folder in sorted(path for kind in PREPARED for path in cache.glob(kind) if _is_prepared(path)):
         if (fault := damage(folder, whole=True)) is None:
             whole += 1
         else:
