@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.identity import _functions, identify
+from instruct_ablate.cell.state.identity import functions, identify
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import DECORATORS, admit, code_of, load_extensions, load_function
 from instruct_ablate.instruction.catalogue import find
@@ -166,7 +166,7 @@ def test_code_by_dotted_path_counts_and_what_was_edited_under_a_process_is_refus
 
     def counted(**changes: Any) -> list[str]:
         config = make_config(tmp_path, **changes)
-        return code_of(_functions(config, untuned=False), config.extensions)
+        return code_of(functions(config, untuned=False), config.extensions)
 
     shown = {"instruction": InstructionConfig(f"{own}.speak")}
     template = {"prompt": PromptConfig(f"{own}.speak_template")}

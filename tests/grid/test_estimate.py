@@ -80,7 +80,8 @@ def test_every_test_time_instruction_is_a_test_of_its_own(tmp_path: Path) -> Non
         ({"at": [0.0, 0.5, 1.0], "at_instances": 4}, "last", 3 * 4),
         ({"at": [1.0], "at_instances": 4, "instructions": ["same", "empty"]}, "last", 2 * 4),
         ({"at": [1.0], "at_instances": 99}, "last", 15),
-        ({"at": [1.0]}, "last", 8),
+        # 0.12 of 24 examples: 2.1 of it for the first instance of three tasks, the rest for two more.
+        ({"at": [1.0]}, "last", 5),
         ({"every_steps": 2, "instructions": ["same", "empty"]}, "last", 3 * 2 * 3),
         ({"every_epochs": 1.0, "at_instances": 4}, "best:rougeL", 3 * 2 * 4),
         ({"every_steps": 4, "at_instances": 3}, "best:rougeL", 2 * 2 * 3),

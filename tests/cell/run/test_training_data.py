@@ -23,6 +23,7 @@ from instruct_ablate.cell.run.training_data import examples_key, training_data
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import token_store
+from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.model.loading.checkpoint import Checkpoint, load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 from instruct_ablate.prompt.prompt import Prompt
@@ -259,6 +260,7 @@ def test_a_variant_by_dotted_path_has_nothing_kept(
     name = f"dotted_{abs(hash(str(tmp_path)))}"
     (tmp_path / f"{name}.py").write_text(OWN + VARIANT)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(VARIANTS, "definition", dict(VARIANTS["definition"]))  # forgotten after the test
     config = make_config(tmp_path, instruction=InstructionConfig(definition=f"{name}.loud"))
     prompts, _ = take(config, llama)
     assert isinstance(prompts, tuple)
