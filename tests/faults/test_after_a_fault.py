@@ -133,7 +133,8 @@ def test_a_hanging_cell_is_ended_and_the_others_go_on(
 ) -> None:
     configs = grid(tmp_path, whole[0] / "cache", "s")
     with monkeypatch.context() as patch:
-        patch.setattr("instruct_ablate.cell.run.training.build_prompts", lambda *_: time.sleep(60))
+        hanging = "instruct_ablate.cell.run.training_data.training_data"
+        patch.setattr(hanging, lambda *_: time.sleep(60))
         record = run_cell(replace(configs[0], cell_timeout=1 / 3600))
     assert record.state == "failed"
     assert record.failure is not None

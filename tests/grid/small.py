@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from instruct_ablate.cell.state.record import CellRecord
@@ -41,6 +43,8 @@ def start(folder: Path, *words: str, **more: str) -> subprocess.Popen[str]:
         [sys.executable, str(ROOT / "train.py"), "-m", *words],
         cwd=folder, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
+        # Tests that a shell runs in the background ignore Ctrl-C, and would hand that on.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
     )  # fmt: skip
 
 
