@@ -1,16 +1,40 @@
-"""This process: its command, and its place among those that a launcher started for one cell (torchrun, srun)."""
+"""This process: its command, its signals, its place among those a launcher started for one cell (torchrun, srun)."""
 
 from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 PROGRAM = "instruct-ablate train"  # what stands in `sys.argv` for `train.py` where the package is installed
 
 # What launchers that start every process themselves leave in the environment: place, and number of all.
 RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
+
+
+@contextmanager
+def handling(
+    numbers: Sequence[signal.Signals], handler: Callable[[Any], Callable[[int, FrameType | None], None]]
+) -> Iterator[None]:
+    """Handle signals while this lasts; `handler` makes each one's from what handled it before.
+
+    Python takes handlers from the main thread alone: in another nothing is done.
+    """
+    mine = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in numbers} if mine else {}
+    for number, former in before.items():
+        signal.signal(number, handler(former))
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 def process_count() -> int:

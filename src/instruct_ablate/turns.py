@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from instruct_ablate.errors import Interrupted
+from instruct_ablate.processes import handling
 
 log = logging.getLogger(__name__)
 PREFIX = "cell "  # of the threads' names
@@ -146,7 +147,8 @@ class SideBySide:
     def run(self) -> None:
         """Run all; `SystemExit` or `KeyboardInterrupt` where one asked for the sweep's end, or it was told to."""
         live = list(self._cells)
-        with self._listening():
+        numbers = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
+        with handling(numbers, lambda before: self._note):
             while live:
                 for one in live:
                     self._let(one)
@@ -191,19 +193,6 @@ class SideBySide:
         self._stops += 1
         for one in self._cells:
             one.stop(reason, self._stops > 1, one is self._running)
-
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        numbers = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
-        mine = threading.current_thread() is threading.main_thread()
-        before = {number: signal.getsignal(number) for number in numbers} if mine else {}
-        for number in before:
-            signal.signal(number, self._note)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._stop(signal.Signals(number).name)

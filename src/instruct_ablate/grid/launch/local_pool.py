@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.launch.worker_process import WORKER, Share, WorkerProcess
 from instruct_ablate.limits import whole
+from instruct_ablate.processes import handling
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.planned_cell import Cell
@@ -135,18 +135,12 @@ class Pool:
     @contextmanager
     def _listening(self) -> Iterator[None]:
         """Take Ctrl-C and SIGTERM; whatever happens, no process is left behind."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        mine = threading.current_thread() is threading.main_thread()
-        before = {number: signal.getsignal(number) for number in numbers} if mine else {}
-        for number in before:
-            signal.signal(number, self._note)
-        try:
-            yield
-        finally:
-            for one in self._running:
-                one.stop(at_once=True)
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with handling((signal.SIGINT, signal.SIGTERM), lambda before: self._note):
+            try:
+                yield
+            finally:
+                for one in self._running:
+                    one.stop(at_once=True)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._stops += 1

@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.fence import inside_fence
+from instruct_ablate.processes import handling
 from instruct_ablate.turns import this_cell
 from instruct_ablate.whole_files import opened_plain, whole_file
 
@@ -93,18 +93,8 @@ class StopRequest:
             with cell.listening(self):
                 yield
             return
-        if threading.current_thread() is not threading.main_thread():
+        with handling((signal.SIGTERM, signal.SIGUSR2, signal.SIGINT), self._note):
             yield
-            return
-        numbers = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
-        before = {number: signal.getsignal(number) for number in numbers}
-        for number in numbers:
-            signal.signal(number, self._note(before[number]))
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _note(self, before: Any) -> Callable[[int, FrameType | None], None]:
         def note(number: int, frame: FrameType | None) -> None:
