@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import configure_log
 
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
-from instruct_ablate.grid.launch.in_turn import restoring
+from instruct_ablate.grid.launch.in_turn import restoring, run_here
 from instruct_ablate.grid.launch.local_pool import visible_gpus
 from instruct_ablate.limits import whole
 from instruct_ablate.schema import Config
@@ -43,7 +43,7 @@ def run_fused(launcher: Any, cells: Sequence[Cell], most: int, tokens: int | Non
             if len(group) > 1:
                 _together(launcher, group, tokens)
             else:
-                _alone(launcher, group[0])
+                run_here(launcher, group[0])
             for cell in group:
                 restore(cell.folder)
 
@@ -92,13 +92,6 @@ def _base(config: Config) -> str:
     trainer = config.trainer
     alike = (trainer.precision, trainer.accelerator, trainer.threads, trainer.dropout)
     return repr((config.model, alike, trainer.activation_checkpointing, config.cache, config.extensions))
-
-
-def _alone(launcher: Any, cell: Cell) -> None:
-    try:
-        launcher.task_function(cell.config)
-    except Exception as error:  # its record says nothing of it: the summary will
-        log.error("%s: %s: %s", cell.identity.name, type(error).__name__, error)
 
 
 def _together(launcher: Any, cells: Sequence[Cell], tokens: int | None) -> None:

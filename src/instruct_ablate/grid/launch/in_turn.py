@@ -39,11 +39,16 @@ def run_in_turn(launcher: Any, cells: Sequence[Cell]) -> None:
     with restoring(cells) as restore:
         for number, cell in enumerate(cells, 1):
             log.info("cell %d of %d: %s", number, many, cell.identity.name)
-            try:
-                launcher.task_function(cell.config)
-            except Exception as error:  # its record says nothing of it: the summary will
-                log.error("%s: %s: %s", cell.identity.name, type(error).__name__, error)
+            run_here(launcher, cell)
             restore(cell.folder)
+
+
+def run_here(launcher: Any, cell: Cell) -> None:
+    """Run a cell by the launcher's task function, and tell what it raises."""
+    try:
+        launcher.task_function(cell.config)
+    except Exception as error:  # its record says nothing of it: the summary will
+        log.error("%s: %s: %s", cell.identity.name, type(error).__name__, error)
 
 
 @contextmanager
