@@ -336,10 +336,9 @@ def _tokenizer(
     model: ModelConfig, tasks: TasksConfig, cache: Path, prompt: PromptConfig, decoding: str
 ) -> list[str]:
     """Check what only the model's tokenizer tells: labels that it confuses or cuts, a chat template it lacks."""
-    from instruct_ablate.model.decoding.label_check import check_labels, cut_labels
+    from instruct_ablate.model.decoding.label_check import check_labels, cut_labels, may_cut_labels
 
     tested, limit = _scored(tasks, cache), prompt.max_target_length
-    long = _may_be_long(tasks, cache, prompt)
     if not _asks_tokenizer(model, tasks, cache, prompt, decoding):
         return []
     from instruct_ablate.model.loading.chat_format import check_chat
@@ -349,23 +348,19 @@ def _tokenizer(
     if "chat" in every_template(prompt):
         check_chat(tokenizer, prompt)
     if decoding == "greedy":
-        return cut_labels(tested, tokenizer, limit) if long else []
+        return cut_labels(tested, tokenizer, limit) if may_cut_labels(tested, limit) else []
     return check_labels(tested, tokenizer, limit)
-
-
-def _may_be_long(tasks: TasksConfig, cache: Path, prompt: PromptConfig) -> bool:
-    from instruct_ablate.model.decoding.label_check import may_cut_labels
-
-    return may_cut_labels(_scored(tasks, cache), prompt.max_target_length)
 
 
 def _asks_tokenizer(
     _: ModelConfig, tasks: TasksConfig, cache: Path, prompt: PromptConfig, decoding: str
 ) -> str:
     """Say what a tokenizer is asked for; empty where it is not."""
+    from instruct_ablate.model.decoding.label_check import may_cut_labels
+
     if "chat" in every_template(prompt):
         return "whether the tokenizer has a chat template"
-    asked = decoding != "greedy" or _may_be_long(tasks, cache, prompt)
+    asked = decoding != "greedy" or may_cut_labels(_scored(tasks, cache), prompt.max_target_length)
     return "whether the tokenizer cuts labels or confuses them" if asked else ""
 
 
