@@ -139,7 +139,7 @@ def ours(checkpoint: Checkpoint, prompts: list[Prompt], config: Config, clock: C
             pass
 
     with tempfile.TemporaryDirectory() as folder:
-        cost = fit(checkpoint, prompts, config, Path(folder), [Steps()])
+        cost, _ = fit(checkpoint, prompts, config, Path(folder), [Steps()])
         losses = [row["loss"] for row in read_curve(Path(folder) / "training.jsonl")]
     return {"losses": losses, "padding": cost.padding_share}
 

@@ -43,7 +43,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         calls.append(prompts)
         return Cost(train_steps=3, prepare_seconds=1.0), NOTED
 
-    monkeypatch.setattr("instruct_ablate.model.training.fit.fitted", fitted)
+    monkeypatch.setattr("instruct_ablate.model.training.fit.fit", fitted)
     monkeypatch.setattr(AS_TRAINED, lambda config, model: (config, ()))
     return calls
 

@@ -37,7 +37,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(config: Config, folder: Path, dtype: torch.dtype = torch.float32, **more: Any) -> tuple[Bits, Cost]:
     checkpoint = load(config, dtype)
-    cost = fit(checkpoint, make_prompts(), config, folder, **more)
+    cost, _ = fit(checkpoint, make_prompts(), config, folder, **more)
     return weights(checkpoint), cost
 
 

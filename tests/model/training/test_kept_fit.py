@@ -18,7 +18,7 @@ import torch
 
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.errors import Interrupted
-from instruct_ablate.model.training.fit import fitted
+from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.frozen_layers import FrozenLayers
 from instruct_ablate.model.training.kept_fit import kept_states, shown
 from instruct_ablate.model.training.kept_states import KeptStates
@@ -64,7 +64,7 @@ def train(
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Bits, tuple[str, ...]]:
     checkpoint = load(config, dtype)
-    _, notes = fitted(checkpoint, prompts or long_prompts(), config, folder)
+    _, notes = fit(checkpoint, prompts or long_prompts(), config, folder)
     return weights(checkpoint), notes
 
 
@@ -188,7 +188,7 @@ def test_other_base_weights_have_states_of_their_own(
     checkpoint = load(config)
     with torch.no_grad():
         checkpoint.model.get_input_embeddings().weight.mul_(1.01)
-    fitted(checkpoint, long_prompts(), config, tmp_path / "other")
+    fit(checkpoint, long_prompts(), config, tmp_path / "other")
     assert computed == before + before
     assert (folders, len(list((tmp_path / "cache" / "frozen").iterdir()))) == (1, 2)
 

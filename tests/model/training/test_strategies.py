@@ -33,7 +33,7 @@ config = make_config(
 config = changed(config, data={"grouping": grouping}, method={"name": method})
 check_trainer(config)
 checkpoint = load(config)
-cost = fit(checkpoint, make_prompts(), config, Path(folder))
+cost, _ = fit(checkpoint, make_prompts(), config, Path(folder))
 if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
     torch.save(checkpoint.model.state_dict(), Path(folder) / "final.pt")
 if torch.distributed.is_initialized():

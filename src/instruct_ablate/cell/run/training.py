@@ -41,7 +41,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     """Train the checkpoint in place."""
     from instruct_ablate.cell.run.training_data import training_data
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of
-    from instruct_ablate.model.training.fit import check_trainer, fitted
+    from instruct_ablate.model.training.fit import check_trainer, fit
     from instruct_ablate.model.training.packable import as_trained
 
     started = time.perf_counter()
@@ -58,7 +58,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     points = plan_points(job, collection, checkpoint, tokens, schedule)
     prepared = time.perf_counter() - started
     job.heartbeat.progress("train", 0, schedule.steps)
-    cost, met = fitted(checkpoint, examples, config, job.folder, job.mirror.loggers(), points)
+    cost, met = fit(checkpoint, examples, config, job.folder, job.mirror.loggers(), points)
     notes = (*notes, *met)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared)
     if points is None or points.choice is None:

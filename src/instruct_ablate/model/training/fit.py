@@ -47,23 +47,11 @@ from instruct_ablate.score_curve import FILE as SCORES
 from instruct_ablate.score_curve import keep_points
 from instruct_ablate.turns import clock
 
-__all__ = ["check_trainer", "fit", "fitted"]
+__all__ = ["check_trainer", "fit"]
 log = logging.getLogger(__name__)
 
 
 def fit(
-    checkpoint: Checkpoint,
-    examples: Sequence[Prompt] | Examples,
-    config: Config,
-    folder: Path,
-    loggers: Sequence[Logger] = (),
-    points: Plan | None = None,
-) -> Cost:
-    """Train as `fitted` does, and return what it cost alone."""
-    return fitted(checkpoint, examples, config, folder, loggers, points)[0]
-
-
-def fitted(
     checkpoint: Checkpoint,
     examples: Sequence[Prompt] | Examples,
     config: Config,
