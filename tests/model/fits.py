@@ -8,13 +8,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from instruct_ablate.data.collate import collate
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.model.loading.checkpoint import Checkpoint, load_checkpoint
+from instruct_ablate.model.training.dropout import Dropout
+from instruct_ablate.model.training.loss import TokenLosses, packed_attention_of
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import (
     BudgetConfig,
@@ -119,3 +122,19 @@ def changed(config: Config, **groups: dict[str, Any]) -> Config:
     return replace(
         config, **{name: replace(getattr(config, name), **values) for name, values in groups.items()}
     )
+
+
+def dropping_sites(checkpoint: Checkpoint, config: Config) -> list[str]:
+    """Name the modules at which a packed pass over two examples drops, in its order."""
+    seen: list[str] = []
+
+    class Counting(Dropout):
+        def at(self, module: nn.Module) -> Any:
+            seen.append(next(name for name, part in checkpoint.model.named_modules() if part is module))
+            return super().at(module)
+
+    dropout = Counting(0.1, 0)
+    batch = collate(make_store(checkpoint, config), [[0], [1]], checkpoint.start_token)
+    with packed_attention_of(checkpoint.model, dropout=dropout), torch.no_grad():
+        TokenLosses(checkpoint.model, dropout=dropout)(batch, 0)
+    return seen

@@ -18,7 +18,7 @@ from instruct_ablate.model.training.dropout import Dropout
 from instruct_ablate.model.training.loss import TokenLosses, packed_attention_of
 from instruct_ablate.model.training.settings import check_dropout
 from instruct_ablate.schema import DataConfig, TrainerConfig
-from tests.model.fits import NAMES, load, make_config, make_store
+from tests.model.fits import NAMES, dropping_sites, load, make_config, make_store
 
 
 def losses(
@@ -104,18 +104,7 @@ def test_every_site_of_t5_drops(cache: Path) -> None:
     """States and inner states of each layer, embeddings, last states, and all attention weights."""
     config = make_config(cache, "tiny_t5")
     checkpoint = load(config)
-    seen: list[str] = []
-
-    class Counting(Dropout):
-        def at(self, module: nn.Module) -> Any:
-            seen.append(next(name for name, part in checkpoint.model.named_modules() if part is module))
-            return super().at(module)
-
-    dropout = Counting(0.1, 0)
-    with packed_attention_of(checkpoint.model, dropout=dropout), torch.no_grad():
-        TokenLosses(checkpoint.model, dropout=dropout)(
-            collate(make_store(checkpoint, config), [[0], [1]], checkpoint.start_token), 0
-        )
+    seen = dropping_sites(checkpoint, config)
     layers, wanted = checkpoint.model.config.num_layers, []
     wanted += ["encoder.dropout", "decoder.dropout"] * 2
     for side, parts in (("encoder", ("SelfAttention",)), ("decoder", ("SelfAttention", "EncDecAttention"))):

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from instruct_ablate.data.collate import collate
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.model.adapters import of_pictures
 from instruct_ablate.model.loading.checkpoint import Checkpoint
@@ -27,6 +26,7 @@ from instruct_ablate.model.training.trainable import make_trainable
 from instruct_ablate.schema import Config, MethodConfig
 from tests.model.fits import (
     changed,
+    dropping_sites,
     first_batch,
     gradients,
     load,
@@ -254,17 +254,7 @@ def test_dropout_does_not_depend_on_company_or_checkpointing(cache: Path) -> Non
 
 def test_every_dropout_of_its_own_drops_and_all_attention_weights(cache: Path) -> None:
     checkpoint, config = prepared(cache)
-    seen: list[str] = []
-
-    class Counting(Dropout):
-        def at(self, module: nn.Module) -> Any:
-            seen.append(next(name for name, part in checkpoint.model.named_modules() if part is module))
-            return super().at(module)
-
-    dropout = Counting(0.1, 0)
-    store = make_store(checkpoint, config)
-    with packed_attention_of(checkpoint.model, dropout=dropout), torch.no_grad():
-        TokenLosses(checkpoint.model, dropout=dropout)(collate(store, [[0], [1]], checkpoint.start_token), 0)
+    seen = dropping_sites(checkpoint, config)
     own = [name for name, part in checkpoint.model.named_modules() if isinstance(part, nn.Dropout)]
     attentions = [name for name, _ in checkpoint.model.named_modules() if name.endswith(".self_attn")]
     passed = [name for name in (*own, *attentions) if not reads_pictures(name)]
