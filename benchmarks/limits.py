@@ -1,22 +1,26 @@
 """What any exact method must compute for a workload, what this machine attains, and how near this package comes.
 
-    python -m benchmarks limits [--case decoder grouped t5_large greedy labels t5] [--root DIR] [--count-only]
+    python -m benchmarks limits [--case decoder grouped t5_small t5_large greedy labels t5] [--root DIR] [--count-only]
 
 The workload is real: prompts of `--root` (Super-NaturalInstructions' layout) or of the starter tasks, so many tasks and
-instances, answers as long as they turn out. Counted are the products that no exact method can leave out
-(benchmarks/counting.py); attained is one large product in the same precision, the median of several. A share is the
-time that the counted arithmetic would take at that rate, of the time that was taken. Names of the cases as in
-`training` and `evaluation`, whose peers' attention stands beside: transformers' own choice in the version installed.
+instances, answers as long as they turn out; T5's, whose weights are random, as long as the references. Counted are the
+products that no exact method can leave out (benchmarks/counting.py); attained is one large product in the same
+precision, the median of several, taken again beside each repetition. A share is the time that the counted arithmetic
+would take at that rate, of the time that was taken: the median of the repetitions. Names of the cases as in `training`
+and `evaluation`, whose peers' attention stands beside: transformers' own choice in the version installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import transformers
@@ -25,6 +29,9 @@ from benchmarks.counting import training as work_of_steps
 
 from benchmarks import evaluation, machine, training
 from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.decoding import engine_native
+from instruct_ablate.model.decoding.greedy import EarlyStop
+from instruct_ablate.model.decoding.question import Question
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config
@@ -51,26 +58,59 @@ def of_training(
     described = describe(checkpoint, least, separate.times(3.0))
     if given.count_only:
         return described
-    clock = training.Clock(given.clock)
-    training.ours(checkpoint, prompts, config, clock)
-    return described | share(checkpoint, least, clock.ends[given.steps - 1] - clock.ends[0], given)
+
+    def take() -> float:
+        clock = training.Clock(given.clock)
+        training.ours(checkpoint, prompts, config, clock)
+        return clock.ends[given.steps - 1] - clock.ends[0]
+
+    return described | share(checkpoint, least, take, given)
 
 
 def of_evaluation(
     checkpoint: Checkpoint, prompts: list[Prompt], config: Config, given: argparse.Namespace
 ) -> dict[str, Any]:
-    """Count and take the answers to prompts; without taking them, references stand for answers."""
+    """Count and take the answers to prompts; without taking them, references stand for answers.
+
+    An encoder-decoder's answers are made as long as the references: random weights would run to the greatest length.
+    """
     answers = [prompt.target for prompt in prompts]
-    read, seconds = clock_of(given), None
-    if not given.count_only:
+    as_long = references_lengths(checkpoint, config) if checkpoint.encoder_decoder else nullcontext()
+    read = clock_of(given)
+
+    def take() -> float:
+        nonlocal answers
         started = read()
-        answers = evaluation.ours(checkpoint, prompts, config)
+        found = evaluation.ours(checkpoint, prompts, config)
         seconds = read() - started
-    pairs = answered(checkpoint, prompts, answers, config)
-    sizes = Sizes.of(checkpoint.model.config)
-    least = forward(sizes, pairs)
-    described = describe(checkpoint, least, apart(sizes, pairs))
-    return described if seconds is None else described | share(checkpoint, least, seconds, given)
+        answers = answers if checkpoint.encoder_decoder else found
+        return seconds
+
+    with as_long:
+        if not given.count_only:
+            take()  # which tells what the answers are
+        pairs = answered(checkpoint, prompts, answers, config)
+        sizes = Sizes.of(checkpoint.model.config)
+        least = forward(sizes, pairs)
+        described = describe(checkpoint, least, apart(sizes, pairs))
+        return described if given.count_only else described | share(checkpoint, least, take, given)
+
+
+@contextmanager
+def references_lengths(checkpoint: Checkpoint, config: Config) -> Iterator[None]:
+    """Let each greedy answer have as many tokens as its prompt's target, its end included, whatever they are."""
+    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
+
+    def ends(questions: Sequence[Question], *_: Any) -> EarlyStop:
+        targets = [question.prompts[0].target for question in questions]
+        wanted = [len(ids) for ids in encoding.targets(targets, config.prompt.max_target_length)[0]]
+        return lambda row, tokens: len(tokens) >= wanted[row]
+
+    with (
+        patch.object(engine_native, "early_stop", ends),
+        patch.object(engine_native, "stop_tokens", lambda *_: frozenset({-1})),
+    ):
+        yield
 
 
 def answered(
@@ -101,15 +141,23 @@ def parts(work: Work) -> tuple[float, float, float]:
     return work.products, work.attention, work.output
 
 
-def share(checkpoint: Checkpoint, least: Work, seconds: float, given: argparse.Namespace) -> dict[str, Any]:
-    """Hold the seconds taken against those that the counted arithmetic takes in one large product."""
-    dtype = checkpoint.model.dtype
-    rate = machine.product_rate(dtype, size=given.size, clock=clock_of(given))
+def share(
+    checkpoint: Checkpoint, least: Work, take: Callable[[], float], given: argparse.Namespace
+) -> dict[str, Any]:
+    """Hold the seconds taken against those that the counted arithmetic takes in one large product beside."""
+    dtype, seconds, rates = checkpoint.model.dtype, [], []
+    for _ in range(given.repetitions):
+        seconds.append(take())
+        rates.append(machine.product_rate(dtype, size=given.size, clock=clock_of(given)))
+    shares = sorted(least.total / rate / taken for rate, taken in zip(rates, seconds, strict=True))
+    middle = statistics.median(seconds)
     return {
-        "seconds": round(seconds, 2),
-        "attained GFLOP/s": round(least.total / seconds / 1e9, 1),
-        f"a product's GFLOP/s, {dtype}".replace("torch.", ""): round(rate / 1e9, 1),
-        "share of the limit": round(least.total / rate / seconds, 3),
+        "seconds": round(middle, 2),
+        "seconds, least and most": [round(min(seconds), 2), round(max(seconds), 2)],
+        "attained GFLOP/s": round(least.total / middle / 1e9, 1),
+        f"a product's GFLOP/s, {dtype}".replace("torch.", ""): round(statistics.median(rates) / 1e9, 1),
+        "share of the limit": round(statistics.median(shares), 3),
+        "share, least and most": [round(shares[0], 3), round(shares[-1], 3)],
     }
 
 
@@ -123,6 +171,8 @@ def run_case(name: str, given: argparse.Namespace) -> dict[str, Any]:
     dtype = torch.bfloat16
     checkpoint = evaluation.random_t5(dtype) if name == "t5" else evaluation.pretrained(dtype, run_on=False)
     config = evaluation.make_config(given, "rank" if name == "labels" else "greedy")
+    if name == "t5":
+        config.prompt.max_target_length = 128  # what references have room for
     prompts = evaluation.make_prompts(given, checkpoint, config)
     if name == "labels":
         prompts = [replace(prompt, choices=evaluation.LABELS) for prompt in prompts]
@@ -144,6 +194,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tasks", type=int, default=3, help="tested, spread over all by prompt length")
     parser.add_argument("--instances", type=int, default=100)
     parser.add_argument("--new-tokens", type=int, default=16)
+    parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--size", type=int, default=2048, help="of the large product")
     parser.add_argument("--seed", type=int, default=0, help="of the tasks drawn")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

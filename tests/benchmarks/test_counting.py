@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +50,82 @@ def test_t5_reads_each_source_once_and_all_of_it() -> None:
     own = Work(2 * (2 * 8 + 1 * 8), 4 * 2 * (1 + 2 + 1))
     crossed = Work(2 * (3 * 1 + 2 * 4 + 2 * 1 + 1 * 4), 4 * 2 * (2 * 3 + 1 * 2))
     assert forward(sizes, pairs) == encoder + own + crossed + Work(output=2 * 7 * 3)
+
+
+def by_beginnings(sizes: Sizes, pairs: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> tuple[float, ...]:
+    """Count a decoder's products, attention and output from the set of all beginnings that are read or predict."""
+    read = {(*source, *target)[:n] for source, target in pairs for n in range(1, len(source) + len(target))}
+    used = {
+        (*source, *target)[:n]
+        for source, target in pairs
+        for n in range(len(source), len(source) + len(target))
+    }
+    products = attention = 0.0
+    for place, layer in enumerate(sizes.decoder):
+        last = place == len(sizes.decoder) - 1
+        products += 2 * (layer.keys * len(read) + layer.rest * len(used if last else read))
+        attention += (
+            4 * layer.width * sum(min(len(one), layer.window or 10**9) for one in (used if last else read))
+        )
+    return products, attention, 2.0 * sizes.output * len(used)
+
+
+def test_training_is_counted_alike_from_the_beginnings_of_each_step_s_sequences() -> None:
+    draw = random.Random(0)
+
+    def example(head: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        own = tuple(draw.choices(range(3), k=draw.randint(1, 6)))
+        return (*head, *own), tuple(draw.choices(range(3), k=draw.randint(1, 4)))
+
+    sizes = Sizes((Layer(3, 5, 2), Layer(4, 6, 2, window=5), Layer(3, 5, 2)), 7)
+    packed = [[example(()) for _ in range(16)] for _ in range(3)]
+    heads = [tuple(draw.choices(range(9), k=12)) for _ in range(2)]
+    grouped = [[example(head) for head in heads for _ in range(8)] for _ in range(3)]
+    for steps in (packed, grouped):
+        counted = [by_beginnings(sizes, step) for step in steps]
+        found = training(sizes, steps)
+        assert (found.products, found.attention, found.output) == pytest.approx(
+            tuple(3 * sum(part) for part in zip(*counted, strict=True))
+        )
+    assert (
+        apart(sizes, grouped[0]).total > 1.5 * forward(sizes, grouped[0]).total
+    )  # there was something to share
+
+
+@pytest.mark.parametrize("gated", [True, False])
+def test_t5_is_counted_as_its_own_passes_are(gated: bool) -> None:
+    """Each source alone through transformers' encoder, its target token by token on cached keys: nothing is padded."""
+    torch = pytest.importorskip("torch")
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers import DynamicCache, EncoderDecoderCache, T5Config, T5ForConditionalGeneration
+
+    config = T5Config(
+        d_model=8, d_kv=3, d_ff=12, num_layers=2, num_decoder_layers=3, num_heads=4, vocab_size=11,
+        feed_forward_proj="gated-gelu" if gated else "relu", tie_word_embeddings=False, dropout_rate=0.0,
+        decoder_start_token_id=0, attn_implementation="eager",
+    )  # fmt: skip
+    model = T5ForConditionalGeneration(config)
+    pairs = [((1, 2, 3, 4, 5), (8, 9, 10)), ((1, 2), (9,)), ((3, 4, 6), (7, 7, 1, 2))]
+    sizes = Sizes.of(config)
+    with FlopCounterMode(display=False) as passes, torch.no_grad():
+        for source, target in pairs:
+            encoded = model.encoder(torch.tensor([source]))
+            cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+            for token in (0, *target[:-1]):
+                model(
+                    encoder_outputs=encoded, decoder_input_ids=torch.tensor([[token]]), past_key_values=cache
+                )
+    assert forward(sizes, pairs).total == passes.get_total_flops()
+    assert (
+        forward(sizes, [*pairs, pairs[0]]).total == passes.get_total_flops()
+    )  # an equal source is read once
+
+    # A step of training: products and output forward and backward; of attention, causal squares are computed whole.
+    with FlopCounterMode(display=False) as passes:
+        for source, target in pairs:
+            model(input_ids=torch.tensor([source]), labels=torch.tensor([target])).loss.backward()
+    whole = sum(4 * 12 * 3 * 3 * (len(target) ** 2 - sum(range(1, len(target) + 1))) for _, target in pairs)
+    assert training(sizes, [pairs]).total + whole == passes.get_total_flops()
 
 
 @pytest.mark.parametrize("gated", [True, False])

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.counting import Sizes, forward, training
+from benchmarks.counting import Sizes, Work, forward, training
 from benchmarks.limits import answered, of_evaluation, of_training, options
 
 from benchmarks import limits, machine
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.store import token_store
+from instruct_ablate.model.decoding import engine_native
+from instruct_ablate.model.decoding.early_stop import early_stop
+from instruct_ablate.model.decoding.greedy import decode_greedily
 from tests.model.decoding_cases import LABELS, make_checkpoint, make_config, make_prompts
 from tests.model.fits import load
 from tests.model.fits import make_config as make_fit
@@ -57,6 +61,44 @@ def test_answers_are_counted_as_long_as_they_turn_out(decoding: str, tmp_path: P
     sizes = Sizes.of(checkpoint.model.config)
     less = forward(sizes, pairs).total - forward(sizes, shorter).total
     assert less > 0 if decoding == "greedy" else less == 0  # labels are scored whichever is chosen
+
+
+def test_t5_s_answers_are_made_as_long_as_the_references(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, config = make_checkpoint("tiny_t5", tmp_path), make_config()
+    prompts = [
+        replace(prompt, target=" ".join(["yes"] * (1 + place % 3)))
+        for place, prompt in enumerate(make_prompts(2, 3))
+    ]
+    wanted = [len(target) for _, target in answered(checkpoint, prompts, [p.target for p in prompts], config)]
+    assert len(set(wanted)) == 3
+    taken: list[int] = []
+
+    def noting(*given: object) -> object:
+        for row, tokens in decode_greedily(*given):  # type: ignore[arg-type]
+            taken.append(len(tokens))
+            yield row, tokens
+
+    monkeypatch.setattr(engine_native, "decode_greedily", noting)
+    found = of_evaluation(checkpoint, prompts, config, given(repetitions=2))
+    assert sorted(taken) == sorted(3 * wanted)  # once to know the answers, twice to measure
+    pairs = answered(checkpoint, prompts, [prompt.target for prompt in prompts], config)
+    counted = forward(Sizes.of(checkpoint.model.config), pairs).total
+    assert found["counted GFLOP"] == round(counted / 1e9, 1)
+    assert engine_native.early_stop is early_stop  # put back
+
+
+def test_a_share_is_the_median_of_repetitions_each_beside_its_product(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = make_checkpoint("tiny_llama", tmp_path)
+    rates, times = iter([100.0, 50.0, 200.0]), iter([1.0, 3.0, 6.0])
+    monkeypatch.setattr(machine, "product_rate", lambda *_, **__: next(rates))
+    found = limits.share(checkpoint, Work(30.0, 6.0, 24.0), lambda: next(times), given(repetitions=3))
+    assert found["share of the limit"] == 0.4  # of 60 / 100 / 1, 60 / 50 / 3 and 60 / 200 / 6
+    assert found["share, least and most"] == [0.05, 0.6]
+    assert found["seconds"] == 3.0
 
 
 def test_the_peer_is_named_with_its_attention(tmp_path: Path) -> None:
