@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from instruct_ablate.cell.run import stopping
 from instruct_ablate.cell.run.stopping import HOURS, TimedOutError, interruptible, time_limit
 from instruct_ablate.errors import Interrupted
 
@@ -54,6 +55,87 @@ def test_threads_have_no_signals() -> None:
 def test_the_time_limit_raises() -> None:
     with pytest.raises(TimedOutError, match="cell_timeout"), time_limit(0.1 / 3600, nothing):
         time.sleep(5)
+
+
+class TestTheAlarmAgain:
+    """The error of an alarm can be swallowed where it is raised: then it rings again, never while one is on its way."""
+
+    @pytest.fixture(autouse=True)
+    def _soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(stopping, "AGAIN", 0.1)
+        monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # pytest's own keeps what it is given
+
+    def test_swallowed_by_a_destructor(self) -> None:
+        ends: list[float] = []
+
+        class Slow:
+            def __del__(self) -> None:
+                began = time.monotonic()
+                try:
+                    time.sleep(5)
+                finally:
+                    ends.append(time.monotonic() - began)
+
+        def cell() -> None:
+            Slow()
+            time.sleep(5)
+
+        began = time.monotonic()
+        with pytest.raises(TimedOutError, match="cell_timeout"), time_limit(0.1 / 3600, nothing, grace=20):
+            cell()
+        assert [end < 4 for end in ends] == [True]
+        assert time.monotonic() - began < 4
+
+    def test_swallowed_by_whoever_takes_all_errors(self) -> None:
+        met: list[str] = []
+
+        def cell() -> None:
+            for _ in range(2):
+                try:
+                    time.sleep(5)
+                except Exception as error:
+                    met.append(str(error))
+            time.sleep(5)
+
+        with pytest.raises(TimedOutError), time_limit(0.1 / 3600, nothing, grace=20):
+            cell()
+        assert len(met) == 2
+
+    def test_cleaning_up_takes_as_long_as_it_takes(self) -> None:
+        done: list[str] = []
+        before = signal.getsignal(signal.SIGALRM)
+
+        def cell() -> None:
+            try:
+                time.sleep(5)
+            except TimedOutError as error:
+                time.sleep(0.3)
+                done.append("handled")
+                raise RuntimeError("wrapped") from error
+            finally:
+                time.sleep(0.3)
+                done.append("cleaned up")
+
+        with pytest.raises(RuntimeError, match="wrapped"), time_limit(0.1 / 3600, nothing, grace=20):
+            cell()
+        assert done == ["handled", "cleaned up"]
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+        assert signal.getsignal(signal.SIGALRM) is before
+
+    def test_an_alarm_while_it_is_put_off_rings_no_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        put, before, calls = signal.setitimer, signal.getsignal(signal.SIGALRM), []
+
+        def late(which: int, seconds: float, interval: float = 0.0) -> tuple[float, float]:
+            calls.append(seconds)
+            if len(calls) == 2:  # the first time that it is put off
+                time.sleep(5)
+            return put(which, seconds, interval)
+
+        monkeypatch.setattr(signal, "setitimer", late)
+        with pytest.raises(TimedOutError), time_limit(0.1 / 3600, nothing, grace=20):
+            pass
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+        assert signal.getsignal(signal.SIGALRM) is before
 
 
 def test_in_time_nothing_happens() -> None:
