@@ -274,6 +274,38 @@ def test_what_an_adapter_stands_on_and_any_other_checkpoint_itself(tmp_path: Pat
         base_of(config)
 
 
+def test_a_revision_beside_a_folder_is_refused_and_an_adapters_own_word_is_not(
+    made: Path, tmp_path: Path
+) -> None:
+    given = replace(local(made), revision="v1")
+    with pytest.raises(
+        UserError, match=r"^model\.revision=v1 would be ignored: model\.path=\S+ is the local folder"
+    ):
+        facts(given)
+    root = tmp_path / "root"
+    shutil.copytree(made, root / "Model-1B")
+    below = ModelConfig("mine", path="Owner/Model-1B", root=str(root), revision="v1")
+    with pytest.raises(UserError, match=rf"would be ignored.*below model\.root={root} is the local folder"):
+        facts(below)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    shutil.copyfile(made / "model.safetensors", adapter / "adapter_model.safetensors")
+    said = {"base_model_name_or_path": str(made), "revision": "v1"}
+    (adapter / "adapter_config.json").write_text(json.dumps(said))
+    assert facts(local(adapter)) == facts(local(made))
+    with pytest.raises(UserError, match="would be ignored"):
+        facts(replace(local(adapter), revision="v1"))
+
+
+def test_a_kind_that_a_shipped_model_is_not_is_refused() -> None:
+    config = ModelConfig("tiny_llama", source="random", kind="encoder-decoder")
+    with pytest.raises(
+        UserError, match=r"model\.kind=encoder-decoder, but tiny_llama is decoder-only\. Leave"
+    ):
+        facts(config)
+    assert facts(replace(config, kind="decoder-only")).kind == "decoder-only"
+
+
 class TestRoot:
     """Hub ids below `model.root`: found as OWNER/NAME, then as NAME; no hub is asked."""
 

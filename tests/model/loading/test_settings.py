@@ -15,6 +15,11 @@ from instruct_ablate.schema import ModelConfig
         (ModelConfig("m", kind="x"), "decoder-only, encoder-decoder., or null to find it out"),
         (ModelConfig("m", tries=0), r"^model\.tries=0 must be at least 1$"),
         (ModelConfig("m", tries=1_000_001), "and at most 1000000$"),
+        (
+            ModelConfig("m", path="a/b", tries=2),
+            r"^model\.tries=2 is of model=uniform_guess.* model=m answers once",
+        ),
+        (ModelConfig("tiny_t5", source="random", tries=2), "model=tiny_t5 answers once"),
         (ModelConfig("m", path="", source="pretrained"), "is empty"),
         (ModelConfig("m", revision=201 * "x"), "at most 200"),
         (ModelConfig("uniform_guess", path="x", source="baseline"), r"model\.path='x' would be ignored"),
@@ -35,7 +40,8 @@ def test_values_that_no_model_has(config: ModelConfig, said: str) -> None:
     [
         ModelConfig("m", path="some/folder", revision=200 * "x"),
         ModelConfig("m", path="a/b", tries=1, kind="encoder-decoder"),
-        ModelConfig("m", path="a/b", tries=1_000_000, kind="decoder-only", tuned=None, end_of_source=False),
+        ModelConfig("uniform_guess", source="baseline", tries=1_000_000),
+        ModelConfig("m", path="a/b", kind="decoder-only", tuned=None, end_of_source=False),
         *(ModelConfig("m", source=source) for source in ("wheel", "random", "baseline", "pretrained")),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 from instruct_ablate.errors import Interrupted, UserError, unknown
 from instruct_ablate.model.families import ENCODER_DECODERS, Kind
 from instruct_ablate.model.loading.packed_models import MODELS, NAMES
-from instruct_ablate.model.loading.settings import check_model
+from instruct_ablate.model.loading.settings import check_model, check_revision
 from instruct_ablate.model.loading.tiny_families import FAMILIES
 from instruct_ablate.schema import ModelConfig, PromptConfig
 
@@ -58,10 +58,13 @@ def facts(config: ModelConfig) -> Facts:
         allowed = NAMES if config.source == "wheel" else tuple(FAMILIES)
         if config.name not in allowed:
             raise unknown(f"model for model.source={config.source}", config.name, allowed)
+        if config.kind not in (None, BUILT_IN[config.name]):
+            raise _other_kind(config, config.name, BUILT_IN[config.name])
         return Facts(BUILT_IN[config.name], positions=ROOM[config.name])
     folder = local_folder(config)
     if folder is None:
         return _check_hub(config)
+    check_revision(config, folder)
     return _check_adapter(folder, config) if is_adapter(folder) else _check_folder(folder, config)
 
 
@@ -161,7 +164,10 @@ def _check_adapter(folder: Path, config: ModelConfig) -> Facts:
     if not weights.is_file():
         raise UserError(f"{folder} holds no {weights.name}, which the adapter's weights lie in.")
     _check_safetensors(weights)
-    return facts(base_of(config))
+    base = base_of(config)
+    return facts(
+        base if local_folder(base) is None else replace(base, revision=None)
+    )  # its own word, not asked for
 
 
 def _check_folder(folder: Path, config: ModelConfig) -> Facts:
@@ -247,10 +253,12 @@ def _kind(raw: dict[str, Any], config: ModelConfig, where: str) -> Kind:
     both = raw.get("is_encoder_decoder", raw["model_type"] in ENCODER_DECODERS)
     kind: Kind = "encoder-decoder" if both else "decoder-only"
     if config.kind not in (None, kind):
-        raise UserError(
-            f"model.kind={config.kind}, but {where} ({raw['model_type']}) is {kind}. Leave model.kind out."
-        )
+        raise _other_kind(config, f"{where} ({raw['model_type']})", kind)
     return kind
+
+
+def _other_kind(config: ModelConfig, what: str, kind: Kind) -> UserError:
+    return UserError(f"model.kind={config.kind}, but {what} is {kind}. Leave model.kind out.")
 
 
 def _refuse_code(raw: dict[str, Any], config: ModelConfig, where: str) -> None:
