@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from instruct_ablate.cell.run.points import Test, missed, sampled
+from instruct_ablate.cell.run.evaluation import prompts_at_test
+from instruct_ablate.cell.run.points import Test, missed, sampled, samples_at_test
 from instruct_ablate.cell.run.runner import run_cell
+from instruct_ablate.cell.run.stages import Words
+from instruct_ablate.cell.state.canonical import effective, shown_at_test
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.errors import Interrupted, UserError
@@ -29,6 +32,7 @@ from instruct_ablate.schema import (
     TrainerConfig,
 )
 from instruct_ablate.score_curve import FILE, Point, read_points
+from instruct_ablate.tasks.collection import read_tasks
 from tests.conftest import make_task
 from tests.standins import make_config
 
@@ -217,6 +221,37 @@ def test_the_sample_is_even_over_tasks_and_always_the_same() -> None:
     assert sampled(tasks, 100) == tuple(tasks)
     smaller = {one.id for task in sampled(tasks, 5) for one in task.instances}
     assert smaller < {one.id for task in chosen for one in task.instances}
+
+
+@pytest.mark.parametrize("decoding", ["greedy", "channel"])
+def test_each_prompt_of_the_sample_is_that_of_the_test_at_the_end(
+    decoding: str, tmp_path: Path, cache: Path
+) -> None:
+    """Variants that borrow from other tasks, or from a task's other instances, borrow from all of them."""
+    borrowing = ["misleading", "misleading_moderate", "delusive", "random_true_distribution", "ood_inputs"]
+    tasks = TasksConfig("starter", test_tasks=12, test_instances=20)
+    evaluation = EvaluationConfig(borrowing, at=[1.0], decoding=decoding)
+    config = effective(cell(tmp_path, cache, tasks=tasks, evaluation=evaluation))
+    read, job = read_tasks(tasks, cache), SimpleNamespace(config=config)
+    whole = {
+        label: {(one.task, one.instance_id): one for one in prompts_at_test(config, read, shown, Words())}
+        for label, shown in shown_at_test(config)
+    }
+    samples = list(samples_at_test(job, read, Words(), 5))  # type: ignore[arg-type]
+    assert [one.tested for one in samples] == list(whole)
+    for one in samples:
+        assert len({prompt.task for prompt in one.prompts}) == 5, "of few of the tasks"
+        assert [whole[one.tested][prompt.task, prompt.instance_id] for prompt in one.prompts] == [
+            *one.prompts
+        ]
+
+
+def test_a_sampled_task_whose_instances_have_choices_of_their_own_is_classification_still() -> None:
+    choices = tuple((f"own-{number}", ("yes", "no")) for number in range(6))
+    whole = make_task("own", count=6, label_space=None, answer_choices=choices)
+    (few,) = sampled([whole], 2)
+    assert whole.kind == few.kind == "classification"
+    assert {name for name, _ in few.answer_choices} == {one.id for one in few.instances}
 
 
 def test_a_logger_that_fails_costs_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -30,7 +30,7 @@ from instruct_ablate.prompt.channel import channel_prompts
 from instruct_ablate.prompt.prompt import Prediction, Prompt, Tokens
 from instruct_ablate.prompt.template_set import template_label
 from instruct_ablate.schema import Config, InstructionConfig
-from instruct_ablate.tasks.task import TaskCollection
+from instruct_ablate.tasks.task import Task, TaskCollection
 
 if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
@@ -47,14 +47,22 @@ class Tested:
 
 
 def prompts_at_test(
-    config: Config, collection: TaskCollection, shown: InstructionConfig, tokens: Tokens
+    config: Config,
+    collection: TaskCollection,
+    shown: InstructionConfig,
+    tokens: Tokens,
+    some: Sequence[Task] | None = None,
 ) -> tuple[Prompt, ...]:
-    """Build the prompts of the test tasks under one test-time instruction."""
+    """Build the prompts of the test tasks under one test-time instruction.
+
+    `some` are those tasks, or instances of them, that are asked for alone: variants borrow from the whole collection
+    all the same, so that each prompt is that of the whole test.
+    """
     if not any(task.instances for task in collection.test):
         raise UserError("there are no test instances: check tasks.root, tasks.include and tasks.categories")
     context = Context.of(config, collection, "test")
     build = channel_prompts if config.evaluation.decoding == "channel" else build_prompts
-    return build(collection.test, shown, config.prompt, tokens, context)
+    return build(collection.test if some is None else some, shown, config.prompt, tokens, context)
 
 
 def evaluate(

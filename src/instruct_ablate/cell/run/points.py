@@ -130,8 +130,7 @@ def samples_at_test(job: Job, collection: TaskCollection, tokens: Tokens, size: 
     chosen = sampled(collection.test, size)
     _, config = under_templates(job.config)[0]
     for label, shown in shown_at_test(job.config):
-        prompts = prompts_at_test(config, replace(collection, test=chosen), shown, tokens)
-        yield Sample(label, prompts)
+        yield Sample(label, prompts_at_test(config, collection, shown, tokens, chosen))
 
 
 def sampled(tasks: Sequence[Task], count: int) -> tuple[Task, ...]:
@@ -144,10 +143,7 @@ def sampled(tasks: Sequence[Task], count: int) -> tuple[Task, ...]:
         inside = sorted(task.instances, key=lambda one: _hash(f"{task.name}\t{one.id}"))
         ranked += [(place, _hash(task.name), task.name, one.id) for place, one in enumerate(inside)]
     chosen = {(name, own) for _, _, name, own in sorted(ranked)[:count]}
-    kept = (
-        replace(task, instances=tuple(one for one in task.instances if (task.name, one.id) in chosen))
-        for task in tasks
-    )
+    kept = (task.only([one for one in task.instances if (task.name, one.id) in chosen]) for task in tasks)
     return tuple(task for task in kept if task.instances)
 
 
