@@ -13,6 +13,7 @@ from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.counterpart import Among, counterpart
 from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.data.settings import check_data
 from instruct_ablate.errors import UserError
@@ -125,6 +126,39 @@ def test_each_share_is_compared_with_the_reference(tmp_path: Path) -> None:
     assert counterpart(half, among, **{"data.altered_share": 1.0}) == whole
     assert counterpart(reference, among, instruction="deleted(0.5)") == whole
     assert [counterpart(one, among, instruction="shuffled") for one in (half, whole)] == shuffled
+
+
+def test_another_variant_altered_in_another_share_is_no_counterpart(tmp_path: Path) -> None:
+    """Where a grid is half done, half of one noise is not held against all of another."""
+
+    def setting(share: float, *given_as: str, budget: int = 4) -> Setting:
+        instruction = InstructionConfig(*given_as, rate=0.5)
+        return identify(given(tmp_path, share, instruction, data_budget=BudgetConfig(budget))).setting
+
+    half, plain, whole = setting(0.5, "deleted"), setting(1.0), setting(1.0, "shuffled")
+    among = Among([half, plain, whole, setting(1.0, budget=0)])
+    assert counterpart(half, among, instruction="shuffled") is None
+    assert counterpart(whole, among, instruction="deleted(0.5)") is None
+    assert counterpart(half, among, instruction="original") == plain
+    assert counterpart(plain, among, instruction="deleted(0.5)") == half
+    untuned = counterpart(half, among, data_budget=0)
+    assert untuned is not None
+    assert untuned.untuned
+
+
+@pytest.mark.parametrize("shares", [(0.5,), (0.25, 0.5), (0.25, 1.0)])
+def test_the_share_is_said_wherever_a_study_shows_its_cells(
+    shares: tuple[float, ...], tmp_path: Path
+) -> None:
+    plain = identify(given(tmp_path, 1.0, InstructionConfig())).setting
+    altered = [identify(given(tmp_path, share, InstructionConfig("simplified"))).setting for share in shares]
+    legend = Legend([plain, *altered])
+    if len(shares) == 1:
+        assert ("data.altered_share", "0.5") in legend.shared
+    else:
+        assert "data.altered_share" in legend.keys
+        texts = [legend.text(one, "data.altered_share") for one in (plain, *altered)]
+        assert texts == ["-", *map(str, shares)]
 
 
 def test_shares_that_cannot_be_are_refused() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.legend import (
     Legend,
     answers_by_itself,
@@ -16,8 +17,10 @@ from instruct_ablate.cell.state.legend import (
     rank,
     trained_on,
 )
-from instruct_ablate.cell.state.setting import make_setting
+from instruct_ablate.cell.state.setting import make_setting, write
+from instruct_ablate.schema import MethodConfig
 from tests.report.cells import place
+from tests.standins import make_config
 
 
 def test_columns_are_the_keys_that_differ():
@@ -256,3 +259,20 @@ def test_a_key_left_out_at_its_neutral_value_differs_from_another_value():
     legend = Legend([plain, other, place(data_budget=0, **{"tasks.reader": "starter"})])
     assert legend.keys == ("trainer.dropout",)
     assert [legend.text(setting, "trainer.dropout") for setting in (plain, other)] == ["0.0", "0.1"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"layers": "top:1"}, {"dora": True}, {"rank": 64}, {"target": "attention"}]
+)
+def test_what_adapters_are_like_is_said_beside_full_tuning(changes, tmp_path):
+    """Keys left out at their neutral value: full tuning has no adapters, and so none of these values."""
+    full, lora = (
+        identify(make_config(tmp_path, method=method)).setting
+        for method in (MethodConfig("full"), MethodConfig("lora", **changes))
+    )
+    legend, ((key, value),) = Legend([full, lora]), changes.items()
+    assert (f"method.{key}", write(value)) in legend.shared
+    other = identify(make_config(tmp_path, method=MethodConfig("lora"))).setting
+    beside = Legend([full, lora, other])
+    assert [beside.text(one, f"method.{key}") for one in (full, lora)] == ["-", write(value)]
+    assert f"method.{key}" in beside.keys

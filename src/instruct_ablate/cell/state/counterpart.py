@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from instruct_ablate.cell.state.legend import FOLLOWING
+from instruct_ablate.cell.state.legend import FOLLOWING, SHARE
 from instruct_ablate.cell.state.setting import Setting, Value, of_untuned
 from instruct_ablate.instruction.catalogue import names
 
@@ -17,7 +17,6 @@ TRAINED, UNTUNED, BASELINE, ELSEWHERE = range(4)  # from those that read most ke
 # The tests of a cell change none of its scores; a counterpart need not have them all.
 FREE = ("evaluation.instructions",)
 NUMBER = "instruction.num_positive"
-SHARE = "data.altered_share"  # of the examples; what is not altered at all has every share
 
 
 class Among:
@@ -64,9 +63,23 @@ def counterparts(setting: Setting, among: Among, **changed: Value) -> tuple[Sett
     target, own, keys = setting.changed(**changed), kind(setting), tuple(sorted(changed))
     for other in _kinds(own, kind(target), keys):
         equal = among.equal(target, (own, other), keys)
-        if found := tuple(one for one in equal if one != setting and _has(one, target, changed)):
+        found = tuple(one for one in equal if one != setting and _has(one, target, changed))
+        if found := tuple(one for one in found if SHARE in changed or _altered_alike(one, setting)):
             return found
     return ()
+
+
+def _altered_alike(one: Setting, other: Setting) -> bool:
+    """Whether two settings alter the same share of the examples, as far as both alter any."""
+    return one.get(SHARE) == other.get(SHARE) or not (_alters(one) and _alters(other))
+
+
+def _alters(setting: Setting) -> bool:
+    """Whether training shows anything but the originals; examples of which there are none are not altered."""
+    if setting.untuned:
+        return False
+    definition, examples = _parts(str(setting.get("instruction")))
+    return definition != "original" or (examples != "original" and setting.get(NUMBER) != 0)
 
 
 def _kinds(own: int, target: int, keys: Sequence[str]) -> tuple[int, ...]:

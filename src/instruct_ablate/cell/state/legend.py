@@ -15,8 +15,10 @@ from instruct_ablate.cell.state.setting import GROUPS, Setting, Value, of_untune
 from instruct_ablate.schema import Config
 
 _HASH = re.compile(r"[0-9a-f]{16,64}")
+SHARE = "data.altered_share"  # of the examples; what is not altered at all has every share
 
-# Keys that follow from another one, by how they begin.
+# Keys that follow from another one, by how they begin. What is neither in its name nor told of all that have it (a
+# share altered) is shown all the same: `TOLD`.
 FOLLOWING = {
     "tasks": ("tasks.",),
     "model": ("model.",),
@@ -25,10 +27,11 @@ FOLLOWING = {
         "instruction.rate",
         "instruction.correct",
         "instruction.versions",
-        "data.altered_share",
+        SHARE,
         "evaluation.instructions",
     ),
 }
+TOLD = (SHARE,)
 REVISED = (
     "tasks",
     "model",
@@ -54,7 +57,7 @@ HEADINGS = {
     "data_budget.categories": "categories trained on",
     "data_budget.total": "examples in all",
     "data_budget.repeat": "times shown",
-    "data.altered_share": "share altered",
+    SHARE: "share altered",
     "instruction": "trained on",
     "instruction.num_positive": "examples",
     "evaluation.decoding": "decoding",
@@ -167,7 +170,7 @@ class Legend:
     def _follows(self, key: str) -> bool:
         """Whether a key says nothing that the one it follows from does not say."""
         leader = next((name for name, heads in FOLLOWING.items() if key.startswith(heads)), None)
-        if leader is None:
+        if leader is None or key in TOLD:
             return False
         values: dict[Value, Value] = {}
         own = self._values[key].items()
@@ -222,6 +225,8 @@ def _applies(setting: Setting, key: str) -> bool:
     """Whether a table shows a setting's value at a key; what answered by itself is named as what was trained on."""
     if answers_by_itself(setting) and (key == "method" or (key == "model" and setting.baseline)):
         return False
+    if key == SHARE and setting.instruction == "original":
+        return False  # nothing is altered
     without = setting.untuned or setting.get("data_budget.total") is not None
     return key in setting and not (without and key == "data_budget")
 

@@ -98,6 +98,8 @@ class Setting:
         """
         if key in self._by_key or key not in NEUTRAL or "tasks.reader" not in self._by_key:
             return False
+        if key.startswith("method.") and self.get("method") == "full":
+            return False  # they say how adapters are
         return _reads(key, self.untuned, self.baseline)
 
     @property
