@@ -17,6 +17,7 @@ from instruct_ablate.schema import (
     MethodConfig,
     ModelConfig,
     PromptConfig,
+    ReportConfig,
     TasksConfig,
     TrainerConfig,
 )
@@ -350,3 +351,13 @@ def test_prompts_that_are_cut_are_left_to_the_start(tmp_path: Path) -> None:
     )
     found, left = preflight.planned_faults([config])
     assert (found, left) == ([], [preflight.EFFECTS])
+
+
+def test_metrics_that_no_table_would_show_are_refused_once(tmp_path: Path) -> None:
+    asked = replace(EvaluationConfig(), metrics=["consistency", "lenient_match"])
+    config = make_config(tmp_path, evaluation=asked)
+    (fault,) = faults([config])
+    assert fault.startswith("evaluation.metrics: consistency would be in no table")
+    assert faults([replace(config, report=ReportConfig(columns=["exact_match", "consistency"]))]) == []
+    unknown = replace(asked, metrics=["consistencies"])
+    assert len(faults([replace(config, evaluation=unknown)])) == 1

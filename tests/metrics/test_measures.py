@@ -7,8 +7,16 @@ from dataclasses import replace
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics.measures import DIFFERENCES, check_columns, find_measure, measure_names
-from instruct_ablate.metrics.registry import described
+from instruct_ablate.metrics import registry
+from instruct_ablate.metrics.measures import (
+    DIFFERENCES,
+    USUAL,
+    check_columns,
+    check_shown,
+    find_measure,
+    measure_names,
+)
+from instruct_ablate.metrics.registry import AT_REPORT, described, metric, named_metrics, registered
 from instruct_ablate.schema import ReportConfig
 from instruct_ablate.scores import Scores, TaskScore
 from tests.scored import score
@@ -90,3 +98,47 @@ def test_percentages_are_counted_in_points_and_rounded_coarsely():
     share, nats = find_measure("exact_match"), find_measure("reference_log_likelihood")
     assert (share.percent, share.steps, share.digits) == (True, "points", 1)
     assert (nats.percent, nats.steps, nats.digits) == (False, "nats/token", 2)
+
+
+HIDDEN = (
+    "strict_exact_match",
+    "rouge1",
+    "consistency",
+    "consistency_over_tests",
+    "consistency_over_templates",
+)
+
+
+@pytest.mark.parametrize(
+    "name", [one.name for one in registered() if one.module.startswith("instruct_ablate.")]
+)
+def test_a_metric_that_is_asked_for_alone_is_shown_or_refused(name: str) -> None:
+    named = named_metrics([name])
+    if name in HIDDEN:
+        with pytest.raises(
+            UserError, match=rf"^evaluation\.metrics: {name} would be in no table.*report\.columns=\["
+        ):
+            check_shown(named, ())
+        with pytest.raises(UserError, match=rf"add report\.columns=\[rougeL,{name}\]"):
+            check_shown(named, ("rougeL",))
+        check_shown(named, ("rougeL", name))
+    else:
+        assert name in {find_measure(one).metric.name for one in USUAL if one not in DIFFERENCES} or not (
+            named[0].is_built_in or named[0].reads in AT_REPORT
+        )
+        check_shown(named, ())
+
+
+def test_a_measure_of_one_kind_shows_its_metric() -> None:
+    check_shown(named_metrics(["rouge1"]), ("classification_rouge1", "to_reference"))
+
+
+def test_ones_own_metric_of_several_predictions_is_in_no_usual_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_METRICS", dict(registry._METRICS))
+
+    @metric("longest_of_seeds", reads="cells")
+    def longest(predictions: list[str], references: list[str]) -> float | None:
+        return None
+
+    with pytest.raises(UserError, match=r"would be in no table.*\[exact_match,rougeL,longest_of_seeds\]"):
+        check_shown(named_metrics(["longest_of_seeds"]), ())

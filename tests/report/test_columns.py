@@ -14,12 +14,11 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import Selection, find_measure
 from instruct_ablate.metrics.likelihood import PER_TOKEN
-from instruct_ablate.metrics.measures import DIFFERENCES
+from instruct_ablate.metrics.measures import DIFFERENCES, USUAL
 from instruct_ablate.metrics.registry import describe
 from instruct_ablate.report.browser import browser_data
 from instruct_ablate.report.columns import (
     COMPARED,
-    DEFAULT,
     column_heading,
     compared,
     explained,
@@ -90,7 +89,7 @@ def test_further_metrics_are_in_every_table_figure_and_verdict(tmp_path: Path) -
     browsed = browser_data(study.folder, choose(study.cells), ("rougeL",))
     assert browsed["metrics"] == ["ROUGE-L", "answer words", "ref. log-lik. per token"]
     assert browsed["tasks"]["task_c"]["instances"]["i1"]["answers"][0][4] == [1.0, 7.0, -1.25]
-    assert main_columns(build_rows(study.cells)) == (*DEFAULT, LIKELY.name, OWN.name)
+    assert main_columns(build_rows(study.cells)) == (*USUAL, LIKELY.name, OWN.name)
     assert main_columns(build_rows(study.cells), ("rougeL",)) == ("rougeL",)
 
 
@@ -166,8 +165,8 @@ def test_a_metric_of_no_line_is_no_column_of_a_groups_table() -> None:
 @pytest.mark.parametrize(
     ("measured", "shown"),
     [
-        ((), DEFAULT),  # nothing is done yet
-        (("exact_match", "rougeL"), tuple(name for name in DEFAULT if name != "generation_rougeL")),
+        ((), USUAL),  # nothing is done yet
+        (("exact_match", "rougeL"), tuple(name for name in USUAL if name != "generation_rougeL")),
         (("generation_rougeL", "rougeL"), ("generation_rougeL", "rougeL", *DIFFERENCES)),
         (("rougeL",), ("rougeL",)),
     ],

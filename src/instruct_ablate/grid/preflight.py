@@ -22,7 +22,7 @@ from instruct_ablate.grid.effects import NeedsTokenizer, check_drawn, check_effe
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.settings import check_instruction
 from instruct_ablate.limits import text_fault
-from instruct_ablate.metrics.measures import check_columns
+from instruct_ablate.metrics.measures import check_columns, check_shown
 from instruct_ablate.model.decoding.settings import check_evaluation, check_thinking
 from instruct_ablate.model.loading.settings import check_model
 from instruct_ablate.model.training.settings import (
@@ -46,6 +46,7 @@ from instruct_ablate.schema import (
     MethodConfig,
     ModelConfig,
     PromptConfig,
+    ReportConfig,
     TasksConfig,
     TrainerConfig,
 )
@@ -172,6 +173,7 @@ def _values(config: Config) -> Iterator[Call]:
     engine, decoding = ("native", "greedy") if is_baseline(config) else (engine, config.evaluation.decoding)
     yield _metrics, (config.evaluation.metrics, config.extensions, cut, engine, decoding)
     yield check_columns, (config.report,)
+    yield _shown, (config.evaluation.metrics, config.report)
     yield check_encodings, (config.data, config.prompt)
     yield check_dropout, (config.trainer, config.data)
     yield check_dora, (config.method, config.trainer)
@@ -229,6 +231,13 @@ def _metrics(names: Sequence[str], files: Sequence[str], cut: bool, engine: str,
         for one in loaded:
             if one.check is not None:
                 one.check()
+
+
+def _shown(names: Sequence[str], report: ReportConfig) -> None:
+    from instruct_ablate.metrics.registry import named_metrics
+
+    if not any(map(text_fault, names)) and not _faults(check_columns, (report,)):
+        check_shown(named_metrics(names), report.columns)
 
 
 def _constraints(tasks: TasksConfig, cache: Path, names: Sequence[str], files: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 
 from instruct_ablate.errors import UserError, closed
 from instruct_ablate.limits import Limits, any_value, check_limits, texts
-from instruct_ablate.metrics.registry import described, known_metric
+from instruct_ablate.metrics.registry import AT_REPORT, KEY, Metric, described, known_metric
 from instruct_ablate.schema import ReportConfig
 from instruct_ablate.scores import MetricDescription, Score, Scores, TaskScore
 from instruct_ablate.tasks.task import Kind
@@ -17,6 +17,8 @@ LIMITS: Limits = {"columns": texts(), "at_end": any_value()}  # of the group `re
 DIFFERENCES = ("to_reference", "to_untuned")  # columns of the main table that are no measures
 ABILITIES = ("general", "forgetting")  # of `evaluation.general`, which is no test
 NO_MEASURES = (*DIFFERENCES, *ABILITIES)
+# What the main table shows where `report.columns` names nothing.
+USUAL = ("exact_match", "generation_rougeL", "rougeL", "format_correctness", *DIFFERENCES, "uniform_guess")
 _SHORT = {"classification": "(class.)", "generation": "(gen.)"}
 
 
@@ -110,3 +112,21 @@ def check_columns(config: ReportConfig) -> None:
             raise unknown_measure("report.columns", name, NO_MEASURES)
     if len(set(names)) < len(names):
         raise UserError(f"report.columns: {', '.join(names)}: name each column once.")
+
+
+def check_shown(named: Sequence[Metric], columns: Sequence[str]) -> None:
+    """Refuse metrics that were asked for by name and that no table would show: `report.columns` alone shows them.
+
+    Those are what every record has beside the usual measures, and what a report makes of several predictions.
+    """
+    shown = {find_measure(name).metric.name for name in columns or USUAL if name not in NO_MEASURES}
+    hidden = [
+        one.name for one in named if (one.is_built_in or one.reads in AT_REPORT) and one.name not in shown
+    ]
+    if hidden:
+        instead = ",".join((*(columns or ("exact_match", "rougeL")), *hidden))
+        raise UserError(
+            f"{KEY}: {', '.join(hidden)} would be in no table: that key has cells scored by further metrics, and what "
+            "every record has, or a report makes of several predictions, is shown where report.columns names it: "
+            f"add report.columns=[{instead}]."
+        )

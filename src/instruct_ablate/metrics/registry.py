@@ -204,6 +204,11 @@ def _named(path: str) -> tuple[Metric, ...]:
     return (next(made for made in _METRICS.values() if made.score is function),)
 
 
+def named_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
+    """Return the metrics of these names, which files that were loaded before may have registered."""
+    return tuple(one for name in names for one in _named(name))
+
+
 def load_metrics(names: Iterable[str], files: Iterable[str] = ()) -> tuple[Metric, ...]:
     """Return the metrics that a configuration selects."""
     return Selection(tuple(names), tuple(files)).load()

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Score, find_measure
-from instruct_ablate.metrics.measures import ABILITIES, DIFFERENCES, NO_MEASURES, measure_names
+from instruct_ablate.metrics.measures import ABILITIES, DIFFERENCES, NO_MEASURES, USUAL, measure_names
 from instruct_ablate.metrics.registry import built_in
 from instruct_ablate.report.seed_means import Row
 
-DEFAULT = ("exact_match", "generation_rougeL", "rougeL", "format_correctness", *DIFFERENCES, "uniform_guess")
 COMPARED = ("exact_match", "rougeL", "format_correctness")
 OF = {  # a usual column is of these measures: where no row has one of them, it would stand empty
     "format_correctness": ("exact_match",),
@@ -34,9 +33,9 @@ def main_columns(rows: Sequence[Row], chosen: Sequence[str] = ()) -> tuple[str, 
         return tuple(chosen)
     known = dict.fromkeys(name for row in rows for name, _ in row.means)
     if not known:
-        return DEFAULT
+        return USUAL
     held = ABILITIES if any(row.general for row in rows) else ()
-    usual = (name for name in DEFAULT if not known.keys().isdisjoint(OF.get(name, (name,))))
+    usual = (name for name in USUAL if not known.keys().isdisjoint(OF.get(name, (name,))))
     return (*usual, *held, *_own(known))
 
 
@@ -53,7 +52,7 @@ def group_columns(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tu
 
 def shown_measures(cells: Iterable[CellRecord], chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """Name the measures of the main table that a setting is judged by: no differences, nothing of the data."""
-    names = (*(chosen or DEFAULT), *own_metrics(cells))
+    names = (*(chosen or USUAL), *own_metrics(cells))
     return tuple(dict.fromkeys(name for name in names if name not in (*NO_MEASURES, *OF_THE_DATA)))
 
 

@@ -11,9 +11,9 @@ from instruct_ablate.cell.state.contamination import DOUBTFUL, SEEN, seen, seen_
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
+from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES, USUAL
 from instruct_ablate.report.across_cells import with_metrics_over_cells
-from instruct_ablate.report.columns import DEFAULT, OF_THE_DATA, column_heading, explained, main_columns
+from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
 from instruct_ablate.terminal import make_console
 
@@ -133,7 +133,7 @@ def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     what = (
         (
             "exact match, format and guess over classification tasks, ROUGE-L (gen.) over generation tasks; ",
-            DEFAULT,
+            USUAL,
         ),
         (explained(names), names),
         (clash if any(row.clash for row in rows) else "", names),
