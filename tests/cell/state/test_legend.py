@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.legend import (
     rank,
     trained_on,
 )
-from instruct_ablate.cell.state.setting import make_setting, write
+from instruct_ablate.cell.state.setting import GENERAL, make_setting, write
 from instruct_ablate.schema import MethodConfig
 from tests.report.cells import place
 from tests.standins import make_config
@@ -276,3 +276,30 @@ def test_what_adapters_are_like_is_said_beside_full_tuning(changes, tmp_path):
     beside = Legend([full, lora, other])
     assert [beside.text(one, f"method.{key}") for one in (full, lora)] == ["-", write(value)]
     assert f"method.{key}" in beside.keys
+
+
+@pytest.mark.parametrize("key", ["tasks", "model", "prompt"])
+def test_a_name_whose_content_changed_within_a_study_has_a_column(key):
+    """A task file edited between two runs, weights put in the place of others: rows would look the same."""
+    one, other = place(revisions={key: "3f2a" * 16}), place(revisions={key: "3f2b" * 16})
+    legend = Legend([one, other])
+    assert legend.keys == (key,)
+    name = one.get(key)
+    assert [legend.text(each, key) for each in (one, other)] == [f"{name}@3f2a", f"{name}@3f2b"]
+    assert legend.place(one) != legend.place(other)
+    assert key not in dict(legend.shared), "nothing of it is the same in all"
+    assert Legend([one]).keys == ()
+
+
+def test_the_questions_of_general_ability_are_told_apart_behind_their_name():
+    """Beside cells without them the name says it; a column of contents would be called as that of scores is."""
+    asked, edited = (
+        place(**{GENERAL: "everyday"}, revisions={"general": letter * 64}) for letter in ("a", "b")
+    )
+    without = place(**{GENERAL: ()})
+    beside = Legend([asked, without])
+    assert beside.keys == (GENERAL,)
+    assert [beside.text(one, GENERAL) for one in (asked, without)] == ["everyday", "none"]
+    changed = Legend([asked, edited, without])
+    assert changed.keys == (GENERAL,)
+    assert [changed.text(one, GENERAL) for one in (asked, edited)] == ["everyday@aaaa", "everyday@bbbb"]

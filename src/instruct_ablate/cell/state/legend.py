@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
-from instruct_ablate.cell.state.setting import GROUPS, Setting, Value, of_untuned, plain_value
+from instruct_ablate.cell.state.setting import GENERAL, GROUPS, Setting, Value, of_untuned, plain_value
 from instruct_ablate.schema import Config
 
 _HASH = re.compile(r"[0-9a-f]{16,64}")
@@ -32,11 +32,8 @@ FOLLOWING = {
     ),
 }
 TOLD = (SHARE,)
-REVISED = (
-    "tasks",
-    "model",
-    "prompt",
-)  # their contents are told apart behind their names; other contents have a column
+# Contents that are told apart behind a name, by the key that has it; other contents have a column.
+REVISED = {"tasks": "tasks", "model": "model", "prompt": "prompt", GENERAL: "general"}
 COLUMNS = (
     "tasks",
     "instruction",
@@ -101,10 +98,10 @@ class Legend:
         self._contents = {
             key: self._contents_of(key) for key in sorted({k for s in self._settings for k, _ in s.revisions})
         }
-        own = [key for key in self._contents if key not in REVISED]
+        own = [key for key in self._contents if key not in REVISED.values()]
         changed = [key for key in own if len({setting.revision(key) for setting in self._settings}) > 1]
-        changed += ["prompt"] if "prompt" not in self._differing and self._several("prompt") else []
-        self.keys = (*(key for key in self._differing if not self._follows(key)), *changed)
+        named = (key for key, kind in REVISED.items() if key not in self._differing and self._several(kind))
+        self.keys = (*(key for key in self._differing if not self._follows(key)), *named, *changed)
         self._texts: dict[tuple[str, int], tuple[Setting, str]] = {}  # by object: 1, 1.0 and true are equal
         self._orders: dict[tuple[str, int], tuple[Setting, tuple[object, ...]]] = {}
 
@@ -118,7 +115,8 @@ class Legend:
         told = {
             key: one
             for key, one in first.items()
-            if key not in self._differing and (key in COLUMNS or not is_default(key, one.get(key)))
+            if key not in (*self._differing, *self.keys)
+            and (key in COLUMNS or not is_default(key, one.get(key)))
         }
         return tuple((key, self.text(one, key)) for key, one in told.items())
 
@@ -136,7 +134,7 @@ class Legend:
     def _text(self, setting: Setting, key: str) -> str:
         if key == "instruction":
             return trained_on(setting)
-        if key in self._contents and key not in REVISED:
+        if key in self._contents and key not in REVISED.values():
             return f"@{content(setting, key)[:4]}" if setting.revision(key) else "-"
         return setting.text(key) + self._revision(setting, key) if _applies(setting, key) else "-"
 
@@ -191,13 +189,14 @@ class Legend:
 
     def _revision(self, setting: Setting, key: str) -> str:
         """Return "@" and as much of the content's hash as tells it from others of the name."""
-        if key not in self._contents or not setting.revision(key):
+        kind = REVISED.get(key, key)
+        if kind not in self._contents or not setting.revision(kind):
             return ""
-        others = self._contents[key][_named(setting, key)]
+        others = self._contents[kind][_named(setting, kind)]
         if len(others) < 2:
             return ""
         letters = next(n for n in range(4, 65) if len({other[:n] for other in others}) == len(others))
-        return f"@{content(setting, key)[:letters]}"
+        return f"@{content(setting, kind)[:letters]}"
 
 
 _DEFAULTS = {
@@ -231,7 +230,9 @@ def _applies(setting: Setting, key: str) -> bool:
     return key in setting and not (without and key == "data_budget")
 
 
-def _named(setting: Setting, key: str) -> object:
+def _named(setting: Setting, kind: str) -> object:
+    """Return the name of a content, with the values of the keys that follow from it."""
+    key = next((key for key, own in REVISED.items() if own == kind), kind)
     following = FOLLOWING.get(key, (f"{key}.",))
     return setting.get(key), tuple(pair for pair in setting.values if pair[0].startswith(following))
 
