@@ -9,10 +9,14 @@ import pytorch_lightning as lightning
 import torch
 
 from instruct_ablate.data.datamodule import Batches, PromptDataModule
+from instruct_ablate.data.draws import draws
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.data.store import TokenStore
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.loading.checkpoint import Checkpoint
+from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, DataConfig, TrainerConfig
+from tests.data.conftest import make_prompts, make_store
 from tests.left_out import left_out
 
 
@@ -158,6 +162,41 @@ def fit(store: TokenStore, folder: Path, until: int, resume: str | None) -> list
 def test_lightning_resumes_in_the_middle_of_an_epoch(llama_store: TokenStore, tmp_path: Path) -> None:
     assert fit(llama_store, tmp_path, 5, None) == [0, 1, 2, 3, 4]
     assert fit(llama_store, tmp_path, 12, str(tmp_path / "saved.ckpt")) == [5, 6, 7, 8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("grouping", ["none", "task"])
+def test_other_examples_than_the_saved_ones_are_refused(
+    llama: Checkpoint, cache: Path, grouping: str
+) -> None:
+    """Of as many examples, in the same steps: only what they are, or in which order, is another."""
+    prompts, given = make_prompts(), config(DataConfig(grouping=grouping))
+    edited = [replace(prompts[0], source=prompts[0].source.replace("yes or no", "no or yes")), *prompts[1:]]
+    one, same, permuted, other = (
+        PromptDataModule(make_store(llama, shown, cache), given, None)
+        for shown in (prompts, prompts, prompts[7:] + prompts[:7], edited)
+    )
+    saved = one.state_dict()
+    same.load_state_dict(saved)
+    for module in (permuted, other):
+        assert module.state_dict()["schedule"] == saved["schedule"]
+        with pytest.raises(UserError, match="belongs to other training examples"):
+            module.load_state_dict(saved)
+    earlier = {key: value for key, value in saved.items() if key != "examples"}
+    permuted.load_state_dict(earlier)  # an earlier version did not note them
+
+
+def test_draws_are_told_apart_by_all_that_they_show(llama: Checkpoint, cache: Path) -> None:
+    prompts = [replace(one, references=("yes", f"no {at}")) for at, one in enumerate(make_prompts())]
+    data = DataConfig(references="every_epoch")
+
+    def module(shown: list[Prompt]) -> PromptDataModule:
+        drawn = draws(shown, data, 5, lambda rows: make_store(llama, list(rows), cache))
+        return PromptDataModule(drawn, config(data), None)
+
+    saved = module(prompts).state_dict()
+    module(prompts).load_state_dict(saved)
+    with pytest.raises(UserError, match="belongs to other training examples"):
+        module([*prompts[:-1], replace(prompts[-1], references=("yes", "perhaps"))]).load_state_dict(saved)
 
 
 def test_start_token_and_model_kind_belong_together(llama_store: TokenStore, t5_store: TokenStore) -> None:

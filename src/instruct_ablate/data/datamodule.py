@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -171,18 +172,34 @@ class PromptDataModule(LightningDataModule):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how far the fit is, and the schedule it follows."""
+        """Return how far the fit is, the schedule it follows and the examples it is of."""
         done = self.trainer.global_step if self.trainer else self.first_step
-        return {"step": done, "schedule": self._signature()}
+        return {"step": done, "schedule": self._signature(), "examples": self._checksum}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on after the saved step; another schedule than the saved one is refused."""
+        """Go on after the saved step; another schedule than the saved one is refused, and so are other examples.
+
+        Those are not known to a cell's identity alone: it counts neither the order of tasks in a split's list nor files
+        that code of the user's reads, and what is half trained on one order would see some twice and others never.
+        """
         if state_dict["schedule"] != self._signature():
             raise UserError(
                 f"the checkpoint belongs to another order of examples ({state_dict['schedule']}) "
                 f"than this fit's ({self._signature()}). Remove the cell's checkpoints folder to begin anew."
             )
+        if state_dict.get("examples", self._checksum) != self._checksum:  # earlier versions did not note it
+            raise UserError(
+                "the checkpoint belongs to other training examples than this fit's, or to the same ones in another "
+                "order (were task files, split lists or files that your own code reads edited since?). Put them back, "
+                "or remove the cell's checkpoints folder to begin anew."
+            )
         self.first_step = int(state_dict["step"])
+
+    @cached_property
+    def _checksum(self) -> int:
+        """What tells these tokens, in this order, from others."""
+        store = self.store if self.draws is None else self.draws.store
+        return store.checksum
 
     def _signature(self) -> dict[str, Any]:
         """Return what decides the order of examples."""
