@@ -46,7 +46,7 @@ if __name__ == "__main__":
     patch = pytest.MonkeyPatch()
     replace_inputs(patch)
     patch.setattr(runner, "_work", act)
-    patch.setattr(worker, "_first_of_several", Clean)
+    patch.setattr(worker, "_first_of_several", lambda logger: Clean())
     if os.environ.get("STANDIN_MUTE"):
         sys.exit("no such module")
     worker.serve(run_one, int(sys.argv[1]))

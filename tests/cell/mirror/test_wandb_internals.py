@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 
-from instruct_ablate.cell.mirror.wandb_internals import SERVICE, THREADS, leave_service, teardown
+from instruct_ablate.cell.mirror.wandb_internals import (
+    SERVICE,
+    THREADS,
+    leave_service,
+    list_packages_once,
+    teardown,
+)
 
 
 def test_the_service_is_found_through_the_environment() -> None:
@@ -45,3 +52,31 @@ def test_what_was_never_used_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(teardown=lambda: ended.append(True)))
     teardown()
     assert ended == [True]
+
+
+def test_what_is_installed_is_read_once_and_told_of_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wandb import util
+
+    def reading() -> Iterator[str]:
+        read.append(len(read))
+        yield f"torch=={len(read)}"
+
+    read: list[int] = []
+    monkeypatch.setattr(util, "working_set", reading)
+    monkeypatch.setattr(sys, "path", ["here"])
+    for _ in range(2):
+        list_packages_once()
+        assert list(util.working_set()) == list(util.working_set()) == ["torch==1"]
+    monkeypatch.setattr(sys, "path", ["elsewhere"])
+    assert list(util.working_set()) == ["torch==2"]
+    assert len(read) == 2
+
+
+def test_a_run_asks_for_what_is_installed_where_it_is_read_once() -> None:
+    import inspect
+
+    from wandb.sdk.wandb_run import Run
+
+    assert "from wandb.util import working_set" in inspect.getsource(Run._on_start), (
+        "wandb lists packages elsewhere"
+    )

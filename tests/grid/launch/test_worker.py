@@ -150,9 +150,9 @@ class Clean:
     def restore(self, folder):
         return ["a thread"] if folder.name == "leaky" else []
 
-worker._first_of_several = lambda: noted.append(1) or Clean()
+worker._first_of_several = lambda logger: noted.append(logger) or Clean()
 worker.serve(lambda config: print(sys.stdin.read(), config.study) or config.study, int(sys.argv[1]))
-os.write(int(sys.argv[1]), b"noted %d" % len(noted))
+os.write(int(sys.argv[1]), b"noted %d" % noted.count("none"))
 """
 
 

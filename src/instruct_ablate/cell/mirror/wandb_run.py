@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from instruct_ablate.cell.mirror.loggers import guarded
 from instruct_ablate.cell.mirror.score_keys import block_scores, flat_scores, main_scores, measures
 from instruct_ablate.cell.mirror.settings import mirrored_name
-from instruct_ablate.cell.mirror.wandb_internals import leave_service
+from instruct_ablate.cell.mirror.wandb_internals import leave_service, list_packages_once
 from instruct_ablate.cell.state.environment import commit, versions
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.legend import COLUMNS, is_default, trained_on
@@ -161,6 +161,7 @@ def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Any:
     """Open a run that prints nothing and goes on where one of its id was left."""
     import wandb
 
+    list_packages_once()
     # a service that another process keeps has a working directory of its own
     settings = {**settings, "dir": str(Path(settings["dir"]).resolve())}
     quiet = wandb.Settings(silent=True, console="off", init_timeout=INIT_SECONDS, finish_timeout=timeout)

@@ -32,13 +32,18 @@ class CleanProcess:
     memory. Only the model's weights as they were loaded stay, for the next cell to copy.
     """
 
-    def __init__(self, trains: bool = True) -> None:
+    def __init__(self, trains: bool = True, logger: str = "none") -> None:
+        import nltk.stem.porter  # noqa: F401
+        import rouge_score.tokenize  # noqa: F401
         import torch
+        import transformers.generation.utils  # noqa: F401
 
         from instruct_ablate.model.decoding import predict as generate  # noqa: F401 - all that takes long to import
 
         if trains:
             from instruct_ablate.model.training import fit  # noqa: F401
+        if logger == "wandb":
+            import wandb  # noqa: F401
         from instruct_ablate.model.loading.last_loaded import SHELF
 
         SHELF.open()
@@ -49,7 +54,7 @@ class CleanProcess:
         self._threads = set(threading.enumerate())
         self._processes = frozenset(_children())
         gc.collect()
-        gc.freeze()  # what is there now stays: collecting after each cell need not look at it
+        gc.freeze()  # what is there now stays: collecting in and after each cell need not look at it
 
     def restore(self, folder: Path) -> list[str]:
         """Put everything back after the cell of `folder`; return what it left that cannot be put back."""

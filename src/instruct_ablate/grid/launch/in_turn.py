@@ -60,7 +60,7 @@ def restoring(cells: Sequence[Cell]) -> Iterator[Restore]:
         return
     from instruct_ablate.cell.run.clean_process import CleanProcess
 
-    clean = CleanProcess(trains=not all(map(is_untuned, models)))
+    clean = CleanProcess(not all(map(is_untuned, models)), models[0].logger.name)
 
     def restore(folder: Path) -> None:
         if left := clean.restore(folder):

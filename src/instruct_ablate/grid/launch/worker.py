@@ -45,7 +45,7 @@ def serve(run: Run, answers: int) -> None:
         told = json.loads(line)
         _print_to(Path(told["output"]))
         if not told["last"] and clean is None:
-            clean = _first_of_several()
+            clean = _first_of_several(told["config"]["logger"]["name"])
         done = run(OmegaConf.create(told["config"])) == "done"
         if told["last"] or not done or not _restored(clean, Path(told["output"]).parent):
             return
@@ -71,11 +71,11 @@ def _print_to(output: Path) -> None:
     os.close(file)
 
 
-def _first_of_several() -> Any:
+def _first_of_several(logger: str) -> Any:
     """Note the state of the process before its first cell."""
     from instruct_ablate.cell.run.clean_process import CleanProcess
 
-    return CleanProcess()
+    return CleanProcess(logger=logger)
 
 
 def _restored(clean: Any, folder: Path) -> bool:
