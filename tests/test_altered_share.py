@@ -95,6 +95,22 @@ def test_repeated_examples_are_shown_alike(tmp_path: Path) -> None:
     assert sum(one == other for one, other in zip(mixed, whole, strict=True)) == 10
 
 
+@pytest.mark.parametrize(
+    ("share", "repeat", "said"), [(0.25, 1, "5 of 20"), (0.25, 2, "4 of 20"), (0.01, 1, "1 of 20")]
+)
+def test_how_many_are_altered_is_noted(share: float, repeat: int, said: str, tmp_path: Path) -> None:
+    """Of few examples the share is not to be had; what was trained on is said, and is what the prompts show."""
+    config = given(tmp_path, share, data_budget=BudgetConfig(4, tasks=5, repeat=repeat))
+    collection = read_tasks(config.tasks, Path(config.cache))
+    prompts, notes = prompts_in_training(effective(config), collection, Words())
+    whole = shown(replace(config, data=DataConfig()))
+    count = sum(one == other for one, other in zip(prompts, whole, strict=True))
+    assert said == f"{count} of {len(prompts)}"
+    assert f"training: {said} examples are shown under the variant (data.altered_share={share:g})." in notes
+    _, plain = prompts_in_training(replace(config, data=DataConfig()), collection, Words())
+    assert not [note for note in plain if "under the variant" in note]
+
+
 def test_what_counts(tmp_path: Path) -> None:
     def hashed(share: float, instruction: InstructionConfig = DELETED, budget: int = 4) -> str:
         return identify(given(tmp_path, share, instruction, data_budget=BudgetConfig(budget))).hash

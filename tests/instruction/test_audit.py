@@ -14,7 +14,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.audit import audit, run_audit, write_audit
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.variant import VARIANTS, variant
-from instruct_ablate.schema import Config, InstructionConfig, TasksConfig
+from instruct_ablate.schema import Config, DataConfig, InstructionConfig, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Example, Task
 from tests.conftest import make_task
@@ -108,6 +108,23 @@ def test_command_tells_and_fails(
     assert "delusive: 2 tasks, 0 break a promise" in capsys.readouterr().out
     assert run_audit(replace(config, instruction=InstructionConfig("leaky")), tmp_path) == 1
     assert "task1_sentiment: definition=leaky: changes categories" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("examples", "share", "said"), [("delusive", 0.5, 1), ("delusive", 1.0, 0), ("original", 0.5, 0)]
+)
+def test_a_share_that_training_does_not_alter_is_said(
+    examples: str,
+    share: float,
+    said: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    collection(monkeypatch)
+    instruction, data = InstructionConfig(examples=examples), DataConfig(altered_share=share)
+    run_audit(Config(tasks=TasksConfig(reader="any"), instruction=instruction, data=data), tmp_path)
+    assert capsys.readouterr().out.count("data.altered_share=0.5: so many of the training examples") == said
 
 
 def test_labels_that_exact_match_takes_for_one_are_named(

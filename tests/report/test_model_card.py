@@ -64,6 +64,15 @@ def test_which_weights_they_are() -> None:
     assert "held-out" not in model_card(cell(40.0, 50.0), folder)
 
 
+def test_the_share_that_was_altered() -> None:
+    one, folder = cell(40.0, 50.0), Folder("mine", "ForCausalLM")
+    half = replace(one, setting=one.setting.changed(**{"instruction": "delusive", "data.altered_share": 0.5}))
+    said = "trained on `delusive` instructions in a share of 0.5 of the examples, on the originals in the others, 8"
+    assert said in model_card(half, folder)
+    whole = replace(half, setting=half.setting.changed(**{"data.altered_share": 1.0}))
+    assert "trained on `delusive` instructions, 8 instances" in model_card(whole, folder)
+
+
 def test_the_rate_that_was_trained_at() -> None:
     one, folder = cell(40.0, 50.0), Folder("mine", "ForCausalLM")
     lora = replace(

@@ -150,7 +150,7 @@ def run_audit(
     name = label(config.instruction)
     renderings = render(collection)
     page, data = write_audit(findings, name, folder, renderings)
-    lines = [*held_out, *_broken(findings), *_left(findings)]
+    lines = [*held_out, *_share(config, name), *_broken(findings), *_left(findings)]
     if config.instruction.annotation is not None:
         annotation = annotation_of(config.instruction.annotation, config.cache)
         for side, tasks in (("training", collection.train), ("test", collection.test)):
@@ -172,6 +172,16 @@ def run_audit(
     for line in () if as_json else lines:
         echo(line)
     return 1 if counts["violating"] else 0
+
+
+def _share(config: Config, name: str) -> Iterator[str]:
+    """Say that training shows some examples otherwise than the audit does, where it does so."""
+    share = config.data.altered_share
+    if share < 1 and name != "original":
+        yield (
+            f"data.altered_share={share:g}: so many of the training examples are shown after {name}, the others before "
+            "it; all test instances after it"
+        )
 
 
 def _broken(findings: Sequence[Finding]) -> Iterator[str]:

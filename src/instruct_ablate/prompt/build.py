@@ -126,14 +126,29 @@ def partly_altered(
     if share == 1:
         return shown
     names = [(prompt.task, prompt.instance_id) for prompt in shown]
-    order = sorted(set(names), key=lambda name: (hashed(seed, "altered", *name), name))
-    chosen = set(order[: max(1, round(share * len(order)))])
+    chosen = altered_instances(shown, share, seed)
     rest = build(others)
     if names != [(prompt.task, prompt.instance_id) for prompt in rest]:
         raise RuntimeError("prompts under two instructions are not of the same instances")
     return tuple(
         one if name in chosen else other for name, one, other in zip(names, shown, rest, strict=True)
     )
+
+
+def altered_instances(prompts: Sequence[Prompt], share: float, seed: int) -> set[tuple[str, str]]:
+    """Return task and id of the instances that are altered where a share of them is."""
+    names = {(prompt.task, prompt.instance_id) for prompt in prompts}
+    order = sorted(names, key=lambda name: (hashed(seed, "altered", *name), name))
+    return set(order[: max(1, round(share * len(order)))])
+
+
+def altered_note(prompts: Sequence[Prompt], share: float, seed: int) -> str | None:
+    """Say how many prompts are altered, where not all are: of few examples it is the share but for rounding."""
+    if share == 1:
+        return None
+    chosen = altered_instances(prompts, share, seed)
+    count = sum((prompt.task, prompt.instance_id) in chosen for prompt in prompts)
+    return f"{count} of {len(prompts)} examples are shown under the variant (data.altered_share={share:g})."
 
 
 def truncation_note(prompts: Sequence[Prompt]) -> str | None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from instruct_ablate.cell.state.legend import SHARE
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.presets import DATA_LICENCES, licence_of
 from instruct_ablate.report.checklist import UNKNOWN
@@ -54,7 +56,7 @@ def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
     budget = f"{setting.text('data_budget')} instances per task" if total is None else f"{total} examples"
     yield (
         f"{kind} `{_plain(setting.model)}` after instruction tuning in an ablation grid of Instruct-Ablate: trained on "
-        f"`{_plain(setting.instruction)}` instructions, {_plain(budget)} of "
+        f"`{_plain(setting.instruction)}` instructions{_share(setting)}, {_plain(budget)} of "
         f"`{_plain(setting.text('tasks'))}`, seed {record.seed}."
     )
     if (chosen := record.selected) is not None:
@@ -87,6 +89,14 @@ def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
     yield "| key | value |\n|---|---|"
     yield from (f"| `{key}` | {_plain(setting.text(key))} |" for key in setting.keys)
     yield from (f"| `{_plain(key)}` (content) | {_plain(content)} |" for key, content in setting.revisions)
+
+
+def _share(setting: Setting) -> str:
+    """Say which share of the examples was altered, where that is not all of them."""
+    share = setting.get(SHARE)
+    if not isinstance(share, float) or share == 1:
+        return ""
+    return f" in a share of {share:g} of the examples, on the originals in the others"
 
 
 def _scores(record: CellRecord) -> Iterator[str]:

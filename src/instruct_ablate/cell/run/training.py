@@ -17,7 +17,13 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.label import originals
 from instruct_ablate.learning_rate import effective_rate, effective_rate_text
-from instruct_ablate.prompt.build import alternated, build_prompts, partly_altered, truncation_note
+from instruct_ablate.prompt.build import (
+    altered_note,
+    alternated,
+    build_prompts,
+    partly_altered,
+    truncation_note,
+)
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig, TrainerConfig
 from instruct_ablate.tasks.budget import check_shots, check_trainable, sample
@@ -81,7 +87,11 @@ def prompts_in_training(
         config, lambda one: build_prompts(budgeted.tasks, one, config.prompt, tokens, context)
     )
     known = context.under(config.instruction)
-    noted = (truncation_note(prompts), rules_note(budgeted.tasks, config.instruction.definition, known))
+    noted = (
+        truncation_note(prompts),
+        rules_note(budgeted.tasks, config.instruction.definition, known),
+        altered_note(prompts, config.data.altered_share, config.seed),
+    )
     return prompts, (*budgeted.notes, *(f"training: {note}" for note in noted if note))
 
 
