@@ -21,7 +21,7 @@ from instruct_ablate.grid.prepare import verify
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.model.loading.checkpoint import checkpoint_fingerprint, load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens
-from instruct_ablate.model.training.state_store import bucket_of, bytes_of, chain, make_store
+from instruct_ablate.model.state_store import bucket_of, bytes_of, chain, make_store
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, ModelConfig, PromptConfig, TasksConfig

@@ -13,6 +13,17 @@ from torch import Tensor
 WINDOW = 5  # during a trial: its few tokens must reach beyond
 # Allowed differences in standard deviations of the logits: rounding stays far below, another attention far above.
 EXACT, ROUNDED = 0.02, 0.5
+# What a model raises whose layers take or give something else than is known here.
+REFUSALS = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    AssertionError,
+)
 COPIED = 2**31  # weights: a model up to so many is tried once more in full precision (8 GiB for that while)
 
 

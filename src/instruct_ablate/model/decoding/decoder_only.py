@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,23 +20,57 @@ from instruct_ablate.model.last_layer import few, shortened
 from instruct_ablate.model.transformers_internals import attending
 
 
+class Below(Protocol):
+    """What the passes that read a batch, its prefixes' and its rows', take for what the lowest layers give."""
+
+    def within(self, layout: Layout, tokens: int) -> AbstractContextManager[None]:
+        """Return the context of the next pass, over so many tokens."""
+
+
+class Kept(Protocol):
+    """Where what the lowest layers make of batches is kept."""
+
+    def read(self, batch: Batch, pairs: bool, passes: Callable[[Below], Tensor]) -> Tensor:
+        """Return what the passes over a batch give; `pairs`: decoding goes on behind its rows."""
+
+
+class AllLayers:
+    """Passes through all layers; nothing is kept."""
+
+    def within(self, _: Layout, __: int) -> AbstractContextManager[None]:
+        """Return a context that changes nothing."""
+        return nullcontext()
+
+    def read(self, _: Batch, __: bool, passes: Callable[[Below], Tensor]) -> Tensor:
+        """Return what the passes over a batch give."""
+        return passes(self)
+
+
 class PackedDecoder:
     """Forward passes of one batch; its passes swap the model's attention and put it back."""
 
-    def __init__(self, model: PreTrainedModel, batch: Batch) -> None:
-        self.model, self.batch = model, batch
+    def __init__(self, model: PreTrainedModel, batch: Batch, kept: Kept | None = None) -> None:
+        self.model, self.batch, self.kept = model, batch, kept or AllLayers()
         self.device = model.device
-        nothing = self._tensor([0])  # layers do not run on no token
-        self.prefixes = PrefixCache([len(prefix) for prefix in batch.prefixes], nothing)
+        self._nothing = self._tensor([0])  # layers do not run on no token
+        self.prefixes = PrefixCache([len(prefix) for prefix in batch.prefixes], self._nothing)
         self.cache: RowCache | None = None
         self.positions = self._tensor([batch.prefix_length(row) + len(row.tokens) for row in batch.rows])
-        if batch.prefixes:
-            tokens = [token for prefix in batch.prefixes for token in prefix]
-            places = [place for prefix in batch.prefixes for place in range(len(prefix))]
-            self._forward(self._tensor(tokens), self._tensor(places), self.prefixes, nothing)
 
     def prefill(self, room: int) -> Tensor:
         """Read all rows and keep space for `room` further tokens; return the next-token logits."""
+        return self.kept.read(self.batch, True, lambda below: self._prefill(room, below))
+
+    def _prefixes(self, below: Below) -> None:
+        """Read the prefixes."""
+        if self.batch.prefixes:
+            tokens = [token for prefix in self.batch.prefixes for token in prefix]
+            places = [place for prefix in self.batch.prefixes for place in range(len(prefix))]
+            with below.within(self.prefixes, len(tokens)):
+                self._forward(self._tensor(tokens), self._tensor(places), self.prefixes, self._nothing)
+
+    def _prefill(self, room: int, below: Below) -> Tensor:
+        self._prefixes(below)
         rows = self.batch.rows
         lengths = self._tensor([len(row.tokens) for row in rows])
         self.cache = RowCache(self.prefixes, [row.prefix for row in rows], lengths, room)
@@ -46,7 +81,8 @@ class PackedDecoder:
         last = few(ends - 1, len(index))
         layout = Prefill(self.cache, self._runs(False), index, within + self.cache.starts[index], last)
         tokens = self._tensor([token for row in rows for token in row.tokens])
-        return self._forward(tokens, within + before[index], layout, ends - 1)
+        with below.within(layout, len(tokens)):
+            return self._forward(tokens, within + before[index], layout, ends - 1)
 
     def step(self, tokens: Tensor) -> Tensor:
         """Read one token per row; return the next-token logits."""
@@ -65,6 +101,11 @@ class PackedDecoder:
 
     def score(self) -> list[Tensor]:
         """Return each row's logits (1 + nodes, vocabulary): what follows the source, and each node of its tree."""
+        logits = self.kept.read(self.batch, False, self._score)
+        return list(torch.split(logits, [1 + row.nodes for row in self.batch.rows]))
+
+    def _score(self, below: Below) -> Tensor:
+        self._prefixes(below)
         tokens: list[int] = []
         places: list[int] = []
         wanted: list[int] = []
@@ -76,8 +117,8 @@ class PackedDecoder:
             wanted += range(len(tokens) - len(nodes) - 1, len(tokens))
         used = self._tensor(wanted)
         layout = Score(self.prefixes, self._runs(True), few(used, len(tokens)))
-        logits = self._forward(self._tensor(tokens), self._tensor(places), layout, used)
-        return list(torch.split(logits, [1 + row.nodes for row in self.batch.rows]))
+        with below.within(layout, len(tokens)):
+            return self._forward(self._tensor(tokens), self._tensor(places), layout, used)
 
     def behind(self, trees: Sequence[LabelTree]) -> Iterator[Tensor]:
         """Yield the logits (1 + nodes, vocabulary) of a tree behind each row, which has been read and stays as it is.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.model.adapters import bare
@@ -13,6 +14,7 @@ from instruct_ablate.model.decoding.decoder_only import PackedDecoder
 from instruct_ablate.model.decoding.early_stop import answer_text, early_stop
 from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
 from instruct_ablate.model.decoding.greedy import decode_greedily
+from instruct_ablate.model.decoding.kept_prompts import KeptPrompts, kept_prompts
 from instruct_ablate.model.decoding.label_tree import token_scores
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.references import TokenScores
@@ -40,6 +42,7 @@ def answer(
     if not is_native(checkpoint):
         yield from engine_transformers.answer(checkpoint, questions, config, finished)
         return
+    kept = cache(lambda: None if checkpoint.encoder_decoder else kept_prompts(model, config))
     parts = ([question for question in questions if question.tree], [q for q in questions if not q.tree])
     for part in parts:
         grouped = [Family(0, tuple(range(len(part))))] if checkpoint.encoder_decoder else families(part)
@@ -48,7 +51,7 @@ def answer(
             if all(finished(question) for question in members):
                 continue
             with evaluating(model):  # closed before yielding: the caller's code is none of its business
-                answered = list(_answer_batch(checkpoint, model, batch, members, config))
+                answered = list(_answer_batch(checkpoint, model, batch, members, config, kept()))
             yield from answered
 
 
@@ -66,17 +69,22 @@ def way_note(checkpoint: Checkpoint, config: Config) -> str | None:
 
 
 def _answer_batch(
-    checkpoint: Checkpoint, model: Any, batch: Batch, members: Sequence[Question], config: Config
+    checkpoint: Checkpoint,
+    model: Any,
+    batch: Batch,
+    members: Sequence[Question],
+    config: Config,
+    kept: KeptPrompts | None,
 ) -> Answers:
     """Answer the questions of one batch."""
-    decoder = _decoder(checkpoint, model, batch)
+    decoder = _decoder(checkpoint, model, batch, kept)
     if members[0].tree is not None:
         with exact_logits(model):
             logits = decoder.score()
         scored = [
             token_scores(question.label_tree, one) for question, one in zip(members, logits, strict=True)
         ]
-        known = _among_labels(checkpoint, model, batch, members, scored)
+        known = _among_labels(checkpoint, model, batch, members, scored, kept)
         for question, scores, references in zip(members, scored, known, strict=True):
             yield question, question.choose(scores, config.evaluation.decoding), references
         return
@@ -109,6 +117,7 @@ def _among_labels(
     batch: Batch,
     members: Sequence[Question],
     scored: Sequence[TokenScores],
+    kept: KeptPrompts | None,
 ) -> list[TokenScores | None]:
     """Return the references' token scores out of those of the labels; rows of which one is no label are read again."""
     found = [
@@ -117,9 +126,8 @@ def _among_labels(
     ]
     others = [place for place, one in enumerate(members) if one.references and found[place] is None]
     if others:
-        decoder = _decoder(
-            checkpoint, model, replace(batch, rows=tuple(replace(batch.rows[at], tree=None) for at in others))
-        )
+        rows = tuple(replace(batch.rows[at], tree=None) for at in others)
+        decoder = _decoder(checkpoint, model, replace(batch, rows=rows), kept)
         decoder.prefill(0)
         again = _reference_scores(model, decoder, [members[at] for at in others])
         for at, scores in zip(others, again, strict=True):
@@ -127,6 +135,8 @@ def _among_labels(
     return found
 
 
-def _decoder(checkpoint: Checkpoint, model: Any, batch: Batch) -> PackedDecoder | EncoderDecoder:
+def _decoder(
+    checkpoint: Checkpoint, model: Any, batch: Batch, kept: KeptPrompts | None
+) -> PackedDecoder | EncoderDecoder:
     start = checkpoint.start_token
-    return PackedDecoder(model, batch) if start is None else EncoderDecoder(model, batch, start)
+    return PackedDecoder(model, batch, kept) if start is None else EncoderDecoder(model, batch, start)

@@ -30,15 +30,23 @@ class PrefixCache:
 
     def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Keep a layer's keys and values; every prefix sees itself."""
-        keys, values = own[0][0], own[1][0]
-        cuts = [slice(run.start, run.stop) for run in self.runs]
-        self.layers[layer] = [(keys[:, cut].clone(), values[:, cut].clone()) for cut in cuts]
-        if query.shape[2] < keys.shape[1]:  # of the last layer, whose output nobody reads
+        self.put(layer, (own[0][0], own[1][0]))
+        if query.shape[2] < own[0].shape[2]:  # of the last layer, whose output nobody reads
             return torch.zeros_like(query)
         at_once = self._all.attend(query, own, (), scores)
         if at_once is not None:
             return at_once
         return torch.cat([run_attention(run, query, own, None, scores) for run in self.runs], dim=1)[None]
+
+    def put(self, layer: int, own: Pair) -> None:
+        """Keep a layer's keys and values (kv heads, tokens, dim) of all prefixes."""
+        cuts = [slice(run.start, run.stop) for run in self.runs]
+        self.layers[layer] = [(own[0][:, cut].clone(), own[1][:, cut].clone()) for cut in cuts]
+
+    def pair(self, layer: int) -> Pair:
+        """Return a layer's keys and values (kv heads, tokens, dim) of all prefixes."""
+        keys, values = (torch.cat(parts, 1) for parts in zip(*self.layers[layer], strict=True))
+        return keys, values
 
     def read(self, layer: int, prefix: int | None) -> Pair | None:
         """Return keys and values (kv heads, length, dim) of one prefix."""
@@ -166,8 +174,19 @@ class Prefill:
 
     def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
         """Keep keys and values where decoding will go on, and attend run by run."""
-        self.cache.write(layer, own, self.rows, self.columns)
+        self.put(layer, (own[0][0], own[1][0]))
         return self.score.attend(layer, query, own, scores)
+
+    def put(self, layer: int, own: Pair) -> None:
+        """Keep a layer's keys and values (kv heads, tokens, dim) of all rows."""
+        self.cache.write(layer, (own[0][None], own[1][None]), self.rows, self.columns)
+
+    def pair(self, layer: int) -> Pair:
+        """Return a layer's keys and values (kv heads, tokens, dim) of all rows, before any token has followed."""
+        keys, values = (
+            buffer[self.rows, :, self.columns].transpose(0, 1) for buffer in self.cache.layers[layer]
+        )
+        return keys, values
 
 
 class Score:

@@ -7,8 +7,7 @@ share the chunks of their beginning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +18,9 @@ from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.adapters import bare, decoder_layers
 from instruct_ablate.model.attention_scores import Scores
+from instruct_ablate.model.lower_layers import LowerLayers
 from instruct_ablate.model.training.decoder_attention import PackedLayout
 from instruct_ablate.model.training.dropout_masks import Site
-from instruct_ablate.model.transformers_internals import replaced
 
 CHUNK = (
     128  # tokens: of 64, products take half as long again a token; of 256, real prompts share half as much
@@ -37,14 +36,8 @@ class Chunk:
     pairs: Pairs
 
 
-class FrozenLayers:
-    """The lowest `count` layers of a decoder-only model; `chunk` and `giving` work within `packed_attention_of`."""
-
-    def __init__(self, model: Any, count: int) -> None:
-        self.model, self.count = bare(model), count
-        self.stack = self.model.get_decoder()
-        every = list(decoder_layers(self.model).values())
-        self.layers, self.above = every[:count], every[count]
+class FrozenLayers(LowerLayers):
+    """The layers of a decoder below all that learns; `chunk` and `giving` work within `packed_attention_of`."""
 
     @classmethod
     def of(cls, model: Any) -> FrozenLayers | None:
@@ -62,16 +55,6 @@ class FrozenLayers:
             return None
         found = cls(model, count)
         return None if any(weight.requires_grad for _, weight in found.weights()) else found
-
-    def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield what states may depend on, by name: all of the decoder but the layers above."""
-        above = {id(part) for layer in list(self._every())[self.count :] for part in _tensors(layer)}
-        for name, tensor in (*self.stack.named_parameters(), *self.stack.named_buffers()):
-            if id(tensor) not in above:
-                yield name, tensor
-
-    def _every(self) -> Iterator[Any]:
-        return iter(decoder_layers(self.model).values())
 
     @torch.no_grad()
     def chunk(self, ids: Tensor, before: Sequence[Pairs]) -> Chunk:
@@ -95,17 +78,6 @@ class FrozenLayers:
         if len(layout.own) != self.count:
             raise ValueError(f"{self.count} layers attended {len(layout.own)} times")
         return Chunk(found[0][0], tuple(layout.own))
-
-    @contextmanager
-    def giving(self, states: Tensor) -> Iterator[None]:
-        """Let a forward pass take these states (1, tokens, width) for what the frozen layers give."""
-
-        def give(*_: Any, **__: Any) -> Tensor:
-            return states
-
-        functions: dict[Any, Callable[..., Tensor]] = dict.fromkeys(self.layers, give)
-        with replaced("forward", functions):
-            yield
 
 
 class _Reached(Exception):  # noqa: N818 - no error
@@ -140,8 +112,3 @@ class _Behind(PackedLayout):
 
 def _learns(layer: Any) -> bool:
     return any(weight.requires_grad for weight in layer.parameters())
-
-
-def _tensors(layer: Any) -> Iterator[Tensor]:
-    yield from layer.parameters()
-    yield from layer.buffers()

@@ -13,29 +13,18 @@ import torch
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.store import TokenStore
 from instruct_ablate.model.adapters import bare
+from instruct_ablate.model.state_store import make_store
 from instruct_ablate.model.training.frozen_layers import FrozenLayers
 from instruct_ablate.model.training.kept_states import KeptStates, name_of
 from instruct_ablate.model.training.loss import target_states
 from instruct_ablate.model.training.output_layer import OutputLayer
-from instruct_ablate.model.training.state_store import make_store
 from instruct_ablate.model.training.support import trial_batch, trial_sequences
-from instruct_ablate.model.trial import agree, short_windows, trial_tokens
+from instruct_ablate.model.trial import REFUSALS, agree, short_windows, trial_tokens
 from instruct_ablate.schema import Config
 from instruct_ablate.top_layers import ALL
 
 log = logging.getLogger(__name__)
 TRIAL = 5  # tokens of a chunk in the trial: its sequences have more
-# What a model raises whose layers take or give something else than is known here.
-REFUSALS = (
-    KeyError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    IndexError,
-    NotImplementedError,
-    RuntimeError,
-    AssertionError,
-)
 
 
 @contextmanager

@@ -7,8 +7,6 @@ way and so to the same bits. Results do not depend on what the store held, nor o
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -17,14 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import transformers
 from torch import Tensor
 
 from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.data.store import TokenStore
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.state_store import Ids, StateStore, bucket_of, chain
 from instruct_ablate.model.training.frozen_layers import CHUNK, Chunk, FrozenLayers
-from instruct_ablate.model.training.state_store import Ids, StateStore, bucket_of, bytes_of, chain
 
 log = logging.getLogger(__name__)
 FORMAT = 1  # raise it when the same layers would give other states
@@ -169,22 +166,4 @@ def tokens_of(store: TokenStore, example: int) -> Ids:
 
 def name_of(frozen: FrozenLayers, size: int = CHUNK) -> str:
     """Name all that decides the bits of what frozen layers give: weights, code and kind of machine."""
-    settings = frozen.model.config.to_dict()
-    for key in ("_name_or_path", "use_cache"):
-        settings.pop(key, None)
-    told = [
-        FORMAT,
-        size,
-        frozen.count,
-        type(frozen.model).__name__,
-        settings,
-        torch.__version__,
-        transformers.__version__,
-        torch.backends.cpu.get_cpu_capability(),
-        torch.get_num_threads(),
-    ]
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
-    for name, tensor in frozen.weights():
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
-        digest.update(bytes_of(tensor.contiguous()))
-    return digest.hexdigest()[:32]
+    return frozen.name(FORMAT, size)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from instruct_ablate.model.training.state_store import BUCKETS, StateStore, bucket_of, chain, make_store
+from instruct_ablate.model.state_store import BUCKETS, StateStore, bucket_of, chain, make_store
 
 WIDTH = 6
 
@@ -168,7 +168,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 import torch
-from instruct_ablate.model.training.state_store import make_store
+from instruct_ablate.model.state_store import make_store
 store = make_store(Path(sys.argv[1]), "model", 6, torch.bfloat16, 10**6)
 with store.filling(5, True) as mine:
     print(mine, flush=True)

@@ -104,6 +104,16 @@ class StateStore:
                 if name in wanted and path not in self._files and "." not in rest:
                     self._open(path)
 
+    def look(self, bucket: int, keys: Sequence[bytes]) -> None:
+        """Look for the batch that has been written with these keys."""
+        path = self._path(bucket, keys)
+        if path not in self._files and path.exists():
+            self._open(path)
+
+    def _path(self, bucket: int, keys: Sequence[bytes]) -> Path:
+        digest = hashlib.blake2b(b"".join(keys), digest_size=KEY).hexdigest()
+        return self.folder / f"{bucket:02d}-{digest}"
+
     def _open(self, path: Path) -> None:
         if (why := damage(path)) is not None:
             self._drop(path, why)
@@ -155,8 +165,7 @@ class StateStore:
         size = sum(lengths) * self.row
         if self.full is not None or not self._room(size):
             return
-        digest = hashlib.blake2b(b"".join(keys), digest_size=KEY).hexdigest()
-        path = self.folder / f"{bucket:02d}-{digest}"
+        path = self._path(bucket, keys)
 
         def build(folder: Path) -> None:
             table = np.empty((len(keys), 2), dtype=np.int64)
