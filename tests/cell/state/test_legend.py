@@ -291,6 +291,15 @@ def test_a_name_whose_content_changed_within_a_study_has_a_column(key):
     assert Legend([one]).keys == ()
 
 
+def test_contents_are_told_apart_between_kinds_of_cells_too():
+    """An untuned model has no key of training: its tasks may be others than those of the models trained on them."""
+    untuned = place(data_budget=0, revisions={"tasks": "3f2a" * 16})
+    trained = place(revisions={"tasks": "3f2b" * 16}, **{"tasks.validation": 2})
+    legend = Legend([untuned, trained])
+    assert legend.keys[:1] == ("tasks",)
+    assert [legend.text(one, "tasks") for one in (untuned, trained)] == ["starter@3f2a", "starter@3f2b"]
+
+
 def test_the_questions_of_general_ability_are_told_apart_behind_their_name():
     """Beside cells without them the name says it; a column of contents would be called as that of scores is."""
     asked, edited = (

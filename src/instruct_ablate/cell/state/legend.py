@@ -231,10 +231,11 @@ def _applies(setting: Setting, key: str) -> bool:
 
 
 def _named(setting: Setting, kind: str) -> object:
-    """Return the name of a content, with the values of the keys that follow from it."""
+    """Return the name of a content, with what follows from it in cells of all kinds."""
     key = next((key for key, own in REVISED.items() if own == kind), kind)
     following = FOLLOWING.get(key, (f"{key}.",))
-    return setting.get(key), tuple(pair for pair in setting.values if pair[0].startswith(following))
+    own = (pair for pair in setting.values if pair[0].startswith(following))
+    return setting.get(key), tuple(pair for pair in own if key != "tasks" or of_untuned(pair[0]))
 
 
 def rank(value: Value) -> Rank:
