@@ -198,6 +198,9 @@ class EvaluationConfig:
     stop: str = (
         "token"  # what ends a written answer: token, the model's own | line, the end of its first line too
     )
+    answer_slack: int | None = (
+        None  # tokens of an answer beyond its task's longest reference or label; null: no bound
+    )
     cut_wrong_answers: bool = False  # classification: stop once exact match is lost; changes ROUGE alone
     save_prompts: bool = True
     # General ability beside the test: keys of `tasks`, such as evaluation.general.reader=everyday, of questions with

@@ -70,6 +70,9 @@ def test_it_is_refused_where_answers_are_cut(tmp_path: Path) -> None:
     config.evaluation.cut_wrong_answers = True
     (fault,) = Preflight().of_values(config)
     assert "lenient_match reads whole answers" in fault
+    config.evaluation.cut_wrong_answers, config.evaluation.answer_slack = False, 2
+    (fault,) = Preflight().of_values(config)
+    assert "evaluation.answer_slack=2 ends long ones early" in fault
     config.evaluation.metrics = []
     assert Preflight().of_values(config) == []
     with pytest.raises(UserError, match="did you mean 'lenient_match'"):

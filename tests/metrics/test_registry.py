@@ -116,6 +116,11 @@ def test_metrics_of_whole_answers_are_refused_where_answers_are_cut() -> None:
     check_whole([part], True)
     with pytest.raises(UserError, match=r"^evaluation\.metrics: whole_one reads whole answers"):
         check_whole([whole, part], True)
+    check_whole([part], False, 0)
+    with pytest.raises(
+        UserError, match=r"whole_one reads whole answers, and evaluation\.answer_slack=0 ends long"
+    ):
+        check_whole([whole, part], False, 0)
 
 
 def test_those_that_ask_the_model_are_named() -> None:

@@ -169,7 +169,10 @@ def _values(config: Config) -> Iterator[Call]:
     for name, checks in GROUPS.items():
         for check in checks:
             yield check, (vars(config)[name],)
-    cut, engine = config.evaluation.cut_wrong_answers, config.evaluation.engine
+    cut, engine = (
+        (config.evaluation.cut_wrong_answers, config.evaluation.answer_slack),
+        config.evaluation.engine,
+    )
     engine, decoding = ("native", "greedy") if is_baseline(config) else (engine, config.evaluation.decoding)
     yield _metrics, (config.evaluation.metrics, config.extensions, cut, engine, decoding)
     yield check_columns, (config.report,)
@@ -220,13 +223,15 @@ def _checks(config: Config, ranks_later: bool) -> Iterator[Call]:
         yield check_processes, (config.trainer,)
 
 
-def _metrics(names: Sequence[str], files: Sequence[str], cut: bool, engine: str, decoding: str) -> None:
+def _metrics(
+    names: Sequence[str], files: Sequence[str], cut: tuple[bool, int | None], engine: str, decoding: str
+) -> None:
     from instruct_ablate.metrics.registry import check_whole, load_metrics, reading_model
     from instruct_ablate.model.decoding.settings import check_likelihoods
 
     if not any(text_fault(name) for name in names):  # those the group's own check names
         loaded = load_metrics(names, files)
-        check_whole(loaded, cut)
+        check_whole(loaded, *cut)
         check_likelihoods(engine, reading_model(loaded), decoding)
         for one in loaded:
             if one.check is not None:

@@ -41,7 +41,8 @@ class Metric(MetricDescription):
     `range`, or None where it is not defined. One that reads cells takes the texts of all seeds, one
     that reads tests those under all test instructions, one that reads templates those under all templates, at
     report time.
-    `whole`: it reads answers to their end, and says nothing of those that `evaluation.cut_wrong_answers` has cut.
+    `whole`: it reads answers to their end, and says nothing of those that `evaluation.cut_wrong_answers` or
+    `evaluation.answer_slack` has cut.
     `brings`: further metrics that whoever names this one gets too.
     `per_reference`: a mean over instances weighs each by the number of its references (of its constraints).
     `check` says before a grid starts what the function needs and has not.
@@ -180,12 +181,15 @@ class Selection:
 BUILT_IN_ALONE = Selection()
 
 
-def check_whole(metrics: Iterable[Metric], cut: bool) -> None:
-    """Refuse metrics of whole answers where `evaluation.cut_wrong_answers` ends answers early."""
-    if cut and (names := [made.name for made in metrics if made.whole]):
+def check_whole(metrics: Iterable[Metric], cut: bool, slack: object = None) -> None:
+    """Refuse metrics of whole answers where `evaluation.cut_wrong_answers` or `.answer_slack` ends answers early."""
+    names = [made.name for made in metrics if made.whole]
+    ending = "evaluation.cut_wrong_answers=true ends wrong ones" if cut else ""
+    if slack is not None:
+        ending = f"evaluation.answer_slack={slack} ends long ones"
+    if names and ending:
         raise UserError(
-            f"{KEY}: {', '.join(names)} reads whole answers, and evaluation.cut_wrong_answers=true ends wrong ones "
-            "early: choose one of the two."
+            f"{KEY}: {', '.join(names)} reads whole answers, and {ending} early: choose one of the two."
         )
 
 

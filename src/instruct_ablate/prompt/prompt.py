@@ -27,7 +27,8 @@ class Prompt:
     many examples were left out because they had no room there. `word_rule` is the task's; None where only its
     references tell (predictions written by an earlier version). `alternatives` are the sources among which training
     draws, each epoch anew; none where it is always `source`. `channel` is there where a label is chosen by how likely
-    it makes the input; `source` then shows where each label stands.
+    it makes the input; `source` then shows where each label stands. `task_outputs` are the references and labels of
+    the whole task, where answers are bounded by the longest of them; None where they are not.
     """
 
     task: str
@@ -43,6 +44,7 @@ class Prompt:
     word_rule: WordRule | None = None
     alternatives: tuple[str, ...] = ()
     channel: Channel | None = None
+    task_outputs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,9 @@ def test_a_metric_of_whole_answers_leaves_cells_whose_answers_were_cut(tmp_path:
         (folder / "config.yaml").write_text("evaluation: {cut_wrong_answers: true}\n")
     left = rescore_cell(folders[0], Selection(("lenient_match",))).left
     assert "lenient_match reads whole answers" in left
-    (folders[0] / "config.yaml").write_text("evaluation: {cut_wrong_answers: false}\n")
+    (folders[0] / "config.yaml").write_text("evaluation: {cut_wrong_answers: false, answer_slack: 0}\n")
+    assert "answer_slack=0" in rescore_cell(folders[0], Selection(("lenient_match",))).left
+    (folders[0] / "config.yaml").write_text("evaluation: {cut_wrong_answers: false, answer_slack: null}\n")
     assert rescore_cell(folders[0], Selection(("lenient_match",))).left == ""
 
 

@@ -28,7 +28,8 @@ class Engine:
         Engine.options = options
 
     def generate(self, prompts, sampling):
-        return [self._one(prompt["prompt_token_ids"], sampling) for prompt in prompts]
+        each = sampling if isinstance(sampling, list) else [sampling] * len(prompts)
+        return [self._one(prompt["prompt_token_ids"], one) for prompt, one in zip(prompts, each, strict=True)]
 
     @torch.no_grad()
     def _one(self, ids, sampling):

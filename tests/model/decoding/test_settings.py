@@ -103,6 +103,7 @@ ENDS: Ends = {
     "every_epochs": ((1e-9, float(2**31 - 1), None), (0.0, 2.0**31)),
     "at_instances": ((1, None), (0,)),
     "cut_wrong_answers": ((True, False), ()),
+    "answer_slack": ((0, 7, None), (-1,)),
     "stop": (("token", "line"), ("eos", "", "lines")),
 }
 
@@ -114,7 +115,9 @@ def test_the_ends_of_what_each_key_may_be(name: str) -> None:
 
 def test_thoughts_are_not_cut_off_before_the_answer() -> None:
     thinking = PromptConfig("chat", enable_thinking=True)
-    for early in (EvaluationConfig(stop="line"), EvaluationConfig(cut_wrong_answers=True)):
+    for early in (
+        EvaluationConfig(stop="line"), EvaluationConfig(cut_wrong_answers=True), EvaluationConfig(answer_slack=0)
+    ):  # fmt: skip
         with pytest.raises(UserError, match=r"prompt.enable_thinking=true: evaluation"):
             check_thinking(early, thinking)
         check_thinking(early, PromptConfig("chat", enable_thinking=False))

@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions, to_line
 from instruct_ablate.cell.state.record import GENERAL, SCORING, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import RECORD, read_record, write_record
-from instruct_ablate.cell.state.stored_config import stored_flag, stored_texts
+from instruct_ablate.cell.state.stored_config import stored_flag, stored_number, stored_texts
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import admit
 from instruct_ablate.metrics import (
@@ -220,7 +220,8 @@ def _strange(block: ScoreBlock, metrics: Sequence[Metric]) -> tuple[MetricDescri
 def _loaded(folder: Path, metrics: Selection, trust: bool) -> tuple[Metric, ...]:
     """Load what a cell is scored by; where its answers were cut, a metric of whole answers is refused."""
     loaded = _selected(folder, metrics, trust).load()
-    check_whole(loaded, stored_flag(folder, "evaluation", "cut_wrong_answers"))
+    slack = stored_number(folder, "evaluation", "answer_slack")
+    check_whole(loaded, stored_flag(folder, "evaluation", "cut_wrong_answers"), slack)
     return loaded
 
 

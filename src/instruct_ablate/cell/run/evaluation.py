@@ -25,6 +25,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, Selection, aggregate, score_prediction, score_predictions
 from instruct_ablate.metrics.registry import reading_model
+from instruct_ablate.model.decoding.answer_bound import with_task_outputs
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.channel import channel_prompts
 from instruct_ablate.prompt.prompt import Prediction, Prompt, Tokens
@@ -62,7 +63,8 @@ def prompts_at_test(
         raise UserError("there are no test instances: check tasks.root, tasks.include and tasks.categories")
     context = Context.of(config, collection, "test")
     build = channel_prompts if config.evaluation.decoding == "channel" else build_prompts
-    return build(collection.test if some is None else some, shown, config.prompt, tokens, context)
+    prompts = build(collection.test if some is None else some, shown, config.prompt, tokens, context)
+    return with_task_outputs(prompts, collection.test, config.evaluation.answer_slack)
 
 
 def evaluate(
@@ -72,10 +74,12 @@ def evaluate(
 
     `template` names it where it is one of several.
     """
+    from instruct_ablate.model.decoding.answer_bound import bound_note
     from instruct_ablate.model.decoding.engine_native import way_note
     from instruct_ablate.model.decoding.label_check import cut_references_note
     from instruct_ablate.model.decoding.predict import predict
     from instruct_ablate.model.decoding.settings import check_likelihoods
+    from instruct_ablate.model.loading.tokenizer import encoding_of
 
     started, path, name = time.perf_counter(), job.folder / file_name(label, template), named(label, template)
     metrics = selected(job.config).load()
@@ -100,7 +104,8 @@ def evaluate(
     whole = _complete(rows, prompts)
     block = completed(job.folder, _block(job, label, whole, template), whole, metrics)
     cut = cut_references_note(prompts, checkpoint.tokenizer, job.config.prompt.max_target_length)
-    noted = (truncation_note(prompts), cut, *prompt_notes(prompts), way_note(checkpoint, job.config))
+    bound = bound_note(prompts, encoding_of(checkpoint, job.config.prompt), job.config)
+    noted = (truncation_note(prompts), cut, bound, *prompt_notes(prompts), way_note(checkpoint, job.config))
     notes = tuple(f"test, {name}: {note}" for note in noted if note)
     seconds = time.perf_counter() - started
     return Tested(block, seconds, len(prompts) - len(finished), notes)

@@ -19,6 +19,7 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.label import originals
 from instruct_ablate.metrics import Metric, aggregate, score_predictions
 from instruct_ablate.metrics.registry import reading_model
+from instruct_ablate.model.decoding.answer_bound import with_task_outputs
 from instruct_ablate.prompt.build import build_prompts, partly_altered
 from instruct_ablate.prompt.channel import channel_prompts
 from instruct_ablate.prompt.prompt import Prompt, Tokens
@@ -110,16 +111,14 @@ def samples_held_out(job: Job, collection: TaskCollection, tokens: Tokens) -> It
     channel = config.evaluation.decoding == "channel"
     prompt = trained_under(config.prompt)[0] if channel else config.prompt
     build = channel_prompts if channel else build_prompts
-    yield Sample(
-        HELD_OUT,
-        partly_altered(
-            lambda one: build(tasks, one, prompt, tokens, context),
-            config.instruction,
-            originals(config.instruction),
-            config.data.altered_share,
-            config.seed,
-        ),
+    prompts = partly_altered(
+        lambda one: build(tasks, one, prompt, tokens, context),
+        config.instruction,
+        originals(config.instruction),
+        config.data.altered_share,
+        config.seed,
     )
+    yield Sample(HELD_OUT, with_task_outputs(prompts, collection.validation, config.evaluation.answer_slack))
 
 
 def samples_at_test(job: Job, collection: TaskCollection, tokens: Tokens, size: int) -> Iterator[Sample]:

@@ -142,6 +142,7 @@ def as_general(config: Config) -> Config | None:
         decoding="rank",
         metrics=[],
         stop="token",
+        answer_slack=None,
         cut_wrong_answers=False,
         general={},
     )

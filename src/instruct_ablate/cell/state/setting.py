@@ -50,6 +50,7 @@ NEUTRAL: dict[str, Any] = {
     "trainer.prompt_loss_weight": 0.0, "tasks.validation": 0, "trainer.select": "last", "trainer.patience": None,
     "tasks.parts": {}, "tasks.weights": {}, "tasks.leave_out": None, "tasks.test_parts": [],
     "data_budget.categories": None, "data_budget.total": None, "data_budget.repeat": 1, "evaluation.stop": "token",
+    "evaluation.answer_slack": None,
     "evaluation.general": {}, "general": None,
 }  # fmt: skip
 

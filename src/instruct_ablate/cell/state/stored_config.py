@@ -64,6 +64,12 @@ def stored_flag(folder: Path, *keys: str) -> bool:
     return _stored(folder, keys) is True
 
 
+def stored_number(folder: Path, *keys: str) -> int | None:
+    """Return a whole number of a cell's configuration; None where there is none."""
+    value = _stored(folder, keys)
+    return value if type(value) is int else None
+
+
 def _stored(folder: Path, keys: Sequence[str]) -> Any:
     value: Any = stored_config(folder)
     for key in keys:

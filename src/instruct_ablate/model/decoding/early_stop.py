@@ -1,4 +1,4 @@
-"""Answers that end early: with their first line, or where it is known before the end that exact match is lost."""
+"""Answers that end early: with their line, at their task's bound, or once it is known that exact match is lost."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ def answer_text(text: str, config: EvaluationConfig) -> str:
 
 def early_stop(questions: Sequence[Question], tokenizer: Any, config: EvaluationConfig) -> EarlyStop | None:
     """Return the test of whether an answer has ended before its end token; None where only that ends it."""
-    cut = stop_when_lost(questions, tokenizer) if config.cut_wrong_answers else None
-    if config.stop != "line":
-        return cut
+    tests: list[EarlyStop] = []
+    if len({question.limit for question in questions}) > 1:  # else the batch's own limit ends them all
+        tests.append(lambda row, tokens: len(tokens) >= questions[row].most)
+    if config.stop == "line":
+        tests.append(lambda row, tokens: _has_line(tokenizer.decode(tokens, skip_special_tokens=True)))
+    if config.cut_wrong_answers:
+        tests.append(stop_when_lost(questions, tokenizer))
+    return (lambda row, tokens: any(test(row, tokens) for test in tests)) if tests else None
 
-    def test(row: int, tokens: list[int]) -> bool:
-        if _BREAK.search(tokenizer.decode(tokens, skip_special_tokens=True).lstrip()):
-            return True
-        return cut is not None and cut(row, tokens)
 
-    return test
+def _has_line(text: str) -> bool:
+    """Whether a line that holds something has ended."""
+    return _BREAK.search(text.lstrip()) is not None
 
 
 def is_lost(text: str, rights: tuple[str, ...]) -> bool:

@@ -95,7 +95,8 @@ def _answer_batch(
     def once_read() -> None:
         asked[:] = _reference_scores(model, decoder, members)
 
-    for row, tokens in decode_greedily(decoder, stops, config.prompt.max_target_length, early, once_read):
+    limit = max(question.most for question in members)
+    for row, tokens in decode_greedily(decoder, stops, limit, early, once_read):
         text = str(checkpoint.tokenizer.decode(tokens, skip_special_tokens=True))
         yield members[row], answer_text(text, config.evaluation), asked[row]
 

@@ -63,9 +63,10 @@ def _free(
 ) -> Answers:
     """Decode greedily."""
     stops = sorted(stop_tokens(checkpoint.model, encoding_of(checkpoint, config.prompt)))
-    sampling = vllm.SamplingParams(
-        temperature=0.0, max_tokens=config.prompt.max_target_length, stop_token_ids=stops
-    )
+    sampling = [
+        vllm.SamplingParams(temperature=0.0, max_tokens=question.most, stop_token_ids=stops)
+        for question in questions
+    ]
     prompts = [{"prompt_token_ids": list(question.ids)} for question in questions]
     for question, output in zip(questions, engine.generate(prompts, sampling), strict=True):
         yield question, answer_text(str(output.outputs[0].text), config.evaluation), None

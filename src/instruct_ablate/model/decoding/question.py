@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.decoding.answer_bound import answer_limits
 from instruct_ablate.model.decoding.label_tree import LabelTree, best, label_tree, walk
 from instruct_ablate.model.decoding.references import ReferenceEncoder, References, TokenScores
 from instruct_ablate.prompt.prompt import Prediction, Prompt
@@ -29,6 +30,13 @@ class Question:
     tree: LabelTree | None = None
     references: References | None = None
     label: str | None = None
+    limit: int | None = None  # tokens that a written answer may have, its end included; None: bound to labels
+
+    @property
+    def most(self) -> int:
+        """The tokens that the answer of a question not bound to labels may have."""
+        assert self.limit is not None
+        return self.limit
 
     @property
     def task(self) -> str:
@@ -66,17 +74,20 @@ def ask(
     limit = config.prompt.max_target_length
     encoder = ReferenceEncoder(prompts, encoding, limit) if likelihoods else None
     bound = config.evaluation.decoding != "greedy"
-    by_source: dict[tuple[str, tuple[str, ...] | None], list[Prompt]] = {}
+    limits = answer_limits(prompts, encoding, config)
+    by_source: dict[tuple[str, tuple[str, ...] | None, int | None], list[Prompt]] = {}
     for prompt in prompts:
         if prompt.channel is not None:
             continue
-        by_source.setdefault((prompt.source, prompt.choices if bound else None), []).append(prompt)
+        choices = prompt.choices if bound else None
+        most = None if choices else limits[prompt.task]
+        by_source.setdefault((prompt.source, choices, most), []).append(prompt)
 
     @cache
     def tree(choices: tuple[str, ...]) -> LabelTree:
         return label_tree(choices, encoding.targets(choices, limit)[0])
 
-    ids = encoding.sources([source for source, _ in by_source], config.prompt.max_source_length)
+    ids = encoding.sources([source for source, _, _ in by_source], config.prompt.max_source_length)
     return [
         *_turned([prompt for prompt in prompts if prompt.channel], encoding, config.prompt),
         *(
@@ -85,8 +96,9 @@ def ask(
                 tuple(same),
                 tree(choices) if choices else None,
                 encoder.references(same) if encoder else None,
+                limit=most,
             )
-            for tokens, ((_, choices), same) in zip(ids, by_source.items(), strict=True)
+            for tokens, ((_, choices, most), same) in zip(ids, by_source.items(), strict=True)
         ),
     ]
 

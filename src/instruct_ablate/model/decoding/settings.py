@@ -25,6 +25,7 @@ LIMITS = {
     "engine": one_of(ENGINES),
     "batch_tokens": whole(1),
     "stop": one_of(STOPS),
+    "answer_slack": whole(0).or_null("for no such bound"),
     "cut_wrong_answers": any_value(),
     "save_prompts": any_value(),
     "general": any_value(),  # by its own check, `tasks/general.py`
@@ -122,6 +123,7 @@ def check_thinking(config: EvaluationConfig, prompt: PromptConfig) -> None:
     """Refuse to end answers early where thinking comes before them."""
     early = {
         "evaluation.stop=line": config.stop == "line",
+        f"evaluation.answer_slack={config.answer_slack}": config.answer_slack is not None,
         "evaluation.cut_wrong_answers": config.cut_wrong_answers,
     }
     if prompt.enable_thinking and (key := next((key for key, on in early.items() if on), None)):
