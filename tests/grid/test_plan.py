@@ -175,6 +175,28 @@ def test_the_largest_training_says_what_memory_it_takes(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_inputs")
+def test_the_disk_that_frozen_layers_take_is_said(tmp_path: Path) -> None:
+    one = one_cell(tmp_path)
+
+    def told(*cells: tuple[str, float, str]) -> list[str]:
+        planned = []
+        for layers, gigabytes, cache in cells:
+            trainer = replace(one.cell.config.trainer, frozen_cache_gb=gigabytes)
+            method = replace(one.cell.config.method, name="lora", layers=layers)
+            config = replace(one.cell.config, method=method, trainer=trainer, cache=cache)
+            planned.append(replace(one, cell=replace(one.cell, config=config)))
+        lines = summary(Plan([cell.cell for cell in planned], [], len(cells)), planned)
+        return [line for line in lines if line.startswith("disk: what frozen layers give")]
+
+    assert told(("all", 8, "a"), ("top:2", 0, "a")) == []
+    said = told(("top:2", 2.5, "a"), ("top:1", 8, "a"), ("top:1", 1, "b"))
+    assert [line.partition("is kept in ")[2].partition(" for all")[0] for line in said] == [
+        "a/frozen, up to 8 GB",
+        "b/frozen, up to 1 GB",
+    ]
+
+
+@pytest.mark.usefixtures("_inputs")
 def test_what_is_not_known_of_a_grid_is_said(tmp_path: Path) -> None:
     cells = [one_cell(tmp_path, seconds=None, checkpoint_bytes=None), one_cell(tmp_path, seconds=60.4)]
     lines = summary(Plan([one.cell for one in cells], [], 2), cells)

@@ -26,6 +26,7 @@ from instruct_ablate.grid.template_lengths import template_lines
 from instruct_ablate.schema import config_directory
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.validation import held_out_line
+from instruct_ablate.top_layers import ALL
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -170,6 +171,7 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
         f"{sum(e.steps for e in estimates):,} steps, about {sum(e.train_tokens for e in estimates):,} tokens; "
         f"testing: {sum(e.test_instances for e in estimates):,} predictions",
         f"disk: {_disk(todo)}",
+        *_frozen(todo),
         *_memory(todo),
         *filter(None, (line(one.cell.identity.setting for one in cells) for line in (rate_line, seen_line))),
         *_held_out(cells),
@@ -214,6 +216,23 @@ def _disk(todo: Sequence[PlannedCell]) -> str:
     kept = sum(one.estimate.checkpoint_bytes or 0 for one in todo if one.cell.config.keep_checkpoints)
     running = f"checkpoints up to {AT_ONCE * max(known, default=0) / 1e9:.2f} GB for each running cell"
     return f"{running}, {AT_ONCE * kept / 1e9:.2f} GB kept afterwards"
+
+
+def _frozen(todo: Sequence[PlannedCell]) -> Iterator[str]:
+    """Say what the cache may come to hold of what frozen layers give: each cell fills it up to its own bound."""
+    bounds: dict[str, float] = {}
+    for one in todo:
+        config = one.cell.config
+        if (
+            config.method.name == "lora" and config.method.layers != ALL
+        ):  # the untuned cell keeps its prompts too
+            bounds[config.cache] = max(bounds.get(config.cache, 0.0), config.trainer.frozen_cache_gb)
+    for cache, bound in bounds.items():
+        if bound:
+            yield (
+                f"disk: what frozen layers give is kept in {cache}/frozen, up to {bound:g} GB for all cells together "
+                "(trainer.frozen_cache_gb)"
+            )
 
 
 def clock(seconds: float | None) -> str:
