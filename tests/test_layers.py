@@ -116,6 +116,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("grid.preflight", "model.decoding.label_check"): "a check is the code that the use calls",
     ("grid.preflight", "model.loading.checkpoint"): "labels are told apart by the model's own tokenizer",
     ("grid.preflight", "model.loading.location"): "a check is the code that the use calls",
+    ("grid.unread", "model.loading.location"): "the kind of model, found out as the check does",
     ("grid.preflight", "model.loading.precision"): "a check is the code that the use calls",
     ("grid.preflight", "data.settings"): "a group's check stands beside its use; it imports nothing heavy",
     (

@@ -89,7 +89,7 @@ class Composer:
             config = self._full(wide)
             for line in sorted(narrow, key=lambda line: not group_of(line)):  # groups first, then single keys
                 key = group_of(line) or split(line)[1]
-                config = _put(config, key, self._value(wide, line, key))
+                config = put_at(config, key, self._value(wide, line, key))
             self._shared[wide, narrow] = config
         return self._shared[wide, narrow]
 
@@ -101,11 +101,11 @@ class Composer:
     def _value(self, wide: Overrides, line: str, key: str) -> Any:
         """Return what a choice or value puts at its key; one that the schema would convert is composed."""
         alike = self._alike(line)
-        found = _at(self._full((*wide, alike)), key)
+        found = at_key(self._full((*wide, alike)), key)
         if alike == line:
             return found
         value = _literal(line)
-        return value if type(value) is type(found) else _at(self._full((*wide, line)), key)
+        return value if type(value) is type(found) else at_key(self._full((*wide, line)), key)
 
     def _raw(self, overrides: Overrides) -> dict[str, Any]:
         """Compose a configuration; references are left as they stand."""
@@ -132,7 +132,7 @@ class Composer:
         before, group = overrides[:-1], group_of(overrides[-1])
         raw, choices = self._raw(before), self._choices[before]
         if not group:
-            return (_put(raw, key, value), dict(choices)) if _is_like(raw, key, value) else None
+            return (put_at(raw, key, value), dict(choices)) if _is_like(raw, key, value) else None
         others = {group_of(line) for line in before}
         if key in WIDE or key != group or not isinstance(value, str) or group in others or "" in others:
             return None
@@ -185,7 +185,7 @@ def _for_cell(overrides: Overrides) -> Overrides:
 def _is_like(raw: Mapping[str, Any], key: str, value: int | float | bool | str) -> bool:
     """Whether a key stands at a plain value of this type, so that Hydra would put this one there as it is."""
     try:
-        there = _at(raw, key)
+        there = at_key(raw, key)
     except (KeyError, TypeError):
         return False
     return type(there) is type(value) and there != MISSING and "${" not in str(there)
@@ -218,16 +218,16 @@ def _has_reference(node: Any) -> bool:
     return isinstance(node, str) and bool(_REFERENCE.search(node))
 
 
-def _put(config: Any, key: str, value: Any) -> Any:
+def put_at(config: Any, key: str, value: Any) -> Any:
     """Return `config` with the value at a dotted key replaced."""
     first, _, rest = key.partition(".")
     if isinstance(config, dict):
         inner = {first: {}, **config}[first]
-        return {**config, first: _put(inner, rest, value) if rest else value}
-    return replace(config, **{first: _put(_at(config, first), rest, value) if rest else value})
+        return {**config, first: put_at(inner, rest, value) if rest else value}
+    return replace(config, **{first: put_at(at_key(config, first), rest, value) if rest else value})
 
 
-def _at(config: Any, key: str) -> Any:
+def at_key(config: Any, key: str) -> Any:
     """Return the value at a dotted key."""
     for name in key.split("."):
         config = config[name] if isinstance(config, dict) else vars(config)[name]

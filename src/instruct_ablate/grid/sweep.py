@@ -34,6 +34,7 @@ from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.preflight import Preflight, faults
 from instruct_ablate.grid.rounds import Judge, rounds_of, run_rounds, wanted
 from instruct_ablate.grid.study import declare
+from instruct_ablate.grid.unread import unread
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import BudgetConfig
@@ -131,6 +132,9 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
             cells.setdefault(identity.hash, Cell(overrides, config, identity))
     if not found and len(cells) < len(asked):
         log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
+    if not found and rank() == 0:
+        for line in unread([cell.config for cell in cells.values()], arguments, contents):
+            log.warning("%s", line)
     distinct, records = len(cells), Records()
     if not hydra.config.hydra.sweeper.single:
         _add_untuned(cells, contents)
