@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,6 +133,29 @@ def test_a_cell_stopped_while_testing_predicts_nothing_twice_and_has_one_scoring
     assert record.blocks == expected.blocks
     paths = (folder_of(each, record) / record.blocks[0].predictions for each in (whole, config))
     assert len({path.read_bytes() for path in paths}) == 1
+
+
+def test_a_cell_that_another_machine_tests_says_what_trained_it(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from instruct_ablate.model.training import stretches
+
+    config = small(tmp_path, cache)
+    with monkeypatch.context() as there:
+        there.setattr("socket.gethostname", lambda: "trainer")
+        there.setattr(stretches, "this_cell", lambda: SimpleNamespace(company=3))
+        there.setattr("instruct_ablate.cell.run.stages._tests", lambda *_: 1 / 0)
+        assert run_cell(config).state == "failed"
+    record = run_cell(config)
+    assert record.state == "done"
+    assert record.environment is not None
+    assert record.environment.fused == 3
+    (note,) = (note for note in record.notes if note.startswith("trained on "))
+    assert note.startswith("trained on trainer (cpu, fp32, ")
+    assert f"; tested on {record.environment.host} (cpu, fp32, " in note
+    alone = run_cell(small(tmp_path, cache, study="alone"))
+    assert alone.environment is not None
+    assert (alone.environment.fused, [one for one in alone.notes if "trained on" in one]) == (0, [])
 
 
 def test_the_folder_says_what_was_hashed_and_asked_for(tmp_path: Path, cache: Path) -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import Interrupted
@@ -15,7 +16,8 @@ from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.saver import Meter, Saver
 from tests.model.fits import load, make_config
 
-TRAINER: Any = SimpleNamespace(world_size=1, is_global_zero=True, should_stop=False)
+STRATEGY = SimpleNamespace(root_device=torch.device("cpu"))
+TRAINER: Any = SimpleNamespace(world_size=1, is_global_zero=True, should_stop=False, strategy=STRATEGY)
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> InstructionModule:
 
 def make_saver(folder: Path, state: dict[str, Any] | None = None) -> Saver:
     curve: Any = SimpleNamespace(tokens=70, examples=7, padding=25)
-    data: Any = SimpleNamespace(state_dict=lambda: {"step": 99, "schedule": "s"})
+    data: Any = SimpleNamespace(state_dict=lambda: {"step": 99, "schedule": "s"}, first_step=0)
     return Saver(folder, 2, state, data, Meter(curve, Cost(train_tokens=30, train_seconds=5.0), started=0.0))
 
 

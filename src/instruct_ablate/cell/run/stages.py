@@ -47,6 +47,7 @@ from instruct_ablate.tasks.task import TaskCollection
 
 if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
+    from instruct_ablate.model.training.stretches import Stretch
 
 
 def work(job: Job) -> Outcome:
@@ -61,25 +62,38 @@ def work(job: Job) -> Outcome:
         general=general.content_hash if general else None,
     )
     if is_baseline(job.config):
-        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none", 0))
+        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none", 0, 0))
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
     notes: tuple[str, ...] = (*model_notes(job.config.model), *collection.notes)
     cost, chosen = Cost(), None
+    by: tuple[Stretch, ...] = ()
     if not is_untuned(job.config):
         from instruct_ablate.cell.run.training import train
 
         trained = train(job, collection, checkpoint)
         cost, notes, chosen = trained.cost, notes + trained.notes, trained.selected
+        by = trained.stretches
     if job.leads:
         check_weights(checkpoint.model, trained=not is_untuned(job.config))
     tested = _tests(job, collection, checkpoint) if job.leads else []
     apart = _general(job, general, checkpoint) if job.leads and general else None
-    device = str(next(checkpoint.model.parameters()).device)
+    device, fused, elsewhere = _trained_elsewhere(by, checkpoint)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
     weights = sum(weight.numel() for weight in checkpoint.model.parameters())
-    return replace(_outcome(tested, cost, notes, (device, precision, weights), apart), selected=chosen)
+    return replace(
+        _outcome(tested, cost, (*notes, *elsewhere), (device, precision, weights, fused), apart),
+        selected=chosen,
+    )
+
+
+def _trained_elsewhere(by: Sequence[Stretch], checkpoint: Checkpoint) -> tuple[str, int, list[str]]:
+    """Return the device of the tests, in how large a company it was trained, and a note where that was elsewhere."""
+    from instruct_ablate.model.training.stretches import company, here, told
+
+    weight = next(checkpoint.model.parameters())
+    return str(weight.device), company(by), told(by, here(weight.device, weight.dtype))
 
 
 def _load(job: Job) -> tuple[Checkpoint, str]:
@@ -157,7 +171,7 @@ def _outcome(
     tested: list[Tested],
     cost: Cost,
     notes: tuple[str, ...],
-    machine: tuple[str, str, int],
+    machine: tuple[str, str, int, int],
     general: Tested | None = None,
 ) -> Outcome:
     every = [*tested, *([general] if general else [])]
@@ -186,7 +200,7 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
             block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
         notes = tuple(f"test, {label}: {note}" for note in prompt_notes(prompts))
         tested.append(_checked(job, Tested(block, took[0], len(prompts), notes), prompts))
-    return _outcome(tested, Cost(), collection.notes, ("none", "none", 0))
+    return _outcome(tested, Cost(), collection.notes, ("none", "none", 0, 0))
 
 
 def baseline_rows(

@@ -32,6 +32,7 @@ from instruct_ablate.tasks.task import TaskCollection
 if TYPE_CHECKING:
     from instruct_ablate.data.batches import Schedule
     from instruct_ablate.model.loading.checkpoint import Checkpoint
+    from instruct_ablate.model.training.stretches import Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Trained:
     cost: Cost
     notes: tuple[str, ...] = ()
     selected: Selected | None = None
+    stretches: tuple[Stretch, ...] = ()  # by which processes
 
 
 def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Trained:
@@ -49,6 +51,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of
     from instruct_ablate.model.training.fit import check_trainer, fit
     from instruct_ablate.model.training.packable import as_trained
+    from instruct_ablate.model.training.stretches import read_stretches
 
     started = time.perf_counter()
     check_trainer(job.config)
@@ -66,13 +69,14 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     job.heartbeat.progress("train", 0, schedule.steps)
     cost, met = fit(checkpoint, examples, config, job.folder, job.mirror.loggers(), points)
     notes = (*notes, *met)
+    by = tuple(read_stretches(job.folder / "checkpoints"))
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared)
     if points is None or points.choice is None:
-        return Trained(cost, (*notes, *missed(job, schedule)))
+        return Trained(cost, (*notes, *missed(job, schedule)), stretches=by)
     if not job.leads:
-        return Trained(cost, notes)
+        return Trained(cost, notes, stretches=by)
     chosen = selected_weights(config, points.choice, cost.train_steps, schedule.steps)
-    return Trained(cost, (*notes, selection_note(chosen, collection.validation)), chosen)
+    return Trained(cost, (*notes, selection_note(chosen, collection.validation)), chosen, by)
 
 
 def prompts_in_training(

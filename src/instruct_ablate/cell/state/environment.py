@@ -13,15 +13,14 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.record import Environment
 from instruct_ablate.processes import command_line
-from instruct_ablate.turns import this_cell
 
 PACKAGES = ("instruct-ablate", "torch", "transformers", "pytorch-lightning", "peft", "numpy", "rouge-score")
 
 COMMIT_FILE = "commit"
 
 
-def environment(device: str, precision: str, parameters: int = 0) -> Environment:
-    """Describe the calling process; `parameters`: the weights of its model."""
+def environment(device: str, precision: str, parameters: int = 0, fused: int = 0) -> Environment:
+    """Describe the calling process; `parameters`: the weights of its model; `fused`: what its training says of it."""
     return Environment(
         host=socket.gethostname(),
         command=command_line(),
@@ -31,7 +30,7 @@ def environment(device: str, precision: str, parameters: int = 0) -> Environment
         device=device,
         precision=precision,
         parameters=parameters,
-        fused=cell.company if (cell := this_cell()) is not None else 0,
+        fused=fused,
     )
 
 

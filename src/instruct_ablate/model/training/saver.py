@@ -17,6 +17,7 @@ from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.points import Points
 from instruct_ablate.model.training.progress import Curve
+from instruct_ablate.model.training.stretches import Stretches, here
 from instruct_ablate.turns import clock
 
 
@@ -53,6 +54,7 @@ class Saver(Callback):
     ) -> None:
         self.folder, self.every, self.state, self.data, self.meter = folder, every, state, data, meter
         self.stop = training_state.StopRequest()
+        self._stretches: Stretches | None = None
         self._listening = contextlib.ExitStack()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -62,6 +64,8 @@ class Saver(Callback):
         if self.state is not None:
             module.restore(self.state)
             self.state = None  # its memory is the masters' now
+        place = here(trainer.strategy.root_device, module.dtype_of_products)
+        self._stretches = Stretches(self.folder, self.data.first_step, place)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
@@ -91,10 +95,17 @@ class Saver(Callback):
             cost = asdict(self.meter.cost(module.done))
             plan = self.meter.points.plan if self.meter.points else None
             chosen = {"validation": plan.choice.state()} if plan and plan.choice else {}
+            self._note()  # before the weights that it tells of
             training_state.save(self.folder, {**state, **chosen, "data": data, "cost": cost})
 
+    def _note(self) -> None:
+        if self._stretches is not None:
+            self._stretches.write()
+
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Give the signals back, before Lightning gives back its own."""
+        """Note what trained, and give the signals back, before Lightning gives back its own."""
+        if trainer.is_global_zero:
+            self._note()
         self._listening.close()
 
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:

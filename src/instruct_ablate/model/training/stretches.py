@@ -1,0 +1,97 @@
+"""What trained a cell: a line for each process that a fit went on in, kept beside its training state.
+
+A fit may begin on one machine and end on another, and a cell may be tested on a third: its record says of training what
+is noted here, never what happens to test it.
+"""
+
+from __future__ import annotations
+
+import platform
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import transformers
+
+from instruct_ablate.model.loading.precision import DTYPES
+from instruct_ablate.turns import this_cell
+from instruct_ablate.whole_files import read_sealed, write_sealed
+
+FILE = "stretches.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and with what a model is run."""
+
+    host: str
+    device: str  # cpu, cuda
+    precision: str
+    versions: str
+
+    def __str__(self) -> str:
+        """Write it for a note."""
+        return f"{self.host} ({self.device}, {self.precision}, {self.versions})"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The steps after `first`, as one process took them; `company`: with how many other cells at most it did."""
+
+    first: int
+    place: Place
+    company: int = 0
+
+
+def here(device: torch.device, dtype: torch.dtype) -> Place:
+    """Describe the calling process."""
+    name = str(dtype).removeprefix("torch.")
+    precision = next((short for short, full in DTYPES.items() if full == name), name)
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
+    return Place(socket.gethostname(), device.type, precision, versions)
+
+
+class Stretches:
+    """The stretches of a fit that goes on after step `first`: what was trained beyond it before is trained anew."""
+
+    def __init__(self, folder: Path, first: int, place: Place) -> None:
+        self._path = folder / FILE
+        self._before = [one for one in read_stretches(folder) if one.first < first]
+        self._own = Stretch(first, place)
+
+    def write(self) -> None:
+        """Note them, with the company that this one has had by now."""
+        cell = this_cell()
+        own = replace(self._own, company=cell.company if cell is not None else 0)
+        write_sealed(self._path, [asdict(one) for one in (*self._before, own)], "output")
+
+
+def read_stretches(folder: Path) -> list[Stretch]:
+    """Return what trained the weights that lie in `folder`; nothing where an older version did, or it is damaged."""
+    try:
+        return [
+            Stretch(**{**one, "place": Place(**one["place"])}) for one in read_sealed(folder / FILE) or ()
+        ]
+    except (TypeError, KeyError):
+        return []
+
+
+def company(stretches: Sequence[Stretch]) -> int:
+    """Return with how many other cells at most steps were taken in one pass."""
+    return max((one.company for one in stretches), default=0)
+
+
+def told(stretches: Sequence[Stretch], tested: Place) -> list[str]:
+    """Say where it was trained, where that is not, from first to last, where it is tested."""
+    if all(one.place == tested for one in stretches):
+        return []
+    parts = [str(stretches[0].place)]
+    parts += [
+        f"after step {one.first} on {one.place}"
+        for before, one in pairwise(stretches)
+        if one.place != before.place
+    ]
+    return [f"trained on {', '.join(parts)}; tested on {tested}"]

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from instruct_ablate.model.training import stretches
+from instruct_ablate.model.training.stretches import (
+    FILE,
+    Place,
+    Stretches,
+    company,
+    here,
+    read_stretches,
+    told,
+)
+
+A, B = Place("a", "cuda", "bf16", "torch 2"), Place("b", "cpu", "fp32", "torch 2")
+
+
+def note(folder: Path, first: int, place: Place, with_others: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = SimpleNamespace(company=with_others) if with_others else None
+    monkeypatch.setattr(stretches, "this_cell", lambda: cell)
+    Stretches(folder, first, place).write()
+
+
+def test_each_process_is_noted_and_the_largest_company_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read_stretches(tmp_path) == []
+    assert company(()) == 0
+    note(tmp_path, 0, A, 3, monkeypatch)
+    note(tmp_path, 50, B, 0, monkeypatch)
+    found = read_stretches(tmp_path)
+    assert [(one.first, one.place, one.company) for one in found] == [(0, A, 3), (50, B, 0)]
+    assert company(found) == 3
+
+
+def test_steps_that_are_taken_anew_were_trained_by_who_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(tmp_path, 0, A, 3, monkeypatch)
+    note(tmp_path, 50, A, 0, monkeypatch)
+    note(tmp_path, 50, B, 0, monkeypatch)  # the second one was killed before it wrote a state
+    assert [(one.first, one.place) for one in read_stretches(tmp_path)] == [(0, A), (50, B)]
+    note(tmp_path, 0, B, 0, monkeypatch)  # no state could be read
+    assert [(one.first, one.company) for one in read_stretches(tmp_path)] == [(0, 0)]
+
+
+def test_a_file_that_is_damaged_or_of_elsewhere_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(tmp_path, 0, A, 3, monkeypatch)
+    whole = (tmp_path / FILE).read_text()
+    for text in ("", "[]", whole.replace("cuda", "cpu"), whole[:-4]):
+        (tmp_path / FILE).write_text(text)
+        assert read_stretches(tmp_path) == []
+
+
+def test_a_note_where_training_and_test_are_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note(tmp_path, 0, A, 0, monkeypatch)
+    note(tmp_path, 20, A, 0, monkeypatch)
+    same = read_stretches(tmp_path)
+    assert told(same, A) == []
+    assert told((), A) == []
+    assert told(same, B) == ["trained on a (cuda, bf16, torch 2); tested on b (cpu, fp32, torch 2)"]
+    note(tmp_path, 30, B, 0, monkeypatch)
+    assert told(read_stretches(tmp_path), B) == [
+        "trained on a (cuda, bf16, torch 2), after step 30 on b (cpu, fp32, torch 2); "
+        "tested on b (cpu, fp32, torch 2)"
+    ]
+    assert len(told(same, replace(A, versions="torch 3"))) == 1
+
+
+def test_this_process() -> None:
+    place = here(torch.device("cuda", 1), torch.bfloat16)
+    assert (place.device, place.precision) == ("cuda", "bf16")
+    assert f"torch {torch.__version__}" in place.versions
