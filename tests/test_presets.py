@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from instruct_ablate.presets import DATA_LICENCES, PRESETS, REPACKS, licence_of, seen_by
+from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.presets import DATA_LICENCES, PRESETS, REPACKS, data_licence, licence_of, seen_by
 
 CONF = Path(__file__).parents[1] / "conf" / "model"
 
@@ -48,3 +49,14 @@ def test_licences_are_those_of_the_table_and_of_collections_that_there_are() -> 
     assert licence_of("smollm2_135m") == "Apache-2.0"
     assert licence_of("mine") is None
     assert {path.stem for path in (CONF.parent / "tasks").glob("*.yaml")} >= DATA_LICENCES.keys()
+
+
+@pytest.mark.parametrize("name", DATA_LICENCES)
+def test_a_collection_s_licence_is_of_what_its_reader_reads(name: str) -> None:
+    chosen = compose_config([f"tasks={name}"]).tasks
+    assert data_licence(name, chosen.reader) == DATA_LICENCES[name][1]
+    assert data_licence(name, None) == DATA_LICENCES[name][1]
+    assert data_licence(name, "hf_dataset").startswith(
+        "not known: the data are called so, and read by hf_dataset"
+    )
+    assert data_licence("mine", chosen.reader).startswith("not known: no record names it")

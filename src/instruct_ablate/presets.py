@@ -14,14 +14,34 @@ SUPER_NI, P3, FLAN = "Super-NI", "P3", "FLAN"
 READERS = {"natural_instructions": SUPER_NI, "p3": P3}  # the readers of `tasks` whose tasks those are
 Kind = Literal["base", "instruct"]
 OURS = "made for this package, Apache-2.0"
-# Of the choices of `tasks` that are somebody's published collection, or ours. Of any other nothing is known here.
+# Of the choices of `tasks` that are somebody's published collection, or ours: their reader, and the licence.
 DATA_LICENCES = {
-    **dict.fromkeys(("starter", "starter_yes_no", "everyday"), OURS),
-    "verifiable": f"requests {OURS}, and the starter's training tasks with them; those of tasks.root keep their own",
-    "natural_instructions": "Apache-2.0 (its repository), if these are Super-NaturalInstructions; each task's data "
-    "keep their source's (its Instance License)",
-    "p3": "Apache-2.0 (its data card); each data set keeps its source's",
+    **dict.fromkeys(("starter", "starter_yes_no"), ("starter", OURS)),
+    "everyday": ("everyday", OURS),
+    "verifiable": (
+        "verifiable",
+        f"requests {OURS}, and the starter's training tasks with them; those of tasks.root keep their own",
+    ),
+    "natural_instructions": (
+        "natural_instructions",
+        "Apache-2.0 (its repository), if these are Super-NaturalInstructions; each task's data keep their source's "
+        "(its Instance License)",
+    ),
+    "p3": ("p3", "Apache-2.0 (its data card), if these are P3's; each data set keeps its source's"),
 }
+
+
+def data_licence(tasks: str, reader: object) -> str:
+    """Return the licence of a collection, or that it is not known and why; `reader` reads it, None where none is known.
+
+    `tasks` is the name that tables show, which anybody's data may have: the licence is that of what the reader reads.
+    """
+    own_reader, licence = DATA_LICENCES.get(tasks, ("", ""))
+    if not licence:
+        return "not known: no record names it, and the collection is none of those listed here"
+    if reader in (own_reader, None):
+        return licence
+    return f"not known: the data are called so, and read by {reader}, not as the collection of that name"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def test_nothing_is_invented() -> None:
                      "B3 intended use", "B4 personal or offensive content"):  # fmt: skip
         assert UNKNOWN in line(text, question)
     other = checklist(Study("s", Path("s"), (make_cell(50.0, tasks="mine"),)))
-    assert f"of the data (mine) {UNKNOWN}" in line(other, "B2 licences")
+    assert "of the data (mine) not known: no record names it" in line(other, "B2 licences")
     assert f"of the model (tiny) {UNKNOWN}" in line(other, "B2 licences")
     assert "no deviation over seeds" in line(other, "C3 error bars")
 
@@ -101,6 +101,15 @@ def test_licences_of_what_is_listed_are_said(tasks: str, model: str, said: tuple
     text = line(checklist(Study("s", Path("s"), (make_cell(50.0, tasks=tasks, model=model),))), "B2 licences")
     assert all(one in text for one in said), text
     assert UNKNOWN not in text
+
+
+def test_data_that_are_only_called_as_a_collection_have_a_licence_of_their_own() -> None:
+    cell = make_cell(50.0, tasks="p3", **{"tasks.reader": "hf_dataset"})
+    text = line(checklist(Study("s", Path("s"), (cell,))), "B2 licences")
+    assert "(p3) not known: the data are called so, and read by hf_dataset" in text
+    assert "Apache" not in text
+    cell = make_cell(50.0, tasks="p3", **{"tasks.reader": "p3"})
+    assert "(p3) Apache-2.0" in line(checklist(Study("s", Path("s"), (cell,))), "B2 licences")
 
 
 def test_how_weights_were_chosen_and_on_what() -> None:

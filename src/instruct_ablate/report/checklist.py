@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import Study
-from instruct_ablate.presets import DATA_LICENCES, licence_of
+from instruct_ablate.presets import data_licence, licence_of
 
 UNKNOWN = "not recorded"
 METRICS = (
@@ -52,11 +52,13 @@ def _of(cells: Iterable[CellRecord], key: str) -> str:
 def _artifacts(study: Study) -> Iterator[tuple[str, str]]:
     cells = _done(study)
     data, model = _of(cells, "tasks"), _of(cells, "model")
+    named = {(cell.setting.text("tasks"), cell.setting.get("tasks.reader")) for cell in cells}
     hashes = ", ".join(sorted({cell.data_hash[:12] for cell in cells if cell.data_hash})) or UNKNOWN
     yield "B1 creators cited", f"data {data}; model {model}: the citation is {UNKNOWN}"
+    licences = (f"({name}) {data_licence(name, reader)}" for name, reader in sorted(named, key=str))
     yield (
         "B2 licences",
-        f"of the data {_licences(data, DATA_LICENCES.get)}; of the model {_licences(model, licence_of)}",
+        f"of the data {'; '.join(licences) or UNKNOWN}; of the model {_licences(model, licence_of)}",
     )
     yield "B3 intended use", UNKNOWN
     yield "B4 personal or offensive content", UNKNOWN

@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.presets import DATA_LICENCES, licence_of
+from instruct_ablate.presets import data_licence, licence_of
 from instruct_ablate.report.checklist import UNKNOWN
 from instruct_ablate.report.columns import shown_measures
 from instruct_ablate.report.statistics.components import mean_squares
@@ -78,7 +78,8 @@ def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
         "prompt and evaluation gives the scores above."
     )
     yield "\n## Licence\n"
-    data, base = DATA_LICENCES.get(setting.text("tasks"), UNKNOWN), licence_of(setting.model) or UNKNOWN
+    data = _plain(data_licence(setting.text("tasks"), setting.get("tasks.reader")))
+    base = licence_of(setting.model) or UNKNOWN
     yield f"Of these weights: {folder.licence or UNKNOWN}. Of the data: {data}. The base model's ({base}) holds too."
     yield "\n## How it was made\n"
     if made is not None:
