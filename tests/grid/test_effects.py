@@ -16,6 +16,7 @@ from instruct_ablate.schema import (
     EvaluationConfig,
     InstructionConfig,
     ModelConfig,
+    PromptConfig,
 )
 from instruct_ablate.tasks.task import Task, TaskCollection
 from tests.conftest import make_task
@@ -38,6 +39,37 @@ def test_each_side_is_looked_at_by_itself(tmp_path: Path) -> None:
     (fault,) = check_effects(config, DELUSIVE, (InstructionConfig(), DELUSIVE))
     assert "instruction=delusive: no prompt of the 1 test tasks (bare)" in fault
     assert check_effects(config, None, (DELUSIVE,)) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "example"),
+    [("explanations", True, {"explanation": "Because."}), ("num_negative", 1, {})],
+)
+def test_what_no_prompt_has_a_place_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: object, example: dict[str, str]
+) -> None:
+    one = replace(FULL.positive_examples[0], **example)
+    wrong = () if key == "explanations" else (one,)
+    poor = replace(
+        FULL,
+        negative_examples=(),
+        positive_examples=tuple(replace(example, explanation="") for example in FULL.positive_examples),
+    )
+    rich = replace(poor, positive_examples=(one, *poor.positive_examples[1:]), negative_examples=wrong)
+    asked = replace(InstructionConfig(), **{key: value})
+    config = make_config(tmp_path)
+    collection_of(monkeypatch, poor, test=poor)
+    (fault,) = check_effects(config, asked, (asked,))
+    assert fault.startswith(f"instruction.{key}={value} shows no ")
+    assert "the examples of tasks=starter have none" in fault
+    assert check_effects(config, None, (asked,)) == []  # the untuned model beside others
+    assert check_effects(config, replace(asked, num_positive=0, num_negative=0), ()) == []
+    collection_of(monkeypatch, rich, test=poor)
+    assert check_effects(config, asked, (asked,)) == []
+    # A variant that has none of its own is an ablation of those that have.
+    assert not [one for one in check_effects(config, replace(asked, examples="delusive"), ()) if key in one]
+    minimal = replace(config, prompt=PromptConfig("minimal"))
+    assert len(check_effects(minimal, asked, (asked,))) == (key == "explanations")
 
 
 def test_the_reference_is_the_one_that_is_asked_for(tmp_path: Path) -> None:
@@ -106,8 +138,8 @@ def test_what_equals_the_reference_is_refused_not_noted(tmp_path: Path) -> None:
     assert [fault.split(":")[0] for fault in found] == ["instruction=delusive", "instruction=no_examples"]
 
 
-def collection_of(monkeypatch: pytest.MonkeyPatch, *tasks: Task) -> None:
-    read = TaskCollection("mine", tasks, (FULL,), "hash")
+def collection_of(monkeypatch: pytest.MonkeyPatch, *tasks: Task, test: Task = FULL) -> None:
+    read = TaskCollection("mine", tasks, (test,), "hash")
     monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: read)
 
 

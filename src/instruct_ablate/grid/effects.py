@@ -19,7 +19,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context, Side
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.instruction import instruct
-from instruct_ablate.instruction.label import label, parse
+from instruct_ablate.instruction.label import label, originals, parse
 from instruct_ablate.prompt.effect import Bytes, View
 from instruct_ablate.prompt.prompt import Tokens
 from instruct_ablate.schema import Config, InstructionConfig
@@ -33,6 +33,8 @@ class NeedsTokenizer(Exception):  # noqa: N818 - no error: it is found out at th
     """What is asked hangs on where the model's own tokenizer cuts."""
 
 
+FURTHER = ("num_negative", "explanations")  # what tasks may not have and templates may have no place for
+_NOTHING = InstructionConfig()
 NO_LIMIT = 10**9  # tokens of a prompt that a baseline reads
 
 
@@ -58,13 +60,35 @@ def check_effects_uncut(
 
 
 def _effects(views: Iterator[tuple[View, InstructionConfig]], config: Config) -> list[str]:
-    found = []
+    found, asked, trains = [], dict[tuple[str, object], bool](), False
     for view, instruction in views:
+        trains = trains or view.side == "training"
+        for key in _asked(instruction):
+            plain = originals(instruction)
+            other = replace(plain, **{key: getattr(_NOTHING, key)})
+            given = key, getattr(instruction, key)
+            asked[given] = asked.get(given, False) or view.alters(plain, other)
         effect = view.effect(instruction, parse(config.reference, instruction))
         found += [effect.fault] if effect.fault else []
         for note in effect.notes:
             log.warning("%s", note)
-    return found
+    # Of an untuned model nothing is said: it stands beside trained ones, whose training tasks may have what it lacks.
+    return found + [_unseen(*given, config) for given, seen in asked.items() if trains and not seen]
+
+
+def _asked(instruction: InstructionConfig) -> list[str]:
+    """Name what an instruction is to show beside what all do, whatever its variants make of it."""
+    none = instruction.num_positive + instruction.num_negative == 0
+    return [key for key in FURTHER if getattr(instruction, key) != getattr(_NOTHING, key) and not none]
+
+
+def _unseen(key: str, value: object, config: Config) -> str:
+    what = {"num_negative": "negative example", "explanations": "explanation"}[key]
+    tasks, template = config.tasks.reader, config.prompt.template
+    return (
+        f"instruction.{key}={value} shows no {what} in any prompt: the examples of tasks={tasks} have none, or "
+        f"prompt.template={template} has no place for it. Leave it out, or choose other tasks or another prompt."
+    )
 
 
 def check_drawn(config: Config) -> None:
