@@ -13,6 +13,7 @@ import transformers
 from torch import Tensor
 
 from instruct_ablate.model.adapters import bare, decoder_layers
+from instruct_ablate.model.processor import processor_kind
 from instruct_ablate.model.state_store import bytes_of
 from instruct_ablate.model.transformers_internals import replaced
 
@@ -73,6 +74,7 @@ class LowerLayers:
             torch.__version__,
             transformers.__version__,
             torch.backends.cpu.get_cpu_capability(),
+            processor_kind(),
             torch.get_num_threads(),
         ]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.model.loading import precision
-from instruct_ablate.model.loading.precision import resolve_precision
+from instruct_ablate.model import processor
+from instruct_ablate.model.loading.precision import DTYPES, resolve_precision
 
 
 @pytest.fixture
 def cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without GPU, whose processor flags the test writes."""
     flags = tmp_path / "cpuinfo"
-    monkeypatch.setattr(precision, "CPU_FLAGS", flags)
+    monkeypatch.setattr(processor, "INFO", flags)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     return flags
 
@@ -56,7 +56,7 @@ def test_gpus_since_ampere(gpu: pytest.MonkeyPatch, capability: tuple[int, int],
 
 
 def test_the_cpu_beside_a_gpu_is_looked_at_when_asked_for(gpu: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    gpu.setattr(precision, "CPU_FLAGS", tmp_path / "nothing")
+    gpu.setattr(processor, "INFO", tmp_path / "nothing")
     assert resolve_precision("auto", "cpu", encoder_decoder=False) == "fp32"
 
 
@@ -82,7 +82,7 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 def test_precisions_are_types_of_torch() -> None:
-    assert {name: getattr(torch, kind) for name, kind in precision.DTYPES.items()} == {
+    assert {name: getattr(torch, kind) for name, kind in DTYPES.items()} == {
         "bf16": torch.bfloat16,
         "fp16": torch.float16,
         "fp32": torch.float32,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from instruct_ablate.model import processor
 from instruct_ablate.model.training.frozen_layers import FrozenLayers
 from instruct_ablate.model.training.kept_states import KeptStates, name_of
 from instruct_ablate.model.training.loss import packed_attention_of, target_states
@@ -74,6 +75,20 @@ def test_a_token_has_the_same_bits_in_any_company(tmp_path: Path) -> None:
         assert torch.equal(kept._sequence(ids), alone)
         assert kept.computed == 47 + 80 - 32  # the two whole chunks that both begin with
         assert torch.equal(kept._sequence(np.concatenate([ids, ids]))[:80], alone)
+
+
+def test_another_processor_reads_none_of_what_this_one_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = FrozenLayers.of(adapted(tmp_path)[0])
+    assert frozen is not None
+    info = tmp_path / "cpuinfo"
+    names = [name_of(frozen)]
+    for flags in ("avx512_bf16", "avx512_bf16 amx_bf16"):  # torch calls both AVX512
+        info.write_text(f"processor\t: 0\nvendor_id\t: GenuineIntel\nmodel\t: 143\nflags\t: {flags}\n")
+        monkeypatch.setattr(processor, "INFO", info)
+        names.append(name_of(frozen))
+    assert len(set(names)) == 3
 
 
 def test_other_weights_or_another_cut_have_another_name(tmp_path: Path) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.model.processor import instruction_sets
 
 Precision = Literal["bf16", "fp32", "fp16"]
 NAMES = ("auto", "bf16", "fp32", "fp16")
 FAST_CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
-CPU_FLAGS = Path("/proc/cpuinfo")
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}  # what torch calls them
 AMPERE = 8  # first CUDA compute capability with bf16 units
 
@@ -48,14 +47,4 @@ def _fast_in_bf16(accelerator: str) -> bool:
 
     if _on_gpu(accelerator):
         return torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= AMPERE
-    return bool(FAST_CPU_FLAGS & _cpu_flags())
-
-
-def _cpu_flags() -> frozenset[str]:
-    """Return the processor's feature flags (empty where the system does not tell)."""
-    try:
-        lines = CPU_FLAGS.read_text().splitlines()
-    except OSError:
-        return frozenset()
-    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return frozenset(flags.partition(":")[2].split())
+    return bool(FAST_CPU_FLAGS & instruction_sets())
