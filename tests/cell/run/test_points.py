@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from instruct_ablate.cell.run import points
 from instruct_ablate.cell.run.evaluation import prompts_at_test
 from instruct_ablate.cell.run.points import Test, missed, sampled, samples_at_test
 from instruct_ablate.cell.run.runner import run_cell
@@ -253,6 +254,21 @@ def test_a_sampled_task_whose_instances_have_choices_of_their_own_is_classificat
     (few,) = sampled([whole], 2)
     assert whole.kind == few.kind == "classification"
     assert {name for name, _ in few.answer_choices} == {one.id for one in few.instances}
+
+
+def test_points_on_prompts_of_an_earlier_version_make_a_curve_of_their_own(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = TasksConfig("starter", test_tasks=2, test_instances=4)
+    job = SimpleNamespace(config=effective(cell(tmp_path, cache, tasks=tasks, evaluation=AT)))
+
+    def hashes() -> list[str]:
+        return [one.hash for one in samples_at_test(job, read_tasks(tasks, cache), Words(), 5)]  # type: ignore[arg-type]
+
+    now = hashes()
+    assert now == hashes()
+    monkeypatch.setattr(points, "PROMPTS", points.PROMPTS - 1)
+    assert not {*now} & {*hashes()}
 
 
 def test_a_logger_that_fails_costs_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -56,10 +56,12 @@ class Sample:
 
     @property
     def hash(self) -> str:
-        """What tells this sample from others."""
-        keys = "\n".join(f"{one.task}\t{one.instance_id}" for one in self.prompts)
+        """What tells this sample from others, and its prompts from those that earlier versions made of it."""
+        keys = f"{PROMPTS}\n" + "\n".join(f"{one.task}\t{one.instance_id}" for one in self.prompts)
         return hashlib.sha256(keys.encode()).hexdigest()[:8]
 
+
+PROMPTS = 2  # raise it when a sample's prompts would be others: a curve is no mean of both
 
 WITHOUT_POINTS = (
     "done without the scores that evaluation.at, every_steps or every_epochs ask for: these are taken while training, "
