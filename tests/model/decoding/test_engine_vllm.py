@@ -39,10 +39,11 @@ class Engine:
         for _ in range(sampling.max_tokens):
             written.append(int(self.model(torch.tensor([written])).logits[0, -1].argmax()))
             if written[-1] in (sampling.stop_token_ids or ()):
-                written.pop()
                 break
-        text = self.tokenizer.decode(written[len(ids) :], skip_special_tokens=True)
-        return SimpleNamespace(outputs=[SimpleNamespace(text=text)], prompt_logprobs=along)
+        own = written[len(ids) :]
+        told = own[:-1] if own[-1] in (sampling.stop_token_ids or ()) else own
+        text = self.tokenizer.decode(told, skip_special_tokens=True)
+        return SimpleNamespace(outputs=[SimpleNamespace(text=text, token_ids=own)], prompt_logprobs=along)
 
 
 @pytest.fixture
@@ -68,6 +69,17 @@ def test_the_same_records_as_the_native_engine(checkpoint, decoding):
     assert vllm == native
     assert Engine.options["max_model_len"] >= 112
     assert Engine.options["enable_prefix_caching"]
+
+
+@pytest.mark.usefixtures("_vllm")
+def test_wrong_answers_are_cut_as_by_the_native_engine(checkpoint):
+    prompts = make_prompts(2, 12, LABELS)
+    config = make_config()
+    whole = texts(checkpoint, config, prompts)
+    config.evaluation.cut_wrong_answers = True
+    native = texts(checkpoint, config, prompts)
+    config.evaluation.engine = "vllm"
+    assert texts(checkpoint, config, prompts) == native != whole
 
 
 @pytest.mark.usefixtures("_vllm")

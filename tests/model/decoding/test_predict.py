@@ -192,6 +192,20 @@ def test_cutting_wrong_answers_changes_no_exact_match(checkpoint):
             assert scores[0].get(name) == scores[1].get(name)
 
 
+@pytest.mark.parametrize("stop", ["token", "line"])
+def test_wrong_answers_are_cut_alike_in_every_way(checkpoint, monkeypatch, stop):
+    config, prompts = make_config(), make_prompts(2, 20, LABELS)
+    whole = texts(predict(checkpoint, prompts, config))
+    first = min(whole.values(), key=len)  # of this one some answers are lost late
+    prompts = [replace(prompt, references=(whole[prompt.task, prompt.instance_id],)) for prompt in prompts[:10]] + [
+        replace(prompt, references=(first, "yes")) for prompt in prompts[10:]
+    ]  # fmt: skip
+    config.evaluation.cut_wrong_answers, config.evaluation.stop = True, stop
+    native = texts(predict(checkpoint, prompts, config))
+    monkeypatch.setattr(engine_native, "is_native", lambda checkpoint: False)
+    assert texts(predict(checkpoint, prompts, config)) == native != whole
+
+
 @pytest.mark.parametrize("native", [True, False])
 def test_lines_end_answers_alike_in_every_way_and_save_their_rest(checkpoint, monkeypatch, native):
     config, prompts = make_config(), make_prompts(2, 20)

@@ -32,6 +32,21 @@ def early_stop(questions: Sequence[Question], tokenizer: Any, config: Evaluation
     return (lambda row, tokens: any(test(row, tokens) for test in tests)) if tests else None
 
 
+def cut_where_lost(
+    question: Question, tokens: list[int], tokenizer: Any, config: EvaluationConfig
+) -> list[int]:
+    """Return what decoding step by step would have written of an answer that an engine wrote to its end.
+
+    The end of a line is `answer_text`'s and the greatest length the engine's own business; under
+    `evaluation.cut_wrong_answers` nothing follows the token by which exact match is lost.
+    """
+    if not config.cut_wrong_answers:
+        return tokens
+    lost = stop_when_lost([question], tokenizer)
+    ends = (count for count in range(1, len(tokens)) if lost(0, tokens[:count]))
+    return tokens[: next(ends, len(tokens))]
+
+
 def _has_line(text: str) -> bool:
     """Whether a line that holds something has ended."""
     return _BREAK.search(text.lstrip()) is not None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from instruct_ablate.model.adapters import bare
-from instruct_ablate.model.decoding.early_stop import answer_text
+from instruct_ablate.model.decoding.early_stop import answer_text, cut_where_lost
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.references import TokenScores
@@ -42,7 +42,7 @@ def _answer_batch(checkpoint: Checkpoint, members: Sequence[Question], config: C
     """Answer questions of equal length."""
     ids = torch.tensor([question.ids for question in members], device=checkpoint.model.device)
     if members[0].tree is None:
-        return _generate(checkpoint, ids, [question.most for question in members], config)
+        return _generate(checkpoint, ids, members, config)
     scored = [_score(checkpoint, source, one.label_tree) for source, one in zip(ids, members, strict=True)]
     decoding = config.evaluation.decoding
     return [one.choose(scores, decoding) for one, scores in zip(members, scored, strict=True)]
@@ -73,22 +73,24 @@ def _equal(questions: Sequence[Question], tokens: int) -> Iterator[list[Question
         yield batch
 
 
-def _generate(checkpoint: Checkpoint, ids: Tensor, limits: Sequence[int], config: Config) -> list[str]:
+def _generate(checkpoint: Checkpoint, ids: Tensor, members: Sequence[Question], config: Config) -> list[str]:
     """Decode greedily, each row up to its limit."""
     model: Any = checkpoint.model
     stops = stop_tokens(model, encoding_of(checkpoint, config.prompt))
     written = model.generate(
         input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, num_beams=1, eos_token_id=sorted(stops),
-        max_new_tokens=max(limits), pad_token_id=checkpoint.tokenizer.pad_token_id,
+        max_new_tokens=max(question.most for question in members), pad_token_id=checkpoint.tokenizer.pad_token_id,
         decoder_start_token_id=checkpoint.start_token, forced_bos_token_id=None, forced_eos_token_id=None,
     )  # fmt: skip
     answers = written[:, 1 if checkpoint.encoder_decoder else ids.shape[1] :].tolist()
-    open_ended = [
-        list(takewhile(lambda token: token not in stops, answer[:limit]))
-        for answer, limit in zip(answers, limits, strict=True)
+    ended = [
+        list(takewhile(lambda token: token not in stops, answer[: question.most]))
+        for question, answer in zip(members, answers, strict=True)
     ]
-    texts = checkpoint.tokenizer.batch_decode(open_ended, skip_special_tokens=True)
-    return [answer_text(text, config.evaluation) for text in texts]
+    tokenizer, evaluation = checkpoint.tokenizer, config.evaluation
+    cut = [cut_where_lost(*each, tokenizer, evaluation) for each in zip(members, ended, strict=True)]
+    texts = tokenizer.batch_decode(cut, skip_special_tokens=True)
+    return [answer_text(text, evaluation) for text in texts]
 
 
 def _score(checkpoint: Checkpoint, source: Tensor, tree: LabelTree) -> list[list[float]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.model.decoding.early_stop import answer_text
+from instruct_ablate.model.decoding.early_stop import answer_text, cut_where_lost
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.settings import check_kind, lacking_vllm
 from instruct_ablate.model.export import write_checkpoint
@@ -69,7 +70,13 @@ def _free(
     ]
     prompts = [{"prompt_token_ids": list(question.ids)} for question in questions]
     for question, output in zip(questions, engine.generate(prompts, sampling), strict=True):
-        yield question, answer_text(str(output.outputs[0].text), config.evaluation), None
+        text = str(output.outputs[0].text)
+        if config.evaluation.cut_wrong_answers:
+            written = [int(token) for token in output.outputs[0].token_ids]
+            ended = list(takewhile(lambda token: token not in stops, written))
+            cut = cut_where_lost(question, ended, checkpoint.tokenizer, config.evaluation)
+            text = str(checkpoint.tokenizer.decode(cut, skip_special_tokens=True))
+        yield question, answer_text(text, config.evaluation), None
 
 
 def _bound(vllm: Any, engine: Any, questions: Sequence[Question], config: Config) -> Answers:
