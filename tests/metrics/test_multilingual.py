@@ -75,8 +75,8 @@ def test_a_missing_file_is_told_before_a_grid_starts(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GPT2_TOKENIZER", str(tmp_path / "none.json"))
     multilingual._tokenizer.cache_clear()
     with pytest.raises(UserError, match=r"cannot be read from .*none.json.*set GPT2_TOKENIZER"):
-        _metrics(["rougeL_gpt2"], [], False, "native", "greedy")
-    _metrics([], [], False, "native", "greedy")
+        _metrics(["rougeL_gpt2"], [], (False, None), "native", "greedy")
+    _metrics([], [], (False, None), "native", "greedy")
 
 
 def test_single_words_and_their_order_are_two_scores(tokenizer: Any) -> None:
