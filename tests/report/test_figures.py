@@ -130,6 +130,21 @@ def test_with_one_budget_dots_stand_below_each_other(axes: Any):
     assert set(written(axes)) == {"untuned", "uniform guess"}
 
 
+def test_what_is_drawn_is_told_whole_beside_long_names():
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    cells = [
+        make_cell(50.0, data_budget=8, instruction="definition_without_any_label_list+misleading_moderate")
+    ]
+    rows = build_rows(cells)
+    axes = figure.subplots()
+    assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
+    figure.draw_without_rendering()
+    label, names = axes.xaxis.label.get_window_extent(), axes.yaxis.get_tightbbox()
+    assert label.width > axes.get_window_extent().width, "it has room, and nothing is tried"
+    assert 0 <= label.x0 < label.x1 <= figure.bbox.width
+    assert label.y1 < names.y0 or label.x0 > names.x1
+
+
 def test_one_budget_without_levels_needs_no_legend(axes: Any):
     rows = build_rows([make_cell(50.0, data_budget=8)])
     assert over_budget(axes, rows, find_measure("rougeL"), Styles(row.setting for row in rows))
