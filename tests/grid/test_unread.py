@@ -61,6 +61,18 @@ def test_every_key_that_no_cell_reads_and_no_other(tmp_path: Path) -> None:
     assert {line.partition("=")[0] for line in said} == IN_NONE
 
 
+def test_what_stands_within_a_mapping_is_not_asked_for(tmp_path: Path) -> None:
+    own = plain(tmp_path)
+    general = changed(own, evaluation__general={"reader": "everyday"})
+    for word in (
+        "evaluation.general.reader=everyday",
+        "~evaluation.general.reader",
+        "+evaluation.general.root=x",
+    ):
+        assert told([general, own], word) == []
+        assert told([own], word) == []
+
+
 @pytest.mark.parametrize(
     ("read", "key"),
     [

@@ -11,6 +11,7 @@ from typing import Any
 
 from instruct_ablate.cell.state.canonical import is_untuned
 from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, Contents, identify
+from instruct_ablate.composition import keys
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composer import at_key, put_at
 from instruct_ablate.grid.overrides import split
@@ -50,16 +51,16 @@ READERS = {
 def unread(configs: Sequence[Config], arguments: Sequence[str], contents: Contents) -> list[str]:
     """Say which keys of `arguments` no trained cell of the grid reads, and what would."""
     trained = [config for config in configs if not is_untuned(config)]
-    keys = dict.fromkeys(split(line)[1] for line in arguments)
+    given = dict.fromkeys(split(line)[1] for line in arguments)
     return [
-        _told(key, trained) for key in keys if trained and _asked(key) and _is_unread(key, trained, contents)
+        _told(key, trained) for key in given if trained and _asked(key) and _is_unread(key, trained, contents)
     ]
 
 
 def _asked(key: str) -> bool:
-    """Whether a key is one of those whose value can be seen in results."""
-    group, _, name = key.partition(".")
-    return group in GROUPS and bool(name) and key not in DOES_NOT_COUNT and key not in ALWAYS
+    """Whether a key is one of those whose value can be seen in results; what stands within a mapping has no default."""
+    of_group = "." in key and key.partition(".")[0] in GROUPS and key in keys()
+    return of_group and key not in DOES_NOT_COUNT and key not in ALWAYS
 
 
 def _is_unread(key: str, trained: Sequence[Config], contents: Contents) -> bool:
