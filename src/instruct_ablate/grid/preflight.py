@@ -169,10 +169,8 @@ def _values(config: Config) -> Iterator[Call]:
     for name, checks in GROUPS.items():
         for check in checks:
             yield check, (vars(config)[name],)
-    cut, engine = (
-        (config.evaluation.cut_wrong_answers, config.evaluation.answer_slack),
-        config.evaluation.engine,
-    )
+    cut = (config.evaluation.cut_wrong_answers, config.evaluation.answer_slack)
+    engine = config.evaluation.engine
     engine, decoding = ("native", "greedy") if is_baseline(config) else (engine, config.evaluation.decoding)
     yield _metrics, (config.evaluation.metrics, config.extensions, cut, engine, decoding)
     yield check_columns, (config.report,)

@@ -153,9 +153,8 @@ def _dots(axes: Any, lines: Looks, measure: Measure) -> None:
         axes.errorbar([mean.value], [place], xerr=[spread], capsize=3, **style)
     axes.set_yticks(range(len(lines)), [name for (name, _), _ in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
-    axes.set_xlabel(
-        measure.label, loc="right"
-    )  # long names leave few inches: it begins below them, and is whole
+    # Long names leave the axes few inches: it begins below the names, and is whole.
+    axes.set_xlabel(measure.label, loc="right")
 
 
 def _legend(axes: Any) -> None:

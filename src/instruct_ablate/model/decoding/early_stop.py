@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import takewhile
 from typing import Any
 
 from instruct_ablate.model.decoding.greedy import EarlyStop
@@ -32,19 +33,24 @@ def early_stop(questions: Sequence[Question], tokenizer: Any, config: Evaluation
     return (lambda row, tokens: any(test(row, tokens) for test in tests)) if tests else None
 
 
-def cut_where_lost(
-    question: Question, tokens: list[int], tokenizer: Any, config: EvaluationConfig
-) -> list[int]:
-    """Return what decoding step by step would have written of an answer that an engine wrote to its end.
+def text_written(
+    question: Question,
+    tokens: Sequence[int],
+    stops: Collection[int],
+    tokenizer: Any,
+    config: EvaluationConfig,
+) -> str:
+    """Return the answer that decoding step by step would have written, of tokens that an engine wrote to their end.
 
-    The end of a line is `answer_text`'s and the greatest length the engine's own business; under
-    `evaluation.cut_wrong_answers` nothing follows the token by which exact match is lost.
+    It ends before a stop token and at its greatest length; under `evaluation.cut_wrong_answers` nothing follows the
+    token by which exact match is lost.
     """
-    if not config.cut_wrong_answers:
-        return tokens
-    lost = stop_when_lost([question], tokenizer)
-    ends = (count for count in range(1, len(tokens)) if lost(0, tokens[:count]))
-    return tokens[: next(ends, len(tokens))]
+    ended = list(takewhile(lambda token: token not in stops, tokens[: question.most]))
+    if config.cut_wrong_answers:
+        lost = stop_when_lost([question], tokenizer)
+        ends = (count for count in range(1, len(ended)) if lost(0, ended[:count]))
+        ended = ended[: next(ends, len(ended))]
+    return answer_text(str(tokenizer.decode(ended, skip_special_tokens=True)), config)
 
 
 def _has_line(text: str) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from instruct_ablate.model.adapters import bare
-from instruct_ablate.model.decoding.early_stop import answer_text, cut_where_lost
+from instruct_ablate.model.decoding.early_stop import text_written
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.references import TokenScores
@@ -83,14 +82,10 @@ def _generate(checkpoint: Checkpoint, ids: Tensor, members: Sequence[Question], 
         decoder_start_token_id=checkpoint.start_token, forced_bos_token_id=None, forced_eos_token_id=None,
     )  # fmt: skip
     answers = written[:, 1 if checkpoint.encoder_decoder else ids.shape[1] :].tolist()
-    ended = [
-        list(takewhile(lambda token: token not in stops, answer[: question.most]))
+    return [
+        text_written(question, answer, stops, checkpoint.tokenizer, config.evaluation)
         for question, answer in zip(members, answers, strict=True)
     ]
-    tokenizer, evaluation = checkpoint.tokenizer, config.evaluation
-    cut = [cut_where_lost(*each, tokenizer, evaluation) for each in zip(members, ended, strict=True)]
-    texts = tokenizer.batch_decode(cut, skip_special_tokens=True)
-    return [answer_text(text, evaluation) for text in texts]
 
 
 def _score(checkpoint: Checkpoint, source: Tensor, tree: LabelTree) -> list[list[float]]:

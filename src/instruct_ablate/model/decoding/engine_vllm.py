@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.model.decoding.early_stop import answer_text, cut_where_lost
+from instruct_ablate.model.decoding.early_stop import answer_text, text_written
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.settings import check_kind, lacking_vllm
 from instruct_ablate.model.export import write_checkpoint
@@ -70,13 +69,12 @@ def _free(
     ]
     prompts = [{"prompt_token_ids": list(question.ids)} for question in questions]
     for question, output in zip(questions, engine.generate(prompts, sampling), strict=True):
-        text = str(output.outputs[0].text)
         if config.evaluation.cut_wrong_answers:
-            written = [int(token) for token in output.outputs[0].token_ids]
-            ended = list(takewhile(lambda token: token not in stops, written))
-            cut = cut_where_lost(question, ended, checkpoint.tokenizer, config.evaluation)
-            text = str(checkpoint.tokenizer.decode(cut, skip_special_tokens=True))
-        yield question, answer_text(text, config.evaluation), None
+            tokens = [int(token) for token in output.outputs[0].token_ids]
+            text = text_written(question, tokens, stops, checkpoint.tokenizer, config.evaluation)
+        else:
+            text = answer_text(str(output.outputs[0].text), config.evaluation)
+        yield question, text, None
 
 
 def _bound(vllm: Any, engine: Any, questions: Sequence[Question], config: Config) -> Answers:
