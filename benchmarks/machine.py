@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-PROCESSOR = Path("/proc/cpuinfo")
+from instruct_ablate.model.processor import instruction_sets, processor_name
+
 # Instruction sets that decide how fast a product is, narrow ones first.
 SETS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_tile", "bf16", "sve", "i8mm")
 # Dense bf16 operations a second by the makers' data sheets, by what stands in a device's name.
@@ -27,11 +26,9 @@ PEAKS = {
 
 def processor() -> dict[str, Any]:
     """Return the processor's type, its cores that may be used and its instruction sets."""
-    lines = PROCESSOR.read_text().splitlines() if PROCESSOR.exists() else []
-    fields = dict(part for line in lines if len(part := tuple(map(str.strip, line.split(":", 1)))) == 2)
-    flags = fields.get("flags", fields.get("Features", "")).split()
+    flags = instruction_sets()
     return {
-        "processor": fields.get("model name", platform.processor() or platform.machine()),
+        "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "instruction sets": [name for name in SETS if name in flags],
         "torch's kernels": torch.backends.cpu.get_cpu_capability(),

@@ -16,6 +16,11 @@ def instruction_sets() -> frozenset[str]:
     return frozenset(fields.get("flags", fields.get("Features", "")).split())
 
 
+def processor_name() -> str:
+    """Return what the maker calls the processor, or what machine it is where the system does not tell."""
+    return _fields().get("model name") or platform.processor() or platform.machine()
+
+
 def processor_kind() -> tuple[str, ...]:
     """Tell processors apart that may round a product otherwise: maker, type and instruction sets.
 
@@ -33,6 +38,6 @@ def _fields() -> dict[str, str]:
     try:
         first = INFO.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
     except OSError:
-        return {"model name": platform.processor()}
+        return {}
     pairs = (line.partition(":") for line in first.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
