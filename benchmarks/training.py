@@ -18,6 +18,7 @@ import argparse
 import json
 import random
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -47,6 +48,8 @@ SHAPES = {
     "t5_small": {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
     "t5_large": {"d_model": 1024, "d_kv": 64, "d_ff": 4096, "num_layers": 24, "num_heads": 16},
 }
+# How PyTorch says that memory is short; Linux may kill the process instead.
+NO_ROOM = ("not enough memory", "out of memory", "MemoryError")
 
 
 def make_config(case: str, given: argparse.Namespace) -> Config:
@@ -279,16 +282,31 @@ def child(given: argparse.Namespace, case: str, side: str, peer_batch: int, step
         command += [f"--{name.replace('_', '-')}", str(getattr(given, name))]
     command += ["--root", given.root] if given.root else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == -signal.SIGKILL or any(word in done.stderr for word in NO_ROOM):
+        raise MemoryError(f"{' '.join(command)} takes more memory than there is")
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
+def sweep_peer(given: argparse.Namespace, case: str, sizes: Sequence[int]) -> dict[int, float]:
+    """Return the peer's tokens/s at each batch size, smaller ones first, up to the last that memory has room for."""
+    found: dict[int, float] = {}
+    for size in sorted(sizes):
+        try:
+            found[size] = child(given, case, "peer", size, 2)["tokens_per_second"]
+        except MemoryError:
+            break  # nor has it for larger ones
+    if not found:
+        sys.exit(f"{case}: there is no batch size among {sorted(sizes)} that leaves the peer room in memory")
+    return found
+
+
 def run_case(given: argparse.Namespace, case: str) -> dict[str, Any]:
     """Sweep the peer's batch size over two steps, then run both sides in turn."""
     sizes = [size for size in given.peer_batches if given.batch_size % size == 0]
-    sweep = {size: child(given, case, "peer", size, 2)["tokens_per_second"] for size in sizes}
+    sweep = sweep_peer(given, case, sizes)
     best = max(sweep, key=sweep.__getitem__)
     pairs = []
     for _ in range(given.repetitions):
@@ -307,6 +325,8 @@ def run_case(given: argparse.Namespace, case: str) -> dict[str, Any]:
         "peer, tokens/s": [round(one["tokens_per_second"], 1) for one, _ in pairs],
         "ours, tokens/s": [round(other["tokens_per_second"], 1) for _, other in pairs],
         "peer's batch size": best,
+        "peer's batch sizes tried, tokens/s": {size: round(speed, 1) for size, speed in sweep.items()},
+        "peer's batch sizes beyond memory": [size for size in sizes if size not in sweep],
         "tokens per example": round(mine["tokens_per_example"]),
         "peak MiB, peer and ours": [round(theirs["peak_mib"]), round(mine["peak_mib"])],
         "memory ratio": round(mine["peak_mib"] / theirs["peak_mib"], 2),
