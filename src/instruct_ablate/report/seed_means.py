@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.record import GENERAL, CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
-from instruct_ablate.report.statistics.paired import pair
+from instruct_ablate.report.statistics.paired import pair, task_values
 from instruct_ablate.report.trials import Trial, Trials
 
 ABILITY = "exact_match"  # what general ability is: the share of questions whose right choice is the likeliest
@@ -52,10 +52,10 @@ class Row:
         return dict(self.means).get(measure)
 
 
-def headline(scores: Scores) -> float | None:
-    """Exact match where there are classification tasks, else ROUGE-L: what differences are taken of."""
-    value = find_measure("exact_match").value(scores)
-    return find_measure("generation_rougeL").value(scores) if value is None else value
+def headline(scores: Scores) -> tuple[str, float] | None:
+    """Exact match where there are classification tasks, else ROUGE-L, by name: what differences are taken of."""
+    values = ((name, find_measure(name).value(scores)) for name in ("exact_match", "generation_rougeL"))
+    return next(((name, value) for name, value in values if value is not None), None)
 
 
 def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tuple[Row, ...]:
@@ -144,12 +144,17 @@ def _mean(values: Sequence[float | None]) -> Mean | None:
 def _difference(
     own: Mapping[int, Scores], other: Mapping[int, Scores], seedless: bool = False
 ) -> Mean | None:
-    """Mean of differences paired by seed; a seedless side (the untuned model) is paired with every seed."""
+    """Mean of differences paired by seed; a seedless side (the untuned model) is paired with every seed.
+
+    Means over other tasks, or over other numbers of their instances, have no difference.
+    """
     alone = next(iter(other.values())) if seedless and other else None
     differences = []
     for seed, scores in own.items():
         opposite = other.get(seed, alone)
         ours, theirs = headline(scores), headline(opposite) if opposite else None
-        if ours is not None and theirs is not None:
-            differences.append(ours - theirs)
+        if opposite is not None and ours is not None and theirs is not None:
+            name, value = ours
+            if task_values(scores, name).keys() == task_values(opposite, name).keys():
+                differences.append(value - theirs[1])
     return _mean(differences)

@@ -11,6 +11,9 @@ from instruct_ablate.cell.after.import_predictions import Matching, Source, impo
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.study import read_study
+from instruct_ablate.report.differences import differences
+from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 from tests.conftest import make_task
 from tests.left_out import left_out
@@ -210,6 +213,43 @@ def test_what_an_imported_cells_place_in_the_grid_is(tmp_path: Path) -> None:
         Source("m", "t"),
     ):
         assert write_imported(imported, source, COLLECTION, tmp_path / "s").identity != plain.identity
+
+
+def test_what_was_scored_in_part_stands_beside_no_other_part(tmp_path: Path) -> None:
+    """Numbers of instances agree: means over different ones were averaged and compared as if they were the same."""
+    given = rows()
+    halves = [[row for at, row in enumerate(given) if at % 2 == half] for half in (0, 1)]
+    whole = [
+        row | {"references": [one] if at else ["other"]}
+        for at, row in enumerate(given)
+        for one in ["neutral"]
+    ]
+
+    def content(file: list[dict[str, Any]], matching: Matching) -> str:
+        imported = import_predictions(write(tmp_path, file), COLLECTION, matching)
+        return write_imported(imported, Source("m"), COLLECTION, tmp_path / "s").setting.revision("tasks")
+
+    partial, own = Matching(partial=True), Matching(own_references=True)
+    assert content(given, partial) == content(given, Matching()) == "hash", "nothing is missing"
+    parts = [content(half, partial) for half in halves]
+    assert len({*parts, content(whole, own), "hash"}) == 4
+    assert content(halves[0], partial) == parts[0]
+
+
+@pytest.mark.parametrize("other_tasks", [False, True])
+def test_a_table_has_no_difference_between_other_instances(tmp_path: Path, other_tasks: bool) -> None:
+    given = rows()
+    one = [row for row in given if row["task"] == COLLECTION.test[0].name] if other_tasks else given[::2]
+    other = given if other_tasks else given[1::2]
+    for file, variant, budget in ((one, "simplified", 4), (other, "original", 4), (other, "original", 0)):
+        imported = import_predictions(write(tmp_path, file), COLLECTION, Matching(partial=True))
+        source = Source("m", instruction=variant, data_budget=budget)
+        write_imported(imported, source, COLLECTION, tmp_path / "s")
+    study = read_study(tmp_path / "s")
+    table = build_rows(study.cells)
+    assert len(table) == 3
+    assert not any(row.to_reference or row.to_untuned for row in table if row.tested == "simplified")
+    assert not [one for one in differences(study.cells, "original") if one.trial.tested == "simplified"]
 
 
 def test_what_is_left_out() -> None:

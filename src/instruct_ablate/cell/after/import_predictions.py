@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -210,7 +211,7 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
     record = CellRecord(
         identity,
         name,
-        setting_of_axes(axes, collection.content_hash, source.tasks_name),
+        setting_of_axes(axes, _tested_content(imported.rows, collection), source.tasks_name),
         source.seed,
         "done",
         (ScoreBlock(source.instruction, file, imported.scores, key=BlockKey(source.instruction)),),
@@ -227,6 +228,20 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
         record = replace(record, blocks=(block,))
         write_record(study / name, record)
     return record
+
+
+def _tested_content(rows: Sequence[PredictionRow], collection: TaskCollection) -> str:
+    """Return the content of what was scored: the collection's hash where that is all of it, under its references.
+
+    Of some instances, or under references of the file's own, it is another one: a mean over these is neither compared
+    with one over others nor averaged with it, though the tasks' names are the same.
+    """
+    whole = {(task.name, one.id): one.references for task in collection.test for one in task.instances}
+    scored = {row.key: row.references for row in rows}
+    if scored == whole:
+        return collection.content_hash
+    told = json.dumps([collection.content_hash, sorted(scored.items())])
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _identity(imported: Imported, axes: Axes, collection: TaskCollection) -> str:
