@@ -112,10 +112,11 @@ def test_latex_escapes():
 
 
 def test_latex_escapes_what_the_usual_fonts_lack():
-    text = latex(Table("t", ("p",), (("<0.001",), ("[+1, +2]",), ("任务 é",))), "")
+    text = latex(Table("t", ("p",), (("<0.001",), ("[+1, +2]",), ("任务 é",), ("014_*…",))), "")
     assert r"\textless{}0.001" in text
     assert "{[}+1, +2{]}" in text, "a bracket after a line's end would be its optional argument"
     assert "?? é" in text
+    assert r"014\_*..." in text
 
 
 def compiled(folder: Path, bodies: Sequence[str]) -> bytes:

@@ -165,7 +165,7 @@ _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")  # before a number, where no word or
 @lru_cache(maxsize=10_000)
 def _tex(text: str) -> str:
     """Escape text; letters that pdfLaTeX's usual fonts lack become question marks."""
-    signs = _MINUS.sub("\1", text.replace("±", "\0"))
+    signs = _MINUS.sub("\1", text.replace("±", "\0").replace("…", "..."))
     known = signs.encode("latin-1", errors="replace").decode("latin-1")
     return known.translate(_LATEX).replace("\0", r"$\pm$").replace("\1", "$-$")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from instruct_ablate.cell.state.counterpart import Among, alike, counterpart, counterparts, kind, shape
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.setting import IMPORTED, Axes, Setting, setting_of_axes
 from tests.report.cells import place
 
 
@@ -68,6 +68,20 @@ def test_a_baseline_and_what_was_imported_share_the_tasks():
     assert pick(trained, guess, alpaca, model="uniform_guess") == guess
     assert pick(trained, guess, alpaca, elsewhere, model="alpaca") == alpaca
     assert pick(trained, elsewhere, model="alpaca") is None
+
+
+def test_what_was_imported_stands_against_its_own_models_untuned_answers():
+    """Another model's were its untuned ones where that was imported too: the difference was one of two models."""
+
+    def given(model: str, budget: int, examples: int = 2) -> Setting:
+        axes = Axes("t", "original", examples, budget, None, model, IMPORTED, IMPORTED, IMPORTED, seed=0)
+        return setting_of_axes(axes, "hash")
+
+    trained, own, other, fewer = given("a", 4), given("a", 0), given("b", 0), given("a", 0, examples=1)
+    assert counterpart(trained, Among([trained, other, fewer]), data_budget=0) is None
+    assert counterpart(trained, Among([trained, own, other, fewer]), data_budget=0) == own
+    assert counterpart(own, Among([trained, own, other]), data_budget=4) == trained
+    assert counterpart(trained, Among([trained, own, other]), data_budget=0, model="b") == other
 
 
 def test_another_model_is_one_trained_alike_before_one_that_is_not():
