@@ -41,13 +41,15 @@ class Work:
 class Layer:
     """Multiply-adds a token: of keys and values, of all else, and what attention multiplies a seen token with.
 
-    `window`: how many tokens a query sees at most, itself included.
+    The first two are as many as the weights that they read. `window`: how many tokens a query sees at most, itself
+    included. `kept`: values of a token's key and value.
     """
 
     keys: int
     rest: int
     width: int
     window: int | None = None
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,16 @@ def _decoder_only(config: Any) -> Sizes:
     rest = 2 * width * heads * dim + 3 * width * config.intermediate_size
     kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
     windows = [config.sliding_window if kind == "sliding_attention" else None for kind in kinds]
-    layers = tuple(Layer(2 * width * groups * dim, rest, heads * dim, window) for window in windows)
+    kept = 2 * groups * dim
+    layers = tuple(Layer(width * kept, rest, heads * dim, window, kept) for window in windows)
     return Sizes(layers, width * config.vocab_size)
 
 
 def _t5(config: Any) -> Sizes:
     width, inner = config.d_model, config.num_heads * config.d_kv
     feed = (3 if config.is_gated_act else 2) * width * config.d_ff
-    own = Layer(2 * width * inner, 2 * width * inner + feed, inner)
-    crossed = Layer(2 * width * inner, 2 * width * inner, inner)
+    own = Layer(2 * width * inner, 2 * width * inner + feed, inner, kept=2 * inner)
+    crossed = Layer(2 * width * inner, 2 * width * inner, inner, kept=2 * inner)
     depth = config.num_decoder_layers
     return Sizes((own,) * depth, width * config.vocab_size, (own,) * config.num_layers, (crossed,) * depth)
 
@@ -90,6 +93,8 @@ class Tree:
     def __init__(self) -> None:
         self._nodes: dict[tuple[int, int], int] = {}
         self.depths: list[int] = []  # of each node, from 1: as many tokens as it sees, itself included
+        self.parents: list[int] = []  # -1: none
+        self.read: set[int] = set()  # nodes of sources, which are known before anything is predicted
         self.used: set[int] = set()  # nodes whose output is used
 
     def add(self, source: Ids, target: Ids) -> None:
@@ -99,9 +104,19 @@ class Tree:
             if (at, token) not in self._nodes:
                 self._nodes[at, token] = len(self.depths)
                 self.depths.append(place + 1)
+                self.parents.append(at)
             at = self._nodes[at, token]
+            if place < len(source):
+                self.read.add(at)
             if place >= len(source) - 1:
                 self.used.add(at)
+
+    def passes(self) -> list[int]:
+        """Return for each node the first pass that can read it: 0 for sources, then the one after its parent's."""
+        numbers: list[int] = []
+        for node, parent in enumerate(self.parents):
+            numbers.append(0 if node in self.read else numbers[parent] + 1)
+        return numbers
 
 
 def tree_of(pairs: Iterable[Pair]) -> Tree:
@@ -131,11 +146,11 @@ def _of_tree(sizes: Sizes, tree: Tree) -> Work:
     used = [tree.depths[node] for node in tree.used]
     work = Work(output=2.0 * sizes.output * len(used))
     for layer in sizes.decoder[:-1]:
-        work += _layer(layer, tree.depths, len(tree.depths))
-    return work + _layer(sizes.decoder[-1], used, len(tree.depths))
+        work += layer_work(layer, tree.depths, len(tree.depths))
+    return work + layer_work(sizes.decoder[-1], used, len(tree.depths))
 
 
-def _layer(layer: Layer, queries: Sequence[int], keys: int) -> Work:
+def layer_work(layer: Layer, queries: Sequence[int], keys: int) -> Work:
     """Return a layer's operations: `queries` tell how many tokens each token that goes on sees, `keys` who is seen."""
     seen = sum(min(depth, layer.window or depth) for depth in queries)
     return Work(2.0 * (layer.keys * keys + layer.rest * len(queries)), 4.0 * layer.width * seen)
@@ -143,17 +158,17 @@ def _layer(layer: Layer, queries: Sequence[int], keys: int) -> Work:
 
 def _through_encoder(sizes: Sizes, pairs: Sequence[Pair]) -> Work:
     work = Work()
-    for length, tree in _by_source(pairs):
+    for length, tree in sources_and_trees(pairs):
         count = len(tree.depths)
         for layer in sizes.encoder:
-            work += _layer(layer, [length] * length, length)
+            work += layer_work(layer, [length] * length, length)
         for own, crossed in zip(sizes.decoder, sizes.crossed, strict=True):
-            work += _layer(own, tree.depths, count) + _layer(crossed, [length] * count, length)
+            work += layer_work(own, tree.depths, count) + layer_work(crossed, [length] * count, length)
         work += Work(output=2.0 * sizes.output * count)
     return work
 
 
-def _by_source(pairs: Sequence[Pair]) -> Iterator[tuple[int, Tree]]:
+def sources_and_trees(pairs: Sequence[Pair]) -> Iterator[tuple[int, Tree]]:
     """Yield each distinct source's length and the tree of its targets, each behind the start token."""
     trees: dict[tuple[int, ...], Tree] = {}
     for source, target in pairs:

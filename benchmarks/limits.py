@@ -6,7 +6,9 @@ The workload is real: prompts of `--root` (Super-NaturalInstructions' layout) or
 instances, answers as long as they turn out; T5's, whose weights are random, as long as the references. Counted are the
 products that no exact method can leave out (benchmarks/counting.py); attained is one large product in the same
 precision, the median of several, taken again beside each repetition. A share is the time that the counted arithmetic
-would take at that rate, of the time that was taken: the median of the repetitions. Names of the cases as in `training`
+would take at that rate, of the time that was taken: the median of the repetitions. Evaluation has a second share
+beside: of the time that its passes would take if each multiplied at that rate or read its weights, keys and values at
+memory's rate, whichever is longer (benchmarks/passes.py). Names of the cases as in `training`
 and `evaluation`, whose peers' attention stands beside: transformers' own choice in the version installed.
 """
 
@@ -26,6 +28,7 @@ import torch
 import transformers
 from benchmarks.counting import Pair, Sizes, Work, apart, forward
 from benchmarks.counting import training as work_of_steps
+from benchmarks.passes import Pass, of_greedy, of_labels
 
 from benchmarks import evaluation, machine, training
 from instruct_ablate.data.encoding import Encoding
@@ -92,8 +95,9 @@ def of_evaluation(
         pairs = answered(checkpoint, prompts, answers, config)
         sizes = Sizes.of(checkpoint.model.config)
         least = forward(sizes, pairs)
-        described = describe(checkpoint, least, apart(sizes, pairs))
-        return described if given.count_only else described | share(checkpoint, least, take, given)
+        passes = (of_greedy if config.evaluation.decoding == "greedy" else of_labels)(sizes, pairs)
+        described = describe(checkpoint, least, apart(sizes, pairs)) | {"passes": len(passes)}
+        return described if given.count_only else described | share(checkpoint, least, take, given, passes)
 
 
 @contextmanager
@@ -142,13 +146,21 @@ def parts(work: Work) -> tuple[float, float, float]:
 
 
 def share(
-    checkpoint: Checkpoint, least: Work, take: Callable[[], float], given: argparse.Namespace
+    checkpoint: Checkpoint,
+    least: Work,
+    take: Callable[[], float],
+    given: argparse.Namespace,
+    passes: Sequence[Pass] = (),
 ) -> dict[str, Any]:
     """Hold the seconds taken against those that the counted arithmetic takes in one large product beside."""
-    dtype, seconds, rates = checkpoint.model.dtype, [], []
+    dtype, seconds, rates, reads = checkpoint.model.dtype, [], [], []
     for _ in range(given.repetitions):
         seconds.append(take())
         rates.append(machine.product_rate(dtype, size=given.size, clock=clock_of(given)))
+        if passes:
+            reads.append(
+                machine.read_rate(max(one.values for one in passes) * dtype.itemsize, clock_of(given))
+            )
     shares = sorted(least.total / rate / taken for rate, taken in zip(rates, seconds, strict=True))
     middle = statistics.median(seconds)
     return {
@@ -158,6 +170,29 @@ def share(
         f"a product's GFLOP/s, {dtype}".replace("torch.", ""): round(statistics.median(rates) / 1e9, 1),
         "share of the limit": round(statistics.median(shares), 3),
         "share, least and most": [round(shares[0], 3), round(shares[-1], 3)],
+    } | of_passes(passes, dtype.itemsize, seconds, rates, reads)
+
+
+def of_passes(
+    passes: Sequence[Pass],
+    size: int,
+    seconds: Sequence[float],
+    rates: Sequence[float],
+    reads: Sequence[float],
+) -> dict[str, Any]:
+    """Hold the seconds taken against those of passes that compute or read, the longer of both, `size` bytes a value."""
+    if not passes:
+        return {}
+    shares = sorted(
+        sum(one.seconds(rate, read / size) for one in passes) / taken
+        for taken, rate, read in zip(seconds, rates, reads, strict=True)
+    )
+    rate, read = statistics.median(rates), statistics.median(reads)
+    return {
+        "memory read, GB/s": round(read / 1e9, 1),
+        "passes bound by reading": sum(one.bound_by_reading(rate, read / size) for one in passes),
+        "share of the limit with reading": round(statistics.median(shares), 3),
+        "that share, least and most": [round(shares[0], 3), round(shares[-1], 3)],
     }
 
 

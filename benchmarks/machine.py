@@ -62,6 +62,15 @@ def product_rate(
     return 2 * size**3 / median_time(lambda: one @ other, device, repetitions, clock)
 
 
+def read_rate(size: int, clock: Any = None) -> float:
+    """Return the bytes that one thread or more read a second of so many, again and again: the median of several sums.
+
+    What a cache holds of so many bytes counts as it would for weights that are as large.
+    """
+    values = torch.ones(max(1, size // 4))
+    return 4 * values.numel() / median_time(values.sum, "cpu", clock=clock)
+
+
 def copy_rate(device: str, mebibytes: int) -> float:
     """Return the bytes read and written a second by a copy within the device's memory."""
     source = torch.empty(mebibytes * 2**20, dtype=torch.uint8, device=device)

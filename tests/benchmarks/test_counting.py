@@ -154,10 +154,15 @@ def test_sizes_are_those_of_the_weights(gated: bool) -> None:
     sizes = Sizes.of(llama.config)
     assert sum(layer.keys + layer.rest for layer in sizes.decoder) == weights(llama.model.layers)
     assert sizes.output == llama.lm_head.weight.numel()
+    attention = llama.model.layers[0].self_attn
+    kept = attention.k_proj.out_features + attention.v_proj.out_features
+    assert [layer.kept for layer in sizes.decoder] == [kept, kept]
     sizes = Sizes.of(t5.config)
     assert sum(layer.keys + layer.rest for layer in sizes.encoder) == weights(t5.encoder.block)
     both = (*sizes.decoder, *sizes.crossed)
     assert sum(layer.keys + layer.rest for layer in both) == weights(t5.decoder.block)
+    crossed = t5.decoder.block[0].layer[1].EncDecAttention
+    assert {layer.kept for layer in both} == {crossed.k.out_features + crossed.v.out_features}
 
 
 def test_windows_are_read_from_the_configuration() -> None:

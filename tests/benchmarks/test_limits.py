@@ -9,6 +9,7 @@ import pytest
 import torch
 from benchmarks.counting import Sizes, Work, forward, training
 from benchmarks.limits import answered, of_evaluation, of_training, options
+from benchmarks.passes import Pass
 
 from benchmarks import limits, machine
 from instruct_ablate.data.encoding import Encoding
@@ -16,6 +17,9 @@ from instruct_ablate.data.store import token_store
 from instruct_ablate.model.decoding import engine_native
 from instruct_ablate.model.decoding.early_stop import early_stop
 from instruct_ablate.model.decoding.greedy import decode_greedily
+from instruct_ablate.model.loading.checkpoint import Checkpoint
+from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.schema import Config
 from tests.model.decoding_cases import LABELS, make_checkpoint, make_config, make_prompts
 from tests.model.fits import load
 from tests.model.fits import make_config as make_fit
@@ -55,6 +59,8 @@ def test_answers_are_counted_as_long_as_they_turn_out(decoding: str, tmp_path: P
     config = make_config(decoding)
     found = of_evaluation(checkpoint, prompts, config, given())
     assert found["seconds"] > 0
+    assert found["passes"] == (1 if decoding == "rank" else longest_answer(checkpoint, prompts, config))
+    assert found["share of the limit with reading"] >= found["share of the limit"] > 0
     pairs = answered(checkpoint, prompts, ["yes it is"] * 6, config)
     assert len(pairs) == (6 * len(LABELS) if decoding == "rank" else 6)
     shorter = answered(checkpoint, prompts, ["yes"] * 6, config)
@@ -99,6 +105,40 @@ def test_a_share_is_the_median_of_repetitions_each_beside_its_product(
     assert found["share of the limit"] == 0.4  # of 60 / 100 / 1, 60 / 50 / 3 and 60 / 200 / 6
     assert found["share, least and most"] == [0.05, 0.6]
     assert found["seconds"] == 3.0
+
+
+def test_the_second_share_holds_each_pass_against_the_longer_of_computing_and_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = make_checkpoint("tiny_llama", tmp_path)  # four bytes a value
+    sizes: list[int] = []
+
+    def read(size: int, _: object) -> float:
+        sizes.append(size)
+        return [80.0, 40.0, 160.0][len(sizes) - 1]
+
+    monkeypatch.setattr(machine, "product_rate", lambda *_, **__: 100.0)
+    monkeypatch.setattr(machine, "read_rate", read)
+    # 0.6 s of computing or 0.5, 1 and 0.25 s of reading; 0.1 or 1, 2 and 0.5: in all 1.6, 3 and 1.1 s.
+    passes = [Pass(Work(30.0, 6.0, 24.0), 10), Pass(Work(10.0), 20)]
+    times = iter([2.0, 6.0, 1.0])
+    found = limits.share(checkpoint, Work(40.0, 6.0, 24.0), lambda: next(times), given(repetitions=3), passes)
+    assert sizes == [80] * 3  # as large as what the largest pass reads
+    assert found["share of the limit with reading"] == 0.8  # of 0.8, 0.5 and 1.1
+    assert found["that share, least and most"] == [0.5, 1.1]
+    assert found["share of the limit"] == 0.35  # of 0.7 / 2, 0.7 / 6 and 0.7 / 1: it stays what it was
+    assert found["passes bound by reading"] == 1
+
+
+def longest_answer(checkpoint: Checkpoint, prompts: list[Prompt], config: Config) -> int:
+    """Passes that write the answers: one for each token, the end included, the first of which reads the prompts."""
+    answers = limits.evaluation.ours(checkpoint, prompts, config)
+    return max(len(target) for _, target in answered(checkpoint, prompts, answers, config))
+
+
+def test_memory_s_rate_is_what_a_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(100))
+    assert machine.read_rate(4000, lambda: next(ticks) / 2) == 8000  # half a second each
 
 
 def test_the_peer_is_named_with_its_attention(tmp_path: Path) -> None:
