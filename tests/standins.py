@@ -11,6 +11,7 @@ import pytest
 
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.environment import environment
+from instruct_ablate.cell.state.identity import Data
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.cost import Cost
 from instruct_ablate.metrics import Scores
@@ -43,7 +44,7 @@ def make_config(folder: Path, **changes: Any) -> Config:
 
 def replace_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every cell the same data and weights, without reading any."""
-    monkeypatch.setattr("instruct_ablate.cell.state.identity._data_hash", lambda config: "data")
+    monkeypatch.setattr("instruct_ablate.cell.state.identity._data", lambda config: Data("data"))
     monkeypatch.setattr("instruct_ablate.cell.state.identity._fingerprint", lambda config: config.model.name)
     monkeypatch.setattr("instruct_ablate.grid.preflight._checks", lambda config, ranks_later: [])
     monkeypatch.setattr("instruct_ablate.grid.sweep.twins", lambda configs: [])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.after.import_predictions import Source, import_predictions, write_imported
-from instruct_ablate.cell.state.identity import Identity, identify
+from instruct_ablate.cell.state.former import without_order
+from instruct_ablate.cell.state.identity import Identity, folder_name, identify
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import ORDER
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.schema import Config
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
@@ -138,6 +140,9 @@ ALIKE: dict[str, tuple[str, tuple[str, ...]]] = {
     "majority, another seed": ("majority", ("model=majority", "seed=4", "data_budget=0")),
 }  # fmt: skip
 
+# Trained on tasks that do not stand in the order of their names, which counts now: frozen is what they were before, by
+# which they are found again (`cell/state/former.py`).
+UNORDERED = ("instruction records", "instruction records, held out by hash")
 STORED = ("a data set", "prompted sets")  # whose parsed tasks are frozen as they are stored
 WANDB = ("defaults", "untuned", "uniform guess")  # whose W&B run ids are frozen too
 
@@ -151,6 +156,15 @@ def compose(overrides: Sequence[str], folder: Path) -> Config:
 def identity_of(overrides: Sequence[str], folder: Path) -> Identity:
     """Compose and identify."""
     return identify(compose(overrides, folder))
+
+
+def before_orders(identity: Identity) -> Identity:
+    """Return the identity that a cell had before the order of its training tasks counted."""
+    own = without_order(identity)
+    assert own != identity.hash
+    counted = {key: value for key, value in identity.counted.items() if key != ORDER}
+    name = folder_name(identity.setting, identity.seed, own)
+    return replace(identity, hash=own, name=name, counted=counted)
 
 
 def digest(counted: Any) -> str:

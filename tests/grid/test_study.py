@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from instruct_ablate.cell.state.identity import Identity, identify
+from instruct_ablate.cell.state.identity import Data, Identity, identify
 from instruct_ablate.cell.state.record import Failure, ScoreBlock
 from instruct_ablate.cell.state.store import find_folder, missing_record, write_record
 from instruct_ablate.errors import UserError
@@ -245,7 +245,9 @@ def test_a_folder_of_studies_is_told_by_its_cells_too(tmp_path: Path) -> None:
 def test_a_data_set_of_ones_own_is_one_setting_with_and_without_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None
 ) -> None:
-    monkeypatch.setattr("instruct_ablate.cell.state.identity._data_hash", lambda config: config.tasks.root)
+    monkeypatch.setattr(
+        "instruct_ablate.cell.state.identity._data", lambda config: Data(str(config.tasks.root))
+    )
 
     def of(root: str, name: str | None, seed: int) -> Identity:
         return identify(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.identity import Contents
+from instruct_ablate.cell.state.identity import Contents, Data
 from instruct_ablate.composition import keys
 from instruct_ablate.grid import sweep
 from instruct_ablate.grid.composer import put_at
@@ -37,7 +37,7 @@ IN_NONE = {
 
 @pytest.fixture(autouse=True)
 def _no_content(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instruct_ablate.cell.state.identity._data_hash", lambda config: "data")
+    monkeypatch.setattr("instruct_ablate.cell.state.identity._data", lambda config: Data("data"))
     monkeypatch.setattr("instruct_ablate.cell.state.identity._fingerprint", lambda config: config.model.name)
 
 

@@ -22,7 +22,7 @@ from instruct_ablate.cell.state.record_file import (
     sealed,
     to_json,
 )
-from instruct_ablate.cell.state.setting import Setting, completed
+from instruct_ablate.cell.state.setting import ORDER, Setting, completed
 from instruct_ablate.cell.state.store import RECORD, Records, read_record, record_fault
 from instruct_ablate.errors import UserError, closed, unknown
 from instruct_ablate.grid.looks import Looks, check_frozen, read_looks
@@ -222,7 +222,9 @@ def _read(folder: Path, declared: DeclaredCell | None, records: Records) -> Cell
     """Read one cell; None for a folder with an unreadable record that nobody asked for."""
     record = read_record(folder, declared.identity if declared else None, records)
     if record is not None and record.state != "other format":
-        return record if record.name == folder.name else replace(record, name=folder.name)
+        setting = _in_order(record.setting, declared)
+        as_it_stands = (record.name, record.setting) == (folder.name, setting)
+        return record if as_it_stands else replace(record, name=folder.name, setting=setting)
     fault = record_fault(folder, records) if record is None else None
     if declared is None:
         return _unreadable(folder, fault) if fault else record
@@ -237,6 +239,14 @@ def _read(folder: Path, declared: DeclaredCell | None, records: Records) -> Cell
     if fault:
         return replace(missing, state="unreadable", notes=(fault,))
     return missing if record is None else replace(missing, state=record.state, notes=record.notes)
+
+
+def _in_order(setting: Setting, declared: DeclaredCell | None) -> Setting:
+    """Return a cell's setting with the order of tasks that it was taken for, where whoever trained it noted none."""
+    if declared is None or ORDER not in declared.setting.keys or ORDER in setting.keys:
+        return setting
+    ordered = setting.changed(**{ORDER: declared.setting.get(ORDER)})
+    return ordered if ordered == declared.setting else setting
 
 
 def _unreadable(folder: Path, fault: str) -> CellRecord:

@@ -17,6 +17,7 @@ from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import few_shot, label_space, mixture, selection, validation
 from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
 from instruct_ablate.tasks.drawn_examples import with_examples
+from instruct_ablate.tasks.order import order_of
 from instruct_ablate.tasks.own_reader import read_own
 from instruct_ablate.tasks.settings import LIMITS
 from instruct_ablate.tasks.source import MendedError, Source
@@ -104,7 +105,9 @@ def _checked(
     train, first = with_real_choices(collection.train)
     test, second = with_real_choices(collection.test)
     notes = (*collection.notes, *first, *second, *check_choices(test, as_given))
-    return validation.held_out(replace(collection, train=train, test=test, notes=notes), config.validation)
+    order = collection.order or order_of(train)
+    whole = replace(collection, train=train, test=test, notes=notes, order=order)
+    return validation.held_out(whole, config.validation)
 
 
 def reader(function: Callable[[TasksConfig], TaskCollection]) -> Callable[[TasksConfig], TaskCollection]:

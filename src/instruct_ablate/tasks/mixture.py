@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from instruct_ablate.errors import UserError, UserErrors, unknown
 from instruct_ablate.schema import TasksConfig, typed
+from instruct_ablate.tasks.order import order_of_parts
 from instruct_ablate.tasks.task import Part, Task, TaskCollection
 
 READER = "mixture"
@@ -76,6 +77,7 @@ def read(config: TasksConfig, read_part: Read) -> TaskCollection:
         tuple(test),
         hashlib.sha256(hashed.encode()).hexdigest(),
         (*notes, *_shared(whole, tested, config.leave_out)),
+        order=order_of_parts({name: one.order for name, one in whole.items()}),
     )
 
 

@@ -13,6 +13,7 @@ from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.extensions import load_function
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake import tidied
+from instruct_ablate.tasks.order import USUAL_ORDER
 from instruct_ablate.tasks.source import Fault
 from instruct_ablate.tasks.task import Task, TaskCollection
 from instruct_ablate.whole_files import read_sealed, write_sealed
@@ -41,6 +42,7 @@ def read_own(config: TasksConfig, cache: Path, registered: Iterable[str]) -> Tas
         test,
         _checked(collection.content_hash, content, config, cache) or content,
         (*collection.notes, *first, *second),
+        order="" if collection.content_hash else USUAL_ORDER,  # the hash of their content tells it
     )
 
 

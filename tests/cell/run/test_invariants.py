@@ -12,7 +12,7 @@ import torch
 from instruct_ablate.cell.run.evaluation import file_name, score_block
 from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.identity import Data, Identity
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row
 from instruct_ablate.errors import BrokenInvariantError
 from instruct_ablate.metrics import score_prediction
@@ -206,16 +206,15 @@ def test_a_cell_whose_inputs_change_as_it_starts_fails(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Between its identity and the reading of its files: the result would stand under another's name."""
-    monkeypatch.setattr(
-        f"instruct_ablate.cell.state.identity._{NAMES[what]}", lambda config: "as it was before"
-    )
+    name, before = BEFORE[what]
+    monkeypatch.setattr(f"instruct_ablate.cell.state.identity._{name}", lambda config: before)
     record = run_cell(small(tmp_path, cache, data_budget=BudgetConfig(0)))
     assert record.state == "failed"
     assert record.failure is not None
     assert "changed while the cell started" in record.failure.reason
 
 
-NAMES = {"data": "data_hash", "checkpoint": "fingerprint"}
+BEFORE = {"data": ("data", Data("as it was before")), "checkpoint": ("fingerprint", "as it was before")}
 
 
 def test_inputs_that_are_others_than_the_cell_is_known_by_are_refused() -> None:
@@ -226,3 +225,12 @@ def test_inputs_that_are_others_than_the_cell_is_known_by_are_refused() -> None:
         check_inputs(identity, "e", "c")
     with pytest.raises(BrokenInvariantError, match=r"^the model's files changed while the cell started"):
         check_inputs(identity, "d", "e")
+
+
+def test_an_order_of_tasks_that_is_another_than_the_cell_is_known_by_is_refused() -> None:
+    trained = Identity("ab", "n", place(), 0, "d", {"data": "d"}, order="usual")
+    check_inputs(trained, "d", order="usual")
+    check_inputs(trained, "d")  # who reads no training tasks says nothing of them
+    with pytest.raises(BrokenInvariantError, match=r"^the order of the training tasks changed while"):
+        check_inputs(trained, "d", order="0f1e2d3c4b5a")
+    check_inputs(replace(trained, order=""), "d", order="0f1e2d3c4b5a")  # untuned, or of an earlier version

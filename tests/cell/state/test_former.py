@@ -18,12 +18,14 @@ from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.former import _is_done, as_stored
-from instruct_ablate.cell.state.identity import digest, identify
+from instruct_ablate.cell.state.identity import Data, digest, identify
 from instruct_ablate.cell.state.store import read_record, write_record
+from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import _forget
-from instruct_ablate.grid.study import read_study
-from instruct_ablate.schema import Config
+from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.schema import BudgetConfig, Config
 from tests.goldens import cases
+from tests.standins import make_config, replace_inputs, work
 
 STUDY = cases.HERE / "old_metrics"
 CELLS = sorted(path.parent for path in STUDY.glob("*/record.json"))
@@ -133,3 +135,86 @@ def test_only_a_record_that_says_done_is_done(monkeypatch: pytest.MonkeyPatch) -
             "instruct_ablate.cell.state.former.read_record", lambda folder, found=found: found
         )
         assert _is_done(Path("cell")) is done
+
+
+def in_order(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    monkeypatch.setattr("instruct_ablate.cell.state.identity._data", lambda config: Data("data", order))
+
+
+@pytest.fixture
+def unordered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A study with a finished cell of which no order is known, as an earlier version has left it."""
+    replace_inputs(monkeypatch)
+    config = make_config(tmp_path)
+    path = tmp_path / config.study / run_cell(config, work).name / "identity.json"
+    told = json.loads(path.read_text())
+    assert told.pop("tasks.order") == "usual"
+    path.write_text(json.dumps(told))
+    return config
+
+
+def study_of(config: Config) -> Path:
+    return Path(config.output) / config.study
+
+
+@pytest.mark.parametrize("order", ["usual", "0f1e2d"])
+def test_a_cell_of_unknown_order_is_that_of_the_tasks_as_they_are(
+    order: str, unordered: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = read_study(study_of(unordered)).cells
+    in_order(monkeypatch, order)
+    now = identify(unordered)
+    assert (now.hash == before[0].identity) is (order == "usual")
+    assert run_cell(unordered, must_not_work) == before[0]
+    assert read_study(study_of(unordered)).cells == before
+    assert ("did not note in which order" in caplog.text) is (order != "usual")
+
+
+def test_one_of_known_order_is_no_other_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_inputs(monkeypatch)
+    config, found = make_config(tmp_path), {}
+    for order in ("usual", "0f1e2d", "a9b8c7"):
+        in_order(monkeypatch, order)
+        found[order] = run_cell(config, work).identity
+        assert as_stored(study_of(config), identify(config)) == identify(config)
+    assert len({*found.values()}) == len(read_study(study_of(config)).cells) == 3
+
+
+def test_a_cell_of_unknown_order_is_taken_for_one_order_alone(
+    unordered: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep that takes it declares it, and its row is that of the cells that are trained in that order now."""
+    study = study_of(unordered)
+    in_order(monkeypatch, "0f1e2d")
+    now = identify(unordered)
+    declare(study, [as_stored(study, now)], unordered)
+    assert [cell.setting for cell in read_study(study).cells] == [now.setting]
+    assert as_stored(study, now).hash != now.hash
+    in_order(monkeypatch, "a9b8c7")
+    other = identify(unordered)
+    assert as_stored(study, other) == other
+    in_order(monkeypatch, "usual")
+    with pytest.raises(
+        UserError, match="has taken it for another order \\(0f1e2d\\) than that of the tasks now"
+    ):
+        as_stored(study, identify(unordered))
+
+
+def test_one_that_an_earlier_version_began_goes_on_without_an_order(
+    unordered: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = next(study_of(unordered).glob("*/identity.json")).parent
+    record = read_record(folder)
+    assert record is not None
+    write_record(folder, replace(record, state="interrupted", blocks=()))
+    in_order(monkeypatch, "0f1e2d")
+    again = run_cell(unordered, work)
+    assert (again.name, again.state) == (folder.name, "done")
+    assert "tasks.order" not in json.loads((folder / "identity.json").read_text())
+
+
+def test_what_was_not_trained_has_no_order(unordered: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(unordered, data_budget=BudgetConfig(0))
+    before = run_cell(config, work)
+    in_order(monkeypatch, "0f1e2d")
+    assert run_cell(config, must_not_work) == before

@@ -7,7 +7,14 @@ from typing import Any, get_type_hints
 import pytest
 
 from instruct_ablate.cell.state import identity as module
-from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, counting, file_name, folder_name, identify
+from instruct_ablate.cell.state.identity import (
+    DOES_NOT_COUNT,
+    Data,
+    counting,
+    file_name,
+    folder_name,
+    identify,
+)
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.schema import (
@@ -100,7 +107,7 @@ def test_the_order_of_test_instructions_does_not_count() -> None:
 
 def test_the_data_and_the_weights_count_by_content(monkeypatch: pytest.MonkeyPatch) -> None:
     before = identify(make_config(OUT)).hash
-    monkeypatch.setattr(module, "_data_hash", lambda config: "other data")
+    monkeypatch.setattr(module, "_data", lambda config: Data("other data"))
     assert identify(make_config(OUT)).hash != before
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from instruct_ablate.cell.state import identity as module
 from instruct_ablate.cell.state.canonical import effective
-from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, NEUTRAL, counting, identify
+from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, NEUTRAL, Data, counting, identify
 from instruct_ablate.cell.state.old_record import old_setting
 from instruct_ablate.cell.state.setting import (
     Axes,
@@ -98,7 +98,7 @@ def test_every_hashed_key_is_in_the_setting_of_a_trained_cell() -> None:
 
 def test_contents_under_names_are_revisions(monkeypatch: pytest.MonkeyPatch) -> None:
     before = setting()
-    monkeypatch.setattr(module, "_data_hash", lambda config: "other data")
+    monkeypatch.setattr(module, "_data", lambda config: Data("other data"))
     after = setting()
     assert before != after
     assert before.values == after.values

@@ -32,8 +32,17 @@ def check_inputs(
     checkpoint: str | None = None,
     templates: str | None = None,
     general: str | None = None,
+    order: str = "",
 ) -> None:
-    """Refuse files that are others than those that the cell is known by: they changed in between."""
+    """Refuse files that are others than those that the cell is known by: they changed in between.
+
+    `order` is that of the training tasks; a cell that nothing is trained in, or that an earlier version has begun, is
+    known by none.
+    """
+    if identity.order and order not in ("", identity.order):
+        raise BrokenInvariantError(
+            "the order of the training tasks changed while the cell started; run the same command again."
+        )
     for what, counted, read in (
         ("data", "data", data),
         ("model's files", "checkpoint", checkpoint),

@@ -60,6 +60,7 @@ def work(job: Job) -> Outcome:
         collection.content_hash,
         templates=content(job.config.prompt),
         general=general.content_hash if general else None,
+        order=collection.order,
     )
     if is_baseline(job.config):
         return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none", 0, 0))

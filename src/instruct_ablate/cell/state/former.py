@@ -1,11 +1,13 @@
-"""Cells of earlier versions whose identity counted their metrics: what they hold is found, and never trained anew.
+"""Cells of earlier versions whose identity was made of other things: what they hold is found, and never trained anew.
 
 Such a cell keeps its hash, its folder and its W&B run. It is the cell of an identity where what was hashed then is
-what is hashed now but for the metrics.
+what is hashed now but for the metrics, which counted once, and the order of the training tasks, which did not. A cell
+that was trained in an order nobody noted is taken for the one that is asked for first, and for no other beside it.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,11 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.identity import Identity, digest, without_metrics
+from instruct_ablate.cell.state.setting import ORDER
 from instruct_ablate.cell.state.store import Records, find_folder, read_record
 from instruct_ablate.cell.state.stored_config import IDENTITY
+from instruct_ablate.errors import UserError
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.registry import KEY
+from instruct_ablate.tasks.order import USUAL_ORDER
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
+
+log = logging.getLogger(__name__)
+DECLARATION = "study.json"
 
 
 def as_stored(
@@ -32,15 +40,72 @@ def as_stored(
     """
     own = find_folder(study, identity, listed)
     if (records or Records()).state(own, identity.hash) == "done":
+        _check_order(study, identity)
         return identity
-    counted = _counted_metrics(study)
-    former = counted.of.get(identity.hash, [])
+    counted = _former_cells(study)
+    unknown = _without_order(study, identity, counted)
+    former = [path for path in (*counted.of.get(identity.hash, []), *unknown) if path != own]
     done = [folder for folder in former if _is_done(folder)]
     found = done or ([] if own.exists() else former)
     if not found:
         return identity
+    if found[0] in unknown:
+        _tell(found[0])
     told = counted.told[found[0]]
-    return replace(identity, hash=digest(told), name=found[0].name, counted=dict(told))
+    return replace(identity, hash=digest(told), name=found[0].name, counted=dict(told), order="")
+
+
+def without_order(identity: Identity) -> str:
+    """Return the hash that the cell had before the order of its training tasks counted."""
+    return digest({key: value for key, value in identity.counted.items() if key != ORDER})
+
+
+def _without_order(study: Path, identity: Identity, counted: _Former) -> list[Path]:
+    """Return the folders of the cell from before the order of its tasks counted, unless they are taken for another."""
+    if ORDER not in identity.counted:
+        return []
+    found = [path for path in counted.of.get(without_order(identity), []) if path not in counted.ordered]
+    return [path for path in found if _taken_for(study, digest(counted.told[path])) in (None, identity.order)]
+
+
+@lru_cache(maxsize=1024)
+def _tell(folder: Path) -> None:
+    """Say once that a cell's order is taken on trust."""
+    log.warning(
+        "%s was trained by an earlier version, which did not note in which order it read the training tasks: it is "
+        "taken for a cell of the order that they have now. If that was another, train in another study=NAME.",
+        folder.name,
+    )
+
+
+def _check_order(study: Path, identity: Identity) -> None:
+    """Refuse a finished cell of unknown order in a study that has taken it for the cell of another order than ours."""
+    taken = _taken_for(study, identity.hash) if identity.order == USUAL_ORDER else None
+    if taken is not None:
+        raise UserError(
+            f"{study / identity.name} was trained by an earlier version, which did not note in which order it read the "
+            f"training tasks, and this study has taken it for another order ({taken}) than that of the tasks now: put "
+            "the list back as it was, or train in another study=NAME."
+        )
+
+
+def _taken_for(study: Path, identity: str) -> str | None:
+    """Return the order that is not the usual one and that a study has declared a cell with; None where it has not."""
+    try:
+        return _declared(study, (study / DECLARATION).stat().st_mtime_ns).get(identity)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=8)
+def _declared(study: Path, _changed: int) -> Mapping[str, str]:
+    """Return the order of each cell that was declared with one, by its hash."""
+    try:
+        cells = load_json(read_plain(study / DECLARATION))["cells"]
+        values = {str(cell["identity"]): dict(map(tuple, cell["setting"]["values"])) for cell in cells}
+        return {identity: str(own[ORDER]) for identity, own in values.items() if ORDER in own}
+    except (OSError, *NOT_AS_WRITTEN):
+        return {}
 
 
 def _is_done(folder: Path) -> bool:
@@ -50,13 +115,14 @@ def _is_done(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class _Former:
-    """What was hashed of the cells whose metrics were, and those cells by the hash that they have now."""
+    """What was hashed of the cells of a study, those cells by the hash that they have now, and those of known order."""
 
     told: Mapping[Path, Mapping[str, Any]]
     of: Mapping[str, list[Path]]
+    ordered: frozenset[Path] = frozenset()
 
 
-def _counted_metrics(study: Path) -> _Former:
+def _former_cells(study: Path) -> _Former:
     try:
         return _read(study, study.stat().st_mtime_ns)
     except OSError:
@@ -66,19 +132,29 @@ def _counted_metrics(study: Path) -> _Former:
 @lru_cache(maxsize=8)
 def _read(study: Path, _changed: int) -> _Former:
     """Read them once for as long as no folder is added: no cell is hashed so any more."""
-    found = {path.parent: told for path in sorted(study.glob(f"*/{IDENTITY}")) if (told := _told(path))}
+    read = {path.parent: told for path in sorted(study.glob(f"*/{IDENTITY}")) if (told := _told(path))}
+    found = {folder: told["counted"] for folder, told in read.items()}
     of: dict[str, list[Path]] = {}
-    for folder, told in found.items():
-        of.setdefault(digest(without_metrics(told)), []).append(folder)
-    return _Former(found, of)
+    for folder, counted in found.items():
+        own = digest(without_metrics(counted))
+        if own != digest(counted) or _lacks_order(read[folder]):
+            of.setdefault(own, []).append(folder)
+    return _Former(found, of, frozenset(folder for folder in found if not _lacks_order(read[folder])))
+
+
+def _lacks_order(told: Mapping[str, Any]) -> bool:
+    """Whether a cell was trained by a version that did not note in which order it read its tasks."""
+    counted = told["counted"]
+    return ORDER not in told and ORDER not in counted and counted["instruction"] is not None
 
 
 def _told(path: Path) -> Mapping[str, Any] | None:
     try:
-        told = load_json(read_plain(path))
+        told: Mapping[str, Any] = load_json(read_plain(path))
         counted: Mapping[str, Any] = told["counted"]
-        if counted[KEY] and told["identity"] == digest(counted):
-            return counted
+        former = [bool(counted[KEY]), _lacks_order(told)]
+        if any(former) and told["identity"] == digest(counted):
+            return told
     except (OSError, *NOT_AS_WRITTEN):
         pass
     return None

@@ -25,7 +25,7 @@ from instruct_ablate.cell.state.canonical import (
     shown_at_test,
 )
 from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
-from instruct_ablate.cell.state.setting import GENERAL, NEUTRAL, Names, Setting, setting_from
+from instruct_ablate.cell.state.setting import GENERAL, NEUTRAL, ORDER, Names, Setting, setting_from
 from instruct_ablate.extensions import code_of, load_extensions, registers_only
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.label import canonical, label, versions
@@ -38,6 +38,7 @@ from instruct_ablate.prompt.template_set import content, every_template, renderi
 from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree, typed
 from instruct_ablate.score_curve import USUAL
 from instruct_ablate.tasks.general import general_name, general_tasks
+from instruct_ablate.tasks.order import USUAL_ORDER
 
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
 
@@ -69,7 +70,11 @@ DOES_NOT_COUNT = frozenset(
 
 @dataclass(frozen=True)
 class Identity:
-    """A cell's hash, its folder's name, its place in the grid and what was hashed."""
+    """A cell's hash, its folder's name, its place in the grid and what was hashed.
+
+    `order` is that of the tasks it is trained on; empty where nothing is trained, or where an earlier version, which
+    did not count it, has hashed the cell.
+    """
 
     hash: str
     name: str
@@ -77,10 +82,20 @@ class Identity:
     seed: int
     data_hash: str
     counted: dict[str, Any]
+    order: str = ""
 
     def to_json(self) -> str:
-        """Write what was hashed, for people who ask why two cells differ."""
-        return json.dumps({"identity": self.hash, "counted": self.counted}, indent=1, sort_keys=True)
+        """Write what was hashed, for people who ask why two cells differ; the order of tasks in any case."""
+        told = {"identity": self.hash, "counted": self.counted, **({ORDER: self.order} if self.order else {})}
+        return json.dumps(told, indent=1, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What counts of a data set: the hash of its content and, for cells that are trained, the order of its tasks."""
+
+    content: str
+    order: str = USUAL_ORDER
 
 
 @dataclass(frozen=True)
@@ -99,11 +114,15 @@ class Contents:
 
     def __init__(self) -> None:
         self._hashes: dict[tuple[str, str], str] = {}
+        self._data: dict[str, Data] = {}
         self.alike = OncePerParts[_Alike]("seed")
 
-    def data(self, config: Config) -> str:
-        """Return the content hash of the tasks."""
-        return self._once("data", config.tasks, config.cache, lambda: _data_hash(config))
+    def data(self, config: Config) -> Data:
+        """Return the content hash and the order of the tasks."""
+        key = repr((config.tasks, config.cache))
+        if key not in self._data:
+            self._data[key] = _data(config)
+        return self._data[key]
 
     def general(self, config: Config) -> str | None:
         """Return the content hash of the tasks by which general ability is held; None where it is not asked for."""
@@ -144,12 +163,13 @@ def _alike(config: Config, contents: Contents) -> _Alike:
 def _identity(config: Config, contents: Contents) -> Identity:
     code, shaped = load_extensions(config.extensions), effective(config)
     untuned, baseline = is_untuned(shaped), is_baseline(shaped)
+    data = contents.data(shaped)
     counted = {
         "format": FORMAT,
         "code": CODE,
         "training": 1 if untuned else TRAINING,
         "prediction": 1 if baseline else PREDICTION,
-        "data": contents.data(shaped),
+        "data": data.content,
         "checkpoint": shaped.model.name if baseline else contents.checkpoint(shaped),
         "instruction": None if untuned else as_counted(shaped.instruction),
         "tested": canonical_blocks(shaped),
@@ -166,12 +186,14 @@ def _identity(config: Config, contents: Contents) -> Identity:
         "prompt.template": template_label(shaped.prompt.template),
         "prompt.training_template": template_label(shaped.prompt.training_template),
         **_choosing(shaped),
+        ORDER: USUAL_ORDER if untuned else data.order,
     }
     counted = _but_neutral(without_metrics(counted))
     setting = setting_from(counted, _names(shaped))
     own = digest(counted)
     name = folder_name(setting, shaped.seed, own)
-    return Identity(own, name, setting, shaped.seed, counted["data"], counted)
+    order = "" if untuned else data.order
+    return Identity(own, name, setting, shaped.seed, counted["data"], counted, order)
 
 
 def _choosing(config: Config) -> dict[str, Any]:
@@ -278,11 +300,12 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.+()-]+", "_", text)[:100].encode()[:180].decode(errors="ignore")
 
 
-def _data_hash(config: Config) -> str:
-    """Return the content hash of the tasks."""
+def _data(config: Config) -> Data:
+    """Return what counts of the tasks."""
     from instruct_ablate.tasks.collection import read_tasks
 
-    return read_tasks(config.tasks, Path(config.cache)).content_hash
+    read = read_tasks(config.tasks, Path(config.cache))
+    return Data(read.content_hash, read.order)
 
 
 def _general_hash(config: Config) -> str:

@@ -12,9 +12,11 @@ from functools import cached_property
 from typing import Any
 
 from instruct_ablate.baselines import is_baseline_name
+from instruct_ablate.tasks.order import USUAL_ORDER
 
 IMPORTED = "imported"  # the method of cells whose predictions were made elsewhere
 GENERAL = "evaluation.general"
+ORDER = "tasks.order"  # no key of the configuration: of the data, as they are read (tasks/order.py)
 Value = str | int | float | bool | None | tuple[str, ...]
 
 # Keys of the configuration that tables know by the name of their group.
@@ -26,7 +28,7 @@ GROUPS = {
 # What a setting does not have, because the cell reads nothing of it; what begins so, but for the exceptions.
 TRAINING = (
     "data_budget.", "method", "instruction.rate", "instruction.correct", "instruction.versions", "data.", "trainer.",
-    "prompt.training_template", "tasks.validation", "tasks.weights", "tasks.leave_out", "evaluation.at",
+    "prompt.training_template", "tasks.validation", "tasks.weights", "tasks.leave_out", ORDER, "evaluation.at",
     "evaluation.every_",
 )  # fmt: skip
 INFERENCE = ("trainer.precision", "trainer.compile")  # what an untuned model takes of the trainer
@@ -51,7 +53,7 @@ NEUTRAL: dict[str, Any] = {
     "tasks.parts": {}, "tasks.weights": {}, "tasks.leave_out": None, "tasks.test_parts": [],
     "data_budget.categories": None, "data_budget.total": None, "data_budget.repeat": 1, "evaluation.stop": "token",
     "evaluation.answer_slack": None,
-    "evaluation.general": {}, "general": None,
+    "evaluation.general": {}, "general": None, ORDER: USUAL_ORDER,
 }  # fmt: skip
 
 

@@ -34,8 +34,9 @@ def predict(
 
     Best give all prompts of the score block, and in `finished` (task, instance id) those already written: they
     are not yielded again, and the others are decoded in the same company as without interruption (the last
-    bits of a row depend on its company, so that `evaluation.batch_tokens` counts in a cell's identity). With
-    `likelihoods` the model is asked how likely the references are, too; that changes no answer.
+    bits of a row depend on its company, so that `evaluation.batch_tokens` counts in a cell's identity). The order in
+    which tasks are given changes no company: they are asked in that of their names. With `likelihoods` the model is
+    asked how likely the references are, too; that changes no answer.
     """
     check_limits("evaluation", config.evaluation, LIMITS)
 
@@ -43,6 +44,7 @@ def predict(
         return all((prompt.task, prompt.instance_id) in finished for prompt in question.prompts)
 
     encoding = encoding_of(checkpoint, config.prompt)
+    prompts = sorted(prompts, key=lambda prompt: prompt.task)
     questions = ask(prompts, encoding, config, likelihoods)
     worth: dict[Key, dict[str, float]] = {}
     for question, text, scores in ANSWER[config.evaluation.engine](
