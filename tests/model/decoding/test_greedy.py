@@ -8,6 +8,8 @@ END = 0
 class Scripted:
     """A decoder that says what its script holds, and notes which rows it was asked for."""
 
+    steady = False
+
     def __init__(self, script):
         self.script = script
         self.rows = torch.arange(len(script))
@@ -49,6 +51,13 @@ def test_a_few_finished_rows_stay_until_it_pays_to_drop_them():
     decoder = Scripted([[END], *([[1, 2, END]] * 19)])
     assert len(dict(decode_greedily(decoder, {END}, 5))) == 20
     assert [len(rows) for rows in decoder.asked] == [20, 20, 20]
+
+
+def test_where_steps_are_captured_rows_stay_until_half_of_them_have_finished():
+    decoder = Scripted([*[[END]] * 9, *([[1, END]] * 3), *([[1, 2, END]] * 8)])
+    decoder.steady = True
+    assert len(dict(decode_greedily(decoder, {END}, 5))) == 20
+    assert [len(rows) for rows in decoder.asked] == [20, 20, 8]
 
 
 def test_answers_come_as_they_finish():

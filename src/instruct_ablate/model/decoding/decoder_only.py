@@ -16,6 +16,7 @@ from instruct_ablate.model.decoding.batch import Batch, runs, tree_mask, tree_pl
 from instruct_ablate.model.decoding.kv_cache import Behind, Prefill, PrefixCache, RowCache, Score, Step
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.references import parts
+from instruct_ablate.model.decoding.step_graph import StepGraph, captures
 from instruct_ablate.model.last_layer import few, shortened
 from instruct_ablate.model.transformers_internals import attending
 
@@ -55,6 +56,8 @@ class PackedDecoder:
         self._nothing = self._tensor([0])  # layers do not run on no token
         self.prefixes = PrefixCache([len(prefix) for prefix in batch.prefixes], self._nothing)
         self.cache: RowCache | None = None
+        self.steady = captures(model)
+        self._graph: StepGraph | None = None
         self.positions = self._tensor([batch.prefix_length(row) + len(row.tokens) for row in batch.rows])
 
     def prefill(self, room: int) -> Tensor:
@@ -73,7 +76,8 @@ class PackedDecoder:
         self._prefixes(below)
         rows = self.batch.rows
         lengths = self._tensor([len(row.tokens) for row in rows])
-        self.cache = RowCache(self.prefixes, [row.prefix for row in rows], lengths, room)
+        self.cache = RowCache(self.prefixes, [row.prefix for row in rows], lengths, room, self.steady)
+        self._graph = StepGraph(self.model, self.cache) if self.steady else None
         index = torch.arange(len(rows), device=self.device).repeat_interleave(lengths)
         ends = lengths.cumsum(0)
         within = torch.arange(len(index), device=self.device) - (ends - lengths)[index]
@@ -87,11 +91,20 @@ class PackedDecoder:
     def step(self, tokens: Tensor) -> Tensor:
         """Read one token per row; return the next-token logits."""
         assert self.cache is not None
-        everyone = torch.arange(len(tokens), device=self.device)
-        logits = self._forward(tokens, self.positions, Step(self.cache), everyone)
+        self.cache.grow()
+        if self._graph is None:
+            logits = self._step(tokens, self.positions)
+        else:
+            logits = self._graph(self._step, tokens, self.positions)
         self.cache.end += 1
         self.positions = self.positions + 1
         return logits
+
+    def _step(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """Read one token per row (rows,) at its position; nothing but tensors may differ from step to step."""
+        assert self.cache is not None
+        everyone = torch.arange(len(tokens), device=self.device)
+        return self._forward(tokens, positions, Step(self.cache), everyone)
 
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these."""

@@ -14,6 +14,7 @@ from instruct_ablate.model.decoding.batch import Batch, runs
 from instruct_ablate.model.decoding.kv_cache import PrefixCache, RowCache
 from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.references import parts
+from instruct_ablate.model.decoding.step_graph import StepGraph, captures
 from instruct_ablate.model.decoding.target import Target, of_trees
 from instruct_ablate.model.families import MERGED, T5_LIKE
 
@@ -51,20 +52,30 @@ class EncoderDecoder:
         self.cross, self.real = self.layers.cross_keys(
             model, self.layers.encode(model, tokens, packed), packed
         )
+        self.steady = captures(model)
         self.cache = self._no_tokens(0)
+        self._graph: StepGraph | None = None
 
     def prefill(self, room: int) -> Tensor:
         """Read the start token; return the next-token logits and keep space for `room` further tokens."""
         self.cache = self._no_tokens(room + 1)
+        self._graph = StepGraph(self.model, self.cache) if self.steady else None
         return self.step(torch.full((len(self.batch.rows),), self.start, device=self.device))
 
     def step(self, tokens: Tensor) -> Tensor:
         """Read one token per row; return the next-token logits."""
         self.cache.grow()
-        columns = torch.arange(self.cache.columns, device=self.device)[None]
-        target = Target(columns[:, self.cache.end, None], columns, self.cache.hidden()[:, None])
-        logits = self.layers.decode(self.model, tokens[:, None], target, self._append, self.cross, self.real)
+        logits = self._step(tokens) if self._graph is None else self._graph(self._step, tokens)
         self.cache.end += 1
+        return logits
+
+    def _step(self, tokens: Tensor) -> Tensor:
+        """Read one token per row (rows,); nothing but tensors may differ from step to step."""
+        columns = torch.arange(self.cache.columns, device=self.device)[None]
+        here = self.cache.here
+        place = columns[:, here, None] if isinstance(here, int) else here[None]
+        target = Target(place, columns, self.cache.hidden()[:, None])
+        logits = self.layers.decode(self.model, tokens[:, None], target, self._append, self.cross, self.real)
         return logits[:, 0]
 
     def keep(self, rows: Tensor) -> None:
@@ -103,7 +114,8 @@ class EncoderDecoder:
     def _no_tokens(self, room: int) -> RowCache:
         """Return an empty cache: targets begin together, and share no prefix."""
         rows = len(self.batch.rows)
-        return RowCache(PrefixCache([]), [None] * rows, self.real.new_zeros(rows, dtype=torch.long), room)
+        lengths = self.real.new_zeros(rows, dtype=torch.long)
+        return RowCache(PrefixCache([]), [None] * rows, lengths, room, self.steady)
 
 
 def _only_new(layer: int, key: Tensor, value: Tensor) -> Pair:

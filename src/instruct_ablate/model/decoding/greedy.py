@@ -10,10 +10,13 @@ from torch import Tensor
 
 EarlyStop = Callable[[int, list[int]], bool]  # row, tokens so far
 KEEP = 0.9  # rows are compacted once fewer than this share of them is still decoding
+STEADY_KEEP = 0.5  # where steps are captured: a capture lasts until rows leave
 
 
 class Decoder(Protocol):
-    """A model reading a batch of rows."""
+    """A model reading a batch of rows; `steady`: its steps gain by finding the shapes of the last one."""
+
+    steady: bool
 
     def prefill(self, room: int) -> Tensor:
         """Read all rows and keep space for `room` further tokens; return the next-token logits."""
@@ -38,6 +41,7 @@ def decode_greedily(
     row also finishes where that says so of the row and its tokens so far. `once_read` is called when all rows are read
     and none has been answered.
     """
+    keep = STEADY_KEEP if decoder.steady else KEEP
     logits = decoder.prefill(limit - 1)
     once_read()
     ends = torch.tensor(sorted(stops), device=logits.device)
@@ -55,7 +59,7 @@ def decode_greedily(
         done |= over
         if bool(done.all()):
             return
-        if int((~done).sum()) < KEEP * len(done):
+        if int((~done).sum()) < keep * len(done):
             lines = (~done).nonzero()[:, 0]
             decoder.keep(lines)
             live, written, done, tokens = live[lines], written[lines], done[lines], tokens[lines]

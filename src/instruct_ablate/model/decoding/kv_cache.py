@@ -16,6 +16,7 @@ from instruct_ablate.model.decoding.attention import Pair, Run, Share, run_atten
 from instruct_ablate.model.last_layer import spread
 
 SPARE = 16  # columns added at a time
+STEADY_SPARE = 64  # where steps are captured: a capture lasts until buffers grow
 
 
 class PrefixCache:
@@ -69,17 +70,33 @@ class RowCache:
 
     Rows begin at different columns (`starts`). Buffers have some columns to spare and are read whole, what is
     not there being hidden: products of whole buffers are several times as fast as products of slices.
+
+    `steady`: the next token's column stands in a tensor, and steps between two changes of `shapes` differ in what
+    tensors hold alone, so that one of them can be captured and replayed.
     """
 
     def __init__(
-        self, prefixes: PrefixCache, owners: Sequence[int | None], lengths: Tensor, room: int
+        self,
+        prefixes: PrefixCache,
+        owners: Sequence[int | None],
+        lengths: Tensor,
+        room: int,
+        steady: bool = False,
     ) -> None:
         self.prefixes = prefixes
         self.owners = list(owners)  # each row's prefix; rows of one prefix are neighbours
         self.end = int(lengths.max())
         self.starts = self.end - lengths
-        self.columns = self.end + min(room, SPARE)
+        self.spare = STEADY_SPARE if steady else SPARE
+        self.columns = self.end + min(room, self.spare)
         self.layers: dict[int, Pair] = {}
+        self.shapes = 0  # how often tensors have given way to others
+        self._column = self.starts.new_full((1,), self.end) if steady else None
+
+    @property
+    def here(self) -> int | Tensor:
+        """The next token's column; of a steady cache a tensor (1,), which `grow` brings up to date."""
+        return self.end if self._column is None else self._column
 
     def write(self, layer: int, own: Pair, rows: Tensor, columns: Tensor) -> None:
         """Put packed keys and values (1, kv heads, tokens, dim) into their rows and columns."""
@@ -88,7 +105,12 @@ class RowCache:
             buffer = self._buffer(states)
             buffer[rows, :, columns] = states[0].transpose(0, 1)
             buffers.append(buffer)
-        self.layers[layer] = (buffers[0], buffers[1])
+        self._put(layer, buffers[0], buffers[1])
+
+    def _put(self, layer: int, keys: Tensor, values: Tensor) -> None:
+        """Let a layer's buffers be these from now on."""
+        self.layers[layer] = (keys, values)
+        self.shapes += 1
 
     def _buffer(self, states: Tensor) -> Tensor:
         """Return an empty buffer; zeros, because hidden columns have weight 0, and 0 times NaN would be NaN."""
@@ -96,25 +118,32 @@ class RowCache:
 
     def grow(self) -> None:
         """Make room for the next token."""
+        if self._column is not None:
+            self._column.fill_(self.end)
         if self.end < self.columns:
             return
-        self.columns = self.end + SPARE
+        self.columns = self.end + self.spare
         for layer, (keys, values) in self.layers.items():
-            self.layers[layer] = (F.pad(keys, (0, 0, 0, SPARE)), F.pad(values, (0, 0, 0, SPARE)))
+            more = (0, 0, 0, self.spare)
+            self._put(layer, F.pad(keys, more), F.pad(values, more))
 
     def append(self, layer: int, own: Pair) -> Pair:
         """Add one token per row, (1, kv heads, rows, dim), at the end; return the buffers."""
         if layer not in self.layers:
-            self.layers[layer] = (self._buffer(own[0]), self._buffer(own[1]))
+            self._put(layer, self._buffer(own[0]), self._buffer(own[1]))
         for buffer, states in zip(self.layers[layer], own, strict=True):
-            buffer[:, :, self.end] = states[0].transpose(0, 1)
+            new = states[0].transpose(0, 1)
+            if self._column is None:  # on a CPU a slice takes less time
+                buffer[:, :, self.end] = new
+            else:
+                buffer.index_copy_(2, self._column, new[:, :, None])
         return self.layers[layer]
 
     def hidden(self, window: int | None = None) -> Tensor:
         """Return which columns hold nothing that a row sees, once it has its next token."""
         columns = torch.arange(self.columns, device=self.starts.device)
-        hidden = (columns < self.starts[:, None]) | (columns > self.end)
-        return hidden if window is None else hidden | (columns <= self.end - window)
+        hidden = (columns < self.starts[:, None]) | (columns > self.here)
+        return hidden if window is None else hidden | (columns <= self.here - window)
 
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these, and the columns that none of them uses."""
@@ -123,7 +152,7 @@ class RowCache:
         first = int(self.starts.min())
         self.starts, self.end, self.columns = self.starts - first, self.end - first, self.columns - first
         for layer, (keys, values) in self.layers.items():
-            self.layers[layer] = (keys[rows, :, first:].contiguous(), values[rows, :, first:].contiguous())
+            self._put(layer, keys[rows, :, first:].contiguous(), values[rows, :, first:].contiguous())
 
     def stretches(self, window: int | None = None) -> list[Stretch]:
         """Return the stretches of rows that stand behind one prefix and see of it, once they have their next token."""
@@ -141,9 +170,11 @@ class RowCache:
     def _narrow(self, first: int, last: int, owner: int, window: int) -> Iterator[Stretch]:
         """Yield what rows of one prefix see of it, if any does."""
         length = self.prefixes.runs[owner].length
-        reach = (length + self.end + 1 - window - self.starts[first:last]).clamp_(
-            min=0
-        )  # each row's first place
+        # Each row's first place.
+        reach = (length + self.here + 1 - window - self.starts[first:last]).clamp_(min=0)
+        if self._column is not None:  # reads all of it: what is seen may not change shapes from step to step
+            yield Stretch(first, last, owner, 0, torch.arange(length, device=reach.device) < reach[:, None])
+            return
         seen, differ = int(reach.min()), bool((reach != reach[0]).any())
         if seen < length:
             places = torch.arange(seen, length, device=reach.device)
@@ -238,13 +269,12 @@ class Behind:
 
 
 class Step:
-    """Layout of the pass over one new token per row."""
+    """Layout of the pass over one new token per row, which the cache has room for."""
 
     wanted = None
 
     def __init__(self, cache: RowCache) -> None:
         self.cache = cache
-        cache.grow()
         self._seen: dict[int | None, tuple[Tensor, list[Stretch]]] = {}
 
     def attend(self, layer: int, query: Tensor, own: Pair, scores: Scores) -> Tensor:
