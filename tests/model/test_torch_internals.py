@@ -14,6 +14,7 @@ from instruct_ablate.model.torch_internals import (
     forget_compiled,
     gelu_slopes,
     silu_slopes,
+    times_written,
     uncompile,
 )
 
@@ -69,3 +70,16 @@ def test_flash_attention_for_unequal_lengths_takes_what_it_is_given() -> None:
     states, lengths = torch.zeros(3, 2, 8), torch.tensor([0, 3], dtype=torch.int32)
     with pytest.raises(NotImplementedError, match="CPU"):
         flash_attention(states, states, states, (lengths, lengths, 3, 3), 1.0, (1, 0))
+
+
+def test_writes_to_a_tensor_are_counted() -> None:
+    weight = nn.Linear(2, 2).weight
+    before = times_written(weight)
+    with torch.no_grad():
+        weight.add_(1)
+        torch._foreach_mul_([weight], 2.0)
+    assert before is not None
+    assert times_written(weight) == before + 2, "torch counts writes by another name"
+    with torch.inference_mode():
+        made = torch.ones(2)
+    assert times_written(made) is None

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import copy
+from functools import partial
+from typing import Any
+
 import torch
 
-from instruct_ablate.model.trial import WINDOW, agree, short_windows, trial_tokens
+from instruct_ablate.model.trial import WINDOW, agree, proven, short_windows, trial_tokens, tried_alike
 from tests.model.windows import make_model
 
 
@@ -28,3 +32,55 @@ def test_rounding_is_forgiven_as_far_as_a_precision_rounds() -> None:
     assert not agree(wanted + 0.1, wanted)
     assert agree((wanted + 0.1).bfloat16(), wanted.bfloat16())
     assert not agree((wanted + 1).bfloat16(), wanted.bfloat16())
+
+
+def test_the_same_trial_of_the_same_weights_is_held_once() -> None:
+    model, held = make_model("qwen3"), []
+
+    def trial(model: Any, strict: bool) -> bool:
+        held.append(strict)
+        return strict
+
+    for _ in range(2):
+        assert proven(partial(trial, strict=True), model)
+        assert not proven(partial(trial, strict=False), model)
+    assert held == [True, False]
+    with torch.no_grad():
+        next(model.parameters()).mul_(2)
+    assert proven(partial(trial, strict=True), model)
+    assert held == [True, False, True]
+    model.lm_head = torch.nn.Linear(2, 2)
+    assert proven(partial(trial, strict=True), model)
+    assert len(held) == 4
+    assert proven(partial(trial, strict=True), make_model("qwen3"))
+    assert len(held) == 5
+
+
+def test_a_copy_shares_what_was_tried_until_it_is_trained() -> None:
+    model, held = make_model("qwen3"), []
+
+    def trial(model: Any) -> bool:
+        held.append(model)
+        return True
+
+    first, second, trained = (copy.deepcopy(model) for _ in range(3))
+    for one in (first, second, trained):
+        tried_alike(model, one)
+    with torch.no_grad():
+        next(trained.parameters()).mul_(2)
+    assert [proven(trial, one) for one in (first, second, model)] == [True] * 3
+    assert held == [first]
+    proven(trial, trained)
+    assert held == [first, trained]
+
+
+def test_a_trial_that_failed_in_few_bits_and_passed_in_fp32_has_passed_for_good() -> None:
+    model, held = make_model("qwen3").bfloat16(), []
+
+    def trial(model: Any) -> bool:
+        held.append(next(model.parameters()).dtype)
+        return held[-1] == torch.float32
+
+    assert proven(trial, model)
+    assert proven(trial, model)
+    assert held == [torch.bfloat16, torch.float32]

@@ -22,6 +22,11 @@ def forget_compiled() -> None:
         torch._dynamo.reset()
 
 
+def times_written(tensor: Tensor) -> int | None:
+    """Return how often a tensor was written to in place; None where that is not counted (made in inference mode)."""
+    return None if tensor.is_inference() else tensor._version
+
+
 def silu_slopes(slopes: Tensor, states: Tensor) -> Tensor:
     """Return the gradient of SiLU with respect to its input."""
     result: Tensor = torch.ops.aten.silu_backward(slopes, states)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from instruct_ablate.model.torch_internals import times_written
 
 WINDOW = 5  # during a trial: its few tokens must reach beyond
 # Allowed differences in standard deviations of the logits: rounding stays far below, another attention far above.
@@ -58,12 +64,52 @@ def agree(given: Tensor, wanted: Tensor) -> bool:
     return bool((given.float() - wanted.float()).abs().max() <= bound * wanted.float().std())
 
 
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """How a model's trials ended while its weights were as `state` says."""
+
+    state: Hashable
+    known: dict[Hashable, bool] = field(default_factory=dict)
+
+
+_VERDICTS: WeakKeyDictionary[nn.Module, Verdicts] = WeakKeyDictionary()
+
+
 def proven(trial: Callable[[Any], bool], model: Any) -> bool:
     """Whether a model passes a trial, where it computes in fewer bits at least as a copy in full precision does.
 
     The rounding of a deep model (SmolLM2's thirty layers in bf16) can exceed any bound that a wrong attention would
-    exceed as well; fp32 tells them apart.
+    exceed as well; fp32 tells them apart. The same trial of the same weights is not held again.
     """
+    name = (trial.func, *sorted(trial.keywords.items())) if isinstance(trial, partial) else trial
+    known = _verdicts(model).known
+    if name not in known:
+        known[name] = _passes(trial, model)
+    return known[name]
+
+
+def tried_alike(model: Any, copied: Any) -> None:
+    """Let a fresh copy of a model share its verdicts, until the copy's weights are others."""
+    _VERDICTS[copied] = Verdicts(_state(copied), _verdicts(model).known)
+
+
+def _verdicts(model: Any) -> Verdicts:
+    """Return what is known of a model as it is now."""
+    state, found = _state(model), _VERDICTS.get(model)
+    if found is None or found.state != state:
+        found = _VERDICTS[model] = Verdicts(state)
+    return found
+
+
+def _state(model: Any) -> Hashable:
+    """Return what is another as soon as a weight is: which tensors there are, where they lie, how often written to."""
+    parts = [(one, times_written(one)) for one in chain(model.parameters(), model.buffers())]
+    if any(times is None for _, times in parts):
+        return object()  # equal to nothing else
+    return tuple((id(one), one.data_ptr(), one.dtype, times) for one, times in parts)
+
+
+def _passes(trial: Callable[[Any], bool], model: Any) -> bool:
     if trial(model):
         return True
     weights = list(model.parameters())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from instruct_ablate.cell.mirror.wandb_internals import (
     SERVICE,
+    SERVICE_PROCESS,
     THREADS,
     leave_service,
     list_packages_once,
@@ -52,6 +55,36 @@ def test_what_was_never_used_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(teardown=lambda: ended.append(True)))
     teardown()
     assert ended == [True]
+
+
+def test_one_service_is_for_several_cells_until_one_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from instruct_ablate.cell.mirror.wandb_run import open_run
+
+    monkeypatch.delenv(SERVICE, raising=False)
+    before = set(threading.enumerate())
+    seen = []
+    for name in ("first", "second", "third"):
+        run = open_run({"dir": tmp_path / name, "id": name, "project": "p"}, "offline", 10.0)
+        run.log({"loss": 1.0})
+        run.summary["state"] = f"done {name}"
+        run.finish(0)
+        seen.append(SERVICE_PROCESS.process())
+        if name != "third":
+            SERVICE_PROCESS.is_good()
+        SERVICE_PROCESS.end_unless_good()
+        new = {thread.name for thread in set(threading.enumerate()) - before}
+        assert all(one.startswith(SERVICE_PROCESS.threads()) for one in new), (
+            f"wandb has other threads: {new}"
+        )
+    assert seen[0] is not None, "wandb keeps its process elsewhere"
+    assert seen == [seen[0]] * 3
+    assert SERVICE_PROCESS.process() is None
+    assert not SERVICE_PROCESS.threads()[2:]
+    for name in ("first", "second", "third"):
+        (file,) = (tmp_path / name).rglob("*.wandb")
+        assert f"done {name}".encode() in file.read_bytes()
 
 
 def test_what_is_installed_is_read_once_and_told_of_each_run(monkeypatch: pytest.MonkeyPatch) -> None:

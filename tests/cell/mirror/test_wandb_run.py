@@ -116,6 +116,23 @@ def test_a_done_cell_tells_scores_and_predictions(opened: list[Run], tmp_path: P
     assert {row[1] for row in opened[0].logged["scores"].data} == {"task_c", "task_g"}
 
 
+def test_the_service_stays_after_whole_offline_runs_alone(
+    opened: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cell, kept = make_cell(50.0), []
+    write_study(tmp_path / "s", [cell])
+    monkeypatch.setattr(wandb_run.SERVICE_PROCESS, "is_good", lambda: kept.append(True))
+    config, folder = replace(Config(), logger=LoggerConfig("wandb")), tmp_path / "s" / cell.name
+    WandbRun(config, IDENTITY, folder).finish(replace(cell, state="failed", failure=Failure("it", "", 1)))
+    assert kept == []
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)  # online, which fails here
+    WandbRun(config, IDENTITY, folder).finish(cell)
+    assert kept == []
+    monkeypatch.delenv("WANDB_API_KEY")
+    WandbRun(config, IDENTITY, folder).finish(cell)
+    assert kept == [True]
+
+
 def test_a_users_metric_reaches_summary_and_tables(opened: list[Run], tmp_path: Path):
     study = write_study(tmp_path / "s", [with_own(make_cell(75.0), 3.25)])
     (cell,) = read_study(study).cells

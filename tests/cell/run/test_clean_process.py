@@ -21,6 +21,7 @@ import numpy
 import pytest
 import torch
 
+from instruct_ablate.cell.mirror.wandb_internals import SERVICE_PROCESS
 from instruct_ablate.cell.run import clean_process as process
 from instruct_ablate.cell.run.clean_process import CleanProcess
 from instruct_ablate.cell.state.environment import peak_memory
@@ -157,6 +158,32 @@ def test_the_service_of_weights_and_biases_is_ended(
     monkeypatch.setitem(sys.modules, "wandb", service)  # type: ignore[arg-type]
     clean.restore(tmp_path)
     assert ended == [True]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_it_stays_where_the_cells_run_is_whole(
+    clean: CleanProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    ended: list[bool] = []
+    over = threading.Event()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    threading.Thread(target=over.wait, name="wandb-AsyncioManager-main", daemon=True).start()
+    held = SimpleNamespace(_connection=SimpleNamespace(_proc=SimpleNamespace(_process=child)))
+    monkeypatch.setattr(process, "PATIENCE", 0.05)
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(teardown=lambda: ended.append(True)))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "wandb.sdk.wandb_setup", SimpleNamespace(_singleton=held))  # type: ignore[arg-type]
+    if good:
+        SERVICE_PROCESS.is_good()
+    assert clean.restore(tmp_path) == []
+    assert ended == ([] if good else [True])
+    clean.restore(tmp_path)
+    assert ended[-1:] == [True], "of each cell anew"
+    ended.clear()
+    clean.leave()
+    assert ended == [True]
+    child.communicate(b"\n")
+    over.set()
+    assert SERVICE_PROCESS.process() is None
 
 
 def test_the_peak_of_memory_counts_anew(clean: CleanProcess, tmp_path: Path) -> None:

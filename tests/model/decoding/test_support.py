@@ -50,7 +50,8 @@ def test_where_rounding_hides_it_a_copy_in_full_precision_is_tried(monkeypatch):
     assert is_packable(model, False)
     assert model.dtype == torch.bfloat16
     monkeypatch.setattr(trial, "COPIED", 1)
-    assert not is_packable(model, False), "too large to be copied"
+    another = small("llama").to(torch.bfloat16)
+    assert not is_packable(another, False), "too large to be copied"
     assert not is_packable(
         small("gpt_oss", num_local_experts=2, num_experts_per_tok=1).to(torch.bfloat16), False
     )

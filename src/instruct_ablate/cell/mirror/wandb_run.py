@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from instruct_ablate.cell.mirror.loggers import guarded
 from instruct_ablate.cell.mirror.score_keys import block_scores, flat_scores, main_scores, measures
 from instruct_ablate.cell.mirror.settings import mirrored_name
-from instruct_ablate.cell.mirror.wandb_internals import leave_service, list_packages_once
+from instruct_ablate.cell.mirror.wandb_internals import SERVICE_PROCESS, leave_service, list_packages_once
 from instruct_ablate.cell.state.environment import commit, versions
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.legend import COLUMNS, is_default, trained_on
@@ -47,14 +47,15 @@ class WandbRun:
             **_names(config, identity),
             "dir": folder,
         }
-        mode = resolved_mode(config.logger)
+        self.mode = resolved_mode(config.logger)
         try:
-            self.run = open_run(settings, mode, config.logger.timeout)
+            self.run = open_run(settings, self.mode, config.logger.timeout)
         except Exception as error:
-            what = "cannot be reached" if mode == "online" else "would not begin"
+            what = "cannot be reached" if self.mode == "online" else "would not begin"
             log.warning("W&B %s (%s): this cell is logged offline; sync it later", what, error)
             leave_service()
             self.run = open_run(settings, "offline", config.logger.timeout)
+            self.mode = "failed"
 
     def loggers(self) -> list[Logger]:
         """Return Lightning's logger around this run."""
@@ -67,6 +68,8 @@ class WandbRun:
         with guarded("W&B"):
             self._tell(record)
         self.run.finish(exit_code=0 if record.state == "done" else 1)
+        if self.mode == "offline" and record.state == "done":
+            SERVICE_PROCESS.is_good()
 
     def _tell(self, record: CellRecord) -> None:
         self.run.summary["state"] = record.state

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.mirror.wandb_internals import THREADS, teardown
+from instruct_ablate.cell.mirror.wandb_internals import SERVICE_PROCESS, leave_service
 
 Undo = Callable[[], object]
 PATIENCE = 2.0  # seconds that a cell's threads have to end
@@ -69,6 +69,7 @@ class CleanProcess:
         """End it all where the process goes on to other things: nothing is kept for a next cell."""
         self._shelf.close()
         gc.unfreeze()
+        leave_service()
 
     def _flags(self) -> Undo:
         """Torch's settings that change results or speed."""
@@ -114,11 +115,12 @@ class CleanProcess:
         return [f"the thread {thread.name} still runs" for thread in self._new_threads()]
 
     def _new_children(self) -> list[str]:
-        return [told for told in _children() if told not in self._processes]
+        stays = _told(SERVICE_PROCESS.process())
+        return [told for told in _children() if told not in self._processes and told != stays]
 
     def _new_threads(self) -> list[threading.Thread]:
-        running = set(threading.enumerate()) - self._threads
-        return [thread for thread in running if not thread.name.startswith(THREADS)]
+        running, stays = set(threading.enumerate()) - self._threads, SERVICE_PROCESS.threads()
+        return [thread for thread in running if not thread.name.startswith(stays)]
 
 
 def _end_services() -> None:
@@ -128,7 +130,7 @@ def _end_services() -> None:
         if (monitor := vars(bar).get("monitor")) is not None:  # libraries' own bars have threads of their own
             monitor.exit()
             bar.monitor = None
-    teardown()
+    SERVICE_PROCESS.end_unless_good()
 
 
 def _with_subclasses(kind: Any) -> Iterator[Any]:
@@ -213,7 +215,11 @@ def _children() -> list[str]:
         running = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     except OSError:
         return []
-    return [f"its process {number} still runs" for number in running]
+    return [_told(number) for number in running]
+
+
+def _told(number: object) -> str:
+    return f"its process {number} still runs"
 
 
 def _open_files(folder: Path) -> list[str]:

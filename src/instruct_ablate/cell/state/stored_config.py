@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from instruct_ablate.cell.state.omegaconf_internals import as_yaml
 from instruct_ablate.cell.state.record_file import CorruptRecordError, decode
 from instruct_ablate.errors import UserError
 from instruct_ablate.whole_files import read_inside, write_whole
@@ -21,10 +22,7 @@ CONFIG, IDENTITY = "config.yaml", "identity.json"
 
 def describe(folder: Path, config: Config, identity: Identity) -> None:
     """Write down what a cell was asked for, and what its identity is made from."""
-    from omegaconf import OmegaConf
-
-    # As a plain tree: the same text as of a typed one, in half the time.
-    write_whole(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
+    write_whole(folder / CONFIG, as_yaml(asdict(config)))
     write_whole(folder / IDENTITY, identity.to_json())
 
 

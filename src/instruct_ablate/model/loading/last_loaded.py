@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
+from instruct_ablate.model.trial import tried_alike
+
 ROOM = 1 << 30  # bytes: a larger model is read again, for a copy beside it may be too much for the memory
 Loaded = TypeVar("Loaded")
 
@@ -47,7 +49,8 @@ class Shelf(Generic[Loaded]):
     def take(self, key: Hashable, load: Callable[[], Loaded], size: Callable[[Loaded], int]) -> Loaded:
         """Return a copy of the checkpoint held under `key`; another is loaded, and takes its place.
 
-        One of more than `ROOM` bytes is not held, unless its weights are lent.
+        One of more than `ROOM` bytes is not held, unless its weights are lent. What trials show of one copy holds for
+        the next.
         """
         if self._held is None or self._held[0] != key:
             self._held = None  # two at once may be too much for the memory
@@ -58,7 +61,9 @@ class Shelf(Generic[Loaded]):
             if self._lent is not None:
                 self._lent |= {id(weight): weight for weight in _weights(loaded)}
         held = self._held[1]
-        return copy.deepcopy(held, dict(self._lent)) if self._lent is not None else copy.deepcopy(held)
+        copied = copy.deepcopy(held, dict(self._lent)) if self._lent is not None else copy.deepcopy(held)
+        tried_alike(*(_model(one) for one in (held, copied)))
+        return copied
 
 
 def with_same_weights(model: Any) -> Any:
@@ -66,8 +71,12 @@ def with_same_weights(model: Any) -> Any:
     return copy.deepcopy(model, {id(weight): weight for weight in model.parameters()})
 
 
+def _model(loaded: Any) -> Any:
+    return loaded.model
+
+
 def _weights(loaded: Any) -> Iterator[Any]:
-    return iter(loaded.model.parameters())
+    return iter(_model(loaded).parameters())
 
 
 SHELF: Shelf[Any] = Shelf()

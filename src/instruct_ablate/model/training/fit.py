@@ -33,6 +33,7 @@ from instruct_ablate.model.training.best_weights import BestWeights
 from instruct_ablate.model.training.dropout import Dropout
 from instruct_ablate.model.training.joined import joining, prepare
 from instruct_ablate.model.training.kept_fit import kept_states
+from instruct_ablate.model.training.lightning_internals import find_callbacks_once
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.points import Plan, Points
@@ -169,6 +170,7 @@ def _trainer(config: Config, steps: int, callbacks: list[Callback], loggers: Seq
     on_cpu = settings.accelerator == "cpu" or not torch.cuda.is_available()
     # Determinism would also have every new tensor filled with NaN, against reading what was never written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    find_callbacks_once()
     return Trainer(
         accelerator="cpu" if on_cpu else settings.accelerator,
         devices=settings.devices,
