@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.store import Records
 from instruct_ablate.commands.plan import command
@@ -194,6 +195,30 @@ def test_the_disk_that_frozen_layers_take_is_said(tmp_path: Path) -> None:
         "a/frozen, up to 8 GB",
         "b/frozen, up to 1 GB",
     ]
+
+
+def test_frozen_layers_take_as_much_disk_as_is_said_and_not_more(tmp_path: Path) -> None:
+    more = ("method=lora", "method.layers=top:1", "model=tiny_llama", "instruction=original", "data_budget=2")
+    tests = ("data_budget.tasks=3", "tasks.test_instances=3", "evaluation.instructions=[original,delusive]")
+
+    def kept(name: str, gigabytes: float) -> tuple[float, list[int], int]:
+        """Run a cell; return the bytes said, those of each batch's states, and those of all files."""
+        bound = f"trainer.frozen_cache_gb={gigabytes!r}"
+        plan = compose_plan(words(tmp_path / name, *more, *tests, "trainer.progress=false", bound))
+        cells = planned(plan, SPEEDS)
+        (line,) = (one for one in summary(plan, cells) if one.startswith("disk: what frozen layers give"))
+        assert run_cell(cells[-1].cell.config).state == "done"
+        files = [one for one in (tmp_path / name / "cache" / "frozen").rglob("*") if one.is_file()]
+        states = [one.stat().st_size for one in files if one.name == "states"]
+        said = float(line.partition("up to ")[2].partition(" GB")[0]) * 1e9
+        return said, states, sum(one.stat().st_size for one in files)
+
+    said, whole, _ = kept("all of it", 8)
+    assert 0 < sum(whole) < said
+    said, states, disk = kept("half of it", round(sum(whole) / 2e9, 6))
+    assert sum(states) <= said < sum(whole)
+    assert said - sum(states) < max(whole)  # it ended at a batch that there was no room for
+    assert disk < 1.02 * sum(states)  # keys, checksums and lists of files stand beside
 
 
 @pytest.mark.usefixtures("_inputs")

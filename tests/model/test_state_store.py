@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,32 @@ def test_no_more_is_kept_than_is_allowed_and_nothing_computed_for_it(tmp_path: P
     assert second.full is not None
     assert "used up" in second.full
     assert keys()[0] not in second
+
+
+def test_what_is_being_written_takes_its_room(tmp_path: Path) -> None:
+    first, second = opened(tmp_path, 140), opened(tmp_path, 140, "another model")
+
+    def slowly() -> Iterator[torch.Tensor]:
+        yield torch.zeros(4, WIDTH)
+        second.add(3, keys(), [4, 4, 3], iter(()))  # 132 bytes, too, while the first has not got its name
+        assert second.full is not None
+        yield from (torch.zeros(4, WIDTH), torch.zeros(3, WIDTH))
+
+    first.add(5, keys(), [4, 4, 3], slowly())
+    assert first.full is None
+    assert keys()[2] in first
+    assert sum(path.stat().st_size for path in (tmp_path / "frozen").rglob("states")) == 132
+
+
+def test_what_a_killed_process_was_writing_gives_way_to_the_same_batch(tmp_path: Path) -> None:
+    filled(tmp_path)
+    whole = only_batch(tmp_path)
+    whole.rename(whole.with_name(f".{whole.name}.unfinished"))
+    other, _ = filled(tmp_path, 140, "another model")
+    assert other.full is not None
+    again, _ = filled(tmp_path, 140)
+    assert again.full is None
+    assert keys()[0] in again
 
 
 def test_what_nobody_has_used_for_a_day_gives_way(tmp_path: Path) -> None:

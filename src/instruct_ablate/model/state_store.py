@@ -65,6 +65,10 @@ class _Place:
     crc: int
 
 
+class _NoRoomError(Exception):
+    """The store has no room for a batch."""
+
+
 class StateStore:
     """The chunks of one model, as rows of `width` numbers of `dtype`; `limit` bytes for all models of the cache."""
 
@@ -162,14 +166,14 @@ class StateStore:
 
         Where there is no room nothing is computed, and `full` says why.
         """
-        size = sum(lengths) * self.row
-        if self.full is not None or not self._room(size):
+        if self.full is not None:
             return
         path = self._path(bucket, keys)
 
         def build(folder: Path) -> None:
             table = np.empty((len(keys), 2), dtype=np.int64)
-            with (folder / "states").open("wb") as file:
+            self._take_room(folder / "states", sum(lengths) * self.row)
+            with (folder / "states").open("r+b") as file:
                 for at, (states, tokens) in enumerate(zip(made, lengths, strict=True)):
                     view = bytes_of(states.to(self.dtype).contiguous())
                     if view.nbytes != tokens * self.row:
@@ -181,10 +185,24 @@ class StateStore:
 
         try:
             self._open(prepared(path, build))
+        except _NoRoomError:
+            pass
         except (
             UserError
         ) as error:  # a full disk, or somebody else's cache: the states are computed in every step
             self.full = str(error)
+
+    def _take_room(self, states: Path, size: int) -> None:
+        """Make a file of so many bytes, which count from now on; raises `_NoRoomError` where they are too many.
+
+        One process at a time: else several would take the same room, each before the others' batch is there.
+        """
+        kept = self.folder.parent
+        with explained(kept, "cache"), shared_lock(kept.with_name(f".{kept.name}.lock"), "cache"):
+            if not self._room(size):
+                raise _NoRoomError
+            with states.open("wb") as file:
+                file.truncate(size)
 
     def _room(self, size: int) -> bool:
         """Whether so many bytes more may be written; what nobody has used for a day gives way."""
@@ -210,10 +228,14 @@ class StateStore:
 
 
 def _batches(folder: Path) -> Iterator[tuple[Path, float, int]]:
-    """Yield every batch of every model, damaged ones too, with the time of its last use and its size."""
-    for path in folder.glob("*/[0-9][0-9]-*"):
-        with suppress(OSError):
-            yield path, path.stat().st_mtime, (path / "states").stat().st_size
+    """Yield every batch of every model, with the time of its last use and its size.
+
+    Damaged ones take room, too, and so do those that are being written: `prepared` gives them their name at their end.
+    """
+    for name in ("[0-9][0-9]-*", ".[0-9][0-9]-*.unfinished"):
+        for path in folder.glob(f"*/{name}"):
+            with suppress(OSError):
+                yield path, path.stat().st_mtime, (path / "states").stat().st_size
 
 
 def make_store(cache: Path, name: str, width: int, dtype: torch.dtype, limit: int) -> StateStore:
