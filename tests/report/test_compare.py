@@ -70,6 +70,15 @@ def test_other_data_and_other_code_are_named(tmp_path: Path):
     assert "not the same package versions: torch-2.13 against torch-2.14" in lines
 
 
+def test_parts_of_the_same_data_are_named(tmp_path: Path):
+    """Imports of some of the instances: the record's hash of the data is the whole's on both sides."""
+    parts = [[replace(cell(40.0, revisions={"tasks": part}), data_hash="whole")] for part in ("p1", "p2")]
+    write_study(tmp_path / "one", parts[0])
+    write_study(tmp_path / "other", parts[1])
+    _, lines = compare_studies(tmp_path / "one", tmp_path / "other")
+    assert "not the same data hash: p1 against p2" in lines
+
+
 def test_command_prints_it_and_refuses_what_is_no_study(tmp_path: Path):
     one, other = write_study(tmp_path / "a", CELLS), write_study(tmp_path / "b", [cell(50.0, model="other")])
     done = CliRunner().invoke(command, [str(one), str(one)], env={"COLUMNS": None})

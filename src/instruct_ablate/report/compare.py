@@ -193,7 +193,8 @@ def _versions(cell: CellRecord) -> str:
 
 
 _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
-    "data hash": lambda cell: cell.data_hash or "unknown",
+    # Of predictions that were imported in part it is the part's, which the record's own hash of the data is not.
+    "data hash": lambda cell: cell.setting.revision("tasks") or cell.data_hash or "unknown",
     "checkpoint": lambda cell: cell.setting.revision("model"),
     "extensions": lambda cell: cell.setting.revision("extensions"),
     "commit": lambda cell: _made(cell, "commit"),
