@@ -31,7 +31,7 @@ IN_NONE = {
         "instruction.annotation",
         "instruction.corpus",
     ),  # at a value
-    *("data.altered_share", "data.group_size", "prompt.end_of_source"),
+    *("data.altered_share", "data.group_size", "prompt.end_of_source", "evaluation.at_instances"),
 }
 
 
@@ -83,6 +83,8 @@ def test_what_stands_within_a_mapping_is_not_asked_for(tmp_path: Path) -> None:
         ({"instruction__examples": "ood_inputs"}, "instruction.corpus"),
         ({"instruction__definition": "deleted"}, "data.altered_share"),
         ({"data__grouping": "task"}, "data.group_size"),
+        ({"evaluation__at": [0.5]}, "evaluation.at_instances"),
+        ({"evaluation__every_epochs": 1.0}, "evaluation.at_instances"),
         ({"model__name": "tiny_t5"}, "prompt.end_of_source"),
     ],
 )
@@ -97,6 +99,7 @@ def test_one_cell_that_reads_a_key_is_enough(tmp_path: Path, read: dict[str, Any
     [
         ({"trainer__max_steps": 3}, "trainer.epochs"),
         ({"evaluation__decoding": "rank"}, "evaluation.cut_wrong_answers"),
+        ({"evaluation__decoding": "constrained"}, "evaluation.cut_wrong_answers"),
         ({"data_budget__total": 30}, "data_budget.instances_per_task"),
     ],
 )

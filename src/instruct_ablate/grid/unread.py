@@ -18,6 +18,7 @@ from instruct_ablate.grid.overrides import split
 from instruct_ablate.limits import shown
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.schema import MISSING, Config, ModelConfig
+from instruct_ablate.score_curve import asks_for_points
 
 GROUPS = ("instruction", "data_budget", "method", "prompt", "data", "evaluation", "trainer")
 ALWAYS = (  # read wherever something is trained, or in tables
@@ -26,14 +27,16 @@ ALWAYS = (  # read wherever something is trained, or in tables
     "evaluation.general",
     "evaluation.metrics",
 )
-# Keys that count in an identity wherever they stand: under which values they are read.
+# Keys that count in an identity wherever they stand, or never: under which values they are read.
 READ: dict[str, tuple[Callable[[Config], bool], str]] = {
     "data.group_size": (lambda config: config.data.grouping == "task", "data.grouping=task"),
     "trainer.epochs": (lambda config: config.trainer.max_steps is None, "trainer.max_steps=null"),
+    # Classification alone is cut, and answers to it are written under greedy decoding alone.
     "evaluation.cut_wrong_answers": (
-        lambda config: config.evaluation.decoding in ("greedy", "constrained"),
+        lambda config: config.evaluation.decoding == "greedy",
         "evaluation=greedy",
     ),
+    "evaluation.at_instances": (lambda config: asks_for_points(config.evaluation), "evaluation.at"),
     "prompt.end_of_source": (lambda config: _may_encode(config.model), "an encoder-decoder"),
 }
 # By whom the others are read, where their group alone says so.
@@ -60,7 +63,7 @@ def unread(configs: Sequence[Config], arguments: Sequence[str], contents: Conten
 def _asked(key: str) -> bool:
     """Whether a key is one of those whose value can be seen in results; what stands within a mapping has no default."""
     of_group = "." in key and key.partition(".")[0] in GROUPS and key in keys()
-    return of_group and key not in DOES_NOT_COUNT and key not in ALWAYS
+    return of_group and (key in READ or key not in DOES_NOT_COUNT) and key not in ALWAYS
 
 
 def _is_unread(key: str, trained: Sequence[Config], contents: Contents) -> bool:
