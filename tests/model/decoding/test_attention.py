@@ -9,6 +9,7 @@ from instruct_ablate.model.decoding.attention import (
     Run,
     Share,
     _attention,
+    filled_up,
     run_attention,
     step_attention,
 )
@@ -90,3 +91,16 @@ def test_a_layer_hands_its_attention_to_the_layout_of_the_pass(scaling, scale):
 
 def test_a_run_ends_behind_its_last_row():
     assert Run(3, 2, 4).stop == 11
+
+
+def test_rows_of_several_runs_are_filled_up_with_zeros_whatever_lay_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    empty = torch.Tensor.new_empty
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda one, *size: empty(one, *size).fill_(float("nan")))
+    packed = torch.randn(9, 2, 3).transpose(0, 1)  # as heads are cut: not in order
+    found = filled_up(packed, [Run(0, 2, 2), Run(4, 1, 5)], 6)
+    wanted = torch.zeros(3, 2, 6, 3)
+    wanted[0, :, :2], wanted[1, :, :2], wanted[2, :, :5] = packed[:, :2], packed[:, 2:4], packed[:, 4:]
+    assert torch.equal(found, wanted)
+    assert found.is_contiguous()

@@ -26,6 +26,20 @@ def test_packed_sources_are_encoded_as_each_alone(model):
 
 
 @torch.no_grad()
+def test_the_bias_is_cut_as_the_kernel_takes_it_without_a_copy(model, monkeypatch):
+    kernel, strides = torch.nn.functional.scaled_dot_product_attention, []
+
+    def noting(*states, attn_mask, scale):
+        strides.append(attn_mask.stride(-1))
+        return kernel(*states, attn_mask=attn_mask, scale=scale)
+
+    monkeypatch.setattr(t5.F, "scaled_dot_product_attention", noting)
+    t5.encode(model, packed(ROWS), runs(Batch((), ROWS)))
+    assert set(strides) == {1}
+    assert len(strides) == 3 * len(model.encoder.block)  # lengths 2, 5 and 60
+
+
+@torch.no_grad()
 def test_cross_keys_are_filled_up_and_marked(model):
     spans = runs(Batch((), ROWS))
     encoded = t5.encode(model, packed(ROWS), spans)

@@ -124,6 +124,21 @@ def _rows(states: Tensor, run: Run) -> Tensor:
     return cut.reshape(cut.shape[0], run.rows, run.length, -1).transpose(0, 1)
 
 
+def filled_up(packed: Tensor, runs: Sequence[Run], longest: int) -> Tensor:
+    """Return packed states (heads, tokens, dim) as (rows, heads, longest, dim), zeros behind each row's last token.
+
+    Zeros, because what no token sees has weight 0, and 0 times NaN would be NaN.
+    """
+    filled = packed.new_empty(sum(run.rows for run in runs), packed.shape[0], longest, packed.shape[2])
+    first = 0
+    for run in runs:
+        some = filled[first : first + run.rows]
+        some[:, :, : run.length] = _rows(packed[None], run)
+        some[:, :, run.length :] = 0
+        first += run.rows
+    return filled
+
+
 def step_attention(
     query: Tensor, own: Pair, hidden: Tensor, shares: Sequence[Share], scores: Scores
 ) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from instruct_ablate.model.decoding.attention import Pair, Run
+from instruct_ablate.model.decoding.attention import Pair, Run, filled_up
 from instruct_ablate.model.decoding.target import Target
 from instruct_ablate.model.transformers_internals import (
     of_each_layer,
@@ -31,7 +31,8 @@ def encode(model: Any, ids: Tensor, runs: list[Run]) -> Tensor:
     """Return the encoder's output (tokens, width) for packed sources."""
     encoder = model.encoder
     longest = max(run.length for run in runs)
-    biases = of_each_layer(encoder, lambda attention: attention.compute_bias(longest, longest))
+    # In order once: the kernel would copy each cut of it that is not, in each layer.
+    biases = of_each_layer(encoder, lambda attention: attention.compute_bias(longest, longest).contiguous())
     states = encoder.embed_tokens(ids)
     for block, bias in zip(encoder.block, biases, strict=True):
         layer = block.layer[0]
@@ -69,12 +70,8 @@ def cross_keys(model: Any, encoded: Tensor, runs: list[Run]) -> tuple[list[Pair]
     pairs = []
     for block in model.decoder.block:
         attention = block.layer[1].EncDecAttention
-        pair = []
-        for projection in (attention.k, attention.v):
-            filled = encoded.new_zeros(len(lengths), longest, attention.inner_dim)
-            filled[real] = projection(encoded).to(filled.dtype)
-            pair.append(heads(attention, filled).contiguous())
-        pairs.append((pair[0], pair[1]))
+        keys, values = (heads(attention, layer(encoded)) for layer in (attention.k, attention.v))
+        pairs.append((filled_up(keys, runs, longest), filled_up(values, runs, longest)))
     return pairs, real
 
 

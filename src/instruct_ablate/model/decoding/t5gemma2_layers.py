@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instruct_ablate.model.attention_scores import sees_both_ways
-from instruct_ablate.model.decoding.attention import Pair, Run
+from instruct_ablate.model.decoding.attention import Pair, Run, filled_up
 from instruct_ablate.model.decoding.target import Target
 
 Turns = dict[str, tuple[Tensor, Tensor]]  # a kind of layer's cosines and sines of places
@@ -44,12 +44,7 @@ def cross_keys(model: Any, encoded: Tensor, runs: list[Run]) -> tuple[list[Pair]
     for layer in model.get_decoder().layers:
         key = _keys(layer.self_attn, encoded[None])
         value = _heads(layer.self_attn.v_proj(encoded[None]), key)
-        filled = []
-        for states in (key, value):
-            rows = states.new_zeros(len(lengths), longest, states.shape[1], states.shape[3])
-            rows[real] = states[0].transpose(0, 1)
-            filled.append(rows.transpose(1, 2).contiguous())
-        pairs.append((filled[0], filled[1]))
+        pairs.append((filled_up(key[0], runs, longest), filled_up(value[0], runs, longest)))
     return pairs, real
 
 
