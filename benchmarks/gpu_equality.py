@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.util
 import json
 import os
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from benchmarks.recorded_steps import steps_captured
 from benchmarks.shapes import CACHE, make_checkpoint, make_prompts
 from benchmarks.training import plain_row
 from torch import Tensor
@@ -137,6 +139,30 @@ def answers(given: argparse.Namespace) -> Results:
                 # In bf16 the two ways round differently, and near ties fall either way.
                 exact = {"equal": same == len(texts[0])} if precision == "fp32" else {}
                 yield f"{name}, {decoding}, {precision}", {**result, **exact}
+                if decoding == "greedy":
+                    yield (
+                        f"{name}, captured steps, {precision}",
+                        _captured(given, checkpoint, questions, config),
+                    )
+
+
+def _captured(
+    given: argparse.Namespace, checkpoint: Checkpoint, questions: Any, config: Config
+) -> dict[str, Any]:
+    """Answer greedily with steps captured and with none, and say how many were."""
+    from instruct_ablate.model.decoding import engine_native, step_graph
+
+    texts = []
+    for captured in (False, True):
+        with steps_captured(given.device, captured) as counts:
+            answered = engine_native.answer(checkpoint, questions, config, lambda _: False)
+            texts.append({question.ids: text for question, text, _ in answered})
+    same = sum(texts[0][ids] == texts[1][ids] for ids in texts[0])
+    found: dict[str, Any] = {"same": f"{same} of {len(texts[0])}", **dataclasses.asdict(counts)}
+    if reason := step_graph.refusal(checkpoint.model):
+        found["refused"] = reason
+    exact = same == len(texts[0]) or checkpoint.model.dtype != torch.float32
+    return found | {"equal": exact and counts.captured > 0 and "refused" not in found}
 
 
 def resume(given: argparse.Namespace) -> Results:

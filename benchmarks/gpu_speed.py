@@ -15,7 +15,7 @@ import torch
 from benchmarks.counting import Sizes, apart, forward
 from benchmarks.shapes import CACHE, make_checkpoint, make_prompts
 
-from benchmarks import evaluation, machine, training
+from benchmarks import evaluation, gpu_steps, machine, training
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.loading.checkpoint import Checkpoint
@@ -181,7 +181,7 @@ def _speed(given: argparse.Namespace, clock: Clock, counted: tuple[list[int], fl
 
 
 def evaluate(given: argparse.Namespace, name: str) -> Results:
-    """One shape: this package's decoding, `generate` at several batch sizes, and vLLM where it is installed."""
+    """One shape: this package's decoding and its steps, `generate` at several batch sizes, vLLM where installed."""
     checkpoint = make_checkpoint(name, BF16, given.device, given.small)
     prompts = make_prompts(*((2, 4) if given.small else (6, 100)), words=40 if given.small else 170)
     config = Config()
@@ -203,6 +203,10 @@ def evaluate(given: argparse.Namespace, name: str) -> Results:
         ways["vLLM"] = lambda some: evaluation.ours(checkpoint, some, fast)
     for way, run in ways.items():
         yield way, _answered(given, run, prompts, least)
+    try:
+        yield "steps", gpu_steps.steps(given, checkpoint)
+    except Exception as error:
+        yield "steps", {"error": f"{type(error).__name__}: {error}"[:500]}
 
 
 def _generate(checkpoint: Checkpoint, config: Config, rows: int, prompts: list[Prompt]) -> list[str]:

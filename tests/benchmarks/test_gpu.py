@@ -68,10 +68,19 @@ def test_every_part_runs_and_what_must_be_equal_is(results: dict[str, Any]) -> N
     assert found["losses"]["smollm2_135m, grouped, fp32"]["gradient"] < 1e-4
     assert {one["equal"] for one in found["losses"].values()} == {True}
     assert found["answers"]["t5_large, constrained, fp32"]["same"] == "10 of 10"
+    for name in ("smollm2_135m", "t5_large"):
+        steps = found["answers"][f"{name}, captured steps, fp32"]
+        assert (steps["equal"], steps["same"]) == (True, "10 of 10")
+        assert steps["replayed"] > steps["captured"] > 0
     assert {one["equal"] for one in found["attention"].values()} == {True}
     assert found["train smollm2_135m"]["ours"]["tokens/s"] > 0
     assert found["train smollm2_135m"]["peer at 4"]["tokens/s"] > 0
     assert found["evaluate t5_large"]["generate at 4"]["instances/s"] > 0
+    steps = found["evaluate t5_large"]["steps"]
+    assert steps["equal"]
+    assert steps["captured"] == 1
+    assert steps["replayed"] > 4
+    assert min(steps["ms a step captured"], steps["ms a step as they are"]) > 0
     assert len(found["pool"]) == 2
     assert found["machine"]["processor"]["cores"] >= 1
 

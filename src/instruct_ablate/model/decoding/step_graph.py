@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor
@@ -116,7 +116,7 @@ CAPTURES: dict[str, type[Capture]] = {
     "cuda": CudaCapture
 }  # by the type of device; elsewhere steps run as they are
 _proven: WeakSet[Any] = WeakSet()  # models whose captured steps have been compared with others
-_refused: WeakSet[Any] = WeakSet()  # models whose steps are not captured in this process
+_refused: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # whose steps are not captured any more, and why
 
 
 @dataclass(slots=True)
@@ -134,6 +134,11 @@ counts = Counts()
 def captures(model: Any) -> bool:
     """Whether a model's steps are captured once that pays; what changes between them has to be in tensors then."""
     return model.device.type in CAPTURES and model not in _refused
+
+
+def refusal(model: Any) -> str | None:
+    """Say why no step of a model is captured any more in this process."""
+    return _refused.get(model)
 
 
 class StepGraph:
@@ -231,10 +236,10 @@ class StepGraph:
         """Capture no step of this model any more."""
         self._replay = None
         if self.model not in _refused:
-            _refused.add(self.model)
+            _refused[self.model] = reason = reason.splitlines()[0][:300]
             log.warning(
                 "decoding steps run without CUDA graphs, slower and right: a captured step failed (%s)",
-                reason.splitlines()[0][:300],
+                reason,
             )
 
 
