@@ -82,7 +82,11 @@ def test_identities_are_found_again(cell: Path, cache: str) -> None:
     written = json.loads((cell / "identity.json").read_text("utf-8"))
     again = identify(configuration(cell, cache=cache))
     assert cases.digest(written["counted"]) == written["identity"] == again.hash
-    assert json.loads(again.to_json()) == written
+    told = json.loads(again.to_json())
+    assert (
+        told.pop("tasks.order", "usual") == "usual"
+    )  # beside what is hashed; of trained cells, since it counts
+    assert told == written
     record = read_record(cell, again.hash)
     assert record is not None
     assert (record.name, record.setting, record.seed) == (again.name, again.setting, again.seed)
