@@ -193,8 +193,8 @@ def test_batches_and_a_stop_in_between_change_no_score(
 
     real = decoding_module.predict
 
-    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any, likely: bool) -> Any:
-        for number, prediction in enumerate(real(checkpoint, prompts, config, finished, likely)):
+    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any, *more: Any) -> Any:
+        for number, prediction in enumerate(real(checkpoint, prompts, config, finished, *more)):
             if number == 3 and not finished:
                 raise RuntimeError("the power went")
             yield prediction

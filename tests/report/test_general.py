@@ -25,10 +25,11 @@ from instruct_ablate.grid.study import read_study
 from instruct_ablate.model.decoding import predict as predicting
 from instruct_ablate.report.as_json import report_fields
 from instruct_ablate.report.compare import compare_studies
-from instruct_ablate.report.general import NO_UNTUNED, general_abilities, general_lines
+from instruct_ablate.report.general import NO_UNTUNED, General, general_abilities, general_lines
 from instruct_ablate.report.report import judge_study, report_lines, write_report
-from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.seed_means import Mean, build_rows
 from instruct_ablate.report.show import Selection, select_rows
+from instruct_ablate.report.trials import Trial
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -39,6 +40,7 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
+from tests.report.cells import place as setting_of
 from tests.standins import make_config
 
 ODD = ["0", "00", "a/b", 'q"uote', "é ü", "7" * 90, "-1", "x.jsonl"]
@@ -262,11 +264,9 @@ def test_a_cell_that_is_killed_in_it_goes_on(tmp_path: Path, monkeypatch: pytest
     asked: list[int] = []
     real = predicting.predict
 
-    def stopping(
-        checkpoint: Any, prompts: Any, config: Any, finished: Any = (), likely: bool = False
-    ) -> Iterator[Any]:
+    def stopping(checkpoint: Any, prompts: Any, config: Any, finished: Any = (), *more: Any) -> Iterator[Any]:
         ranked = config.evaluation.decoding == "rank"
-        for number, one in enumerate(real(checkpoint, prompts, config, finished, likely)):
+        for number, one in enumerate(real(checkpoint, prompts, config, finished, *more)):
             if ranked and not asked and number == 4:
                 asked.append(number)
                 raise KeyboardInterrupt
@@ -314,3 +314,28 @@ def test_a_baseline_has_none(tmp_path: Path) -> None:
     assert guess.general is None
     (row,) = build_rows([guess])
     assert (row.general, row.forgetting) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"revisions": {"prompt": "a"}, "prompt.training_template": "own/one"}, "training_template counts"),
+        (
+            {"revisions": {"prompt": "a"}, "prompt.training_template": "first"},
+            "differs in the texts of templates",
+        ),
+        ({"revisions": {"tasks": "d"}}, "differs in the content of tasks"),
+        ({"prompt": "alpaca"}, "differs in prompt"),
+        ({"model": "another"}, NO_UNTUNED),
+    ],
+)
+def test_the_reason_is_what_an_untuned_model_that_is_done_differs_in(
+    changes: dict[str, Any], said: str
+) -> None:
+    made = [changes, {"model": "majority", "data_budget": 0}, {"data_budget": 0}]
+    settings = [setting_of(**one) for one in made]
+    found = [General(Trial(setting, GENERAL), Mean(50.0, None, 1)) for setting in settings]
+    (line,) = general_lines(found)
+    assert line.startswith("1 of 1 trained settings: ")
+    assert line.endswith(said) or said in line
+    assert (NO_UNTUNED in line) is (said == NO_UNTUNED)

@@ -41,7 +41,7 @@ TEMPLATES, VARIANTS, SEEDS = ("plain", "set_12/bars"), ("original", "simplified"
 Rows = dict[tuple[str, str, int], list[dict[str, Any]]]  # by variant, template, seed
 
 
-def answers(checkpoint: Any, prompts: Any, config: Any, finished: Any, likely: bool) -> Iterator[Prediction]:
+def answers(checkpoint: Any, prompts: Any, config: Any, finished: Any, *more: Any) -> Iterator[Prediction]:
     """Stand in for the model: right as often as variant, template, seed and task make it."""
     for prompt in prompts:
         place = (config.instruction.definition, config.prompt.template, config.seed)

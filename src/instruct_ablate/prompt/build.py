@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from instruct_ablate.instruction.context import Context, hashed
 from instruct_ablate.instruction.instruction import Instruction, shown_to, vary
@@ -15,6 +16,8 @@ from instruct_ablate.prompt.template_set import training_template
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.languages import rule_of
 from instruct_ablate.tasks.task import Instance, Task
+
+Name = tuple[str, str]  # task, instance id
 
 
 def build_prompts(
@@ -135,11 +138,15 @@ def partly_altered(
     )
 
 
-def altered_instances(prompts: Sequence[Prompt], share: float, seed: int) -> set[tuple[str, str]]:
+def altered_instances(prompts: Sequence[Prompt], share: float, seed: int) -> frozenset[Name]:
     """Return task and id of the instances that are altered where a share of them is."""
-    names = {(prompt.task, prompt.instance_id) for prompt in prompts}
+    return _altered(frozenset((prompt.task, prompt.instance_id) for prompt in prompts), share, seed)
+
+
+@lru_cache(maxsize=1)  # asked once for each encoding of the same examples, and once for a note on them
+def _altered(names: frozenset[Name], share: float, seed: int) -> frozenset[Name]:
     order = sorted(names, key=lambda name: (hashed(seed, "altered", *name), name))
-    return set(order[: max(1, round(share * len(order)))])
+    return frozenset(order[: max(1, round(share * len(order)))])
 
 
 def altered_note(prompts: Sequence[Prompt], share: float, seed: int) -> str | None:

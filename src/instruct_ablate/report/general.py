@@ -7,12 +7,16 @@ come from the statistics that all differences come from; a study's tests and the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from instruct_ablate.cell.state.counterpart import FREE, UNTUNED, kind
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import Setting, of_untuned
+from instruct_ablate.prompt.template_set import DRAWN, FIRST
 from instruct_ablate.report.seed_means import ABILITY, Mean, forgotten, general_cells, general_mean
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.comparison import Comparison, holm
@@ -25,6 +29,13 @@ from instruct_ablate.report.trials import Trial, Trials
 NO_UNTUNED = (
     "forgetting needs the untuned model's cell with the same evaluation.general, which is not done: a sweep asks for "
     "it by itself (with_untuned=true), data_budget=0 runs it alone"
+)
+OTHER_UNTUNED = (
+    "forgetting is told beside an untuned model's cell that is alike; the one that is done differs in"
+)
+TEXTS, WITH_TRAINING = (
+    "the texts of templates",
+    ", for that of prompt.training_template counts and is under no test",
 )
 
 
@@ -123,10 +134,31 @@ def _line(one: General, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def general_lines(found: Sequence[General]) -> Iterator[str]:
-    """Say what is lacking for forgetting, once."""
+    """Say what is lacking for forgetting, once for each reason."""
+    settings = [one.trial.setting for one in found]
     trained = [one for one in found if not one.trial.setting.untuned]
-    if lacking := [one for one in trained if one.comparison is None]:
-        yield f"{len(lacking)} of {len(trained)} trained settings: {NO_UNTUNED}"
+    reasons = Counter(_lacking(one.trial.setting, settings) for one in trained if one.comparison is None)
+    for reason, number in reasons.items():
+        yield f"{number} of {len(trained)} trained settings: {reason}"
+
+
+def _lacking(trained: Setting, settings: Iterable[Setting]) -> str:
+    """Say why a setting has no untuned model beside it: none is done, or what is done is another one."""
+    untuned = [one for one in settings if kind(one) == UNTUNED and one.model == trained.model]
+    differing = sorted((keys for one in untuned if (keys := _differing(trained, one))), key=len)
+    return f"{OTHER_UNTUNED} {', '.join(differing[0])}" if differing else NO_UNTUNED
+
+
+def _differing(trained: Setting, untuned: Setting) -> list[str]:
+    """Name what should be the same of a trained setting and its untuned model, and is not."""
+    read = [key for key in dict.fromkeys((*trained.keys, *untuned.keys)) if of_untuned(key)]
+    free = ("data_budget", "instruction", *FREE)
+    values = [key for key in read if key not in free and trained.get(key) != untuned.get(key)]
+    names = dict.fromkeys(name for one in (trained, untuned) for name, _ in one.revisions)
+    own = [name for name in names if trained.revision(name) != untuned.revision(name)]
+    named = trained.get("prompt.training_template") not in (FIRST, DRAWN)
+    texts = TEXTS + WITH_TRAINING * named
+    return [*values, *(texts if name == "prompt" else f"the content of {name}" for name in own)]
 
 
 CAPTION = (

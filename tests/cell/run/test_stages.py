@@ -115,8 +115,8 @@ def test_a_cell_stopped_while_testing_predicts_nothing_twice_and_has_one_scoring
 
     real, asked = generate.predict, []
 
-    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any, likely: bool) -> Any:
-        for number, prediction in enumerate(real(checkpoint, prompts, config, finished, likely)):
+    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any, *more: Any) -> Any:
+        for number, prediction in enumerate(real(checkpoint, prompts, config, finished, *more)):
             if number == 3 and not finished:
                 raise RuntimeError("the power went")
             asked.append(prediction.prompt.instance_id)
@@ -237,8 +237,8 @@ def test_a_cell_is_trained_once_and_tested_under_every_template_of_its_set(
     config = small(tmp_path, cache, prompt=PromptConfig("+".join(names), 512, 4), evaluation=tests)
     real, asked, stopped = generate.predict, list[str](), list[bool]()
 
-    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any, likely: bool) -> Any:
-        for prediction in real(checkpoint, prompts, config, finished, likely):
+    def stops(checkpoint: Any, prompts: Any, config: Any, finished: Any, *more: Any) -> Any:
+        for prediction in real(checkpoint, prompts, config, finished, *more):
             if len(asked) == 8 + 3 and not stopped:
                 stopped.append(True)
                 raise RuntimeError("the power went")

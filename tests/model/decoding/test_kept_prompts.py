@@ -238,3 +238,22 @@ def test_a_model_whose_layers_cannot_be_left_out_computes_them(
     read = _Noted.read
     monkeypatch.setattr(_Noted, "read", lambda self, turn, layer: read(self, turn, layer) * 1.01)
     assert kept_prompts(model, config) is None
+
+
+@pytest.mark.parametrize("decoding", WAYS)
+def test_a_full_store_is_noted_by_each_test_that_finds_it_full(tmp_path: Path, decoding: str) -> None:
+    checkpoint = make_checkpoint("tiny_llama", tmp_path)
+
+    def noted(gigabytes: float, finished: frozenset[tuple[str, str]] = frozenset()) -> list[str]:
+        notes: list[str] = []
+        config = top(tmp_path / str(gigabytes), decoding, gigabytes)
+        given = prompts_of(decoding)
+        keys = frozenset((one.task, one.instance_id) for one in given) if finished else finished
+        list(predict(checkpoint, given, config, keys, notes=notes))
+        return notes
+
+    assert noted(1.0) == noted(1.0) == noted(0.0) == []
+    for _ in range(2):
+        (note,) = noted(1e-6)
+        assert "frozen layers' states are computed in every test: 1e-06 GB are used up" in note
+    assert noted(1e-6, frozenset({("all", "of them")})) == []  # nothing was asked

@@ -150,7 +150,7 @@ def test_prompts_without_choices_are_decoded_freely_in_every_decoding(checkpoint
     ("asked", "wanted"), [(True, ["yes", "no end"]), (None, ["<think>so</think>\n\nyes", "no end"])]
 )
 def test_thinking_is_no_part_of_the_answer_where_it_is_asked_for(checkpoint, monkeypatch, asked, wanted):
-    def answer(checkpoint, questions, config, finished):
+    def answer(checkpoint, questions, config, finished, notes):
         for question, text in zip(questions, ("<think>so</think>\n\nyes", "no end"), strict=True):
             yield question, text, None
 
@@ -158,6 +158,23 @@ def test_thinking_is_no_part_of_the_answer_where_it_is_asked_for(checkpoint, mon
     config = make_config()
     config.prompt.enable_thinking = asked
     assert [one.text for one in predict(checkpoint, make_prompts(1, 2), config)] == wanted
+
+
+def test_tasks_are_asked_in_one_order_whatever_their_list(checkpoint, monkeypatch):
+    """The company of a row, and with it its last bits, would hang on the order of a split list."""
+    asked = []
+
+    def answer(checkpoint, questions, config, finished, notes):
+        asked.append([question.ids for question in questions])
+        yield from ()
+
+    monkeypatch.setitem(ANSWER, "native", answer)
+    prompts = make_prompts(3, 8)
+    by_task = {name: [one for one in prompts if one.task == name] for name in {one.task for one in prompts}}
+    for names in (sorted(by_task), sorted(by_task, reverse=True)):
+        list(predict(checkpoint, [one for name in names for one in by_task[name]], make_config()))
+    assert asked[0] == asked[1]
+    assert len(asked[0]) > 2
 
 
 def test_choices_are_ignored_by_greedy_decoding(checkpoint):

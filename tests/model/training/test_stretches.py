@@ -75,6 +75,19 @@ def test_a_note_where_training_and_test_are_apart(tmp_path: Path, monkeypatch: p
     assert len(told(same, replace(A, versions="torch 3"))) == 1
 
 
+@pytest.mark.parametrize("tested", [A, B])
+def test_what_a_version_before_it_trained_is_said_not_to_be_known(
+    tested: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its training state lies there without a note of who made it; the rest was trained where it is tested, or not."""
+    note(tmp_path, 20, A, 0, monkeypatch)
+    (line,) = told(read_stretches(tmp_path), tested)
+    assert line == (
+        "trained on a place that is not known, by a version that noted none, after step 20 on "
+        f"a (cuda, bf16, torch 2); tested on {tested}"
+    )
+
+
 def test_this_process() -> None:
     place = here(torch.device("cuda", 1), torch.bfloat16)
     assert (place.device, place.precision) == ("cuda", "bf16")

@@ -86,11 +86,11 @@ def evaluate(
     likely = reading_model(metrics)
     check_likelihoods(job.config.evaluation.engine, likely, job.config.evaluation.decoding)
     rows = {row.key: row for row in _earlier_rows(path, prompts, metrics)}
-    finished = frozenset(rows)
+    finished, met = frozenset(rows), list[str]()
     with PredictionWriter(path, tuple(rows.values())) as writer:
         done = len(finished)
         job.heartbeat.progress(f"evaluate {name}", done, len(prompts))
-        for prediction in predict(checkpoint, prompts, job.config, finished, bool(likely)):
+        for prediction in predict(checkpoint, prompts, job.config, finished, bool(likely), met):
             prompt, told = prediction.prompt, prediction.likelihoods
             score = score_prediction(
                 prediction.text, prompt.references, prompt.choices, metrics, prompt.word_rule, told
@@ -105,7 +105,14 @@ def evaluate(
     block = completed(job.folder, _block(job, label, whole, template), whole, metrics)
     cut = cut_references_note(prompts, checkpoint.tokenizer, job.config.prompt.max_target_length)
     bound = bound_note(prompts, encoding_of(checkpoint, job.config.prompt), job.config)
-    noted = (truncation_note(prompts), cut, bound, *prompt_notes(prompts), way_note(checkpoint, job.config))
+    noted = (
+        truncation_note(prompts),
+        cut,
+        bound,
+        *prompt_notes(prompts),
+        way_note(checkpoint, job.config),
+        *met,
+    )
     notes = tuple(f"test, {name}: {note}" for note in noted if note)
     seconds = time.perf_counter() - started
     return Tested(block, seconds, len(prompts) - len(finished), notes)

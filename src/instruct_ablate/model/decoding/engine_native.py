@@ -33,10 +33,12 @@ def answer(
     questions: Sequence[Question],
     config: Config,
     finished: Callable[[Question], bool],
+    notes: list[str] | None = None,
 ) -> Answers:
     """Yield answers batch by batch; batches of which all questions are finished are left out.
 
-    Questions bound to choices are scored on their label trees, the others are decoded greedily.
+    Questions bound to choices are scored on their label trees, the others are decoded greedily. `notes` takes what was
+    met.
     """
     model = bare(checkpoint.model)
     if not is_native(checkpoint):
@@ -53,6 +55,8 @@ def answer(
             with evaluating(model):  # closed before yielding: the caller's code is none of its business
                 answered = list(_answer_batch(checkpoint, model, batch, members, config, kept()))
             yield from answered
+    if notes is not None and kept.cache_info().currsize and (store := kept()) is not None:
+        notes += store.notes
 
 
 def is_native(checkpoint: Checkpoint) -> bool:

@@ -25,8 +25,12 @@ def answer(
     questions: Sequence[Question],
     config: Config,
     finished: Callable[[Question], bool],
+    notes: list[str] | None = None,
 ) -> Answers:
-    """Yield answers block by block. Labels are scored through prompt log-probabilities, on shared prefixes."""
+    """Yield answers block by block; there is nothing to note.
+
+    Labels are scored through prompt log-probabilities, on shared prefixes.
+    """
     vllm = _vllm()
     check_kind("vllm", checkpoint.encoder_decoder)
     open_questions = [question for question in questions if not finished(question)]

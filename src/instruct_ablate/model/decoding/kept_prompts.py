@@ -91,11 +91,15 @@ class KeptPrompts:
             if self.full is None:
                 entry.write(noted)
                 self.full = store.full
-                if self.full is not None:
-                    log.info("further test prompts' states are not kept: %s", self.full)
             return result
         finally:
             store.close()
+
+    @property
+    def notes(self) -> list[str]:
+        """Say that not all was kept, where there was no room for it."""
+        told = f"some of the frozen layers' states are computed in every test: {self.full} (trainer.frozen_cache_gb)"
+        return [] if self.full is None else [told]
 
 
 class _Entry:

@@ -29,6 +29,7 @@ def predict(
     config: Config,
     finished: Collection[Key] = frozenset(),
     likelihoods: bool = False,
+    notes: list[str] | None = None,
 ) -> Iterator[Prediction]:
     """Yield a prediction for each prompt, in any order, as they finish.
 
@@ -36,7 +37,7 @@ def predict(
     are not yielded again, and the others are decoded in the same company as without interruption (the last
     bits of a row depend on its company, so that `evaluation.batch_tokens` counts in a cell's identity). The order in
     which tasks are given changes no company: they are asked in that of their names. With `likelihoods` the model is
-    asked how likely the references are, too; that changes no answer.
+    asked how likely the references are, too; that changes no answer. `notes` takes what was met, once all are answered.
     """
     check_limits("evaluation", config.evaluation, LIMITS)
 
@@ -48,7 +49,7 @@ def predict(
     questions = ask(prompts, encoding, config, likelihoods)
     worth: dict[Key, dict[str, float]] = {}
     for question, text, scores in ANSWER[config.evaluation.engine](
-        checkpoint, questions, config, is_finished
+        checkpoint, questions, config, is_finished, notes
     ):
         for prompt in question.prompts:
             if (prompt.task, prompt.instance_id) in finished:

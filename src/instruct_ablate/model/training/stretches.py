@@ -85,10 +85,15 @@ def company(stretches: Sequence[Stretch]) -> int:
 
 
 def told(stretches: Sequence[Stretch], tested: Place) -> list[str]:
-    """Say where it was trained, where that is not, from first to last, where it is tested."""
-    if all(one.place == tested for one in stretches):
+    """Say where it was trained, where that is not, from first to last, where it is tested, or is not known."""
+    unknown = stretches[0].first if stretches else 0
+    if not unknown and all(one.place == tested for one in stretches):
         return []
     parts = [str(stretches[0].place)]
+    if unknown:
+        parts = [
+            f"a place that is not known, by a version that noted none, after step {unknown} on {parts[0]}"
+        ]
     parts += [
         f"after step {one.first} on {one.place}"
         for before, one in pairwise(stretches)
