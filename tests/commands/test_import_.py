@@ -73,6 +73,17 @@ def test_missing_unknown_and_double_instances_are_named(file: Path, tmp_path: Pa
     assert not (tmp_path / "s").exists(), "nothing is written of a file that does not match"
 
 
+def test_a_label_of_no_variant_is_noted(file: Path, tmp_path: Path) -> None:
+    def said(label: str) -> str:
+        arguments = [*words(file, tmp_path), "--column", "prediction=answer", "--instruction", label]
+        result = CliRunner().invoke(group, arguments)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
+    assert "--instruction: unknown instruction label 'orignal'; did you mean 'original'?" in said("orignal")
+    assert "--instruction" not in said("simplified+empty") + said("original") + said("delusive")
+
+
 def test_partial_says_what_is_left_out(file: Path, tmp_path: Path) -> None:
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
     arguments = [*words(file, tmp_path), "--column", "prediction=answer", "--partial"]

@@ -51,21 +51,34 @@ def command(
     from instruct_ablate.tasks.collection import read_tasks
 
     config = compose_config(overrides)
+    source = Source(**shown, tasks_name=config.tasks.name)
     check_names(config)
     check_unlooked(study_folder(config))
     collection = read_tasks(config.tasks, Path(config.cache))
     matching = Matching(partial, own_references)
     imported = import_predictions(file, collection, matching, _columns(columns), selected(config))
-    record = write_imported(
-        imported, Source(**shown, tasks_name=config.tasks.name), collection, study_folder(config)
-    )
-    for note in imported.notes:
+    record = write_imported(imported, source, collection, study_folder(config))
+    for note in (*imported.notes, *_unknown(source.instruction)):
         echo(note)
     overall = imported.scores.overall
     means = ((find_metric(name).heading, overall.get(name)) for name in ("exact_match", "rougeL"))
     told = (f"{heading} {mean:.2f}".replace("\n", " ") for heading, mean in means if mean is not None)
     echo(f"{record.name}: {', '.join(told)}")
     echo(f"{study_folder(config) / record.name}")
+
+
+def _unknown(label: str) -> tuple[str, ...]:
+    """Note a label that is no variant's here: it may be one of another tool's, or misspelt."""
+    from instruct_ablate.errors import UserError
+    from instruct_ablate.instruction.label import parse
+    from instruct_ablate.schema import InstructionConfig
+
+    try:
+        parse(label, InstructionConfig())
+    except UserError as error:
+        told = str(error).partition(" Allowed:")[0]
+        return (f"--instruction: {told} It stands in tables as a variant of its own",)
+    return ()
 
 
 def _columns(given: tuple[str, ...]) -> dict[str, str] | None:

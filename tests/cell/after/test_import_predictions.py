@@ -215,6 +215,22 @@ def test_what_an_imported_cells_place_in_the_grid_is(tmp_path: Path) -> None:
         assert write_imported(imported, source, COLLECTION, tmp_path / "s").identity != plain.identity
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": " "}, "--model is empty"),
+        ({"model": "untuned"}, "would look like them"),
+        ({"model": "as it is"}, "would look like them"),
+        ({"model": "uniform_guess"}, "would look like them"),
+        ({"data_budget": -1}, "--budget -1 must be at least 0"),
+        ({"seed": -3}, "--seed -3 must be at least 0"),
+    ],
+)
+def test_what_a_table_would_show_as_something_else_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        Source(**{"model": "m", **given})
+
+
 def test_what_was_scored_in_part_stands_beside_no_other_part(tmp_path: Path) -> None:
     """Numbers of instances agree: means over different ones were averaged and compared as if they were the same."""
     given = rows()

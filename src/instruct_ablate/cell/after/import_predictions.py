@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.after.prediction_file import Answer, read_answers
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.identity import file_name
 from instruct_ablate.cell.state.instance_scores import completed
+from instruct_ablate.cell.state.legend import NOT_TRAINED
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.notes import prediction_notes, prompt_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, discard, make_row
@@ -45,6 +47,19 @@ class Source:
     num_positive: int = 2
     seed: int = 0
     tasks_name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what a table would show as something else, or could not place."""
+        if not self.model.strip():
+            raise UserError("--model is empty: give the name that tables are to show.")
+        if is_baseline_name(self.model) or self.model in NOT_TRAINED:
+            raise UserError(
+                f"--model {self.model}: tables write ({self.model}) of this tool's own answers, and these would look "
+                "like them. Give the name of the model that answered."
+            )
+        for option, number in (("--budget", self.data_budget), ("--seed", self.seed)):
+            if number < 0:
+                raise UserError(f"{option} {number} must be at least 0.")
 
 
 @dataclass(frozen=True, slots=True)

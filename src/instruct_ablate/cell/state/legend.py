@@ -59,6 +59,7 @@ HEADINGS = {
     "instruction.num_positive": "examples",
     "evaluation.decoding": "decoding",
 }
+NOT_TRAINED = ("untuned", "as it is")  # what tables call models of which nothing is trained here
 Rank = tuple[int, float, str]
 
 
@@ -73,7 +74,8 @@ def trained_on(setting: Setting) -> str:
         return setting.instruction
     if answers_by_itself(setting):
         return f"({setting.model})"
-    return "(as it is)" if setting.tuned else "(untuned)"
+    untuned, as_it_is = NOT_TRAINED
+    return f"({as_it_is})" if setting.tuned else f"({untuned})"
 
 
 def answers_by_itself(setting: Setting) -> bool:
