@@ -13,6 +13,7 @@ from instruct_ablate.model.torch_internals import (
     flash_attention,
     forget_compiled,
     gelu_slopes,
+    listened_to,
     silu_slopes,
     times_written,
     uncompile,
@@ -25,6 +26,24 @@ def test_compiling_a_module_is_taken_back() -> None:
     assert layer._compiled_call_impl is not None, "Module.compile keeps what it made under another name"
     uncompile(layer)
     assert layer._compiled_call_impl is None
+
+
+@pytest.mark.parametrize(
+    "listen",
+    [
+        "register_forward_pre_hook",
+        "register_forward_hook",
+        "register_full_backward_pre_hook",
+        "register_full_backward_hook",
+    ],
+)
+def test_whoever_listens_to_a_module_is_seen(listen: str) -> None:
+    layer = nn.Linear(2, 2)
+    assert not listened_to(layer)
+    handle = getattr(layer, listen)(lambda *_: None)
+    assert listened_to(layer), f"what {listen} gives is kept under another name"
+    handle.remove()
+    assert not listened_to(layer)
 
 
 def test_what_was_compiled_is_forgotten() -> None:

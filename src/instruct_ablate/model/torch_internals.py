@@ -16,6 +16,17 @@ def uncompile(module: nn.Module) -> None:
     module._compiled_call_impl = None
 
 
+def listened_to(module: nn.Module) -> bool:
+    """Whether anyone has asked to be told of a module's forward or backward passes, or to change them."""
+    hooks = (
+        module._forward_pre_hooks,
+        module._forward_hooks,
+        module._backward_pre_hooks,
+        module._backward_hooks,
+    )
+    return any(hooks)
+
+
 def forget_compiled() -> None:
     """Drop what `torch.compile` made in this process, if it was used at all."""
     if "torch._dynamo" in sys.modules:

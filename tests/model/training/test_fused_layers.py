@@ -7,7 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from instruct_ablate.model.training.fused_layers import ROWS, Gated, RMSNorm, _rows, compiled, fused
+from instruct_ablate.model.training.fused_layers import (
+    ROWS,
+    Gated,
+    GatedOutput,
+    RMSNorm,
+    _rows,
+    compiled,
+    fused,
+)
 from tests.model.fits import NAMES, load, make_config
 
 
@@ -48,6 +56,50 @@ def test_gate_and_its_gradients(name: str, activate: nn.Module) -> None:
         strict=True,
     ):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["silu", "gelu"])
+def test_the_layer_behind_a_gate_keeps_no_input_for_the_same_bits(
+    name: str, dtype: torch.dtype, frozen: bool
+) -> None:
+    torch.manual_seed(0)
+    gate, up = (torch.randn(1, 5, 8, dtype=dtype, requires_grad=True) for _ in range(2))
+    weight = torch.randn(6, 8, dtype=dtype, requires_grad=not frozen)
+    inputs, slopes = (gate, up, *(() if frozen else (weight,))), torch.randn(1, 5, 6, dtype=dtype)
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one) or one, lambda one: one):
+        given = GatedOutput.apply(gate, up, weight, name)
+    wanted = F.linear(Gated.apply(gate, up, name), weight)
+    assert [one.data_ptr() for one in kept] == [one.data_ptr() for one in (gate, up, weight)]
+    assert torch.equal(given, wanted)
+    for one, other in zip(
+        torch.autograd.grad(given, inputs, slopes), torch.autograd.grad(wanted, inputs, slopes), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("change", ["plain", "adapter", "bias", "hook"])
+def test_a_layer_behind_a_gate_that_does_more_is_asked_itself(
+    change: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    part = load(make_config(tmp_path_factory.getbasetemp() / "cache")).model.model.layers[0].mlp
+    calls: list[int] = []
+    if change == "adapter":
+        part.down_proj = nn.Sequential(part.down_proj, nn.Dropout(0.0))
+    elif change == "bias":
+        part.down_proj.bias = nn.Parameter(torch.ones(part.down_proj.out_features))
+    elif change == "hook":
+        part.down_proj.register_forward_hook(lambda *_: calls.append(1))
+    states = torch.randn(1, 3, part.gate_proj.in_features)
+    wanted = part(states)
+    before = len(calls)
+    with fused(part):
+        given = part(states)
+    torch.testing.assert_close(given, wanted)
+    assert ("GatedOutput" in str(given.grad_fn)) == (change == "plain")
+    assert len(calls) - before == (3 if change == "hook" else 0)  # twice in the trial, and then
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,7 +11,7 @@ take a second factor that lies transposed at half the speed, for the same bits.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -49,11 +49,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All blocks of a packed batch, how their scores come about, and which weights are dropped."""
+    """All blocks of a packed batch, how their scores come about, and which weights are dropped.
+
+    `low`: the bias in the products' precision, where layers that share it have made that once for all.
+    """
 
     blocks: Sequence[Block]
     scores: Scores
     dropout: Site | None = None
+    low: Tensor | None = None
 
 
 def blocks(
@@ -102,9 +106,9 @@ class BlockAttention(torch.autograd.Function):
         plan: Plan,
     ) -> Tensor:
         """Return (1, tokens, heads, dim), the order in which the next linear layer reads it."""
-        ctx.plan, ctx.group = plan, query.shape[1] // key.shape[1]
+        ctx.plan, ctx.group = replace(plan, low=None), query.shape[1] // key.shape[1]
         folded, keys, values = _fold(query, ctx.group), key[0].contiguous(), value[0].contiguous()
-        low = None if bias is None else bias.to(query.dtype).contiguous()  # each block adds rows of it
+        low = None if bias is None else lowered(bias, query.dtype) if plan.low is None else plan.low
         output, keys_across = torch.empty_like(folded), keys.mT.contiguous()
         for block in plan.blocks:
             rows = slice(block.first * ctx.group, block.last * ctx.group)
@@ -154,6 +158,11 @@ class BlockAttention(torch.autograd.Function):
             _add(of_key, torch.bmm(scores.mT, query[:, rows]), block)
         back = _unfold(of_query, ctx.group).transpose(1, 2)
         return back, of_key.to(key.dtype)[None], of_value.to(key.dtype)[None], of_bias, None
+
+
+def lowered(bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a bias as blocks of scores add rows of it: in their precision, whole rows in memory."""
+    return bias.detach().to(dtype).contiguous()
 
 
 def _fold(heads: Tensor, group: int) -> Tensor:

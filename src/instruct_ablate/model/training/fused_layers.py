@@ -2,7 +2,8 @@
 
 Written as chains of tensor operations, as in transformers, an RMSNorm keeps three fp32 copies of its input and a gated
 feed-forward layer four of its inner states. Here the norm keeps its input and one number a row, the gate its two
-inputs; the rest is computed again. A module is replaced only where a trial shows that it computes the same.
+inputs, and a plain layer behind it nothing; the rest is computed again. A module is replaced only where a trial shows
+that it computes the same.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from instruct_ablate.model.torch_internals import gelu_slopes, silu_slopes, uncompile
+from instruct_ablate.model.torch_internals import gelu_slopes, listened_to, silu_slopes, uncompile
 from instruct_ablate.model.transformers_internals import replaced
 
 ROWS = 256  # on processors: few enough rows for a chain of operations to stay in the cache
@@ -72,6 +73,28 @@ class Gated(torch.autograd.Function):
         gate, up = ctx.saved_tensors
         activate, slope = ACTIVATIONS[ctx.activation]
         return slope(gradients[0] * up, gate), activate(gate).mul_(gradients[0]), None
+
+
+class GatedOutput(torch.autograd.Function):
+    """A linear layer on activation(gate) * up, which keeps gate and up: the layer's input is made anew."""
+
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor, weight: Tensor, activation: str) -> Tensor:
+        """Return what a linear layer with this weight gives."""
+        ctx.save_for_backward(gate, up, weight)
+        ctx.activation = activation
+        return F.linear(ACTIVATIONS[activation][0](gate).mul_(up), weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """Return the gradients of gate, up and weight."""
+        gate, up, weight = ctx.saved_tensors
+        activate, slope = ACTIVATIONS[ctx.activation]
+        active, of_weight = activate(gate), None
+        if ctx.needs_input_grad[2]:
+            of_weight = gradients[0].flatten(0, -2).T @ (active * up).flatten(0, -2)
+        slopes = gradients[0] @ weight
+        return slope(slopes * up, gate), active.mul_(slopes), of_weight, None
 
 
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
@@ -164,9 +187,21 @@ def _gate_names(module: nn.Module) -> tuple[str, str, str] | None:
 def _gated(names: tuple[str, str, str], activation: str) -> Callable[[Any], Callable[[Tensor], Tensor]]:
     def make(module: Any) -> Callable[[Tensor], Tensor]:
         gate, up, out = (getattr(module, name) for name in names)
-        return lambda states: out(Gated.apply(gate(states), up(states), activation))  # type: ignore[no-untyped-call]
+
+        def forward(states: Tensor) -> Any:
+            if _is_plain(out):
+                return GatedOutput.apply(gate(states), up(states), out.weight, activation)  # type: ignore[no-untyped-call]
+            return out(Gated.apply(gate(states), up(states), activation))  # type: ignore[no-untyped-call]
+
+        return forward
 
     return make
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer is a product with its weight and nothing else: no adapter, no bias, nobody who listens."""
+    plain = type(layer) is nn.Linear and layer.bias is None and "forward" not in vars(layer)
+    return plain and not listened_to(layer)
 
 
 @torch.no_grad()

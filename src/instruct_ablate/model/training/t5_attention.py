@@ -19,7 +19,7 @@ from transformers import AttentionInterface
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.cuda_attention import Sequences, SideBySide, beside, takes_whole_batches
-from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, blocks
+from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, blocks, lowered
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
 from instruct_ablate.model.transformers_internals import (
@@ -40,6 +40,7 @@ class T5Layout:
         self.dropout = dropout
         self.device = queries.offsets.device
         self.queries, self.keys, self.causal = list(queries.lengths), list(keys.lengths), causal
+        self._lowered: tuple[Tensor, Tensor] | None = None
         self.blocks: list[Block] = []
         for own, seen in zip(queries.spans, keys.spans, strict=True):
             self.blocks += blocks(own, [] if causal else [seen], causal)
@@ -49,7 +50,9 @@ class T5Layout:
     ) -> Tensor:
         """Return (1, tokens, heads, dim) from (1, heads, tokens, dim); T5 does not scale its scores."""
         if query.device.type == "cpu" or site is not None:
-            plan = Plan(self.blocks, Scores(1.0), site)
+            plan = Plan(
+                self.blocks, Scores(1.0), site, None if bias is None else self._low(bias, query.dtype)
+            )
             result: Tensor = BlockAttention.apply(query, key, value, bias, plan)  # type: ignore[no-untyped-call]
             return result
         if bias is None and takes_whole_batches(query, key):
@@ -57,6 +60,12 @@ class T5Layout:
         if bias is not None and query.device.type == "cuda":
             return self.side_by_side.attend(query, key, value, bias, self.causal)
         return self.by_sequence(query, key, value, bias)
+
+    def _low(self, bias: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the bias in the precision of products, one for all layers that share it."""
+        if self._lowered is None or self._lowered[0] is not bias:
+            self._lowered = bias, lowered(bias, dtype)
+        return self._lowered[1]
 
     @cached_property
     def crossed(self) -> Sequences:
