@@ -13,8 +13,11 @@ from instruct_ablate.model.torch_internals import (
     flash_attention,
     forget_compiled,
     gelu_slopes,
+    in_kernel_order,
     listened_to,
     silu_slopes,
+    takes_kernel_order,
+    times_ordered,
     times_written,
     uncompile,
 )
@@ -102,3 +105,18 @@ def test_writes_to_a_tensor_are_counted() -> None:
     with torch.inference_mode():
         made = torch.ones(2)
     assert times_written(made) is None
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_ordered_weights_give_a_linear_layer_s_products(biased: bool) -> None:
+    assert hasattr(torch.ops.mkldnn, "_reorder_linear_weight"), (
+        "torch.ops.mkldnn._reorder_linear_weight is gone"
+    )
+    if not takes_kernel_order():
+        pytest.skip("no bf16 kernels of oneDNN on this processor")
+    weight, states = torch.randn(80, 64).bfloat16(), torch.randn(1, 3, 64).bfloat16()
+    bias = torch.randn(80).bfloat16() if biased else None
+    found = times_ordered(states, in_kernel_order(weight), bias)
+    torch.testing.assert_close(
+        found, F.linear(states, weight, bias), msg="torch.ops.mkldnn._linear_pointwise has changed"
+    )

@@ -10,6 +10,8 @@ import sys
 import torch
 from torch import Tensor, nn
 
+FEW_ROWS = 32  # how many oneDNN is told to expect of a product with ordered weights
+
 
 def uncompile(module: nn.Module) -> None:
     """Take back `module.compile()`."""
@@ -67,4 +69,22 @@ def flash_attention(
         query, key, value, *lengths, 0.0, reach == (-1, 0), False, scale=scale,
         window_size_left=reach[0], window_size_right=reach[1],
     )[0]  # fmt: skip
+    return result
+
+
+def takes_kernel_order() -> bool:
+    """Whether this build of torch can order bf16 weights for oneDNN's kernels, and this processor has such kernels."""
+    ordering = hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    return ordering and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def in_kernel_order(weight: Tensor) -> Tensor:
+    """Return a copy of a bf16 weight (outputs, inputs) as oneDNN's kernels read it; good for `times_ordered` alone."""
+    result: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), FEW_ROWS)
+    return result
+
+
+def times_ordered(states: Tensor, ordered: Tensor, bias: Tensor | None) -> Tensor:
+    """Return what `torch.nn.functional.linear` gives of states and the weight that was ordered."""
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(states, ordered, bias, "none", [], "")
     return result

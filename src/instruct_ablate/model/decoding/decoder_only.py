@@ -15,6 +15,7 @@ from instruct_ablate.model.decoding.attention import NAME, Layout, Run
 from instruct_ablate.model.decoding.batch import Batch, runs, tree_mask, tree_places
 from instruct_ablate.model.decoding.kv_cache import Behind, Prefill, PrefixCache, RowCache, Score, Step
 from instruct_ablate.model.decoding.label_tree import LabelTree
+from instruct_ablate.model.decoding.ordered_weights import OrderedWeights
 from instruct_ablate.model.decoding.references import parts
 from instruct_ablate.model.decoding.step_graph import StepGraph, captures
 from instruct_ablate.model.last_layer import few, shortened
@@ -52,7 +53,7 @@ class PackedDecoder:
 
     def __init__(self, model: PreTrainedModel, batch: Batch, kept: Kept | None = None) -> None:
         self.model, self.batch, self.kept = model, batch, kept or AllLayers()
-        self.device = model.device
+        self.device, self.weights = model.device, OrderedWeights(model)
         self._nothing = self._tensor([0])  # layers do not run on no token
         self.prefixes = PrefixCache([len(prefix) for prefix in batch.prefixes], self._nothing)
         self.cache: RowCache | None = None
@@ -93,7 +94,8 @@ class PackedDecoder:
         assert self.cache is not None
         self.cache.grow()
         if self._graph is None:
-            logits = self._step(tokens, self.positions)
+            with self.weights.in_use(len(tokens)):
+                logits = self._step(tokens, self.positions)
         else:
             logits = self._graph(self._step, tokens, self.positions)
         self.cache.end += 1

@@ -13,6 +13,7 @@ from instruct_ablate.model.decoding.attention import Pair, Run
 from instruct_ablate.model.decoding.batch import Batch, runs
 from instruct_ablate.model.decoding.kv_cache import PrefixCache, RowCache
 from instruct_ablate.model.decoding.label_tree import LabelTree
+from instruct_ablate.model.decoding.ordered_weights import OrderedWeights
 from instruct_ablate.model.decoding.references import parts
 from instruct_ablate.model.decoding.step_graph import StepGraph, captures
 from instruct_ablate.model.decoding.target import Target, of_trees
@@ -45,7 +46,7 @@ class EncoderDecoder:
 
     def __init__(self, model: Any, batch: Batch, start: int) -> None:
         self.model, self.batch, self.start = model, batch, start
-        self.device = model.device
+        self.device, self.weights = model.device, OrderedWeights(model)
         self.layers: Layers = LAYERS[model.config.model_type]
         packed = runs(batch)
         tokens = torch.tensor([token for row in batch.rows for token in row.tokens], device=self.device)
@@ -65,7 +66,11 @@ class EncoderDecoder:
     def step(self, tokens: Tensor) -> Tensor:
         """Read one token per row; return the next-token logits."""
         self.cache.grow()
-        logits = self._step(tokens) if self._graph is None else self._graph(self._step, tokens)
+        if self._graph is None:
+            with self.weights.in_use(len(tokens)):
+                logits = self._step(tokens)
+        else:
+            logits = self._graph(self._step, tokens)
         self.cache.end += 1
         return logits
 
