@@ -239,6 +239,58 @@ def test_a_capture_that_fails_loses_nothing(
     assert all(bool(one.isfinite().all()) for one in logits)
 
 
+class Writeless:
+    """Replays a step that gives the right logits and writes nothing."""
+
+    replaying = False
+
+    def __init__(self, _: torch.device) -> None: ...
+
+    def rehearse(self, step: Callable[[], Tensor]) -> Tensor:
+        return step()
+
+    def capture(self, step: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        def replay() -> Tensor:
+            Writeless.replaying = True
+            try:
+                return step()
+            finally:
+                Writeless.replaying = False
+
+        return replay
+
+
+def test_a_replay_that_leaves_the_cache_as_it_is_is_found_out(
+    llama: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make, append = decoder_of(llama), RowCache.append
+    wanted, _ = decoded(make, ())
+    monkeypatch.setattr(
+        RowCache,
+        "append",
+        lambda cache, layer, own: cache.layers[layer] if Writeless.replaying else append(cache, layer, own),
+    )
+    with steps_captured("cpu", True):
+        step_graph.CAPTURES["cpu"] = Writeless
+        tokens, _ = decoded(make, ())
+    assert tokens == wanted
+    assert len(caplog.records) == 1
+
+
+def test_states_of_another_precision_are_written_as_a_slice_takes_them() -> None:
+    caches = [
+        RowCache(kv_cache.PrefixCache([]), [None], torch.tensor([1]), 2, steady) for steady in (False, True)
+    ]
+    own = torch.randn(1, 2, 1, 4)
+    for cache in caches:
+        cache.write(0, (own.bfloat16(), own.bfloat16()), torch.tensor([0]), torch.tensor([0]))
+        cache.grow()
+        cache.append(0, (own, own + 1))
+    for one, other in zip(*(cache.layers[0] for cache in caches), strict=True):
+        assert torch.equal(one, other)
+        assert bool(other[:, :, 1].any())
+
+
 def test_best_tokens_count_where_they_are_clear() -> None:
     wanted = torch.tensor([[0.0, 3.0, -3.0, 2.99]]).repeat(50, 1).to(torch.bfloat16)
     near, far = wanted.clone(), wanted.clone()

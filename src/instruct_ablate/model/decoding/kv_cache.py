@@ -136,7 +136,7 @@ class RowCache:
             if self._column is None:  # on a CPU a slice takes less time
                 buffer[:, :, self.end] = new
             else:
-                buffer.index_copy_(2, self._column, new[:, :, None])
+                buffer.index_copy_(2, self._column, new[:, :, None].to(buffer.dtype))  # as a slice takes it
         return self.layers[layer]
 
     def hidden(self, window: int | None = None) -> Tensor:
