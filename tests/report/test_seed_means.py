@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from instruct_ablate.cell.state.legend import budget_text, trained_on
+from instruct_ablate.hypotheses import parse_hypothesis
+from instruct_ablate.report.contrasts import contrasts
 from instruct_ablate.report.seed_means import Row, build_rows
+from instruct_ablate.report.statistics.paired import pair
+from instruct_ablate.report.trials import Trials
 from tests.left_out import left_out
-from tests.report.cells import make_cell
+from tests.report.cells import make_cell, make_scores
 
 
 def by_instruction(rows: tuple[Row, ...]) -> dict[str, Row]:
@@ -54,6 +58,31 @@ def test_the_untuned_model_is_paired_with_every_seed():
     assert rows["original"].to_untuned.value == pytest.approx(42.0)
     assert rows["untuned"].to_untuned is None
     assert rows["untuned"].to_reference is None
+
+
+def test_an_untuned_model_with_seeds_is_paired_with_its_own():
+    """Examples that the seed draws are shown to the untuned model too: another seed's are no stand-in."""
+    cells = [make_cell(exact, data_budget=0, seed=seed) for seed, exact in enumerate((20.0, 30.0))]
+    cells += [make_cell(60.0, seed=seed) for seed in (0, 1, 2)]
+    row = by_instruction(build_rows(cells))["original"]
+    assert row.to_untuned is not None
+    assert (row.to_untuned.value, row.to_untuned.seeds) == (35.0, 2)
+    begun = [cells[0], make_cell(None, data_budget=0, seed=1), *cells[2:]]
+    row = by_instruction(build_rows(begun))["original"]
+    assert row.to_untuned is not None
+    assert (row.to_untuned.value, row.to_untuned.seeds) == (40.0, 1), "one of them is not done yet"
+    claim = parse_hypothesis("original exceeds untuned on exact_match")
+    (contrast,) = contrasts(Trials(begun), claim.clauses[0], "original")
+    assert not contrast.seedless
+    pairing = pair(
+        {seed: make_scores(60.0) for seed in (0, 1, 2)},
+        {seed: make_scores(exact) for seed, exact in enumerate((20.0, 30.0))},
+        "exact_match",
+        seedless=True,
+    )
+    assert pairing is not None
+    assert pairing.seeds == (0, 1)
+    assert pairing.differences[:, 0].tolist() == [40.0, 30.0]
 
 
 def test_the_reference_has_no_difference_to_itself():

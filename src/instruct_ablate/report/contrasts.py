@@ -74,7 +74,7 @@ def contrasts(trials: Trials, clause: Clause, reference: str) -> tuple[Contrast,
             continue
         for other in _opposites(trial, right, clause, (trials, reference)):
             ours, theirs = trials.scores[trial], trials.scores[other]
-            seedless = other.setting.untuned and not set(ours) <= set(theirs)
+            seedless = trials.stands_for_all(other) and not set(ours) <= set(theirs)
             found.append(Contrast(trial, other, ours, theirs, seedless, claimed, swapped))
     return tuple(found)
 

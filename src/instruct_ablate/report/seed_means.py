@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.record import GENERAL, CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
-from instruct_ablate.report.statistics.paired import pair, task_values
+from instruct_ablate.report.statistics.paired import one_for_all, pair, task_values
 from instruct_ablate.report.trials import Trial, Trials
 
 ABILITY = "exact_match"  # what general ability is: the share of questions whose right choice is the likeliest
@@ -127,7 +127,9 @@ def _row(trial: Trial, trials: Trials, unfinished: Mapping[str, int], reference:
         tuple(sorted(own)),
         tuple((name, mean) for name, mean in means.items() if mean is not None),
         to_reference=_difference(own, trials.scores[beside]) if beside else None,
-        to_untuned=_difference(own, trials.scores[untuned], seedless=True) if untuned else None,
+        to_untuned=_difference(own, trials.scores[untuned], seedless=trials.stands_for_all(untuned))
+        if untuned
+        else None,
         unfinished=counts,
         templates=len(trials.templates.get(trial, ())) or 1,
     )
@@ -148,7 +150,7 @@ def _difference(
 
     Means over other tasks, or over other numbers of their instances, have no difference.
     """
-    alone = next(iter(other.values())) if seedless and other else None
+    alone = one_for_all(other) if seedless else None
     differences = []
     for seed, scores in own.items():
         opposite = other.get(seed, alone)

@@ -40,8 +40,10 @@ class Trials:
         self.scores: dict[Trial, dict[int, Scores]] = {}
         self.templates: dict[Trial, dict[str, dict[int, Scores]]] = {}  # where there are several
         self.clashes: dict[Trial, tuple[str, ...]] = {}
+        self._seeds: dict[Setting, set[int]] = {}  # of its cells in any state
         names: dict[Trial, dict[int, list[str]]] = {}
         for cell in sorted(cells, key=lambda cell: (cell.seed, cell.identity)):
+            self._seeds.setdefault(cell.setting, set()).add(cell.seed)
             for blocks in cell.tests if cell.state == "done" else ():
                 trial = Trial(cell.setting, blocks[0].instruction)
                 names.setdefault(trial, {}).setdefault(cell.seed, []).append(cell.name)
@@ -75,6 +77,14 @@ class Trials:
             return None
         found = counterparts(trial.setting, self.among, data_budget=0)
         return self._tested(trial, found, (trial.tested, reference))
+
+    def stands_for_all(self, trial: Trial) -> bool:
+        """Whether what is not trained has one cell, whatever the seed.
+
+        It has one for each where its examples are drawn by the seed: then another seed's is no stand-in for one that is
+        not done.
+        """
+        return trial.setting.untuned and len(self._seeds[trial.setting]) == 1
 
     def over_templates(self, pairing: Pairing, sides: tuple[Trial, Trial], measure: str) -> Pairing:
         """Return the pairing with what its sides did under each of their templates, where they have several."""

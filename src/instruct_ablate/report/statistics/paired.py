@@ -78,7 +78,7 @@ def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pair
     A task counts where both sides scored the same number of its instances, so its mean difference is the mean
     of its instances' differences. A `seedless` other side stands against every seed.
     """
-    alone = next(iter(other.values())) if seedless and other else None
+    alone = one_for_all(other) if seedless else None
     pairs = {seed: (own[seed], alone or other[seed]) for seed in sorted(own) if alone or seed in other}
     if not pairs:
         return None
@@ -95,6 +95,14 @@ def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pair
     guess = _guess(next(iter(pairs.values()))[0], metric, names)
     percent = find_measure(metric).percent
     return Pairing(left, right, tuple(values), names, counts, tuple(dropped), guess, percent=percent)
+
+
+def one_for_all(side: Side) -> Scores | None:
+    """Return the scores that stand against every seed; None where the side has seeds of its own.
+
+    An untuned model that is shown examples drawn by the seed has, and so has a baseline that is drawn.
+    """
+    return next(iter(side.values())) if len(side) == 1 else None
 
 
 def _guess(scores: Scores, metric: str, names: Sequence[str]) -> tuple[tuple[str, float], ...]:
