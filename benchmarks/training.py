@@ -155,9 +155,13 @@ def plain_row(store: TokenStore, example: int, encoder_decoder: bool) -> dict[st
 
 
 def peer(
-    checkpoint: Checkpoint, data: PromptDataModule, given: argparse.Namespace, clock: Clock
+    checkpoint: Checkpoint,
+    data: PromptDataModule,
+    given: argparse.Namespace,
+    clock: Clock,
+    learning_rate: float = 1e-5,
 ) -> dict[str, Any]:
-    """What a user's script does: dynamic padding, accumulation, the library's own trainer."""
+    """What a user's script does: dynamic padding, accumulation, the library's own trainer, a constant rate."""
     import transformers
     from transformers import DataCollatorForSeq2Seq, TrainerCallback
 
@@ -197,7 +201,7 @@ def peer(
             per_device_train_batch_size=given.peer_batch,
             gradient_accumulation_steps=given.batch_size // given.peer_batch,
             max_steps=given.steps,
-            learning_rate=1e-5,
+            learning_rate=learning_rate,
             lr_scheduler_type="constant",
             max_grad_norm=1.0,
             bf16=True,
