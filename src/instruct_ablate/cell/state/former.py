@@ -64,7 +64,7 @@ def _without_order(study: Path, identity: Identity, counted: _Former) -> list[Pa
     """Return the folders of the cell from before the order of its tasks counted, unless they are taken for another."""
     if ORDER not in identity.counted:
         return []
-    found = [path for path in counted.of.get(without_order(identity), []) if path not in counted.ordered]
+    found = counted.of.get(without_order(identity), [])
     return [path for path in found if _taken_for(study, digest(counted.told[path])) in (None, identity.order)]
 
 
@@ -115,11 +115,10 @@ def _is_done(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class _Former:
-    """What was hashed of the cells of a study, those cells by the hash that they have now, and those of known order."""
+    """What was hashed of a study's cells of earlier versions, and their folders by the hash without their metrics."""
 
     told: Mapping[Path, Mapping[str, Any]]
     of: Mapping[str, list[Path]]
-    ordered: frozenset[Path] = frozenset()
 
 
 def _former_cells(study: Path) -> _Former:
@@ -132,14 +131,11 @@ def _former_cells(study: Path) -> _Former:
 @lru_cache(maxsize=8)
 def _read(study: Path, _changed: int) -> _Former:
     """Read them once for as long as no folder is added: no cell is hashed so any more."""
-    read = {path.parent: told for path in sorted(study.glob(f"*/{IDENTITY}")) if (told := _told(path))}
-    found = {folder: told["counted"] for folder, told in read.items()}
+    found = {path.parent: told for path in sorted(study.glob(f"*/{IDENTITY}")) if (told := _told(path))}
     of: dict[str, list[Path]] = {}
     for folder, counted in found.items():
-        own = digest(without_metrics(counted))
-        if own != digest(counted) or _lacks_order(read[folder]):
-            of.setdefault(own, []).append(folder)
-    return _Former(found, of, frozenset(folder for folder in found if not _lacks_order(read[folder])))
+        of.setdefault(digest(without_metrics(counted)), []).append(folder)
+    return _Former(found, of)
 
 
 def _lacks_order(told: Mapping[str, Any]) -> bool:
@@ -149,12 +145,13 @@ def _lacks_order(told: Mapping[str, Any]) -> bool:
 
 
 def _told(path: Path) -> Mapping[str, Any] | None:
+    """Return what was hashed of a cell that counted its metrics, or noted no order; None of any other."""
     try:
         told: Mapping[str, Any] = load_json(read_plain(path))
         counted: Mapping[str, Any] = told["counted"]
         former = [bool(counted[KEY]), _lacks_order(told)]
         if any(former) and told["identity"] == digest(counted):
-            return told
+            return counted
     except (OSError, *NOT_AS_WRITTEN):
         pass
     return None
