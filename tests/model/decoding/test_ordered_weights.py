@@ -170,6 +170,14 @@ def test_weights_that_no_step_reads_are_not_copied(
     assert not encoders & set(copied)
 
 
+def test_a_processor_without_the_kernel_takes_plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("could not create a primitive descriptor")
+
+    monkeypatch.setattr(ordered_weights, "in_kernel_order", fail)
+    assert not ordered_weights._same.__wrapped__(300, 256, False, 1)
+
+
 def test_a_trial_tells_orders_of_summing_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     turned = torch.arange(256).flip(0)
     monkeypatch.setattr(
