@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
@@ -62,11 +63,21 @@ def test_an_unknown_key_in_a_file_names_the_nearest() -> None:
     assert "unknown key 'trainer.epoch'; did you mean 'trainer.epochs'" in str(fault)
 
 
-def test_a_value_of_the_wrong_type_names_its_key() -> None:
-    fault = explain(bad_merge({"trainer": {"epochs": "many"}}))
-    assert fault is not None
-    assert "'many'" in str(fault)
-    assert "trainer.epochs" in str(fault)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"trainer": {"epochs": "many"}}, "trainer.epochs='many' must be a number."),
+        ({"seed": 1.5}, "seed='1.5' must be a whole number."),
+        ({"seed": "it's\nodd"}, """seed="it's\\nodd" must be a whole number."""),
+        ({"with_untuned": "maybe"}, "with_untuned='maybe' must be true or false."),
+        (
+            {"evaluation": {"at": 0.5}},
+            "evaluation.at is a list: write evaluation.at=[VALUE] or evaluation.at=[VALUE,VALUE].",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_type_names_its_key(given: dict[str, Any], said: str) -> None:
+    assert str(explain(bad_merge(given))) == said
 
 
 def test_a_missing_choice_names_the_nearest() -> None:

@@ -37,6 +37,12 @@ ELSEWHERE = {
     "cache_dir": "cache",
 }  # fmt: skip
 ALIKE = 0.6  # of a key: what is less alike is another word
+# OmegaConf's complaint of a value that is not of its key's type.
+_OTHER_TYPE = re.compile(
+    r"Value '(.*?)' (?:(?:of type '\w+' )?could not be converted to (Integer|Float)|is not a valid bool)",
+    re.DOTALL,
+)
+_TYPES = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 _KEY_ERROR = re.compile(r"Key '([^']+)'|Could not override '([^']+)'")
 
 
@@ -149,7 +155,20 @@ def explain(error: BaseException) -> UserError | None:
             check_key(full.group(1) if full else found.group(1) or found.group(2))
         except UserError as fault:
             return fault
-    return UserError(f"the configuration does not compose: {shortened(detail) or type(error).__name__}")
+    other = f"the configuration does not compose: {shortened(detail) or type(error).__name__}"
+    return _of_another_type(str(cause)) or UserError(other)
+
+
+def _of_another_type(said: str) -> UserError | None:
+    """Explain a value of another type than its key's; None where the complaint is of something else."""
+    full = re.search(r"full_key: (\S+)", said)
+    key = full.group(1) if full else ""
+    if key and (found := _OTHER_TYPE.search(said)):
+        value, kind = found.group(1), found.group(2) or "bool"
+        return UserError(f"{key}={shortened(value)!r} must be {_TYPES[kind]}.")
+    if key and "is not a ListConfig" in said:
+        return UserError(f"{key} is a list: write {key}=[VALUE] or {key}=[VALUE,VALUE].")
+    return None
 
 
 def unreadable(error: BaseException) -> UserError:
