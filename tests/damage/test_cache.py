@@ -23,6 +23,7 @@ OFTEN = {
 }
 FILES = (
     *OFTEN,
+    ".frozen.lock",
     "downloads/natural-instructions-v2.8/manifest.json",
     "downloads/natural-instructions-v2.8/splits/default/train_tasks.txt",
     "downloads/natural-instructions-v2.8.lock",
