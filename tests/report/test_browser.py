@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from instruct_ablate.cell.state.instance_scores import checksum
 from instruct_ablate.cell.state.predictions import read_predictions, to_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report import browser
@@ -50,6 +51,20 @@ def test_predictions_that_are_gone_or_damaged_are_told_and_the_rest_is_shown(tmp
     prediction_file(study).unlink()
     data = browser_data(study.folder, choose(study.cells))
     assert data["note"] == f"No predictions on disk: {study.cells[0].name}."
+    assert len(data["tasks"]["task_c"]["instances"]["i1"]["answers"]) == 8
+
+
+def test_predictions_that_were_changed_after_they_were_scored_are_told_and_not_shown(tmp_path: Path):
+    study = read_study(small_study(tmp_path / "s"))
+    cell, path = study.cells[0], prediction_file(study)
+    block = replace(cell.blocks[0], sha256=checksum(path))
+    cells = [replace(cell, blocks=(block, *cell.blocks[1:])), *study.cells[1:]]
+    assert browser_data(study.folder, choose(cells))["note"] == ""
+    path.write_text(path.read_text().replace("positive", "negative", 1))
+    data = browser_data(study.folder, choose(cells))
+    assert (
+        data["note"] == f"Not shown, for their predictions were changed after they were scored: {cell.name}."
+    )
     assert len(data["tasks"]["task_c"]["instances"]["i1"]["answers"]) == 8
 
 

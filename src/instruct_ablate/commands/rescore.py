@@ -30,6 +30,9 @@ def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], 
             echo(f"{result.name}: left as it is ({result.left})")
         elif result.changed:
             echo(f"{result.name}: scores changed")
+        if result.edited:
+            files = ", ".join(result.edited)
+            echo(f"{result.name}: {files} was changed after it was scored, and by no command of this package")
         if result.stayed:
             names = ", ".join(result.stayed)
             echo(f"{result.name}: {names} as before; --extensions FILE with their code scores them again")

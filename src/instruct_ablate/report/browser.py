@@ -16,7 +16,16 @@ from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_metric
 from instruct_ablate.report.columns import shown_metrics
-from instruct_ablate.report.sample import FEWEST, MOST_ROWS, Block, Sample, choose, line_reader, read_sample
+from instruct_ablate.report.sample import (
+    FEWEST,
+    MOST_ROWS,
+    Block,
+    ChangedError,
+    Sample,
+    choose,
+    line_reader,
+    read_sample,
+)
 from instruct_ablate.whole_files import inside
 
 MOST_TEXT = 4_000  # characters of a prompt or an answer
@@ -66,8 +75,14 @@ def packed_data(
 def browser_data(study: Path, sample: Sample, columns: Sequence[str] = ()) -> dict[str, Any]:
     """Gather the chosen predictions, with a note that says what is left out."""
     metrics = shown_metrics((cell for cell, _ in sample.blocks), columns)
-    gathered, missing = _gather(study, sample, metrics)
-    notes = [sample.note, f"No predictions on disk: {', '.join(missing)}." if missing else ""]
+    gathered, missing, changed = _gather(study, sample, metrics)
+    notes = [
+        sample.note,
+        f"No predictions on disk: {', '.join(missing)}." if missing else "",
+        f"Not shown, for their predictions were changed after they were scored: {', '.join(changed)}."
+        if changed
+        else "",
+    ]
     note = " ".join(filter(None, notes))
     return {
         **_head(sample.blocks, metrics),
@@ -96,12 +111,17 @@ def _head(blocks: Sequence[Block], metrics: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _gather(study: Path, sample: Sample, metrics: tuple[str, ...]) -> tuple[Gathered, list[str]]:
-    """Read the chosen predictions; also name the cells whose files are gone or damaged."""
-    gathered, missing, read = Gathered(metrics), [], line_reader()
+def _gather(study: Path, sample: Sample, metrics: tuple[str, ...]) -> tuple[Gathered, list[str], list[str]]:
+    """Read the chosen predictions; also name the cells whose files are gone or damaged, and those of changed files."""
+    gathered, read = Gathered(metrics), line_reader()
+    missing: list[str] = []
+    changed: list[str] = []
     for column, (cell, block) in enumerate(sample.blocks):
         try:
-            rows = read_sample(inside(study / cell.name, block.predictions), sample.per_task, read)
+            rows = read_sample(inside(study / cell.name, block.predictions), sample.per_task, read, block)
+        except ChangedError:
+            changed.append(cell.name)
+            continue
         except (OSError, UserError):
             missing.append(cell.name)
             continue
@@ -110,7 +130,7 @@ def _gather(study: Path, sample: Sample, metrics: tuple[str, ...]) -> tuple[Gath
             continue
         for row in rows:
             gathered.add(column, row)
-    return gathered, missing
+    return gathered, missing, changed
 
 
 def _column(cell: CellRecord, block: ScoreBlock, legend: Legend) -> dict[str, Any]:

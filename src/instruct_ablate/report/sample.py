@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from instruct_ablate.cell.state.instance_scores import is_as_scored
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
@@ -96,6 +97,10 @@ def _per_task(chosen: Sequence[Block], most: int) -> int | None:
     return max(1, low)
 
 
+class ChangedError(UserError):
+    """A predictions file is not the one whose scores the record holds."""
+
+
 LineReader = Callable[[bytes], PredictionRow]
 
 
@@ -104,10 +109,18 @@ def line_reader() -> LineReader:
     return lru_cache(maxsize=REMEMBERED)(from_line)
 
 
-def read_sample(path: Path, per_task: int | None, read: LineReader = from_line) -> tuple[PredictionRow, ...]:
-    """Read the chosen rows of a prediction file, task by task; the others are not even parsed."""
+def read_sample(
+    path: Path, per_task: int | None, read: LineReader = from_line, scored: ScoreBlock | None = None
+) -> tuple[PredictionRow, ...]:
+    """Read the chosen rows of a prediction file, task by task; the others are not even parsed.
+
+    Where it has to be what a block's scores were computed from, a changed one is a `ChangedError`.
+    """
     with explained(path):
-        lines = read_plain(path).split(b"\n")[:-1]
+        data = read_plain(path)
+    if scored is not None and not is_as_scored(scored, data):
+        raise ChangedError(f"{path} was changed after it was scored.")
+    lines = data.split(b"\n")[:-1]
     try:
         return tuple(read(line) for line in (_smallest(lines, per_task) if per_task else lines))
     except NOT_AS_WRITTEN as error:

@@ -96,6 +96,44 @@ def test_nothing_is_written_where_nothing_changes(imported: Imported, tmp_path: 
     assert not (folder / "record.1.json").exists()
 
 
+def test_predictions_that_somebody_changed_are_told_of_and_noted(imported: Imported, tmp_path: Path) -> None:
+    folder, record = written(imported, tmp_path)
+    path = folder / record.blocks[0].predictions
+    path.write_text(path.read_text().replace('"prediction": "positive"', '"prediction": "negative"', 1))
+    said = CliRunner().invoke(command, [str(tmp_path / "study")]).output
+    assert f"{record.blocks[0].predictions} was changed after it was scored" in said
+    after = read_record(folder)
+    assert after is not None
+    assert after.blocks[0].scores != record.blocks[0].scores
+    (note,) = (note for note in after.notes if note not in record.notes)
+    assert note.startswith("test, ")
+    assert "its present scores are of the changed file" in note
+    again = rescore_cell(folder)
+    assert (again.edited, again.changed) == ((), False), "the scores are the file's now, and the note stays"
+    assert read_record(folder) == after
+
+
+def test_a_rescoring_that_was_stopped_did_not_change_predictions(
+    imported: Imported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, record = written(spoiled(imported), tmp_path)
+    before = (folder / record.blocks[0].predictions).read_text()
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("instruct_ablate.cell.after.rescore.write_record", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            rescore_cell(folder)
+    assert (folder / record.blocks[0].predictions).read_text() != before
+    result = rescore_cell(folder)
+    assert (result.edited, result.changed) == ((), True)
+    after = read_record(folder)
+    assert after is not None
+    assert after.notes == record.notes
+
+
 def test_the_order_of_the_predictions_does_not_matter(tmp_path: Path) -> None:
     collection = TaskCollection("two", (), (make_task(), make_task("task2_other")), "hash")
     file = tmp_path / "answers.jsonl"

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instruct_ablate.cell.state.instance_scores import completed
+from instruct_ablate.cell.state.instance_scores import completed, is_as_scored
 from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions, to_line
 from instruct_ablate.cell.state.record import GENERAL, SCORING, CellRecord, ScoreBlock
@@ -44,6 +44,7 @@ class Rescored:
     left: str = ""
     stayed: tuple[str, ...] = ()  # metrics whose values stay, for there is no code of them here
     needs_model: tuple[str, ...] = ()  # metrics that have no values, for the predictions hold no likelihoods
+    edited: tuple[str, ...] = ()  # predictions files that are not those of the earlier scores
 
     @property
     def changed(self) -> bool:
@@ -143,6 +144,7 @@ def model_needed(names: Sequence[str]) -> str:
 def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Rescored:
     every = record.every_block
     new = tuple(_block(folder, block, _of(block, metrics)) for block in every)
+    edited = _edited(folder, record)
     result = Rescored(
         folder.name,
         tuple(
@@ -155,6 +157,7 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Re
         needs_model=reading_model(metrics)
         if any(_lacks_likelihoods(rows) for block, rows in new if block.instruction != GENERAL)
         else (),
+        edited=tuple(edited),
     )
     if tuple(block for block, _ in new) == every:
         return result
@@ -169,10 +172,28 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Re
         for block, rows in new
         for note in word_notes(row.to_prediction().prompt for row in rows)
     )
-    notes_now = tuple(dict.fromkeys((*record.notes, *notes)))
+    notes_now = tuple(dict.fromkeys((*record.notes, *notes, *edited.values())))
     general = blocks.pop() if record.general else None  # the last of `every_block`
     write_record(folder, replace(record, blocks=tuple(blocks), general=general, notes=notes_now))
     return result
+
+
+def _edited(folder: Path, record: CellRecord) -> dict[str, str]:
+    """Return what to note of each predictions file that somebody has changed since its scores were computed."""
+    if _was_stopped(folder):
+        return {}  # the last rescoring wrote some of them
+    return {
+        block.predictions: f"test, {record.test_name(block)}: {block.predictions} was changed after it was scored, by "
+        "no command of this package; its present scores are of the changed file"
+        for block in record.every_block
+        if not is_as_scored(block, read_plain(inside(folder, block.predictions)))
+    }
+
+
+def _was_stopped(folder: Path) -> bool:
+    """Whether a rescoring ended before its record was written: the earlier record then stands there twice."""
+    copies = _copies(folder)
+    return bool(copies) and read_plain(copies[-1]) == read_plain(folder / RECORD)
 
 
 def _block(
@@ -234,6 +255,11 @@ def _selected(folder: Path, metrics: Selection, trust: bool) -> Selection:
     return Selection(tuple(names), (*metrics.files, *(files if trust else ())))
 
 
-def _next_name(folder: Path) -> Path:
+def _copies(folder: Path) -> list[Path]:
+    """Return the earlier records, oldest first."""
     names = (folder / f"record.{number}.json" for number in itertools.count(1))
-    return next(path for path in names if not path.exists())
+    return list(itertools.takewhile(Path.exists, names))
+
+
+def _next_name(folder: Path) -> Path:
+    return folder / f"record.{len(_copies(folder)) + 1}.json"

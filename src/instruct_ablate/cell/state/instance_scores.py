@@ -48,6 +48,11 @@ def checksum(path: Path) -> str:
     return hashlib.sha256(read_plain(path)).hexdigest()
 
 
+def is_as_scored(block: ScoreBlock, data: bytes) -> bool:
+    """Whether a predictions file that holds `data` is the one of the block's scores; an early record cannot tell."""
+    return block.sha256 in ("", hashlib.sha256(data).hexdigest())
+
+
 def _write(path: Path, rows: Sequence[PredictionRow]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
