@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import pytest
 
-from instruct_ablate.model import trial
 from instruct_ablate.model.decoding import t5gemma2_layers
 from instruct_ablate.model.decoding.support import is_packable
 from instruct_ablate.model.decoding.target import Target
 from tests.model.decoding_cases import make_checkpoint
+
+pytestmark = pytest.mark.usefixtures("tried_anew")
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +19,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     model: Any = make_checkpoint("tiny_t5gemma2", tmp_path_factory.getbasetemp() / "cache").model.eval()
     model.config.decoder.final_logit_softcapping = 2.0
     return model
-
-
-@pytest.fixture(autouse=True)
-def _tried_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test changes the code, of which a model's kept verdict knows nothing."""
-    monkeypatch.setattr(trial, "_VERDICTS", WeakKeyDictionary())
 
 
 def test_all_is_as_the_model_has_it(model: Any) -> None:

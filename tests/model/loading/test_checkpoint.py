@@ -12,6 +12,7 @@ from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.loading import checkpoint as checkpoint_module
 from instruct_ablate.model.loading.checkpoint import (
     ALIGNED,
+    Checkpoint,
     _options,
     load_checkpoint,
     load_tokenizer,
@@ -138,14 +139,18 @@ def test_code_of_its_own_is_not_run(folder: Path, cache: Path, tmp_path: Path) -
 def test_a_process_of_one_cell_reads_every_checkpoint_anew(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, read = ModelConfig(name="tiny_llama", source="random"), []
-    monkeypatch.setattr(checkpoint_module, "_load", lambda *given: read.append(given) or len(read))
-    monkeypatch.setattr(checkpoint_module, "_size", lambda loaded: loaded)
-    for number in (1, 2):
-        assert load_checkpoint(config, torch.float32, cache) == number
+    config, read = ModelConfig(name="tiny_llama", source="random"), list[Any]()
+
+    def load(*given: Any) -> Checkpoint:
+        read.append(given)
+        return Checkpoint(torch.nn.Linear(1, 1), None, False, str(len(read)))
+
+    monkeypatch.setattr(checkpoint_module, "_load", load)
+    for number in ("1", "2"):
+        assert load_checkpoint(config, torch.float32, cache).name == number
     SHELF.open()
     try:
-        assert [load_checkpoint(config, torch.float32, cache) for _ in range(2)] == [3, 3]
+        assert [load_checkpoint(config, torch.float32, cache).name for _ in range(2)] == ["3", "3"]
     finally:
         SHELF.close()
 

@@ -21,6 +21,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.getbasetemp() / "cache"
 
 
+@pytest.mark.usefixtures("tried_anew")
 def test_a_trial_sees_both_windows(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(make_config(cache, "tiny_t5gemma2")).model
     assert trains(model, packing=True)
