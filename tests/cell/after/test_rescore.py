@@ -96,8 +96,17 @@ def test_nothing_is_written_where_nothing_changes(imported: Imported, tmp_path: 
     assert not (folder / "record.1.json").exists()
 
 
-def test_predictions_that_somebody_changed_are_told_of_and_noted(imported: Imported, tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [None, "folder", "pipe", "link"])
+def test_predictions_that_somebody_changed_are_told_of_and_noted(
+    imported: Imported, tmp_path: Path, beside: str | None
+) -> None:
+    """Whatever stands where the earlier record will be kept."""
     folder, record = written(imported, tmp_path)
+    place = folder / "record.1.json"
+    if beside is not None:
+        {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place), "link": lambda: place.symlink_to(tmp_path)}[
+            beside
+        ]()
     path = folder / record.blocks[0].predictions
     path.write_text(path.read_text().replace('"prediction": "positive"', '"prediction": "negative"', 1))
     said = CliRunner().invoke(command, [str(tmp_path / "study")]).output

@@ -193,7 +193,10 @@ def _edited(folder: Path, record: CellRecord) -> dict[str, str]:
 def _was_stopped(folder: Path) -> bool:
     """Whether a rescoring ended before its record was written: the earlier record then stands there twice."""
     copies = _copies(folder)
-    return bool(copies) and read_plain(copies[-1]) == read_plain(folder / RECORD)
+    try:
+        return bool(copies) and read_plain(copies[-1]) == read_plain(folder / RECORD)
+    except (OSError, UserError):
+        return False  # no copy of ours has that name
 
 
 def _block(
