@@ -9,7 +9,8 @@ from pathlib import Path
 from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
 from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.record_file import to_json
-from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell
+from instruct_ablate.cell.state.store import DECLARATION
+from instruct_ablate.grid.study import Declaration, DeclaredCell
 from instruct_ablate.whole_files import write_whole
 from tests.report.cells import make_cell
 from tests.scored import values

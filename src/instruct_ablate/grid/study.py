@@ -23,7 +23,7 @@ from instruct_ablate.cell.state.record_file import (
     to_json,
 )
 from instruct_ablate.cell.state.setting import ORDER, Setting, completed
-from instruct_ablate.cell.state.store import RECORD, Records, read_record, record_fault
+from instruct_ablate.cell.state.store import DECLARATION, RECORD, Records, read_record, record_fault
 from instruct_ablate.errors import UserError, closed, unknown
 from instruct_ablate.grid.looks import Looks, check_frozen, read_looks
 from instruct_ablate.grid.stated import Stated, read_stated, state
@@ -38,7 +38,6 @@ from instruct_ablate.whole_files import (
     write_whole,
 )
 
-DECLARATION = "study.json"
 PORTION = 50  # cells that one thread reads in a row: handing over each would cost more than most take
 WAIT = 60.0  # seconds for another command that changes it
 

@@ -33,10 +33,8 @@ NO_UNTUNED = (
 OTHER_UNTUNED = (
     "forgetting is told beside an untuned model's cell that is alike; the one that is done differs in"
 )
-TEXTS, WITH_TRAINING = (
-    "the texts of templates",
-    ", for that of prompt.training_template counts and is under no test",
-)
+TEXTS = "the texts of templates"
+WITH_TRAINING = ", for that of prompt.training_template counts and is under no test"
 
 
 @dataclass(frozen=True, slots=True)

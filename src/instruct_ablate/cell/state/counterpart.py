@@ -110,9 +110,7 @@ def place(setting: Setting, kinds: tuple[int, int], without: Sequence[str] = ())
     """Return what must be equal: all that both kinds read, less some keys and what follows from them."""
     level = max(kinds)
     if level == ELSEWHERE and "data_budget" in without:
-        level = (
-            UNTUNED  # of one model that was trained and asked elsewhere: all that is known of it is its own
-        )
+        level = UNTUNED  # of one model, trained and asked elsewhere: all that is known of it is its own
     heads = tuple(head for key in without for head in FOLLOWING.get(key, ()))
     varied = level == TRAINED  # the variant and its examples, whatever they are called
     free = {*without, *FREE, *(("instruction", NUMBER) if varied else ())}

@@ -16,7 +16,13 @@ from typing import Any
 
 from instruct_ablate.cell.state.identity import Identity, digest, without_metrics
 from instruct_ablate.cell.state.setting import ORDER
-from instruct_ablate.cell.state.store import Records, find_folder, read_record
+from instruct_ablate.cell.state.store import (
+    DECLARATION,
+    Records,
+    declared_cells,
+    find_folder,
+    read_record,
+)
 from instruct_ablate.cell.state.stored_config import IDENTITY
 from instruct_ablate.errors import UserError
 from instruct_ablate.json_objects import load_json
@@ -25,7 +31,6 @@ from instruct_ablate.tasks.order import USUAL_ORDER
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
 
 log = logging.getLogger(__name__)
-DECLARATION = "study.json"
 
 
 def as_stored(
@@ -101,8 +106,8 @@ def _taken_for(study: Path, identity: str) -> str | None:
 def _declared(study: Path, _changed: int) -> Mapping[str, str]:
     """Return the order of each cell that was declared with one, by its hash."""
     try:
-        cells = load_json(read_plain(study / DECLARATION))["cells"]
-        values = {str(cell["identity"]): dict(map(tuple, cell["setting"]["values"])) for cell in cells}
+        settings = {str(cell["identity"]): cell["setting"] for cell in declared_cells(study)}
+        values = {identity: dict(map(tuple, setting["values"])) for identity, setting in settings.items()}
         return {identity: str(own[ORDER]) for identity, own in values.items() if ORDER in own}
     except (OSError, *NOT_AS_WRITTEN):
         return {}

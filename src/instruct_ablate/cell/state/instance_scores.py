@@ -45,12 +45,16 @@ def completed(
 
 def checksum(path: Path) -> str:
     """Return the checksum of a predictions file."""
-    return hashlib.sha256(read_plain(path)).hexdigest()
+    return _checksum(read_plain(path))
 
 
 def is_as_scored(block: ScoreBlock, data: bytes) -> bool:
     """Whether a predictions file that holds `data` is the one of the block's scores; an early record cannot tell."""
-    return block.sha256 in ("", hashlib.sha256(data).hexdigest())
+    return not block.sha256 or block.sha256 == _checksum(data)
+
+
+def _checksum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _write(path: Path, rows: Sequence[PredictionRow]) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from instruct_ablate.cell.state.heartbeat import Owner, seems_dead
 from instruct_ablate.cell.state.identity import Identity
@@ -29,7 +30,7 @@ from instruct_ablate.fence import inside_fence
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
 
-RECORD = "record.json"
+RECORD, DECLARATION = "record.json", "study.json"
 TRAINED = "checkpoints/trained.ckpt"  # the weights of a cell that keeps them
 
 
@@ -70,10 +71,15 @@ def find_folder(study: Path, identity: Identity, listed: Mapping[str, Sequence[s
     return there or study / (_declared_name(study, identity.hash) or identity.name)
 
 
+def declared_cells(study: Path) -> Any:
+    """Return the cells that a study's sweeps have declared, as its file has them; OSError or NOT_AS_WRITTEN if not."""
+    return load_json(read_plain(study / DECLARATION))["cells"]
+
+
 def _declared_name(study: Path, identity: str) -> str | None:
     """Return the name that a sweep has declared for a cell, where it is one: in the study, and with its hash."""
     try:
-        cells = load_json(read_plain(study / "study.json"))["cells"]
+        cells = declared_cells(study)
         name = next(str(cell["name"]) for cell in cells if cell["identity"] == identity)
     except (OSError, StopIteration, *NOT_AS_WRITTEN):
         return None

@@ -20,9 +20,8 @@ from instruct_ablate.model.transformers_internals import replaced
 
 LARGEST = 2**30  # bytes of weights that may be in memory twice
 SMALLEST = 2**16  # a matrix of fewer values is in order at once, and is too small for the same kernel
-PLAIN = (
-    16  # steps of a batch before: short answers must not lose, and ordering takes what it saves in six or so
-)
+# Steps of a batch before: short answers must not lose, and ordering takes what it saves in six or so.
+PLAIN = 16
 FEW = 128  # with more rows the order costs little
 TRIED = (1, 3, 4, 17, FEW)  # rows of trials: kernels differ below four
 

@@ -112,9 +112,8 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
     return stream
 
 
-CAPTURES: dict[str, type[Capture]] = {
-    "cuda": CudaCapture
-}  # by the type of device; elsewhere steps run as they are
+# By the type of device; elsewhere steps run as they are.
+CAPTURES: dict[str, type[Capture]] = {"cuda": CudaCapture}
 _proven: WeakSet[Any] = WeakSet()  # models whose captured steps have been compared with others
 _refused: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # whose steps are not captured any more, and why
 
@@ -258,13 +257,10 @@ def _differs(given: Tensor, wanted: Tensor) -> str | None:
 @contextmanager
 def _any_order() -> Iterator[None]:
     """Let the new column be written in any order: it is one, and kernels that must be deterministic sort first."""
-    on, warns = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    if not on:
+    if not torch.are_deterministic_algorithms_enabled():
         yield
         return
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(False)
     try:
         yield

@@ -130,11 +130,8 @@ class BlockAttention(torch.autograd.Function):
         slopes = _fold(gradients[0].transpose(1, 2), ctx.group)
         delta = (gradients[0].float() * output.float()).sum(-1, keepdim=True)
         delta = _fold(delta.transpose(1, 2), ctx.group).to(query.dtype)
-        of_query, keys_across, values_across = (
-            torch.empty_like(query),
-            key.mT.contiguous(),
-            value.mT.contiguous(),
-        )
+        of_query = torch.empty_like(query)
+        keys_across, values_across = key.mT.contiguous(), value.mT.contiguous()
         # Keys are seen by many blocks: their gradients are summed in fp32.
         of_key, of_value = (torch.zeros_like(part, dtype=torch.float32) for part in (key, value))
         of_bias = torch.zeros_like(low, dtype=torch.float32) if low is not None and ctx.with_bias else None
