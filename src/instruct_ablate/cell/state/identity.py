@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from instruct_ablate.baselines import shown_as
 from instruct_ablate.cell.state.canonical import (
@@ -40,6 +40,7 @@ from instruct_ablate.score_curve import USUAL
 from instruct_ablate.tasks.general import general_name, general_tasks
 from instruct_ablate.tasks.order import USUAL_ORDER
 
+Found = TypeVar("Found")
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
 
 DOES_NOT_COUNT = frozenset(
@@ -113,16 +114,12 @@ class Contents:
     """
 
     def __init__(self) -> None:
-        self._hashes: dict[tuple[str, str], str] = {}
-        self._data: dict[str, Data] = {}
+        self._found: dict[tuple[str, str], Any] = {}
         self.alike = OncePerParts[_Alike]("seed")
 
     def data(self, config: Config) -> Data:
         """Return the content hash and the order of the tasks."""
-        key = repr((config.tasks, config.cache))
-        if key not in self._data:
-            self._data[key] = _data(config)
-        return self._data[key]
+        return self._once("data", config.tasks, config.cache, lambda: _data(config))
 
     def general(self, config: Config) -> str | None:
         """Return the content hash of the tasks by which general ability is held; None where it is not asked for."""
@@ -135,11 +132,14 @@ class Contents:
         """Return the fingerprint of the weights."""
         return self._once("checkpoint", config.model, config.cache, lambda: _fingerprint(config))
 
-    def _once(self, kind: str, part: TasksConfig | ModelConfig, cache: str, find: Callable[[], str]) -> str:
+    def _once(
+        self, kind: str, part: TasksConfig | ModelConfig, cache: str, find: Callable[[], Found]
+    ) -> Found:
         key = kind, repr((part, cache))
-        if key not in self._hashes:
-            self._hashes[key] = find()
-        return self._hashes[key]
+        if key not in self._found:
+            self._found[key] = find()
+        found: Found = self._found[key]
+        return found
 
 
 def identify(config: Config, contents: Contents | None = None) -> Identity:
