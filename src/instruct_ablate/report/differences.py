@@ -72,7 +72,9 @@ def _paired(
         if opposite is None:
             continue
         for metric in measures:
-            pairing = pair(trials.scores[trial], trials.scores[opposite], metric)
+            ours, theirs = trials.scores[trial], trials.scores[opposite]
+            seedless = trials.stands_for_all(opposite) and not set(ours) <= set(theirs)
+            pairing = pair(ours, theirs, metric, seedless=seedless)
             if pairing is not None:
                 paired = trials.over_templates(pairing, (trial, opposite), metric)
                 found.append((trial, opposite, metric, scores.added(paired, (trial, opposite), metric)))

@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 from instruct_ablate.metrics.measures import DIFFERENCES
 from instruct_ablate.report.columns import explained
 from instruct_ablate.report.seed_means import Mean, Row
-from instruct_ablate.report.terminal_table import Places
+from instruct_ablate.report.terminal_table import Places, draw_line
 
 CM = 1 / 2.54  # inches
 
@@ -84,6 +84,7 @@ def main_caption(name: str, rows: Sequence[Row], shown: Sequence[str]) -> str:
                 if any(row.clash for row in rows)
                 else []
             ),
+            *([f"{line[0].upper()}{line[1:]}."] if (line := draw_line(rows)) else []),
             bold_rule("column"),
             f"All rows: {places.shared.replace('=', ' ')}.",
         )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.contamination import DOUBTFUL, SEEN, seen, seen_line
-from instruct_ablate.cell.state.legend import Legend, heading
+from instruct_ablate.cell.state.counterpart import drawn
+from instruct_ablate.cell.state.legend import Legend, heading, trained_on
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES, USUAL
@@ -128,7 +129,9 @@ def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     over += f", each a mean over {wordings} templates" if wordings > 1 else ""
     clash = "clash: several cells are the same setting with the same seed, so there is no number of it; "
     settings = [row.setting for row in rows]
-    said = "".join(f"{line}. " for line in (rate_line(settings), seen_line(settings)) if line)
+    said = "".join(
+        f"{line}. " for line in (rate_line(settings), seen_line(settings), draw_line(rows)) if line
+    )
     names = names or main_columns(rows)
     what = (
         (
@@ -146,6 +149,17 @@ def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     return (
         f"{Places(rows).shared}. {said}{over}; percentages averaged per task; {told}".removesuffix("; ") + "."
     )
+
+
+def draw_line(rows: Sequence[Row]) -> str | None:
+    """Say which rows that are not trained are one seed's draw, and no more; None where there are none."""
+    single = [
+        row for row in rows if len(row.seeds) == 1 and row.setting.untuned and drawn(row.setting, row.tested)
+    ]
+    if not single:
+        return None
+    told = dict.fromkeys(f"{trained_on(row.setting)} tested on {row.tested}" for row in single)
+    return f"one seed's draw, with no deviation, and held against that seed alone: {'; '.join(told)}"
 
 
 def _values(row: Row, names: Sequence[str], form: Form) -> list[str]:

@@ -13,6 +13,7 @@ from instruct_ablate.cell.state.counterpart import (
     alike,
     closest,
     counterparts,
+    drawn,
     kind,
 )
 from instruct_ablate.cell.state.record import CellRecord
@@ -82,9 +83,10 @@ class Trials:
         """Whether what is not trained has one cell, whatever the seed.
 
         It has one for each where its examples are drawn by the seed: then another seed's is no stand-in for one that is
-        not done.
+        not done, also where a study has no more than one of them.
         """
-        return trial.setting.untuned and len(self._seeds[trial.setting]) == 1
+        alone = trial.setting.untuned and len(self._seeds[trial.setting]) == 1
+        return alone and not drawn(trial.setting, trial.tested)
 
     def over_templates(self, pairing: Pairing, sides: tuple[Trial, Trial], measure: str) -> Pairing:
         """Return the pairing with what its sides did under each of their templates, where they have several."""
@@ -127,5 +129,5 @@ def untested(setting: Setting) -> object:
 
 
 def without_seeds(trial: Trial) -> bool:
-    """Whether nothing of the trial hangs on a seed: an untuned model's or a baseline's predictions."""
-    return kind(trial.setting) in (UNTUNED, BASELINE)
+    """Whether nothing of a trial hangs on a seed: an untuned model's or a baseline's predictions, none of it drawn."""
+    return kind(trial.setting) in (UNTUNED, BASELINE) and not drawn(trial.setting, trial.tested)

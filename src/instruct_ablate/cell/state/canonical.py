@@ -81,7 +81,7 @@ def effective(config: Config) -> Config:
             data=_data(config.data, config.instruction),
         )
     shown = parse(config.reference, config.instruction)
-    seed = config.seed if _drawn_at_test(replace(config, instruction=shown)) else 0
+    seed = config.seed if drawn_at_test(replace(config, instruction=shown)) else 0
     untuned = replace(
         config,
         instruction=shown,
@@ -151,10 +151,10 @@ def as_general(config: Config) -> Config | None:
     return replace(shown, tasks=tasks, instruction=plain, evaluation=ranked, seed=0)
 
 
-def _drawn_at_test(config: Config) -> bool:
-    """Whether an untuned model is shown examples that the seed draws."""
-    tested = (canonical(shown) for _, shown in shown_at_test(config))
-    return any(find("examples", shown.examples).chance for shown in tested)
+def drawn_at_test(config: Config) -> tuple[str, ...]:
+    """Return the labels of the test-time instructions whose examples the seed draws."""
+    tested = ((name, canonical(shown)) for name, shown in shown_at_test(config))
+    return tuple(name for name, shown in tested if find("examples", shown.examples).chance)
 
 
 def _evaluation(config: Config) -> EvaluationConfig:

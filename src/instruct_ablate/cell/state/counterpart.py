@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+from instruct_ablate.cell.state.canonical import DRAWN, READS_INSTRUCTION
 from instruct_ablate.cell.state.legend import FOLLOWING, SHARE
 from instruct_ablate.cell.state.setting import Setting, Value, of_untuned
 from instruct_ablate.instruction.catalogue import names
+from instruct_ablate.instruction.variant import VARIANTS
 
 TRAINED, UNTUNED, BASELINE, ELSEWHERE = range(4)  # from those that read most keys to those that read fewest
 # The tests of a cell change none of its scores; a counterpart need not have them all.
@@ -104,6 +106,18 @@ def kind(setting: Setting) -> int:
     if not setting.untuned:
         return TRAINED
     return ELSEWHERE if setting.imported else BASELINE if setting.baseline else UNTUNED
+
+
+def drawn(setting: Setting, tested: str) -> bool:
+    """Whether the seed draws what an untuned model is shown in a test, or what a baseline answers.
+
+    The cells of one seed are one draw then, and no more; a record of an earlier version says by its labels alone.
+    """
+    if setting.baseline and setting.model not in READS_INSTRUCTION:
+        return setting.model in DRAWN
+    _, examples = _parts(tested)
+    known = VARIANTS["examples"].get(examples.partition("(")[0])
+    return tested in setting.drawn or (setting.get(NUMBER) != 0 and known is not None and known.chance)
 
 
 def place(setting: Setting, kinds: tuple[int, int], without: Sequence[str] = ()) -> object:

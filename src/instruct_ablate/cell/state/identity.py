@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from instruct_ablate.baselines import shown_as
 from instruct_ablate.cell.state.canonical import (
     canonical_blocks,
+    drawn_at_test,
     effective,
     is_baseline,
     is_untuned,
@@ -270,6 +271,7 @@ def _names(config: Config) -> Names:
         tested=tuple(name for name, _ in shown_at_test(config)),
         tuned=config.model.tuned,
         general=general_name(config.evaluation.general),
+        drawn=drawn_at_test(config),
     )
 
 

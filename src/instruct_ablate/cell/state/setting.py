@@ -66,6 +66,7 @@ class Setting:
     tuned: bool = field(
         default=False, compare=False
     )  # a checkpoint that others have fine-tuned, as its file says
+    drawn: tuple[str, ...] = field(default=(), compare=False)  # tests whose examples the seed draws
 
     @staticmethod
     def brought_up(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ class Setting:
 
     def changed(self, **changes: Value) -> Setting:
         """Return the setting with other values; None takes nothing away."""
-        return make_setting({**self._by_key, **changes}, dict(self.revisions), self.tuned)
+        return make_setting({**self._by_key, **changes}, dict(self.revisions), self.tuned, self.drawn)
 
     @cached_property
     def model(self) -> str:
@@ -164,9 +165,14 @@ class Setting:
         return (str(self.get("instruction") or "original"),)
 
 
-def make_setting(values: Mapping[str, Value], revisions: Mapping[str, str], tuned: bool = False) -> Setting:
+def make_setting(
+    values: Mapping[str, Value],
+    revisions: Mapping[str, str],
+    tuned: bool = False,
+    drawn: tuple[str, ...] = (),
+) -> Setting:
     """Make a setting; the order of its keys does not matter."""
-    return Setting(tuple(sorted(values.items())), tuple(sorted(revisions.items())), tuned)
+    return Setting(tuple(sorted(values.items())), tuple(sorted(revisions.items())), tuned, drawn)
 
 
 def model_name(given: str) -> str:
@@ -187,7 +193,8 @@ def write(value: Value, key: str = "") -> str:
 class Names:
     """The readable names of what is hashed by content.
 
-    `tested`: the labels of the test-time instructions; none where an old record does not say.
+    `tested`: the labels of the test-time instructions; none where an old record does not say. `drawn`: those of them
+    whose examples the seed draws.
     """
 
     tasks: str
@@ -197,6 +204,7 @@ class Names:
     tested: tuple[str, ...]
     tuned: bool = False
     general: str = ""  # of the collection by which general ability is held; empty: none
+    drawn: tuple[str, ...] = ()
 
 
 def setting_from(counted: Mapping[str, Any], names: Names) -> Setting:
@@ -228,7 +236,7 @@ def setting_from(counted: Mapping[str, Any], names: Names) -> Setting:
         parameters = {"rate": 0.2, "correct": 0.5}  # at these where the variant reads none
         values |= {f"instruction.{k}": shown[k] for k, unread in parameters.items() if shown[k] != unread}
         values["instruction"] = names.instruction
-    return make_setting(values, _revisions(counted, baseline), names.tuned)
+    return make_setting(values, _revisions(counted, baseline), names.tuned, names.drawn)
 
 
 def _reads(key: str, untuned: bool, baseline: bool) -> bool:
