@@ -35,6 +35,7 @@ from instruct_ablate.grid.preflight import Preflight, faults
 from instruct_ablate.grid.rounds import Judge, rounds_of, run_rounds, wanted
 from instruct_ablate.grid.study import declare
 from instruct_ablate.grid.unread import unread
+from instruct_ablate.grid.written import ended_alike
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import BudgetConfig
@@ -68,7 +69,8 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
     todo = _todo(plan.cells)
     if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], plan.starts_ranks))):
         raise refusal(list(found))
-    for line in twins([cell.config for cell in plan.cells]) if todo else ():
+    every = [cell.config for cell in plan.cells]
+    for line in (*twins(every), *ended_alike(every)) if todo else ():
         log.warning("%s", line)
     if wanted(plan.cells):
         return _until_decided(plan.cells, report, _launcher(hydra) if todo else None)

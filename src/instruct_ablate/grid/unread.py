@@ -15,6 +15,7 @@ from instruct_ablate.composition import keys
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composer import at_key, put_at
 from instruct_ablate.grid.overrides import split
+from instruct_ablate.grid.written import cuts, writes
 from instruct_ablate.limits import shown
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.schema import MISSING, Config, ModelConfig
@@ -32,10 +33,9 @@ READ: dict[str, tuple[Callable[[Config], bool], str]] = {
     "data.group_size": (lambda config: config.data.grouping == "task", "data.grouping=task"),
     "trainer.epochs": (lambda config: config.trainer.max_steps is None, "trainer.max_steps=null"),
     # Classification alone is cut, and answers to it are written under greedy decoding alone.
-    "evaluation.cut_wrong_answers": (
-        lambda config: config.evaluation.decoding == "greedy",
-        "evaluation=greedy",
-    ),
+    "evaluation.cut_wrong_answers": (cuts, "classification under evaluation=greedy"),
+    "evaluation.stop": (writes, "evaluation=greedy"),
+    "evaluation.answer_slack": (writes, "evaluation=greedy"),
     "evaluation.at_instances": (lambda config: asks_for_points(config.evaluation), "evaluation.at"),
     "prompt.end_of_source": (lambda config: _may_encode(config.model), "an encoder-decoder"),
 }
