@@ -7,7 +7,13 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.differences import difference_table, differences, measured_designs, measures
+from instruct_ablate.report.differences import (
+    difference_caption,
+    difference_table,
+    differences,
+    measured_designs,
+    measures,
+)
 from instruct_ablate.report.single_scores import SingleScores
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
@@ -33,6 +39,21 @@ def test_p_values_are_corrected_over_the_table():
     found = differences(cells, "original")
     raw = [item.comparison.p_difference for item in found]
     assert all(item.p_difference >= p for item, p in zip(found, raw, strict=True) if not math.isnan(p))
+
+
+def test_the_caption_counts_what_is_corrected_for_and_says_what_is_not():
+    cells = [make_cell(50.0 + s, seed=s) for s in range(3)]
+    cells += [make_cell(45.0 + s * s, seed=s, instruction="simplified") for s in range(3)]
+    found = differences(cells, "original")
+    able = sum(not math.isnan(one.p_difference) for one in found)
+    said = difference_caption(found)
+    assert able
+    assert f"Holm-corrected over this table ({able} comparison" in said
+    assert "permutation p-values and intervals are not." in said
+    assert "(this seed)" not in said
+    alone = difference_caption(differences([cells[0], cells[3]], "original"))
+    assert "(0 comparisons and 0 comparisons)" in alone
+    assert "(this seed)" in alone
 
 
 def test_table_lines_fit_the_headings():

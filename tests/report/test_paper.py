@@ -79,15 +79,15 @@ def test_a_caption_says_what_differs_what_the_numbers_are_and_what_is_shared():
     rows = build_rows([make_cell(50.0, seed=seed, lr=lr) for seed in (0, 1) for lr in (1e-4, 1e-3)])
     told = main_caption("study", rows, main_columns(rows))
     assert told.startswith(
-        "study: scores by trainer.learning_rate and trained on; mean ± standard deviation over up to 2 seeds; "
-        "percentages averaged per task."
+        "study: scores by trainer.learning_rate and trained on; mean ± standard deviation over 2 seeds; "
+        "percentages averaged per task, of 1 classification (100 instances)"
     )
     assert bold_rule("column") in told
-    assert "Differences to other rows are of exact match" in told
+    assert "the differences to other rows are of exact match" in told
     assert told.endswith(".")
     assert " All rows: tasks starter, " in told
     assert "one seed" in main_caption("study", build_rows([make_cell(50.0)]), ("exact_match",))
-    assert "Differences" not in main_caption("study", rows, ("exact_match",))
+    assert "differences" not in main_caption("study", rows, ("exact_match",))
 
 
 def test_wide_tables_stand_over_both_columns_and_narrow_ones_in_one():

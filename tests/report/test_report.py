@@ -39,6 +39,10 @@ def test_every_file_is_written(tmp_path: Path):
     assert [verdict.answer for verdict in report.verdicts] == ["uninformative", "undecided"]
     assert "1 missing" in (report.folder / "main.md").read_text()
     assert "failed" in (report.folder / "index.html").read_text()
+    for name in ("differences.tex", "index.html"):  # one text, whoever prints the table
+        assert "Holm-corrected over this table (" in (report.folder / name).read_text()
+    for name in ("main.tex", "index.html"):
+        assert "percentages averaged per task, of " in (report.folder / name).read_text()
 
 
 def test_a_study_without_a_finished_cell_gives_a_report_too(tmp_path: Path):

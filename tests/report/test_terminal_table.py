@@ -9,7 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from instruct_ablate.cell.state.contamination import SEEN
-from instruct_ablate.report.seed_means import Mean, build_rows
+from instruct_ablate.report.columns import main_columns
+from instruct_ablate.report.paper import main_caption
+from instruct_ablate.report.seed_means import Mean, Over, build_rows
+from instruct_ablate.report.tables import latex, main_table
 from instruct_ablate.report.terminal_table import (
     FORMS,
     LONGEST,
@@ -21,6 +24,7 @@ from instruct_ablate.report.terminal_table import (
     print_summary,
     summary_table,
     unfinished,
+    warnings,
 )
 from tests.left_out import left_out
 from tests.report.cells import make_cell
@@ -108,12 +112,50 @@ def test_an_empty_study_says_so(tmp_path: Path):
 
 def test_the_caption_counts_seeds_and_tells_clashes():
     one = make_cell(60.0)
-    assert "over up to 2 seeds" in caption(build_rows([one, make_cell(61.0, seed=1)]))
+    both = [one, make_cell(61.0, seed=1)]
+    assert "over 2 seeds" in caption(build_rows(both))
+    assert "single cell" not in caption(build_rows(both))
+    assert "over 2 seeds; without ± a single cell" in caption(
+        build_rows([*both, make_cell(9.0, data_budget=0)])
+    )
+    assert "over up to 2 seeds" in caption(build_rows([*both, make_cell(9.0, instruction="simplified")]))
     assert "clash" not in caption(build_rows([one]))
     clashing = build_rows([one, replace(one, name="again", identity="again")])
     assert "clash: several cells are the same setting" in caption(clashing)
     assert unfinished(clashing[0]) == f"clash: again and {one.name}"
     assert caption([]).startswith(". One seed;")
+
+
+def test_a_row_of_fewer_seeds_than_others_says_how_many():
+    cells = [make_cell(60.0), make_cell(61.0, seed=1), make_cell(9.0, instruction="simplified"),
+             make_cell(9.0, data_budget=0)]  # fmt: skip
+    lines = main_table(build_rows(cells), "original").lines
+    assert {line[0]: line[-1] for line in lines} == {
+        "(untuned)": "done", "original": "done", "simplified": "done (1 seed)",
+    }  # fmt: skip
+    assert "(1 seed)" in latex(main_table(build_rows(cells), "original"), "")
+
+
+def test_every_caption_says_over_how_many_tasks_and_instances():
+    rows = build_rows([make_cell(60.0), make_cell(50.0, instruction="simplified")])
+    for text in (caption(rows), main_caption("study", rows, main_columns(rows))):
+        assert (
+            "averaged per task, of 1 classification (100 instances) and 1 generation (100 instances)" in text
+        )
+    fewer = replace(rows[0], over=frozenset({Over("classification", 2, 1000)}))
+    said = caption([*rows, fewer], ("exact_match",))
+    assert "of 1 to 2 classification (100 to 1,000 instances) and 1 generation" in said
+    assert "ROUGE-L" not in said, "what is no column is not explained"
+
+
+def test_paper_and_terminal_say_alike_what_a_reader_must_know():
+    lora = make_cell(60.0, method="lora", **{"method.learning_rate_factor": 10.0})
+    seen = make_cell(60.0, model="flan_t5_base", **{"tasks.reader": "natural_instructions"})
+    rows = build_rows([make_cell(60.0), lora, seen])
+    told = warnings(rows)
+    assert len(told) == 2
+    for text in (caption(rows), main_caption("study", rows, main_columns(rows))):
+        assert all(line[1:] in text for line in told)
 
 
 def test_the_caption_says_at_which_rates_methods_were_trained():

@@ -15,6 +15,7 @@ from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.comparison import Comparison, holm
 from instruct_ablate.report.statistics.finding import points, probability
 from instruct_ablate.report.statistics.paired import Pairing, pair
+from instruct_ablate.report.statistics.permutation import REPLICATES
 from instruct_ablate.report.statistics.power import Design, detectable, equal_margin
 from instruct_ablate.report.statistics.tried import Tried, compare_all
 from instruct_ablate.report.tables import Table
@@ -135,6 +136,26 @@ def difference_table(found: Sequence[Difference], legend: Legend) -> Table:
     lines = tuple(_line(item, legend, keys) for item in found)
     able = ("finds", "can show equal within")
     return Table("Differences to the reference", (*told, *tests, *able), lines, len(keys) + 2)
+
+
+def difference_caption(found: Sequence[Difference]) -> str:
+    """Say of that table, wherever it stands, which tests its numbers are of and over how many they are corrected."""
+    tests = [
+        sum(not math.isnan(p) for p in column)
+        for column in ([one.p_difference for one in found], [one.p_equivalence for one in found])
+    ]
+    unequal, equal = (f"{number:,} comparison{'s' * (number != 1)}" for number in tests)
+    single = any(one.comparison.one_seed for one in found)
+    alone = "(this seed): of one seed, whose interval leaves other seeds out; no test. " if single else ""
+    return (
+        "Percentage points (of metrics in another unit, that unit; of these no equality within points is tested), "
+        "paired by seed and task. The 95 % interval and p (difference), two-sided, are one inference, in which seeds "
+        f"and tasks are crossed random effects (Student's t); p (equal within {MARGIN:g}) is of two one-sided tests; "
+        f"p (permutation) is of {REPLICATES:,} sign flips over tasks, for these seeds alone. The p-values of "
+        f"difference and equality are Holm-corrected over this table ({unequal} and {equal}); permutation p-values and "
+        f"intervals are not. {alone}Finds, can show equal within: the smallest true difference that one uncorrected "
+        "test of this design finds, and the smallest margin, at 80 % power."
+    )
 
 
 def _line(item: Difference, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:

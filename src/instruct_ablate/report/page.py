@@ -48,6 +48,7 @@ class Contents:
     powers: Table
     general: Table
     general_said: tuple[str, ...] = ()
+    differences_said: str = ""
 
 
 def page_data(study: Study, rows: Sequence[Row], served: Mapping[str, Any] | None = None) -> str:
@@ -80,6 +81,7 @@ def build_page(contents: Contents, figures: Sequence[Path], data: str, served: b
         main_filters=list(range(contents.main.labels)),
         caption=caption(contents.rows, main_columns(contents.rows, study.columns)) if contents.rows else "",
         differences=contents.differences,
+        differences_said=contents.differences_said,
         groups=contents.groups,
         groups_filters=list(range(contents.groups.labels)),
         tasks=contents.tasks,

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
-from instruct_ablate.metrics.measures import DIFFERENCES
-from instruct_ablate.report.columns import explained
 from instruct_ablate.report.seed_means import Mean, Row
-from instruct_ablate.report.terminal_table import Places, draw_line
+from instruct_ablate.report.terminal_table import Places, listed, numbers_said, warnings
 
 CM = 1 / 2.54  # inches
 
@@ -70,38 +68,11 @@ def bold_rule(among: str) -> str:
 def main_caption(name: str, rows: Sequence[Row], shown: Sequence[str]) -> str:
     """Say of the main table what a reader of a paper needs: what differs, what the numbers are, what all rows share."""
     places = Places(rows)
-    seeds = max((len(row.seeds) for row in rows), default=0)
-    over = f"mean ± standard deviation over up to {seeds} seeds" if seeds > 1 else "one seed"
-    wordings = max((row.templates for row in rows), default=1)
-    over += f", each a mean over {wordings} templates" if wordings > 1 else ""
     return " ".join(
         (
-            f"{name}: scores by {_listed(places.headings)}; {over}; percentages averaged per task.",
-            *_kinds(shown),
-            *([f"{explained(shown).rstrip('; ')}."] if explained(shown) else []),
-            *(
-                ["Clash: several cells are the same setting and seed."]
-                if any(row.clash for row in rows)
-                else []
-            ),
-            *([f"{line[0].upper()}{line[1:]}."] if (line := draw_line(rows)) else []),
+            f"{name}: scores by {listed(places.headings)}; {'; '.join(numbers_said(rows, shown))}.",
+            *(f"{line[0].upper()}{line[1:]}." for line in warnings(rows)),
             bold_rule("column"),
             f"All rows: {places.shared.replace('=', ' ')}.",
         )
     )
-
-
-def _kinds(shown: Sequence[str]) -> list[str]:
-    told = [
-        "Exact match, format and guess are over classification tasks, ROUGE-L (gen.) over generation tasks."
-    ]
-    if any(name in DIFFERENCES for name in shown):
-        told.append(
-            "Differences to other rows are of exact match (ROUGE-L where there is no classification)."
-        )
-    return told
-
-
-def _listed(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

@@ -18,7 +18,12 @@ from instruct_ablate.report.at_looks import judge_all
 from instruct_ablate.report.checklist import checklist
 from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns
-from instruct_ablate.report.differences import Difference, difference_table, differences
+from instruct_ablate.report.differences import (
+    Difference,
+    difference_caption,
+    difference_table,
+    differences,
+)
 from instruct_ablate.report.figures import draw_figures
 from instruct_ablate.report.general import CAPTION as CAPTION_OF_GENERAL
 from instruct_ablate.report.general import General, general_abilities, general_lines, general_table
@@ -149,6 +154,7 @@ def page_contents(report: Report) -> Contents:
         report.verdicts,
         main=main_table(report.rows, study.reference, study.columns),
         differences=difference_table(report.differences, legend),
+        differences_said=difference_caption(report.differences),
         groups=pivot_table(study.cells, "category", study.reference, study.columns),
         tasks=pivot_table(study.cells, "task", study.reference, study.columns),
         templates=template_table(over_templates(study.cells, study.reference, study.columns), legend),
@@ -170,9 +176,12 @@ def _write(report: Report, paper: Paper, figures: Beside[tuple[Path, ...]], data
     categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))
     shown = main_columns(report.rows, study.columns)
     write(contents.main, folder / "main", main_caption(study.name, report.rows, shown) if report.rows else "")
-    told = f"{study.name}: differences to {study.reference}, Holm-corrected."
+    told = f"{study.name}: differences to {study.reference}. {difference_caption(report.differences)}"
     write(contents.differences, folder / "differences", told)
-    over = f"mean ± standard deviation over seeds, a column a variant. {bold_rule('line')}"
+    over = (
+        "means over instances, then mean ± standard deviation over seeds (without ± one cell), a column a variant. "
+        f"{bold_rule('line')}"
+    )
     write(contents.groups, folder / "categories", f"{study.name} by category: {over}", categories)
     write(contents.tasks, folder / "tasks", f"{study.name} by task: {over}", tasks)
     if (curves := score_curve_table(study)).lines:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from instruct_ablate.cell.state.legend import Legend
@@ -27,6 +27,15 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
+class Over:
+    """How much a mean is over: test tasks of a kind, and their instances, in one cell."""
+
+    kind: str
+    tasks: int
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row: means over the seeds that are done, differences on the seeds both sides have.
 
@@ -44,6 +53,7 @@ class Row:
     clash: tuple[str, ...] = ()  # cells that are the same setting with the same seed
     unfinished: tuple[tuple[str, int], ...] = ()  # cells of this setting by state, other than done
     templates: int = 1  # that the scores are means over
+    over: frozenset[Over] = frozenset()  # what the means are over, in every seed
     general: Mean | None = None  # general ability (`evaluation.general`), the same in every test of a setting
     forgetting: Mean | None = None  # the untuned model's less this one's
 
@@ -132,7 +142,14 @@ def _row(trial: Trial, trials: Trials, unfinished: Mapping[str, int], reference:
         else None,
         unfinished=counts,
         templates=len(trials.templates.get(trial, ())) or 1,
+        over=frozenset(one for scores in own.values() for one in _over(scores)),
     )
+
+
+def _over(scores: Scores) -> Iterator[Over]:
+    for kind in dict.fromkeys(task.kind for task in scores.tasks):
+        counts = [task.score.instances for task in scores.tasks if task.kind == kind]
+        yield Over(kind, len(counts), sum(counts))
 
 
 def _mean(values: Sequence[float | None]) -> Mean | None:

@@ -19,7 +19,7 @@ from instruct_ablate.metrics.measures import NO_MEASURES
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, group_columns, main_columns
 from instruct_ablate.report.paper import SCREEN, Paper, best
 from instruct_ablate.report.seed_means import Row
-from instruct_ablate.report.terminal_table import Places, measured, unfinished
+from instruct_ablate.report.terminal_table import Places, few_seeds, measured, unfinished
 from instruct_ablate.whole_files import as_utf8, whole_file, write_whole
 
 CELLS, DONE = "cells", "done"  # the main table's last column
@@ -56,7 +56,8 @@ def main_table(rows: Sequence[Row], reference: str, columns: Sequence[str] = ())
     lines = []
     for row in rows:
         values = [measured(row, name) for name in shown]
-        state = unfinished(row) or DONE
+        few = few_seeds(row, rows)
+        state = (unfinished(row) or DONE) + (f" ({few})" if few else "")
         lines.append((*places.texts(row), *values, state))
     labels = len(places.headings)
     return Table(

@@ -12,10 +12,11 @@ from instruct_ablate.cell.state.counterpart import drawn
 from instruct_ablate.cell.state.legend import Legend, heading, trained_on
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES, USUAL
+from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
+from instruct_ablate.report.statistics.finding import counted
 from instruct_ablate.terminal import make_console
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Form:
 FORMS = (Form(), Form(digits=1), Form(digits=1, spread=False))
 TESTED = "tested on"
 LONGEST = 40  # characters of a value in a caption
+_CLASSIFIED = {"exact_match": "exact match", "format_correctness": "format", "uniform_guess": "guess"}
 
 
 def print_summary(folder: Path, console: Console | None = None) -> None:
@@ -123,32 +125,15 @@ def _narrow(name: str) -> str:
 
 def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     """Say what all rows have in common and what the numbers are."""
-    seeds = max((len(row.seeds) for row in rows), default=0)
-    over = f"Mean ± standard deviation over up to {seeds} seeds" if seeds > 1 else "One seed"
-    wordings = max((row.templates for row in rows), default=1)
-    over += f", each a mean over {wordings} templates" if wordings > 1 else ""
-    clash = "clash: several cells are the same setting with the same seed, so there is no number of it; "
+    said = "".join(f"{line}. " for line in warnings(rows))
+    numbers = "; ".join(numbers_said(rows, names or main_columns(rows)))
+    return f"{Places(rows).shared}. {said}{numbers[0].upper()}{numbers[1:]}."
+
+
+def warnings(rows: Sequence[Row]) -> list[str]:
+    """Say what a reader must know of rows: rates that are not those configured, tests seen before, single draws."""
     settings = [row.setting for row in rows]
-    said = "".join(
-        f"{line}. " for line in (rate_line(settings), seen_line(settings), draw_line(rows)) if line
-    )
-    names = names or main_columns(rows)
-    what = (
-        (
-            "exact match, format and guess over classification tasks, ROUGE-L (gen.) over generation tasks; ",
-            USUAL,
-        ),
-        (explained(names), names),
-        (clash if any(row.clash for row in rows) else "", names),
-        (
-            "the differences to other rows are of exact match (ROUGE-L where there is no classification); ",
-            DIFFERENCES,
-        ),
-    )
-    told = "".join(text for text, of in what if not set(of).isdisjoint(names))
-    return (
-        f"{Places(rows).shared}. {said}{over}; percentages averaged per task; {told}".removesuffix("; ") + "."
-    )
+    return [line for line in (rate_line(settings), seen_line(settings), draw_line(rows)) if line]
 
 
 def draw_line(rows: Sequence[Row]) -> str | None:
@@ -160,6 +145,68 @@ def draw_line(rows: Sequence[Row]) -> str | None:
         return None
     told = dict.fromkeys(f"{trained_on(row.setting)} tested on {row.tested}" for row in single)
     return f"one seed's draw, with no deviation, and held against that seed alone: {'; '.join(told)}"
+
+
+def numbers_said(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """Say what the numbers in the columns `names` are, for every caption: spread, seeds, tasks, instances, units."""
+    wordings = max((row.templates for row in rows), default=1)
+    templates = f", each a mean over {wordings} templates" if wordings > 1 else ""
+    classified = [word for name, word in _CLASSIFIED.items() if name in names]
+    told = (
+        (f"{_spread(rows)}{templates}", names),
+        (f"percentages averaged per task{_over(rows)}", names),
+        (f"{listed(classified)} over classification tasks" if classified else "", names),
+        ("ROUGE-L (gen.) over generation tasks", ("generation_rougeL",)),
+        (explained(names).removesuffix("; "), names),
+        ("clash: several cells are the same setting with the same seed, so there is no number of it"
+         if any(row.clash for row in rows) else "", names),
+        ("the differences to other rows are of exact match (ROUGE-L where there is no classification), paired by seed",
+         DIFFERENCES),
+    )  # fmt: skip
+    return [text for text, of in told if text and not set(of).isdisjoint(names)]
+
+
+def few_seeds(row: Row, rows: Sequence[Row]) -> str:
+    """Return how many seeds a row is over, where others are over more; "" of a row that has but one cell anyway."""
+    number = len(row.seeds)
+    if not 0 < number < _most_seeds(rows) or (number == 1 and row.setting.untuned):
+        return ""
+    return counted(number, "seed")
+
+
+def _most_seeds(rows: Sequence[Row]) -> int:
+    return max((len(row.seeds) for row in rows), default=0)
+
+
+def _spread(rows: Sequence[Row]) -> str:
+    most = _most_seeds(rows)
+    if most < 2:
+        return "one seed"
+    up_to = "up to " if any(few_seeds(row, rows) for row in rows) else ""
+    single = "; without ± a single cell" if any(len(row.seeds) == 1 for row in rows) else ""
+    return f"mean ± standard deviation over {up_to}{most} seeds{single}"
+
+
+def _over(rows: Sequence[Row]) -> str:
+    """Say over how many test tasks and instances, from the least to the most where rows differ."""
+    kinds = sorted({one.kind for row in rows for one in row.over})
+    parts = []
+    for kind in kinds:
+        own = [one for row in rows for one in row.over if one.kind == kind]
+        tasks, instances = ([getattr(one, what) for one in own] for what in ("tasks", "instances"))
+        parts.append(f"{_range(tasks)} {kind} ({_range(instances)} instances)")
+    return f", of {' and '.join(parts)}" if parts else ""
+
+
+def _range(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return f"{most:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names as a sentence has them: "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _values(row: Row, names: Sequence[str], form: Form) -> list[str]:
