@@ -1,11 +1,14 @@
-"""Cells whose LoRA steps are joined (`hydra/launcher=fused`) against the same cells in turn: seconds and memory.
+"""LoRA cells as `hydra/launcher=fused` takes them against the same cells in turn: seconds and memory.
 
     python benchmarks/fused.py [--case tiny short full] [--cells 8] [--rounds 3] [--threads 1] [--json FILE]
 
 Each side is a fresh process that takes the same fits, of different seeds, ranks and rates, from one model in memory;
-counted are the processor's seconds (user and system) of the fits and the peak of resident memory. Sides alternate.
+counted are the processor's seconds (user and system) of the fits and the peak of resident memory. Sides alternate:
+`in turn` copies the model for each cell, as `hydra/launcher=basic` does; `shared` takes them in turn over one copy, as
+`fused` does on a processor; `joined` joins their steps, as it does with `hydra.launcher.tokens`; `one cell` is the one
+of the greatest rank alone, for its memory.
 `tiny`: the tiny model. `short` and `full`: SmolLM2-135M's shape, random weights, bf16; two prompts of some 60 tokens a
-step, and eight of some 200, which fill a micro-batch by themselves. A third side is one cell alone, for its memory.
+step, and eight of some 200, which fill a micro-batch by themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +45,8 @@ CASES = {
     "short": ("smollm2_135m", 2, 15, 6),
     "full": ("smollm2_135m", 8, 110, 2),
 }
-SIDES = ("in turn", "fused", "one cell")
+SIDES = ("in turn", "shared", "joined", "one cell")
+RANKS = (8, 16, 32)  # of the cells, one after another
 
 
 def config_of(case: str, cell: int) -> Config:
@@ -51,7 +57,7 @@ def config_of(case: str, cell: int) -> Config:
     )  # fmt: skip
     return Config(
         model=ModelConfig(name=name, source="random"),
-        method=MethodConfig(name="lora", rank=(8, 16, 32)[cell % 3]),
+        method=MethodConfig(name="lora", rank=RANKS[cell % len(RANKS)]),
         prompt=PromptConfig(template="plain"),
         data=DataConfig(),
         trainer=trainer,
@@ -78,18 +84,19 @@ def train(case: str, cell: int, folder: Path) -> None:
     fit(load(config), prompts_of(case, cell), config, folder / str(cell))
 
 
-def side(name: str, case: str, cells: int, tokens: int | None) -> dict[str, Any]:
+def side(name: str, case: str, cells: int, tokens: int) -> dict[str, Any]:
     """Take the fits of one side in this process."""
     SHELF.open()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         train(case, 0, folder / "warm") if case == "tiny" else load(config_of(case, 0))
         wall, started = time.perf_counter(), time.process_time()
-        if name == "fused":
+        if name == "joined":
             side_by_side({str(cell): partial(train, case, cell, folder) for cell in range(cells)}, tokens)
         else:
-            for cell in range(1 if name == "one cell" else cells):
-                train(case, cell, folder)
+            with SHELF.lending() if name == "shared" else nullcontext():
+                for cell in [RANKS.index(max(RANKS))] if name == "one cell" else range(cells):
+                    train(case, cell, folder)
         seconds = time.process_time() - started
         losses = [
             [row["loss"] for row in read_curve(path / FILE)]
@@ -105,12 +112,7 @@ def measured(given: argparse.Namespace, case: str) -> dict[str, Any]:
     for _ in range(given.rounds):
         for name in SIDES:
             taken[name].append(_in_process(given, name, case))
-    apart = max(
-        abs(one - other)
-        for mine, own in zip(taken["fused"][0]["losses"], taken["in turn"][0]["losses"], strict=True)
-        for one, other in zip(mine, own, strict=True)
-    )
-    result: dict[str, Any] = {"cells": given.cells, "tokens": given.tokens, "losses apart": apart}
+    result: dict[str, Any] = {"cells": given.cells, "tokens": given.tokens}
     for name in SIDES:
         seconds = [one["seconds"] for one in taken[name]]
         result[name] = {
@@ -118,15 +120,24 @@ def measured(given: argparse.Namespace, case: str) -> dict[str, Any]:
             "spread": [round(min(seconds), 2), round(max(seconds), 2)],
             "peak MiB": round(statistics.median(one["peak"] for one in taken[name])),
         }
-    pairs = zip(taken["in turn"], taken["fused"], strict=True)
-    result["times"] = round(statistics.median(one["seconds"] / other["seconds"] for one, other in pairs), 2)
-    result["memory of one"] = round(result["fused"]["peak MiB"] / result["one cell"]["peak MiB"], 2)
+    for name in SIDES[1:3]:
+        pairs = zip(taken["in turn"], taken[name], strict=True)
+        result[name] |= {
+            "losses apart": _apart(taken[name][0]["losses"], taken["in turn"][0]["losses"]),
+            "times": round(statistics.median(one["seconds"] / other["seconds"] for one, other in pairs), 2),
+            "memory of one": round(result[name]["peak MiB"] / result["one cell"]["peak MiB"], 2),
+        }
     return result
+
+
+def _apart(one: list[list[float]], other: list[list[float]]) -> float:
+    pairs = zip(chain.from_iterable(one), chain.from_iterable(other), strict=True)
+    return max(abs(mine - theirs) for mine, theirs in pairs)
 
 
 def _in_process(given: argparse.Namespace, name: str, case: str) -> dict[str, Any]:
     words = ["--side", name, "--case", case, "--cells", str(given.cells), "--threads", str(given.threads)]
-    words += ["--tokens", str(given.tokens)] if given.tokens else []
+    words += ["--tokens", str(given.tokens)]
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
@@ -138,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--case", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--cells", type=int, default=8)
-    parser.add_argument("--tokens", type=int, help="hydra.launcher.tokens")
+    parser.add_argument("--tokens", type=int, default=2048, help="hydra.launcher.tokens")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)

@@ -6,18 +6,23 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from instruct_ablate.grid.launch import fused
 from instruct_ablate.grid.launch.fused import groups, run_fused, why_alone
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.learning_curve import read_curve
+from instruct_ablate.model.loading.checkpoint import load_checkpoint
+from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.schema import BudgetConfig, Config, LoggerConfig, MethodConfig, ModelConfig
+from instruct_ablate.turns import this_cell
 from tests.grid.small import LONG, TASKS, outcome, records, start, sweep
 from tests.model.fits import changed
 from tests.standins import make_config
@@ -93,8 +98,9 @@ def test_what_does_not_train_is_no_matter(caplog: pytest.LogCaptureFixture) -> N
     assert not caplog.text
 
 
+@pytest.mark.parametrize("tokens", [None, 2048])
 def test_one_that_raises_is_told_and_the_others_go_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tokens: int | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: list[int] = []
 
@@ -105,9 +111,39 @@ def test_one_that_raises_is_told_and_the_others_go_on(
 
     hydra = SimpleNamespace(job_logging={}, verbose=False)
     launcher = SimpleNamespace(config=SimpleNamespace(hydra=hydra), task_function=task)
-    run_fused(launcher, cells_of([lora(seed=seed, output=str(tmp_path)) for seed in range(4)]), 3, None)
+    run_fused(launcher, cells_of([lora(seed=seed, output=str(tmp_path)) for seed in range(4)]), 3, tokens)
     assert ran == [0, 1, 2, 3]
     assert "1: ValueError: it broke" in caplog.text
+
+
+def test_cells_take_turns_over_one_copy_of_the_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    put_back: list[str] = []
+
+    def restoring(_: object) -> Any:
+        return nullcontext(lambda folder: put_back.append(folder.name))
+
+    def task(config: Config) -> None:
+        assert SHELF.lends(taken(config).parameters().__next__())
+        assert len(put_back) == config.seed  # each begins in a process that has been put back
+        assert this_cell() is None
+
+    def taken(config: Config) -> Any:
+        loaded = load_checkpoint(config.model, torch.float32, Path(config.cache))
+        models.append(loaded.model)
+        return loaded.model
+
+    models: list[Any] = []
+    monkeypatch.setattr(fused, "restoring", restoring)
+    hydra = SimpleNamespace(job_logging={}, verbose=False)
+    launcher = SimpleNamespace(config=SimpleNamespace(hydra=hydra), task_function=task)
+    some = [lora(seed=seed, cache=str(tmp_path / "cache")) for seed in range(3)]
+    run_fused(launcher, cells_of(some), 8, None)
+    assert put_back == ["0", "1", "2"]
+    first, *others = ([*model.parameters()] for model in models)
+    assert all(one is same for other in others for one, same in zip(first, other, strict=True))
+    assert not SHELF.lends(first[0])
 
 
 def without_times(folder: Path) -> dict[str, object]:
@@ -119,13 +155,16 @@ def without_times(folder: Path) -> dict[str, object]:
 
 def test_a_sweep_of_lora_cells_is_what_it_is_in_turn(tmp_path: Path) -> None:
     words = (*TASKS, "method=lora", "instruction=original,simplified", "method.rank=2,8", "data_budget=2")
-    wanted, given = tmp_path / "in_turn", tmp_path / "fused"
-    for folder, more in ((wanted, ()), (given, LORA[1:])):
+    wanted, given, turns = tmp_path / "in_turn", tmp_path / "fused", tmp_path / "turns"
+    for folder, more in ((wanted, ()), (given, LORA[1:]), (turns, LORA[1:2])):
         folder.mkdir()
         run = sweep(folder, *words, *more)
         assert run.returncode == 0, run.stdout + run.stderr
-    assert without_times(given) == without_times(wanted)
-    assert outcome(given) == outcome(wanted)
+    assert "they take turns" in run.stdout
+    for folder in (given, turns):
+        assert without_times(folder) == without_times(wanted)
+        assert outcome(folder) == outcome(wanted)
+    assert {one.environment.fused for one in records(turns).values() if one.environment} == {0}
     company = [record.environment.fused for record in records(given).values() if record.environment]
     assert sorted(company) == [0, 3, 3, 3, 3]  # the untuned model trains with none
     for name in records(given):

@@ -1,7 +1,7 @@
-"""Cells of one base model that train with LoRA, together in this process; the others in turn.
+"""Cells of one base model that train with LoRA, over weights that are in memory once; the others by themselves.
 
 Which cells can be together is decided here, by their configurations; how their steps are joined stands in
-`cell/run/side_by_side`.
+`cell/run/side_by_side`. On a processor they take turns unless joined passes are asked for: those gain no time there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import configure_log
 
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
-from instruct_ablate.grid.launch.in_turn import restoring, run_here
+from instruct_ablate.grid.launch.in_turn import Restore, restoring, run_here
 from instruct_ablate.grid.launch.local_pool import visible_gpus
 from instruct_ablate.limits import whole
 from instruct_ablate.schema import Config
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 LIMITS = {  # of hydra.launcher
     "cells": whole(2, 64),
-    "tokens": whole(1).or_null("for as many as a cell alone has"),
+    "tokens": whole(1).or_null("for cells one after another on a processor"),
 }
 LOGGERS = ("none", "csv", "tensorboard")  # that may be open for several cells at once
 
@@ -40,12 +40,15 @@ def run_fused(launcher: Any, cells: Sequence[Cell], most: int, tokens: int | Non
             done += len(group)
             names = ", ".join(cell.identity.name for cell in group)
             log.info("cell%s %d of %d: %s", "s up to" if len(group) > 1 else "", done, len(cells), names)
-            if len(group) > 1:
-                _together(launcher, group, tokens)
-            else:
+            if len(group) == 1:
                 run_here(launcher, group[0])
-            for cell in group:
-                restore(cell.folder)
+                restore(group[0].folder)
+            elif tokens is None:
+                _in_turn(launcher, group, restore)
+            else:
+                _together(launcher, group, tokens)
+                for cell in group:
+                    restore(cell.folder)
 
 
 def groups(cells: Sequence[Cell], most: int) -> Iterator[list[Cell]]:
@@ -94,7 +97,21 @@ def _base(config: Config) -> str:
     return repr((config.model, alike, trainer.activation_checkpointing, config.cache, config.extensions))
 
 
-def _together(launcher: Any, cells: Sequence[Cell], tokens: int | None) -> None:
+def _in_turn(launcher: Any, cells: Sequence[Cell], restore: Restore) -> None:
+    """Run cells one after another over one copy of the weights; what a cell folds its adapters into is its own."""
+    from instruct_ablate.model.loading.last_loaded import SHELF
+
+    log.info(
+        "they take turns: on a processor joined steps take as long as their own, and more memory "
+        "(hydra.launcher.tokens=N joins them, N tokens a pass)"
+    )
+    with SHELF.lending():
+        for cell in cells:
+            run_here(launcher, cell)
+            restore(cell.folder)
+
+
+def _together(launcher: Any, cells: Sequence[Cell], tokens: int) -> None:
     from instruct_ablate.cell.run.side_by_side import side_by_side
 
     side_by_side({cell.identity.name: partial(launcher.task_function, cell.config) for cell in cells}, tokens)

@@ -134,8 +134,6 @@ class Meeting:
                 _forget(cell.asked.module)
 
     def _answer(self, joining: Sequence[Turn], passes: Sequence[Sequence[Unit]]) -> None:
-        new = [cell for cell in joining if not self._cells[cell]]
-        alone = {cell: _gradients_alone(cell.asked) for cell in new}
         if not self._attends:
             self._open.enter_context(packed_attention_of(self._model, dropout=self._dropout))
             self._norm_apart()
@@ -143,7 +141,8 @@ class Meeting:
         totals = dict.fromkeys(joining, 0.0)
         for units in passes:
             self._pass(units, totals)
-        others = [cell.name for cell in new if not _agree(cell.asked.module, totals[cell], *alone[cell])]
+        new = [cell for cell in joining if not self._cells[cell]]
+        others = [cell.name for cell in new if not _as_alone(cell.asked, totals[cell])]
         if others:
             raise ValueError(f"losses or gradients of {', '.join(others)} are not those of its own pass")
         self._cells |= dict.fromkeys(new, True)
@@ -254,29 +253,28 @@ def _passes_whole(step: Step) -> bool:
     return step.module.losses.packing and step.module.losses.kept is None
 
 
-def _gradients_alone(step: Step) -> tuple[float, list[Tensor | None]]:
-    """Take a step's gradients by the cell's own pass; return its loss and them, and leave none behind."""
-    loss = step.module.alone(step.batch)
+def _as_alone(step: Step, loss: float) -> bool:
+    """Whether a joined step gave what the cell's own pass gives, which is taken now; what it gave stays.
+
+    One that is not finite in its own pass is no matter of ours.
+    """
     masters = _masters(step.module)
-    gradients = [None if master.grad is None else master.grad.clone() for master in masters]
+    found = [master.grad for master in masters]
     _forget(step.module)
-    return loss, gradients
-
-
-def _agree(module: InstructionModule, loss: float, wanted: float, gradients: Sequence[Tensor | None]) -> bool:
-    """Whether a joined step gave what the cell's own pass gave; one that is not finite there is no matter of ours."""
-    if not np.isfinite(wanted):
-        return True
-    bound = CLOSE.get(module.dtype_of_products, CLOSE[torch.bfloat16])
-    norm = sum(float(one.square().sum()) for one in gradients if one is not None) ** 0.5
-    apart = 0.0
-    for master, own in zip(_masters(module), gradients, strict=True):
-        if (master.grad is None) != (own is None):
-            zero = master.grad if own is None else own
-            apart += float(zero.square().sum()) if zero is not None else 0.0
-        elif own is not None and master.grad is not None:
-            apart += float((master.grad - own).square().sum())
-    return abs(loss - wanted) <= bound * max(1.0, abs(wanted)) and apart**0.5 <= bound * norm + 1e-12
+    try:
+        wanted = step.module.alone(step.batch)
+        if not np.isfinite(wanted):
+            return True
+        bound = CLOSE.get(step.module.dtype_of_products, CLOSE[torch.bfloat16])
+        norm, apart = 0.0, 0.0
+        for master, joint in zip(masters, found, strict=True):
+            own = torch.zeros_like(master) if master.grad is None else master.grad
+            norm += float(own.square().sum())
+            apart += float((own if joint is None else joint - own).square().sum())
+        return abs(loss - wanted) <= bound * max(1.0, abs(wanted)) and apart**0.5 <= bound * norm**0.5 + 1e-12
+    finally:
+        for master, joint in zip(masters, found, strict=True):
+            master.grad = joint
 
 
 def _masters(module: InstructionModule) -> list[nn.Parameter]:
