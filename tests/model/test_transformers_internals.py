@@ -53,6 +53,17 @@ def test_the_attention_comes_back_after_a_failure(cache: Path) -> None:
     assert model.config._attn_implementation == former
 
 
+def test_a_method_replaced_twice_is_again_what_it_was_each_time() -> None:
+    part, given = nn.Linear(2, 2), torch.ones(1, 2)
+    own = part(given)
+    with replaced("forward", {part: lambda states: "outer"}):
+        with replaced("forward", {part: lambda states: "inner"}):
+            assert part(given) == "inner"
+        assert part(given) == "outer"
+    assert torch.equal(part(given), own)
+    assert "forward" not in vars(part)
+
+
 def test_registered_functions_are_those_called(cache: Path) -> None:
     model, calls = load(make_config(cache)).model, []
 

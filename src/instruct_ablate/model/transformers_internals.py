@@ -15,8 +15,15 @@ from torch import Tensor, nn
 
 @contextmanager
 def attending(model: Any, name: str) -> Iterator[None]:
-    """Let `model` attend by the function registered as `name`; its former attention comes back."""
+    """Let `model` attend by the function registered as `name`; its former attention comes back.
+
+    Nothing is done where it attends so already: transformers looks at every module, which takes as long as a layer of a
+    decoding step.
+    """
     former = model.config._attn_implementation
+    if former == name:
+        yield
+        return
     model.set_attn_implementation(name)
     try:
         yield
@@ -31,14 +38,22 @@ def takes_registered_attention(model: Any) -> bool:
 
 @contextmanager
 def replaced(method: str, functions: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
-    """Let modules call functions of ours in place of a method of theirs while this lasts."""
+    """Let modules call functions of ours in place of a method of theirs while this lasts; those of before come back.
+
+    They are put where a module keeps what is no weight and no part of it, past its look among those: steps do this for
+    every layer.
+    """
+    former = {module: vars(module).get(method) for module in functions}
     for module, function in functions.items():
-        setattr(module, method, function)
+        vars(module)[method] = function
     try:
         yield
     finally:
-        for module in functions:
-            delattr(module, method)
+        for module, before in former.items():
+            if before is None:
+                del vars(module)[method]
+            else:
+                vars(module)[method] = before
 
 
 def bias_attentions(stack: Any) -> list[Any]:

@@ -42,6 +42,30 @@ def test_the_model_is_left_as_it_was_and_the_caller_outside_inference_mode(check
         assert checkpoint.model.config._attn_implementation == former
 
 
+def test_steps_leave_attention_and_ordered_weights_to_their_batch(checkpoint, monkeypatch):
+    from instruct_ablate.model.decoding import decoder_only
+
+    changes, steps, used = [], [], set()
+    model = checkpoint.model
+    plain, step = model.set_attn_implementation, decoder_only.PackedDecoder.step
+
+    def noted(decoder, tokens):
+        steps.append(len(tokens))
+        used.add(id(decoder.weights))
+        return step(decoder, tokens)
+
+    answers(checkpoint, make_prompts(1, 1), make_config())  # trials step, too
+    monkeypatch.setattr(model, "set_attn_implementation", lambda name: changes.append(name) or plain(name))
+    monkeypatch.setattr(decoder_only.PackedDecoder, "step", noted)
+    prompts = make_prompts(2, 10)
+    found = answers(checkpoint, prompts, make_config(batch_tokens=120))
+    assert len(used) == 1
+    assert len(changes) % 2 == 0
+    assert len(changes) // 2 > 1  # batches
+    assert len(steps) > len(changes)
+    assert found == {p.instance_id: generated(checkpoint, p) for p in prompts}
+
+
 def test_adapters_take_part(checkpoint):
     from peft import LoraConfig, get_peft_model
 

@@ -54,11 +54,11 @@ def wide(model: str) -> nn.Module:
     return made.bfloat16().eval()
 
 
-def decoder(model: nn.Module) -> PackedDecoder | EncoderDecoder:
+def decoder(model: nn.Module, weights: OrderedWeights | None = None) -> PackedDecoder | EncoderDecoder:
     rows = [Row((30, 31, 32), 0), Row((33, 34), 0), Row((35,), None)]
     if model.config.is_encoder_decoder:
-        return EncoderDecoder(model, Batch((), tuple(Row((*row.tokens, 9)) for row in rows)), 0)
-    return PackedDecoder(model, Batch(((10, 11, 12, 13),), tuple(rows)))
+        return EncoderDecoder(model, Batch((), tuple(Row((*row.tokens, 9)) for row in rows)), 0, weights)
+    return PackedDecoder(model, Batch(((10, 11, 12, 13),), tuple(rows)), None, weights)
 
 
 @pytest.mark.parametrize("family", ["llama", "t5"])
@@ -142,6 +142,44 @@ def test_nothing_is_ordered_for_short_answers(counted: list[int], monkeypatch: p
             model.lm_head(torch.zeros(2, 256).bfloat16())
         assert counted == wanted
         assert (weights._forwards is None) == (not wanted)
+
+
+def test_once_a_batch_was_long_the_next_has_ordered_weights_from_the_start(
+    counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordered_weights, "PLAIN", 2)
+    weights, states = OrderedWeights(model := wide("llama")), torch.zeros(2, 256).bfloat16()
+    steps: list[list[bool]] = []
+    for length in (2, 2, 3, 1):  # the first two are short: their steps do not add up
+        weights.begin()
+        steps.append([])
+        for _ in range(length):
+            counted.clear()
+            with torch.inference_mode(), weights.in_use(2):
+                model.lm_head(states)
+            steps[-1].append(bool(counted))
+    assert steps == [[False, False], [False, False], [False, False, True], [True]]
+
+
+@pytest.mark.parametrize("family", ["llama", "t5"])
+@torch.inference_mode()
+def test_batches_with_the_weights_of_one_before_have_the_bits_of_plain_products(
+    family: str, counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = wide(family)
+    weights = OrderedWeights(model)
+    found = [_steps(model, weights) for _ in range(2)]
+    assert len(counted) > 0
+    counted.clear()
+    monkeypatch.setattr(ordered_weights, "FEW", 0)
+    wanted = _steps(model, None)
+    assert not counted
+    assert all(torch.equal(one, other) for steps in found for one, other in zip(steps, wanted, strict=True))
+
+
+def _steps(model: nn.Module, weights: OrderedWeights | None) -> list[torch.Tensor]:
+    one = decoder(model, weights)
+    return [one.prefill(2), one.step(torch.tensor([40, 41, 42])), one.step(torch.tensor([43, 44, 45]))]
 
 
 @torch.inference_mode()

@@ -48,12 +48,26 @@ class AllLayers:
         return passes(self)
 
 
-class PackedDecoder:
-    """Forward passes of one batch; its passes swap the model's attention and put it back."""
+def attending_packed(model: PreTrainedModel) -> AbstractContextManager[None]:
+    """Let a model attend for many passes as a `PackedDecoder`'s do."""
+    return attending(model, NAME)
 
-    def __init__(self, model: PreTrainedModel, batch: Batch, kept: Kept | None = None) -> None:
+
+class PackedDecoder:
+    """Forward passes of one batch; its passes swap the model's attention and put it back.
+
+    Within `attending_packed` the model they need not. `weights`: of batches before.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        batch: Batch,
+        kept: Kept | None = None,
+        weights: OrderedWeights | None = None,
+    ) -> None:
         self.model, self.batch, self.kept = model, batch, kept or AllLayers()
-        self.device, self.weights = model.device, OrderedWeights(model)
+        self.device, self.weights = model.device, (weights or OrderedWeights(model)).begin()
         self._nothing = self._tensor([0])  # layers do not run on no token
         self.prefixes = PrefixCache([len(prefix) for prefix in batch.prefixes], self._nothing)
         self.cache: RowCache | None = None

@@ -42,11 +42,14 @@ LAYERS: dict[str, Layers] = {
 
 
 class EncoderDecoder:
-    """Forward passes of one batch of a T5 or T5Gemma 2; all rows' targets begin at the same place."""
+    """Forward passes of one batch of a T5 or T5Gemma 2; all rows' targets begin at the same place.
 
-    def __init__(self, model: Any, batch: Batch, start: int) -> None:
+    `weights`: of batches before.
+    """
+
+    def __init__(self, model: Any, batch: Batch, start: int, weights: OrderedWeights | None = None) -> None:
         self.model, self.batch, self.start = model, batch, start
-        self.device, self.weights = model.device, OrderedWeights(model)
+        self.device, self.weights = model.device, (weights or OrderedWeights(model)).begin()
         self.layers: Layers = LAYERS[model.config.model_type]
         packed = runs(batch)
         tokens = torch.tensor([token for row in batch.rows for token in row.tokens], device=self.device)

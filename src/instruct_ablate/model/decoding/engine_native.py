@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.decoding import engine_transformers
 from instruct_ablate.model.decoding.batch import Batch
-from instruct_ablate.model.decoding.decoder_only import PackedDecoder
+from instruct_ablate.model.decoding.decoder_only import PackedDecoder, attending_packed
 from instruct_ablate.model.decoding.early_stop import answer_text, early_stop
 from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
 from instruct_ablate.model.decoding.greedy import decode_greedily
 from instruct_ablate.model.decoding.kept_prompts import KeptPrompts, kept_prompts
 from instruct_ablate.model.decoding.label_tree import token_scores
+from instruct_ablate.model.decoding.ordered_weights import OrderedWeights
 from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.decoding.shared_prefix import Family, batches, families
@@ -44,7 +46,9 @@ def answer(
     if not is_native(checkpoint):
         yield from engine_transformers.answer(checkpoint, questions, config, finished)
         return
-    kept = cache(lambda: None if checkpoint.encoder_decoder else kept_prompts(model, config))
+    packed = not checkpoint.encoder_decoder
+    kept = cache(lambda: kept_prompts(model, config) if packed else None)
+    weights = OrderedWeights(model)
     parts = ([question for question in questions if question.tree], [q for q in questions if not q.tree])
     for part in parts:
         grouped = [Family(0, tuple(range(len(part))))] if checkpoint.encoder_decoder else families(part)
@@ -52,8 +56,10 @@ def answer(
             members = [part[place] for place in places]
             if all(finished(question) for question in members):
                 continue
-            with evaluating(model):  # closed before yielding: the caller's code is none of its business
-                answered = list(_answer_batch(checkpoint, model, batch, members, config, kept()))
+            decoder = partial(_decoder, checkpoint, model, kept(), weights)
+            # Closed before yielding: the caller's code is none of its business.
+            with evaluating(model), attending_packed(model) if packed else nullcontext():
+                answered = list(_answer_batch(checkpoint, model, batch, members, config, decoder))
             yield from answered
     if notes is not None and kept.cache_info().currsize and (store := kept()) is not None:
         notes += store.notes
@@ -78,17 +84,17 @@ def _answer_batch(
     batch: Batch,
     members: Sequence[Question],
     config: Config,
-    kept: KeptPrompts | None,
+    reading: Callable[[Batch], PackedDecoder | EncoderDecoder],
 ) -> Answers:
     """Answer the questions of one batch."""
-    decoder = _decoder(checkpoint, model, batch, kept)
+    decoder = reading(batch)
     if members[0].tree is not None:
         with exact_logits(model):
             logits = decoder.score()
         scored = [
             token_scores(question.label_tree, one) for question, one in zip(members, logits, strict=True)
         ]
-        known = _among_labels(checkpoint, model, batch, members, scored, kept)
+        known = _among_labels(model, batch, members, scored, reading)
         for question, scores, references in zip(members, scored, known, strict=True):
             yield question, question.choose(scores, config.evaluation.decoding), references
         return
@@ -117,12 +123,11 @@ def _reference_scores(
 
 
 def _among_labels(
-    checkpoint: Checkpoint,
     model: Any,
     batch: Batch,
     members: Sequence[Question],
     scored: Sequence[TokenScores],
-    kept: KeptPrompts | None,
+    reading: Callable[[Batch], PackedDecoder | EncoderDecoder],
 ) -> list[TokenScores | None]:
     """Return the references' token scores out of those of the labels; rows of which one is no label are read again."""
     found = [
@@ -132,7 +137,7 @@ def _among_labels(
     others = [place for place, one in enumerate(members) if one.references and found[place] is None]
     if others:
         rows = tuple(replace(batch.rows[at], tree=None) for at in others)
-        decoder = _decoder(checkpoint, model, replace(batch, rows=rows), kept)
+        decoder = reading(replace(batch, rows=rows))
         decoder.prefill(0)
         again = _reference_scores(model, decoder, [members[at] for at in others])
         for at, scores in zip(others, again, strict=True):
@@ -141,7 +146,9 @@ def _among_labels(
 
 
 def _decoder(
-    checkpoint: Checkpoint, model: Any, batch: Batch, kept: KeptPrompts | None
+    checkpoint: Checkpoint, model: Any, kept: KeptPrompts | None, weights: OrderedWeights, batch: Batch
 ) -> PackedDecoder | EncoderDecoder:
     start = checkpoint.start_token
-    return PackedDecoder(model, batch, kept) if start is None else EncoderDecoder(model, batch, start)
+    if start is None:
+        return PackedDecoder(model, batch, kept, weights)
+    return EncoderDecoder(model, batch, start, weights)

@@ -1,7 +1,7 @@
 """Weights in the order in which a processor's bf16 kernels read them, for steps of few rows.
 
 oneDNN brings a matrix of weights into that order within every product, which for a few rows takes longer than the
-product itself. Here it is done once a batch and layer, where answers are long enough for it to pay and the weights few
+product itself. Here it is done once a test and layer, where answers are long enough for it to pay and the weights few
 enough to be in memory twice. It changes no bit: a shape is taken so only where a trial gives the plain product's bits.
 """
 
@@ -20,24 +20,32 @@ from instruct_ablate.model.transformers_internals import replaced
 
 LARGEST = 2**30  # bytes of weights that may be in memory twice
 SMALLEST = 2**16  # a matrix of fewer values is in order at once, and is too small for the same kernel
-# Steps of a batch before: short answers must not lose, and ordering takes what it saves in six or so.
+# Steps of the first batch that is longer before: short answers must not lose, and ordering takes what six or so save.
 PLAIN = 16
 FEW = 128  # with more rows the order costs little
 TRIED = (1, 3, 4, 17, FEW)  # rows of trials: kernels differ below four
 
 
 class OrderedWeights:
-    """The linear layers of a model that gain by it; nothing is kept beyond this object."""
+    """The linear layers of a model that gain by it, while its weights stay as they are; nothing is kept beyond it.
+
+    It may serve batch after batch: once one was long enough, the next ones have ordered weights from the start.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self.model, self._steps = model, 0
         self._forwards: dict[nn.Module, Callable[[Tensor], Tensor]] | None = None
 
+    def begin(self) -> OrderedWeights:
+        """Count the steps of a new batch."""
+        self._steps = 0
+        return self
+
     @contextmanager
     def in_use(self, rows: int) -> Iterator[None]:
-        """Let linear layers read ordered weights while a step of `rows` rows lasts, but for the first ones."""
+        """Let linear layers read ordered weights while a step of `rows` rows lasts; the first ones order none."""
         self._steps += 1
-        if rows > FEW or self._steps <= PLAIN:
+        if rows > FEW or (self._forwards is None and self._steps <= PLAIN):
             yield
             return
         if self._forwards is None:
