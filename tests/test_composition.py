@@ -72,12 +72,33 @@ def test_an_unknown_key_in_a_file_names_the_nearest() -> None:
         ({"with_untuned": "maybe"}, "with_untuned='maybe' must be true or false."),
         (
             {"evaluation": {"at": 0.5}},
-            "evaluation.at is a list: write evaluation.at=[VALUE] or evaluation.at=[VALUE,VALUE].",
+            "evaluation.at must be a list: write evaluation.at=[VALUE] or evaluation.at=[VALUE,VALUE].",
+        ),
+        ({"trainer": {"max_steps": "x"}}, "trainer.max_steps='x' must be a whole number, or null."),
+        ({"trainer": {"batch_size": None}}, "trainer.batch_size='null' must be a whole number."),
+        ({"study": ["a"]}, """study="['a']" must be one text."""),
+        (
+            {"tasks": {"columns": 3}},
+            "tasks.columns must be a mapping: write tasks.columns.NAME=VALUE or tasks.columns={NAME: VALUE}.",
         ),
     ],
 )
 def test_a_value_of_the_wrong_type_names_its_key(given: dict[str, Any], said: str) -> None:
     assert str(explain(bad_merge(given))) == said
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("evaluation.instructions={a: 1}", "evaluation.instructions must be a list: write "),
+        ("tasks.columns=3", "tasks.columns must be a mapping: write tasks.columns.NAME=VALUE"),
+        ("tasks.columns=[a]", "tasks.columns must be a mapping: write tasks.columns.NAME=VALUE"),
+        ("seed={a: 1}", "must be a whole number."),
+    ],
+)
+def test_an_override_of_another_type_names_its_key(word: str, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        compose_config([word])
 
 
 def test_a_missing_choice_names_the_nearest() -> None:

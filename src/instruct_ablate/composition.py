@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from instruct_ablate.errors import UserError, abbreviates, nearest, unknown
 from instruct_ablate.schema import Config, takes_several
@@ -37,12 +37,17 @@ ELSEWHERE = {
     "cache_dir": "cache",
 }  # fmt: skip
 ALIKE = 0.6  # of a key: what is less alike is another word
-# OmegaConf's complaint of a value that is not of its key's type.
+# OmegaConf's complaints of a value that is not of its key's type, the value in the first group where it tells it.
 _OTHER_TYPE = re.compile(
-    r"Value '(.*?)' (?:(?:of type '\w+' )?could not be converted to (Integer|Float)|is not a valid bool)",
-    re.DOTALL,
+    r"Value '(.*?)' (?:(?:of type '\w+' )?could not be converted|is not a valid bool)"
+    r"|Cannot convert '\w+' to string: '(.*)'$"
+    r"|Incompatible value '(.*?)' for field"
+    r"|is not a (?:ListConfig|DictConfig)|is not Optional|Cannot assign \w+ to |Cannot merge \w+ with \w+"
+    r"|is not a subclass of ",
+    re.DOTALL | re.MULTILINE,
 )
-_TYPES = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
+_TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "one text"}
+_OVERRIDDEN = re.compile(r"Error merging override [+~]*'?([\w.]+)=")
 _KEY_ERROR = re.compile(r"Key '([^']+)'|Could not override '([^']+)'")
 
 
@@ -156,19 +161,50 @@ def explain(error: BaseException) -> UserError | None:
         except UserError as fault:
             return fault
     other = f"the configuration does not compose: {shortened(detail) or type(error).__name__}"
-    return _of_another_type(str(cause)) or UserError(other)
+    given = _OVERRIDDEN.search(str(error))
+    return _of_another_type(str(cause), given.group(1) if given else "") or UserError(other)
 
 
-def _of_another_type(said: str) -> UserError | None:
-    """Explain a value of another type than its key's; None where the complaint is of something else."""
+def _of_another_type(said: str, overridden: str) -> UserError | None:
+    """Explain a value of another type than its key's; None where the complaint is of something else.
+
+    The key is the one that is complained of, else the one that was overridden.
+    """
+    found = _OTHER_TYPE.search(said)
+    if found is None:
+        return None
     full = re.search(r"full_key: (\S+)", said)
-    key = full.group(1) if full else ""
-    if key and (found := _OTHER_TYPE.search(said)):
-        value, kind = found.group(1), found.group(2) or "bool"
-        return UserError(f"{key}={shortened(value)!r} must be {_TYPES[kind]}.")
-    if key and "is not a ListConfig" in said:
-        return UserError(f"{key} is a list: write {key}=[VALUE] or {key}=[VALUE,VALUE].")
-    return None
+    key = full.group(1) if full else overridden
+    hint = dict(_hints(Config)).get(re.sub(r"\[\d+\]$", "", key))
+    if hint is None:  # of a whole group, or of a user's own key
+        return _of_a_mapping(key)
+    value = next((one for one in found.groups() if one is not None), None)
+    told = key if value is None else f"{key}={shortened('null' if value == 'None' else value)!r}"
+    return UserError(f"{told} {must_be(key, hint)}")
+
+
+def _of_a_mapping(key: str) -> UserError:
+    where = f"{key}: a" if key else "a file of conf/ has a"
+    return UserError(
+        f"{where} value, a list or a mapping (`name: value`) stands where another of the three belongs."
+    )
+
+
+def must_be(key: str, hint: Any) -> str:
+    """Say what a key takes, and how to write it; `key` ends in a number where one entry of a list is meant."""
+    kinds = (
+        [one for one in get_args(hint) if one is not type(None)] if type(None) in get_args(hint) else [hint]
+    )
+    null = ", or null" if len(kinds) < len(get_args(hint)) else ""
+    kind = kinds[0]
+    if dataclasses.is_dataclass(kind):
+        return f"must be a choice of the group: write {key}=CHOICE, or {key}.KEY=VALUE."
+    if get_origin(kind) is dict:
+        return f"must be a mapping: write {key}.NAME=VALUE or {key}={{NAME: VALUE}}."
+    if get_origin(kind) is list and not key.endswith("]"):
+        return f"must be a list{null}: write {key}=[VALUE] or {key}=[VALUE,VALUE]."
+    each = get_args(kind)[0] if get_origin(kind) is list else kind
+    return f"must be {_TYPES[each]}{null}."
 
 
 def unreadable(error: BaseException) -> UserError:

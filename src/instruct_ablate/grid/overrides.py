@@ -132,6 +132,8 @@ def parse(line: str, given: str = "") -> Any:
 def _quoting(override: str) -> str:
     """Return how to quote a plain text that Hydra reads otherwise; nothing for what looks like a list."""
     _, key, value = split(override)
+    if not all(part.strip() for part in value.split(",")) and not any(mark in value for mark in "[]{}()'\""):
+        return "; nothing stands before or behind a comma: give a value there, or leave the comma out"
     if not value.isprintable() or not value or len(value) > 300 or value[0] in "[{'\"":
         return ""
     for mark in ("'", '"'):
