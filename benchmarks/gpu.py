@@ -154,6 +154,11 @@ def unequal(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def has_gpu() -> bool:
+    """Whether there is a GPU, without starting CUDA; containers may have one, and no nvidia-smi."""
+    return bool(visible_gpus()) or torch.cuda.is_available()
+
+
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; sizes follow from the device."""
     parser = argparse.ArgumentParser(
@@ -170,7 +175,11 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "gpu.json")
     given = parser.parse_args(arguments)
     if given.device == "auto":
-        given.device = "cuda" if visible_gpus() else "cpu"
+        given.device = "cuda" if has_gpu() else "cpu"
+        if given.device == "cpu":
+            print(
+                "no GPU is seen by nvidia-smi or torch: the small form runs on the processor, and measures nothing"
+            )
     given.small = given.device == "cpu"
     usual = (8, 2, [4], 1024) if given.small else (128, 8, [16, 64], 32768)
     for key, value in zip(("batch_size", "steps", "peer_rows", "micro_batch_tokens"), usual, strict=True):
