@@ -42,8 +42,14 @@ class Packed:
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Where each segment starts and stops."""
-        return list(itertools.pairwise(self.offsets.tolist()))
+        """Where each segment starts and stops; nothing is read from a GPU for it."""
+        return list(itertools.pairwise(itertools.accumulate(self.lengths, initial=0)))
+
+    @property
+    def longest(self) -> int:
+        """The tokens of the longest sequence, its parent's counted."""
+        before = (0 if parent == NO_PARENT else self.lengths[parent] for parent in self.parents)
+        return max(map(sum, zip(self.lengths, before, strict=True)))
 
     @property
     def padding(self) -> int:

@@ -1,4 +1,6 @@
+import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from instruct_ablate.model.decoding.greedy import decode_greedily
 
@@ -74,3 +76,48 @@ def test_rows_that_are_lost_end_at_once():
     decoder = Scripted([[1, 2, 3, END], [4, 5, 6, END], [7, END]])
     found = dict(decode_greedily(decoder, {END}, 9, lambda row, tokens: row == 0 and len(tokens) == 2))
     assert found == {0: [1, 2], 1: [4, 5, 6], 2: [7]}
+
+
+class _Waits(TorchFunctionMode):
+    """Notes what waits for a GPU, were the tensors there."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_function__(self, function, types, given=(), keywords=None):
+        name = getattr(function, "__name__", "")
+        if name in ("tolist", "item", "nonzero", "isin", "unique", "__bool__", "__int__", "__float__"):
+            self.seen.append(name)
+        return function(*given, **(keywords or {}))
+
+
+class Prepared:
+    """A decoder whose answers are there beforehand: token `1` until a row's end."""
+
+    steady = False
+
+    def __init__(self, lengths):
+        said = torch.tensor([[END if place >= length else 1 for length in lengths] for place in range(9)])
+        self.logits, self.rows, self.place = torch.nn.functional.one_hot(said, 10).float(), None, 0
+
+    def prefill(self, room):
+        self.rows = torch.arange(self.logits.shape[1])
+        return self.logits[0]
+
+    def step(self, tokens):
+        self.place += 1
+        return self.logits[self.place][self.rows]
+
+    def keep(self, rows):
+        self.rows = self.rows[rows]
+
+
+@pytest.mark.parametrize("early", [None, lambda row, tokens: row == 2 and len(tokens) == 2])
+def test_a_step_waits_once_whatever_finishes(early):
+    with _Waits() as waits:
+        found = dict(decode_greedily(Prepared([1, 3, 4, 4, 0, 6]), {END}, 9, early))
+    assert {row: len(tokens) for row, tokens in found.items()} == {
+        0: 1, 1: 3, 2: 2 if early else 4, 3: 4, 4: 0, 5: 6
+    }  # fmt: skip
+    assert waits.seen == ["tolist"] * 7  # six tokens and an end
