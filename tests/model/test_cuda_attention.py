@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -19,8 +19,10 @@ from instruct_ablate.model.cuda_attention import (
     alike,
     behind_parents,
     beside,
+    in_one_order,
     takes_whole_batches,
 )
+from instruct_ablate.model.training import decoder_attention, t5_attention
 from instruct_ablate.model.training.decoder_attention import PackedLayout
 from instruct_ablate.model.training.t5_attention import T5Layout
 from tests.model.training.test_decoder_attention import make_packed, random_states
@@ -172,3 +174,67 @@ def test_elsewhere_than_on_processors_a_layer_is_one_call(
     assert [given[-1] for given in called] == [
         (4 if window == 5 else -1, 0)
     ]  # a window wider than all is none
+
+
+class _Told(torch.autograd.Function):
+    """A kernel that notes whether it must add up in one order, in its backward pass."""
+
+    heard: ClassVar[list[tuple[bool, bool]]] = []
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor) -> Tensor:
+        return states * 2
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        warns = torch.is_deterministic_algorithms_warn_only_enabled()
+        _Told.heard.append((torch.are_deterministic_algorithms_enabled(), warns))
+        return gradients[0] * 2
+
+
+@pytest.mark.parametrize(
+    ("before", "within"),
+    [((True, True), (True, False)), ((True, False), (True, False)), ((False, False), (False, False))],
+)
+def test_an_attention_kernel_adds_gradients_up_in_one_order_where_a_fit_asks_for_it(
+    before: tuple[bool, bool], within: tuple[bool, bool]
+) -> None:
+    former = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    _Told.heard.clear()
+    try:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        given = torch.ones(2, requires_grad=True)
+        kernel: Any = in_one_order(_Told.apply(given))  # type: ignore[no-untyped-call]
+        _Told.apply(kernel).sum().backward()  # type: ignore[no-untyped-call]
+        after = (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        )
+    finally:
+        torch.use_deterministic_algorithms(former[0], warn_only=former[1])
+    assert _Told.heard == [before, within]
+    assert after == before
+
+
+@pytest.mark.usefixtures("kernel")
+def test_all_ways_of_a_gpu_ask_for_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def noted(output: Tensor) -> Tensor:
+        asked.append(tuple(output.shape))
+        return output
+
+    for module in (cuda_attention, decoder_attention, t5_attention):
+        monkeypatch.setattr(module, "in_one_order", noted)
+    states = [torch.randn(1, 2, 9, 8) for _ in range(3)]
+    behind_parents([4, 5], [NO_PARENT, 0], CPU).attend(states[0], states[1], states[2], 1.0, causal=True)
+    SideBySide([4, 5], CPU).attend(
+        states[0], states[1], states[2], torch.zeros(2, 5, 5, dtype=torch.float32), causal=True
+    )
+    packed = make_packed((4, 5))
+    PackedLayout(packed).by_segment(states[0], states[1], states[2], Scores(1.0))
+    T5Layout(packed, packed, causal=True).by_sequence(states[0], states[1], states[2], None)
+    assert asked == [(9, 2, 8), (2, 2, 16, 8), *[(1, 2, 4, 8), (1, 2, 5, 8)] * 2]

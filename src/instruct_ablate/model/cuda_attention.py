@@ -58,7 +58,21 @@ class Sequences:
             flat[1:] = [states.index_select(0, self.order) for states in flat[1:]]
         lengths = (self.queries, self.keys, self.longest_query, self.longest_key)
         reach = (-1 if window is None else window - 1, 0) if causal else (-1, -1)
-        return flash_attention(flat[0], flat[1], flat[2], lengths, scale, reach)[None]
+        return in_one_order(flash_attention(flat[0], flat[1], flat[2], lengths, scale, reach))[None]
+
+
+def in_one_order(output: Tensor) -> Tensor:
+    """Let gradients of an attention kernel's output be added up in the same order each time, for the bits of a fit.
+
+    Where kernels without such an order may run, with a warning (`warn_only`), those of attention take any order, though
+    they know one. So all must have one while this kernel's backward pass is started.
+    """
+    node = output.grad_fn
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    if node is not None and torch.are_deterministic_algorithms_enabled() and warns:
+        node.register_prehook(lambda *_: torch.use_deterministic_algorithms(True))
+        node.register_hook(lambda *_: torch.use_deterministic_algorithms(True, warn_only=True))
+    return output
 
 
 def gathered(queries: Sequence[int], seen: Sequence[Sequence[int]], device: torch.device) -> Sequences:
@@ -192,7 +206,7 @@ class SideBySide:
         for group in self.groups:
             own, keys, values = (self._rows(states, group) for states in (query, key, value))
             mask = bias_of(bias, group.length, causal, query.dtype).expand(group.count, -1, -1, -1)
-            part = F.scaled_dot_product_attention(own, keys, values, attn_mask=mask, scale=1.0)
+            part = in_one_order(F.scaled_dot_product_attention(own, keys, values, attn_mask=mask, scale=1.0))
             parts.append(part.transpose(1, 2).flatten(0, 1))
         result: Tensor = _Moved.apply(torch.cat(parts), self.back, self.there)  # type: ignore[no-untyped-call]
         return result[None]

@@ -21,7 +21,12 @@ from transformers import AttentionInterface
 from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.attention_scores import Scores
-from instruct_ablate.model.cuda_attention import Sequences, behind_parents, takes_whole_batches
+from instruct_ablate.model.cuda_attention import (
+    Sequences,
+    behind_parents,
+    in_one_order,
+    takes_whole_batches,
+)
 from instruct_ablate.model.last_layer import spread, taking_turns
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, Span, blocks
 from instruct_ablate.model.training.dropout import WeightsAt
@@ -41,7 +46,7 @@ class PackedLayout:
         self.dropout, self.wanted = dropout, wanted
         self.lengths, self.parents = list(packed.lengths), packed.parents
         self.spans: list[Span] = packed.spans
-        self.longest = int(packed.positions.max()) + 1
+        self.longest = packed.longest
         self._blocks: dict[tuple[int | None, bool], list[Block]] = {}
         self.device = packed.offsets.device
         self._masks: dict[tuple[int, int, int | None], Tensor] = {}
@@ -123,17 +128,16 @@ class PackedLayout:
             seen = [index] if parent == NO_PARENT else [parent, index]
             before = 0 if parent == NO_PARENT else self.lengths[parent]
             mask = self._mask(own.shape[2], before, scores.window, own.device)
-            parts.append(
-                F.scaled_dot_product_attention(
-                    own,
-                    torch.cat([keys[place] for place in seen], 2),
-                    torch.cat([values[place] for place in seen], 2),
-                    attn_mask=mask,
-                    is_causal=mask is None,
-                    scale=scores.scale,
-                    enable_gqa=query.shape[1] != key.shape[1],
-                )
+            part = F.scaled_dot_product_attention(
+                own,
+                torch.cat([keys[place] for place in seen], 2),
+                torch.cat([values[place] for place in seen], 2),
+                attn_mask=mask,
+                is_causal=mask is None,
+                scale=scores.scale,
+                enable_gqa=query.shape[1] != key.shape[1],
             )
+            parts.append(in_one_order(part))
         return torch.cat(parts, dim=2)
 
     def _narrow(self, window: int | None) -> bool:

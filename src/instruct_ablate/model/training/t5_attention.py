@@ -18,7 +18,13 @@ from transformers import AttentionInterface
 
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.model.attention_scores import Scores
-from instruct_ablate.model.cuda_attention import Sequences, SideBySide, beside, takes_whole_batches
+from instruct_ablate.model.cuda_attention import (
+    Sequences,
+    SideBySide,
+    beside,
+    in_one_order,
+    takes_whole_batches,
+)
 from instruct_ablate.model.training.cpu_attention import Block, BlockAttention, Plan, blocks, lowered
 from instruct_ablate.model.training.dropout import WeightsAt
 from instruct_ablate.model.training.dropout_masks import Site
@@ -81,7 +87,9 @@ class T5Layout:
         """The same by PyTorch's kernels, one call a sequence."""
         pairs = zip(torch.split(key, self.keys, 2), torch.split(value, self.keys, 2), strict=True)
         parts = [
-            F.scaled_dot_product_attention(own, *seen, attn_mask=self._mask(own, bias), scale=1.0)
+            in_one_order(
+                F.scaled_dot_product_attention(own, *seen, attn_mask=self._mask(own, bias), scale=1.0)
+            )
             for own, seen in zip(torch.split(query, self.queries, 2), pairs, strict=True)
         ]
         return torch.cat(parts, dim=2).transpose(1, 2)
