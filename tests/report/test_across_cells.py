@@ -30,6 +30,15 @@ def test_it_is_over_the_seeds_and_undefined_for_one(tmp_path: Path) -> None:
     assert (shown["original"].value, shown["original"].seeds) == (75.0, 2)
 
 
+def test_cells_that_clash_have_none(tmp_path: Path) -> None:
+    one = make_cell(50.0)
+    cells = [one, replace(one, name="again", identity="again")]
+    study = replace(read_study(write_study(tmp_path / "s", cells)), columns=("consistency",))
+    (row,) = with_metrics_over_cells(build_rows(study.cells), study)
+    assert row.clash
+    assert row.mean("consistency") is None, "they are no two seeds"
+
+
 def test_each_kind_by_itself_and_only_what_every_seed_answered(tmp_path: Path) -> None:
     cells = [make_cell(50.0, seed=0), make_cell(50.0, seed=1)]
     columns = ("generation_consistency", "classification_consistency", "to_reference", "exact_match")

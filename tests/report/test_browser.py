@@ -17,7 +17,9 @@ from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report import browser
 from instruct_ablate.report.browser import MOST_TEXT, browser_data, packed, packed_data
 from instruct_ablate.report.sample import choose
-from tests.report.studies import HOSTILE, small_study
+from instruct_ablate.tasks.budget import ALL
+from tests.report.cells import make_cell
+from tests.report.studies import HOSTILE, small_study, write_study
 
 
 def unpacked(text: str) -> Any:
@@ -135,4 +137,16 @@ def test_a_column_leads_back_to_its_cell(tmp_path: Path):
     for column in data["columns"]:
         cell = cells[column["cell"]]
         assert (column["model"], column["budget"]) == (cell.setting.model, cell.setting.budget)
+        assert column["shown_budget"] == ("-" if cell.setting.untuned else str(cell.setting.budget))
         assert (column["seed"], column["tested"]) == (cell.seed, cell.blocks[0].instruction)
+
+
+def test_a_budget_is_shown_as_people_say_it(tmp_path: Path):
+    cells = [make_cell(60.0, data_budget=ALL), make_cell(60.0, data_budget=ALL, **{"data_budget.total": 64})]
+    study = read_study(write_study(tmp_path / "s", cells))
+    shown = {
+        one["shown_budget"]: one["place"]
+        for one in browser_data(study.folder, choose(study.cells))["columns"]
+    }
+    assert shown.keys() == {"all", "64 in all"}
+    assert not any("64" in place for place in shown.values()), "the budget says it"

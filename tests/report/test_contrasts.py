@@ -8,9 +8,10 @@ import pytest
 
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.hypotheses import parse_hypothesis
-from instruct_ablate.report.contrasts import UnmatchedError, contrasts, matches
+from instruct_ablate.report.contrasts import UnmatchedError, _pair, contrasts, matches
 from instruct_ablate.report.trials import Trials
 from instruct_ablate.report.verdicts import judge
+from instruct_ablate.tasks.budget import ALL
 from tests.report.cells import make_cell, make_scores
 
 
@@ -278,3 +279,10 @@ def test_without_any_done_cell_there_is_nothing():
     assert open_reasons([make_cell(None)], "a equals b on exact_match within 2").endswith(
         "nothing is done yet"
     )
+
+
+def test_a_value_is_named_as_tables_write_it():
+    settings = [make_cell(1.0, data_budget=ALL, **{"data_budget.tasks": None}).setting]
+    assert _pair("data_budget=all", settings) == ("data_budget", ALL)
+    assert _pair("data_budget=1000000000", settings) == ("data_budget", ALL)
+    assert _pair("data_budget.tasks=all", settings) == ("data_budget.tasks", None)

@@ -15,9 +15,12 @@ from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.differences import differences
 from instruct_ablate.report.figures import MOST_LINES, by_task, draw_figures, learning, levels, over_budget
+from instruct_ablate.report.heat_maps import by_category
 from instruct_ablate.report.page import plot
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.styles import COLOURS, Styles
+from instruct_ablate.report.trials import without_clashes
+from instruct_ablate.tasks.budget import ALL
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
 
@@ -219,3 +222,22 @@ def test_drawing_says_nothing_of_fonts(tmp_path: Path, caplog: pytest.LogCapture
     study = read_study(small_study(tmp_path / "s"))
     assert draw_figures(tmp_path / "figures", build_rows(study.cells), (), study)
     assert [record.getMessage() for record in caplog.records if record.name.startswith("fontTools")] == []
+
+
+def test_all_instances_stand_behind_the_largest_number(axes: Any):
+    cells = [make_cell(50.0, data_budget=budget) for budget in (2, 8, ALL)]
+    rows = build_rows(cells)
+    assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["2", "8", "all"]
+    assert list(axes.get_xticks()) == [2, 8, 16]
+    assert plot(rows, ("exact_match",))["budgets"] == [2, 8, "all"]
+    in_all = build_rows([make_cell(50.0, data_budget=ALL, **{"data_budget.total": n}) for n in (64, 256)])
+    assert plot(in_all, ("exact_match",))["budgets"] == [None]
+
+
+def test_a_matrix_of_categories_shows_no_mean_over_cells_that_clash(axes: Any):
+    one, other = make_cell(50.0), make_cell(30.0, instruction="simplified")
+    again = replace(one, name="again", identity="again")
+    assert by_category(axes, [one, again, other], "rougeL")
+    assert len(axes.get_xticklabels()) == 1
+    assert without_clashes([one, again, other]) == [other]

@@ -32,6 +32,8 @@ def with_metrics_over_cells(rows: Sequence[Row], study: Study) -> tuple[Row, ...
 
 
 def _added(row: Row, study: Study, wanted: Sequence[tuple[Measure, Metric]]) -> Row:
+    if row.clash:
+        return row  # nobody can say which of its cells is meant
     try:
         groups = {reads: _groups(row, study, reads) for reads in {metric.reads for _, metric in wanted}}
     except (OSError, UserError):

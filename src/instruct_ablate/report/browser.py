@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.legend import Legend, trained_on
+from instruct_ablate.cell.state.legend import Legend, budget_text, trained_on
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
@@ -139,8 +139,9 @@ def _column(cell: CellRecord, block: ScoreBlock, legend: Legend) -> dict[str, An
         "cell": cell.name,
         "model": setting.model,
         "budget": setting.budget,
+        "shown_budget": budget_text(setting),
         "trained": trained_on(setting),
-        "place": legend.place(setting, "model", "data_budget", "instruction"),
+        "place": legend.place(setting, "model", "data_budget", "data_budget.total", "instruction"),
         "tested": block.instruction,
         "template": cell.template(block),
         "seed": cell.seed,

@@ -14,6 +14,7 @@ from instruct_ablate.cell.state.rates import RATE, trained_rate
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.report.trials import without_clashes
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Search:
 def searches(cells: Iterable[CellRecord]) -> list[Search]:
     """Group the done cells that differ in nothing but rate and seed; what has one rate alone is no search."""
     groups: dict[tuple[Setting, str], dict[Setting, dict[int, float]]] = {}
-    for cell in cells:
-        if cell.state == "done" and cell.selected is not None and RATE in cell.setting:
+    for cell in without_clashes(cells):
+        if cell.selected is not None and RATE in cell.setting:
             alike = cell.setting.changed(**{RATE: None}), cell.selected.measure
             groups.setdefault(alike, {}).setdefault(cell.setting, {})[cell.seed] = cell.selected.score
     return [

@@ -189,7 +189,7 @@ def _pair(text: str, settings: Iterable[Setting]) -> tuple[str, Value]:
         near = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]] or known
         raise UnmatchedError(f"no done cell has {key!r}; keys are {', '.join(near)}")
     for value in there:
-        if matches(given, value):
+        if given == write(value, key) or matches(given, value):
             return key, value
     raise UnmatchedError(f"no done cell has {key}={given}; there is {', '.join(_texts(there, key))}")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from instruct_ablate.cell.state.legend import Legend, trained_on
+from instruct_ablate.cell.state.legend import Legend, budget_on_axis, trained_on
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.columns import compared, own_metrics
@@ -21,6 +21,7 @@ from instruct_ablate.report.paper import SCREEN, Paper
 from instruct_ablate.report.score_curves import over_training
 from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.styles import Style, Styles
+from instruct_ablate.tasks.budget import ALL
 
 MAIN = "rougeL"
 NAMES = {"format_correctness": "format"}  # figures whose files have another name than their measure
@@ -123,10 +124,16 @@ Looks = list[tuple[tuple[str, list[Row]], Style]]
 
 
 def _lines(axes: Any, lines: Looks, measure: Measure) -> None:
+    names = {
+        row.setting.budget: str(budget_on_axis(row.setting) or "in all")
+        for (_, own), _ in lines
+        for row in own
+    }
+    places = _places(sorted(names))
     for (name, own), look in lines:
         means = [mean for row in own if (mean := row.mean(measure.name))]
         axes.errorbar(
-            [row.setting.budget for row in own],
+            [places[row.setting.budget] for row in own],
             [mean.value for mean in means],
             yerr=[mean.deviation or 0.0 for mean in means],
             label=name,
@@ -135,12 +142,18 @@ def _lines(axes: Any, lines: Looks, measure: Measure) -> None:
             marker=look.marker,
             linestyle=look.dash,
         )
-    budgets = sorted({row.setting.budget for (_, own), _ in lines for row in own})
+    ticks = [places[budget] for budget in sorted(names)]
     axes.set(xlabel="training instances per task", ylabel=measure.label)
     axes.set_xscale("log")
-    axes.set_xticks(budgets, [str(budget) for budget in budgets])
+    axes.set_xticks(ticks, [names[budget] for budget in sorted(names)])
     axes.minorticks_off()
-    axes.set_xlim(budgets[0] / 1.2, budgets[-1] * 1.2)
+    axes.set_xlim(ticks[0] / 1.2, ticks[-1] * 1.2)
+
+
+def _places(budgets: Sequence[int]) -> dict[int, int]:
+    """Return where budgets stand at the axis: "all" a step behind the largest number, for it is none."""
+    numbers = [budget for budget in budgets if budget != ALL]
+    return {budget: budget if budget != ALL or not numbers else 2 * numbers[-1] for budget in budgets}
 
 
 def _dots(axes: Any, lines: Looks, measure: Measure) -> None:

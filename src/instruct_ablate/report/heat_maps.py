@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.seed_means import Row
-from instruct_ablate.report.trials import Trial
+from instruct_ablate.report.trials import Trial, without_clashes
 
 TESTS = "evaluation.instructions"
 MOST_COLUMNS = 12  # settings of a matrix of categories; more cannot be read
@@ -55,8 +55,8 @@ def train_by_test(axes: Any, rows: Sequence[Row], measure: Measure) -> bool:
 def by_category(axes: Any, cells: Sequence[CellRecord], name: str) -> bool:
     """Draw a metric by category and setting, averaged over seeds alone; says which settings had no room."""
     sums: dict[tuple[str, Trial], list[float]] = {}
-    for cell in cells:
-        for block in cell.blocks if cell.state == "done" else ():
+    for cell in without_clashes(cells):
+        for block in cell.blocks:
             for score in block.scores.categories:
                 if (value := score.get(name)) is not None:
                     sums.setdefault((score.name, Trial(cell.setting, block.instruction)), []).append(value)

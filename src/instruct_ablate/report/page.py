@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import instruct_ablate
+from instruct_ablate.cell.state.legend import budget_on_axis
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.looks import look_lines
 from instruct_ablate.grid.stated import history
@@ -134,7 +135,11 @@ def plot(rows: Sequence[Row], measures: Sequence[str]) -> dict[str, Any]:
     return {
         "x": "training instances per task",
         "y": find_measure(measure).label,
-        "budgets": sorted({row.setting.budget for row in trained}),
+        "budgets": list(
+            dict.fromkeys(
+                budget_on_axis(row.setting) for row in sorted(trained, key=lambda row: row.setting.budget)
+            )
+        ),
         "lines": [
             _line(name, own, look, measure) for (name, own), look in zip(lines.items(), looks, strict=True)
         ],
@@ -147,6 +152,8 @@ def plot(rows: Sequence[Row], measures: Sequence[str]) -> dict[str, Any]:
 
 def _line(name: str, rows: Sequence[Row], look: Style, measure: str) -> dict[str, Any]:
     points = [
-        [row.setting.budget, mean.value, mean.deviation or 0] for row in rows if (mean := row.mean(measure))
+        [budget_on_axis(row.setting), mean.value, mean.deviation or 0]
+        for row in rows
+        if (mean := row.mean(measure))
     ]
     return {"name": name, "colour": look.colour, "dash": _SVG_DASHES[look.dash], "points": points}

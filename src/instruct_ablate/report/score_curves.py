@@ -13,6 +13,7 @@ from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.columns import shown_measures
 from instruct_ablate.report.styles import Styles
 from instruct_ablate.report.tables import Table
+from instruct_ablate.report.trials import without_clashes
 from instruct_ablate.score_curve import FILE, HELD_OUT, Point, read_points
 
 MOST = 8  # lines of a figure
@@ -44,10 +45,10 @@ def score_curves(study: Study) -> tuple[ScoreCurve, ...]:
     legend = Legend(cell.setting for cell in study.cells if not cell.setting.untuned)
     grouped: dict[tuple[Setting, str, str], dict[float, list[Point]]] = {}
     chosen: dict[Setting, list[float]] = {}
-    for cell in study.cells:
-        if cell.state == "done" and cell.selected is not None:
+    for cell in without_clashes(study.cells):
+        if cell.selected is not None:
             chosen.setdefault(cell.setting, []).append(_share(cell.selected.step / cell.selected.steps))
-        for point in read_points(study.folder / cell.name / FILE) if cell.state == "done" else ():
+        for point in read_points(study.folder / cell.name / FILE):
             shares = grouped.setdefault((cell.setting, point.tested, point.sample), {})
             shares.setdefault(_share(point.share), []).append(point)
     return tuple(

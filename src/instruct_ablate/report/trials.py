@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -121,6 +122,13 @@ class Trials:
             if (setting := closest(trial.setting, there)) is not None:
                 return Trial(setting, tested)
         return None
+
+
+def without_clashes(cells: Iterable[CellRecord]) -> list[CellRecord]:
+    """Return the done cells but those that are one setting and seed: nobody can say which of them is meant."""
+    done = [cell for cell in cells if cell.state == "done"]
+    counts = Counter((cell.setting, cell.seed) for cell in done)
+    return [cell for cell in done if counts[cell.setting, cell.seed] == 1]
 
 
 def untested(setting: Setting) -> object:

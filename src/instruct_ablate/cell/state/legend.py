@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from instruct_ablate.cell.state.setting import GENERAL, GROUPS, Setting, Value, of_untuned, plain_value
 from instruct_ablate.schema import Config
+from instruct_ablate.tasks.budget import ALL
 
 _HASH = re.compile(r"[0-9a-f]{16,64}")
 SHARE = "data.altered_share"  # of the examples; what is not altered at all has every share
@@ -86,6 +87,13 @@ def answers_by_itself(setting: Setting) -> bool:
 def budget_text(setting: Setting) -> str:
     """Return what tables say of the budget: nothing where nothing was trained."""
     return "-" if setting.untuned else setting.text("data_budget")
+
+
+def budget_on_axis(setting: Setting) -> int | str | None:
+    """Return a budget as an axis of instances per task has it; None where it is a number of examples in all."""
+    if setting.get("data_budget.total") is not None:
+        return None
+    return setting.text("data_budget") if setting.budget == ALL else setting.budget
 
 
 class Legend:

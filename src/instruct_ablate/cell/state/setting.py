@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from instruct_ablate.baselines import is_baseline_name
+from instruct_ablate.tasks.budget import ALL
 from instruct_ablate.tasks.order import USUAL_ORDER
 
 IMPORTED = "imported"  # the method of cells whose predictions were made elsewhere
@@ -184,6 +185,8 @@ def write(value: Value, key: str = "") -> str:
     """Write a value as a table shows it and a hypothesis names it."""
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
+    if key == "data_budget" and value == ALL:
+        return "all"
     if value is None:
         return "all" if key in ("data_budget.tasks", "data_budget.categories") else "none"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -175,7 +175,7 @@ function startBrowser(data) {
   const shown = byId("b-instance");
   const models = new Set(columns.filter((c) => c.trained !== `(${c.model})`).map((c) => c.model));
   const name = (c) => (models.size > 1 && models.has(c.model) ? `${c.model}, ` : "") + c.trained
-    + (c.place ? `, ${c.place}` : "") + (c.budget === 0 ? "" : `, budget ${c.budget}, seed ${c.seed}`)
+    + (c.place ? `, ${c.place}` : "") + (c.budget === 0 ? "" : `, budget ${c.shown_budget}, seed ${c.seed}`)
     + (c.tested === c.trained || c.budget === 0 && c.tested === "original" ? "" : `, tested on ${c.tested}`)
     + (c.template ? `, ${c.template}` : "");
   for (const each of Object.keys(tasks).sort()) task.append(new Option(`${each} (${tasks[each].category})`, each));
@@ -184,7 +184,8 @@ function startBrowser(data) {
     select.append(new Option("any", ""));
     columns.forEach((column, i) => select.append(new Option(name(column), i)));
   }
-  const budgets = [...new Set(columns.map((c) => c.budget))].filter((b) => b > 0).sort((a, b) => a - b);
+  const sizeOf = (text) => Number.parseInt(text, 10) || Infinity; // "all" is more than any number
+  const budgets = [...new Set(columns.filter((c) => c.budget > 0).map((c) => c.shown_budget))].sort((a, b) => sizeOf(a) - sizeOf(b));
   budget.append(new Option("all", ""), ...budgets.map((b) => new Option(b, b)));
   // Answers under every template of a set would be a wall: the first one's are shown until another is chosen.
   const templates = [...new Set(columns.map((c) => c.template))].filter((t) => t);
@@ -256,7 +257,7 @@ function startBrowser(data) {
     if (!now.count) return;
     shown.append(element("p", "quiet", `${now.task}, ${now.id}`), element("p", "", `references: ${now.references.join(" | ")}`));
     const answers = element("div", "answers");
-    const fits = ([column]) => (!budget.value || [0, Number(budget.value)].includes(columns[column].budget))
+    const fits = ([column]) => (!budget.value || columns[column].budget === 0 || budget.value === columns[column].shown_budget)
       && (!template.value || ["", template.value].includes(columns[column].template));
     const chosen = now.answers.filter(fits);
     answers.append(...chosen.map((answer) => card(now, answer, chosen[0][1])));
@@ -339,7 +340,7 @@ function overBudgets(plot) {
   for (const tick of ticksOf(least, most)) svg.append(
     drawn("line", { class: "axis", x1: LEFT, x2: WIDE, y1: y(tick), y2: y(tick) }),
     drawn("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, tick));
-  for (const budget of budgets) svg.append(drawn("text", { x: x(budget), y: high + 18, "text-anchor": "middle" }, budget));
+  for (const budget of budgets) svg.append(drawn("text", { x: x(budget), y: high + 18, "text-anchor": "middle" }, budget ?? "in all"));
   svg.append(drawn("text", { x: (LEFT + WIDE) / 2, y: high + 36, "text-anchor": "middle" }, plot.x),
     drawn("text", { x: 12, y: high / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${high / 2})` }, plot.y));
   for (const { name, value, dash } of levels) svg.append(hover(drawn("line",
