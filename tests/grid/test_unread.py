@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from instruct_ablate.cell.state.identity import Contents, Data
 from instruct_ablate.composition import keys
@@ -12,7 +14,7 @@ from instruct_ablate.grid import sweep
 from instruct_ablate.grid.composer import put_at
 from instruct_ablate.grid.plan import compose_plan
 from instruct_ablate.grid.unread import READ, READERS, unread
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, config_directory
 from tests.standins import make_config
 
 LORA = [
@@ -125,6 +127,37 @@ def test_what_is_said_and_of_whom(tmp_path: Path) -> None:
 
 def test_readers_are_named_of_keys_that_are_there() -> None:
     assert {key for key in {*READ, *READERS} if "." in key} <= set(keys())
+
+
+NAMED = re.compile(r"([a-z_.]+)=([\w.]+)$")  # the last override that a reader is told by
+
+
+def reading(config: Config, told_by: str) -> Config:
+    """Apply the override that a message names: a value, or what stands in a group's choice."""
+    key, value = NAMED.search(told_by).groups()  # type: ignore[union-attr]
+    if "." in key:
+        return put_at(config, key, yaml.safe_load(value))
+    chosen = yaml.safe_load((config_directory() / key / f"{value}.yaml").read_text())
+    for name, given in chosen.items():
+        if name != "defaults":
+            config = put_at(config, f"{key}.{name}", given)
+    return config
+
+
+def test_every_key_that_may_be_unread_is_told_with_what_reads_it_and_that_does(tmp_path: Path) -> None:
+    """The list of readers is made by hand: a key that lacks one, or has a wrong one, is found here."""
+    own = changed(plain(tmp_path), data_budget__total=30, trainer__max_steps=3, evaluation__decoding="rank")
+    found = [key for key in keys() if told([own], f"{key}=1")]
+    assert {*READ} - {"evaluation.stop", "evaluation.answer_slack"} <= {*found}, (
+        "starter has generation tasks"
+    )
+    assert {key for key in READERS if "." in key} <= {*found}
+    for key in found:
+        (line,) = told([own], f"{key}=1")
+        reader = re.search(r"; (.*) does\. Leave it out", line)
+        assert reader, f"{key}: READERS or READ names nobody who reads it"
+        if NAMED.search(reader[1]):
+            assert told([reading(own, reader[1])], f"{key}=1") == [], (key, reader[1])
 
 
 def test_a_plan_says_it_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

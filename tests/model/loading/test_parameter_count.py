@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig
 
+from instruct_ablate import presets
 from instruct_ablate.model.adapters import reads_text
 from instruct_ablate.model.loading import parameter_count
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
@@ -306,3 +307,50 @@ def test_a_count_is_noted_and_belongs_to_its_configuration(
     assert trainable_parameters(config, MethodConfig("lora", target="attention"), tmp_path) is None
     (folder / "config.json").write_text(told.replace("{", '{"vocab_size": 999,', 1))
     assert trainable_parameters(config, FULL, tmp_path) is None
+
+
+def small(family: str) -> dict[str, Any]:
+    """The smallest preset of a family, of two layers."""
+    shape = next(one.shape for one in PRESETS.values() if one.family == family)
+    layers = {key: 2 for key in ("num_layers", "num_decoder_layers", "num_hidden_layers") if key in shape}
+    return copy.deepcopy({**shape, **layers})
+
+
+def another(value: Any) -> Any:
+    """Another value of the same type; None for what is no plain value."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1 if isinstance(value, int) else value / 2 + 0.1  # a share stays one
+    return (
+        "relu"
+        if isinstance(value, str) and value in ("gelu", "silu", "gelu_pytorch_tanh", "gelu_new")
+        else None
+    )
+
+
+@pytest.mark.parametrize("family", sorted({one.family for one in PRESETS.values()} - {"t5gemma2"}))
+def test_keys_held_to_say_nothing_of_a_size_say_nothing(family: str) -> None:
+    """The list is made by hand; what transformers writes and it lacks fails above, and what it has too much here."""
+    made = AutoConfig.for_model(family, **small(family))
+    plain = parameter_count._of_shape(made, None, own_head=False)
+    tried = []
+    for key, value in made.to_dict().items():
+        other = another(value)
+        if key not in presets._SIZELESS or other is None:
+            continue
+        try:
+            changed = AutoConfig.for_model(family, **{**small(family), key: other})
+        except Exception:  # a value that the family refuses is in no configuration of its models
+            continue
+        assert parameter_count._of_shape(changed, None, own_head=False) == plain, key
+        tried.append(key)
+    assert len(tried) >= 8, tried
+
+
+@pytest.mark.parametrize("family", ["t5", "llama"])
+def test_a_key_of_a_size_on_that_list_would_be_noticed(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = "relative_attention_num_buckets" if family == "t5" else "intermediate_size"
+    monkeypatch.setattr(presets, "_SIZELESS", presets._SIZELESS | {wrong})
+    with pytest.raises(AssertionError, match=wrong):
+        test_keys_held_to_say_nothing_of_a_size_say_nothing(family)
