@@ -82,6 +82,20 @@ def test_a_group_shares_its_prefix_within_the_limit(llama_store: TokenStore) -> 
         assert all(micro.tokens <= 90 for micro in batch.micro_batches)
 
 
+def test_groups_fill_a_micro_batch_by_what_is_computed_once_prefixes_are_shared(
+    llama_store: TokenStore,
+) -> None:
+    data = DataConfig(grouping="task", group_size=7)
+    free = PromptDataModule(llama_store, config(data, batch_size=14, micro_batch_tokens=4096), None)
+    computed = [sum(micro.tokens for micro in batch.micro_batches) for batch in all_batches(free)]
+    limit = max(computed) + 14  # what is weighed has the last token of each example, too
+    filled = all_batches(
+        PromptDataModule(llama_store, config(data, batch_size=14, micro_batch_tokens=limit), None)
+    )
+    assert max(batch.tokens for batch in filled) > limit
+    assert [len(batch.micro_batches) for batch in filled] == [1] * len(computed)
+
+
 def test_an_encoder_shares_no_prefix(t5_store: TokenStore) -> None:
     module = PromptDataModule(t5_store, config(DataConfig(grouping="task", group_size=7), batch_size=7), 0)
     for batch in all_batches(module):

@@ -36,8 +36,8 @@ def test_the_fewer_rows_the_larger_the_vocabulary() -> None:
     assert rows_at_once(262_144, 256) == 48
     assert rows_at_once(10**9, 256) == 1
     assert LOGITS == 256 * 49_152
-    # SmolLM2-135M's matrix goes the usual way, Gemma 3's of 270M parameters the other.
-    assert 49_152 * 576 < LARGE < 262_144 * 640
+    # t5-small's matrix is large, the tiny models' are summed by autograd.
+    assert 1_000 * 64 < LARGE < 32_128 * 512
 
 
 def gradients_of(model: Any, batch: Any, direct: bool) -> tuple[Tensor, list[Tensor]]:
@@ -58,6 +58,7 @@ def gradients_of(model: Any, batch: Any, direct: bool) -> tuple[Tensor, list[Ten
     return made.detach(), [gradient for gradient in summed if gradient is not None]
 
 
+@pytest.mark.parametrize("kept", [150, 10**6], ids=["logits made again", "logits kept"])
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [
@@ -67,10 +68,11 @@ def gradients_of(model: Any, batch: Any, direct: bool) -> tuple[Tensor, list[Ten
         ("cohere2", torch.float32),
         ("qwen3", torch.bfloat16),
         ("tiny_t5", torch.float32),
+        ("tiny_t5", torch.bfloat16),
     ],
 )
 def test_gradients_are_those_of_autograd(
-    kind: str, dtype: torch.dtype, cache: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, dtype: torch.dtype, kept: int, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = load(config := make_config(cache, "tiny_t5" if kind == "tiny_t5" else "tiny_llama"))
     model: Any = checkpoint.model if kind == "tiny_t5" else make_model(kind, len(checkpoint.tokenizer))
@@ -79,12 +81,14 @@ def test_gradients_are_those_of_autograd(
     model = model.to(dtype)
     wanted = gradients_of(model, batch, direct=False)
     monkeypatch.setattr(large_vocabulary, "LARGE", 0)
-    monkeypatch.setattr(large_vocabulary, "LOGITS", 150 * len(batch.labels))
+    monkeypatch.setattr(large_vocabulary, "LOGITS", kept * len(batch.labels))
+    monkeypatch.setattr(large_vocabulary, "SLICE", 100 * model.config.hidden_size)
     used: list[int] = []
     keep = large_vocabulary._sum_of
     monkeypatch.setattr(large_vocabulary, "_sum_of", lambda master: used.append(id(master)) or keep(master))
     given = gradients_of(model, batch, direct=True)
-    assert len(used) == (2 if kind == "tiny_t5" else 4)  # the output layer and the embeddings, twice
+    # Look-ups, twice: of T5 words and distances, in the encoder and in the decoder.
+    assert len(used) == (8 if kind == "tiny_t5" else 2)
     exact = dtype == torch.float32
     torch.testing.assert_close(
         given[0], wanted[0], rtol=1e-5 if exact else 2e-2, atol=1e-5 if exact else 2e-2
@@ -114,6 +118,55 @@ def test_logits_of_a_slice_exist_at_a_time_and_the_gradient_only_once(
         F.cross_entropy(product(states, layer.weight), labels, reduction="sum"), layer.weight
     )[0]
     torch.testing.assert_close(summed - 1, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_few_logits_are_kept_and_a_second_backward_pass_makes_them_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(large_vocabulary, "LARGE", 0)
+    monkeypatch.setattr(large_vocabulary, "SLICE", 8 * 20)
+    torch.manual_seed(0)
+    layer = nn.Linear(8, 50, bias=False)
+    states, labels = torch.randn(6, 8, requires_grad=True), torch.tensor([0, 9, 10, 19, 49, 30])
+    seen: list[int] = []
+    product = F.linear
+    monkeypatch.setattr(F, "linear", lambda one, two: seen.append(len(one) * len(two)) or product(one, two))
+    loss = losses_into(states, labels, OutputLayer(layer), layer.weight).sum()
+    loss.backward(retain_graph=True)
+    assert seen == [6 * 20, 6 * 20, 6 * 10]
+    plain = F.cross_entropy(product(states, layer.weight), labels, reduction="sum")
+    wanted = torch.autograd.grad(plain, [states, layer.weight])
+    torch.testing.assert_close([states.grad, layer.weight.grad], list(wanted), rtol=1e-5, atol=1e-6)
+    loss.backward()
+    assert len(seen) == 6
+    twice = [2 * one for one in wanted]
+    torch.testing.assert_close([states.grad, layer.weight.grad], twice, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["tiny_t5", "tiny_llama"])
+def test_no_gradient_of_all_words_is_made_beside_the_sum(
+    kind: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_vocabulary, "LARGE", 0)
+    checkpoint = load(config := make_config(cache, kind), torch.bfloat16)
+    model: Any = checkpoint.model
+    batch = first_batch(checkpoint, config).micro_batches[0]
+    losses = TokenLosses(model)
+    weights = MasterWeights(losses.parameters())
+    words = {id(layer.weight) for layer in (model.get_input_embeddings(), model.get_output_embeddings())}
+    made: list[int] = []
+
+    def note(weight: Tensor) -> None:
+        weight.register_hook(lambda given: made.append(id(weight)) if given is not None else None)
+
+    for weight in weights.parameters:
+        note(weight)
+    losses.master_of = weights.master_of
+    with packed_attention_of(model):
+        losses(batch).sum().backward()
+    weights.release()
+    assert made
+    assert not words & set(made)
 
 
 def test_only_plain_layers_with_a_known_master_go_this_way(monkeypatch: pytest.MonkeyPatch) -> None:

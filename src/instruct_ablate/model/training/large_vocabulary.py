@@ -1,8 +1,9 @@
-"""Output layers and embeddings of large vocabularies: gradients are added where they are summed, not made beside it.
+"""Output layers and embeddings: the gradient of a vocabulary's matrix is added where it is summed, not made beside it.
 
-Autograd makes the gradient of a weight anew for every use of it, before it is added: of a tied matrix of 262,144 rows
-once for the logits of each piece, once for the embeddings. Here both add theirs, slice by slice, to the sum itself, and
-logits exist for a slice of the vocabulary at a time (as the loss of Liger kernels, Hsu et al. 2024, has them by rows).
+Autograd makes the gradient of a weight anew for every use of it, before it is added: of a tied matrix once for the
+logits of each piece and once for each look-up, dense, though a batch's words are few of its rows. Here all add theirs
+to the sum itself: look-ups the rows of their words, logits slice by slice, and those exist for a slice of the
+vocabulary at a time (as the loss of Liger kernels, Hsu et al. 2024, has them by rows).
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from torch.overrides import TorchFunctionMode
 from instruct_ablate.model.training.output_layer import OutputLayer
 from instruct_ablate.model.transformers_internals import replaced
 
-LARGE = (
-    2**26
-)  # numbers of a weight from which on this is worth its while; below, all is as it was, to the bit
-LOGITS = 256 * 49_152  # fp32 numbers of one piece of logits: 48 MiB
+LARGE = 2**22  # numbers of a weight from which on this is worth its while; below, autograd sums
+LOGITS = 256 * 49_152  # numbers of logits that exist at a time: 48 MiB in fp32
+SLICE = 2**21  # numbers of one product for a gradient on a CPU: its cache holds them until they are added
 
 MasterOf = Callable[
     [nn.Parameter], nn.Parameter | None
@@ -50,21 +50,28 @@ def master_of_output(head: OutputLayer, master_of: MasterOf) -> nn.Parameter | N
 
 @contextmanager
 def direct_embeddings(model: Any, master_of: MasterOf) -> Iterator[None]:
-    """Let a large embedding of a decoder-only model add its gradient to its master's while this lasts."""
-    layer = model.get_input_embeddings()
-    plain = isinstance(layer, nn.Embedding) and layer.max_norm is None and not layer.scale_grad_by_freq
-    master = _master(layer.weight, master_of) if plain and not model.config.is_encoder_decoder else None
-    if master is None:
+    """Let the large embeddings of a model add their gradients to their masters' while this lasts.
+
+    An encoder and a decoder may have layers of their own with one weight (T5).
+    """
+    forwards: dict[nn.Module, Callable[[Tensor], Any]] = {}
+    for layer in model.modules():
+        plain = isinstance(layer, nn.Embedding) and layer.max_norm is None and not layer.scale_grad_by_freq
+        master = _master(layer.weight, master_of) if plain else None
+        if master is not None:
+            forwards[layer] = _direct(layer, master)
+    with replaced("forward", forwards):
         yield
-        return
+
+
+def _direct(layer: nn.Embedding, master: nn.Parameter) -> Callable[[Tensor], Any]:
     forward, mode = layer.forward, _Embeddings(layer, master)
 
     def direct(ids: Tensor) -> Any:
         with mode:  # the layer's own forward pass may scale what it looks up
             return forward(ids)
 
-    with replaced("forward", {layer: direct}):
-        yield
+    return direct
 
 
 def _master(weight: nn.Parameter, master_of: MasterOf) -> nn.Parameter | None:
@@ -79,7 +86,7 @@ def _sum_of(master: nn.Parameter) -> Tensor:
 
 
 class _Losses(torch.autograd.Function):
-    """Cross-entropy by slices of the vocabulary; nothing but the sum of exponentials is kept."""
+    """Cross-entropy by slices of the vocabulary; few logits are kept for the backward pass, many made again."""
 
     @staticmethod
     def forward(
@@ -87,34 +94,51 @@ class _Losses(torch.autograd.Function):
     ) -> Tensor:
         totals = torch.full((len(states),), -torch.inf, device=states.device)
         chosen = torch.zeros_like(totals)
+        few = len(states) * len(weight) <= LOGITS
+        kept = states.new_empty(len(states), len(weight)) if few else None
         for first, last in _slices(states, weight):
-            logits = head.bounded(F.linear(states, weight[first:last])).float()
+            products = F.linear(states, weight[first:last])
+            if kept is not None:
+                kept[:, first:last] = products
+            logits = head.bounded(products).float()
             totals = torch.logaddexp(totals, logits.logsumexp(-1))
             rows = _rows_of(labels, first, last)
             chosen[rows] = logits[rows, labels[rows] - first]
         ctx.save_for_backward(states, weight, labels, totals)
-        ctx.head, ctx.master = head, master
+        ctx.head, ctx.master, ctx.kept = head, master, kept
         return totals - chosen
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         states, weight, labels, totals = ctx.saved_tensors
-        of_weight = _sum_of(ctx.master)
-        of_states = torch.zeros_like(states, dtype=torch.float32)
+        kept, ctx.kept = ctx.kept, None  # it is written over
+        first_of_all = ctx.master.grad is None
+        of_weight = torch.empty_like(ctx.master) if first_of_all else ctx.master.grad
+        of_states = torch.zeros_like(states, dtype=torch.float32) if kept is None else None
         for first, last in _slices(states, weight):
-            logits = ctx.head.bounded(F.linear(states, weight[first:last])).float()
+            products = F.linear(states, weight[first:last]) if kept is None else kept[:, first:last]
+            logits = ctx.head.bounded(products).float()
             growth = ctx.head.growth(logits)
             slopes = logits.sub_(totals[:, None]).exp_()
             rows = _rows_of(labels, first, last)
             slopes[rows, labels[rows] - first] -= 1
-            low = slopes.mul_(gradients[0][:, None]).mul_(growth).to(states.dtype)
-            _add_product(of_states, low, weight[first:last])
-            _add_product(of_weight[first:last], low.T, states)
-        return of_states.to(states.dtype), None, None, None, None
+            slopes.mul_(gradients[0][:, None]).mul_(growth)
+            low = slopes.to(states.dtype) if kept is None else products.copy_(slopes)
+            if of_states is not None:
+                _add_product(of_states, low, weight[first:last])
+            if first_of_all:
+                of_weight[first:last] = torch.mm(low.T, states)
+            else:
+                _add_product(of_weight[first:last], low.T, states)
+        ctx.master.grad = of_weight
+        slope = torch.mm(kept, weight) if of_states is None else of_states.to(states.dtype)
+        return slope, None, None, None, None
 
 
 def _slices(states: Tensor, weight: Tensor) -> Iterator[tuple[int, int]]:
     width = max(1, LOGITS // max(1, len(states)))
+    if weight.device.type == "cpu":
+        width = min(width, max(1, SLICE // weight.shape[1]))
     for first in range(0, len(weight), width):
         yield first, min(first + width, len(weight))
 
