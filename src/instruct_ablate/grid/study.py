@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import AcquireReturnProxy, BaseFileLock, Timeout
 
+from instruct_ablate.cell.state.former import UNKNOWN_ORDER, is_of_unknown_order
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.old_record import data_names, modern_declaration, with_data_name
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
@@ -221,9 +222,9 @@ def _read(folder: Path, declared: DeclaredCell | None, records: Records) -> Cell
     """Read one cell; None for a folder with an unreadable record that nobody asked for."""
     record = read_record(folder, declared.identity if declared else None, records)
     if record is not None and record.state != "other format":
-        setting = _in_order(record.setting, declared)
-        as_it_stands = (record.name, record.setting) == (folder.name, setting)
-        return record if as_it_stands else replace(record, name=folder.name, setting=setting)
+        setting, notes = _in_order(record.setting, declared), _with_order(record, folder)
+        as_it_stands = (record.name, record.setting, record.notes) == (folder.name, setting, notes)
+        return record if as_it_stands else replace(record, name=folder.name, setting=setting, notes=notes)
     fault = record_fault(folder, records) if record is None else None
     if declared is None:
         return _unreadable(folder, fault) if fault else record
@@ -238,6 +239,17 @@ def _read(folder: Path, declared: DeclaredCell | None, records: Records) -> Cell
     if fault:
         return replace(missing, state="unreadable", notes=(fault,))
     return missing if record is None else replace(missing, state=record.state, notes=record.notes)
+
+
+def _with_order(record: CellRecord, folder: Path) -> tuple[str, ...]:
+    """Return a cell's notes, and that nobody noted the order of its training tasks, where that is so."""
+    setting = record.setting
+    trained_here = record.state == "done" and not (
+        setting.untuned or setting.imported or ORDER in setting.keys
+    )
+    if not trained_here or UNKNOWN_ORDER in record.notes or not is_of_unknown_order(folder):
+        return record.notes
+    return (*record.notes, UNKNOWN_ORDER)
 
 
 def _in_order(setting: Setting, declared: DeclaredCell | None) -> Setting:

@@ -15,11 +15,13 @@ from instruct_ablate.cell.run.evaluation import write_rows
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.settings import check_names
-from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.former import UNKNOWN_ORDER, as_stored
+from instruct_ablate.cell.state.identity import Data, digest, identify
 from instruct_ablate.cell.state.predictions import make_row, read_predictions
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.store import read_record
+from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.study import declare, read_study
 from instruct_ablate.metrics import score_all
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.schema import BudgetConfig, Config, TasksConfig
@@ -274,3 +276,83 @@ def test_a_failed_cell_is_not_taken_over(tmp_path: Path) -> None:
 def test_a_value_that_there_is_not_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(UserError, match=rf"{key}.*everything"):
         check_names(config_of(tmp_path, "one", **{key: "everything"}))
+
+
+def in_order(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    monkeypatch.setattr("instruct_ablate.cell.state.identity._data", lambda config: Data("data", order))
+
+
+def of_before(config: Config) -> Path:
+    """Make a finished cell one of an earlier version, which noted no order."""
+    folder = config_folder(config)
+    told = json.loads((folder / "identity.json").read_text())
+    assert told.pop("tasks.order") == "usual"
+    (folder / "identity.json").write_text(json.dumps(told))
+    return folder
+
+
+def config_folder(config: Config) -> Path:
+    return Path(config.output) / config.study / identify(config).name
+
+
+@pytest.mark.parametrize("order", ["usual", "0f1e2d"])
+def test_a_trained_cell_of_unknown_order_is_taken_over_and_marked(
+    order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = config_of(tmp_path, "one", 8)
+    run_cell(first, answering)
+    of_before(first)
+    in_order(monkeypatch, order)
+    asked = config_of(tmp_path, "two", 8, reuse="all")
+    taken, now = run_cell(asked, never), identify(asked)
+    assert (taken.identity, taken.setting, taken.name) == (now.hash, now.setting, now.name)
+    assert UNKNOWN_ORDER in taken.notes
+    assert run_cell(asked, never) == taken
+    (cell,) = read_study(tmp_path / "two").cells
+    assert cell.notes.count(UNKNOWN_ORDER) == 1
+    third = config_of(tmp_path, "three", 8, reuse="all")
+    shutil.rmtree(tmp_path / "one")
+    assert UNKNOWN_ORDER in run_cell(third, never).notes, "a copy of a copy says it too"
+
+
+def test_what_a_study_has_taken_for_one_order_is_no_other_in_another_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: a cell that its study had declared with another order was taken over as one of a sorted list."""
+    first = config_of(tmp_path, "one", 8)
+    run_cell(first, answering)
+    of_before(first)
+    in_order(monkeypatch, "0f1e2d")
+    declare(tmp_path / "one", [as_stored(tmp_path / "one", identify(first))], first)
+    for number, order in enumerate(("usual", "a9b8c7")):
+        in_order(monkeypatch, order)
+        own = run_cell(config_of(tmp_path, f"other{number}", 8, reuse="all"), answering)
+        assert "taken over" not in str(own.notes)
+        shutil.rmtree(tmp_path / f"other{number}")
+    in_order(monkeypatch, "0f1e2d")
+    assert UNKNOWN_ORDER in run_cell(config_of(tmp_path, "same", 8, reuse="all"), never).notes
+
+
+def test_a_cell_of_known_order_is_taken_over_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_cell(config_of(tmp_path, "one", 8), answering)
+    in_order(monkeypatch, "0f1e2d")
+    assert run_cell(config_of(tmp_path, "two", 8, reuse="all"), answering).notes == ("a note",)
+
+
+def test_a_cell_whose_identity_counted_its_metrics_is_taken_over(tmp_path: Path) -> None:
+    first = scored_by(tmp_path, "one", "lenient_match")
+    run_cell(first, answering)
+    folder, now = config_folder(first), identify(first)
+    counted = {**now.counted, "evaluation.metrics": ["lenient_match"]}
+    former = replace(now, hash=digest(counted), counted=counted)
+    record = read_record(folder)
+    assert record is not None
+    renamed = folder.with_name(f"{folder.name[:-8]}{former.hash[:8]}")
+    folder.rename(renamed)
+    (renamed / "identity.json").write_text(former.to_json())
+    write_record(renamed, replace(record, identity=former.hash, name=renamed.name))
+    taken = run_cell(scored_by(tmp_path, "two", "lenient_match"), never)
+    assert taken.identity == now.hash
+    assert UNKNOWN_ORDER not in taken.notes

@@ -17,12 +17,14 @@ from instruct_ablate.cell.after.rescore import is_behind, rescore_cell
 from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.state.former import _is_done, as_stored
+from instruct_ablate.cell.state.former import UNKNOWN_ORDER, _is_done, as_stored, is_of_unknown_order
 from instruct_ablate.cell.state.identity import Data, digest, identify
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import _forget
 from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.report.provenance import cell_table
+from instruct_ablate.report.tables import markdown
 from instruct_ablate.schema import BudgetConfig, Config
 from tests.goldens import cases
 from tests.standins import make_config, replace_inputs, work
@@ -165,7 +167,10 @@ def test_a_cell_of_unknown_order_is_that_of_the_tasks_as_they_are(
     in_order(monkeypatch, order)
     now = identify(unordered)
     assert (now.hash == before[0].identity) is (order == "usual")
-    assert run_cell(unordered, must_not_work) == before[0]
+    done = run_cell(unordered, must_not_work)
+    assert replace(done, notes=(*done.notes, UNKNOWN_ORDER)) == before[0], (
+        "which is marked wherever it is shown"
+    )
     assert read_study(study_of(unordered)).cells == before
     assert ("did not note in which order" in caplog.text) is (order != "usual")
 
@@ -218,3 +223,17 @@ def test_what_was_not_trained_has_no_order(unordered: Config, monkeypatch: pytes
     before = run_cell(config, work)
     in_order(monkeypatch, "0f1e2d")
     assert run_cell(config, must_not_work) == before
+
+
+def test_a_mark_for_cells_of_unknown_order_and_for_no_others(unordered: Config) -> None:
+    """Asked for with a sorted list such a cell keeps its hash, and stood in reports like one of known order."""
+    study = study_of(unordered)
+    run_cell(replace(unordered, seed=1), work)
+    run_cell(replace(unordered, data_budget=BudgetConfig(0)), work)
+    cells = read_study(study).cells
+    marked = [cell.name for cell in cells if UNKNOWN_ORDER in cell.notes]
+    assert marked == [cell.name for cell in cells if is_of_unknown_order(study / cell.name)]
+    assert len(marked) == 1
+    assert f"{UNKNOWN_ORDER} " in markdown(cell_table(cells)) + " "
+    (study / marked[0] / "identity.json").write_text("[]")
+    assert not any(UNKNOWN_ORDER in cell.notes for cell in read_study(study).cells)

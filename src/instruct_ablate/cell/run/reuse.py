@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from instruct_ablate.cell.state.canonical import (
     shown_at_test,
     under_templates,
 )
+from instruct_ablate.cell.state.former import UNKNOWN_ORDER, check_order_of, forms
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.instance_scores import completed
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line, to_line
@@ -67,8 +68,8 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
     """
     if config.reuse == "none" or (config.reuse == "untuned" and not is_untuned(config)):
         return None
-    for source in sorted(Path(config.output).glob(f"*/*-{identity.hash[:8]}")):
-        record = read_record(source, identity.hash) if source != folder else None
+    for form, source in _sources(config, identity):
+        record = read_record(source, form.hash) if source != folder else None
         if record is None or record.state != "done":
             continue
         if is_without_points(config, source):
@@ -76,15 +77,28 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
             continue
         try:
             shaped = effective(config)
-            tested = _verified(shaped, identity, source, record)
+            known = check_order_of(source, identity)
+            tested = _verified(shaped, form, source, record)
             tested += _verified_general(shaped, source, record.general)
         except (UserError, OSError) as fault:
             log.warning(
                 "%s: the cell of study %s is not taken over: %s", identity.name, source.parent.name, fault
             )
             continue
-        return _taken(config, identity, folder, source, replace(record, name=identity.name), tested)
+        if not known:
+            log.warning("%s: of the cell of study %s %s", identity.name, source.parent.name, UNKNOWN_ORDER)
+            record = replace(record, notes=(*record.notes, UNKNOWN_ORDER))
+        own = replace(record, name=identity.name, identity=identity.hash, setting=identity.setting)
+        noted = identity if known else replace(identity, order="")
+        return _taken(config, noted, folder, source, own, tested)
     return None
+
+
+def _sources(config: Config, identity: Identity) -> Iterator[tuple[Identity, Path]]:
+    """Yield the folders that may hold the cell, with the identity that it has there; today's first."""
+    for form in forms(identity, config.evaluation.metrics):
+        for source in sorted(Path(config.output).glob(f"*/*-{form.hash[:8]}")):
+            yield form, source
 
 
 def _verified(config: Config, identity: Identity, source: Path, record: CellRecord) -> list[Verified]:

@@ -31,6 +31,9 @@ from instruct_ablate.tasks.order import USUAL_ORDER
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
 
 log = logging.getLogger(__name__)
+UNKNOWN_ORDER = (
+    "nobody noted in which order it read its training tasks: it is taken for that which they have now"
+)
 
 
 def as_stored(
@@ -60,9 +63,50 @@ def as_stored(
     return replace(identity, hash=digest(told), name=found[0].name, counted=dict(told), order="")
 
 
+def forms(identity: Identity, metrics: Sequence[str]) -> tuple[Identity, ...]:
+    """Return the identities under which another study may hold the cell, today's first.
+
+    Earlier versions counted the metrics, of which none but those asked for now are looked for, and no order.
+    """
+    bare = _but_order(identity.counted)
+    every = [identity.counted, bare, *({**one, KEY: [*metrics]} for one in (identity.counted, bare))]
+    found = {digest(counted): counted for counted in every}
+    return tuple(
+        identity if own == identity.hash else replace(identity, hash=own, counted=counted, order="")
+        for own, counted in found.items()
+    )
+
+
+def check_order_of(folder: Path, identity: Identity) -> bool:
+    """Whether it is known in which order a finished cell read its training tasks.
+
+    `UserError` where that is another order than ours, or nobody noted it and its study has taken the cell for another.
+    """
+    told = _told_of(folder / IDENTITY) or {"identity": "", "counted": {}}
+    if not is_of_unknown_order(folder):
+        if told.get(ORDER, told["counted"].get(ORDER, "")) != identity.order:
+            raise UserError("it read its training tasks in another order")
+        return True
+    if _taken_for(folder.parent, str(told["identity"])) not in (None, identity.order):
+        raise UserError(
+            "nobody noted in which order it read its training tasks, and that study has taken it for another"
+        )
+    return False
+
+
+def is_of_unknown_order(folder: Path) -> bool:
+    """Whether a cell was trained by a version that did not note in which order it read its tasks."""
+    told = _told_of(folder / IDENTITY)
+    return told is not None and _lacks_order(told)
+
+
 def without_order(identity: Identity) -> str:
     """Return the hash that the cell had before the order of its training tasks counted."""
-    return digest({key: value for key, value in identity.counted.items() if key != ORDER})
+    return digest(_but_order(identity.counted))
+
+
+def _but_order(counted: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in counted.items() if key != ORDER}
 
 
 def _without_order(study: Path, identity: Identity, counted: _Former) -> list[Path]:
@@ -144,19 +188,25 @@ def _read(study: Path, _changed: int) -> _Former:
 
 
 def _lacks_order(told: Mapping[str, Any]) -> bool:
-    """Whether a cell was trained by a version that did not note in which order it read its tasks."""
     counted = told["counted"]
     return ORDER not in told and ORDER not in counted and counted["instruction"] is not None
 
 
 def _told(path: Path) -> Mapping[str, Any] | None:
     """Return what was hashed of a cell that counted its metrics, or noted no order; None of any other."""
+    told = _told_of(path)
+    if told is None or not (told["counted"][KEY] or _lacks_order(told)):
+        return None
+    counted: Mapping[str, Any] = told["counted"]
+    return counted if told["identity"] == digest(counted) else None
+
+
+def _told_of(path: Path) -> Mapping[str, Any] | None:
+    """Read what was hashed of a cell; None where that cannot be read."""
     try:
         told: Mapping[str, Any] = load_json(read_plain(path))
         counted: Mapping[str, Any] = told["counted"]
-        former = [bool(counted[KEY]), _lacks_order(told)]
-        if any(former) and told["identity"] == digest(counted):
-            return counted
+        _ = told["identity"], counted["instruction"], counted[KEY]
     except (OSError, *NOT_AS_WRITTEN):
-        pass
-    return None
+        return None
+    return told
