@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.training.joined import Meeting, generators, set_generators
 from instruct_ablate.turns import SideBySide, Turn
+
+
+def lending() -> AbstractContextManager[None]:
+    """Lend the cells that run within this one copy of their model's weights."""
+    return SHELF.lending()
 
 
 def side_by_side(works: Mapping[str, Callable[[], object]], tokens: int | None) -> None:

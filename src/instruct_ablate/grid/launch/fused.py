@@ -99,13 +99,13 @@ def _base(config: Config) -> str:
 
 def _in_turn(launcher: Any, cells: Sequence[Cell], restore: Restore) -> None:
     """Run cells one after another over one copy of the weights; what a cell folds its adapters into is its own."""
-    from instruct_ablate.model.loading.last_loaded import SHELF
+    from instruct_ablate.cell.run.side_by_side import lending
 
     log.info(
         "they take turns: on a processor joined steps take as long as their own, and more memory "
         "(hydra.launcher.tokens=N joins them, N tokens a pass)"
     )
-    with SHELF.lending():
+    with lending():
         for cell in cells:
             run_here(launcher, cell)
             restore(cell.folder)
