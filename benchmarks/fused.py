@@ -123,14 +123,15 @@ def measured(given: argparse.Namespace, case: str) -> dict[str, Any]:
     for name in SIDES[1:3]:
         pairs = zip(taken["in turn"], taken[name], strict=True)
         result[name] |= {
-            "losses apart": _apart(taken[name][0]["losses"], taken["in turn"][0]["losses"]),
+            "losses apart": apart(taken[name][0]["losses"], taken["in turn"][0]["losses"]),
             "times": round(statistics.median(one["seconds"] / other["seconds"] for one, other in pairs), 2),
             "memory of one": round(result[name]["peak MiB"] / result["one cell"]["peak MiB"], 2),
         }
     return result
 
 
-def _apart(one: list[list[float]], other: list[list[float]]) -> float:
+def apart(one: list[list[float]], other: list[list[float]]) -> float:
+    """Return how far losses of the same cells and steps lie apart at most."""
     pairs = zip(chain.from_iterable(one), chain.from_iterable(other), strict=True)
     return max(abs(mine - theirs) for mine, theirs in pairs)
 

@@ -29,6 +29,7 @@ os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
 
 import torch
 from benchmarks.gpu_attention import attention
+from benchmarks.gpu_fused import fused
 
 from benchmarks import gpu_equality as equality
 from benchmarks import gpu_speed as speed
@@ -47,6 +48,7 @@ PARTS: dict[str, tuple[Part, int]] = {
     "train qwen3_0.6b": (partial(speed.train, name="qwen3_0.6b"), 75),
     "resume": (equality.resume, 40),
     "pool": (equality.pool, 40),
+    "fused": (fused, 45),
     "profile qwen3_0.6b": (partial(speed.profile, name="qwen3_0.6b"), 30),
     "evaluate t5_large": (partial(speed.evaluate, name="t5_large"), 60),
     "train gemma3_270m": (partial(speed.train, name="gemma3_270m"), 60),

@@ -20,6 +20,7 @@ PARTS = [
     "train smollm2_135m",
     "evaluate t5_large",
     "pool",
+    "fused",
     "profile qwen3_0.6b",
 ]
 # The command itself, with parts beside its own that fail as a part may.
@@ -82,6 +83,7 @@ def test_every_part_runs_and_what_must_be_equal_is(results: dict[str, Any]) -> N
     assert steps["replayed"] > 4
     assert min(steps["ms a step captured"], steps["ms a step as they are"]) > 0
     assert len(found["pool"]) == 2
+    assert found["fused"]["joined against in turn"]["equal"]
     assert found["machine"]["processor"]["cores"] >= 1
 
 

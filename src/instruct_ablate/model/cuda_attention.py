@@ -194,8 +194,7 @@ class SideBySide:
         `bias` (heads, longest, longest): each group has the corner of its length.
         """
         query, key, value = (
-            _Moved.apply(states[0].transpose(0, 1), self.there, self.back)  # type: ignore[no-untyped-call]
-            for states in (query, key, value)
+            moved(states[0].transpose(0, 1), self.there, self.back) for states in (query, key, value)
         )
         # One more channel hides the keys that fill up: a mask of its own would be a square for every sequence.
         ones = query.new_ones(len(query), query.shape[1], WIDER)
@@ -208,8 +207,7 @@ class SideBySide:
             mask = bias_of(bias, group.length, causal, query.dtype).expand(group.count, -1, -1, -1)
             part = in_one_order(F.scaled_dot_product_attention(own, keys, values, attn_mask=mask, scale=1.0))
             parts.append(part.transpose(1, 2).flatten(0, 1))
-        result: Tensor = _Moved.apply(torch.cat(parts), self.back, self.there)  # type: ignore[no-untyped-call]
-        return result[None]
+        return moved(torch.cat(parts), self.back, self.there)[None]
 
     @staticmethod
     def _rows(states: Tensor, group: Group) -> Tensor:
@@ -237,6 +235,12 @@ def bias_of(bias: Tensor, length: int, causal: bool, dtype: torch.dtype) -> Tens
         later = torch.ones(length, length, dtype=torch.bool, device=bias.device).triu(1)
         mask = mask.masked_fill(later, float("-inf"))
     return mask
+
+
+def moved(states: Tensor, there: Tensor, back: Tensor) -> Tensor:
+    """Return rows `there` of states, zeros for -1; `back`: where each row of the states has gone."""
+    result: Tensor = _Moved.apply(states, there, back)  # type: ignore[no-untyped-call]
+    return result
 
 
 class _Moved(torch.autograd.Function):

@@ -85,10 +85,14 @@ def test_why_a_cell_runs_by_itself(config: Config, told: str, caplog: pytest.Log
     assert f"0 runs by itself: {why_alone(config)}" in caplog.text
 
 
-def test_where_there_is_a_gpu_cells_run_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_a_gpu_cells_run_in_turn_unless_tokens_are_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(fused, "visible_gpus", lambda: ["0"])
     assert "GPU" in str(why_alone(lora()))
     assert why_alone(changed(lora(), trainer={"accelerator": "cpu"})) is None
+    assert why_alone(lora(), 2048) is None
+    assert [len(group) for group in groups(cells_of([lora(), lora(seed=1)]), 8, 2048)] == [2]
 
 
 def test_what_does_not_train_is_no_matter(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +17,7 @@ import torch
 from instruct_ablate.errors import UserError
 from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.loading.last_loaded import SHELF
-from instruct_ablate.model.training import joined
+from instruct_ablate.model.training import joined, joined_layers
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.joined import Meeting, generators, set_generators
 from instruct_ablate.model.training.joined_layers import JoinedLinear
@@ -129,6 +130,21 @@ def test_losses_and_weights_are_those_of_each_cell_alone(
     given, wanted = together(configs, tmp_path / "together"), alone(configs, tmp_path / "alone")
     assert [one.company for one in given] == [2, 2, 2]
     assert len({len(one.losses) for one in given}) > 1  # one ends before the others
+    for one, other in zip(given, wanted, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_adapters_applied_at_once_as_on_a_gpu_give_the_same(
+    name: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joined_layers, "BATCHED", ("cpu",))
+    taken, own = [], JoinedLinear._at_once
+    monkeypatch.setattr(JoinedLinear, "_at_once", lambda *given: taken.append(given) or own(*given))
+    configs = cells(cache, name)
+    given, wanted = together(configs, tmp_path / "together"), alone(configs, tmp_path / "alone")
+    assert taken
+    assert [one.company for one in given] == [2, 2, 2]
     for one, other in zip(given, wanted, strict=True):
         assert_same(one, other)
 
@@ -258,6 +274,23 @@ def test_joined_passes_have_the_threads_of_the_cells(
     finally:
         torch.set_num_threads(threads)
     assert seen == [3]
+
+
+def test_a_cell_that_ends_takes_no_weights_with_it(cache: Path, tmp_path: Path) -> None:
+    moved: list[str] = []
+
+    class Watched(InstructionModule):
+        def cpu(self) -> Any:
+            moved.append(threading.current_thread().name)
+            return super().cpu()
+
+    configs = [changed(one, trainer={"max_steps": 1}) for one in cells(cache)[:2]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("instruct_ablate.model.training.fit.InstructionModule", Watched)
+        together(configs, tmp_path / "together")
+        assert moved == []  # Lightning moves a module when its fit ends
+        alone(configs[:1], tmp_path / "alone")
+    assert moved == ["MainThread"]
 
 
 def test_what_cells_share_stays_as_it_was_loaded(cache: Path, tmp_path: Path) -> None:

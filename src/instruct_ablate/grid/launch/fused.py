@@ -36,7 +36,7 @@ def run_fused(launcher: Any, cells: Sequence[Cell], most: int, tokens: int | Non
     configure_log(hydra.job_logging, hydra.verbose)
     done = 0
     with restoring(cells) as restore:
-        for group in groups(cells, most):
+        for group in groups(cells, most, tokens):
             done += len(group)
             names = ", ".join(cell.identity.name for cell in group)
             log.info("cell%s %d of %d: %s", "s up to" if len(group) > 1 else "", done, len(cells), names)
@@ -51,11 +51,11 @@ def run_fused(launcher: Any, cells: Sequence[Cell], most: int, tokens: int | Non
                     restore(cell.folder)
 
 
-def groups(cells: Sequence[Cell], most: int) -> Iterator[list[Cell]]:
+def groups(cells: Sequence[Cell], most: int, tokens: int | None = None) -> Iterator[list[Cell]]:
     """Yield cells that run together, and those that run alone, by the place of the first; say why these do."""
     gathered: dict[str, list[Cell]] = {}
     for cell in cells:
-        why = why_alone(cell.config)
+        why = why_alone(cell.config, tokens)
         if why:
             log.warning("%s runs by itself: %s", cell.identity.name, why)
         key = cell.identity.hash if why is not None else _base(cell.config)
@@ -65,8 +65,11 @@ def groups(cells: Sequence[Cell], most: int) -> Iterator[list[Cell]]:
             yield group[first : first + most]
 
 
-def why_alone(config: Config) -> str | None:
-    """Say why a cell cannot train together with others; nothing where it does not train, None where it can."""
+def why_alone(config: Config, tokens: int | None = None) -> str | None:
+    """Say why a cell cannot train together with others; nothing where it does not train, None where it can.
+
+    `tokens`: of a joined pass, where steps are joined.
+    """
     if is_baseline(config) or is_untuned(config):
         return ""
     method, trainer = config.method, config.trainer
@@ -81,7 +84,8 @@ def why_alone(config: Config) -> str | None:
         "trainer.precision=fp16 scales each cell's loss by its own number": trainer.precision == "fp16",
         f"logger={config.logger.name} has one cell open at a time": config.logger.name not in LOGGERS,
         "cell_timeout could end one cell only together with the others": config.cell_timeout is not None,
-        "on a GPU steps are not joined yet (trainer.accelerator=cpu)": _on_gpu(trainer.accelerator),
+        "on a GPU steps are joined with hydra.launcher.tokens=N alone": tokens is None
+        and _on_gpu(trainer.accelerator),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 

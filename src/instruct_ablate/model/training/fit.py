@@ -149,7 +149,7 @@ def _train(
             callbacks.insert(1, meter.points)  # before the saver
         trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
         # Under the trainer's settings of determinism, as in its steps.
-        with kept_states(subject, data, config, notes) as module.losses.kept, joining(model):
+        with kept_states(subject, data, config, notes) as module.losses.kept, joining(model, module):
             trainer.fit(module, datamodule=data)
         module.losses.kept = None
     assert module.weights is not None

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.loading.last_loaded import SHELF, with_same_weights
+from instruct_ablate.model.loading.precision import on_gpu
 from instruct_ablate.model.training.dropout import Dropout
 from instruct_ablate.model.training.fused_layers import is_norm
 from instruct_ablate.model.training.joined_layers import (
@@ -38,7 +39,7 @@ from instruct_ablate.model.training.joined_layers import (
     unknown_in,
 )
 from instruct_ablate.model.training.loss import losses_of, packed_attention_of, states_for, wanted_tokens
-from instruct_ablate.model.training.module import InstructionModule, Step
+from instruct_ablate.model.training.module import InstructionModule, Step, random_state, set_random_state
 from instruct_ablate.model.training.trainable import make_trainable
 from instruct_ablate.schema import Config
 from instruct_ablate.turns import Turn, this_cell
@@ -180,9 +181,10 @@ class Meeting:
             losses[0].backward()
         else:
             losses = self._joined(units)
+        told = torch.stack([loss.detach() for loss in losses]).tolist()  # at once: on a GPU it waits
         seconds = (time.perf_counter() - started) / sum(unit.part.tokens for unit in units)
-        for unit, loss in zip(units, losses, strict=True):
-            totals[unit.cell] += float(loss.detach())
+        for unit, loss in zip(units, told, strict=True):
+            totals[unit.cell] += loss
             unit.cell.share += seconds * unit.part.tokens
 
     def _joined(self, units: Sequence[Unit]) -> list[Tensor]:
@@ -205,34 +207,42 @@ class Meeting:
 
 
 def prepare(model: Any, config: Config) -> None:
-    """Tell the cells beside this one, where there are any, of a model as loaded; before it is given adapters."""
+    """Tell the cells beside this one, where there are any, of a model as loaded; before it is given adapters.
+
+    Weights that cells share are where they train before any of them begins: they can be in one place only.
+    """
     cell = this_cell()
     if cell is not None and cell.meeting is not None:
+        if on_gpu(config.trainer.accelerator):
+            model.to("cuda")
         cell.meeting.begin(model, config)
 
 
 @contextmanager
-def joining(model: Any) -> Iterator[None]:
-    """Let this cell's steps be joined with those of others, where there are any, while it trains `model`."""
+def joining(model: Any, module: InstructionModule) -> Iterator[None]:
+    """Let this cell's steps be joined with those of others, where there are any, while `module` trains `model`."""
     cell = this_cell()
     if cell is None or cell.meeting is None:
         yield
         return
     cell.meeting.enter(model)
+    # Lightning takes a module back to the processor when its fit ends, and with it the weights that others train on.
+    vars(module)["cpu"] = lambda: module
     try:
         yield
     finally:
+        del vars(module)["cpu"]
         cell.meeting.leave()
 
 
 def generators() -> Any:
     """Return the state of all generators that a cell might draw from."""
-    return torch.get_rng_state(), random.getstate(), np.random.get_state()
+    return random_state(), random.getstate(), np.random.get_state()
 
 
 def set_generators(state: Any) -> None:
     """Set them."""
-    torch.set_rng_state(state[0])
+    set_random_state(state[0])
     random.setstate(state[1])
     np.random.set_state(state[2])
 
@@ -243,7 +253,7 @@ def _wanted(units: Sequence[Unit]) -> list[Tensor] | None:
     if all(one is None for one in chosen):
         return None
     return [
-        torch.arange(unit.part.decoder.total) if one is None else one
+        torch.arange(unit.part.decoder.total, device=unit.part.rows.device) if one is None else one
         for unit, one in zip(units, chosen, strict=True)
     ]
 

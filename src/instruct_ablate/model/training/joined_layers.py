@@ -8,14 +8,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from instruct_ablate.data.micro_batch import NO_PARENT, MicroBatch, Packed
+from instruct_ablate.model.cuda_attention import moved
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.turns import Turn
 
 ENCODER, DECODER = "encoder", "decoder"
 NOT_SHARED = "its model does not share its weights"
+BATCHED = (
+    "cuda",
+)  # devices on which the adapters of all cells are applied at once: there calls are what takes time
 
 
 class Passing:
@@ -24,6 +29,8 @@ class Passing:
     def __init__(self) -> None:
         self.cells: list[Turn] = []
         self._lengths: dict[str, dict[int, list[int]]] = {}
+        self._beside: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self._factors: dict[tuple[float, ...], Tensor] = {}
 
     @contextmanager
     def of(
@@ -41,6 +48,24 @@ class Passing:
             yield
         finally:
             self.cells, self._lengths = [], {}
+            self._beside, self._factors = {}, {}
+
+    def beside(self, lengths: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return which token stands at each place of the parts laid side by side (-1: none), and each token's place."""
+        key = tuple(lengths)
+        if key not in self._beside:
+            rows = torch.arange(max(key)).expand(len(key), -1)
+            own = rows < torch.tensor(key)[:, None]
+            there = torch.full(own.shape, -1)
+            there[own] = torch.arange(sum(key))
+            self._beside[key] = there.flatten().to(device), own.flatten().nonzero()[:, 0].to(device)
+        return self._beside[key]
+
+    def factors(self, given: tuple[float, ...], device: torch.device) -> Tensor:
+        """Return the parts' factors (parts, 1, 1)."""
+        if given not in self._factors:
+            self._factors[given] = torch.tensor(given, device=device)[:, None, None]
+        return self._factors[given]
 
     def lengths(self, side: str, rows: int) -> list[int]:
         """Return how many of a layer's rows are each part's."""
@@ -70,9 +95,30 @@ class JoinedLinear(nn.Linear):
         cells = self.passing.cells
         if not any(cell in self.adapters for cell in cells):
             return result
-        pieces = torch.split(states, self.passing.lengths(self.side, states.shape[1]), 1)
+        lengths = self.passing.lengths(self.side, states.shape[1])
+        if states.device.type in BATCHED and all(cell in self.adapters for cell in cells):
+            return (result + self._at_once(states[0], lengths)[None]).to(result.dtype)
+        pieces = torch.split(states, lengths, 1)
         added = [self._added(cell, piece) for cell, piece in zip(cells, pieces, strict=True)]
         return (result + torch.cat(added, 1)).to(result.dtype)
+
+    def _at_once(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Return (tokens, out) of (tokens, in): what the adapters of all cells give, by two batched products.
+
+        Parts are filled up to the longest, adapters to the greatest rank, with zeros.
+        """
+        layers = [self.adapters[cell] for cell in self.passing.cells]
+        names = [layer.active_adapters[0] for layer in layers]
+        low = [layer.lora_A[name].weight for layer, name in zip(layers, names, strict=True)]
+        high = [layer.lora_B[name].weight for layer, name in zip(layers, names, strict=True)]
+        rank = max(map(len, low))
+        down = torch.stack([F.pad(one, (0, 0, 0, rank - len(one))) for one in low])
+        up = torch.stack([F.pad(one, (0, rank - one.shape[1])) for one in high])
+        there, back = self.passing.beside(lengths, states.device)
+        wide = moved(states, there, back).view(len(layers), -1, states.shape[-1]).to(down.dtype)
+        scales = tuple(float(layer.scaling[name]) for layer, name in zip(layers, names, strict=True))
+        added = (wide @ down.mT) @ up.mT * self.passing.factors(scales, states.device)
+        return moved(added.flatten(0, 1), back, there)
 
     def _added(self, cell: Turn, states: Tensor) -> Tensor:
         layer = self.adapters.get(cell)
