@@ -150,3 +150,14 @@ def test_a_budget_is_shown_as_people_say_it(tmp_path: Path):
     }
     assert shown.keys() == {"all", "64 in all"}
     assert not any("64" in place for place in shown.values()), "the budget says it"
+
+
+def test_a_cut_answer_is_marked_and_others_stay_as_they_were(tmp_path: Path):
+    study = read_study(small_study(tmp_path / "study"))
+    path = prediction_file(study)
+    first, *rest = read_predictions(path)
+    path.write_text("".join(f"{to_line(row)}\n" for row in (replace(first, cut=True), *rest)))
+    data = browser_data(study.folder, choose(study.cells))
+    instances = [one for task in data["tasks"].values() for one in task["instances"].values()]
+    lengths = [len(answer) for one in instances for answer in one["answers"]]
+    assert sorted(lengths)[-2:] == [5, 6]

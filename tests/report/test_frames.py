@@ -71,7 +71,7 @@ def test_every_frame_has_its_columns_with_and_without_rows(tmp_path: Path) -> No
     scored = ["cell", "identity", "tested_on", "task", "instances"]
     answered = [
         "cell", "tested_on", "template", "task", "category", "kind", "instance_id", "prompt", "prediction",
-        "references", "truncated",
+        "references", "truncated", "cut",
     ]  # fmt: skip
     tested = ["difference", "low", "high", "p_difference", "p_equivalence", "seeds", "tasks"]
     judged = ["hypothesis", "answer", "details"]

@@ -56,7 +56,7 @@ def test_a_row_for_programs_has_all_that_people_see(study: Path) -> None:
     assert told == {
         "task": row.task, "category": row.category, "kind": row.kind, "instance_id": row.instance_id,
         "tested_on": "original", "prompt": row.prompt, "prediction": row.prediction,
-        "references": list(row.references), "right": True, "scores": dict(row.values),
+        "references": list(row.references), "right": True, "cut": False, "scores": dict(row.values),
     }  # fmt: skip
 
 
@@ -141,3 +141,14 @@ def test_an_answer_that_constraints_check_is_right_by_them(study: Path) -> None:
     assert is_right(equal)
     assert not is_right(replace(equal, values=(("prompt_level_strict", 0.0),)))
     assert is_right(replace(equal, prediction="", values=(("prompt_level_strict", 1.0),)))
+
+
+def test_a_cut_answer_says_so(study: Path) -> None:
+    path = study / ORIGINAL / "predictions" / "original.jsonl"
+    first, *rest = read_predictions(path)
+    path.write_text("".join(f"{to_line(row)}\n" for row in (replace(first, cut=True), *rest)))
+    said = show(study / ORIGINAL, "--limit", 0).output
+    assert said.count("prediction (right, ended at its greatest length):\n    No\n") == 1
+    assert said.count("greatest length") == 1
+    told = json.loads(show(study / ORIGINAL, "--limit", 0, "--json").output)["rows"]
+    assert [row["cut"] for row in told] == [True, *(False for _ in rest)]

@@ -62,11 +62,15 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a system answered to a prompt; `likelihoods` are those of its references, where a metric reads them."""
+    """What a system answered to a prompt; `likelihoods` are those of its references, where a metric reads them.
+
+    `cut`: the answer had come to its greatest length, and the model might have gone on.
+    """
 
     prompt: Prompt
     text: str
     likelihoods: tuple[Likelihood, ...] | None = None
+    cut: bool = False
 
 
 class Tokens(Protocol):

@@ -51,7 +51,7 @@ class Gathered:
         prompt, answer = self._numbered(row.prompt), self._numbered(row.prediction)
         known = dict(reversed(row.values))  # the first counts, as in `row.get`
         values = [None if (value := known.get(name)) is None else round(value, 3) for name in self.metrics]
-        found["answers"].append([column, prompt, answer, row.right, values])
+        found["answers"].append([column, prompt, answer, row.right, values, *([1] if row.cut else [])])
 
     def _numbered(self, text: str) -> int:
         half = MOST_TEXT // 2  # the instance's own input stands at a prompt's end

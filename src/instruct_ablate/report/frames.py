@@ -60,7 +60,17 @@ class StudyFrames:
 
 
 _CELL = ("cell", "identity", "state", "seed", "failure")
-_PREDICTION = ("task", "category", "kind", "instance_id", "prompt", "prediction", "references", "truncated")
+_PREDICTION = (
+    "task",
+    "category",
+    "kind",
+    "instance_id",
+    "prompt",
+    "prediction",
+    "references",
+    "truncated",
+    "cut",
+)
 _TESTED = ("difference", "low", "high", "p_difference", "p_equivalence", "seeds", "tasks")
 
 
@@ -83,7 +93,7 @@ def _where(cell: CellRecord, block: ScoreBlock) -> dict[str, Any]:
 
 def _prediction(row: PredictionRow) -> dict[str, Any]:
     place = (row.task, row.category, row.kind, row.instance_id, row.prompt, row.prediction)
-    values = (*place, list(row.references), row.truncated)
+    values = (*place, list(row.references), row.truncated, row.cut)
     return {**dict(zip(_PREDICTION, values, strict=True)), **dict(row.values)}
 
 

@@ -17,6 +17,7 @@ from instruct_ablate.metrics.constraints import PROMPT_STRICT
 from instruct_ablate.whole_files import inside
 
 RULE = 72 * "-"
+CUT = ", ended at its greatest length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +108,19 @@ def lines(shown: Shown) -> Iterator[str]:
         yield from _labelled("prompt", row.prompt or "(prompts were not saved)")
     yield from _labelled("references", " | ".join(row.references))
     if other is None:
-        yield from _labelled("prediction", row.prediction, is_right(row))
+        yield from _answer("prediction", row)
     else:
-        yield from _labelled("first", row.prediction, is_right(row))
-        yield from _labelled("second", other.prediction, is_right(other))
+        yield from _answer("first", row)
+        yield from _answer("second", other)
 
 
-def _labelled(name: str, text: str, right: bool | None = None) -> Iterator[str]:
-    mark = {None: "", True: " (right)", False: " (wrong)"}[right]
-    yield f"{name}{mark}:"
+def _answer(name: str, row: PredictionRow) -> Iterator[str]:
+    right = "right" if is_right(row) else "wrong"
+    yield from _labelled(f"{name} ({right}{CUT if row.cut else ''})", row.prediction)
+
+
+def _labelled(name: str, text: str) -> Iterator[str]:
+    yield f"{name}:"
     yield textwrap.indent(text, "    ")
 
 
@@ -132,8 +137,10 @@ def row_fields(shown: Shown) -> dict[str, Any]:
         "prediction": row.prediction,
         "references": list(row.references),
         "right": is_right(row),
+        "cut": row.cut,
         "scores": dict(row.values),
     }
     if shown.other is not None:
-        fields["other"] = {"prompt": shown.other.prompt, "prediction": shown.other.prediction}
+        other = shown.other
+        fields["other"] = {"prompt": other.prompt, "prediction": other.prediction, "cut": other.cut}
     return fields

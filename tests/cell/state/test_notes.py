@@ -76,3 +76,10 @@ def test_one_answer_for_nine_tenths_is_noted_unless_it_is_right(same: int, right
         for at in range(20)
     ]  # fmt: skip
     assert (_one_answer(rows) == "yes") is noted
+
+
+def test_cut_answers_are_counted_where_there_are_any() -> None:
+    rows = [make_row(Prediction(one, "yes", cut=n < 2), InstanceScore()) for n, one in enumerate(PROMPTS[:5])]
+    assert "2 of 5 answers were ended at their greatest length (40%)" in list(prediction_notes(rows))
+    whole = [replace(row, cut=False) for row in rows]
+    assert not any("greatest length" in note for note in prediction_notes(whole))

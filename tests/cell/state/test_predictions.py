@@ -218,3 +218,14 @@ def test_an_answer_is_right_by_its_constraints_where_there_are_any() -> None:
         checked = replace(ROW, values=(("exact_match", 1 - kept), ("prompt_level_strict", kept)))
         assert checked.right == kept
     assert replace(ROW, values=()).right == 0.0
+
+
+def test_a_cut_answer_is_marked_and_no_other_line_is_changed_for_it() -> None:
+    cut = make_row(Prediction(PROMPT, " yes", cut=True), ROW.score)
+    assert (cut.cut, ROW.cut) == (True, False)
+    assert cut.to_prediction().cut
+    assert from_line(to_line(cut)) == cut
+    assert "cut" not in json.loads(to_line(ROW)), "as earlier versions wrote it, which noted none"
+    assert from_line(to_line(ROW)) == ROW
+    with pytest.raises(TypeError, match="true or false"):
+        from_line(to_line(cut).replace('"cut": true', '"cut": 1'))

@@ -17,8 +17,9 @@ from instruct_ablate.model.decoding.answer_bound import (
     task_outputs,
     with_task_outputs,
 )
+from instruct_ablate.model.decoding.early_stop import is_cut
 from instruct_ablate.model.decoding.predict import predict
-from instruct_ablate.model.decoding.question import ask
+from instruct_ablate.model.decoding.question import Question, ask
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.schema import Config
@@ -172,3 +173,44 @@ def test_the_note_names_the_shortest_and_the_longest(checkpoint: Checkpoint) -> 
     only = bound_note(prompts[:2], encoding(checkpoint), config)
     assert only is not None
     assert f"after {limits['task0']} tokens" in only
+
+
+def cuts(predictions: Iterable[Prediction]) -> dict[tuple[str, str], bool]:
+    return {(one.prompt.task, one.prompt.instance_id): one.cut for one in predictions}
+
+
+@pytest.mark.parametrize("slack", [None, 0, 2, 99])
+def test_answers_that_came_to_their_greatest_length_are_marked(
+    slack: int | None, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, written: list[int]
+) -> None:
+    prompts, config = bounded(), config_with(slack)
+    found = cuts(predict(checkpoint, prompts, config))
+    limits = {*answer_limits(prompts, encoding(checkpoint), config).values()}
+    assert any(found.values())
+    if len(limits) == 1:
+        assert sum(found.values()) == sum(length in limits for length in written)
+    alone = {key: cut for one in prompts for key, cut in cuts(predict(checkpoint, [one], config)).items()}
+    assert alone == found, "whatever the company"
+    monkeypatch.setattr(engine_native, "is_native", lambda checkpoint: False)
+    assert cuts(predict(checkpoint, prompts, config)) == found, "by transformers' own way too"
+
+
+def test_what_ends_by_itself_or_is_chosen_is_not_marked(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices = [replace(prompt, choices=LABELS) for prompt in bounded()]
+    assert not any(cuts(predict(checkpoint, choices, config_with(0, "rank"))).values())
+    every = range(len(checkpoint.tokenizer))
+    monkeypatch.setattr(engine_native, "stop_tokens", lambda model, encoding: frozenset(every))
+    assert not any(cuts(predict(checkpoint, bounded(), config_with(0))).values())
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "cut"), [("a\n", "line", False), ("a\n", "token", True), ("\na", "line", True)]
+)
+def test_a_line_that_ends_with_the_last_token_is_whole(text: str, stop: str, cut: bool) -> None:
+    config = config_with(None).evaluation
+    config.stop = stop
+    question = Question((1,), (), limit=3)
+    assert is_cut(question, [5, 6, 7], text, config) is cut
+    assert not is_cut(question, [5, 6], text, config)

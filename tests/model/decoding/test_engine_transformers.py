@@ -16,7 +16,7 @@ def answers(checkpoint, prompts, config, finished=lambda question: False):
     questions = ask(prompts, Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder), config)
     return {
         question.prompts[0].instance_id: text
-        for question, text, _ in answer(checkpoint, questions, config, finished)
+        for question, text, *_ in answer(checkpoint, questions, config, finished)
     }
 
 

@@ -12,6 +12,7 @@ from instruct_ablate.metrics import score_prediction
 from instruct_ablate.model.decoding import early_stop, engine_native
 from instruct_ablate.model.decoding.greedy import decode_greedily
 from instruct_ablate.model.decoding.predict import ANSWER, predict
+from instruct_ablate.model.decoding.question import Answer
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 from instruct_ablate.prompt.build import build_prompts
@@ -152,7 +153,7 @@ def test_prompts_without_choices_are_decoded_freely_in_every_decoding(checkpoint
 def test_thinking_is_no_part_of_the_answer_where_it_is_asked_for(checkpoint, monkeypatch, asked, wanted):
     def answer(checkpoint, questions, config, finished, notes):
         for question, text in zip(questions, ("<think>so</think>\n\nyes", "no end"), strict=True):
-            yield question, text, None
+            yield Answer(question, text)
 
     monkeypatch.setitem(ANSWER, "native", answer)
     config = make_config()

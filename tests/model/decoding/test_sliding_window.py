@@ -39,7 +39,7 @@ def answers(engine: Any, checkpoint: Checkpoint, decoding: str, batch_tokens: in
     lengths = [len(question.ids) for question in questions]
     assert min(lengths) < WINDOW < 3 * WINDOW < max(lengths)
     given = engine.answer(checkpoint, questions, config, lambda question: False)
-    return {question.prompts[0].instance_id: (text, scores) for question, text, scores in given}
+    return {question.prompts[0].instance_id: (text, scores) for question, text, scores, _ in given}
 
 
 @pytest.mark.parametrize("decoding", ["greedy", "rank"])

@@ -56,6 +56,8 @@ def prediction_notes(rows: Sequence[PredictionRow]) -> Iterator[str]:
     empty = sum(not row.prediction.strip() for row in said)
     if said and empty >= EMPTY * len(said):
         yield f"{empty} of {len(said)} predictions are empty ({empty / len(said):.0%})"
+    if cut := sum(row.cut for row in said):
+        yield f"{cut} of {len(said)} answers were ended at their greatest length ({cut / len(said):.0%})"
     labelled = [row for row in said if row.choices]
     outside = sum(normalised(row.prediction) not in map(normalised, row.choices or ()) for row in labelled)
     if labelled and outside >= OUTSIDE * len(labelled):

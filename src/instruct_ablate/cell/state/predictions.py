@@ -49,7 +49,9 @@ class PredictionRow:
     `expected` marks a baseline's expected score, which no single text has: it cannot be computed again from
     `prediction`. `word_rule` is the task's; None in what an earlier version wrote: its references tell.
     `likelihoods`: what the model held of each reference, None where no metric read it; on disk one [log-probability,
-    tokens, bytes] a reference, or nothing.
+    tokens, bytes] a reference, or nothing. `cut`: the answer was ended at its greatest length, which is
+    `prompt.max_target_length` or what `evaluation.answer_slack` leaves; on disk where it is so, and noted by no earlier
+    version.
     """
 
     task: str
@@ -65,6 +67,7 @@ class PredictionRow:
     expected: bool = False
     word_rule: WordRule | None = None
     likelihoods: tuple[Likelihood, ...] | None = None
+    cut: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -100,7 +103,7 @@ class PredictionRow:
             self.truncated,
             word_rule=self.word_rule,
         )
-        return Prediction(source, self.prediction, self.likelihoods)
+        return Prediction(source, self.prediction, self.likelihoods, self.cut)
 
 
 def make_row(
@@ -122,6 +125,7 @@ def make_row(
         expected,
         prompt.word_rule,
         prediction.likelihoods,
+        prediction.cut,
     )
 
 
@@ -133,6 +137,8 @@ def to_line(row: PredictionRow) -> str:
         del fields["likelihoods"]
     else:
         fields["likelihoods"] = [[one.log_probability, one.tokens, one.bytes] for one in row.likelihoods]
+    if not row.cut:
+        del fields["cut"]
     line = json.dumps(fields, ensure_ascii=False)
     return line if line.isascii() or _encodable(line) else json.dumps(fields)
 
@@ -168,7 +174,7 @@ def from_line(line: str | bytes) -> PredictionRow:
     texts = (row.task, row.category, row.instance_id, row.prompt, row.prediction, *row.references)
     if not row.references or {*map(type, texts), *map(type, row.choices or ())} != {str}:
         raise TypeError("texts are expected, and a reference")
-    truths = isinstance(row.truncated, bool) and isinstance(row.expected, bool)
+    truths = all(isinstance(one, bool) for one in (row.truncated, row.expected, row.cut))
     if not (truths and row.kind in _KINDS and row.word_rule in _RULES):
         raise TypeError("a kind of task, a rule for words, and true or false are expected")
     if not all(map(math.isfinite, [value for _, value in row.values])):

@@ -39,8 +39,10 @@ def text_written(
     stops: Collection[int],
     tokenizer: Any,
     config: EvaluationConfig,
-) -> str:
+) -> tuple[str, bool]:
     """Return the answer that decoding step by step would have written, of tokens that an engine wrote to their end.
+
+    Beside it, whether it is cut (`is_cut`).
 
     It ends before a stop token and at its greatest length; under `evaluation.cut_wrong_answers` nothing follows the
     token by which exact match is lost.
@@ -50,7 +52,13 @@ def text_written(
         lost = stop_when_lost([question], tokenizer)
         ends = (count for count in range(1, len(ended)) if lost(0, ended[:count]))
         ended = ended[: next(ends, len(ended))]
-    return answer_text(str(tokenizer.decode(ended, skip_special_tokens=True)), config)
+    text = str(tokenizer.decode(ended, skip_special_tokens=True))
+    return answer_text(text, config), is_cut(question, ended, text, config)
+
+
+def is_cut(question: Question, tokens: Sequence[int], text: str, config: EvaluationConfig) -> bool:
+    """Whether an answer of these tokens, its end token left out, ended at its greatest length and by nothing else."""
+    return len(tokens) >= question.most and not (config.stop == "line" and _has_line(text))
 
 
 def _has_line(text: str) -> bool:

@@ -12,13 +12,13 @@ from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.decoding import engine_transformers
 from instruct_ablate.model.decoding.batch import Batch
 from instruct_ablate.model.decoding.decoder_only import PackedDecoder, attending_packed
-from instruct_ablate.model.decoding.early_stop import answer_text, early_stop
+from instruct_ablate.model.decoding.early_stop import answer_text, early_stop, is_cut
 from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
 from instruct_ablate.model.decoding.greedy import decode_greedily
 from instruct_ablate.model.decoding.kept_prompts import KeptPrompts, kept_prompts
 from instruct_ablate.model.decoding.label_tree import token_scores
 from instruct_ablate.model.decoding.ordered_weights import OrderedWeights
-from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
+from instruct_ablate.model.decoding.question import Answer, Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.decoding.shared_prefix import Family, batches, families
 from instruct_ablate.model.decoding.support import is_packable
@@ -96,7 +96,7 @@ def _answer_batch(
         ]
         known = _among_labels(model, batch, members, scored, reading)
         for question, scores, references in zip(members, scored, known, strict=True):
-            yield question, question.choose(scores, config.evaluation.decoding), references
+            yield Answer(question, question.choose(scores, config.evaluation.decoding), references)
         return
     stops = stop_tokens(model, encoding_of(checkpoint, config.prompt))
     early = early_stop(members, checkpoint.tokenizer, config.evaluation)
@@ -108,7 +108,8 @@ def _answer_batch(
     limit = max(question.most for question in members)
     for row, tokens in decode_greedily(decoder, stops, limit, early, once_read):
         text = str(checkpoint.tokenizer.decode(tokens, skip_special_tokens=True))
-        yield members[row], answer_text(text, config.evaluation), asked[row]
+        cut = is_cut(members[row], tokens, text, config.evaluation)
+        yield Answer(members[row], answer_text(text, config.evaluation), asked[row], cut)
 
 
 def _reference_scores(

@@ -11,7 +11,7 @@ from torch import Tensor
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.decoding.early_stop import text_written
 from instruct_ablate.model.decoding.label_tree import LabelTree
-from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
+from instruct_ablate.model.decoding.question import Answer, Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.model.modes import evaluating, exact_logits
@@ -34,17 +34,20 @@ def answer(
         with evaluating(checkpoint.model):
             texts = _answer_batch(checkpoint, members, config)
             asked = _reference_scores(checkpoint, members)
-        yield from zip(members, texts, asked, strict=True)
+        for question, (text, cut), scores in zip(members, texts, asked, strict=True):
+            yield Answer(question, text, scores, cut)
 
 
-def _answer_batch(checkpoint: Checkpoint, members: Sequence[Question], config: Config) -> list[str]:
-    """Answer questions of equal length."""
+def _answer_batch(
+    checkpoint: Checkpoint, members: Sequence[Question], config: Config
+) -> list[tuple[str, bool]]:
+    """Answer questions of equal length, and say of each answer whether it is cut."""
     ids = torch.tensor([question.ids for question in members], device=checkpoint.model.device)
     if members[0].tree is None:
         return _generate(checkpoint, ids, members, config)
     scored = [_score(checkpoint, source, one.label_tree) for source, one in zip(ids, members, strict=True)]
     decoding = config.evaluation.decoding
-    return [one.choose(scores, decoding) for one, scores in zip(members, scored, strict=True)]
+    return [(one.choose(scores, decoding), False) for one, scores in zip(members, scored, strict=True)]
 
 
 def _reference_scores(checkpoint: Checkpoint, members: Sequence[Question]) -> list[TokenScores | None]:
@@ -72,7 +75,9 @@ def _equal(questions: Sequence[Question], tokens: int) -> Iterator[list[Question
         yield batch
 
 
-def _generate(checkpoint: Checkpoint, ids: Tensor, members: Sequence[Question], config: Config) -> list[str]:
+def _generate(
+    checkpoint: Checkpoint, ids: Tensor, members: Sequence[Question], config: Config
+) -> list[tuple[str, bool]]:
     """Decode greedily, each row up to its limit."""
     model: Any = checkpoint.model
     stops = stop_tokens(model, encoding_of(checkpoint, config.prompt))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.model.decoding.early_stop import answer_text, text_written
-from instruct_ablate.model.decoding.question import Answers, Question, stop_tokens
+from instruct_ablate.model.decoding.question import Answer, Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.settings import check_kind, lacking_vllm
 from instruct_ablate.model.export import write_checkpoint
 from instruct_ablate.model.loading.tokenizer import encoding_of
@@ -73,12 +73,11 @@ def _free(
     ]
     prompts = [{"prompt_token_ids": list(question.ids)} for question in questions]
     for question, output in zip(questions, engine.generate(prompts, sampling), strict=True):
-        if config.evaluation.cut_wrong_answers:
-            tokens = [int(token) for token in output.outputs[0].token_ids]
-            text = text_written(question, tokens, stops, checkpoint.tokenizer, config.evaluation)
-        else:
+        tokens = [int(token) for token in output.outputs[0].token_ids]
+        text, cut = text_written(question, tokens, stops, checkpoint.tokenizer, config.evaluation)
+        if not config.evaluation.cut_wrong_answers:  # as vLLM's own detokeniser writes it
             text = answer_text(str(output.outputs[0].text), config.evaluation)
-        yield question, text, None
+        yield Answer(question, text, cut=cut)
 
 
 def _bound(vllm: Any, engine: Any, questions: Sequence[Question], config: Config) -> Answers:
@@ -94,4 +93,4 @@ def _bound(vllm: Any, engine: Any, questions: Sequence[Question], config: Config
             label, output = next(outputs)
             logprobs = output.prompt_logprobs[-len(label) :]
             scores.append([float(at[token].logprob) for at, token in zip(logprobs, label, strict=True)])
-        yield question, question.choose(scores, config.evaluation.decoding), None
+        yield Answer(question, question.choose(scores, config.evaluation.decoding))

@@ -48,14 +48,14 @@ def predict(
     prompts = sorted(prompts, key=lambda prompt: prompt.task)
     questions = ask(prompts, encoding, config, likelihoods)
     worth: dict[Key, dict[str, float]] = {}
-    for question, text, scores in ANSWER[config.evaluation.engine](
+    for question, text, scores, cut in ANSWER[config.evaluation.engine](
         checkpoint, questions, config, is_finished, notes
     ):
         for prompt in question.prompts:
             if (prompt.task, prompt.instance_id) in finished:
                 continue
             if question.label is None:
-                yield question.prediction(prompt, _answer(text, config.prompt), scores)
+                yield question.prediction(prompt, _answer(text, config.prompt), scores, cut)
             elif label := _chosen(prompt, question.label, scores, worth):
                 yield Prediction(prompt, label)
 

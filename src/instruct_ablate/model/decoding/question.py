@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.decoding.answer_bound import answer_limits
@@ -49,11 +49,13 @@ class Question:
         assert self.tree is not None
         return self.tree
 
-    def prediction(self, prompt: Prompt, text: str, scores: TokenScores | None) -> Prediction:
+    def prediction(
+        self, prompt: Prompt, text: str, scores: TokenScores | None, cut: bool = False
+    ) -> Prediction:
         """Return the answer to one of the prompts, with what the references' token scores come to."""
         if self.references is None or scores is None:
-            return Prediction(prompt, text)
-        return Prediction(prompt, text, self.references.likelihoods(prompt, scores))
+            return Prediction(prompt, text, cut=cut)
+        return Prediction(prompt, text, self.references.likelihoods(prompt, scores), cut)
 
     def choose(self, scores: Sequence[Sequence[float]], decoding: str) -> str:
         """Choose a label by the log-likelihoods of all labels' tokens, under `evaluation.decoding`."""
@@ -64,7 +66,19 @@ class Question:
         return best(self.label_tree, scores, normalized=decoding == "rank_normalized")
 
 
-Answers = Iterator[tuple[Question, str, TokenScores | None]]  # with the token scores of its references
+class Answer(NamedTuple):
+    """An answer to a question, with the token scores of its references.
+
+    `cut`: it was written to its greatest length (`Question.most`), and had not ended by then.
+    """
+
+    question: Question
+    text: str
+    scores: TokenScores | None = None
+    cut: bool = False
+
+
+Answers = Iterator[Answer]
 
 
 def ask(
