@@ -1,8 +1,8 @@
 """`python -m benchmarks [NAME ...] [--OPTION ...]`: every benchmark in turn, against what a user would run.
 
-Each prints its table and writes JSON to benchmarks/results/. Real prompts are used where ../shared is at hand. Options
-are handed on. `fused` (cells in joined steps), `gpu` (what a GPU must show) and `limits` (shares of what is attainable)
-run where they are named only.
+Each prints its table and writes JSON to benchmarks/results/. Real prompts are used where ../shared is at hand.
+Options are handed on. `fused` (cells in joined steps), `gpu` (what a GPU must show), `hundred` (LoRA cells,
+extrapolated) and `limits` (shares of what is attainable) run where they are named only.
 """
 
 import itertools
@@ -40,6 +40,7 @@ def named_only() -> dict[str, list[str]]:
     return {
         "fused": ["--json", str(RESULTS / "fused.json")],
         "gpu": ["--json", str(RESULTS / "gpu.json")],
+        "hundred": [*real, "--json", str(RESULTS / "hundred.json")],
         "limits": [*real, "--json", str(RESULTS / "limits.json")],
     }
 
