@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import pytest
 from matplotlib.colors import to_hex, to_rgba_array
 from matplotlib.figure import Figure
 
+from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.report import figures
 from instruct_ablate.report.differences import differences
-from instruct_ablate.report.figures import MOST_LINES, by_task, draw_figures, learning, levels, over_budget
-from instruct_ablate.report.heat_maps import by_category
+from instruct_ablate.report.figure_legend import names_at_side, names_below
+from instruct_ablate.report.figures import (
+    LEAST_HIGH,
+    MOST_LINES,
+    by_task,
+    draw_figures,
+    learning,
+    levels,
+    over_budget,
+)
+from instruct_ablate.report.heat_maps import by_category, train_by_test
 from instruct_ablate.report.page import plot
+from instruct_ablate.report.paper import PAPERS
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.styles import COLOURS, Styles
 from instruct_ablate.report.trials import without_clashes
@@ -143,9 +158,11 @@ def test_what_is_drawn_is_told_whole_beside_long_names():
     assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
     figure.draw_without_rendering()
     label, names = axes.xaxis.label.get_window_extent(), axes.yaxis.get_tightbbox()
-    assert label.width > axes.get_window_extent().width, "it has room, and nothing is tried"
+    assert label.width < axes.get_window_extent().width, "the name stands below, under a number"
     assert 0 <= label.x0 < label.x1 <= figure.bbox.width
     assert label.y1 < names.y0 or label.x0 > names.x1
+    (legend,) = figure.legends
+    assert "definition_without_any_label_list" in legend.get_texts()[0].get_text()
 
 
 def test_one_budget_without_levels_needs_no_legend(axes: Any):
@@ -241,3 +258,80 @@ def test_a_matrix_of_categories_shows_no_mean_over_cells_that_clash(axes: Any):
     assert by_category(axes, [one, again, other], "rougeL")
     assert len(axes.get_xticklabels()) == 1
     assert without_clashes([one, again, other]) == [other]
+
+
+def many(number: int) -> list[CellRecord]:
+    """Cells that differ in five keys, each tested in two ways; their names are of three lines."""
+    found = []
+    for place in range(number):
+        swept = {"lr": 10.0**-place, "prompt": f"template_{place}", "method": ("full", "lora")[place % 2]}
+        cell = make_cell(
+            40.0 + place,
+            "original",
+            instruction=f"simplified+permuted_labels({place})",
+            num_positive=place,
+            **swept,
+        )
+        found.append(replace(cell, blocks=(*cell.blocks, replace(cell.blocks[0], instruction="delusive"))))
+    return [*found, make_cell(5.0, data_budget=0)]
+
+
+def laid_out(draw: Callable[[Any], bool], width: float) -> Any:
+    """Draw as `draw_figures` does, and return the axes where they came to lie."""
+    with mpl.rc_context({**figures._STYLE, "font.size": 9}):
+        figure = Figure(figsize=(width, min(max(width, LEAST_HIGH), 5.2) * 3.6 / 5.2))
+        axes = figure.subplots()
+        assert draw(axes)
+        figure.draw_without_rendering()
+    return axes
+
+
+@pytest.mark.parametrize("width", [5.2, PAPERS["acl"].column], ids=["screen", "a column"])
+@pytest.mark.parametrize("number", [2, 4, 40])
+@pytest.mark.filterwarnings("error")
+def test_names_of_many_keys_leave_the_axes_their_room(number: int, width: float):
+    """Before: names took all of the figure, axes collapsed to nothing, and matplotlib warned on the terminal."""
+    cells = many(number)
+    rows = build_rows(cells)
+    styles = Styles(row.setting for row in rows)
+    measure = find_measure("exact_match")
+    drawn = (
+        lambda axes: over_budget(axes, rows, measure, styles),
+        lambda axes: train_by_test(axes, rows, measure),
+        lambda axes: by_category(axes, cells, "rougeL"),
+    )
+    for one in drawn:
+        axes = laid_out(one, width)
+        figure, box = axes.figure, axes.get_window_extent()
+        assert box.width / figure.dpi > 0.55 * width
+        assert box.height / figure.dpi > 1.4
+        ticks = [label.get_window_extent() for label in axes.get_yticklabels()]
+        assert all(a.y0 >= b.y1 for a, b in itertools.pairwise(sorted(ticks, key=lambda one: -one.y0)))
+        for legend in figure.legends:
+            extent = legend.get_window_extent()
+            assert extent.y1 <= box.y0
+            assert extent.x0 >= -1
+            assert extent.x1 <= figure.bbox.x1 + 1
+            assert extent.y0 >= -1
+
+
+def test_short_names_stand_beside_what_they_name():
+    cells = [make_cell(60.0), make_cell(50.0, instruction="simplified")]
+    rows = build_rows(cells)
+    axes = laid_out(
+        lambda axes: over_budget(
+            axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows)
+        ),
+        5.2,
+    )
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["original", "simplified"]
+
+
+def test_every_name_is_told_once_by_its_number_or_letters():
+    axes = Figure(figsize=(5.2, 3.6)).subplots()
+    names = [f"{'long ' * 20}{number}" for number in range(30)]
+    signs, key = names_at_side(axes, names)
+    assert key == [f"{sign}: {name}" for sign, name in zip(signs, names, strict=True)]
+    letters, _ = names_below(axes, names)
+    assert len({*letters}) == 30
+    assert letters[25:28] == ["z", "aa", "ab"]

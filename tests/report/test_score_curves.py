@@ -70,7 +70,7 @@ def test_a_figure_is_drawn_where_there_are_points(tmp_path: Path) -> None:
     assert list(line.get_xdata()) == [10.0, 100.0]
     assert list(line.get_ydata()) == [11.0, 41.0]
     assert axes.get_title() == "", "all settings are there"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+    assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == [
         curve.name for curve in score_curves(study)
     ]
     bare = read_study(write_study(tmp_path / "bare", [make_cell(50.0)]))

@@ -15,6 +15,7 @@ from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.columns import compared, own_metrics
 from instruct_ablate.report.differences import Difference
+from instruct_ablate.report.figure_legend import grow_for, names_at_side, put_legend
 from instruct_ablate.report.heat_maps import by_category, train_by_test
 from instruct_ablate.report.learning import count_curves, learning_curves
 from instruct_ablate.report.paper import SCREEN, Paper
@@ -28,7 +29,6 @@ NAMES = {"format_correctness": "format"}  # figures whose files have another nam
 MOST_LINES = 6
 MATRICES = ("train_test", "categories")
 LEAST_HIGH = 4.2  # a narrow figure is as high as one of this width: its legend needs the room
-LETTER, HANDLE = 0.062, 0.5  # inches that a letter and a line take in a legend
 LEVEL_DASHES = ((0, (1, 1)), (0, (1, 4)), (0, (5, 5)), (0, (6, 3, 1, 3)))
 _STYLE: Any = {
     "svg.hashsalt": "instruct-ablate",
@@ -113,17 +113,18 @@ def over_budget(axes: Any, rows: Sequence[Row], measure: Measure, styles: Styles
     looks = styles.styles([own[0].setting for own in lines.values()])
     budgets = sorted({row.setting.budget for row in trained})
     draw, level = (_dots, axes.axvline) if len(budgets) == 1 else (_lines, axes.axhline)
-    draw(axes, list(zip(lines.items(), looks, strict=True)), measure)
+    key = draw(axes, list(zip(lines.items(), looks, strict=True)), measure)
     for index, (name, value) in enumerate(levels(rows, measure.name)):
         level(value, color="grey", linestyle=LEVEL_DASHES[index % 4], linewidth=1.2, label=name)
-    _legend(axes)
+    put_legend(axes, key)
     return True
 
 
 Looks = list[tuple[tuple[str, list[Row]], Style]]
 
 
-def _lines(axes: Any, lines: Looks, measure: Measure) -> None:
+def _lines(axes: Any, lines: Looks, measure: Measure) -> list[str]:
+    """Draw a line each over the budget; it is named in the legend, which needs no key."""
     names = {
         row.setting.budget: str(budget_on_axis(row.setting) or "in all")
         for (_, own), _ in lines
@@ -148,6 +149,7 @@ def _lines(axes: Any, lines: Looks, measure: Measure) -> None:
     axes.set_xticks(ticks, [names[budget] for budget in sorted(names)])
     axes.minorticks_off()
     axes.set_xlim(ticks[0] / 1.2, ticks[-1] * 1.2)
+    return []
 
 
 def _places(budgets: Sequence[int]) -> dict[int, int]:
@@ -156,27 +158,21 @@ def _places(budgets: Sequence[int]) -> dict[int, int]:
     return {budget: budget if budget != ALL or not numbers else 2 * numbers[-1] for budget in budgets}
 
 
-def _dots(axes: Any, lines: Looks, measure: Measure) -> None:
-    """Draw a dot a line with its deviation over seeds."""
+def _dots(axes: Any, lines: Looks, measure: Measure) -> list[str]:
+    """Draw a dot a line with its deviation over seeds; return the key of names that are too long to stand beside."""
     for place, ((_, own), look) in enumerate(lines):
         mean = own[0].mean(measure.name)
         assert mean is not None
         spread = mean.deviation or 0.0
         style = {"color": look.colour, "marker": look.marker, "linestyle": "none"}
         axes.errorbar([mean.value], [place], xerr=[spread], capsize=3, **style)
-    axes.set_yticks(range(len(lines)), [name for (name, _), _ in lines])
+    names, key = names_at_side(axes, [name for (name, _), _ in lines])
+    axes.set_yticks(range(len(lines)), names)
+    grow_for(axes, len(lines))
     axes.set_ylim(len(lines) - 0.5, -0.5)
     # Long names leave the axes few inches: it begins below the names, and is whole.
     axes.set_xlabel(measure.label, loc="right")
-
-
-def _legend(axes: Any) -> None:
-    """Put the legend below the axes: above the lines it would hide some."""
-    names = axes.get_legend_handles_labels()[1]
-    if names:
-        widest = HANDLE + LETTER * max(map(len, names))
-        columns = max(1, min(3, int(axes.figure.get_size_inches()[0] / widest)))
-        axes.figure.legend(loc="outside lower center", ncols=columns, fontsize=7)
+    return key
 
 
 def by_line(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -237,7 +233,7 @@ def by_task(axes: Any, found: Sequence[Difference], name: str, styles: Styles) -
     axes.set(xlabel="tasks, sorted, %", ylabel=f"{heading} less the reference, {unit}")
     _left_out(axes, len(shown), len(every), "comparisons; the others are in the table of differences")
     if shown:
-        _legend(axes)
+        put_legend(axes)
     return bool(shown)
 
 
@@ -261,5 +257,5 @@ def learning(axes: Any, study: Study, styles: Styles) -> bool:
         "settings; the others' curves lie beside their records",
     )
     if curves:
-        _legend(axes)
+        put_legend(axes)
     return bool(curves)

@@ -10,6 +10,7 @@ import numpy as np
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Measure, find_measure, find_metric
+from instruct_ablate.report.figure_legend import grow_for, names_at_side, names_below, put_legend
 from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.trials import Trial, without_clashes
 
@@ -22,14 +23,19 @@ def heat(axes: Any, values: np.ndarray, names: tuple[Sequence[str], Sequence[str
     shown = np.ma.masked_invalid(values)
     image = axes.imshow(shown, cmap="cividis", aspect="auto")
     axes.grid(visible=False)
-    axes.set_xticks(range(len(names[1])), names[1], rotation=30, ha="right", fontsize=7)
-    axes.set_yticks(range(len(names[0])), names[0], fontsize=7)
+    rows, key = names_at_side(axes, names[0])
+    columns, more = names_below(axes, names[1])
+    slant = {"rotation": 30, "ha": "right"} if not more else {}
+    axes.set_xticks(range(len(columns)), columns, fontsize=7, **slant)
+    axes.set_yticks(range(len(rows)), rows, fontsize=7)
+    grow_for(axes, len(rows))
     middle = float(np.nanmean(values))
     for (line, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if value < middle else "black"
             axes.text(column, line, f"{value:.{digits}f}", ha="center", va="center", fontsize=7, color=colour)
     axes.figure.colorbar(image, ax=axes, shrink=0.8)
+    put_legend(axes, [*key, *more])
 
 
 def train_by_test(axes: Any, rows: Sequence[Row], measure: Measure) -> bool:

@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.columns import shown_measures
+from instruct_ablate.report.figure_legend import put_legend
 from instruct_ablate.report.styles import Styles
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.trials import without_clashes
@@ -123,7 +124,7 @@ def over_training(axes: Any, study: Study, measure: Measure, styles: Styles) -> 
             f"{len(shown)} of {len(every)} settings; the others are in score_curves.csv", fontsize=7
         )
     if shown:
-        axes.legend(fontsize=7)
+        put_legend(axes)
     return bool(shown)
 
 
