@@ -51,6 +51,11 @@ REFUSED = [
     (("hydra/launcher=fused", "hydra.launcher.cells=1"), "hydra.launcher.cells"),
     (("hydra/launcher=fused", "hydra.launcher.tokens=0"), "hydra.launcher.tokens"),
     (("hydra/launcher=local_pool", "hydra.launcher.n=abc"), "hydra.launcher.n"),
+    (("hydra/launcher=local_pool", "hydra.launcher.cells=3"), "it is a key of hydra/launcher=fused."),
+    (
+        ("hydra/launcher=local_pool", "hydra.launcher.cels=3"),
+        "chosen. `python train.py hydra/launcher=NAME --cfg",
+    ),
     (("hydra/launcher=local_pool", "hydra.launcher.n=0"), "hydra.launcher.n"),
     (("hydra/launcher=local_pool", "hydra.launcher.cells_per_process=-1"), "cells_per_process"),
     (("-m", "seed=range(0,1e9)"), "seed=range(0,1e9)"),

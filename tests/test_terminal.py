@@ -127,3 +127,22 @@ def test_louder_says_our_own_lines_and_quieter_leaves_warnings_out(
         own.setLevel(level)
     said = capsys.readouterr().err.split("\n")
     assert said == ["a info line", "a warning line", "a error line", "a error line", ""]
+
+
+def test_a_file_or_a_pipe_keeps_long_names_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "a-cell-of-many-keys-" * 12
+
+    def told() -> str:
+        console = make_console()
+        console.file = io.StringIO()
+        table = Table()
+        table.add_column("cell", overflow="fold")
+        table.add_row(name)
+        console.print(table)
+        return console.file.getvalue()
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert name in told()
+    monkeypatch.setenv("COLUMNS", "60")
+    assert name not in told()
+    assert max(map(len, told().splitlines())) <= 60

@@ -1,8 +1,6 @@
 """Where configs are found: the user's own `conf/` too; launchers' configs of ours replace a plugin's own."""
 
 # No `from __future__ import annotations`: Hydra runs plugin modules before they are in `sys.modules`.
-from pathlib import Path
-
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -12,11 +10,10 @@ class OwnLaunchers(SearchPathPlugin):
     """Let users add files to any group; drop launcher nodes that a file of ours replaces (Hydra would merge both)."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add `conf/` of the working directory; this is called once all plugins have registered their nodes."""
-        from instruct_ablate.schema import config_directory
+        """Add the user's own folders; this is called once all plugins have registered their nodes."""
+        from instruct_ablate.schema import config_directory, own_directories
 
-        own = Path.cwd() / "conf"
-        if own.is_dir() and own != config_directory():
+        for own in own_directories():
             search_path.append("user", f"file://{own}")
         registered = ConfigStore.instance().repo["hydra"]["launcher"]
         for file in (config_directory() / "hydra" / "launcher").glob("*.yaml"):

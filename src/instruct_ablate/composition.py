@@ -9,9 +9,10 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from instruct_ablate.errors import UserError, abbreviates, nearest, unknown
-from instruct_ablate.schema import Config, takes_several
+from instruct_ablate.schema import Config, config_directory, takes_several
 
 WIDE = ("experiment", "debug")  # groups whose choices change all parts of a configuration
+OF_LAUNCHER = "hydra.launcher."
 LONGEST = 600  # characters of a library's complaint
 # What trainers, peft and papers call what has another name here.
 ELSEWHERE = {
@@ -103,6 +104,8 @@ def check_key(key: str) -> None:
     known = tuple(dict.fromkeys((*keys(), *groups())))
     if key in known or any(key.startswith(f"{free}.") for free in free_keys()):
         return
+    if key.startswith(OF_LAUNCHER):
+        raise _unknown_of_launcher(key)
     parent, _, leaf = key.rpartition(".")
     same_leaf = [name for name in known if name.rpartition(".")[2] == leaf]
     siblings = [name for name in known if name.rpartition(".")[0] == parent]
@@ -120,6 +123,20 @@ def check_key(key: str) -> None:
     short = [name for name in known if abbreviates(key, name)]
     hint = nearest(key, short or top, ALIKE) or nearest(key, known, ALIKE) or "."
     raise UserError(f"unknown group or key {key!r}{hint} `python train.py --help` lists them.")
+
+
+def _unknown_of_launcher(key: str) -> UserError:
+    """Build the error for a key that the chosen launcher does not have, naming those that do."""
+    from omegaconf import OmegaConf
+
+    leaf = key.removeprefix(OF_LAUNCHER)
+    files = sorted((config_directory() / "hydra" / "launcher").glob("*.yaml"))
+    having = [f"hydra/launcher={file.stem}" for file in files if leaf in OmegaConf.load(file)]
+    where = f"; it is a key of {', '.join(having)}." if having else "."
+    return UserError(
+        f"unknown key {key!r} of the launcher that was chosen{where} "
+        "`python train.py hydra/launcher=NAME --cfg hydra --package hydra.launcher` lists a launcher's keys."
+    )
 
 
 @cache

@@ -309,6 +309,16 @@ def config_directory() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
 
 
+def own_directories() -> list[Path]:
+    """Return the user's folders of config groups, which are searched beside ours: `conf/` here, and `--config-dir`."""
+    here = Path.cwd() / "conf"
+    beside = [here] if here.is_dir() and here != config_directory() else []
+    return [*beside, *FURTHER]
+
+
+FURTHER: list[Path] = []  # folders that `--config-dir` of a sub-command names, while it runs
+
+
 def tree(part: Any) -> dict[str, Any]:
     """Return a configuration as nested dicts, to read and not to change: its lists are the very ones."""
     values = vars(part)

@@ -25,6 +25,9 @@ _STEERING = re.compile(
 )
 
 
+UNBOUNDED = 10_000  # columns of what is no terminal
+
+
 def shown(text: str) -> str:
     r"""Return text with every character that steers a terminal written as its escape, as in `\x1b[2J`."""
     return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
@@ -78,7 +81,10 @@ def make_console(stderr: bool = False) -> Console:
                 # Control segments are rich's own: the cursor's moves of a table that is drawn again.
                 yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
-    return Guarded(stderr=stderr)
+    console = Guarded(stderr=stderr)
+    if not (stderr or console.is_terminal or "COLUMNS" in os.environ):
+        console.width = UNBOUNDED  # a file or a pipe: names stay whole, to be searched for and copied
+    return console
 
 
 def set_verbosity(level: int) -> None:

@@ -113,3 +113,31 @@ def test_what_a_chat_template_does_is_shown(tmp_path: Path) -> None:
     assert shown["chat"].startswith("<|system|>\nBe brief.")
     assert shown["chat"].endswith("<|assistant|>\n")
     assert "start token: <s>\nsystem text: in a turn of its own" in shown["what the chat template does"]
+
+
+OWN = '''
+from dataclasses import replace
+
+from instruct_ablate.instruction.variant import variant
+
+
+@variant("examples")
+def {name}(task, context):
+    """No example but the first."""
+    return replace(task, positive_examples=task.positive_examples[:1])
+'''
+
+
+def test_a_variant_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own_of_audit.py").write_text(OWN.format(name="first_alone"))
+    words = [
+        "audit",
+        "extensions=[own_of_audit.py]",
+        "instruction.examples=first_alone",
+        "tasks.test_tasks=2",
+    ]
+    for more in ([], ["instruction.examples=original", "evaluation.instructions=[first_alone]"]):
+        result = CliRunner().invoke(group, [*words, *more])
+        assert result.exit_code == 0, (result.output, result.exception)
+    assert "first_alone: " in CliRunner().invoke(group, words).output

@@ -139,3 +139,15 @@ def test_a_study_that_was_looked_at_takes_nothing_in(file: Path, tmp_path: Path)
     assert isinstance(result.exception, UserError)
     assert "study=s_imported" in str(result.exception)
     assert not list(tmp_path.glob("s/*/record.json"))
+
+
+def test_a_variant_of_ones_own_is_known(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own_of_import.py").write_text(
+        "from instruct_ablate.instruction.variant import variant\n\n\n"
+        '@variant("definition")\ndef as_it_comes(task, context):\n    """Nothing altered."""\n    return task\n'
+    )
+    more = ["--column", "prediction=answer", "--instruction", "as_it_comes+original"]
+    known = CliRunner().invoke(group, [*words(file, tmp_path), *more, "extensions=[own_of_import.py]"])
+    assert known.exit_code == 0, (known.output, known.exception)
+    assert "unknown" not in known.output

@@ -89,3 +89,15 @@ def test_the_noise_floor_counts_the_seeds_of_what_is_trained(tmp_path: Path) -> 
     assert "noise floor: 2 seeds × 2 test tasks of 5 instances" in told.output
     untuned = plan(tmp_path, "data_budget=0", "instruction=original", "--brief")
     assert "noise floor" not in untuned.output
+
+
+def test_groups_in_a_folder_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere" / "tasks").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "tasks" / "few.yaml").write_text("reader: starter\ntest_tasks: 2\n")
+    monkeypatch.chdir(tmp_path)
+    words = ["plan", "--brief", "tasks=few", "model=majority", "data_budget=0"]
+    result = CliRunner().invoke(group, [*words, "--config-dir", "elsewhere"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "1 distinct cells" in result.output
+    again = CliRunner().invoke(group, words)  # the folder was that command's alone
+    assert "unknown choice for tasks: 'few'" in str(again.exception)

@@ -132,3 +132,8 @@ def test_quotes_are_suggested_where_hydra_needs_them(given: str, hint: str) -> N
     assert hint in str(caught.value)
     (word,) = shlex.split(str(caught.value).rpartition("quote the value: ")[2])
     assert parse(word).value() == given.partition("=")[2]
+
+
+def test_a_space_behind_a_comma_is_told_of() -> None:
+    with pytest.raises(UserError, match=r"a space ends a word: .* as in seed=0,1"):
+        check(["instruction=original,"])  # what a shell leaves of `instruction=original, simplified`

@@ -223,6 +223,24 @@ def test_only_a_removed_cell_is_forgotten(tmp_path: Path) -> None:
     assert [cell.name for cell in read_declaration(tmp_path).cells] == [one.name]
 
 
+def test_a_folder_that_is_no_study_is_told_from_one_that_has_not_begun(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "train.csv").write_text("text,label\n")
+    for folder, other in ((tmp_path, "films"), (tmp_path / "films", "train.csv")):
+        with pytest.raises(UserError, match=rf"is no study: there is no study.json .* but '{other}'"):
+            read_study(folder)
+    declare(tmp_path / "multirun" / "one", cells(tmp_path, range(1)), make_config(tmp_path))
+    with pytest.raises(UserError, match=r"holds some: multirun/one\. "):
+        read_study(tmp_path)
+    begun = tmp_path / "begun"  # a declaration that is gone, a cell that has not written its record
+    (begun / "cell").mkdir(parents=True)
+    (begun / "cell" / "config.yaml").write_text("")
+    assert read_study(begun).cells == ()
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked" / ".study.json.lock").touch()
+    assert read_study(tmp_path / "locked").cells == ()
+
+
 def test_a_folder_with_an_unreadable_record_that_nobody_asked_for_is_shown(tmp_path: Path) -> None:
     (tmp_path / "stray").mkdir()
     (tmp_path / "stray" / "record.json").write_text("{")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from instruct_ablate.completion import complete_override
+from instruct_ablate.completion import complete_override, config_dir
 from instruct_ablate.terminal import json_option
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("overrides", nargs=-1, shell_complete=complete_override)
+@config_dir
 @click.option(
     "--output", default="audit", show_default=True, type=click.Path(path_type=Path), help="Folder to write."
 )
@@ -38,12 +39,14 @@ def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None,
     instruct-ablate audit instruction=delusive tasks.test_tasks=5
     """
     from instruct_ablate.cell.state.canonical import effective
+    from instruct_ablate.extensions import load_extensions
     from instruct_ablate.grid.composer import compose_config
     from instruct_ablate.instruction.audit import run_audit
     from instruct_ablate.prompt.sample import render_each
     from instruct_ablate.prompt.template_set import every_template
 
     config = compose_config(overrides)
+    load_extensions(config.extensions)  # first: labels may name what they register
     drawn = replace(config, seed=effective(config).seed)  # as the cell itself draws
     render = _in_chat(drawn) if "chat" in every_template(drawn.prompt) else partial(render_each, drawn)
     sys.exit(run_audit(drawn, output, label_spaces, as_json, render))

@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 
+from instruct_ablate.completion import complete_override, config_dir
 from instruct_ablate.terminal import echo
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.argument("overrides", nargs=-1)
+@click.argument("overrides", nargs=-1, shell_complete=complete_override)
+@config_dir
 @click.option("--model", required=True, help="The name that tables show.")
 @click.option("--instruction", default="original", show_default=True, help="What the model was shown.")
 @click.option(
@@ -44,6 +46,7 @@ def command(
     )
     from instruct_ablate.cell.run.evaluation import selected
     from instruct_ablate.cell.run.settings import check_names
+    from instruct_ablate.extensions import load_extensions
     from instruct_ablate.grid.composer import compose_config
     from instruct_ablate.grid.looks import check_unlooked
     from instruct_ablate.grid.planned_cell import study_folder
@@ -51,6 +54,7 @@ def command(
     from instruct_ablate.tasks.collection import read_tasks
 
     config = compose_config(overrides)
+    load_extensions(config.extensions)  # first: --instruction may name what they register
     source = Source(**shown, tasks_name=config.tasks.name)
     check_names(config)
     check_unlooked(study_folder(config))

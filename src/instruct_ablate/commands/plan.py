@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from instruct_ablate.completion import complete_override
+from instruct_ablate.completion import complete_override, config_dir
 from instruct_ablate.errors import UserError
 from instruct_ablate.terminal import echo, json_option, make_console, print_json
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("overrides", nargs=-1, shell_complete=complete_override)
+@config_dir
 @click.option("--probe", "steps", type=int, help="Measure speeds: run so many real steps of each model.")
 @click.option("--budget", help="A time such as 8h: which cells fit, in the order they run in.")
 @click.option("--brief", is_flag=True, help="The sums alone, no table.")

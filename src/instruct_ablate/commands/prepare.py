@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from instruct_ablate.completion import complete_override
+from instruct_ablate.completion import complete_override, config_dir
 from instruct_ablate.terminal import echo
 
 
 @click.command()
 @click.argument("overrides", nargs=-1, shell_complete=complete_override)
+@config_dir
 @click.option(
     "--verify", "compare", is_flag=True, help="First compare every byte in the cache with what was built."
 )

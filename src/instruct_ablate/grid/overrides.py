@@ -118,7 +118,7 @@ def _check_hydra_value(sign: str, key: str, value: str) -> None:
 
 
 def parse(line: str, given: str = "") -> Any:
-    """Read an override by Hydra's grammar; what it cannot read is refused, with the quotes that would help."""
+    """Read an override by Hydra's grammar; what it cannot read is refused, with what would help."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -130,10 +130,13 @@ def parse(line: str, given: str = "") -> Any:
 
 
 def _quoting(override: str) -> str:
-    """Return how to quote a plain text that Hydra reads otherwise; nothing for what looks like a list."""
+    """Return how to write a plain text that Hydra reads otherwise; nothing for what looks like a list."""
     _, key, value = split(override)
     if not all(part.strip() for part in value.split(",")) and not any(mark in value for mark in "[]{}()'\""):
-        return "; nothing stands before or behind a comma: give a value there, or leave the comma out"
+        return (
+            "; nothing stands before or behind a comma: give a value there, or leave the comma out (a space ends a "
+            "word: several values are written without one, as in seed=0,1)"
+        )
     if not value.isprintable() or not value or len(value) > 300 or value[0] in "[{'\"":
         return ""
     for mark in ("'", '"'):

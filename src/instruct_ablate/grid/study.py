@@ -25,9 +25,10 @@ from instruct_ablate.cell.state.record_file import (
 )
 from instruct_ablate.cell.state.setting import ORDER, Setting, completed
 from instruct_ablate.cell.state.store import DECLARATION, RECORD, Records, read_record, record_fault
+from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
 from instruct_ablate.errors import UserError, closed, unknown
-from instruct_ablate.grid.looks import Looks, check_frozen, read_looks
-from instruct_ablate.grid.stated import Stated, read_stated, state
+from instruct_ablate.grid.looks import LOOKS, Looks, check_frozen, read_looks
+from instruct_ablate.grid.stated import STATED, Stated, read_stated, state
 from instruct_ablate.processes import command_line
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import (
@@ -191,16 +192,31 @@ def read_study(folder: Path, records: Records | None = None) -> Study:
 
 
 def _refuse_several(folder: Path, declaration: Declaration, there: Sequence[str]) -> None:
-    """Refuse a folder of studies, naming them; a folder with nothing in it is a study that has not begun."""
+    """Refuse a folder of studies, naming them, and one that is none; an empty one is a study that has not begun."""
     if there or declaration.cells:
         return
     within = {path.parents[1].name for path in folder.glob(f"*/*/{RECORD}")}
-    within |= {path.parent.name for path in folder.glob(f"*/{DECLARATION}")}
+    within |= {
+        str(path.parent.relative_to(folder))
+        for deep in ("*", "*/*")
+        for path in folder.glob(f"{deep}/{DECLARATION}")
+    }
     if within:
         names = ", ".join(sorted(within))
         raise UserError(
             f"{folder} is no study, but holds some: {names}. Give one of them, such as {folder / min(within)}."
         )
+    marks = (DECLARATION, STATED, LOOKS, f"*/{IDENTITY}", f"*/{CONFIG}")
+    if (other := _first_seen(folder)) and not any(next(folder.glob(mark), None) for mark in marks):
+        raise UserError(
+            f"{folder} is no study: there is no {DECLARATION} and no cell in it, but {other!r} and the like. "
+            "Give the folder of a study, such as multirun/NAME."
+        )
+
+
+def _first_seen(folder: Path) -> str:
+    """Return a name in a folder, the first one; hidden ones (locks, code of queued jobs) do not count."""
+    return min((path.name for path in folder.iterdir() if not path.name.startswith(".")), default="")
 
 
 def forget(folder: Path, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from instruct_ablate.cell.after.rescore import is_behind, lacks_model, model_needed, rescore_cell
 from instruct_ablate.cell.mirror.loggers import LOST
+from instruct_ablate.cell.mirror.wandb_run import keyless
 from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.points import WITHOUT_POINTS, is_without_points
 from instruct_ablate.cell.run.runner import run_cell
@@ -135,7 +136,8 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
     if not found and len(cells) < len(asked):
         log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
     if not found and rank() == 0:
-        for line in unread([cell.config for cell in cells.values()], arguments, contents):
+        configs = [cell.config for cell in cells.values()]
+        for line in (*unread(configs, arguments, contents), *keyless(configs)):
             log.warning("%s", line)
     distinct, records = len(cells), Records()
     if not hydra.config.hydra.sweeper.single:

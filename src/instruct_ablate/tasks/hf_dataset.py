@@ -20,6 +20,7 @@ FIELDS = frozenset(
     {"root", "train_split", "test_split", "columns", "definition", "labels", "test_instances", "label_spaces"}
     | {"examples"}
 )
+_YAML_TRUTH = ("yes", "no", "on", "off", "true", "false")  # what OmegaConf takes for truth values
 COLUMNS = ("input", "output", "id", "choices")
 
 
@@ -72,11 +73,23 @@ def _parse(config: TasksConfig, cache: Path) -> Iterator[Parsed | Fault]:
             if name is None:
                 continue
             if name not in splits:
-                raise unknown(f"split of {config.root}", name, splits)
+                raise UserError(f"{unknown(f'split of {config.root}', name, splits)}{_one_file(config)}")
             try:
                 yield admit(_draft(config, splits[name], name), test)
             except UserError as error:
                 yield Fault(str(error))
+
+
+def _one_file(config: TasksConfig) -> str:
+    """Say how a file comes to two splits, where the root is one file."""
+    root = Path(str(config.root)).expanduser()
+    if not root.is_file():
+        return ""
+    ending = "".join(root.suffixes[-2:] if root.suffix == ".gz" else root.suffixes[-1:])
+    return (
+        f" A file by itself is the split train: divide it into train{ending} and test{ending} in a folder, "
+        "and name the folder in tasks.root."
+    )
 
 
 def _draft(config: TasksConfig, split: Split, name: str) -> Draft:
@@ -148,9 +161,17 @@ def _label(row: Row, labels: Sequence[str], config: TasksConfig) -> object:
             return output
         raise UserError(
             f"tasks.labels: {row.where}: column {column!r} holds {output!r}, not one of: {', '.join(labels)}."
+            f"{_quotes(output, labels)}"
         )
     if not 0 <= int(output) < len(labels):
         raise UserError(
             f"tasks.labels: {row.where}: column {column!r} holds {output}, but there are {len(labels)} labels."
         )
     return labels[int(output)]
+
+
+def _quotes(output: str, labels: Sequence[str]) -> str:
+    """Say what became of words that YAML takes for truth values, where a row holds such a word."""
+    if output.lower() not in _YAML_TRUTH or not {"True", "False"} & set(labels):
+        return ""
+    return f" YAML reads {output} without quotes as a truth value: write the labels in quotes, as in ['{output}', ...]."

@@ -315,3 +315,13 @@ def test_without_stored_values_the_model_is_needed_and_nothing_is_made_up(
     done = CliRunner().invoke(command, [str(folder.parent), "--metric", "reference_log_likelihood"])
     (line,) = [line for line in done.output.splitlines() if "needs the model" in line]
     assert line.startswith(f"{folder.name}: reference_log_likelihood, ")
+
+
+def test_a_metric_that_is_misspelt_is_told_once(imported: Imported, tmp_path: Path) -> None:
+    folder, _ = written(spoiled(imported), tmp_path)
+    before = (folder / "record.json").read_bytes()
+    with pytest.raises(UserError, match="exct_match"):
+        rescore_study(tmp_path / "study", Selection(("exct_match",)))
+    with pytest.raises(UserError, match=r"nothere\.py"):
+        rescore_study(tmp_path / "study", Selection((), ("nothere.py",)))
+    assert (folder / "record.json").read_bytes() == before

@@ -16,6 +16,7 @@ from instruct_ablate.cell.mirror.wandb_run import (
     compares,
     has_key,
     job_type,
+    keyless,
     open_run,
     resolved_mode,
     run_id,
@@ -31,6 +32,7 @@ from tests.grid.small import TASKS, records, sweep
 from tests.report.cells import make_cell, place
 from tests.report.studies import write_study
 from tests.report.test_columns import OWN, with_own
+from tests.standins import make_config
 
 
 class Run:
@@ -316,3 +318,16 @@ def test_tags_are_short_and_say_the_seed():
     found = tags(place(num_positive=1, decoding="rank", **{"data_budget.tasks": 3}), 5)
     assert {"num_positive:1", "budget_tasks:3", "decoding:rank", "seed:5", "model:tiny"} <= set(found)
     assert max(map(len, tags(place(model=99 * "m"), 0))) == 64
+
+
+@pytest.mark.parametrize(("mode", "key", "told"), [("online", "", 1), ("online", "k", 0), ("auto", "", 0)])
+def test_runs_that_were_asked_for_online_are_told_of_where_there_is_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, key: str, told: int
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    wandb = replace(make_config(tmp_path), logger=LoggerConfig("wandb", mode=mode))
+    assert len(list(keyless([wandb, wandb]))) == told
+    other = replace(wandb, logger=LoggerConfig("csv", mode=mode))
+    assert list(keyless([other])) == []

@@ -65,6 +65,7 @@ def rescore_study(
     folders = sorted(path.parent for path in study.glob(f"*/{RECORD}"))
     if not folders:
         raise UserError(f"no cells under {study}. Give the folder of a study, such as multirun/NAME.")
+    metrics.load()  # what this command names and is not there is told once, before any cell is touched
     return tuple(rescore_cell(folder, metrics, trust) for folder in folders)
 
 

@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import logging
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -217,6 +218,16 @@ def resolved_mode(config: LoggerConfig) -> str:
     if asked in ("offline", "disabled", "dryrun"):
         return "offline"
     return "online" if has_key() else "offline"
+
+
+def keyless(configs: Iterable[Config]) -> Iterator[str]:
+    """Say that cells which ask for W&B online are logged offline, where there is no key."""
+    online = any(config.logger.name == "wandb" and config.logger.mode == "online" for config in configs)
+    if online and not has_key():
+        yield (
+            "logger.mode=online: there is no W&B key (WANDB_API_KEY, or `wandb login`), so runs are written offline; "
+            "`instruct-ablate sync STUDY` uploads them once there is one"
+        )
 
 
 def has_key() -> bool:
