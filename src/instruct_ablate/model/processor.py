@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 INFO = Path("/proc/cpuinfo")  # of Linux
 TELLING = ("vendor_id", "cpu family", "model", "model name", "CPU implementer", "CPU part")
@@ -19,6 +23,15 @@ def instruction_sets() -> frozenset[str]:
 def processor_name() -> str:
     """Return what the maker calls the processor, or what machine it is where the system does not tell."""
     return _fields().get("model name") or platform.processor() or platform.machine()
+
+
+def device_name(device: torch.device) -> str:
+    """Return what the maker calls the processor or GPU that a model is on."""
+    if device.type != "cuda":
+        return processor_name()
+    import torch
+
+    return str(torch.cuda.get_device_name(device))
 
 
 def processor_kind() -> tuple[str, ...]:

@@ -173,6 +173,18 @@ def _origins(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Itera
         one, other = ({of(cell) for cell in side if cell.state == "done"} - {""} for side in (cells, others))
         if one and other and one != other:
             yield f"not the same {name}: {', '.join(sorted(one))} against {', '.join(sorted(other))}"
+        elif moved := _moved(cells, others, of):
+            both = ", ".join(sorted(one - {"none"}))
+            yield f"not the same {name} in {moved} cells that both have done, though both have {both}"
+
+
+def _moved(cells: Sequence[CellRecord], others: Sequence[CellRecord], of: Callable[[CellRecord], str]) -> int:
+    """Count the cells that both have done of which something is not the same."""
+    own = {(cell.setting, cell.seed): of(cell) for cell in cells if cell.state == "done"}
+    theirs = {(cell.setting, cell.seed): of(cell) for cell in others if cell.state == "done"}
+    return sum(
+        bool(own[key] and theirs[key]) and own[key] != theirs[key] for key in own.keys() & theirs.keys()
+    )
 
 
 def _states(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Iterator[str]:
@@ -201,6 +213,10 @@ _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
     "package versions": _versions,
     "device": lambda cell: _made(cell, "device"),
     "precision": lambda cell: _made(cell, "precision"),
+    "processor": lambda cell: (
+        _made(cell, "processor") if cell.environment and cell.environment.processor else ""
+    ),
+    "threads": lambda cell: _made(cell, "threads") if cell.environment and cell.environment.threads else "",
 }
 
 

@@ -18,6 +18,7 @@ from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.browser import packed, packed_data
 from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns, shown_measures
+from instruct_ablate.report.computed import apart_lines
 from instruct_ablate.report.figures import by_line, levels
 from instruct_ablate.report.general import CAPTION as CAPTION_OF_GENERAL
 from instruct_ablate.report.pivot import MOST_ON_PAGE
@@ -73,6 +74,7 @@ def build_page(contents: Contents, figures: Sequence[Path], data: str, served: b
         name=study.name,
         version=instruct_ablate.__version__,
         made_with=made_with(study.cells),
+        apart=apart_lines(study.cells),
         verdicts=[_verdict(verdict) for verdict in contents.verdicts],
         stated=list(history(study.stated)),
         looks=list(look_lines(study.looks)),

@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.record import GENERAL, CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
+from instruct_ablate.report.computed import way
 from instruct_ablate.report.statistics.paired import one_for_all, pair, task_values
 from instruct_ablate.report.trials import Trial, Trials
 
@@ -56,6 +57,7 @@ class Row:
     over: frozenset[Over] = frozenset()  # what the means are over, in every seed
     general: Mean | None = None  # general ability (`evaluation.general`), the same in every test of a setting
     forgetting: Mean | None = None  # the untuned model's less this one's
+    ways: tuple[str, ...] = ()  # precision and device of the cells that it is a mean of
 
     def mean(self, measure: str) -> Mean | None:
         """Return the mean of a measure; None where it is not defined or nothing is done."""
@@ -79,7 +81,19 @@ def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tupl
         key=lambda trial: (legend.order(trial.setting, reference), trial.tested),
     )
     rows = (_row(trial, trials, unfinished.get(trial, {}), reference) for trial in order)
-    return tuple(_with_general(row, general, reference) for row in rows)
+    ways = _ways(every)
+    return tuple(
+        replace(_with_general(row, general, reference), ways=ways.get(row.setting, ())) for row in rows
+    )
+
+
+def _ways(cells: Sequence[CellRecord]) -> dict[Setting, tuple[str, ...]]:
+    """Return in which ways the done cells of each setting were computed."""
+    found: dict[Setting, set[str]] = {}
+    for cell in cells:
+        if own := way(cell):
+            found.setdefault(cell.setting, set()).add(own)
+    return {setting: tuple(sorted(ways)) for setting, ways in found.items()}
 
 
 def general_cells(cells: Iterable[CellRecord]) -> list[CellRecord]:

@@ -15,6 +15,7 @@ from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
+from instruct_ablate.report.computed import ways_sentence
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
 from instruct_ablate.report.statistics.finding import counted
 from instruct_ablate.terminal import make_console
@@ -133,7 +134,8 @@ def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
 def warnings(rows: Sequence[Row]) -> list[str]:
     """Say what a reader must know of rows: rates that are not those configured, tests seen before, single draws."""
     settings = [row.setting for row in rows]
-    return [line for line in (rate_line(settings), seen_line(settings), draw_line(rows)) if line]
+    apart = ways_sentence(one for row in rows for one in row.ways)
+    return [line for line in (rate_line(settings), seen_line(settings), draw_line(rows), apart) if line]
 
 
 def draw_line(rows: Sequence[Row]) -> str | None:

@@ -231,7 +231,7 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
         "done",
         (ScoreBlock(source.instruction, file, imported.scores, key=BlockKey(source.instruction)),),
         Cost(evaluate_instances=len(imported.rows)),
-        environment("none", "none"),
+        environment(),
         notes=imported.notes,
         data_hash=collection.content_hash,
         started=now(),

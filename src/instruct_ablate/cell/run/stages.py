@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,18 @@ if TYPE_CHECKING:
     from instruct_ablate.model.training.stretches import Stretch
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a cell's model ran on, as `environment` takes it; a baseline has none."""
+
+    device: str = "none"
+    precision: str = "none"
+    parameters: int = 0
+    fused: int = 0
+    processor: str = ""
+    threads: int = 0
+
+
 def work(job: Job) -> Outcome:
     """Do all of a cell's work."""
     job.heartbeat.progress("prepare")
@@ -63,7 +75,7 @@ def work(job: Job) -> Outcome:
         order=collection.order,
     )
     if is_baseline(job.config):
-        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), ("none", "none", 0, 0))
+        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), Machine())
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
@@ -80,21 +92,31 @@ def work(job: Job) -> Outcome:
         check_weights(checkpoint.model, trained=not is_untuned(job.config))
     tested = _tests(job, collection, checkpoint) if job.leads else []
     apart = _general(job, general, checkpoint) if job.leads and general else None
-    device, fused, elsewhere = _trained_elsewhere(by, checkpoint)
+    machine, elsewhere = _trained_elsewhere(by, checkpoint)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
     weights = sum(weight.numel() for weight in checkpoint.model.parameters())
+    machine = replace(machine, precision=precision, parameters=weights)
     return replace(
-        _outcome(tested, cost, (*notes, *elsewhere), (device, precision, weights, fused), apart),
+        _outcome(tested, cost, (*notes, *elsewhere), machine, apart),
         selected=chosen,
     )
 
 
-def _trained_elsewhere(by: Sequence[Stretch], checkpoint: Checkpoint) -> tuple[str, int, list[str]]:
-    """Return the device of the tests, in how large a company it was trained, and a note where that was elsewhere."""
+def _trained_elsewhere(by: Sequence[Stretch], checkpoint: Checkpoint) -> tuple[Machine, list[str]]:
+    """Return what the tests ran on, with the company it was trained in, and a note where it was trained elsewhere."""
+    import torch
+
+    from instruct_ablate.model.processor import device_name
     from instruct_ablate.model.training.stretches import company, here, told
 
     weight = next(checkpoint.model.parameters())
-    return str(weight.device), company(by), told(by, here(weight.device, weight.dtype))
+    machine = Machine(
+        str(weight.device),
+        fused=company(by),
+        processor=device_name(weight.device),
+        threads=torch.get_num_threads() if weight.device.type == "cpu" else 0,
+    )
+    return machine, told(by, here(weight.device, weight.dtype))
 
 
 def _load(job: Job) -> tuple[Checkpoint, str]:
@@ -172,7 +194,7 @@ def _outcome(
     tested: list[Tested],
     cost: Cost,
     notes: tuple[str, ...],
-    machine: tuple[str, str, int, int],
+    machine: Machine,
     general: Tested | None = None,
 ) -> Outcome:
     every = [*tested, *([general] if general else [])]
@@ -186,7 +208,7 @@ def _outcome(
     return Outcome(
         tuple(block.block for block in tested),
         cost,
-        environment(*machine),
+        environment(**asdict(machine)),
         tuple(dict.fromkeys(told)),
         general=general.block if general else None,
     )
@@ -201,7 +223,7 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
             block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
         notes = tuple(f"test, {label}: {note}" for note in prompt_notes(prompts))
         tested.append(_checked(job, Tested(block, took[0], len(prompts), notes), prompts))
-    return _outcome(tested, Cost(), collection.notes, ("none", "none", 0, 0))
+    return _outcome(tested, Cost(), collection.notes, Machine())
 
 
 def baseline_rows(

@@ -19,8 +19,18 @@ PACKAGES = ("instruct-ablate", "torch", "transformers", "pytorch-lightning", "pe
 COMMIT_FILE = "commit"
 
 
-def environment(device: str, precision: str, parameters: int = 0, fused: int = 0) -> Environment:
-    """Describe the calling process; `parameters`: the weights of its model; `fused`: what its training says of it."""
+def environment(
+    device: str = "none",
+    precision: str = "none",
+    parameters: int = 0,
+    fused: int = 0,
+    processor: str = "",
+    threads: int = 0,
+) -> Environment:
+    """Describe the calling process, and what the cell's model ran on; a baseline has none.
+
+    `parameters`: the weights of its model; `fused`: what its training says of it; `threads`: of torch on a CPU.
+    """
     return Environment(
         host=socket.gethostname(),
         command=command_line(),
@@ -31,6 +41,8 @@ def environment(device: str, precision: str, parameters: int = 0, fused: int = 0
         precision=precision,
         parameters=parameters,
         fused=fused,
+        processor=processor,
+        threads=threads,
     )
 
 

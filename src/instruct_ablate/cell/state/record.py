@@ -40,6 +40,8 @@ class Environment:
         0  # weights of the model, shared ones once; 0: none, or of a record from before they were noted
     )
     fused: int = 0  # with how many other cells at most it took steps in one pass (hydra/launcher=fused)
+    processor: str = ""  # or GPU that the model ran on; empty: none, or of a record from before it was noted
+    threads: int = 0  # of torch on a CPU; 0: as above
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,79 @@
+"""How cells were computed: precision, device, processor, threads and versions, where these are not all alike.
+
+None of them counts in an identity (`trainer.precision=auto` counts as auto): a row can be a mean over, and a difference
+be taken between, cells of two precisions. Which is as it must be, for grids run where there is room; but it is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from instruct_ablate.cell.state.record import CellRecord, Environment
+
+NAMED = 3  # so many cells of a way that others have not are named
+ADVICE = (
+    "numbers of different precision, processor or versions differ as those of different seeds do, or more: give "
+    "trainer.precision=fp32 or bf16 in place of auto, which counts in a cell's identity, and run all in one place"
+)
+
+
+def with_model(cells: Iterable[CellRecord]) -> Iterator[tuple[CellRecord, Environment]]:
+    """Yield the done cells for which a model was asked here, with what it ran on."""
+    for cell in cells:
+        made = cell.environment
+        if cell.state == "done" and made is not None and made.device != "none":
+            yield cell, made
+
+
+def _kind(made: Environment) -> str:
+    return made.device.partition(":")[0]  # which of several equal GPUs does not matter
+
+
+def _versions(made: Environment) -> str:
+    # Those of this package that change numbers are among the keys of an identity.
+    return " ".join("-".join(one) for one in made.versions if one[0] != "instruct-ablate")
+
+
+ASPECTS: dict[str, Callable[[Environment], str]] = {
+    "precision": lambda made: made.precision,
+    "device": _kind,
+    "processor": lambda made: made.processor,
+    "threads": lambda made: str(made.threads or ""),
+    "package versions": _versions,
+}
+
+
+def way(cell: CellRecord) -> str:
+    """Return precision and device of a done cell; empty where no model was asked here."""
+    return next((f"{made.precision} on {_kind(made)}" for _, made in with_model([cell])), "")
+
+
+def ways_sentence(ways: Iterable[str]) -> str:
+    """Say for a caption that numbers beside each other were computed in several ways; empty where it was one."""
+    several = sorted({*ways} - {""})
+    return f"Not all computed alike: {' and '.join(several)}" if len(several) > 1 else ""
+
+
+def apart_lines(cells: Iterable[CellRecord]) -> tuple[str, ...]:
+    """Return a line for each aspect in which the done cells of a study are not alike, and what to do; else nothing."""
+    made = tuple(with_model(cells))
+    lines = [f"{name}: {told}" for name, of in ASPECTS.items() if (told := _told(made, of))]
+    return (*lines, ADVICE) if lines else ()
+
+
+def _told(made: Sequence[tuple[CellRecord, Environment]], of: Callable[[Environment], str]) -> str:
+    """Count the cells by what they have, the most first, and name those of the others; empty where all are alike."""
+    found: dict[str, list[str]] = {}
+    for cell, environment in made:
+        if own := of(environment):  # an early record does not know
+            found.setdefault(own, []).append(cell.name)
+    first, *others = sorted(found.items(), key=lambda one: (-len(one[1]), one[0])) or [("", [])]
+    if not others:
+        return ""
+    told = [f"{value} ({len(names)} cells: {_named(names)})" for value, names in others]
+    return "; ".join((f"{first[0]} ({len(first[1])} cells)", *told)).replace("(1 cells", "(1 cell")
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(sorted(names)[:NAMED]) + more

@@ -1,0 +1,106 @@
+"""Cells of two precisions, devices, processors or versions beside each other: it is said where the numbers are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.state.record import CellRecord, Environment
+from instruct_ablate.report.as_json import report_fields
+from instruct_ablate.report.closing import closing_lines
+from instruct_ablate.report.compare import compare_studies
+from instruct_ablate.report.computed import ADVICE, apart_lines, ways_sentence
+from instruct_ablate.report.report import write_report
+from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.terminal_table import caption
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
+
+VERSIONS = (("instruct-ablate", "1"), ("torch", "2.13"))
+CPU = Environment("a", "c", None, "3.11", VERSIONS, "cpu", "fp32", processor="EPYC", threads=2)
+GPU = replace(CPU, host="b", device="cuda:0", precision="bf16", processor="H200", threads=0)
+
+
+def study(*made: Environment) -> list[CellRecord]:
+    """Cells of two variants with a seed each way, original first, and what was not computed by a model."""
+    cells = [
+        replace(make_cell(50.0 + seed, instruction=variant, seed=seed), environment=one)
+        for place, one in enumerate(made)
+        for variant, seed in [(("original", "simplified")[place % 2], place // 2)]
+    ]
+    nobody = Environment("c", "c", None, "3.11", (), "none", "none")
+    guess = replace(make_cell(25.0, model="uniform_guess", data_budget=0), environment=nobody)
+    return [*cells, guess, replace(make_cell(None, seed=9), environment=replace(GPU, precision="fp16"))]
+
+
+def test_rows_say_in_which_ways_their_cells_were_computed() -> None:
+    rows = {row.setting.instruction: row for row in build_rows(study(CPU, GPU, GPU, GPU))}
+    assert rows["original"].ways == ("bf16 on cuda", "fp32 on cpu")
+    assert rows["simplified"].ways == ("bf16 on cuda",)
+    assert rows[""].ways == (), "a baseline was asked, no model"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        (CPU, GPU, "precision: bf16 (2 cells); fp32 (1 cell: tiny-original-8-0)"),
+        (CPU, replace(CPU, threads=1), "threads: 1 (2 cells); 2 (1 cell: tiny-original-8-0)"),
+        (CPU, replace(CPU, processor="Xeon"), "processor: Xeon (2 cells); EPYC (1 cell: tiny-original-8-0)"),
+        (
+            CPU,
+            replace(CPU, versions=(("torch", "2.9"),)),
+            "package versions: torch-2.9 (2 cells); torch-2.13 (1 cell",
+        ),
+        (CPU, GPU, "device: cuda (2 cells); cpu (1 cell: tiny-original-8-0)"),
+    ],
+)
+def test_what_is_not_alike_is_counted_and_named(one: Environment, other: Environment, told: str) -> None:
+    *lines, advice = apart_lines(study(one, other, other))
+    assert any(line.startswith(told) for line in lines)
+    assert advice == ADVICE
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        CPU,
+        replace(CPU, host="z", command="d", commit="e"),
+        replace(CPU, processor="", threads=0),  # of an early record
+        replace(CPU, versions=(("instruct-ablate", "2"), ("torch", "2.13"))),
+    ],
+)
+def test_what_is_alike_or_not_known_is_no_line(other: Environment) -> None:
+    assert apart_lines(study(CPU, other)) == ()
+    assert ways_sentence(one for row in build_rows(study(CPU, other)) for one in row.ways) == ""
+
+
+def test_equal_gpus_are_one_device() -> None:
+    assert apart_lines(study(GPU, replace(GPU, device="cuda:1"))) == ()
+
+
+def test_every_place_that_shows_numbers_says_it(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, study(CPU, GPU, GPU, CPU))
+    report = write_report(folder)
+    said = "Not all computed alike: bf16 on cuda and fp32 on cpu."
+    assert said in caption(report.rows)
+    assert said in (report.folder / "main.tex").read_text()
+    verdicts = (report.folder / "verdicts.txt").read_text()
+    assert "Not computed alike:" in verdicts
+    assert "precision: bf16 (2 cells); fp32 (2 cells: tiny-original-8-0, tiny-simplified-8-1)" in verdicts
+    assert "Not computed alike: precision: bf16 (2 cells)" in report.page.read_text()
+    assert any(line.startswith("Not computed alike: ") for line in closing_lines(report))
+    told = json.loads(json.dumps(report_fields(report)))
+    assert told["apart"] == list(apart_lines(report.study.cells))
+    assert ["bf16 on cuda", "fp32 on cpu"] in [row["ways"] for row in told["rows"]]
+
+
+def test_two_studies_with_the_same_precisions_in_other_cells_are_told_apart(tmp_path: Path) -> None:
+    one, other = write_study(tmp_path / "1", study(CPU, GPU)), write_study(tmp_path / "2", study(GPU, CPU))
+    assert (
+        "not the same precision in 2 cells that both have done, though both have bf16, fp32"
+        in compare_studies(one, other)[1]
+    )
+    assert not [line for line in compare_studies(one, one)[1] if "not the same" in line]
