@@ -14,7 +14,7 @@ from instruct_ablate.grid import preflight
 from tests.standins import replace_inputs, work
 
 Said = Callable[..., tuple[int, str]]
-REAL_CHECKS = preflight._checks
+REAL_CHECKS = preflight.cell_checks
 
 REFUSED = [
     (("model=null",), "model=null"),
@@ -119,7 +119,7 @@ RUN = [
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
     """Run `train.py` in this process with a stand-in for the cell's work; return its status and message."""
     replace_inputs(monkeypatch)
-    monkeypatch.setattr(preflight, "_checks", REAL_CHECKS)
+    monkeypatch.setattr(preflight, "cell_checks", REAL_CHECKS)
     monkeypatch.setattr(runner, "_work", work)
     monkeypatch.chdir(tmp_path)
 

@@ -92,7 +92,7 @@ OTHER = (
     "${seed}",
 )
 VALUES = (*NUMBERS, *TEXTS, *OTHER)
-REAL_CHECKS = preflight._checks
+REAL_CHECKS = preflight.cell_checks
 
 
 def test_what_is_missing_is_what_omegaconf_takes_for_it() -> None:
@@ -103,7 +103,7 @@ def test_what_is_missing_is_what_omegaconf_takes_for_it() -> None:
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A trained cell of the tiny model, with stand-ins for its data, weights and work."""
     replace_inputs(monkeypatch)
-    monkeypatch.setattr(preflight, "_checks", REAL_CHECKS)
+    monkeypatch.setattr(preflight, "cell_checks", REAL_CHECKS)
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)

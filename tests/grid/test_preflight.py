@@ -86,7 +86,7 @@ def test_several_faults_of_one_check_are_told_apart(tmp_path: Path, monkeypatch:
     def single() -> None:
         raise UserError("three")
 
-    monkeypatch.setattr(preflight, "_checks", lambda config, ranks: [(many, ()), (single, ())])
+    monkeypatch.setattr(preflight, "cell_checks", lambda config, ranks: [(many, ()), (single, ())])
     assert faults([make_config(tmp_path)]) == ["one", "two", "three"]
 
 
@@ -112,21 +112,28 @@ def test_labels_longer_than_any_answer_are_refused_for_every_decoding(
 
 def calls(config: Config, ranks_later: bool = False) -> dict[str, tuple[Any, ...]]:
     """The checks of a cell that read something, by name, with what they look at."""
-    return {function.__name__: given for function, given in preflight._checks(config, ranks_later)}
+    return {function.__name__: given for function, given in preflight.cell_checks(config, ranks_later)}
 
 
 def test_what_is_checked_of_each_kind_of_cell(tmp_path: Path) -> None:
-    always = {"check_folder", "_variants", "check_effects", "_constraints"}
-    models = {"_own_prompts", "_checkpoint", "_precision", "_choices", "_tokenizer", "check_processes"}
+    always = {"check_folder", "check_variants", "check_effects", "check_constraints"}
+    models = {
+        "check_own_prompts",
+        "check_model_fits",
+        "check_precision",
+        "check_choices",
+        "check_tokenizer",
+        "check_processes",
+    }
     trained = calls(make_config(tmp_path))
     untuned = calls(make_config(tmp_path, data_budget=BudgetConfig(0)))
     baseline = calls(make_config(tmp_path, model=ModelConfig("majority", source="baseline")))
     assert set(baseline) == always
     assert set(untuned) == always | models
-    assert set(trained) >= always | models | {"_layers"}
+    assert set(trained) >= always | models | {"check_adapted"}
     assert set(trained) - set(calls(make_config(tmp_path), ranks_later=True)) == {"check_processes"}
-    assert trained["_variants"][1] == InstructionConfig()
-    assert untuned["_variants"][1] is baseline["_variants"][1] is None
+    assert trained["check_variants"][1] == InstructionConfig()
+    assert untuned["check_variants"][1] is baseline["check_variants"][1] is None
     assert trained["check_folder"] == ("output", str(tmp_path))
 
 
@@ -152,9 +159,9 @@ def test_a_check_is_made_once_for_the_same_arguments() -> None:
         return ["odd"] if number % 2 else []
 
     one = preflight.Preflight()
-    assert one._told([(check, (1,)), (check, (2,)), (check, (1,))]) == ["odd"]
-    assert one._told([(check, (1,))]) == ["odd"]
-    assert one._told([(check, (3,)), (check, (2,))]) == ["odd"]
+    assert one.told([(check, (1,)), (check, (2,)), (check, (1,))]) == ["odd"]
+    assert one.told([(check, (1,))]) == ["odd"]
+    assert one.told([(check, (3,)), (check, (2,))]) == ["odd"]
     assert made == [1, 2, 3]
 
 
@@ -166,10 +173,10 @@ def test_only_half_precision_is_looked_up(tmp_path: Path, monkeypatch: pytest.Mo
         "instruct_ablate.model.loading.precision.resolve_precision", lambda *given: asked.append(given)
     )
     for precision in ("auto", "bf16", "fp32"):
-        preflight._precision(TrainerConfig(precision=precision), ModelConfig("m"))
+        preflight.check_precision(TrainerConfig(precision=precision), ModelConfig("m"))
     assert asked == []
     for _ in range(2):
-        preflight._precision(TrainerConfig(precision="fp16", accelerator="cpu"), ModelConfig("m"))
+        preflight.check_precision(TrainerConfig(precision="fp16", accelerator="cpu"), ModelConfig("m"))
     assert asked == [("fp16", "cpu", True), ("fp16", "cpu", False)]
 
 
@@ -180,7 +187,7 @@ def test_only_named_layers_of_lora_are_looked_for(tmp_path: Path, monkeypatch: p
     )
     model, named = ModelConfig("m"), MethodConfig("lora", target_modules=["q"])
     for method in (MethodConfig("lora"), MethodConfig("full", target_modules=["q"]), named):
-        preflight._layers(model, method, tmp_path)
+        preflight.check_adapted(model, method, tmp_path)
     assert asked == [(model, named, tmp_path)]
 
 
@@ -194,7 +201,7 @@ def test_labels_that_are_one_once_normalised_cannot_be_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoding: str, count: int
 ) -> None:
     rows_of(monkeypatch, make_task(label_space=("Yes", "yes.")), make_task("task2_sound"))
-    found = preflight._choices(
+    found = preflight.check_choices(
         TasksConfig("starter"), tmp_path, EvaluationConfig(decoding=decoding), PromptConfig("plain")
     )
     assert len(found) == count
@@ -211,7 +218,7 @@ def test_a_prompt_sets_rows_without_choices_cannot_be_ranked(
     free = make_task("p3_free", label_space=None, prompted=True, answer_choices=choices[:2])
     whole = make_task("p3_free", label_space=None, prompted=True, answer_choices=choices)
     rows_of(monkeypatch, free, whole)
-    found = preflight._choices(
+    found = preflight.check_choices(
         TasksConfig("p3"), tmp_path, EvaluationConfig(decoding=decoding), PromptConfig("plain")
     )
     assert len(found) == count
@@ -240,9 +247,11 @@ def test_several_templates_of_tasks_that_bring_their_own_prompts_are_refused(
     own = TaskCollection("p3", (make_task(),), (make_task(prompted=True),), "hash")
     monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: own)
     set_12 = PromptConfig("set_12")
-    (fault,) = preflight.Preflight()._told([(preflight._own_prompts, (TasksConfig("p3"), tmp_path, set_12))])
+    (fault,) = preflight.Preflight().told(
+        [(preflight.check_own_prompts, (TasksConfig("p3"), tmp_path, set_12))]
+    )
     assert "bring their own prompts, which no template changes" in fault
-    preflight._own_prompts(TasksConfig("p3"), tmp_path, PromptConfig("plain"))
+    preflight.check_own_prompts(TasksConfig("p3"), tmp_path, PromptConfig("plain"))
 
 
 def test_a_grid_over_a_set_has_no_faults_and_a_lost_one_is_told(tmp_path: Path) -> None:
@@ -265,8 +274,8 @@ def test_answers_that_constraints_check_need_their_metrics(
 
 
 ASKED = (
-    "check_folder", "_variants", "check_effects", "_constraints", "_own_prompts", "_checkpoint", "_choices",
-    "_prompt_weight", "_shots", "check_defined", "check_drawn", "check_processes",
+    "check_folder", "check_variants", "check_effects", "check_constraints", "check_own_prompts", "check_model_fits",
+    "check_choices", "check_weighted", "check_budget", "check_defined", "check_drawn", "check_processes",
 )  # fmt: skip
 
 
@@ -285,7 +294,7 @@ def test_a_plan_refuses_what_the_start_refuses(
 def test_a_plan_asks_every_check_that_loads_no_model(tmp_path: Path) -> None:
     """A check that is new is asked by both; what loads is one of few, and said."""
     loading = {one.__name__ for one in preflight.LOADING}
-    assert loading == {"_tokenizer", "_layers", "_precision", "_general"}
+    assert loading == {"check_tokenizer", "check_adapted", "check_precision", "check_general_choices"}
     assert set(calls(make_config(tmp_path))) - loading == set(ASKED)
     assert preflight.planned_faults([make_config(tmp_path)]) == ([], [])
     loaded = make_config(
@@ -332,7 +341,7 @@ def test_of_a_large_grid_the_first_seed_of_each_setting_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(preflight, "_variants", lambda config, *_: asked.append(config.seed))
+    monkeypatch.setattr(preflight, "check_variants", lambda config, *_: asked.append(config.seed))
     one = make_config(tmp_path)
     cells = [replace(one, seed=seed) for seed in range(preflight.MOST_DRAWN + 1)]
     assert preflight.planned_faults(cells[:-1]) == ([], [])

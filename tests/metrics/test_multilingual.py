@@ -70,13 +70,13 @@ def test_what_is_no_tokenizer_of_gpt2_is_refused(tokenizer: Any, monkeypatch: py
 
 
 def test_a_missing_file_is_told_before_a_grid_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from instruct_ablate.grid.preflight import _metrics
+    from instruct_ablate.grid.reading_checks import check_asked_metrics
 
     monkeypatch.setenv("GPT2_TOKENIZER", str(tmp_path / "none.json"))
     multilingual._tokenizer.cache_clear()
     with pytest.raises(UserError, match=r"cannot be read from .*none.json.*set GPT2_TOKENIZER"):
-        _metrics(["rougeL_gpt2"], [], (False, None), "native", "greedy")
-    _metrics([], [], (False, None), "native", "greedy")
+        check_asked_metrics(["rougeL_gpt2"], [], (False, None), "native", "greedy")
+    check_asked_metrics([], [], (False, None), "native", "greedy")
 
 
 def test_single_words_and_their_order_are_two_scores(tokenizer: Any) -> None:

@@ -284,7 +284,7 @@ def test_targets_that_are_none_of_the_choices_are_counted_and_refused_above_a_sh
 
 
 def test_two_equal_choices_in_a_row_are_no_reason_to_refuse(root):
-    from instruct_ablate.grid.preflight import _choices
+    from instruct_ablate.grid.reading_checks import check_choices
     from instruct_ablate.schema import EvaluationConfig, PromptConfig
 
     given = [
@@ -294,7 +294,7 @@ def test_two_equal_choices_in_a_row_are_no_reason_to_refuse(root):
     write(root / "super_glue_copa_choose.jsonl", given)
     config = TasksConfig(reader="p3", root=str(root))
     ranked = EvaluationConfig(decoding="rank")
-    assert _choices(config, root.parent / "cache", ranked, PromptConfig()) == []
+    assert check_choices(config, root.parent / "cache", ranked, PromptConfig()) == []
 
 
 @pytest.mark.parametrize(
