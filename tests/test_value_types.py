@@ -19,21 +19,7 @@ from instruct_ablate.schema import Config, plain, takes_several
 from tests.standins import make_config
 
 KEYS = dict(_hints(Config))
-VALUES: tuple[Any, ...] = (
-    "x",
-    "",
-    3,
-    2.5,
-    True,
-    None,
-    [],
-    ["a"],
-    [["a"]],
-    [{"a": 1}],
-    {},
-    {"a": 1},
-    {"a": [1]},
-)
+VALUES: tuple[Any, ...] = ("", 3, None, ["a"], [["a"]], {"a": [1]})  # of each kind one, and what is nested
 LIBRARY = re.compile(r"Config\b|DictConfig|ListConfig|full_key|Optional|compose|Cannot|Node|subclass")
 
 
