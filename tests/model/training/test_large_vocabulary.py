@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from instruct_ablate.model.training import large_vocabulary
+from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.large_vocabulary import (
     LARGE,
     LOGITS,
@@ -21,7 +22,16 @@ from instruct_ablate.model.training.large_vocabulary import (
 from instruct_ablate.model.training.loss import TokenLosses, packed_attention_of
 from instruct_ablate.model.training.master_weights import MasterWeights
 from instruct_ablate.model.training.output_layer import OutputLayer
-from tests.model.fits import first_batch, load, make_config
+from tests.model.fits import (
+    NAMES,
+    changed,
+    first_batch,
+    load,
+    make_config,
+    make_prompts,
+    same_bits,
+    weights,
+)
 from tests.model.windows import make_model
 
 
@@ -43,16 +53,16 @@ def test_the_fewer_rows_the_larger_the_vocabulary() -> None:
 def gradients_of(model: Any, batch: Any, direct: bool) -> tuple[Tensor, list[Tensor]]:
     """The losses of a batch that is read twice, and what is summed in the masters."""
     losses = TokenLosses(model)
-    weights = MasterWeights(losses.parameters())
+    masters = MasterWeights(losses.parameters())
     if direct:
-        losses.master_of = weights.master_of
+        losses.master_of = masters.master_of
     with packed_attention_of(model):
         for _ in range(2):
             made = losses(batch)
             made.sum().backward()
-    weights.release()
-    summed = [master.grad for master in weights.masters]
-    for weight, master in zip(weights.parameters, weights.masters, strict=True):
+    masters.release()
+    summed = [master.grad for master in masters.masters]
+    for weight, master in zip(masters.parameters, masters.masters, strict=True):
         weight.grad = master.grad = None
     assert all(gradient is not None for gradient in summed)
     return made.detach(), [gradient for gradient in summed if gradient is not None]
@@ -152,21 +162,38 @@ def test_no_gradient_of_all_words_is_made_beside_the_sum(
     model: Any = checkpoint.model
     batch = first_batch(checkpoint, config).micro_batches[0]
     losses = TokenLosses(model)
-    weights = MasterWeights(losses.parameters())
+    masters = MasterWeights(losses.parameters())
     words = {id(layer.weight) for layer in (model.get_input_embeddings(), model.get_output_embeddings())}
     made: list[int] = []
 
     def note(weight: Tensor) -> None:
         weight.register_hook(lambda given: made.append(id(weight)) if given is not None else None)
 
-    for weight in weights.parameters:
+    for weight in masters.parameters:
         note(weight)
-    losses.master_of = weights.master_of
+    losses.master_of = masters.master_of
     with packed_attention_of(model):
         losses(batch).sum().backward()
-    weights.release()
+    masters.release()
     assert made
     assert not words & set(made)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fit_of_several_micro_batches_ends_alike(
+    name: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = make_config(cache, name, optimizer="adafactor", learning_rate=1e-3, micro_batch_tokens=150)
+    config = changed(base, data={"grouping": "task"})
+    ends = []
+    for least in (LARGE, 0):
+        monkeypatch.setattr(large_vocabulary, "LARGE", least)
+        checkpoint = load(config)
+        fit(checkpoint, make_prompts(), config, tmp_path / str(least))
+        ends.append(weights(checkpoint))
+    assert not same_bits(*ends)
+    for weight, tensor in ends[0].items():
+        torch.testing.assert_close(ends[1][weight], tensor, rtol=1e-3, atol=3e-4)
 
 
 def test_only_plain_layers_with_a_known_master_go_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
