@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -98,3 +99,21 @@ def test_a_failure_loses_neither_its_own_findings_nor_another_s(results: dict[st
         assert found[name]["before"] == {"equal": True}
         assert reason in found[name]["failed"]["error"]
     assert results["unequal"] == ["broken: failed", "dead: failed", "late: failed"]
+
+
+def test_without_what_the_peer_needs_ours_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import gpu_speed
+
+    def lacking(name: str, package: str | None = None) -> Any:
+        return None if name == "accelerate" else object()
+
+    def taken(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"tokens/s": 1.0, "operations a token": 1.0}
+
+    monkeypatch.setattr(gpu_speed.importlib.util, "find_spec", lacking)
+    monkeypatch.setattr(gpu_speed, "_train_ours", taken)
+    given = argparse.Namespace(device="cpu", small=True, peer_rows=[4])
+    found = dict(gpu_speed.train(given, "t5_large"))
+    assert found["peer"] == {"needs": ["accelerate"]}
+    assert set(found) == {"peer", "ours"}
+    assert "error" not in found["ours"]

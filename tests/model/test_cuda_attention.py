@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -22,7 +23,7 @@ from instruct_ablate.model.cuda_attention import (
     in_one_order,
     takes_whole_batches,
 )
-from instruct_ablate.model.training import decoder_attention, t5_attention
+from instruct_ablate.model.training import decoder_attention, merged_attention, t5_attention
 from instruct_ablate.model.training.decoder_attention import PackedLayout
 from instruct_ablate.model.training.t5_attention import T5Layout
 from tests.model.training.test_decoder_attention import make_packed, random_states
@@ -227,7 +228,7 @@ def test_all_ways_of_a_gpu_ask_for_one_order(monkeypatch: pytest.MonkeyPatch) ->
         asked.append(tuple(output.shape))
         return output
 
-    for module in (cuda_attention, decoder_attention, t5_attention):
+    for module in (cuda_attention, decoder_attention, merged_attention, t5_attention):
         monkeypatch.setattr(module, "in_one_order", noted)
     states = [torch.randn(1, 2, 9, 8) for _ in range(3)]
     behind_parents([4, 5], [NO_PARENT, 0], CPU).attend(states[0], states[1], states[2], 1.0, causal=True)
@@ -237,4 +238,8 @@ def test_all_ways_of_a_gpu_ask_for_one_order(monkeypatch: pytest.MonkeyPatch) ->
     packed = make_packed((4, 5))
     PackedLayout(packed).by_segment(states[0], states[1], states[2], Scores(1.0))
     T5Layout(packed, packed, causal=True).by_sequence(states[0], states[1], states[2], None)
-    assert asked == [(9, 2, 8), (2, 2, 16, 8), *[(1, 2, 4, 8), (1, 2, 5, 8)] * 2]
+    sides: Any = SimpleNamespace(
+        queries=[4, 5], seen=lambda given: torch.split(given, [4, 5], 2), mask=lambda *_: None
+    )
+    merged_attention.by_sequence(sides, states[0], states[1], states[2], Scores(1.0))
+    assert asked == [(9, 2, 8), (2, 2, 16, 8), *[(1, 2, 4, 8), (1, 2, 5, 8)] * 3]

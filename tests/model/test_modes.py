@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers.utils import logging
 
-from instruct_ablate.model.modes import evaluating, exact_logits, quiet
+from instruct_ablate.model.modes import evaluating, exact_logits, quiet, shapes_of_any_kind
 
 
 def test_modes_are_restored_module_by_module_even_after_an_error():
@@ -95,3 +95,25 @@ def test_logits_are_as_before_after_an_error_too() -> None:
     with pytest.raises(ValueError, match="no"):
         fail()
     assert not model.head._forward_hooks
+
+
+def test_no_kernel_is_built_for_a_shape_while_anyone_trains_or_answers() -> None:
+    def built() -> bool:
+        return torch.backends.cuda.cudnn_sdp_enabled()
+
+    model = torch.nn.Linear(2, 2)
+    assert built()
+    first, second = shapes_of_any_kind(), evaluating(model)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # cells side by side end in any order
+    assert not built()
+    second.__exit__(None, None, None)
+    assert built()
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        with shapes_of_any_kind():
+            assert not built()
+        assert not built()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(True)

@@ -22,11 +22,36 @@ def evaluating(model: torch.nn.Module, inference: bool = True) -> Iterator[None]
     training = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.inference_mode() if inference else torch.no_grad():
+        with shapes_of_any_kind(), torch.inference_mode() if inference else torch.no_grad():
             yield
     finally:
         for module, mode in training:
             module.training = mode
+
+
+@contextmanager
+def shapes_of_any_kind() -> Iterator[None]:
+    """Let PyTorch's attention take kernels on a GPU that are there for every shape; those who are within may overlap.
+
+    On Hopper GPUs it takes cuDNN's first, which are built anew, some 30 ms, for every number of rows and tokens: here
+    hardly any two are alike. They also add gradients up in any order, and give none for a bias.
+    """
+    import torch
+
+    if not _WITHIN:
+        _FORMER[:] = [torch.backends.cuda.cudnn_sdp_enabled()]  # type: ignore[no-untyped-call]
+    _WITHIN.append(None)
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        _WITHIN.pop()
+        if not _WITHIN:
+            torch.backends.cuda.enable_cudnn_sdp(_FORMER[0])
+
+
+_WITHIN: list[None] = []  # one for each that is within: cells side by side begin and end in any order
+_FORMER: list[bool] = []
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.families import MERGED, T5_LIKE
 from instruct_ablate.model.last_layer import few, shortened
-from instruct_ablate.model.modes import evaluating
+from instruct_ablate.model.modes import evaluating, shapes_of_any_kind
 from instruct_ablate.model.training import decoder_attention, merged_attention, t5_attention
 from instruct_ablate.model.training.dropout import Dropout, WeightsAt
 from instruct_ablate.model.training.fused_layers import compiled, fused
@@ -86,11 +86,12 @@ def packed_attention_of(
     model: PreTrainedModel, packing: bool = True, compiling: bool = False, dropout: Dropout | None = None
 ) -> Iterator[PackedAttention]:
     """Let `model` attend within packed segments, its norms and gates fused (or compiled); undone at the end."""
-    check_model(model, packing)
-    attention = PackedAttention(model, packing, dropout)
-    # What is fused is decided once: a trial with other weights might decide otherwise.
-    with compiled(model) if compiling else fused(model, dropout is not None), attention.used():
-        yield attention
+    with shapes_of_any_kind():
+        check_model(model, packing)
+        attention = PackedAttention(model, packing, dropout)
+        # What is fused is decided once: a trial with other weights might decide otherwise.
+        with compiled(model) if compiling else fused(model, dropout is not None), attention.used():
+            yield attention
 
 
 class TokenLosses(nn.Module):

@@ -16,6 +16,7 @@ from transformers import AttentionInterface
 
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.model.attention_scores import Scores, reach_both_ways, sees_both_ways
+from instruct_ablate.model.cuda_attention import in_one_order
 from instruct_ablate.model.training.cpu_attention import (
     ROWS,
     Block,
@@ -147,7 +148,8 @@ def by_sequence(layout: Sides, query: Tensor, key: Tensor, value: Tensor, scores
     every = zip(torch.split(query, layout.queries, 2), layout.seen(key), layout.seen(value), strict=True)
     for own, keys, values in every:
         mask = layout.mask(own.shape[2], keys.shape[2], scores.window, own.device)
-        parts.append(F.scaled_dot_product_attention(own, keys, values, attn_mask=mask, scale=scores.scale))
+        part = F.scaled_dot_product_attention(own, keys, values, attn_mask=mask, scale=scores.scale)
+        parts.append(in_one_order(part))
     return torch.cat(parts, dim=2).transpose(1, 2)
 
 
