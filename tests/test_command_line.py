@@ -21,6 +21,8 @@ def test_help_lists_every_command_with_what_it_does() -> None:
     assert result.exit_code == 0
     for word in ("status", "audit", "rescore", "Show the cells"):
         assert word in result.output
+    told = result.output.partition("Commands:")[2]
+    assert "..." not in told, "the first sentence of a command's help has more than 64 characters"
 
 
 def test_every_command_has_help() -> None:

@@ -13,7 +13,7 @@ from instruct_ablate.terminal import echo
 @click.argument("study", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(path_type=Path))
 def command(study: Path, file: Path) -> None:
-    """Write configs, versions, stated hypotheses, predictions, records and report of STUDY into FILE.
+    """Write all that the numbers of STUDY rest on into FILE. That is predictions, records, claims, versions, report.
 
     FILE ends in .tar.zst, .tar.gz or .zip; the same study gives the same bytes.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None, as_json: bool) -> None:
-    """Write before and after per task, and check the variant's promise.
+    """Show what a variant does to each task, and check its promise.
 
     OVERRIDES are those of train.py: instruction=delusive tasks=natural_instructions tasks.root=PATH
 

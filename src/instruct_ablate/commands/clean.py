@@ -17,7 +17,7 @@ from instruct_ablate.terminal import echo
     "--forget", multiple=True, metavar="CELL", help="Ask no more for a cell whose folder was removed."
 )
 def command(study: Path, yes: bool, quarantined: bool, forget: tuple[str, ...]) -> None:
-    """Remove what STUDY no longer needs: checkpoints of done cells, damaged and temporary files.
+    """Remove what STUDY no longer needs. It removes checkpoints of done cells, damaged and temporary files.
 
     Records, predictions and what interrupted cells go on from always stay.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("second", type=click.Path(path_type=Path))
 @json_option
 def command(first: Path, second: Path, as_json: bool) -> None:
-    """Compare study SECOND with study FIRST, setting by setting, paired by seed and task.
+    """Compare study SECOND with study FIRST, setting by setting. They are paired by seed and task.
 
     instruct-ablate compare multirun/first multirun/second
     """

@@ -37,7 +37,7 @@ def command(
     cache: Path | None,
     trust_remote_code: bool,
 ) -> None:
-    """Write the model that CELL trained to FOLDER, with tokenizer and model card; `model=FOLDER` takes it back.
+    """Write the model that CELL trained to FOLDER, and its card. `model=FOLDER` takes it back.
 
     The cell must have been trained with keep_checkpoints=true.
 

@@ -32,7 +32,7 @@ def command(
     columns: tuple[str, ...],
     **shown: Any,
 ) -> None:
-    """Score FILE (JSON lines: task, instance id, prediction) against the tasks that OVERRIDES choose.
+    """Make a cell of predictions made elsewhere. FILE holds JSON lines: task, instance id, prediction.
 
     OVERRIDES are those of train.py: tasks=natural_instructions tasks.root=PATH study=NAME
 

@@ -11,7 +11,7 @@ from instruct_ablate.terminal import echo, make_console
 @click.option("--markdown", is_flag=True, help="The page docs/models.md instead.")
 @click.option("--counts", is_flag=True, hidden=True, help="What the package ships of their weights' numbers.")
 def command(markdown: bool, counts: bool) -> None:
-    """List the models named by hub id: size, terms, GB while training, and which instructions they have seen.
+    """List the models named by hub id. It tells size, terms, GB while training, and which instructions they have seen.
 
     instruct-ablate models
     """

@@ -48,7 +48,7 @@ def command(
     truth: float | None,
     as_json: bool,
 ) -> None:
-    """Show the cells, instances, tokens, steps, disk and time of the grid that OVERRIDES span.
+    """Show what a grid would take, before it is launched. It tells cells, instances, tokens, steps, disk and time.
 
     OVERRIDES are those of train.py -m: experiment=NAME, or instruction=original,simplified seed=0,1
 

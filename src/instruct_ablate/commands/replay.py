@@ -36,7 +36,7 @@ def command(
     limit: float,
     commands: str | None,
 ) -> None:
-    """Unpack FILE, score its predictions again, write its report again, and say whether all is the same.
+    """Score an archived study again, and write its report again. FILE is unpacked; what is not the same is told.
 
     No code in the archive is run. Exit status 1 where a table or a score differs.
 

@@ -36,7 +36,7 @@ def command(
     as_json: bool,
     **further: bool,
 ) -> None:
-    """Write the report of STUDY, such as multirun/ablation, finished or not, and print its short form.
+    """Write the report of STUDY, and print its short form. STUDY, such as multirun/ablation, may be unfinished.
 
     instruct-ablate report multirun/ablation --width acl
     """

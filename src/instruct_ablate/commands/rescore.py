@@ -17,7 +17,7 @@ from instruct_ablate.terminal import echo
 @click.option("--extensions", multiple=True, help="A Python file of yours with metrics; may be repeated.")
 @click.option("--trust", is_flag=True, help="Run the code that the study itself names.")
 def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], trust: bool) -> None:
-    """Compute the scores of STUDY again after a metric changed; earlier scores are kept beside the new ones.
+    """Compute the scores of STUDY again. Earlier scores are kept beside the new ones.
 
     instruct-ablate rescore multirun/ablation --extensions my_metrics.py
     """

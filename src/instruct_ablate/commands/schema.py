@@ -10,7 +10,7 @@ from instruct_ablate.terminal import echo, print_json
 @click.command()
 @click.option("--markdown", is_flag=True, help="The page docs/configuration.md instead.")
 def command(markdown: bool) -> None:
-    """Print the JSON schema of a cell's configuration, made from the dataclasses that check it.
+    """Print the JSON schema of a cell's configuration. It is made from the dataclasses that check it.
 
     instruct-ablate schema > instruct-ablate.schema.json
     """

@@ -23,7 +23,7 @@ from instruct_ablate.terminal import echo, json_option, print_json
 def command(
     cells: tuple[Path, ...], diff: bool, task: str, tested: str, wrong: bool, limit: int, as_json: bool
 ) -> None:
-    """Show what a cell (a folder such as multirun/STUDY/CELL) was asked and answered.
+    """Show what a cell was asked and answered. A cell is a folder such as multirun/STUDY/CELL.
 
     instruct-ablate show multirun/ablation/CELL --wrong --limit 10
     """

@@ -17,7 +17,7 @@ from instruct_ablate.terminal import json_option, make_console, print_json
 @click.option("--every", default=5.0, show_default=True, help="Seconds between two looks.")
 @json_option
 def command(study: Path, watch: bool, every: float, as_json: bool) -> None:
-    """Show the cells of STUDY (a folder such as multirun/NAME) by state, with progress, host and last error.
+    """Show the cells of STUDY by state. STUDY is a folder such as multirun/NAME; progress and last error are told.
 
     instruct-ablate status multirun/ablation --watch
     """

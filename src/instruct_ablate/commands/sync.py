@@ -16,7 +16,7 @@ from instruct_ablate.terminal import echo
 @click.option("--summary/--no-summary", default=True, help="Write the report's own run first.")
 @click.option("--dry-run", is_flag=True, help="Say what would be uploaded, and upload nothing.")
 def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
-    """Upload what STUDY logged to W&B offline; running it again goes on with what is left.
+    """Upload what STUDY logged to W&B offline. Running it again goes on with what is left.
 
     With the cells goes a run of the study's own, with the tables and figures of its report.
 

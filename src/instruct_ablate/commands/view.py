@@ -19,7 +19,7 @@ from instruct_ablate.terminal import echo
     help="Port of 127.0.0.1 to listen at.",
 )
 def command(study: Path, port: int) -> None:
-    """Serve the page of STUDY to browsers on this machine until Ctrl-C, with all of its predictions.
+    """Serve the page of STUDY to browsers on this machine. It has all predictions, and ends with Ctrl-C.
 
     instruct-ablate view multirun/ablation --port 8765
     """

@@ -195,7 +195,8 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
     told += f", {kept['other format']} of another format and left alone" if kept["other format"] else ""
     told += f", {kept['queued']} queued already" if kept["queued"] else ""
     told += f", {kept['failed']} failed and kept (retry=none)" if kept["failed"] else ""
-    log.info("%d cells: %s, %d to run", len(cells), told, len(todo))
+    if cells:  # of a grid that is refused whole there is nothing to count
+        log.info("%d cells: %s, %d to run", len(cells), told, len(todo))
     if kept["no curve"]:
         log.warning("%d of them: %s", kept["no curve"], WITHOUT_POINTS)
     return todo
