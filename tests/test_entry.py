@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +107,17 @@ def test_help_whose_reader_leaves_is_no_fault(tmp_path: Path) -> None:
     process.stdout.close()  # before a word of it is written
     assert process.stderr is not None
     assert (process.wait(timeout=120), process.stderr.read()) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--model", "tiny_llama"], "--model: groups and keys are written without hyphens: model=VALUE"),
+        (["--trainer.epochs=3"], "written without hyphens: trainer.epochs=VALUE"),
+        (["model", "tiny_llama"], "'model' is neither an option nor KEY=VALUE"),
+        (["-m", "seed=0,1", "simplified"], "'simplified' is neither an option nor KEY=VALUE"),
+    ],
+)
+def test_words_that_are_no_override_are_told_how_to_be_written(words: list[str], told: str) -> None:
+    with pytest.raises(UserError, match=re.escape(told)):
+        prepared(words)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from instruct_ablate import __version__
-from instruct_ablate.composition import explain, register, unreadable
+from instruct_ablate.composition import explain, groups, keys, register, unreadable
 from instruct_ablate.errors import TrialFailedError, UserError
 from instruct_ablate.grid.overrides import is_sweep
 from instruct_ablate.grid.overrides import prepared as checked
@@ -127,9 +127,18 @@ def check_options(arguments: list[str]) -> None:
     def refuse(message: str) -> NoReturn:
         raise UserError(f"{message}; `python train.py --hydra-help` lists the options")
 
+    for word in arguments:
+        name = word.lstrip("-").partition("=")[0].partition(" ")[0]
+        if word.startswith("--") and name in (*groups(), *keys()):
+            raise UserError(f"{word}: groups and keys are written without hyphens: {name}=VALUE")
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     given = parser.parse_args(arguments)
+    if given.overrides:
+        raise UserError(
+            f"{given.overrides[0]!r} is neither an option nor KEY=VALUE, such as model=tiny_llama; no space stands "
+            "beside the equals sign or a comma: seed=0,1"
+        )
     if given.run:
         refuse("leave out --run: one cell runs without an option, a grid with -m")
     if given.experimental_rerun is not None:

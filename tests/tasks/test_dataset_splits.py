@@ -93,3 +93,10 @@ def test_a_folder_without_data_and_a_path_without_a_folder_have_no_splits(tmp_pa
     for name in ("bare", "nowhere"):
         with pytest.raises(UserError, match=name):
             found(tmp_path / name, tmp_path)
+
+
+def test_a_folder_that_is_not_here_is_told_as_such(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wanted = r"there is no such folder or file in .*, and `datasets` cannot load it"
+    with pytest.raises(UserError, match=wanted), find_splits("data/no such folder", tmp_path / "cache"):
+        pass

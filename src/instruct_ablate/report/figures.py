@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,11 @@ from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.styles import Style, Styles
 from instruct_ablate.tasks.budget import ALL
 
+log = logging.getLogger(__name__)
 MAIN = "rougeL"
+_NO_GLYPH = re.compile(
+    r"Glyph (\d+) .*missing from font"
+)  # matplotlib's words, a warning for each letter drawn
 NAMES = {"format_correctness": "format"}  # figures whose files have another name than their measure
 MOST_LINES = 6
 MATRICES = ("train_test", "categories")
@@ -75,12 +81,29 @@ def draw_figures(
     folder.mkdir(parents=True, exist_ok=True)
     # It tells of every font that a PDF takes a part of.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
-    with mpl.rc_context({**_STYLE, "font.size": paper.font}):
+    with mpl.rc_context({**_STYLE, "font.size": paper.font}), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         saved = [
             _save(folder / name, draw, paper.text if name.startswith(MATRICES) else paper.column)
             for name, draw in drawn
         ]
+    _tell(told)
     return tuple(path for path in saved if path is not None)
+
+
+def _tell(told: Sequence[warnings.WarningMessage]) -> None:
+    """Say once which characters the figures' font lacks, of any other warning what it says."""
+    lacking = dict[str, None]()
+    for one in told:
+        if found := _NO_GLYPH.match(str(one.message)):
+            lacking.setdefault(chr(int(found[1])))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if lacking:
+        log.warning(
+            "figures show boxes for characters that their font lacks: %s; tables and the page have them",
+            "".join([*lacking][:20]),
+        )
 
 
 def _for(figure: str, name: str) -> str:

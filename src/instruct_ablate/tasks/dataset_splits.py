@@ -55,7 +55,12 @@ def loading(root: str, load: Callable[[], T]) -> T:
         return load()
     except (*BROKEN, DatasetsError) as error:
         said = " ".join(str(error).split())[:500] or type(error).__name__
-        raise UserError(f"tasks.root={root}: `datasets` cannot load it: {said}") from error
+        where = (
+            ""
+            if Path(root).expanduser().exists()
+            else f"there is no such folder or file in {Path.cwd()}, and "
+        )
+        raise UserError(f"tasks.root={root}: {where}`datasets` cannot load it: {said}") from error
 
 
 def _saved(folder: Path) -> dict[str, Split]:
