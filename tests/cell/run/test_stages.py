@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from instruct_ablate.cell.run.evaluation import PLACES
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.stages import work
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.record import BlockKey, CellRecord
 from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.model.loading.parameter_count import parameters
+from instruct_ablate.prompt.prompt import Prediction
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -133,6 +136,40 @@ def test_a_cell_stopped_while_testing_predicts_nothing_twice_and_has_one_scoring
     assert record.blocks == expected.blocks
     paths = (folder_of(each, record) / record.blocks[0].predictions for each in (whole, config))
     assert len({path.read_bytes() for path in paths}) == 1
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_test_that_another_machine_goes_on_with_says_who_made_its_first_predictions(
+    forgotten: bool, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from instruct_ablate.model.decoding import predict as generate
+
+    usual = generate.predict
+
+    def stops(*given: Any, **further: Any) -> Iterator[Prediction]:
+        for number, prediction in enumerate(usual(*given, **further)):
+            if number == 3:
+                raise RuntimeError("the power went")
+            yield prediction
+
+    config = small(tmp_path, cache, study="moved")
+    with monkeypatch.context() as there:
+        there.setattr("socket.gethostname", lambda: "first")
+        there.setattr(generate, "predict", stops)
+        stopped = run_cell(config)
+    assert stopped.state == "failed"
+    if forgotten:
+        shutil.rmtree(folder_of(config, stopped) / PLACES)
+    record = run_cell(config)
+    (note,) = (note for note in record.notes if "predictions were made elsewhere" in note)
+    where = "a place that is not known" if forgotten else "first (cpu, fp32, "
+    assert note.startswith(f"test, original: predictions were made elsewhere: 3 of 8 on {where}")
+    assert record.environment is not None
+    assert f"; tested on {record.environment.host} (cpu, fp32, " in note
+    assert not (folder_of(config, record) / PLACES).exists()
+    alone = run_cell(small(tmp_path, cache, study="alone"))
+    assert alone.blocks == record.blocks
+    assert [one for one in alone.notes if "elsewhere" in one] == []
 
 
 def test_a_cell_that_another_machine_tests_says_what_trained_it(

@@ -16,6 +16,7 @@ from instruct_ablate.model.training.stretches import (
     here,
     read_stretches,
     told,
+    told_of_tests,
 )
 
 A, B = Place("a", "cuda", "bf16", "torch 2"), Place("b", "cpu", "fp32", "torch 2")
@@ -92,3 +93,23 @@ def test_this_process() -> None:
     place = here(torch.device("cuda", 1), torch.bfloat16)
     assert (place.device, place.precision) == ("cuda", "bf16")
     assert f"torch {torch.__version__}" in place.versions
+
+
+def test_where_predictions_were_made_that_a_test_took_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told_of_tests((), 0, 9, A) == ""
+    assert told_of_tests((), 9, 9, A).startswith(
+        "predictions were made elsewhere: 9 of 9 on a place that is not known"
+    )
+    note(tmp_path, 0, A, 0, monkeypatch)
+    note(tmp_path, 4, B, 0, monkeypatch)
+    before = read_stretches(tmp_path)
+    assert told_of_tests(before, 6, 9, B) == (
+        "predictions were made elsewhere: 4 of 9 on a (cuda, bf16, torch 2); tested on b (cpu, fp32, torch 2)"
+    )
+    assert told_of_tests(before, 6, 9, A) == (
+        "predictions were made elsewhere: 2 of 9 on b (cpu, fp32, torch 2); tested on a (cuda, bf16, torch 2)"
+    )
+    assert told_of_tests(before[:1], 9, 9, A) == ""
+    assert "2 of 9 on a place that is not known" in told_of_tests([replace(before[0], first=2)], 9, 9, A)

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
 
 
+PLACES = "checkpoints/tests"  # where predictions were made, for a cell that goes on elsewhere; gone once it is done
+
+
 @dataclass(frozen=True, slots=True)
 class Tested:
     """One score block, how long it took and what was met."""
@@ -80,6 +83,7 @@ def evaluate(
     from instruct_ablate.model.decoding.predict import predict
     from instruct_ablate.model.decoding.settings import check_likelihoods
     from instruct_ablate.model.loading.tokenizer import encoding_of
+    from instruct_ablate.model.training.stretches import Stretches, here, told_of_tests
 
     started, path, name = time.perf_counter(), job.folder / file_name(label, template), named(label, template)
     metrics = selected(job.config).load()
@@ -87,6 +91,11 @@ def evaluate(
     check_likelihoods(job.config.evaluation.engine, likely, job.config.evaluation.decoding)
     rows = {row.key: row for row in _earlier_rows(path, prompts, metrics)}
     finished, met = frozenset(rows), list[str]()
+    weight = next(checkpoint.model.parameters())
+    place = here(weight.device, weight.dtype)
+    stretches = Stretches(job.folder / PLACES / path.stem, len(finished), place)
+    if len(finished) < len(prompts):
+        stretches.write()
     with PredictionWriter(path, tuple(rows.values())) as writer:
         done = len(finished)
         job.heartbeat.progress(f"evaluate {name}", done, len(prompts))
@@ -111,6 +120,7 @@ def evaluate(
         bound,
         *prompt_notes(prompts),
         way_note(checkpoint, job.config),
+        told_of_tests(stretches.before, len(finished), len(prompts), place),
         *met,
     )
     notes = tuple(f"test, {name}: {note}" for note in noted if note)

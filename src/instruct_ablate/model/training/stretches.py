@@ -1,7 +1,7 @@
-"""What trained a cell: a line for each process that a fit went on in, kept beside its training state.
+"""What trained and tested a cell: a line for each process that a fit or a test went on in, beside its training state.
 
-A fit may begin on one machine and end on another, and a cell may be tested on a third: its record says of training what
-is noted here, never what happens to test it.
+A fit may begin on one machine and end on another, and a cell may be tested on a third, or on two: its record says of
+training what is noted here, never what happens to test it, and of predictions where those were made that it took over.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The steps after `first`, as one process took them; `company`: with how many other cells at most it did."""
+    """The steps or predictions after `first`, as one process made them.
+
+    `company`: with how many other cells at most it took steps.
+    """
 
     first: int
     place: Place
@@ -55,18 +58,18 @@ def here(device: torch.device, dtype: torch.dtype) -> Place:
 
 
 class Stretches:
-    """The stretches of a fit that goes on after step `first`: what was trained beyond it before is trained anew."""
+    """The stretches of a fit or test that goes on after `first`: what was done beyond it before is done anew."""
 
     def __init__(self, folder: Path, first: int, place: Place) -> None:
         self._path = folder / FILE
-        self._before = [one for one in read_stretches(folder) if one.first < first]
+        self.before = [one for one in read_stretches(folder) if one.first < first]
         self._own = Stretch(first, place)
 
     def write(self) -> None:
         """Note them, with the company that this one has had by now."""
         cell = this_cell()
         own = replace(self._own, company=cell.company if cell is not None else 0)
-        write_sealed(self._path, [asdict(one) for one in (*self._before, own)], "output")
+        write_sealed(self._path, [asdict(one) for one in (*self.before, own)], "output")
 
 
 def read_stretches(folder: Path) -> list[Stretch]:
@@ -82,6 +85,18 @@ def read_stretches(folder: Path) -> list[Stretch]:
 def company(stretches: Sequence[Stretch]) -> int:
     """Return with how many other cells at most steps were taken in one pass."""
     return max((one.company for one in stretches), default=0)
+
+
+def told_of_tests(before: Sequence[Stretch], taken_over: int, total: int, tested: Place) -> str:
+    """Say where the predictions were made that a test has taken over, if that is not where it ended; else nothing."""
+    counts: dict[str, int] = {}
+    ends = [*(one.first for one in before[1:]), taken_over]
+    for one, end in zip(before, ends, strict=True) if before else ():
+        counts[str(one.place)] = counts.get(str(one.place), 0) + end - one.first
+    if unknown := before[0].first if before else taken_over:
+        counts["a place that is not known"] = unknown
+    elsewhere = [f"{n} of {total} on {place}" for place, n in counts.items() if place != str(tested)]
+    return f"predictions were made elsewhere: {', '.join(elsewhere)}; tested on {tested}" if elsewhere else ""
 
 
 def told(stretches: Sequence[Stretch], tested: Place) -> list[str]:
