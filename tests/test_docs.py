@@ -82,7 +82,9 @@ def test_variant(own: Path, task: Task, monkeypatch: pytest.MonkeyPatch):
 def test_prompt(own: Path, task: Task):
     config = PromptConfig("my_prompts.question", max_source_length=1000)
     prompts = build_prompts((task,), InstructionConfig(), config, Characters(), Context(0, (task,)))
-    assert prompts[0].source == f"{task.instances[0].input}\n\n{task.definition}\nAnswer:"
+    examples = "".join(f"{one.input}\n{one.output}\n\n" for one in task.positive_examples[:2])
+    assert examples
+    assert prompts[0].source == f"{examples}{task.instances[0].input}\n\n{task.definition}\nAnswer:"
 
 
 def test_set_of_templates(own: Path, task: Task):
