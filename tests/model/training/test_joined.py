@@ -149,6 +149,19 @@ def test_adapters_applied_at_once_as_on_a_gpu_give_the_same(
         assert_same(one, other)
 
 
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_in_bf16_losses_are_those_of_each_cell_alone(
+    recomputed: bool, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.model.training.test_joined.load", partial(load, dtype=torch.bfloat16))
+    trainer = {"max_steps": 2, "activation_checkpointing": recomputed}
+    configs = [changed(one, trainer=trainer) for one in cells(cache)[:2]]
+    given, wanted = together(configs, tmp_path / "together"), alone(configs, tmp_path / "alone")
+    assert [one.company for one in given] == [1, 1]
+    for one, other in zip(given, wanted, strict=True):
+        assert one.losses == pytest.approx(other.losses, rel=1e-3)
+
+
 def test_where_the_limit_leaves_no_room_a_cell_takes_its_own_pass(cache: Path, tmp_path: Path) -> None:
     configs = cells(cache, batch_size=6)[:2]
     given, wanted = together(configs, tmp_path / "together", tokens=None), alone(configs, tmp_path / "alone")

@@ -125,9 +125,34 @@ class JoinedLinear(nn.Linear):
         if layer is None:
             return states.new_zeros(*states.shape[:-1], self.out_features)
         (name,) = layer.active_adapters
-        low = layer.lora_A[name]
-        added: Tensor = layer.lora_B[name](low(states.to(low.weight.dtype))) * layer.scaling[name]
+        with _widened_again(states, layer.lora_A[name].weight.dtype) as wide:
+            low = layer.lora_A[name](wide)
+        added: Tensor = layer.lora_B[name](low) * layer.scaling[name]
         return added
+
+
+@contextmanager
+def _widened_again(states: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
+    """Give states (1, tokens, in) in a wider type, to be made once more in the backward pass and not kept until then.
+
+    What they are made of is kept by the layers about, once for all adapters that read it.
+    """
+    wide = states.to(dtype)
+    if wide is states:
+        yield states
+        return
+    place = wide.untyped_storage().data_ptr()
+
+    def put_away(tensor: Tensor) -> Tensor | tuple[torch.Size, Tensor]:
+        if tensor.untyped_storage().data_ptr() != place or not tensor.is_contiguous():
+            return tensor
+        return tensor.shape, states.detach()
+
+    def taken_out(kept: Tensor | tuple[torch.Size, Tensor]) -> Tensor:
+        return kept if isinstance(kept, Tensor) else kept[1].to(dtype).view(kept[0])
+
+    with torch.autograd.graph.saved_tensors_hooks(put_away, taken_out):
+        yield wide
 
 
 def as_joined(part: nn.Linear, passing: Passing, side: str) -> JoinedLinear:
