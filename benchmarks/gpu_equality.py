@@ -133,7 +133,7 @@ def answers(given: argparse.Namespace) -> Results:
                 texts = []
                 for engine in (engine_native, engine_transformers):
                     answered = engine.answer(checkpoint, questions, config, lambda _: False)
-                    texts.append({question.ids: text for question, text, _ in answered})
+                    texts.append({question.ids: text for question, text, *_ in answered})
                 same = sum(texts[0][ids] == texts[1][ids] for ids in texts[0])
                 result = {"same": f"{same} of {len(texts[0])}"}
                 # In bf16 the two ways round differently, and near ties fall either way.
@@ -156,7 +156,7 @@ def _captured(
     for captured in (False, True):
         with steps_captured(given.device, captured) as counts:
             answered = engine_native.answer(checkpoint, questions, config, lambda _: False)
-            texts.append({question.ids: text for question, text, _ in answered})
+            texts.append({question.ids: text for question, text, *_ in answered})
     same = sum(texts[0][ids] == texts[1][ids] for ids in texts[0])
     found: dict[str, Any] = {"same": f"{same} of {len(texts[0])}", **dataclasses.asdict(counts)}
     if reason := step_graph.refusal(checkpoint.model):
