@@ -102,6 +102,17 @@ def test_of_two_examples_half_is_one_and_a_task_with_one_output_has_none_wrong()
     assert fault(InstructionConfig(examples="partly_correct", correct=1.0), **one_output) == ""
 
 
+def test_labels_of_one_output_cannot_change_places() -> None:
+    permuted = InstructionConfig(examples="permuted_labels")
+    assert "permuted_labels: the task has no output that would be wrong" in fault(permuted, **LONE)
+    assert fault(permuted) == ""
+    # each of the two is right for the second example, which is not shown where one is asked for
+    both = {"label_space": ("a", "b"), "negative_examples": (), "count": 0,
+            "positive_examples": (Example("p", "a"), Example("q", "a"), Example("q", "b"))}  # fmt: skip
+    assert "no output that would be wrong" in fault(permuted, **both)
+    assert fault(InstructionConfig(examples="permuted_labels", num_positive=1), **both) == ""
+
+
 def test_half_right_needs_one_wrong_output_of_two() -> None:
     assert fault(InstructionConfig(examples="partly_correct", correct=1.0), **LONE) == ""
     assert fault(InstructionConfig(examples="partly_correct", correct=0.5)) == ""

@@ -145,6 +145,15 @@ def test_labels_by_the_true_distribution_by_words_and_permuted() -> None:
     assert [x.output for x in e.permuted_labels(three, CONTEXT).positive_examples] == ["bad", "good"]
 
 
+def test_a_permuted_label_is_never_another_right_one() -> None:
+    """Of a task with several right outputs for one input the next of the space may be right, too."""
+    labels = ("good", "bad", "odd")
+    shown = (Example("a", "good"), Example("b", "good"), Example("c", "fine"))
+    rows = (Instance("1", "b  ", ("Good", "BAD")),)
+    task = make_task(positive_examples=shown, label_space=labels, instances=rows)
+    assert [x.output for x in e.permuted_labels(task, CONTEXT).positive_examples] == ["bad", "odd", "good"]
+
+
 def test_permuted_is_another_order_of_the_shown() -> None:
     task = make_task()
     assert e.permuted(task, CONTEXT).positive_examples == task.positive_examples[::-1]

@@ -63,12 +63,14 @@ def _too_few_examples(task: Task, config: InstructionConfig, context: Context) -
             f"{ADVICE}"
         )
     original = task.positive_examples[:wanted]
-    if config.examples == "partly_correct":
+    if config.examples in ("partly_correct", "permuted_labels"):
         wrong = sum(
             label_form(a.output) != label_form(b.output) for a, b in zip(shown, original, strict=True)
         )
-        if wrong < wanted - round(config.correct * wanted):
+        kept = round(config.correct * wanted) if config.examples == "partly_correct" else 0
+        if wrong < wanted - kept:
             return (
-                f"instruction.examples=partly_correct: the task has no output that would be wrong. {ADVICE}"
+                f"instruction.examples={config.examples}: the task has no output that would be wrong. "
+                f"{ADVICE}"
             )
     return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.corpus import draw, sentences
 from instruct_ablate.instruction.options import own_options
-from instruct_ablate.instruction.outputs import distinct, outputs, wrong_output
+from instruct_ablate.instruction.outputs import distinct, outputs, right_answers, wrong_output
 from instruct_ablate.instruction.variant import variant
 from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Example, Instance, Task
@@ -72,16 +72,24 @@ def random_english_words(task: Task, context: Context) -> Task:
     return replace(task, positive_examples=tuple(made))
 
 
-@variant("examples")
+# 1 showed a right output where several are right for an input, or where the output is none of the space's
+@variant("examples", version=2)
 def permuted_labels(task: Task, context: Context) -> Task:
     """Give each label the next one's place in all examples: wrong, but always in the same way (Min et al. 2022).
 
-    What is trained and tested stays, where theirs permutes the tested labels too.
+    Where the next one is known to be right for that input, too, the one after it is taken. What is trained and tested
+    stays, where theirs permutes the tested labels too.
     """
-    space = _space(context.whole(task))
-    following = {label_form(a): b for a, b in zip(space, (*space[1:], *space[:1]), strict=True)}
-    shown = ((e, following.get(label_form(e.output), e.output)) for e in task.positive_examples)
-    return replace(task, positive_examples=tuple(Example(e.input, output) for e, output in shown))
+    whole = context.whole(task)
+    space = _space(whole)
+    places = {label_form(label): place for place, label in enumerate(space)}
+    shown = []
+    for example in task.positive_examples:
+        right = right_answers(whole, example.input) | {label_form(example.output)}
+        first = places.get(label_form(example.output), -1) + 1
+        wrong = (label for label in (*space[first:], *space[:first]) if label_form(label) not in right)
+        shown.append(Example(example.input, next(wrong, example.output)))
+    return replace(task, positive_examples=tuple(shown))
 
 
 # 1 drew wrong outputs from the task's where an example has its own options; 2 as random_labels 2

@@ -231,11 +231,17 @@ def _words_for_labels(before: Task, after: Task, _: Context) -> Iterator[str]:
         yield "an output is no word of the list"
 
 
-@promise("examples", "random_labels", "random_true_distribution", "permuted_labels")
+@promise("examples", "random_labels", "random_true_distribution")
 def _drawn(before: Task, after: Task, _: Context) -> Iterator[str]:
     yield from _outside(before, after)
     if [e.input for e in before.positive_examples] != [e.input for e in after.positive_examples]:
         yield "the inputs differ"
+
+
+@promise("examples", "permuted_labels")
+def _permuted(before: Task, after: Task, context: Context) -> Iterator[str]:
+    yield from _drawn(before, after, context)
+    yield from _wrong(before, after)
 
 
 @promise("examples", "partly_correct")
