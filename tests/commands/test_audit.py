@@ -18,6 +18,7 @@ from instruct_ablate.instruction.audit import run_audit
 from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.instruction.label import label
+from instruct_ablate.instruction.variant import VARIANTS as REGISTER
 from instruct_ablate.prompt.plain import write
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import BudgetConfig, Config, InstructionConfig, PromptConfig, TasksConfig
@@ -130,6 +131,7 @@ def {name}(task, context):
 
 def test_a_variant_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(REGISTER, "examples", dict(REGISTER["examples"]))  # forgotten after the test
     Path("own_of_audit.py").write_text(OWN.format(name="first_alone"))
     words = [
         "audit",

@@ -12,6 +12,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.looks import CHAIN, Look
 from instruct_ablate.grid.study import read_study
+from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.tables import main_table, markdown
 from instruct_ablate.schema import TasksConfig
@@ -143,6 +144,7 @@ def test_a_study_that_was_looked_at_takes_nothing_in(file: Path, tmp_path: Path)
 
 def test_a_variant_of_ones_own_is_known(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(VARIANTS, "definition", dict(VARIANTS["definition"]))  # forgotten after the test
     Path("own_of_import.py").write_text(
         "from instruct_ablate.instruction.variant import variant\n\n\n"
         '@variant("definition")\ndef as_it_comes(task, context):\n    """Nothing altered."""\n    return task\n'
