@@ -52,6 +52,87 @@ def test_threads_have_no_signals() -> None:
     thread.join()
 
 
+class TestSwallowed:
+    """What a signal raises may end where it is raised; the cell stops all the same, and none follows it."""
+
+    @pytest.fixture(autouse=True)
+    def _soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(stopping, "AGAIN", 0.1)
+        monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+
+    @staticmethod
+    def in_a_destructor(number: signal.Signals) -> None:
+        class Told:
+            def __del__(self) -> None:
+                os.kill(os.getpid(), number)
+                time.sleep(5)
+
+        Told()
+
+    @pytest.mark.parametrize(
+        ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Interrupted)]
+    )
+    def test_it_is_raised_again(self, number: signal.Signals, error: type[BaseException]) -> None:
+        def cell() -> None:
+            self.in_a_destructor(number)
+            time.sleep(5)
+
+        handler, began = signal.getsignal(number), time.monotonic()
+        with pytest.raises(error), interruptible():
+            cell()
+        assert time.monotonic() - began < 4
+        assert signal.getsignal(number) is handler
+
+    @pytest.mark.parametrize(
+        ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGUSR2, Interrupted)]
+    )
+    def test_at_the_end_of_the_cell_at_the_latest(
+        self, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, error: type[BaseException]
+    ) -> None:
+        monkeypatch.setattr(stopping, "AGAIN", 60.0)
+        handler = signal.getsignal(number)
+        with pytest.raises(error), interruptible():
+            self.in_a_destructor(number)
+        assert signal.getsignal(number) is handler
+
+    def test_never_while_one_is_on_its_way_but_at_once_for_whoever_tells_again(self) -> None:
+        done: list[str] = []
+
+        def cell() -> None:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(5)
+            finally:
+                time.sleep(0.4)  # it would be raised again some three times
+                done.append("cleaned up")
+                try:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(5)
+                except KeyboardInterrupt:
+                    done.append("told again")
+
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            cell()
+        assert done == ["cleaned up", "told again"]
+
+    def test_nobody_is_told_after_the_cell(self) -> None:
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        assert not [thread for thread in threading.enumerate() if thread.name == "stop"]
+
+
+def test_ctrl_c_that_is_handled_elsewhere_is_left_alone() -> None:
+    def mine(*_: object) -> None: ...
+
+    before = signal.signal(signal.SIGINT, mine)
+    try:
+        with interruptible():
+            assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_the_time_limit_raises() -> None:
     with pytest.raises(TimedOutError, match="cell_timeout"), time_limit(0.1 / 3600, nothing):
         time.sleep(5)
