@@ -79,13 +79,15 @@ def gradients_of(model: Any, batch: Any, direct: bool) -> tuple[Tensor, list[Ten
         ("qwen3", torch.bfloat16),
         ("tiny_t5", torch.float32),
         ("tiny_t5", torch.bfloat16),
+        ("tiny_opt", torch.float32),
     ],
 )
 def test_gradients_are_those_of_autograd(
     kind: str, dtype: torch.dtype, kept: int, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoint = load(config := make_config(cache, "tiny_t5" if kind == "tiny_t5" else "tiny_llama"))
-    model: Any = checkpoint.model if kind == "tiny_t5" else make_model(kind, len(checkpoint.tokenizer))
+    own = kind.startswith("tiny")
+    checkpoint = load(config := make_config(cache, kind if own else "tiny_llama"))
+    model: Any = checkpoint.model if own else make_model(kind, len(checkpoint.tokenizer))
     batch = first_batch(checkpoint, config).micro_batches[0]
     batch.decoder.ids[1] = 0  # padding's embedding has no gradient
     model = model.to(dtype)
@@ -97,8 +99,8 @@ def test_gradients_are_those_of_autograd(
     keep = large_vocabulary._sum_of
     monkeypatch.setattr(large_vocabulary, "_sum_of", lambda master: used.append(id(master)) or keep(master))
     given = gradients_of(model, batch, direct=True)
-    # Look-ups, twice: of T5 words and distances, in the encoder and in the decoder.
-    assert len(used) == (8 if kind == "tiny_t5" else 2)
+    # Look-ups, twice: of T5 words and distances, in the encoder and in the decoder; of OPT words and positions.
+    assert len(used) == {"tiny_t5": 8, "tiny_opt": 4}.get(kind, 2)
     exact = dtype == torch.float32
     torch.testing.assert_close(
         given[0], wanted[0], rtol=1e-5 if exact else 2e-2, atol=1e-5 if exact else 2e-2

@@ -54,7 +54,7 @@ def direct_embeddings(model: Any, master_of: MasterOf) -> Iterator[None]:
 
     An encoder and a decoder may have layers of their own with one weight (T5).
     """
-    forwards: dict[nn.Module, Callable[[Tensor], Any]] = {}
+    forwards: dict[nn.Module, Callable[..., Any]] = {}
     for layer in model.modules():
         plain = isinstance(layer, nn.Embedding) and layer.max_norm is None and not layer.scale_grad_by_freq
         master = _master(layer.weight, master_of) if plain else None
@@ -64,12 +64,12 @@ def direct_embeddings(model: Any, master_of: MasterOf) -> Iterator[None]:
         yield
 
 
-def _direct(layer: nn.Embedding, master: nn.Parameter) -> Callable[[Tensor], Any]:
+def _direct(layer: nn.Embedding, master: nn.Parameter) -> Callable[..., Any]:
     forward, mode = layer.forward, _Embeddings(layer, master)
 
-    def direct(ids: Tensor) -> Any:
+    def direct(*given: Any, **keywords: Any) -> Any:  # of positions: what some families find them by
         with mode:  # the layer's own forward pass may scale what it looks up
-            return forward(ids)
+            return forward(*given, **keywords)
 
     return direct
 
