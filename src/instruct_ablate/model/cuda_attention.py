@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, chain, pairwise
@@ -73,6 +74,19 @@ def in_one_order(output: Tensor) -> Tensor:
         node.register_prehook(lambda *_: torch.use_deterministic_algorithms(True))
         node.register_hook(lambda *_: torch.use_deterministic_algorithms(True, warn_only=True))
     return output
+
+
+@contextmanager
+def determinism_put_back() -> Iterator[None]:
+    """Put back what `in_one_order` asks for where a backward pass within breaks off, and its kernel with it."""
+    asked, warns = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(asked, warn_only=warns)
 
 
 def gathered(queries: Sequence[int], seen: Sequence[Sequence[int]], device: torch.device) -> Sequences:

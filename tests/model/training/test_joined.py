@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import torch
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.learning_curve import read_curve
+from instruct_ablate.model.cuda_attention import in_one_order
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.training import joined, joined_layers
 from instruct_ablate.model.training.fit import fit
@@ -214,6 +216,40 @@ def test_a_pass_that_raises_is_taken_alone(
     given = together(configs, tmp_path / "together")
     assert [one.losses for one in given] == [one.losses for one in wanted]
     assert caplog.text.count("a joined step failed (RuntimeError: no room)") == joined.FAULTS
+
+
+def test_an_attention_whose_gradient_fails_leaves_kernels_as_free_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(*_: object) -> None:
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        raise RuntimeError("no room")
+
+    def answer(*_: object) -> None:
+        part: Any = in_one_order(torch.ones(2, requires_grad=True).exp())
+        part.grad_fn.register_prehook(failing)
+        part.sum().backward()
+
+    monkeypatch.setattr(joined, "_passes_whole", lambda _: True)
+    monkeypatch.setattr(joined, "_forget", lambda _: None)
+    meeting, turns = Meeting(), [Turn(name, lambda: None) for name in "ab"]
+    meeting._cells, meeting._threads = dict.fromkeys(turns, True), torch.get_num_threads()
+    monkeypatch.setattr(meeting, "_passes", lambda _: [turns])
+    monkeypatch.setattr(meeting, "_answer", answer)
+    former = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    for turn in turns:
+        turn.asked = SimpleNamespace(module=None)
+    try:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        meeting.meet(turns)
+        assert meeting._faults == 1
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(former[0], warn_only=former[1])
 
 
 def test_a_joined_model_that_computes_something_else_is_not_used(

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
 from instruct_ablate.model.adapters import bare
+from instruct_ablate.model.cuda_attention import determinism_put_back
 from instruct_ablate.model.loading.last_loaded import SHELF, with_same_weights
 from instruct_ablate.model.loading.precision import on_gpu
 from instruct_ablate.model.training.dropout import Dropout
@@ -123,7 +124,8 @@ class Meeting:
             return
         torch.set_num_threads(self._threads)  # as the cells have it: it is each thread's own
         try:
-            self._answer(joining, passes)
+            with determinism_put_back():
+                self._answer(joining, passes)
         except Exception as error:
             # Whoever is at fault fails in its own step, alone.
             self._faults += 1
