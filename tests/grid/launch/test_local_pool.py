@@ -218,6 +218,19 @@ def test_gpus_are_found_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     assert local_pool.visible_gpus() == []
 
 
+def test_gpus_of_a_container_without_nvidia_smi_are_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("nvidia3", "nvidia5", "nvidiactl", "nvidia-uvm", "null"):
+        (tmp_path / name).touch()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(local_pool, "DEVICES", tmp_path)
+    assert local_pool.visible_gpus() == ["0", "1"]
+    monkeypatch.setattr(local_pool, "DEVICES", tmp_path / "none")
+    assert local_pool.visible_gpus() == []
+
+
 @pytest.mark.parametrize(
     ("gpus", "cores", "n", "threads", "expected"),
     [

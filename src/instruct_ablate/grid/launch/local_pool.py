@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -28,17 +29,23 @@ LIMITS = {  # of hydra.launcher
     "threads": whole(1, 4096).or_null("for an equal share of the cores"),
     "cells_per_process": whole(0),
 }
+DEVICES = Path("/dev")
 POLL = 0.05  # seconds between two looks at the processes
 
 
 def visible_gpus() -> list[str]:
-    """Name the GPUs that may be used, without starting CUDA in this process."""
+    """Name the GPUs that may be used, without starting CUDA in this process.
+
+    Containers may have GPUs and no nvidia-smi: there they are numbered as CUDA numbers those it sees.
+    """
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
         return [name.strip() for name in given.split(",") if name.strip() not in ("", "-1")]
     query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     try:
         found = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except FileNotFoundError:
+        return [str(number) for number, _ in enumerate(DEVICES.glob("nvidia[0-9]*"))]
     except (OSError, subprocess.SubprocessError):
         return []
     return found.stdout.split()
