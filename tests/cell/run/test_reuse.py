@@ -333,6 +333,24 @@ def test_what_a_study_has_taken_for_one_order_is_no_other_in_another_study(
     assert UNKNOWN_ORDER in run_cell(config_of(tmp_path, "same", 8, reuse="all"), never).notes
 
 
+@pytest.mark.parametrize("orders", [("0f1e2d", "usual"), ("0f1e2d", "a9b8c7"), ("usual", "0f1e2d")])
+def test_a_study_takes_a_cell_of_unknown_order_for_one_order_alone(
+    orders: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: one cell of another study became two of this one, in two orders, with the same numbers."""
+    first = config_of(tmp_path, "one", 8)
+    run_cell(first, answering)
+    of_before(first)
+    asked = config_of(tmp_path, "two", 8, reuse="all")
+    in_order(monkeypatch, orders[0])
+    assert UNKNOWN_ORDER in run_cell(asked, never).notes
+    in_order(monkeypatch, orders[1])
+    own = run_cell(asked, answering)
+    copies = [cell for cell in read_study(tmp_path / "two").cells if "taken over" in str(cell.notes)]
+    assert len(copies) == 1
+    assert own.name == copies[0].name or own.notes == ("a note",)
+
+
 def test_a_cell_of_known_order_is_taken_over_for_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

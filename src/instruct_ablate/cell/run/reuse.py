@@ -77,7 +77,7 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
             continue
         try:
             shaped = effective(config)
-            known = check_order_of(source, identity)
+            known = check_order_of(source, identity, folder.parent)
             tested = _verified(shaped, form, source, record)
             tested += _verified_general(shaped, source, record.general)
         except (UserError, OSError) as fault:

@@ -77,10 +77,11 @@ def forms(identity: Identity, metrics: Sequence[str]) -> tuple[Identity, ...]:
     )
 
 
-def check_order_of(folder: Path, identity: Identity) -> bool:
-    """Whether it is known in which order a finished cell read its training tasks.
+def check_order_of(folder: Path, identity: Identity, study: Path) -> bool:
+    """Whether it is known in which order a finished cell of another study read its training tasks.
 
-    `UserError` where that is another order than ours, or nobody noted it and its study has taken the cell for another.
+    `UserError` where that is another order than ours, or nobody noted it and its study or ours has taken the cell for
+    another.
     """
     told = _told_of(folder / IDENTITY) or {"identity": "", "counted": {}}
     if not is_of_unknown_order(folder):
@@ -91,7 +92,24 @@ def check_order_of(folder: Path, identity: Identity) -> bool:
         raise UserError(
             "nobody noted in which order it read its training tasks, and that study has taken it for another"
         )
+    if other := _taken_already(study, identity):
+        raise UserError(
+            f"nobody noted in which order it read its training tasks, and this study has taken it for another: {other}"
+        )
     return False
+
+
+def _taken_already(study: Path, identity: Identity) -> str:
+    """Name the cell of a study that was taken over on trust, as ours would be, for another order; empty for none."""
+    for path in sorted(study.glob(f"*/{IDENTITY}")):
+        told = _told_of(path)
+        if told is None or told["identity"] == identity.hash:
+            continue
+        if digest(_but_order(without_metrics(told["counted"]))) == without_order(identity):
+            record = read_record(path.parent)
+            if record is not None and record.state == "done" and UNKNOWN_ORDER in record.notes:
+                return path.parent.name
+    return ""
 
 
 def is_of_unknown_order(folder: Path) -> bool:
