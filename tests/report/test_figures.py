@@ -258,6 +258,8 @@ def test_a_matrix_of_categories_shows_no_mean_over_cells_that_clash(axes: Any):
     assert by_category(axes, [one, again, other], "rougeL")
     assert len(axes.get_xticklabels()) == 1
     assert without_clashes([one, again, other]) == [other]
+    further = make_cell(40.0, seed=1)
+    assert without_clashes([one, again, other, further]) == [other], "the main table has no mean of seed 1 alone"
 
 
 def many(number: int) -> list[CellRecord]:

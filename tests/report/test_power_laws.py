@@ -14,6 +14,7 @@ from instruct_ablate.grid.looks import Looks
 from instruct_ablate.grid.stated import Stated
 from instruct_ablate.report.power_laws import over_budgets, power_lines, power_table
 from instruct_ablate.report.report import report_lines
+from instruct_ablate.tasks.budget import ALL
 from tests.report.cells import make_cell
 
 BUDGETS = (2, 4, 8, 16)
@@ -50,6 +51,15 @@ def test_fewer_budgets_have_none() -> None:
     assert over_budgets(cells(budgets=BUDGETS[:3]), "original") == ()
     untuned = make_cell(10.0, data_budget=0, **{"tasks.reader": "starter"})
     assert over_budgets([*cells(budgets=BUDGETS[:3]), untuned], "original") == ()
+
+
+def test_all_instances_are_no_number_of_them() -> None:
+    """Before: a law was fitted with 1,000,000,000 instances at its end, and foretold what twice as many give."""
+    every = [make_cell(80.0, seed=seed, data_budget=ALL, **{"tasks.reader": "starter"}) for seed in (0, 1)]
+    (found,) = exact(over_budgets([*cells(), *every], "original"))
+    assert found.budgets == BUDGETS
+    assert found.law == exact(over_budgets(cells(), "original"))[0].law
+    assert over_budgets([*cells(budgets=BUDGETS[:3]), *every], "original") == ()
 
 
 def test_settings_are_apart_and_totals_are_no_instances_of_a_task() -> None:

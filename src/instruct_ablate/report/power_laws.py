@@ -15,6 +15,7 @@ from instruct_ablate.report.statistics.paired import Side, task_values
 from instruct_ablate.report.statistics.power_law import FEWEST, LEVEL, Interval, PowerLaw, fit
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.trials import Trial, Trials
+from instruct_ablate.tasks.budget import ALL
 
 KEYS = ("data_budget", "data_budget.total")
 
@@ -35,12 +36,15 @@ class OverBudgets:
 def over_budgets(
     cells: Sequence[CellRecord], reference: str, columns: Sequence[str] = ()
 ) -> tuple[OverBudgets, ...]:
-    """Return the curve of every trained setting that was done at four budgets or more, with the same seeds."""
+    """Return the curve of every trained setting that was done at four budgets or more, with the same seeds.
+
+    `data_budget=all` is no number, and has no place on a curve.
+    """
     trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
     lines: dict[object, dict[int, Trial]] = {}
     for trial in trials.scores:
-        if not trial.setting.untuned:
-            key, budget = _budget(trial.setting)
+        key, budget = _budget(trial.setting)
+        if budget not in (0, ALL):  # nothing trained, and all that there is: nobody has counted it
             lines.setdefault((key, _but_budget(trial.setting), trial.tested), {})[budget] = trial
     found = [
         _curve(dict(sorted(own.items())), trials, name)
