@@ -36,6 +36,10 @@ def study(*made: Environment) -> list[CellRecord]:
     return [*cells, guess, replace(make_cell(None, seed=9), environment=replace(GPU, precision="fp16"))]
 
 
+def said_of(cells: list[CellRecord]) -> str:
+    return ways_sentence((row.setting, row.ways) for row in build_rows(cells))
+
+
 def test_rows_say_in_which_ways_their_cells_were_computed() -> None:
     rows = {row.setting.instruction: row for row in build_rows(study(CPU, GPU, GPU, GPU))}
     assert rows["original"].ways == ("bf16 on cuda", "fp32 on cpu")
@@ -74,7 +78,27 @@ def test_what_is_not_alike_is_counted_and_named(one: Environment, other: Environ
 )
 def test_what_is_alike_or_not_known_is_no_line(other: Environment) -> None:
     assert apart_lines(study(CPU, other)) == ()
-    assert ways_sentence(one for row in build_rows(study(CPU, other)) for one in row.ways) == ""
+    assert said_of(study(CPU, other)) == ""
+
+
+def test_a_precision_that_is_given_is_a_key_like_others() -> None:
+    """Before: an ablation of trainer.precision was told to give trainer.precision."""
+    key, half = "trainer.precision", replace(CPU, precision="bf16")
+    given = [replace(make_cell(50.0, **{key: one.precision}), environment=one) for one in (CPU, half)]
+    assert (apart_lines(given), said_of(given)) == ((), "")
+    moved = [given[0], replace(given[1], environment=GPU)]
+    assert [line.partition(":")[0] for line in apart_lines(moved)] == [
+        "device",
+        "processor",
+        ADVICE.partition(":")[0],
+    ]
+    assert said_of(moved) == "Not all computed alike: bf16 on cuda and fp32 on cpu"
+    auto = [
+        replace(make_cell(50.0, seed=n, **{key: "auto"}), environment=one)
+        for n, one in enumerate((CPU, half))
+    ]
+    assert apart_lines([*given, *auto])[0].startswith("precision: bf16 (1 cell); fp32 (1 cell: ")
+    assert said_of([*given, *auto]) == "Not all computed alike: bf16 on cpu and fp32 on cpu"
 
 
 def test_equal_gpus_are_one_device() -> None:

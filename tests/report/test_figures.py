@@ -248,7 +248,15 @@ def test_all_instances_stand_behind_the_largest_number(axes: Any):
     assert [text.get_text() for text in axes.get_xticklabels()] == ["2", "8", "all"]
     assert list(axes.get_xticks()) == [2, 8, 16]
     assert plot(rows, ("exact_match",))["budgets"] == [2, 8, "all"]
-    in_all = build_rows([make_cell(50.0, data_budget=ALL, **{"data_budget.total": n}) for n in (64, 256)])
+    totals = [make_cell(50.0, data_budget=ALL, **{"data_budget.total": n}) for n in (64, 256)]
+    rows = build_rows([*totals, *cells])
+    axes.clear()
+    assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["2", "8", "all", "in all"]
+    shown = {tuple(line.get_xdata()) for line in axes.get_lines() if len(line.get_xdata())}
+    assert {(2, 8, 16), (32,)} <= shown, "before: totals stood at the place of all, under one name"
+    assert plot(rows, ("exact_match",))["budgets"] == [2, 8, "all", None]
+    in_all = build_rows(totals)
     assert plot(in_all, ("exact_match",))["budgets"] == [None]
 
 
@@ -259,7 +267,9 @@ def test_a_matrix_of_categories_shows_no_mean_over_cells_that_clash(axes: Any):
     assert len(axes.get_xticklabels()) == 1
     assert without_clashes([one, again, other]) == [other]
     further = make_cell(40.0, seed=1)
-    assert without_clashes([one, again, other, further]) == [other], "the main table has no mean of seed 1 alone"
+    assert without_clashes([one, again, other, further]) == [other], (
+        "the main table has no mean of seed 1 alone"
+    )
 
 
 def many(number: int) -> list[CellRecord]:

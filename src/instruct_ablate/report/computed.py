@@ -2,6 +2,7 @@
 
 None of them counts in an identity (`trainer.precision=auto` counts as auto): a row can be a mean over, and a difference
 be taken between, cells of two precisions. Which is as it must be, for grids run where there is room; but it is said.
+A precision that the configuration gives does count: it is a key like others, and nothing is said of it here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from instruct_ablate.cell.state.record import CellRecord, Environment
+from instruct_ablate.cell.state.setting import Setting
 
+PRECISION, ON = "precision", " on "
 NAMED = 3  # so many cells of a way that others have not are named
 ADVICE = (
     "numbers of different precision, processor or versions differ as those of different seeds do, or more: give "
@@ -35,7 +38,7 @@ def _versions(made: Environment) -> str:
 
 
 ASPECTS: dict[str, Callable[[Environment], str]] = {
-    "precision": lambda made: made.precision,
+    PRECISION: lambda made: made.precision,
     "device": _kind,
     "processor": lambda made: made.processor,
     "threads": lambda made: str(made.threads or ""),
@@ -45,19 +48,32 @@ ASPECTS: dict[str, Callable[[Environment], str]] = {
 
 def way(cell: CellRecord) -> str:
     """Return precision and device of a done cell; empty where no model was asked here."""
-    return next((f"{made.precision} on {_kind(made)}" for _, made in with_model([cell])), "")
+    return next((f"{made.precision}{ON}{_kind(made)}" for _, made in with_model([cell])), "")
 
 
-def ways_sentence(ways: Iterable[str]) -> str:
-    """Say for a caption that numbers beside each other were computed in several ways; empty where it was one."""
-    several = sorted({*ways} - {""})
-    return f"Not all computed alike: {' and '.join(several)}" if len(several) > 1 else ""
+def _by_machine(setting: Setting) -> bool:
+    """Whether the machine chose the precision, which then does not count."""
+    return setting.get("trainer.precision") in (None, "auto")
+
+
+def ways_sentence(rows: Iterable[tuple[Setting, Sequence[str]]]) -> str:
+    """Say for a caption that rows beside each other were computed in several ways (`way`); empty where it was one."""
+    every = [(setting, one) for setting, ways in rows for one in ways]
+    devices = {one.rpartition(ON)[2] for _, one in every}
+    if len(devices) < 2 and len({one for setting, one in every if _by_machine(setting)}) < 2:
+        return ""
+    return f"Not all computed alike: {' and '.join(sorted({one for _, one in every}))}"
 
 
 def apart_lines(cells: Iterable[CellRecord]) -> tuple[str, ...]:
     """Return a line for each aspect in which the done cells of a study are not alike, and what to do; else nothing."""
     made = tuple(with_model(cells))
-    lines = [f"{name}: {told}" for name, of in ASPECTS.items() if (told := _told(made, of))]
+    chosen = tuple(one for one in made if _by_machine(one[0].setting))
+    lines = [
+        f"{name}: {told}"
+        for name, of in ASPECTS.items()
+        if (told := _told(chosen if name == PRECISION else made, of))
+    ]
     return (*lines, ADVICE) if lines else ()
 
 

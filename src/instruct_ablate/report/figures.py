@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from instruct_ablate.cell.state.legend import Legend, budget_on_axis, trained_on
+from instruct_ablate.cell.state.legend import Legend, budget_on_axis, sorted_budgets, trained_on
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.columns import compared, own_metrics
@@ -24,7 +24,6 @@ from instruct_ablate.report.paper import SCREEN, Paper
 from instruct_ablate.report.score_curves import over_training
 from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.styles import Style, Styles
-from instruct_ablate.tasks.budget import ALL
 
 log = logging.getLogger(__name__)
 MAIN = "rougeL"
@@ -148,16 +147,11 @@ Looks = list[tuple[tuple[str, list[Row]], Style]]
 
 def _lines(axes: Any, lines: Looks, measure: Measure) -> list[str]:
     """Draw a line each over the budget; it is named in the legend, which needs no key."""
-    names = {
-        row.setting.budget: str(budget_on_axis(row.setting) or "in all")
-        for (_, own), _ in lines
-        for row in own
-    }
-    places = _places(sorted(names))
+    places = _places(sorted_budgets(row.setting for (_, own), _ in lines for row in own))
     for (name, own), look in lines:
         means = [mean for row in own if (mean := row.mean(measure.name))]
         axes.errorbar(
-            [places[row.setting.budget] for row in own],
+            [places[budget_on_axis(row.setting)] for row in own],
             [mean.value for mean in means],
             yerr=[mean.deviation or 0.0 for mean in means],
             label=name,
@@ -166,19 +160,21 @@ def _lines(axes: Any, lines: Looks, measure: Measure) -> list[str]:
             marker=look.marker,
             linestyle=look.dash,
         )
-    ticks = [places[budget] for budget in sorted(names)]
+    ticks = list(places.values())
     axes.set(xlabel="training instances per task", ylabel=measure.label)
     axes.set_xscale("log")
-    axes.set_xticks(ticks, [names[budget] for budget in sorted(names)])
+    axes.set_xticks(ticks, ["in all" if budget is None else str(budget) for budget in places])
     axes.minorticks_off()
     axes.set_xlim(ticks[0] / 1.2, ticks[-1] * 1.2)
     return []
 
 
-def _places(budgets: Sequence[int]) -> dict[int, int]:
-    """Return where budgets stand at the axis: "all" a step behind the largest number, for it is none."""
-    numbers = [budget for budget in budgets if budget != ALL]
-    return {budget: budget if budget != ALL or not numbers else 2 * numbers[-1] for budget in budgets}
+def _places(budgets: Sequence[int | str | None]) -> dict[int | str | None, int]:
+    """Return where budgets stand at the axis: what is no number a step each behind the largest one."""
+    places: dict[int | str | None, int] = {}
+    for one in budgets:
+        places[one] = one if isinstance(one, int) else 2 * max(places.values(), default=1)
+    return places
 
 
 def _dots(axes: Any, lines: Looks, measure: Measure) -> list[str]:

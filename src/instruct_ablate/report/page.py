@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import instruct_ablate
-from instruct_ablate.cell.state.legend import budget_on_axis
+from instruct_ablate.cell.state.legend import budget_on_axis, sorted_budgets
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.looks import look_lines
 from instruct_ablate.grid.stated import history
@@ -137,11 +137,7 @@ def plot(rows: Sequence[Row], measures: Sequence[str]) -> dict[str, Any]:
     return {
         "x": "training instances per task",
         "y": find_measure(measure).label,
-        "budgets": list(
-            dict.fromkeys(
-                budget_on_axis(row.setting) for row in sorted(trained, key=lambda row: row.setting.budget)
-            )
-        ),
+        "budgets": sorted_budgets(row.setting for row in trained),
         "lines": [
             _line(name, own, look, measure) for (name, own), look in zip(lines.items(), looks, strict=True)
         ],

@@ -134,7 +134,7 @@ def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
 def warnings(rows: Sequence[Row]) -> list[str]:
     """Say what a reader must know of rows: rates that are not those configured, tests seen before, single draws."""
     settings = [row.setting for row in rows]
-    apart = ways_sentence(one for row in rows for one in row.ways)
+    apart = ways_sentence((row.setting, row.ways) for row in rows)
     return [line for line in (rate_line(settings), seen_line(settings), draw_line(rows), apart) if line]
 
 

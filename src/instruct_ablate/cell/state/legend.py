@@ -96,6 +96,12 @@ def budget_on_axis(setting: Setting) -> int | str | None:
     return setting.text("data_budget") if setting.budget == ALL else setting.budget
 
 
+def sorted_budgets(settings: Iterable[Setting]) -> list[int | str | None]:
+    """Return the budgets of trained settings as an axis has them, once each: numbers, then "all", then totals."""
+    places = {budget_on_axis(one): one.budget for one in settings}
+    return sorted(places, key=lambda budget: (places[budget], budget is None))
+
+
 class Legend:
     """What differs among settings, and how it is written."""
 
