@@ -160,6 +160,17 @@ def test_hours_are_summed_by_kind_of_device() -> None:
     assert "none (fp32)" not in told
 
 
+def test_the_processor_is_named_where_a_record_notes_it() -> None:
+    """Before: "not recorded" of every cell."""
+    made = Environment("h", "c", None, "3.11", (), "cpu", "fp32", processor="AMD EPYC 9B14", threads=2)
+    cells = [replace(make_cell(50.0, seed=seed), environment=made) for seed in (0, 1)]
+    told = line(checklist(Study("s", Path("s"), tuple(cells))), "C1 infrastructure")
+    assert told.endswith(": cpu (AMD EPYC 9B14, 2 threads, fp32) in 2 cells")
+    early = replace(cells[0], environment=replace(made, processor="", threads=0))
+    told = line(checklist(Study("s", Path("s"), (early, cells[1]))), "C1 infrastructure")
+    assert told.endswith(f"where it is not named: {UNKNOWN}")
+
+
 def test_cells_that_took_no_time_or_no_device_have_no_energy() -> None:
     text = hours_of(("cpu", Cost()))
     assert line(text, "C1 energy").endswith(UNKNOWN)

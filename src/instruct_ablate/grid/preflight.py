@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.run.selection import check_defined, check_selection
@@ -52,14 +52,9 @@ from instruct_ablate.model.training.settings import (
 )
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.settings import check_prompt
-from instruct_ablate.schema import (
-    Config,
-)
+from instruct_ablate.schema import Config
 from instruct_ablate.tasks import budget, collection
 from instruct_ablate.tasks.general import check_general
-
-if TYPE_CHECKING:
-    pass
 
 Call = tuple[Callable[..., object], tuple[Any, ...]]
 # Checks of single groups: what stands in the group is all they look at.

@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from instruct_ablate.cell.state.rates import rate_line
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.grid.study import Study
 from instruct_ablate.presets import data_licence, licence_of
+from instruct_ablate.report.computed import with_model
+from instruct_ablate.report.statistics.finding import counted
 
 UNKNOWN = "not recorded"
 METRICS = (
@@ -179,10 +181,17 @@ def _energy(cells: Sequence[CellRecord]) -> str:
 
 
 def _infrastructure(cells: Sequence[CellRecord]) -> str:
-    made = [cell.environment for cell in cells if cell.environment]
-    devices = Counter(f"{one.device} ({one.precision})" for one in made if one.device != "none")
-    told = ", ".join(f"{device} in {count} cells" for device, count in sorted(devices.items()))
-    return f"{told or UNKNOWN}; the processor's or card's model where the device does not name it: {UNKNOWN}"
+    made = [environment for _, environment in with_model(cells)]
+    devices = Counter(map(_device, made))
+    told = ", ".join(f"{device} in {count} cells" for device, count in sorted(devices.items())) or UNKNOWN
+    if all(one.processor for one in made):
+        return told
+    return f"{told}; the processor's or card's model where it is not named: {UNKNOWN}"
+
+
+def _device(made: Environment) -> str:
+    threads = counted(made.threads, "thread") if made.threads else ""
+    return f"{made.device} ({', '.join(filter(None, (made.processor, threads, made.precision)))})"
 
 
 def _packages(cells: Sequence[CellRecord]) -> str:
