@@ -286,3 +286,12 @@ def test_a_value_is_named_as_tables_write_it():
     assert _pair("data_budget=all", settings) == ("data_budget", ALL)
     assert _pair("data_budget=1000000000", settings) == ("data_budget", ALL)
     assert _pair("data_budget.tasks=all", settings) == ("data_budget.tasks", None)
+
+
+@pytest.mark.parametrize("claim", ["all exceeds 8", "data_budget=all exceeds data_budget=8"])
+def test_a_bare_value_is_named_so_too(claim: str) -> None:
+    """Before: "no done cell is 'all'; there is data_budget: 8, all"."""
+    cells = [make_cell(60.0 if budget == ALL else 40.0, data_budget=budget) for budget in (8, ALL)]
+    (clause,) = parse_hypothesis(f"{claim} on exact_match by 5").clauses
+    (found,) = contrasts(Trials(cells), clause, "original")
+    assert (found.place.setting.budget, found.opposite.setting.budget) == (ALL, 8)

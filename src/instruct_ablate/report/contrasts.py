@@ -172,7 +172,7 @@ def _readings(side: str, settings: tuple[Setting, ...], tested: set[str]) -> lis
         (key, value): None
         for setting in settings
         for key, value in setting.values
-        if key not in ("instruction", "evaluation.instructions") and matches(side, value)
+        if key not in ("instruction", "evaluation.instructions") and matches(side, value, key)
     }
     found += [Values((pair,)) for pair in sorted(pairs, key=lambda pair: (pair[0] != "model", pair[0]))]
     if not found:
@@ -189,14 +189,14 @@ def _pair(text: str, settings: Iterable[Setting]) -> tuple[str, Value]:
         near = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]] or known
         raise UnmatchedError(f"no done cell has {key!r}; keys are {', '.join(near)}")
     for value in there:
-        if given == write(value, key) or matches(given, value):
+        if matches(given, value, key):
             return key, value
     raise UnmatchedError(f"no done cell has {key}={given}; there is {', '.join(_texts(there, key))}")
 
 
-def matches(given: str, value: Value) -> bool:
-    """Whether a text is how a person writes a value: 1e-4 and 0.0001 are one."""
-    if given == write(value):
+def matches(given: str, value: Value, key: str = "") -> bool:
+    """Whether a text is how a person writes a key's value: 1e-4 and 0.0001 are one, and so are `all` and its number."""
+    if given in (write(value, key), write(value)):
         return True
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
