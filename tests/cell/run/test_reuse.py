@@ -351,6 +351,15 @@ def test_a_study_takes_a_cell_of_unknown_order_for_one_order_alone(
     assert own.name == copies[0].name or own.notes == ("a note",)
 
 
+def test_a_cell_whose_identity_cannot_be_read_is_not_said_to_be_of_another_order(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_cell(config_of(tmp_path, "one", 8), answering)
+    (config_folder(config_of(tmp_path, "one", 8)) / "identity.json").write_text("{")
+    assert run_cell(config_of(tmp_path, "two", 8, reuse="all"), answering).notes == ("a note",)
+    assert "its identity.json cannot be read" in caplog.text
+
+
 def test_a_cell_of_known_order_is_taken_over_for_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

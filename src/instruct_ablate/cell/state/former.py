@@ -83,8 +83,10 @@ def check_order_of(folder: Path, identity: Identity, study: Path) -> bool:
     `UserError` where that is another order than ours, or nobody noted it and its study or ours has taken the cell for
     another.
     """
-    told = _told_of(folder / IDENTITY) or {"identity": "", "counted": {}}
-    if not is_of_unknown_order(folder):
+    told = _told_of(folder / IDENTITY)
+    if told is None:
+        raise UserError(f"its {IDENTITY} cannot be read")
+    if not _lacks_order(told):
         if told.get(ORDER, told["counted"].get(ORDER, "")) != identity.order:
             raise UserError("it read its training tasks in another order")
         return True
