@@ -113,4 +113,16 @@ def test_a_setting_is_named_with_its_test_where_that_is_not_as_trained():
     legend = Legend([trained])
     assert trial_name(Trial(trained, "original"), legend) == "original"
     assert trial_name(Trial(trained, "delusive"), legend) == "original, tested on delusive"
-    assert trial_name(Trial(untuned, "delusive"), Legend([trained, untuned])) == "(untuned)"
+    assert trial_name(Trial(untuned, "original"), Legend([trained, untuned])) == "(untuned)"
+    assert (
+        trial_name(Trial(untuned, "delusive"), Legend([trained, untuned])) == "(untuned), tested on delusive"
+    )
+
+
+def test_tests_of_an_untuned_model_are_told_apart(axes):
+    """Before: two columns of one name."""
+    cell = make_cell(5.0, data_budget=0)
+    both = (cell.blocks[0], dataclasses.replace(cell.blocks[0], instruction="simplified"))
+    assert by_category(axes, [dataclasses.replace(cell, blocks=both)], "exact_match")
+    key = [text.get_text() for text in axes.figure.legends[0].get_texts()]
+    assert key == ["a: (untuned)", "b: (untuned), tested on simplified"]

@@ -207,3 +207,21 @@ def test_a_terminal_that_is_wide_enough_shows_all(tmp_path: Path):
 
 def test_what_is_left_out():
     assert left_out(Form) == {"digits": 2, "spread": True}
+
+
+def test_tests_of_what_is_not_trained_have_a_column() -> None:
+    """Before: two rows "(untuned)" with other numbers, where no trained row was tested otherwise than trained."""
+    cell = make_cell(5.0, data_budget=0)
+    both = (cell.blocks[0], replace(cell.blocks[0], instruction="simplified"))
+    for more in ([], [make_cell(50.0)]):
+        rows = build_rows([replace(cell, blocks=both), *more])
+        places = Places(rows)
+        at = places.headings.index("tested on")
+        assert [places.texts(row)[at] for row in rows] == [
+            "original",
+            "simplified",
+            *["original"] * len(more),
+        ]
+    alone = build_rows([make_cell(5.0, "simplified", data_budget=0)])
+    assert "tested on" in Places(alone).headings, "nothing else says it"
+    assert "tested on" not in Places(build_rows([cell, make_cell(50.0)])).headings

@@ -12,7 +12,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.figure_legend import grow_for, names_at_side, names_below, put_legend
 from instruct_ablate.report.seed_means import Row
-from instruct_ablate.report.trials import Trial, without_clashes
+from instruct_ablate.report.trials import Trial, tested_as_usual, without_clashes
 
 TESTS = "evaluation.instructions"
 MOST_COLUMNS = 12  # settings of a matrix of categories; more cannot be read
@@ -81,7 +81,7 @@ def by_category(axes: Any, cells: Sequence[CellRecord], name: str) -> bool:
 
 
 def trial_name(trial: Trial, legend: Legend) -> str:
-    """Name a setting by what differs, and how it was tested where that is not as it was trained."""
+    """Name a setting by what differs, and how it was tested where that is not as usual."""
     place = legend.place(trial.setting, TESTS, always=("instruction",))
-    as_usual = trial.setting.untuned or trial.tested == trial.setting.instruction
+    as_usual = tested_as_usual(trial.setting, trial.tested)
     return place if as_usual else f"{place}, tested on {trial.tested}"

@@ -15,6 +15,7 @@ from instruct_ablate.report.paper import best
 from instruct_ablate.report.seed_means import Mean
 from instruct_ablate.report.tables import Table, groups_of
 from instruct_ablate.report.terminal_table import Form, number
+from instruct_ablate.report.trials import tested_as_usual
 
 CLASH = "clash"  # several cells are one setting and seed: nobody can say which is meant
 MOST_ON_PAGE = 400  # lines of tasks
@@ -103,8 +104,7 @@ def _groups(cell: CellRecord, by: str) -> Iterator[tuple[str, Place, Score]]:
 
 def _variant(trained: str, setting: Setting, tested: str) -> str:
     """Name a column: what was trained on, and how it was tested where that is not alike."""
-    alike = tested == "original" if setting.untuned else tested == setting.instruction
-    return trained if alike else f"{trained}, tested on {tested}"
+    return trained if tested_as_usual(setting, tested) else f"{trained}, tested on {tested}"
 
 
 def _spread(lines: dict[Key, _Line], untrained: set[Place]) -> None:

@@ -18,6 +18,7 @@ from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explaine
 from instruct_ablate.report.computed import ways_sentence
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
 from instruct_ablate.report.statistics.finding import counted
+from instruct_ablate.report.trials import tested_as_usual
 from instruct_ablate.terminal import make_console
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ class Places:
         self._legend = Legend(row.setting for row in rows)
         keys = self._legend.keys
         self._keys = keys if "instruction" in keys else (*keys, "instruction")  # this one is always shown
-        trained = [row for row in rows if not row.setting.untuned]
-        self._tested = any(row.tested != row.setting.instruction for row in trained)
+        self._tested = not all(tested_as_usual(row.setting, row.tested) for row in rows)
         known = {seen(row.setting) for row in rows}
         self._seen = len(known) > 1 and not known.isdisjoint(DOUBTFUL)
 

@@ -132,6 +132,11 @@ def without_clashes(cells: Iterable[CellRecord]) -> list[CellRecord]:
     return [cell for cell in done if cell.setting not in clash]
 
 
+def tested_as_usual(setting: Setting, tested: str) -> bool:
+    """Whether a test need not be named: that of the training variant, of what is not trained that of the originals."""
+    return tested == ("original" if setting.untuned else setting.instruction)
+
+
 def untested(setting: Setting) -> object:
     """Return all of a setting but what it is tested with."""
     return tuple(pair for pair in setting.values if pair[0] not in FREE), setting.revisions
