@@ -64,6 +64,26 @@ def test_train_by_test_has_a_line_a_setting_and_a_column_a_test(axes):
     assert axes.get_title() == "exact match (classification), %"
 
 
+def test_one_trained_setting_with_two_lists_of_tests_has_a_line_for_each(axes):
+    """Two cells were trained alike and both tested on "original": one field cannot have both numbers."""
+    alone, both = make_cell(60.0, "original"), make_cell(40.0, "original")
+    more = make_cell(30.0, "delusive").blocks
+    both = dataclasses.replace(
+        both,
+        name="both",
+        identity="both",
+        setting=both.setting.changed(**{"evaluation.instructions": ("original", "delusive")}),
+        blocks=(*both.blocks, *more),
+    )
+    rows = build_rows([alone, both, make_cell(20.0, "original", instruction="simplified")])
+    assert train_by_test(axes, rows, find_measure("exact_match"))
+    down, across = labels(axes)
+    assert sorted(set(down)) == sorted(down)
+    told = {(down[line], across[column]): text for (column, line), text in numbers(axes).items()}
+    assert sorted(told.values()) == ["20.0", "30.0", "40.0", "60.0"]
+    assert len({line for line, _ in told}) == 3
+
+
 def test_models_tested_in_one_way_only_are_no_matrix(axes):
     cells = [make_cell(60.0), make_cell(50.0, "original", instruction="delusive")]
     assert not train_by_test(axes, build_rows(cells), find_measure("exact_match"))

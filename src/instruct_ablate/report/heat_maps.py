@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.figure_legend import grow_for, names_at_side, names_below, put_legend
 from instruct_ablate.report.seed_means import Row
@@ -42,20 +44,31 @@ def train_by_test(axes: Any, rows: Sequence[Row], measure: Measure) -> bool:
     """Draw a measure by trained setting and test instruction, over seeds."""
     scored = [row for row in rows if row.mean(measure.name) and not row.setting.untuned]
     legend = Legend(row.setting for row in scored)
-    trained = list(dict.fromkeys(row.setting.changed(**{TESTS: ()}) for row in scored))
-    tested = list(dict.fromkeys(row.tested for row in scored))
+    times = Counter((_trained(row), row.tested) for row in scored)
+    twice = {trained for (trained, _), count in times.items() if count > 1}
+    # Rows of one trained setting share a line, unless one field would have several numbers.
+    line_of = {row: row.setting if _trained(row) in twice else _trained(row) for row in scored}
+    trained, tested = list(dict.fromkeys(line_of.values())), list(dict.fromkeys(row.tested for row in scored))
     means = {
-        (row.setting.changed(**{TESTS: ()}), row.tested): mean.value
+        (line_of[row], row.tested): mean.value
         for row in scored
-        if (mean := row.mean(measure.name))
+        if (mean := row.mean(measure.name)) is not None
     }
     if len(means) <= len(trained):
         return False  # every model was tested in one way only
     values = np.array([[means.get((one, other), np.nan) for other in tested] for one in trained])
-    lines = [legend.place(one, TESTS, always=("instruction",)) for one in trained]
+    apart = dict.fromkeys(row.setting for row in scored if _trained(row) in twice)
+    lines = [
+        legend.place(one, *(() if one in apart else (TESTS,)), always=("instruction",)) for one in trained
+    ]
     heat(axes, values, (lines, tested), measure.digits)
     axes.set(xlabel="tested on", ylabel="trained on", title=measure.label)
     return True
+
+
+def _trained(row: Row) -> Setting:
+    """Return a row's setting, whatever else its cells were tested on."""
+    return row.setting.changed(**{TESTS: ()})
 
 
 def by_category(axes: Any, cells: Sequence[CellRecord], name: str) -> bool:
