@@ -117,7 +117,8 @@ def test_what_cannot_be_loaded(tmp_path, monkeypatch):
         raise ConnectionError("no\nroute")
 
     monkeypatch.setattr(datasets, "load_dataset", away)
-    with pytest.raises(UserError, match=r"tasks\.root=somebody/films: `datasets` cannot load it: no route$"):
+    gone = r"root=somebody/films: there is no such folder or file in .*, and `datasets` cannot load it: no route$"
+    with pytest.raises(UserError, match=gone):
         read_tasks(config("somebody/films"), tmp_path / "cache")
     monkeypatch.setattr(datasets, "load_dataset", lambda *words, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # a fault of the library is not told as the user's

@@ -148,7 +148,8 @@ def test_a_hub_that_is_away(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", load)
     with pytest.raises(
         UserError,
-        match="bigscience/P3, prompt set hellaswag_complete_first_then: `datasets` cannot load it: no route",
+        match=r"bigscience/P3, prompt set hellaswag_complete_first_then: there is no such folder or file in .*, and "
+        r"`datasets` cannot load it: no route",
     ):
         read_tasks(
             TasksConfig(reader="p3", root="bigscience/P3", include=["hellaswag_complete_first_then"]),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,12 @@ class TestSwallowed:
     """What a signal raises may end where it is raised; the cell stops all the same, and none follows it."""
 
     @pytest.fixture(autouse=True)
-    def _soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _soon(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(stopping, "AGAIN", 0.1)
         monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
+        yield
+        signal.signal(signal.SIGINT, before)
 
     @staticmethod
     def in_a_destructor(number: signal.Signals) -> None:
