@@ -159,7 +159,7 @@ def write_cell(folder: Path, identity: Identity, rows: tuple[PredictionRow, ...]
     write_whole(folder / "training.jsonl", curve)
     write_whole(folder / "identity.json", identity.to_json())
     block = completed(folder, ScoreBlock("original", file, scores), rows, ())
-    made = environment("none", "none")
+    made = environment()
     record = missing_record(identity)
     write_record(folder, replace(record, state="done", blocks=(block,), cost=Cost(1.0, 1), environment=made))
 

@@ -209,11 +209,9 @@ def _of_a_mapping(key: str) -> UserError:
 
 def must_be(key: str, hint: Any) -> str:
     """Say what a key takes, and how to write it; `key` ends in a number where one entry of a list is meant."""
-    kinds = (
-        [one for one in get_args(hint) if one is not type(None)] if type(None) in get_args(hint) else [hint]
-    )
-    null = ", or null" if len(kinds) < len(get_args(hint)) else ""
-    kind = kinds[0]
+    optional = type(None) in get_args(hint)
+    kind = next(one for one in get_args(hint) if one is not type(None)) if optional else hint
+    null = ", or null" if optional else ""
     if dataclasses.is_dataclass(kind):
         return f"must be a choice of the group: write {key}=CHOICE, or {key}.KEY=VALUE."
     if get_origin(kind) is dict:

@@ -130,7 +130,7 @@ def check_choices(
     decoding = evaluation.decoding
     if decoding == "greedy":
         return []
-    tested = _scored(tasks, cache)
+    tested = scored_tasks(tasks, cache)
     if decoding == "channel":
         check_channel(tested, prompt)
     # Choices of a prompt set's rows are told apart by their place, as T0's; strict_exact_match counts them so.
@@ -156,7 +156,7 @@ def check_general_choices(
     return [f"evaluation.general: {fault}" for fault in found]
 
 
-def _scored(tasks: TasksConfig, cache: Path) -> tuple[Task, ...]:
+def scored_tasks(tasks: TasksConfig, cache: Path) -> tuple[Task, ...]:
     """Return the tasks that a model is scored on: the test tasks, and those held out of training."""
     read = collection.read_tasks(tasks, cache)
     return (*read.test, *read.validation)
@@ -179,7 +179,7 @@ def check_tokenizer(
     """Check what only the model's tokenizer tells: labels that it confuses or cuts, a chat template it lacks."""
     from instruct_ablate.model.decoding.label_check import check_labels, cut_labels, may_cut_labels
 
-    tested, limit = _scored(tasks, cache), prompt.max_target_length
+    tested, limit = scored_tasks(tasks, cache), prompt.max_target_length
     if not asks_tokenizer(model, tasks, cache, prompt, decoding):
         return []
     from instruct_ablate.model.loading.chat_format import check_chat
@@ -201,7 +201,7 @@ def asks_tokenizer(
 
     if "chat" in every_template(prompt):
         return "whether the tokenizer has a chat template"
-    asked = decoding != "greedy" or may_cut_labels(_scored(tasks, cache), prompt.max_target_length)
+    asked = decoding != "greedy" or may_cut_labels(scored_tasks(tasks, cache), prompt.max_target_length)
     return "whether the tokenizer cuts labels or confuses them" if asked else ""
 
 

@@ -10,15 +10,12 @@ from typing import Any
 
 from instruct_ablate.cell.state.canonical import effective, is_baseline
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.reading_checks import scored_tasks
 from instruct_ablate.schema import Config
-from instruct_ablate.tasks import collection
 from instruct_ablate.tasks.task import Task
 
-ENDING: dict[str, Any] = {
-    "stop": "token",
-    "answer_slack": None,
-    "cut_wrong_answers": False,
-}  # as answers end by themselves
+# As answers end by themselves.
+ENDING: dict[str, Any] = {"stop": "token", "answer_slack": None, "cut_wrong_answers": False}
 
 
 def writes(config: Config) -> bool:
@@ -41,10 +38,9 @@ def cuts(config: Config) -> bool:
 def _scored(config: Config) -> Sequence[Task | None]:
     """Return the tasks that a cell is scored on; None for those that cannot be read."""
     try:
-        read = collection.read_tasks(config.tasks, Path(config.cache))
+        return scored_tasks(config.tasks, Path(config.cache))
     except UserError:
         return (None,)
-    return (*read.test, *read.validation)
 
 
 def ended_alike(configs: Sequence[Config]) -> list[str]:

@@ -78,7 +78,7 @@ def in_one_order(output: Tensor) -> Tensor:
 
 @contextmanager
 def determinism_put_back() -> Iterator[None]:
-    """Put back what `in_one_order` asks for where a backward pass within breaks off, and its kernel with it."""
+    """Put back which algorithms were asked for: `in_one_order` leaves its own where a backward pass breaks off."""
     asked, warns = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),

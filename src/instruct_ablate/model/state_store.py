@@ -188,9 +188,8 @@ class StateStore:
         except _NoRoomError:
             pass
         except UserError as error:
-            self.full = str(
-                error
-            )  # a full disk, or somebody else's cache: the states are computed in every step
+            # A full disk, or somebody else's cache: the states are computed in every step.
+            self.full = str(error)
 
     def _take_room(self, states: Path, size: int) -> None:
         """Make a file of so many bytes, which count from now on; raises `_NoRoomError` where they are too many.

@@ -196,8 +196,8 @@ def _states(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Iterat
             yield f"{cell.name}: {before} in the first, {cell.state} in the second"
 
 
-def _made(cell: CellRecord, name: str) -> str:
-    return str(getattr(cell.environment, name) or "unknown") if cell.environment else "unknown"
+def _made(cell: CellRecord, name: str, unknown: str = "unknown") -> str:
+    return str(getattr(cell.environment, name, None) or unknown)
 
 
 def _versions(cell: CellRecord) -> str:
@@ -213,10 +213,8 @@ _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
     "package versions": _versions,
     "device": lambda cell: _made(cell, "device"),
     "precision": lambda cell: _made(cell, "precision"),
-    "processor": lambda cell: (
-        _made(cell, "processor") if cell.environment and cell.environment.processor else ""
-    ),
-    "threads": lambda cell: _made(cell, "threads") if cell.environment and cell.environment.threads else "",
+    "processor": lambda cell: _made(cell, "processor", ""),
+    "threads": lambda cell: _made(cell, "threads", ""),
 }
 
 

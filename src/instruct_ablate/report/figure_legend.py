@@ -12,11 +12,8 @@ from string import ascii_lowercase
 from typing import Any
 
 LETTER, HANDLE = 0.062, 0.5  # inches that a letter and a line take in a legend
-FONT, ENTRY, LINE = (
-    7,
-    0.155,
-    0.12,
-)  # of a legend: points, inches that an entry takes, and each further line of it
+# Of a legend: points, inches that an entry takes, and each further line of it.
+FONT, ENTRY, LINE = 7, 0.155, 0.12
 FREE = 2 * ENTRY  # inches of a legend, for which every figure has room
 FREE_ROWS, ROW = 9, 0.2  # rows of an axis for which every figure has room; inches of each further one
 SHARE = 0.38  # of a figure's width that names at its side may take

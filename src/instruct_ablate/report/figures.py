@@ -27,9 +27,8 @@ from instruct_ablate.report.styles import Style, Styles
 
 log = logging.getLogger(__name__)
 MAIN = "rougeL"
-_NO_GLYPH = re.compile(
-    r"Glyph (\d+) .*missing from font"
-)  # matplotlib's words, a warning for each letter drawn
+# matplotlib's words, a warning for each letter drawn.
+_NO_GLYPH = re.compile(r"Glyph (\d+) .*missing from font")
 NAMES = {"format_correctness": "format"}  # figures whose files have another name than their measure
 MOST_LINES = 6
 MATRICES = ("train_test", "categories")

@@ -57,9 +57,9 @@ def train_by_test(axes: Any, rows: Sequence[Row], measure: Measure) -> bool:
     if len(means) <= len(trained):
         return False  # every model was tested in one way only
     values = np.array([[means.get((one, other), np.nan) for other in tested] for one in trained])
-    apart = dict.fromkeys(row.setting for row in scored if _trained(row) in twice)
+    # Of lines that rows share, the lists of tests are nobody's name.
     lines = [
-        legend.place(one, *(() if one in apart else (TESTS,)), always=("instruction",)) for one in trained
+        legend.place(one, *(() if one.get(TESTS) else (TESTS,)), always=("instruction",)) for one in trained
     ]
     heat(axes, values, (lines, tested), measure.digits)
     axes.set(xlabel="tested on", ylabel="trained on", title=measure.label)

@@ -110,17 +110,28 @@ def test_gradients_are_those_of_autograd(
         assert (one - other).abs().max() <= bound * other.abs().max() + 1e-7
 
 
+def small_head() -> tuple[nn.Linear, torch.Tensor, torch.Tensor]:
+    """An output layer of 50 words, six states and their labels."""
+    torch.manual_seed(0)
+    layer = nn.Linear(8, 50, bias=False)
+    return layer, torch.randn(6, 8, requires_grad=True), torch.tensor([0, 9, 10, 19, 49, 30])
+
+
+def logits_made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many logits each product makes from now on."""
+    seen: list[int] = []
+    product = F.linear
+    monkeypatch.setattr(F, "linear", lambda one, two: seen.append(len(one) * len(two)) or product(one, two))
+    return seen
+
+
 def test_logits_of_a_slice_exist_at_a_time_and_the_gradient_only_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(large_vocabulary, "LARGE", 0)
     monkeypatch.setattr(large_vocabulary, "LOGITS", 60)
-    torch.manual_seed(0)
-    layer = nn.Linear(8, 50, bias=False)
-    states, labels = torch.randn(6, 8, requires_grad=True), torch.tensor([0, 9, 10, 19, 49, 30])
-    seen: list[int] = []
-    product = F.linear
-    monkeypatch.setattr(F, "linear", lambda one, two: seen.append(len(one) * len(two)) or product(one, two))
+    layer, states, labels = small_head()
+    product, seen = F.linear, logits_made(monkeypatch)
     layer.weight.grad = summed = torch.ones_like(layer.weight)
     losses = losses_into(states, labels, OutputLayer(layer), layer.weight)
     losses.sum().backward()
@@ -137,12 +148,8 @@ def test_few_logits_are_kept_and_a_second_backward_pass_makes_them_again(
 ) -> None:
     monkeypatch.setattr(large_vocabulary, "LARGE", 0)
     monkeypatch.setattr(large_vocabulary, "SLICE", 8 * 20)
-    torch.manual_seed(0)
-    layer = nn.Linear(8, 50, bias=False)
-    states, labels = torch.randn(6, 8, requires_grad=True), torch.tensor([0, 9, 10, 19, 49, 30])
-    seen: list[int] = []
-    product = F.linear
-    monkeypatch.setattr(F, "linear", lambda one, two: seen.append(len(one) * len(two)) or product(one, two))
+    layer, states, labels = small_head()
+    product, seen = F.linear, logits_made(monkeypatch)
     loss = losses_into(states, labels, OutputLayer(layer), layer.weight).sum()
     loss.backward(retain_graph=True)
     assert seen == [6 * 20, 6 * 20, 6 * 10]

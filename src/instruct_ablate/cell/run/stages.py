@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from instruct_ablate.cell.state.canonical import (
 from instruct_ablate.cell.state.environment import environment, peak_memory
 from instruct_ablate.cell.state.notes import prompt_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, make_row
-from instruct_ablate.cell.state.record import GENERAL
+from instruct_ablate.cell.state.record import GENERAL, Environment
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
@@ -50,18 +50,6 @@ if TYPE_CHECKING:
     from instruct_ablate.model.training.stretches import Stretch
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What a cell's model ran on, as `environment` takes it; a baseline has none."""
-
-    device: str = "none"
-    precision: str = "none"
-    parameters: int = 0
-    fused: int = 0
-    processor: str = ""
-    threads: int = 0
-
-
 def work(job: Job) -> Outcome:
     """Do all of a cell's work."""
     job.heartbeat.progress("prepare")
@@ -75,7 +63,7 @@ def work(job: Job) -> Outcome:
         order=collection.order,
     )
     if is_baseline(job.config):
-        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), Machine())
+        return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), environment())
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
@@ -92,17 +80,17 @@ def work(job: Job) -> Outcome:
         check_weights(checkpoint.model, trained=not is_untuned(job.config))
     tested = _tests(job, collection, checkpoint) if job.leads else []
     apart = _general(job, general, checkpoint) if job.leads and general else None
-    machine, elsewhere = _trained_elsewhere(by, checkpoint)
+    made, elsewhere = _trained_elsewhere(by, checkpoint, precision)
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
-    weights = sum(weight.numel() for weight in checkpoint.model.parameters())
-    machine = replace(machine, precision=precision, parameters=weights)
     return replace(
-        _outcome(tested, cost, (*notes, *elsewhere), machine, apart),
+        _outcome(tested, cost, (*notes, *elsewhere), made, apart),
         selected=chosen,
     )
 
 
-def _trained_elsewhere(by: Sequence[Stretch], checkpoint: Checkpoint) -> tuple[Machine, list[str]]:
+def _trained_elsewhere(
+    by: Sequence[Stretch], checkpoint: Checkpoint, precision: str
+) -> tuple[Environment, list[str]]:
     """Return what the tests ran on, with the company it was trained in, and a note where it was trained elsewhere."""
     import torch
 
@@ -110,13 +98,15 @@ def _trained_elsewhere(by: Sequence[Stretch], checkpoint: Checkpoint) -> tuple[M
     from instruct_ablate.model.training.stretches import company, here, told
 
     weight = next(checkpoint.model.parameters())
-    machine = Machine(
+    made = environment(
         str(weight.device),
+        precision,
+        parameters=sum(one.numel() for one in checkpoint.model.parameters()),
         fused=company(by),
         processor=device_name(weight.device),
         threads=torch.get_num_threads() if weight.device.type == "cpu" else 0,
     )
-    return machine, told(by, here(weight.device, weight.dtype))
+    return made, told(by, here(weight.device, weight.dtype))
 
 
 def _load(job: Job) -> tuple[Checkpoint, str]:
@@ -194,7 +184,7 @@ def _outcome(
     tested: list[Tested],
     cost: Cost,
     notes: tuple[str, ...],
-    machine: Machine,
+    made: Environment,
     general: Tested | None = None,
 ) -> Outcome:
     every = [*tested, *([general] if general else [])]
@@ -208,7 +198,7 @@ def _outcome(
     return Outcome(
         tuple(block.block for block in tested),
         cost,
-        environment(**asdict(machine)),
+        made,
         tuple(dict.fromkeys(told)),
         general=general.block if general else None,
     )
@@ -223,7 +213,7 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
             block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
         notes = tuple(f"test, {label}: {note}" for note in prompt_notes(prompts))
         tested.append(_checked(job, Tested(block, took[0], len(prompts), notes), prompts))
-    return _outcome(tested, Cost(), collection.notes, Machine())
+    return _outcome(tested, Cost(), collection.notes, environment())
 
 
 def baseline_rows(

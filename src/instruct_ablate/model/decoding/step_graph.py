@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import torch
 from torch import Tensor
 
+from instruct_ablate.model.cuda_attention import determinism_put_back
 from instruct_ablate.model.decoding.attention import Pair
 from instruct_ablate.model.decoding.kv_cache import RowCache
 from instruct_ablate.model.trial import agree
@@ -257,12 +258,6 @@ def _differs(given: Tensor, wanted: Tensor) -> str | None:
 @contextmanager
 def _any_order() -> Iterator[None]:
     """Let the new column be written in any order: it is one, and kernels that must be deterministic sort first."""
-    if not torch.are_deterministic_algorithms_enabled():
+    with determinism_put_back():
+        torch.use_deterministic_algorithms(False)
         yield
-        return
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(False)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(True, warn_only=warns)

@@ -18,9 +18,8 @@ from instruct_ablate.turns import Turn
 
 ENCODER, DECODER = "encoder", "decoder"
 NOT_SHARED = "its model does not share its weights"
-BATCHED = (
-    "cuda",
-)  # devices on which the adapters of all cells are applied at once: there calls are what takes time
+# Devices on which the adapters of all cells are applied at once: there calls are what takes time.
+BATCHED = ("cuda",)
 
 
 class Passing:
