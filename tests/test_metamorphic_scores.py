@@ -17,7 +17,7 @@ from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics.rouge import rouge
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, PromptConfig, TasksConfig
-from instruct_ablate.tasks import starter_reader
+from instruct_ablate.tasks.readers import starter as starter_reader
 from tests.cell.run.test_stages import folder_of, small
 from tests.tasks.test_all_readers import (
     READERS,

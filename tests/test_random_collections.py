@@ -33,7 +33,7 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
-from instruct_ablate.tasks import starter_reader
+from instruct_ablate.tasks.readers import starter as starter_reader
 from tests.tasks.layout import write_collection
 from tests.tasks.test_all_readers import LABELS, READERS, TEXTS, Item
 

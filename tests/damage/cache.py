@@ -25,8 +25,8 @@ from instruct_ablate.model.state_store import bucket_of, bytes_of, chain, make_s
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, ModelConfig, PromptConfig, TasksConfig
-from instruct_ablate.tasks import download
 from instruct_ablate.tasks.collection import read_tasks, reader
+from instruct_ablate.tasks.readers import download
 from instruct_ablate.tasks.task import TaskCollection
 from instruct_ablate.whole_files import remove
 from tests.conftest import make_task

@@ -15,7 +15,7 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.variant import VARIANTS, variant
 from instruct_ablate.report.contrasts import contrasts
 from instruct_ablate.report.differences import differences
-from instruct_ablate.report.paper import main_caption
+from instruct_ablate.report.figures.paper import main_caption
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.terminal_table import caption, draw_line
 from instruct_ablate.report.trials import Trials

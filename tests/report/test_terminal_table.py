@@ -10,7 +10,7 @@ from rich.console import Console
 
 from instruct_ablate.cell.state.contamination import SEEN
 from instruct_ablate.report.columns import main_columns
-from instruct_ablate.report.paper import main_caption
+from instruct_ablate.report.figures.paper import main_caption
 from instruct_ablate.report.seed_means import Mean, Over, build_rows
 from instruct_ablate.report.tables import latex, main_table
 from instruct_ablate.report.terminal_table import (

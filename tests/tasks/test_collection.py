@@ -32,7 +32,7 @@ def test_reads_train_and_test_with_notes(root, tmp_path):
 
 def test_a_second_read_is_equal_and_parses_nothing(root, tmp_path, monkeypatch):
     first = read_tasks(config(root), tmp_path / "cache")
-    monkeypatch.setattr("instruct_ablate.tasks.natural_instructions.read_task_file", None)
+    monkeypatch.setattr("instruct_ablate.tasks.readers.natural_instructions.read_task_file", None)
     assert read_tasks(config(root), tmp_path / "cache") == first
 
 

@@ -112,7 +112,7 @@ def test_a_reader_of_ones_own_that_names_its_content_does_not_tell_the_order(
     def read(names: Sequence[str], cache: Path) -> TaskCollection:
         given = TaskCollection("mine", tasks(*names), tasks("test"), "mine 1" if own_hash else "")
         monkeypatch.setattr(
-            "instruct_ablate.tasks.own_reader.load_function", lambda name, key: lambda _: given
+            "instruct_ablate.tasks.readers.own.load_function", lambda name, key: lambda _: given
         )
         return collection.read_tasks(TasksConfig("mine.read"), cache)
 

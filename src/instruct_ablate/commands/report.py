@@ -40,7 +40,7 @@ def command(
 
     instruct-ablate report multirun/ablation --width acl
     """
-    from instruct_ablate.report.paper import PAPERS, SCREEN
+    from instruct_ablate.report.figures.paper import PAPERS, SCREEN
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
     from instruct_ablate.report.sentences import sentences
     from instruct_ablate.report.terminal_table import print_rows

@@ -19,14 +19,14 @@ from instruct_ablate.report.browser import packed, packed_data
 from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.computed import apart_lines
-from instruct_ablate.report.figures import by_line, levels
+from instruct_ablate.report.figures.figures import by_line, levels
+from instruct_ablate.report.figures.styles import DASHES, Style, Styles
 from instruct_ablate.report.general import CAPTION as CAPTION_OF_GENERAL
 from instruct_ablate.report.pivot import MOST_ON_PAGE
 from instruct_ablate.report.power_laws import CAPTION
 from instruct_ablate.report.provenance import cell_table, made_with
 from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.sentences import sentence
-from instruct_ablate.report.styles import DASHES, Style, Styles
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.terminal_table import caption
 from instruct_ablate.report.verdicts import Verdict, details

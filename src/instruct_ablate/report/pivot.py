@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Score, find_measure, find_metric, mean_scores
 from instruct_ablate.report.columns import group_columns
-from instruct_ablate.report.paper import best
+from instruct_ablate.report.figures.paper import best
 from instruct_ablate.report.seed_means import Mean
 from instruct_ablate.report.tables import Table, groups_of
 from instruct_ablate.report.terminal_table import Form, number

@@ -25,14 +25,14 @@ from instruct_ablate.report.differences import (
     difference_table,
     differences,
 )
-from instruct_ablate.report.figures import draw_figures
+from instruct_ablate.report.figures.figures import draw_figures
+from instruct_ablate.report.figures.paper import SCREEN, Paper, bold_rule, main_caption
+from instruct_ablate.report.figures.score_curves import score_curve_table
 from instruct_ablate.report.general import CAPTION as CAPTION_OF_GENERAL
 from instruct_ablate.report.general import General, general_abilities, general_lines, general_table
 from instruct_ablate.report.page import Contents, build_page, page_data
-from instruct_ablate.report.paper import SCREEN, Paper, bold_rule, main_caption
 from instruct_ablate.report.pivot import pivot_table
 from instruct_ablate.report.power_laws import CAPTION, OverBudgets, over_budgets, power_lines, power_table
-from instruct_ablate.report.score_curves import score_curve_table
 from instruct_ablate.report.second_process import Beside
 from instruct_ablate.report.seed_means import Row, build_rows
 from instruct_ablate.report.single_scores import SingleScores

@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Score, Scores, find_measure, find_metric, mean_scores
 from instruct_ablate.metrics.measures import NO_MEASURES
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, group_columns, main_columns
-from instruct_ablate.report.paper import SCREEN, Paper, best
+from instruct_ablate.report.figures.paper import SCREEN, Paper, best
 from instruct_ablate.report.seed_means import Row
 from instruct_ablate.report.terminal_table import Places, few_seeds, measured, unfinished
 from instruct_ablate.whole_files import as_utf8, whole_file, write_whole

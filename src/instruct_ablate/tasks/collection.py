@@ -18,22 +18,23 @@ from instruct_ablate.tasks import few_shot, label_space, mixture, selection, val
 from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
 from instruct_ablate.tasks.drawn_examples import with_examples
 from instruct_ablate.tasks.order import order_of
-from instruct_ablate.tasks.own_reader import read_own
+from instruct_ablate.tasks.readers.own import read_own
 from instruct_ablate.tasks.settings import LIMITS
 from instruct_ablate.tasks.source import MendedError, Source
 from instruct_ablate.tasks.store import Stored, load_or_build
 from instruct_ablate.tasks.task import Task, TaskCollection
 
-READERS = {
-    "natural_instructions": "natural_instructions",
-    "starter": "starter_reader",
-    "p3": "p3",
-    "instruction_json": "instruction_json",
-    "hf_dataset": "hf_dataset",
-    "verifiable": "verifiable_reader",
-    "everyday": "everyday_reader",
-    "ifeval_format": "ifeval_format",
-}
+# Modules of `tasks/readers`, each imported when a configuration names it.
+READERS = (
+    "natural_instructions",
+    "starter",
+    "p3",
+    "instruction_json",
+    "hf_dataset",
+    "verifiable",
+    "everyday",
+    "ifeval_format",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def find_reader(name: str) -> Reader:
     """Return a registered reader; its module is imported only now."""
     if name not in READERS:
         raise unknown("tasks.reader", name, (*READERS, mixture.READER))
-    module = importlib.import_module(f"instruct_ablate.tasks.{READERS[name]}")
+    module = importlib.import_module(f"instruct_ablate.tasks.readers.{name}")
     return Reader(name, module.FIELDS, module.open_source)
 
 

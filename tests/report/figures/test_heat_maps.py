@@ -12,7 +12,13 @@ from matplotlib.figure import Figure
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.report.heat_maps import MOST_COLUMNS, by_category, heat, train_by_test, trial_name
+from instruct_ablate.report.figures.heat_maps import (
+    MOST_COLUMNS,
+    by_category,
+    heat,
+    train_by_test,
+    trial_name,
+)
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.trials import Trial
 from tests.report.cells import make_cell, place

@@ -6,7 +6,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.hf_dataset import FIELDS
+from instruct_ablate.tasks.readers.hf_dataset import FIELDS
 
 ROWS = [{"text": f"film {n}", "label": n % 2, "key": f"k{n}", "options": ["bad", "good"]} for n in range(8)]
 FEATURES = datasets.Features(

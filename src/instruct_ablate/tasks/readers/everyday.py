@@ -14,7 +14,7 @@ from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake import Draft, Row, admit
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 
-FILE = Path(__file__).parent / "everyday" / "questions.json"
+FILE = Path(__file__).parents[1] / "everyday" / "questions.json"
 FIELDS = frozenset(
     {"categories", "include", "test_categories", "test_include", "test_tasks", "test_instances"}
 )

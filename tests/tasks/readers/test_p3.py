@@ -5,11 +5,11 @@ import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import t0
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.p3 import FIELDS, clean, open_source
-from instruct_ablate.tasks.t0 import held_out
-from tests.tasks.test_t0 import HELD_OUT_SETS
+from instruct_ablate.tasks.readers import t0
+from instruct_ablate.tasks.readers.p3 import FIELDS, clean, open_source
+from instruct_ablate.tasks.readers.t0 import held_out
+from tests.tasks.readers.test_t0 import HELD_OUT_SETS
 
 
 def rows(count=4, choices=("Yes", "No")):

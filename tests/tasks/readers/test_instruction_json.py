@@ -6,7 +6,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.instruction_json import FIELDS, _name
+from instruct_ablate.tasks.readers.instruction_json import FIELDS, _name
 
 RECORDS = [
     *(

@@ -5,8 +5,16 @@ from collections import Counter
 
 import pytest
 
-from instruct_ablate.tasks import t0
-from instruct_ablate.tasks.t0 import EVALUATED, HELD_OUT, MIXTURES, capped, held_out, is_evaluated, trained_on
+from instruct_ablate.tasks.readers import t0
+from instruct_ablate.tasks.readers.t0 import (
+    EVALUATED,
+    HELD_OUT,
+    MIXTURES,
+    capped,
+    held_out,
+    is_evaluated,
+    trained_on,
+)
 
 HELD_OUT_SETS = {
     "hellaswag": (

@@ -11,8 +11,8 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.columns import shown_measures
-from instruct_ablate.report.figure_legend import put_legend
-from instruct_ablate.report.styles import Styles
+from instruct_ablate.report.figures.legend import put_legend
+from instruct_ablate.report.figures.styles import Styles
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.trials import without_clashes
 from instruct_ablate.score_curve import FILE, HELD_OUT, Point, read_points

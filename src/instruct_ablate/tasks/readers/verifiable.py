@@ -15,12 +15,13 @@ from instruct_ablate.constraints import Constraint, make, to_text
 from instruct_ablate.constraints.constraint import KEY
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import selection, starter_reader
+from instruct_ablate.tasks import selection
 from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
-from instruct_ablate.tasks.natural_instructions import open_layout
+from instruct_ablate.tasks.readers import starter
+from instruct_ablate.tasks.readers.natural_instructions import open_layout
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 
-FILE = Path(__file__).parent / "verifiable" / "prompts.json"
+FILE = Path(__file__).parents[1] / "verifiable" / "prompts.json"
 FIELDS = selection.BY_SIDE | {
     "root",
     "split",
@@ -34,7 +35,7 @@ FIELDS = selection.BY_SIDE | {
 
 def open_source(config: TasksConfig, cache: Path) -> Source:
     """Find the shipped requests, and the tasks that are trained on."""
-    root = starter_reader.FOLDER if config.root is None else Path(config.root).expanduser()
+    root = starter.FOLDER if config.root is None else Path(config.root).expanduser()
     return with_training(root, config, Source("verifiable", (FILE,), _parse))
 
 

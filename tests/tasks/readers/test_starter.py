@@ -1,7 +1,7 @@
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import starter_reader as shipped
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.starter_reader import FIELDS
+from instruct_ablate.tasks.readers import starter as shipped
+from instruct_ablate.tasks.readers.starter import FIELDS
 
 
 def test_reads_what_the_package_ships(tmp_path):

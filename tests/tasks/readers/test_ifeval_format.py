@@ -10,7 +10,7 @@ from instruct_ablate.constraints import constraints_of, kinds, make
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.ifeval_format import MADE, OPTIONS
+from instruct_ablate.tasks.readers.ifeval_format import MADE, OPTIONS
 from instruct_ablate.tasks.task import Task
 
 # By id: its arguments as a file has them, and the constraint that they mean.

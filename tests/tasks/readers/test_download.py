@@ -5,8 +5,8 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import download
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.readers import download
 from tests.tasks.layout import write_collection
 
 

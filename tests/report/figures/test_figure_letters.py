@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.report.figures import _save, _tell
+from instruct_ablate.report.figures.figures import _save, _tell
 
 
 def test_characters_that_the_font_lacks_are_told_once(

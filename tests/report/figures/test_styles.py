@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from instruct_ablate.report.styles import COLOURS, DASHES, MARKERS, Style, Styles
+from instruct_ablate.report.figures.styles import COLOURS, DASHES, MARKERS, Style, Styles
 from tests.report.cells import place
 
 UNTUNED = place(data_budget=0)

@@ -3,7 +3,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.natural_instructions import FIELDS, open_source
+from instruct_ablate.tasks.readers.natural_instructions import FIELDS, open_source
 from tests.tasks.layout import write_collection
 
 

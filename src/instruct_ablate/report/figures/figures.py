@@ -17,13 +17,13 @@ from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.columns import compared, own_metrics
 from instruct_ablate.report.differences import Difference
-from instruct_ablate.report.figure_legend import grow_for, names_at_side, put_legend
-from instruct_ablate.report.heat_maps import by_category, train_by_test
-from instruct_ablate.report.learning import count_curves, learning_curves
-from instruct_ablate.report.paper import SCREEN, Paper
-from instruct_ablate.report.score_curves import over_training
+from instruct_ablate.report.figures.heat_maps import by_category, train_by_test
+from instruct_ablate.report.figures.learning import count_curves, learning_curves
+from instruct_ablate.report.figures.legend import grow_for, names_at_side, put_legend
+from instruct_ablate.report.figures.paper import SCREEN, Paper
+from instruct_ablate.report.figures.score_curves import over_training
+from instruct_ablate.report.figures.styles import Style, Styles
 from instruct_ablate.report.seed_means import Row
-from instruct_ablate.report.styles import Style, Styles
 
 log = logging.getLogger(__name__)
 MAIN = "rougeL"

@@ -11,8 +11,8 @@ from typing import Any
 
 from instruct_ablate.errors import UserError, UserErrors, meant, unknown
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.dataset_splits import Split, find_splits
 from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
+from instruct_ablate.tasks.readers.dataset_splits import Split, find_splits
 from instruct_ablate.tasks.rows import data_files, files_below
 from instruct_ablate.tasks.source import Fault, Parsed, Source
 

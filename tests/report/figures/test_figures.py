@@ -17,10 +17,9 @@ from matplotlib.figure import Figure
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.report import figures
 from instruct_ablate.report.differences import differences
-from instruct_ablate.report.figure_legend import names_at_side, names_below
-from instruct_ablate.report.figures import (
+from instruct_ablate.report.figures import figures
+from instruct_ablate.report.figures.figures import (
     LEAST_HIGH,
     MOST_LINES,
     by_task,
@@ -29,11 +28,12 @@ from instruct_ablate.report.figures import (
     levels,
     over_budget,
 )
-from instruct_ablate.report.heat_maps import by_category, train_by_test
+from instruct_ablate.report.figures.heat_maps import by_category, train_by_test
+from instruct_ablate.report.figures.legend import names_at_side, names_below
+from instruct_ablate.report.figures.paper import PAPERS
+from instruct_ablate.report.figures.styles import COLOURS, Styles
 from instruct_ablate.report.page import plot
-from instruct_ablate.report.paper import PAPERS
 from instruct_ablate.report.seed_means import build_rows
-from instruct_ablate.report.styles import COLOURS, Styles
 from instruct_ablate.report.trials import without_clashes
 from instruct_ablate.tasks.budget import ALL
 from tests.report.cells import make_cell

@@ -12,7 +12,7 @@ from instruct_ablate.errors import UserError, UserErrors, nearest, unknown
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import selection
 from instruct_ablate.tasks.data_file import read_text
-from instruct_ablate.tasks.download import heal, natural_instructions
+from instruct_ablate.tasks.readers.download import heal, natural_instructions
 from instruct_ablate.tasks.source import Fault, MendedError, Parsed, Source
 from instruct_ablate.tasks.task_file import read_task_file
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.learning import MOST, count_curves, learning_curves
+from instruct_ablate.report.figures.learning import MOST, count_curves, learning_curves
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
 

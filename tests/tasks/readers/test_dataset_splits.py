@@ -2,7 +2,7 @@ import datasets
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.tasks.dataset_splits import find_splits, loading
+from instruct_ablate.tasks.readers.dataset_splits import find_splits, loading
 
 LABELS = datasets.Features({"a": datasets.Value("string"), "b": datasets.ClassLabel(names=["no", "yes"])})
 DATA = datasets.Dataset.from_list([{"a": "007", "b": 1}, {"a": "null", "b": 0}], features=LABELS)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import selection
-from instruct_ablate.tasks.natural_instructions import open_layout
+from instruct_ablate.tasks.readers.natural_instructions import open_layout
 from instruct_ablate.tasks.source import Source
 
-FOLDER = Path(__file__).parent / "starter"
+FOLDER = Path(__file__).parents[1] / "starter"
 FIELDS = (
     frozenset({"categories", "include", "test_tasks", "test_instances", "train_on", "label_spaces"})
     | {"validation"}

@@ -1,0 +1,1 @@
+"""Readers of task collections, one format a file; `tasks.reader` names them (`tasks/collection.py` lists them)."""
