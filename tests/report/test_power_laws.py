@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord, Drawn
 from instruct_ablate.grid.looks import Looks
 from instruct_ablate.grid.stated import Stated
 from instruct_ablate.report.power_laws import over_budgets, power_lines, power_table
 from instruct_ablate.report.report import report_lines
+from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.terminal_table import caption
 from instruct_ablate.tasks.budget import ALL
 from tests.report.cells import make_cell
 
@@ -101,3 +103,66 @@ def test_a_flat_curve_tells_no_exponent() -> None:
     legend = Legend(cell.setting for cell in flat)
     assert "not told" in power_table(found, legend).lines[0]
     assert "the budgets tell no exponent" in next(iter(power_lines(found, legend)))
+
+
+def short(cell: CellRecord, most: int) -> CellRecord:
+    """The cell on five tasks that have so many instances each, and no more."""
+    setting = cell.setting
+    total = setting.get("data_budget.total")
+    wanted = total if isinstance(total, int) else 5 * setting.budget
+    return replace(cell, drawn=Drawn(5, min(wanted, 5 * most)))
+
+
+@pytest.mark.parametrize(
+    ("key", "there"), [("data_budget", (2, 4, 8, 10)), ("data_budget.total", (2, 4, 8, 50))]
+)
+def test_budgets_that_tasks_have_too_few_instances_for_are_what_they_came_to(
+    key: str, there: tuple[int, ...]
+) -> None:
+    """Before: 16 and 64 instances of tasks that have ten stood at 16 and 64, and a law told what 128 give."""
+    every = [
+        short(cell, 10) for cell in cells(key, (2, 4, 8, 200, 64) if "total" in key else (2, 4, 8, 16, 64))
+    ]
+    (found,) = exact(over_budgets(every, "original"))
+    assert found.budgets == there
+    legend = Legend(cell.setting for cell in every)
+    assert f"2 to {there[-1]} (4)" in power_table([found], legend).lines[0]
+    assert f"at n = {2 * there[-1]} " in next(power_lines([found], legend))
+    told = caption(build_rows(every))
+    assert (f"{key}={64} came to 10 instances a task" in told) is (key == "data_budget")
+    assert ("data_budget.total=200 came to 50 in all" in told) is (key == "data_budget.total")
+    assert over_budgets([one for one in every if value_at(one, key) != 8], "original") == (), (
+        "three that differ"
+    )
+
+
+def value_at(cell: CellRecord, key: str) -> object:
+    return cell.setting.get(key)
+
+
+def test_budgets_that_are_as_good_as_met_stay_what_they_are() -> None:
+    every = [
+        replace(cell, drawn=Drawn(757, 757 * cell.setting.budget - 3))
+        for cell in cells(budgets=(4, 8, 16, 32))
+    ]
+    (found,) = exact(over_budgets(every, "original"))
+    assert found.budgets == (4, 8, 16, 32)
+    assert "came to" not in caption(build_rows(every))
+
+
+def test_no_score_is_foretold_that_cannot_be() -> None:
+    """Before: 135.45 % exact match was foretold of a model that has learnt all there is."""
+    values = dict(zip((8, 16, 32, 64, 128), (0.0, 0.0, 18.0, 84.0, 99.0), strict=True))
+    made = [
+        make_cell(value + seed, seed=seed, data_budget=budget, **{"tasks.reader": "starter"})
+        for budget, value in values.items()
+        for seed in (0, 1)
+    ]
+    (found,) = exact(over_budgets(made, "original"))
+    assert found.law.doubled is None
+    legend = Legend(cell.setting for cell in made)
+    assert power_table([found], legend).lines[0][-2] == "not told"
+    assert "it foretells what cannot be" in next(power_lines([found], legend))
+    (usual,) = exact(over_budgets(cells(), "original"))
+    assert usual.law.doubled is not None
+    assert usual.law.doubled.high <= 100

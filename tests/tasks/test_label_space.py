@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.schema import TasksConfig
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.instruction import vary
+from instruct_ablate.schema import InstructionConfig, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.label_space import (
     OVERRIDES,
@@ -193,3 +196,42 @@ def test_up_to_six_labels_of_a_disagreement_are_named():
     assert line == "t: only here: a; only there: c"
     assert disagreements([make_task("t", label_space=("a",))], {"t": ("A.",)}) == ()
     assert disagreements([make_task("t", label_space=("a",))], {}) == ()
+
+
+def _two_sides(root, reader):
+    """A task on both sides: three labels to train on, two tested, one of which no training row has."""
+    sides = {"train": ["red", "blue", "green", "red"] * 3, "test": ["blue", "Mixed"] * 3}
+    for side, labels in sides.items():
+        rows = [{"input": f"{side} {at}", "output": label} for at, label in enumerate(labels)]
+        if reader == "instruction_json":
+            rows = [{**row, "instruction": "Say the colour."} for row in rows]
+        (root / f"{side}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    more = {"columns": {"input": "input", "output": "output"}, "definition": "Say the colour."}
+    return TasksConfig(
+        reader=reader, root=str(root), train_split="train", test_split="test",
+        **(more if reader == "hf_dataset" else {}),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", ["hf_dataset", "instruction_json"])
+def test_a_task_on_both_sides_has_one_label_space(tmp_path, reader):
+    """Before: guess, constraint and simplified definition were of the two labels that the test rows happen to hold."""
+    (tmp_path / "data").mkdir()
+    config = _two_sides(tmp_path / "data", reader)
+    collection = read_tasks(config, tmp_path / "cache")
+    (train,), (test,) = collection.train, collection.test
+    assert train.label_space == test.label_space == ("red", "blue", "green", "Mixed")
+    simplified = [vary(one, InstructionConfig("simplified"), Context(0, (one,))) for one in (train, test)]
+    assert simplified[0].definition == simplified[1].definition
+    few = read_tasks(replace(config, test_instances=1), tmp_path / "cache").test[0]
+    assert few.label_space == test.label_space, "how many are tested changes no label"
+
+
+def test_labels_of_both_sides_count_in_what_the_tasks_are_known_by(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    config = _two_sides(tmp_path / "data", "hf_dataset")
+    now = read_tasks(config, tmp_path / "cache").content_hash
+    named = read_tasks(replace(config, labels=["red", "blue", "green", "Mixed"]), tmp_path / "cache")
+    monkeypatch.setattr("instruct_ablate.tasks.label_space.of_both_sides", lambda train, test: {})
+    assert read_tasks(config, tmp_path / "cache").content_hash != now
+    assert named.train[0].label_space == named.test[0].label_space, "named ones stay as they are"

@@ -14,6 +14,7 @@ class Examples:
 
     count: int
     open: Callable[[], TokenStore]
+    tasks: int = 0  # that they are of; 0: not known
 
     def __len__(self) -> int:
         """Number of examples."""

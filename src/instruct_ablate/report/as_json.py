@@ -105,6 +105,7 @@ def _row(row: Row) -> Fields:
         "unfinished": dict(row.unfinished),
         "templates": row.templates,
         "ways": list(row.ways),
+        "unmet": row.unmet,
     }
 
 

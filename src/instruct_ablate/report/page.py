@@ -19,7 +19,8 @@ from instruct_ablate.report.browser import packed, packed_data
 from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns, shown_measures
 from instruct_ablate.report.computed import apart_lines
-from instruct_ablate.report.figures.figures import by_line, levels
+from instruct_ablate.report.figures.figures import by_line
+from instruct_ablate.report.figures.levels import levels
 from instruct_ablate.report.figures.styles import DASHES, Style, Styles
 from instruct_ablate.report.general import CAPTION as CAPTION_OF_GENERAL
 from instruct_ablate.report.pivot import MOST_ON_PAGE

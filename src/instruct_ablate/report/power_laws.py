@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting, Value
+from instruct_ablate.metrics import find_measure
+from instruct_ablate.report.budgets import KEYS, given_budget, shown, unmet_budgets
 from instruct_ablate.report.columns import compared
 from instruct_ablate.report.statistics.paired import Side, task_values
 from instruct_ablate.report.statistics.power_law import FEWEST, LEVEL, Interval, PowerLaw, fit
@@ -17,7 +19,7 @@ from instruct_ablate.report.tables import Table
 from instruct_ablate.report.trials import Trial, Trials
 from instruct_ablate.tasks.budget import ALL
 
-KEYS = ("data_budget", "data_budget.total")
+NOT_TOLD = "not told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class OverBudgets:
     trial: Trial
     measure: str
     key: str  # what the budgets are numbers of
-    budgets: tuple[int, ...]
+    budgets: tuple[float, ...]  # what they came to, where tasks have fewer
     seeds: int
     tasks: int
     law: PowerLaw
@@ -38,16 +40,17 @@ def over_budgets(
 ) -> tuple[OverBudgets, ...]:
     """Return the curve of every trained setting that was done at four budgets or more, with the same seeds.
 
-    `data_budget=all` is no number, and has no place on a curve.
+    `data_budget=all` is no number, and has no place on a curve; of budgets that came to the same the smallest has.
     """
+    unmet = unmet_budgets(cells)
     trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
     lines: dict[object, dict[int, Trial]] = {}
     for trial in trials.scores:
-        key, budget = _budget(trial.setting)
+        key, budget = given_budget(trial.setting)
         if budget not in (0, ALL):  # nothing trained, and all that there is: nobody has counted it
             lines.setdefault((key, _but_budget(trial.setting), trial.tested), {})[budget] = trial
     found = [
-        _curve(dict(sorted(own.items())), trials, name)
+        _curve(_as_trained(own, unmet), trials, name)
         for own in lines.values()
         for name in compared(cells, columns)
     ]
@@ -57,16 +60,19 @@ def over_budgets(
     )
 
 
-def _budget(setting: Setting) -> tuple[str, int]:
-    total = setting.get(KEYS[1])
-    return (KEYS[1], total) if isinstance(total, int) else (KEYS[0], setting.budget)
+def _as_trained(own: Mapping[int, Trial], unmet: Mapping[Setting, float]) -> dict[float, Trial]:
+    """Return the trials by what their budgets came to; a larger budget that came to no more is the same training."""
+    found: dict[float, Trial] = {}
+    for budget, trial in sorted(own.items()):
+        found.setdefault(unmet.get(trial.setting, budget), trial)
+    return found
 
 
 def _but_budget(setting: Setting) -> tuple[tuple[tuple[str, Value], ...], object]:
     return tuple(pair for pair in setting.values if pair[0] not in KEYS), setting.revisions
 
 
-def _curve(own: dict[int, Trial], trials: Trials, measure: str) -> OverBudgets | None:
+def _curve(own: dict[float, Trial], trials: Trials, measure: str) -> OverBudgets | None:
     """Fit what all budgets have in common: their seeds, and the tasks that the measure is defined for."""
     if len(own) < FEWEST:
         return None
@@ -80,8 +86,10 @@ def _curve(own: dict[int, Trial], trials: Trials, measure: str) -> OverBudgets |
         return None
     values = np.array([[[one[task] for task in tasks] for one in by_seed] for by_seed in scored])
     first = next(iter(own.values()))
-    law = fit(tuple(own), values)
-    return OverBudgets(first, measure, _budget(first.setting)[0], tuple(own), len(seeds), len(tasks), law)
+    law = fit(tuple(own), values, (0.0, 100.0) if find_measure(measure).percent else None)
+    return OverBudgets(
+        first, measure, given_budget(first.setting)[0], tuple(own), len(seeds), len(tasks), law
+    )
 
 
 def power_table(found: Sequence[OverBudgets], legend: Legend) -> Table:
@@ -100,11 +108,11 @@ def _line(one: OverBudgets, legend: Legend, keys: Sequence[str]) -> tuple[str, .
         one.trial.tested,
         one.measure,
         "examples" if one.key == KEYS[1] else "instances per task",
-        f"{one.budgets[0]} to {one.budgets[-1]} ({len(one.budgets)})",
+        f"{shown(one.budgets[0])} to {shown(one.budgets[-1])} ({len(one.budgets)})",
         str(one.seeds),
-        "not told" if law.bounded else _shown(law.exponent),
-        "not told" if law.bounded else _shown(law.limit),
-        _shown(law.doubled),
+        NOT_TOLD if law.bounded else _shown(law.exponent),
+        NOT_TOLD if law.bounded or not law.possible else _shown(law.limit),
+        NOT_TOLD if law.doubled is None else _shown(law.doubled),
         f"{law.residual:.2f}",
     )
 
@@ -118,18 +126,18 @@ def power_lines(found: Sequence[OverBudgets], legend: Legend) -> Iterator[str]:
     for one in found:
         law, unit = one.law, "examples" if one.key == KEYS[1] else "instances per task"
         place = legend.place(one.trial.setting, *KEYS, always=("model", "instruction"))
-        curve = (
-            "the budgets tell no exponent"
-            if law.bounded
-            else f"n^-b with b {_shown(law.exponent)} to {_shown(law.limit)}"
-        )
+        curve = "the budgets tell no exponent" if law.bounded else f"n^-b with b {_shown(law.exponent)}"
+        if not law.bounded:
+            curve += f" to {_shown(law.limit)}" if law.possible else ", to no limit that can be"
+        at = f"at n = {shown(2 * one.budgets[-1])} it foretells"
         yield (
             f"{place}, tested on {one.trial.tested}, {one.measure} over n {unit} ({len(one.budgets)} budgets): "
-            f"{curve}; at n = {2 * one.budgets[-1]} it foretells {_shown(law.doubled)}"
+            f"{curve}; {at} {'what cannot be' if law.doubled is None else _shown(law.doubled)}"
         )
 
 
 CAPTION = (
     f"a n^-b + c by least squares over budgets of the same seeds and tasks; {100 * LEVEL:.0f} % intervals by "
-    "resampling seeds and tasks. What lies beyond the largest budget is foretold, not seen."
+    "resampling seeds and tasks. What lies beyond the largest budget is foretold, not seen; what lies beyond 0 and "
+    f"100 % is {NOT_TOLD}. Budgets are what they came to: where tasks have fewer instances, as many as there are."
 )

@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.record import GENERAL, CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
+from instruct_ablate.report.budgets import unmet_budgets
 from instruct_ablate.report.computed import way
 from instruct_ablate.report.statistics.paired import one_for_all, pair, task_values
 from instruct_ablate.report.trials import Trial, Trials
@@ -58,6 +59,7 @@ class Row:
     general: Mean | None = None  # general ability (`evaluation.general`), the same in every test of a setting
     forgetting: Mean | None = None  # the untuned model's less this one's
     ways: tuple[str, ...] = ()  # precision and device of the cells that it is a mean of
+    unmet: float | None = None  # what a budget came to that was not met, per task or in all
 
     def mean(self, measure: str) -> Mean | None:
         """Return the mean of a measure; None where it is not defined or nothing is done."""
@@ -81,9 +83,14 @@ def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tupl
         key=lambda trial: (legend.order(trial.setting, reference), trial.tested),
     )
     rows = (_row(trial, trials, unfinished.get(trial, {}), reference) for trial in order)
-    ways = _ways(every)
+    ways, unmet = _ways(every), unmet_budgets(every)
     return tuple(
-        replace(_with_general(row, general, reference), ways=ways.get(row.setting, ())) for row in rows
+        replace(
+            _with_general(row, general, reference),
+            ways=ways.get(row.setting, ()),
+            unmet=unmet.get(row.setting),
+        )
+        for row in rows
     )
 
 

@@ -14,6 +14,7 @@ from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
 from instruct_ablate.report.across_cells import with_metrics_over_cells
+from instruct_ablate.report.budgets import unmet_line
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.computed import ways_sentence
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
@@ -135,7 +136,10 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     """Say what a reader must know of rows: rates that are not those configured, tests seen before, single draws."""
     settings = [row.setting for row in rows]
     apart = ways_sentence((row.setting, row.ways) for row in rows)
-    return [line for line in (rate_line(settings), seen_line(settings), draw_line(rows), apart) if line]
+    unmet = unmet_line((row.setting, row.unmet) for row in rows)
+    return [
+        line for line in (rate_line(settings), seen_line(settings), draw_line(rows), unmet, apart) if line
+    ]
 
 
 def draw_line(rows: Sequence[Row]) -> str | None:

@@ -95,7 +95,9 @@ def _registered(config: TasksConfig, folder: Path) -> TaskCollection:
     kept, notes = selection.select(stored, config)
     own = _own_spaces(config, stored)
     packaged = label_space.read_overrides(label_space.OVERRIDES)
-    collection = _collect(source, kept, (*source.notes, *notes), packaged | own, config)
+    # Of all that was read, so that what is selected of it changes no task's labels.
+    both = label_space.of_both_sides(*_sides(stored))
+    collection = _collect(source, kept, (*source.notes, *notes), both | packaged | own, config)
     return _checked(collection, config, packaged.keys() - own.keys())
 
 
@@ -181,6 +183,14 @@ def _collect(
         notes=(*notes, *met),
     )
     return few_shot.parted(collection, config) if few_shot.asked(config) else collection
+
+
+def _sides(stored: Sequence[Stored]) -> tuple[list[Task], list[Task]]:
+    """Return the training tasks and the test tasks."""
+    train, test = (
+        [item.parsed.task for item in stored if item.parsed.test == side] for side in (False, True)
+    )
+    return train, test
 
 
 def _declared(item: Stored) -> Task:

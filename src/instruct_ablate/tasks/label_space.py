@@ -110,6 +110,22 @@ def overridden(tasks: Sequence[Task], spaces: Spaces) -> tuple[Task, ...]:
     )
 
 
+def of_both_sides(train: Iterable[Task], test: Iterable[Task]) -> dict[str, tuple[str, ...] | None]:
+    """Derive the label spaces of tasks that are trained on and tested, and whose sides show different ones, of both.
+
+    A test split may hold two labels of three: its guess, constraint and simplified definition would be of two.
+    Spaces that a data set or its configuration names are alike on both sides, and stay.
+    """
+    trained = {task.name: task for task in train}
+    pairs = ((trained[task.name], task) for task in test if task.name in trained)
+    return {
+        one.name: derive(one.definition, (*one.instances, *other.instances), one.positive_examples)
+        for one, other in pairs
+        if one.label_space != other.label_space
+        and not (one.prompted or other.prompted or one.answer_choices or other.answer_choices)
+    }
+
+
 def check_names(path: Path, spaces: Spaces, known: Sequence[str]) -> None:
     """Refuse label spaces for tasks that the collection does not have."""
     faults = [

@@ -170,10 +170,11 @@ def test_a_cell_that_breaks_an_invariant_fails_and_says_why(
 ) -> None:
     def train(job: Any, collection: Any, checkpoint: Any) -> Any:
         from instruct_ablate.cell.run.training import Trained
+        from instruct_ablate.cell.state.record import Drawn
         from instruct_ablate.cost import Cost
 
         next(checkpoint.model.parameters()).data[0, 0] = math.nan
-        return Trained(Cost())
+        return Trained(Cost(), Drawn(1, 1))
 
     monkeypatch.setattr("instruct_ablate.cell.run.training.train", train)
     record = run_cell(small(tmp_path, cache))

@@ -20,6 +20,7 @@ from instruct_ablate.cell.run import training_data as kept
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.cell.run.training_data import examples_key, training_data
+from instruct_ablate.cell.state.record import Drawn
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import token_store
@@ -401,6 +402,7 @@ def test_a_cell_trains_alike_on_examples_that_were_kept(
     assert len(made) == 1
     assert records[0].blocks == records[1].blocks
     assert records[0].notes == records[1].notes
+    assert records[0].drawn == records[1].drawn == Drawn(2, 4)
     losses = [
         [json.loads(line)["loss"] for line in path.read_text().splitlines()]
         for path in sorted(tmp_path.glob("*/*/training.jsonl"))

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgba_array
 from matplotlib.figure import Figure
 
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord, Drawn
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.differences import differences
@@ -25,11 +25,11 @@ from instruct_ablate.report.figures.figures import (
     by_task,
     draw_figures,
     learning,
-    levels,
     over_budget,
 )
 from instruct_ablate.report.figures.heat_maps import by_category, train_by_test
 from instruct_ablate.report.figures.legend import names_at_side, names_below
+from instruct_ablate.report.figures.levels import levels
 from instruct_ablate.report.figures.paper import PAPERS
 from instruct_ablate.report.figures.styles import COLOURS, Styles
 from instruct_ablate.report.page import plot
@@ -89,6 +89,35 @@ def test_levels_name_the_untuned_model_and_the_guess_once():
     assert {name for name, _ in levels(build_rows(two), "rougeL")} == {
         "tiny, untuned", "larger, untuned", "copy input", "uniform guess",
     }  # fmt: skip
+
+
+def test_each_test_set_has_a_uniform_guess_of_its_own():
+    """Before: one line, that of the first row, stood for all."""
+
+    def guessing(cell, value):
+        block = cell.blocks[0]
+        kinds = tuple(
+            replace(
+                one, values=(*(v for v in one.values if v[0] != "uniform_guess"), ("uniform_guess", value))
+            )
+            for one in block.scores.kinds
+        )
+        return replace(cell, blocks=(replace(block, scores=replace(block.scores, kinds=kinds)),))
+
+    cells = [guessing(make_cell(60.0), 50.0), guessing(make_cell(60.0, tasks="mine"), 25.0)]
+    assert sorted(levels(build_rows(cells), "exact_match")) == [
+        ("uniform guess, mine", 25.0),
+        ("uniform guess, starter", 50.0),
+    ]
+    alike = [make_cell(60.0), make_cell(60.0, tasks="mine")]
+    assert list(levels(build_rows(alike), "exact_match")) == [("uniform guess", 50.0)]
+
+
+def test_a_budget_that_was_not_met_says_what_it_came_to(axes: Any):
+    cells = [replace(make_cell(60.0, data_budget=n), drawn=Drawn(3, 3 * min(n, 10))) for n in (8, 64)]
+    rows = build_rows(cells)
+    assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["8", "64\n(10)"]
 
 
 def test_levels_say_what_the_untuned_model_was_tested_on_where_there_is_more_than_one_test():

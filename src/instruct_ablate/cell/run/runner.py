@@ -178,6 +178,7 @@ def _done(running: CellRecord, outcome: Outcome) -> CellRecord:
         failure=None,
         selected=outcome.selected,
         general=outcome.general,
+        drawn=outcome.drawn,
         finished=now(),
     )
 

@@ -32,7 +32,7 @@ from instruct_ablate.cell.state.canonical import (
 from instruct_ablate.cell.state.environment import environment, peak_memory
 from instruct_ablate.cell.state.notes import prompt_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, make_row
-from instruct_ablate.cell.state.record import GENERAL, Environment
+from instruct_ablate.cell.state.record import GENERAL, Drawn, Environment
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
@@ -69,13 +69,14 @@ def work(job: Job) -> Outcome:
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
     notes: tuple[str, ...] = (*model_notes(job.config.model), *collection.notes)
     cost, chosen = Cost(), None
+    drawn: Drawn | None = None
     by: tuple[Stretch, ...] = ()
     if not is_untuned(job.config):
         from instruct_ablate.cell.run.training import train
 
         trained = train(job, collection, checkpoint)
         cost, notes, chosen = trained.cost, notes + trained.notes, trained.selected
-        by = trained.stretches
+        by, drawn = trained.stretches, trained.drawn
     if job.leads:
         check_weights(checkpoint.model, trained=not is_untuned(job.config))
     tested = _tests(job, collection, checkpoint) if job.leads else []
@@ -85,6 +86,7 @@ def work(job: Job) -> Outcome:
     return replace(
         _outcome(tested, cost, (*notes, *elsewhere), made, apart),
         selected=chosen,
+        drawn=drawn,
     )
 
 

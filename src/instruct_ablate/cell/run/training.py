@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.points import missed, plan_points
 from instruct_ablate.cell.run.selection import selected_weights, selection_note
-from instruct_ablate.cell.state.record import Selected
+from instruct_ablate.cell.state.record import Drawn, Selected
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What training cost, what was met, and which weights were chosen, where they were."""
+    """What training cost, what it was of and what was met, and which weights were chosen, where they were."""
 
     cost: Cost
+    drawn: Drawn
     notes: tuple[str, ...] = ()
     selected: Selected | None = None
     stretches: tuple[Stretch, ...] = ()  # by which processes
@@ -47,7 +48,7 @@ class Trained:
 
 def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Trained:
     """Train the checkpoint in place."""
-    from instruct_ablate.cell.run.training_data import training_data
+    from instruct_ablate.cell.run.training_data import task_count, training_data
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of
     from instruct_ablate.model.training.fit import check_trainer, fit
     from instruct_ablate.model.training.packable import as_trained
@@ -62,7 +63,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
         return prompts_in_training(config, collection, tokens)
 
     examples, notes = training_data(config, collection, encoding_of(checkpoint, config.prompt), make)
-    notes = (*notes, *rate_notes(config), *padded)
+    notes, drawn = (*notes, *rate_notes(config), *padded), Drawn(task_count(examples), len(examples))
     schedule = _schedule(config.trainer, len(examples))
     points = plan_points(job, collection, checkpoint, tokens, schedule)
     prepared = time.perf_counter() - started
@@ -72,11 +73,11 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     by = tuple(read_stretches(job.folder / "checkpoints"))
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared)
     if points is None or points.choice is None:
-        return Trained(cost, (*notes, *missed(job, schedule)), stretches=by)
+        return Trained(cost, drawn, (*notes, *missed(job, schedule)), stretches=by)
     if not job.leads:
-        return Trained(cost, notes, stretches=by)
+        return Trained(cost, drawn, notes, stretches=by)
     chosen = selected_weights(config, points.choice, cost.train_steps, schedule.steps)
-    return Trained(cost, (*notes, selection_note(chosen, collection.validation)), chosen, by)
+    return Trained(cost, drawn, (*notes, selection_note(chosen, collection.validation)), chosen, by)
 
 
 def prompts_in_training(

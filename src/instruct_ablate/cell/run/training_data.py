@@ -47,9 +47,10 @@ Make = Callable[[], tuple[Sequence[Prompt], Notes]]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """How many examples, what was met, and under which key their tokens lie."""
+    """How many examples of how many tasks, what was met, and under which key their tokens lie."""
 
     count: int
+    tasks: int
     notes: Notes
     tokens: str
 
@@ -68,6 +69,7 @@ def training_data(
         prompts, notes = made[0]
         kept = {
             "count": len(prompts),
+            "tasks": task_count(prompts),
             "notes": notes,
             "tokens": token_key(prompts, encoding, config.prompt),
         }
@@ -87,7 +89,12 @@ def training_data(
         made.clear()  # nobody needs their text any more
         return store
 
-    return Examples(kept.count, tokens), kept.notes
+    return Examples(kept.count, tokens, kept.tasks), kept.notes
+
+
+def task_count(examples: Sequence[Prompt] | Examples) -> int:
+    """Count the tasks that training examples are of."""
+    return examples.tasks if isinstance(examples, Examples) else len({prompt.task for prompt in examples})
 
 
 def examples_key(config: Config, collection: TaskCollection, encoding: Encoding) -> str | None:
@@ -129,8 +136,8 @@ def _tokenizer(encoding: Encoding) -> Any:
 def _read(folder: Path) -> _Kept:
     """Read what was kept; what is not as `training_data` writes it is a `ValueError`, `KeyError` or `TypeError`."""
     told = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    kept = _Kept(told["count"], tuple(told["notes"]), told["tokens"])
-    if not isinstance(kept.count, int) or not isinstance(kept.tokens, str):
+    kept = _Kept(told["count"], told["tasks"], tuple(told["notes"]), told["tokens"])
+    if not (isinstance(kept.count, int) and isinstance(kept.tasks, int)) or not isinstance(kept.tokens, str):
         raise ValueError(f"{FILE} is not as it was written")
     return kept
 

@@ -116,6 +116,14 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a budget came to: training tasks and their instances, each as often as an epoch shows it."""
+
+    tasks: int
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
 class CellRecord:
     """One cell: identity, setting and seed, state, scores and cost.
 
@@ -139,6 +147,7 @@ class CellRecord:
     version: int = RECORD_VERSION
     selected: Selected | None = None  # None: the last step's weights
     general: ScoreBlock | None = None  # general ability, apart from the tests; None: not asked for
+    drawn: Drawn | None = None  # None: nothing was trained here, or a record of before it was noted
 
     @property
     def every_block(self) -> tuple[ScoreBlock, ...]:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from instruct_ablate.cell.state.legend import Legend, budget_on_axis, sorted_budgets, trained_on
+from instruct_ablate.cell.state.legend import Legend, budget_on_axis, sorted_budgets
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure, find_metric
+from instruct_ablate.report.budgets import shown
 from instruct_ablate.report.columns import compared, own_metrics
 from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.figures.heat_maps import by_category, train_by_test
 from instruct_ablate.report.figures.learning import count_curves, learning_curves
 from instruct_ablate.report.figures.legend import grow_for, names_at_side, put_legend
+from instruct_ablate.report.figures.levels import levels
 from instruct_ablate.report.figures.paper import SCREEN, Paper
 from instruct_ablate.report.figures.score_curves import over_training
 from instruct_ablate.report.figures.styles import Style, Styles
@@ -159,13 +161,21 @@ def _lines(axes: Any, lines: Looks, measure: Measure) -> list[str]:
             marker=look.marker,
             linestyle=look.dash,
         )
+    unmet = {budget_on_axis(row.setting): row.unmet for (_, own), _ in lines for row in own if row.unmet}
     ticks = list(places.values())
     axes.set(xlabel="training instances per task", ylabel=measure.label)
     axes.set_xscale("log")
-    axes.set_xticks(ticks, ["in all" if budget is None else str(budget) for budget in places])
+    axes.set_xticks(ticks, [_tick(budget, unmet.get(budget)) for budget in places])
     axes.minorticks_off()
     axes.set_xlim(ticks[0] / 1.2, ticks[-1] * 1.2)
     return []
+
+
+def _tick(budget: int | str | None, came_to: float | None) -> str:
+    """Name a budget at the axis; below it what it came to, where tasks have fewer instances."""
+    if budget is None:
+        return "in all"
+    return str(budget) if came_to is None else f"{budget}\n({shown(came_to)})"
 
 
 def _places(budgets: Sequence[int | str | None]) -> dict[int | str | None, int]:
@@ -206,30 +216,6 @@ def _line_name(row: Row, legend: Legend) -> str:
     place = legend.place(row.setting, "data_budget", "instruction")
     tested = f"tested on {row.tested}" if row.tested != row.setting.instruction else ""
     return ", ".join(filter(None, (row.setting.instruction, place, tested)))
-
-
-def levels(rows: Sequence[Row], measure: str) -> Iterator[tuple[str, float]]:
-    """Yield name and value of what is drawn as a level: models before training, baselines, the uniform guess."""
-    untuned = [row for row in rows if row.setting.untuned and row.mean(measure) is not None]
-    legend = Legend(row.setting for row in untuned)
-    models = {row.setting.model for row in untuned if not row.setting.baseline}
-    tests = {row.tested for row in untuned if not row.setting.baseline}
-    for row in untuned:
-        setting, mean = row.setting, row.mean(measure)
-        assert mean is not None
-        if not setting.baseline:
-            name = trained_on(setting).strip("()")
-            first = (setting.model, name) if len(models) > 1 and name != setting.model else (name,)
-        elif setting.model != "uniform_guess" or measure != "exact_match":
-            first = (setting.model.replace("_", " "),)
-        else:
-            continue
-        place = legend.place(setting, "model", "instruction")
-        tested = f"tested on {row.tested}" if len(tests) > 1 and not setting.baseline else ""
-        yield ", ".join(filter(None, (*first, place, tested))), mean.value
-    guess = next((mean for row in rows if (mean := row.mean("uniform_guess"))), None)
-    if measure == "exact_match" and guess is not None:
-        yield "uniform guess", guess.value
 
 
 def by_task(axes: Any, found: Sequence[Difference], name: str, styles: Styles) -> bool:

@@ -34,22 +34,26 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class PowerLaw:
-    """score = amount * n^-exponent + limit, and the score that it foretells at twice the largest budget."""
+    """score = amount * n^-exponent + limit, and the score that it foretells at twice the largest budget.
+
+    `doubled` is None where it is no score that can be, and the ends of its interval are such; `possible`: the limit is.
+    """
 
     amount: float
     exponent: Interval
     limit: Interval
-    doubled: Interval
+    doubled: Interval | None
     residual: float  # the largest distance of a budget's mean from the curve
     bounded: bool  # at an end of the grid, or no curve at all: the budgets tell no exponent
+    possible: bool = True
 
     def at(self, budget: float) -> float:
         """Return the curve's value."""
         return float(self.amount * budget**-self.exponent.value + self.limit.value)
 
 
-def fit(budgets: Sequence[int], values: Array) -> PowerLaw:
-    """Fit a curve to values [budgets, seeds, tasks]; fewer than four budgets are refused."""
+def fit(budgets: Sequence[float], values: Array, scale: tuple[float, float] | None = None) -> PowerLaw:
+    """Fit a curve to values [budgets, seeds, tasks] on a scale from .. to; fewer than four budgets are refused."""
     if len(set(budgets)) < FEWEST or len(budgets) != len(set(budgets)):
         raise ValueError(f"a power law has three parameters: {len(set(budgets))} budgets do not tell them")
     sizes = np.asarray(budgets, dtype=float)
@@ -57,16 +61,23 @@ def fit(budgets: Sequence[int], values: Array) -> PowerLaw:
     amount, exponent, limit = (float(one[0]) for one in _curves(sizes, means))
     again = _curves(sizes, _drawn(values))
     twice = 2 * sizes.max()
-    doubled = again[0] * twice ** -again[1] + again[2]
+    low, high = scale or (-np.inf, np.inf)
+    ahead = amount * twice**-exponent + limit
+    doubled = np.clip(again[0] * twice ** -again[1] + again[2], low, high)
     curve = amount * sizes**-exponent + limit
     return PowerLaw(
         amount,
         _interval(exponent, again[1]),
         _interval(limit, again[2]),
-        _interval(amount * twice**-exponent + limit, doubled),
+        _interval(ahead, doubled) if _within(ahead, low, high) else None,
         float(np.abs(curve - means[0]).max()),
         bool(exponent in (EXPONENTS[0], EXPONENTS[-1]) or np.ptp(means) < FLAT),
+        _within(limit, low, high),
     )
+
+
+def _within(value: float, low: float, high: float) -> bool:
+    return bool(low - FLAT <= value <= high + FLAT)
 
 
 def _curves(sizes: Array, means: Array) -> tuple[Array, Array, Array]:
