@@ -1,6 +1,6 @@
 """`python -m benchmarks.mutants FILE... [--count 25] [--seed 0]`: do the tests notice a changed line?
 
-A mutant is a copy of the repository with one comparison, constant or branch of one file changed. Each is met by the
+A mutant is a copy of the repository with one place of one file changed (`mutations.py`). Each is met by the
 tests of the changed file alone (src/instruct_ablate/a/b.py: tests/a/test_b.py, or its folder's: tests/test_a.py); one
 that they let pass has survived, and so has one of a file without tests. Messages, annotations and docstrings are left
 alone. Nothing is written into the working tree.
@@ -10,7 +10,6 @@ import argparse
 import ast
 import contextlib
 import importlib
-import math
 import os
 import random
 import shutil
@@ -20,138 +19,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
+from benchmarks.mutations import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = Path("src/instruct_ablate")
-SWAPPED = {
-    **{ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt},
-    **{ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In},
-    **{ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And},
-}
-# What no test of behaviour can see: speed, messages, types.
-LEFT_ALONE = ("dataclass", "cache", "lru_cache", "cast", "overload", "TypeVar")
 LIBRARIES = ("pytest", "hypothesis", "numpy", "scipy.stats", "pyarrow.parquet", "matplotlib.figure", "pandas",
              "hydra", "absl.logging", "datasets", "torch", "transformers", "pytorch_lightning", "peft")  # fmt: skip
-SPOKEN = ("debug", "info", "warning", "echo", "print", "field")
 STARTING = 60  # seconds: a test session's start on a busy machine
-LOOKS = (
-    "capsize",
-    "figsize",
-    "fontsize",
-    "linewidth",
-    "markersize",
-    "ncols",
-    "rotation",
-    "shrink",
-)  # of figures
 TIMES = 5  # a mutant that takes so many times as long as the tests do otherwise hangs, and is caught
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One change of one place."""
-
-    path: Path
-    line: int
-    start: int  # bytes of the file
-    end: int
-    text: str
-
-    def apply(self, content: bytes) -> bytes:
-        return content[: self.start] + self.text.encode() + content[self.end :]
-
-
-def mutants(path: Path, content: bytes) -> list[Mutant]:
-    """List all mutants of a file."""
-    starts = [0]
-    for line in content.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-
-    def place(node: ast.expr) -> tuple[int, int]:
-        last, column = node.end_lineno or node.lineno, node.end_col_offset or 0
-        return starts[node.lineno - 1] + node.col_offset, starts[last - 1] + column
-
-    found = [
-        Mutant(path, node.lineno, *place(node), f"({text})" if " " in text else text)
-        for node in _walk(ast.parse(content))
-        for text in _changed(node)
-    ]
-    return list({(one.start, one.end, one.text): one for one in found}.values())
-
-
-def _walk(node: ast.AST) -> Iterator[ast.expr]:
-    """Yield the expressions that a test can see the value of."""
-    if isinstance(node, ast.JoinedStr | ast.Raise) or _name(node) in (*LEFT_ALONE, *SPOKEN):
-        return
-    if isinstance(node, ast.keyword) and node.arg in (
-        "strict",
-        *LOOKS,
-    ):  # zip's: what are equally long stay so
-        return
-    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":  # a type
-        return
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":  # a command's start
-        return
-    if isinstance(node, ast.If | ast.While | ast.IfExp) and "TYPE_CHECKING" not in ast.unparse(node.test):
-        yield _Branch(node.test)
-    if isinstance(node, ast.expr):
-        yield node
-    for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "slice") and not isinstance(node, ast.Subscript):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not _is_docstring(child):
-                yield from _walk(child)
-
-
-class _Branch(ast.expr):
-    """The condition of a branch, to be turned round."""
-
-    def __init__(self, test: ast.expr) -> None:
-        super().__init__()
-        self.test = test
-        ast.copy_location(self, test)
-
-
-def _name(node: ast.AST) -> str:
-    """Name what a call calls."""
-    called = node.func if isinstance(node, ast.Call) else None
-    return getattr(called, "id", "") or getattr(called, "attr", "")
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _changed(node: ast.expr) -> Iterator[str]:
-    """Yield what may stand in an expression's place."""
-    if isinstance(node, _Branch) and not isinstance(node.test, ast.Compare | ast.UnaryOp):
-        yield f"not ({ast.unparse(node.test)})"
-    elif isinstance(node, ast.Compare):
-        for at, operator in enumerate(node.ops):
-            swapped = [*node.ops[:at], SWAPPED[type(operator)](), *node.ops[at + 1 :]]
-            yield ast.unparse(ast.Compare(node.left, swapped, node.comparators))
-    elif isinstance(node, ast.BoolOp):
-        yield ast.unparse(ast.BoolOp(SWAPPED[type(node.op)](), node.values))
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield ast.unparse(node.operand)
-    elif isinstance(node, ast.Constant):
-        yield from _other(node.value)
-
-
-def _other(value: object) -> Iterator[str]:
-    """Yield another constant: a number one off, a truth turned round, a name misspelt."""
-    if isinstance(value, bool):
-        yield repr(not value)
-    elif isinstance(value, int | float):
-        yield repr(value + 1)
-    elif isinstance(value, str) and value.isidentifier():
-        yield repr(f"{value}_")
 
 
 def test_file(path: Path) -> Path | None:
@@ -177,11 +55,108 @@ def copy_tree(target: Path) -> Path:
     return tree
 
 
-def passes(tree: Path, test: Path, limit: float = math.inf) -> bool:
-    """Whether the tests of a file of a tree pass in time; they run in a fork, which has the libraries already."""
+def dependents(tree: Path, path: Path) -> set[str]:
+    """Name a file's module, all that import it, be it by way of others, and all tests."""
+    imported: dict[str, set[str]] = {}
+    for file in (tree / SOURCE).rglob("*.py"):
+        names = imported.setdefault(_module(file.relative_to(tree)), set())
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Import):
+                names.update(one.name for one in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.update((node.module, *(f"{node.module}.{one.name}" for one in node.names)))
+    found, new = set(), {_module(path)}
+    while new:
+        found |= new
+        new = {name for name, names in imported.items() if names & found} - found
+    return found
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def outcomes(tree: Path, path: Path, tried: Sequence[Mutant], tests: Sequence[Path]) -> Iterator[bool | None]:
+    """Yield for each mutant of a file whether the tests let it pass; None, once, where they fail without any.
+
+    A fork runs the tests as they are. It has all modules then, forgets those that hang on the file, and is itself
+    forked for every mutant, which thus costs no more than its tests.
+    """
+    reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        _test(tree, test)
+        os.close(reading)
+        try:
+            _serve(tree, path, tried, tests, writing)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answers:
+        for answer in answers:
+            yield {"passed": True, "failed": False}.get(answer.strip())
+    os.waitpid(child, 0)
+
+
+def _serve(tree: Path, path: Path, tried: Sequence[Mutant], tests: Sequence[Path], writing: int) -> None:
+    """Write a line for each mutant: whether the tests passed."""
+    _enter(tree)
+    started = time.monotonic()
+    if pytest.main(_ARGUMENTS + [str(test) for test in tests]):
+        os.write(writing, b"broken\n")
+        return
+    _forget(dependents(tree, path))
+    limit = STARTING + TIMES * (time.monotonic() - started)
+    sys.dont_write_bytecode = True
+    content = path.read_bytes()
+    if not _passes(tests, limit):
+        os.write(writing, b"broken\n")
+        return
+    for mutant in tried:
+        for kept in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
+            kept.unlink()
+        path.write_bytes(mutant.apply(content))
+        os.write(writing, b"passed\n" if _passes(tests, limit) else b"failed\n")
+    path.write_bytes(content)
+
+
+_ARGUMENTS = ["-q", "-x", "-p", "no:cacheprovider"]
+
+
+def _enter(tree: Path) -> None:
+    """Make this process one that runs a tree's tests, in silence."""
+    os.chdir(tree)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
+        del sys.modules[name]
+    sys.path[:] = [str(tree / "src"), str(tree), *(path for path in sys.path if path not in ("", str(ROOT)))]
+    os.environ["PYTHONPATH"] = str(tree / "src")
+
+
+def _forget(modules: Collection[str]) -> None:
+    """Let modules be imported anew, and all tests."""
+    for name in [
+        name for name in sys.modules if name in modules or name.partition(".")[0] in ("tests", "conftest")
+    ]:
+        package, _, own = name.rpartition(".")
+        del sys.modules[name]
+        if package in sys.modules:
+            vars(sys.modules[package]).pop(own, None)
+    importlib.invalidate_caches()
+
+
+def _passes(tests: Sequence[Path], limit: float) -> bool:
+    """Whether test files pass in time, in a fork."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            status = pytest.main(_ARGUMENTS + [str(test) for test in tests])
+        finally:
+            os._exit(status)
     until = time.monotonic() + limit
     while time.monotonic() < until:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -193,25 +168,6 @@ def passes(tree: Path, test: Path, limit: float = math.inf) -> bool:
     return False
 
 
-def _test(tree: Path, test: Path) -> NoReturn:
-    """Run a test file in this process, of which nothing is left afterwards."""
-    os.setsid()
-    os.chdir(tree)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    os.dup2(nothing, 2)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
-        del sys.modules[name]
-    sys.path[:] = [str(tree / "src"), str(tree), *(path for path in sys.path if path not in ("", str(ROOT)))]
-    os.environ["PYTHONPATH"] = str(tree / "src")
-    sys.dont_write_bytecode = True
-    status = 1
-    try:
-        status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", str(test)])
-    finally:
-        os._exit(status)
-
-
 def preload() -> None:
     """Import what most test files import, but nothing of this project."""
     for name in LIBRARIES:
@@ -220,54 +176,40 @@ def preload() -> None:
     assert "instruct_ablate" not in sys.modules
 
 
-def survives(tree: Path, mutant: Mutant, limits: dict[Path, float]) -> bool:
-    """Whether the tests let a mutant pass; the tree is as before afterwards."""
-    test = test_file(mutant.path)
-    if test is None:
-        return True
-    file = tree / mutant.path
-    content = file.read_bytes()
-    try:
-        file.write_bytes(mutant.apply(content))
-        return passes(tree, test, limits[test])
-    finally:
-        file.write_bytes(content)
-
-
-def shown(tree: Path, mutant: Mutant) -> str:
-    """Write a mutant's line before and after."""
-    content = (tree / mutant.path).read_bytes()
-    before, after = content[mutant.start : mutant.end].decode(), mutant.text
+def shown(mutant: Mutant) -> str:
+    """Write what a mutant changes, before and after, and its line."""
+    content = (ROOT / mutant.path).read_bytes()
+    before, after = " ".join(content[mutant.start : mutant.end].decode().split()), mutant.text
+    pairs = zip(before, after.lstrip("("), strict=False)
+    alike = next((place for place, (old, new) in enumerate(pairs) if old != new), len(before))
+    cut = max(0, alike - 25) if len(before) > 80 else 0
     line = content.decode().splitlines()[mutant.line - 1].strip()
-    return f"{mutant.path.relative_to(SOURCE)}:{mutant.line}  {' '.join(before.split())}  ->  {after}   in: {line}"
+    where = f"{mutant.path.relative_to(SOURCE)}:{mutant.line}"
+    return f"{where}  {before[cut : cut + 80]}  ->  {after[cut : cut + 80]}   in: {line}"
 
 
-def run(files: Sequence[Path], count: int, seed: int) -> tuple[int, int]:
-    """Try `count` mutants of the files, drawn evenly over them; print each; return (caught, all)."""
+def run(files: Sequence[Path], count: int, seed: int, also: Sequence[Path] = ()) -> tuple[int, int]:
+    """Try `count` mutants of the files, drawn evenly over them; print each; return (caught, all).
+
+    Each meets its file's own tests and those of `also`.
+    """
     preload()
+    survived, tried = 0, 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = copy_tree(Path(folder))
         drawn = draw(files, tree, count, random.Random(seed))
-        limits = _limits(tree, {test for mutant in drawn if (test := test_file(mutant.path))})
-        survived = 0
-        for mutant in drawn:
-            alive = survives(tree, mutant, limits)
-            survived += alive
-            outcome = "caught  " if not alive else "SURVIVED" if test_file(mutant.path) else "NO TESTS"
-            print(f"{outcome}  {shown(tree, mutant)}", flush=True)
-    print(f"{len(drawn) - survived} of {len(drawn)} caught ({(len(drawn) - survived) / len(drawn):.0%})")
-    return len(drawn) - survived, len(drawn)
-
-
-def _limits(tree: Path, tests: Collection[Path]) -> dict[Path, float]:
-    """Return the seconds that a mutant's tests may take; without a change they must pass."""
-    limits = {}
-    for test in tests:
-        started = time.monotonic()
-        if not passes(tree, test):
-            sys.exit(f"{test} fails without any change")
-        limits[test] = STARTING + TIMES * (time.monotonic() - started)
-    return limits
+        for path in dict.fromkeys(mutant.path for mutant in drawn):
+            own = [mutant for mutant in drawn if mutant.path == path]
+            tests = [*([test] if (test := test_file(path)) else []), *also]
+            found = outcomes(tree, path, own, tests) if tests else iter([True] * len(own))
+            for mutant, alive in zip(own, found, strict=False):
+                if alive is None:
+                    sys.exit(f"{', '.join(map(str, tests))}: fail without any change")
+                survived, tried = survived + alive, tried + 1
+                outcome = "caught  " if not alive else "SURVIVED" if tests else "NO TESTS"
+                print(f"{outcome}  {shown(mutant)}", flush=True)
+    print(f"{tried - survived} of {tried} caught ({(tried - survived) / max(tried, 1):.0%})")
+    return tried - survived, tried
 
 
 def draw(files: Sequence[Path], tree: Path, count: int, chance: random.Random) -> list[Mutant]:
@@ -291,12 +233,15 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path, help="source files, or folders of them")
     parser.add_argument("--count", type=int, default=25)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--also", nargs="*", type=Path, default=[], help="test files that survivors meet, too"
+    )
     parser.add_argument("--at-least", type=float, default=0.0, help="share that must be caught")
     given = parser.parse_args()
     inside = [path.resolve().relative_to(ROOT) for path in given.files]
     listed = [file for path in inside for file in (sorted((ROOT / path).rglob("*.py")) or [ROOT / path])]
     files = [file.relative_to(ROOT) for file in listed if file.name != "__init__.py"]
-    caught, tried = run(files, given.count, given.seed)
+    caught, tried = run(files, given.count, given.seed, given.also)
     sys.exit(caught < given.at_least * tried)
 
 

@@ -94,6 +94,31 @@ def test_a_draw_depends_on_seed_epoch_and_instance_alone(llama: Checkpoint, cach
     assert texts(llama, fewer.of_epoch(2)) == texts(llama, whole.of_epoch(2))[4:9]
 
 
+def test_encodings_are_drawn_by_the_seed_and_for_each_task_anew(llama: Checkpoint, cache: Path) -> None:
+    """Two tasks may number their instances alike: their draws are not the same."""
+    given = [replace(prompts()[1], task=task, instance_id=str(n)) for task in ("a", "b") for n in range(12)]
+
+    def shown(seed: int) -> list[str]:
+        data = DataConfig(encodings="tk_instruct")
+        made = draws(given, data, seed, lambda rows: make_store(llama, list(rows), cache))
+        return [source for source, _ in texts(llama, made.of_epoch(1))]
+
+    assert shown(5)[:12] != shown(5)[12:]
+    assert shown(5) != shown(6)
+
+
+def test_more_references_than_encodings_are_all_the_examples_own(llama: Checkpoint, cache: Path) -> None:
+    """One encoding, and a number of references that differs from example to example."""
+    made = [replace(prompt, alternatives=()) for prompt in prompts()]
+    given = [replace(p, references=(f"only {place}", *p.references[1:])) for place, p in enumerate(made)]
+    data = DataConfig(references="every_epoch")
+    laid_out = draws(given, data, 5, lambda rows: make_store(llama, list(rows), cache))
+    for epoch in range(6):
+        shown = texts(llama, laid_out.of_epoch(epoch))
+        assert [source for source, _ in shown] == [prompt.source for prompt in given]
+        assert all(target in prompt.references for prompt, (_, target) in zip(given, shown, strict=True))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_follow_the_epoch_and_go_on_where_they_stopped(
     llama: Checkpoint, cache: Path, workers: int

@@ -6,7 +6,9 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics.aggregation import aggregate, mean_scores, mean_values
+from instruct_ablate.metrics.constraints import INSTRUCTION_STRICT
 from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.scores import InstanceScore
 from tests.report.cells import make_scores
 from tests.scored import instance_score
 
@@ -42,6 +44,33 @@ def test_kinds_and_categories_are_told_apart() -> None:
     assert [category.name for category in scores.categories] == ["A", "B"]
     assert scores.categories[1].get("exact_match") == pytest.approx(200 / 3)
     assert [(t.score.name, t.kind, t.category) for t in scores.tasks][2] == ("t3", "generation", "A")
+
+
+def test_kinds_stand_in_the_order_of_their_names_wherever_the_rows_do() -> None:
+    scores = aggregate(*zip(*CASES[::-1], strict=True))
+    assert [kind.name for kind in scores.kinds] == ["classification", "generation"]
+    assert [category.name for category in scores.categories] == ["A", "B"]
+
+
+def test_what_is_told_per_reference_weighs_instances_by_theirs_within_a_task_and_over_all() -> None:
+    """Of constraints 1 of 1, 1 of 3 and 1 of 2 are met: 3 of 6 over all, 2 of 4 of one task; tasks weigh alike."""
+    rows = [
+        (with_references("t1", 1), InstanceScore(((INSTRUCTION_STRICT, 1.0), ("exact_match", 1.0)))),
+        (with_references("t1", 3), InstanceScore(((INSTRUCTION_STRICT, 1 / 3), ("exact_match", 0.0)))),
+        (with_references("t2", 2), InstanceScore(((INSTRUCTION_STRICT, 0.5),))),
+        (with_references("t2", 9), InstanceScore((("exact_match", 1.0),))),
+    ]
+    scores = aggregate(*zip(*rows, strict=True))
+    of_tasks = {task.score.name: task.score.get(INSTRUCTION_STRICT) for task in scores.tasks}
+    assert of_tasks == pytest.approx({"t1": 100 * 2 / 4, "t2": 50.0})
+    assert scores.overall.get(INSTRUCTION_STRICT) == pytest.approx(100 * 3 / 6)
+    assert scores.overall.get("exact_match") == pytest.approx(200 / 3), "others weigh instances alike"
+    assert scores.task_mean.get(INSTRUCTION_STRICT) == pytest.approx(50.0)
+
+
+def with_references(task: str, number: int) -> Prediction:
+    references = tuple(f"r{place}" for place in range(number))
+    return Prediction(Prompt(task, "C", "generation", f"{task}-{number}", "", references, "r0", None), "x")
 
 
 def test_label_space_scores_are_none_for_generation() -> None:

@@ -6,6 +6,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import BudgetConfig, TasksConfig
 from instruct_ablate.tasks.budget import ALL, check, check_shots, check_trainable, sample
+from instruct_ablate.tasks.task import Part
 from tests.conftest import make_task
 
 TASKS = [make_task(f"task{n}", count=30) for n in range(12)]
@@ -39,8 +40,12 @@ def test_depends_on_seed_and_task_alone():
     assert len(positions) > 6, "tasks of the same size must not all draw the same positions"
 
 
-def test_the_draw_is_fixed_for_good():
-    assert sorted(drawn(3, given=TASKS[:1])["task0"]) == FIXED
+def test_the_draw_is_fixed_for_good_and_so_is_its_order():
+    """Batches are drawn by place: the same instances in another order train other weights."""
+    orders = [[i.id for i in sample(TASKS[:1], BudgetConfig(n), 0).tasks[0].instances] for n in (3, 30)]
+    assert orders[0] == FIXED == orders[1][:3]
+    (twice,) = sample(TASKS[:1], BudgetConfig(6, repeat=2), 0).tasks
+    assert [i.id for i in twice.instances] == FIXED * 2
 
 
 def test_only_instances_change():
@@ -77,7 +82,7 @@ def test_negative_budgets_are_refused():
     assert "data_budget.tasks=0" in caught.value.faults[1]
 
 
-FIXED = ["task0-15", "task0-4", "task0-7"]
+FIXED = ["task0-4", "task0-7", "task0-15"]
 
 
 def test_of_many_short_tasks_five_are_named():
@@ -173,6 +178,39 @@ def test_a_total_is_met_evenly_and_nested(seed):
         assert ids(small) < ids(large)
     assert {task.name: len(task.instances) for task in drawn[-1].tasks}["d0"] == 3
     assert ids(budgeted(seed, total=60, instances_per_task=1)) == ids(drawn[3]), "a total stands by itself"
+
+
+@pytest.mark.parametrize("total", [1, 5, 17])
+def test_what_a_total_leaves_over_goes_to_the_tasks_drawn_first(total):
+    spread = {task.name: len(task.instances) for task in sample(TASKS, BudgetConfig(8, total=total), 3).tasks}
+    first = {task.name for task in sample(TASKS, BudgetConfig(1, tasks=total % 12), 3).tasks}
+    assert {name for name, count in spread.items() if count == total // 12 + 1} == first
+
+
+def weighed(sizes, total, **keys):
+    """How many instances each part gets: its weight and how many it has, by its name."""
+    given = [
+        replace(make_task(name, count=there), part=Part(name, weight))
+        for name, (weight, there) in sizes.items()
+    ]
+    budgeted = sample(given, BudgetConfig(8, total=total, **keys), 0)
+    return {task.name: len({i.id for i in task.instances}) for task in budgeted.tasks}
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 7, 12, 23, 40])
+def test_weights_divide_a_total_as_sainte_lague_does(total):
+    """A seat at a time to the largest of weight / 1, weight / 3, weight / 5, ..."""
+    weights = {"a": 5.0, "b": 7.0, "c": 2.5}
+    quotients = sorted(((-w / (2 * k + 1), name) for name, w in weights.items() for k in range(99)))[:total]
+    expected = {name: n for name in weights if (n := [one for _, one in quotients].count(name))}
+    assert weighed({name: (weight, 99) for name, weight in weights.items()}, total) == expected
+    assert weighed({name: (weight, 99) for name, weight in weights.items()}, 2 * total, repeat=2) == expected
+
+
+@pytest.mark.parametrize("total", [30, ALL])
+def test_a_total_larger_than_all_there_is_gives_all_of_it_whatever_the_weights(total):
+    assert weighed({"a": (5.0, 1), "b": (7.0, 4)}, total) == {"a": 1, "b": 4}
+    assert weighed({"a": (5.0, 1), "b": (7.0, 4), "c": (0.0, 9)}, total) == {"a": 1, "b": 4}
 
 
 def test_a_total_is_the_same_for_any_number_of_categories_and_tasks():

@@ -52,6 +52,13 @@ def test_rows_of_the_same_input_go_too() -> None:
     assert len(trained.instances) == 16
 
 
+def test_what_is_tested_alone_has_no_rows_to_show() -> None:
+    elsewhere = replace(TESTED, name="books")
+    (trained,), (test, other) = with_examples([BARE], [TESTED, elsewhere], 2)
+    assert other == elsewhere
+    assert test.positive_examples == trained.positive_examples != ()
+
+
 def test_a_task_with_examples_keeps_its_own() -> None:
     own = replace(BARE, positive_examples=(Example("a", "good"),))
     (trained,), (test,) = with_examples([own], [replace(TESTED, positive_examples=own.positive_examples)], 2)

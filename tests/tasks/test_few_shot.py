@@ -51,6 +51,28 @@ def test_repeated_inputs_and_choices_of_others_are_left_out():
     assert "1 instances left out that repeat" in made.notes[0]
 
 
+def test_repeats_are_told_over_all_tasks_and_another_tasks_input_is_none():
+    """A text that two tasks ask about differently is a repeat of neither; notes of the reading stay."""
+    rows = {
+        n: tuple(Instance(f"{n}-{i}", f"{n} {i}", ("a",)) for i in range(4)) for n in ("one", "two", "three")
+    }
+    tasks = [make_task(name, instances=instances) for name, instances in rows.items()]
+    again = [replace(task.instances[0], id=f"again-{task.name}") for task in tasks]
+    foreign = replace(tasks[1].instances[0], id="foreign")
+    tasks[0] = replace(tasks[0], instances=(*tasks[0].instances, again[0], foreign))
+    tasks[1] = replace(tasks[1], instances=(*tasks[1].instances, again[1]))
+    made = few_shot.parted(
+        TaskCollection("mine", (), tuple(tasks), notes=("read",)), config(test_instances=1)
+    )
+    assert [[one.id for one in task.instances] for task in made.train] == [
+        ["one-1", "one-2", "one-3", "foreign"],
+        ["two-1", "two-2", "two-3"],
+        ["three-1", "three-2", "three-3"],
+    ]
+    assert made.notes[0] == "read"
+    assert "2 instances left out that repeat" in made.notes[1]
+
+
 def test_keys_that_contradict_it_are_refused_together():
     with pytest.raises(UserErrors) as caught:
         check(config(test_instances=None, train_include=["starter0*"]))

@@ -41,8 +41,9 @@ def test_a_mixture_is_in_the_usual_order_where_its_parts_are() -> None:
         {"b": USUAL_ORDER, "a": USUAL_ORDER},
         {"a": "0f", "b": USUAL_ORDER},
         {"a": USUAL_ORDER, "b": "0f"},
+        {"b": USUAL_ORDER, "a": "0f"},  # as the one before, but for the parts' places
     )
-    assert len({USUAL_ORDER, *map(order_of_parts, others)}) == 4
+    assert len({USUAL_ORDER, *map(order_of_parts, others)}) == 5
 
 
 def test_a_split_list_in_another_order_has_the_same_content(tmp_path: Path) -> None:

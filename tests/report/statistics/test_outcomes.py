@@ -56,6 +56,22 @@ def test_seeds_share_their_instances():
     assert again.variance == pytest.approx(floor.variance)
 
 
+def test_noise_of_single_seeds_is_meaned_before_it_counts() -> None:
+    """What one seed answers otherwise than another is no noise of the instances: their mean over seeds varies."""
+    scores = np.array([[10.0, 90.0, 20.0, 60.0], [70.0, 30.0, 80.0, 20.0], [10.0, 30.0, 20.0, 40.0]] * 2)
+    left = tuple(np.concatenate([scores + shift, scores[:, ::-1]], axis=1) for shift in (0.0, 3.0))
+    right = tuple(np.full((6, 8), 37.0) for _ in range(2))
+    by_hand = [np.var([np.mean(column) for column in side.T], ddof=1) / 8 for side in left]
+    assert Outcomes(left, right).floor.variance == pytest.approx(np.mean(by_hand) / 2)
+
+
+def test_pairs_of_tasks_of_unlike_size_are_counted_by_kish() -> None:
+    """Tasks of 10 and 40 instances weigh alike, so that their mean is worth 4 / (1/10 + 1/40) = 32 pairs, not 50."""
+    assert adjusted_wald(0.25, 0.1, np.array([10, 40])) == pytest.approx(
+        ((0.25 * 32 + 2) / 34 - (0.1 * 32 / 34) ** 2) / 34
+    )
+
+
 def test_tasks_of_unlike_size_and_of_one_instance():
     effects = [np.array([0.1, -0.2, 0.3, 0.4] * 10), np.array([0.2])]
     pooled = ((effects[0] - effects[0].mean()) ** 2).sum() / 39

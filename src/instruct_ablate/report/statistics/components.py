@@ -55,7 +55,7 @@ def estimates(squares: Squares, seed: float | None = None) -> Components:
     """Estimate the components of one study; those that come out negative are zero.
 
     The seed component is median-unbiased: with two or three seeds the plain estimate is zero half the time, and
-    advice built on it is rash. `seed` replaces it where other settings' seeds have measured it.
+    advice built on it is rash. Of one seed it is `seed`, as other settings' seeds have measured it.
     """
     seeds, units = squares.seeds, squares.units
     if units < 2:
@@ -65,4 +65,4 @@ def estimates(squares: Squares, seed: float | None = None) -> Components:
     typical = float(fdtri(seeds - 1, (seeds - 1) * (units - 1), 0.5))
     own = max(0.0, float(squares.seed) / typical - float(squares.rest)) / units
     unit = max(0.0, float(squares.unit) - float(squares.rest)) / seeds
-    return Components(own if seed is None else seed, unit, float(squares.rest))
+    return Components(own, unit, float(squares.rest))
