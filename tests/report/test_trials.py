@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from instruct_ablate.cell.state.record import ScoreBlock
+import pytest
+
+from instruct_ablate.cell.state.record import BlockKey, CellRecord, ScoreBlock
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.statistics.paired import pair
 from instruct_ablate.report.terminal_table import Places, unfinished
-from instruct_ablate.report.trials import Trial, Trials
+from instruct_ablate.report.trials import Trial, Trials, without_clashes
+from instruct_ablate.report.trials import tested_as_usual as usual_test
 from instruct_ablate.report.verdicts import judge
 from tests.report.cells import make_cell, make_scores, place
 
@@ -107,3 +111,69 @@ def test_what_is_tested_on_the_reference_stands_against_nothing():
     assert trials.reference(Trial(original.setting, "delusive"), "original") == Trial(
         original.setting, "original"
     )
+
+
+def under(templates: dict[str, float], seed: int, variant: str = "original") -> CellRecord:
+    """A cell with an exact match under each of its templates."""
+    blocks = tuple(
+        ScoreBlock(variant, f"{name}.jsonl", make_scores(exact), key=BlockKey(variant, name))
+        for name, exact in templates.items()
+    )
+    return replace(make_cell(1.0, seed=seed, instruction=variant), blocks=blocks)
+
+
+def exact(trials: Trials, trial: Trial, template: str | None = None) -> dict[int, float | None]:
+    by_seed = trials.scores[trial] if template is None else trials.templates[trial][template]
+    return {seed: scores.kinds[0].get("exact_match") for seed, scores in by_seed.items()}
+
+
+def test_over_templates_a_trial_has_their_mean_and_each_ones_own() -> None:
+    cells = [under({"plain": 10.0, "bars": 40.0}, 0), under({"bars": 60.0, "plain": 20.0}, 1)]
+    cells += [under({"plain": 15.0, "bars": 15.0}, seed, "simplified") for seed in (0, 1)]
+    trials = Trials(cells)
+    original, simplified = (Trial(cell.setting, cell.setting.instruction) for cell in cells[::2])
+    assert exact(trials, original) == {0: 25.0, 1: 40.0}
+    assert exact(trials, original, "plain") == {0: 10.0, 1: 20.0}
+    assert exact(trials, original, "bars") == {0: 40.0, 1: 60.0}
+    pairing = pair(trials.scores[original], trials.scores[simplified], "exact_match")
+    assert pairing is not None
+    (effects,) = trials.over_templates(pairing, (original, simplified), "exact_match").templates
+    by_hand = {"plain": 15.0 - 15.0, "bars": 50.0 - 15.0}
+    assert effects.tolist() == [[by_hand[name]] for name in trials.templates[original]]
+    clashing = Trials([*cells, replace(cells[0], identity="again", name="again")])
+    assert clashing.clashes.keys() == {original}
+    assert clashing.scores.keys() == {simplified}
+    assert original not in clashing.templates
+
+
+def test_an_untuned_model_stands_against_its_own_test_of_the_reference_and_for_what_is_tested_alike() -> None:
+    untuned = make_cell(5.0, data_budget=0)
+    untuned = replace(untuned, blocks=(*untuned.blocks, ScoreBlock("delusive", "p", make_scores(3.0))))
+    delusive = make_cell(40.0, instruction="delusive")
+    trials = Trials([untuned, delusive])
+    alike, reference = (Trial(untuned.setting, tested) for tested in ("delusive", "original"))
+    assert trials.reference(alike, "original") == reference
+    assert trials.reference(reference, "original") is None
+    assert trials.untuned(Trial(delusive.setting, "delusive"), "original") == alike
+
+
+def test_what_clashes_is_left_out_whole_and_other_seeds_are_no_clash() -> None:
+    cells = [make_cell(50.0, seed=seed, lr=lr) for seed in (0, 1) for lr in (1e-5, 1e-2)]
+    assert without_clashes([*cells, make_cell(None, seed=2)]) == cells
+    again = replace(cells[0], identity="again", name="again")
+    assert without_clashes([*cells, again]) == [cells[1], cells[3]], "its other seed has no mean to be of"
+
+
+@pytest.mark.parametrize(
+    ("cell", "usual"),
+    [
+        (make_cell(1.0, data_budget=0), "original"),
+        (make_cell(1.0, tested="delusive", data_budget=0), "original"),
+        (make_cell(1.0, model="majority", data_budget=0), "original"),
+        (make_cell(1.0), "original"),
+        (make_cell(1.0, tested="original", instruction="delusive"), "delusive"),
+    ],
+)
+def test_a_test_is_named_unless_it_is_the_usual_one(cell: CellRecord, usual: str) -> None:
+    named = {tested for tested in ("original", "delusive") if not usual_test(cell.setting, tested)}
+    assert named == {"original", "delusive"} - {usual}

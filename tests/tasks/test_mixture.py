@@ -23,7 +23,9 @@ from instruct_ablate.schema import BudgetConfig, Config, InstructionConfig, Prom
 from instruct_ablate.tasks import mixture
 from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import check, everything, read_tasks
-from instruct_ablate.tasks.task import Task
+from instruct_ablate.tasks.order import order_of_parts
+from instruct_ablate.tasks.task import Task, TaskCollection
+from tests.conftest import make_task
 
 STARTER = {
     "reader": "starter",
@@ -68,6 +70,23 @@ def test_names_that_two_parts_have_are_kept_apart(cache: Path) -> None:
     doubled = [task.name for task in mixed.train if task.name.startswith("starter014_")]
     assert [name.rpartition(" ")[2] for name in doubled] == ["(all)", "(few)"]
     assert sum(task.name.endswith(")") for task in mixed.train) == 4, "others keep their names"
+
+
+def test_a_parts_own_splits_share_a_name_and_keep_every_category() -> None:
+    """A data set's training and test split are one task; another part's task of that name makes it two."""
+    own = make_task("reviews", categories=("Films", "Opinion"))
+    made = {
+        "one": TaskCollection("x", (own, make_task("books")), (own,), order="0f"),
+        "two": TaskCollection("x", (make_task("books"),), (make_task("music"),), order="usual"),
+    }
+    config = tasks(parts={name: {"reader": "starter", "root": name} for name in made}, leave_out="two")
+    mixed = mixture.read(config, lambda part: made[str(part.root)])
+    assert [task.name for task in mixed.train] == ["reviews", "books (one)"]
+    assert [task.name for task in mixed.test] == ["reviews", "music"]
+    assert mixed.train[0].categories == mixed.test[0].categories == ("one: Films", "one: Opinion")
+    assert mixed.order == order_of_parts({"one": "0f", "two": "usual"}), (
+        "of all parts, whichever are left out"
+    )
 
 
 def test_the_content_is_that_of_all_parts_whatever_is_trained_on(cache: Path) -> None:

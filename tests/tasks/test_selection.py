@@ -75,6 +75,12 @@ def test_number_of_test_tasks_leaves_training_tasks_alone():
     assert notes == ("tasks.test_tasks=50: there are 9 test tasks; all are used",)
 
 
+def test_where_test_tasks_are_trained_on_no_other_is_kept():
+    kept, notes = select(TASKS, config(train_on="test_task", test_instances=2, test_tasks=9))
+    assert names(kept) == names(TASKS)[:9]
+    assert notes == (), "that there is no training task is as it should be"
+
+
 def test_numbers_below_one_are_refused_together():
     with pytest.raises(UserErrors) as caught:
         check(config(test_tasks=0, test_instances=-1))
