@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from instruct_ablate.composition import _hints, _with_bare_texts, explain, free_keys
+from instruct_ablate.composition import _hints, _with_bare_texts, explain, free_keys, text_keys
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composer import at_key
 from instruct_ablate.grid.overrides import check
@@ -19,7 +19,18 @@ from instruct_ablate.schema import Config, plain, takes_several
 from tests.standins import make_config
 
 KEYS = dict(_hints(Config))
-VALUES: tuple[Any, ...] = ("", 3, None, ["a"], [["a"]], {"a": [1]})  # of each kind one, and what is nested
+VALUES: tuple[Any, ...] = (
+    "",
+    3,
+    True,
+    1.5,
+    None,
+    ["a"],
+    [["a"]],
+    [True],
+    {"a": [1]},
+    {"a": 1.5},
+)  # of each kind one, and what is nested
 LIBRARY = re.compile(r"Config\b|DictConfig|ListConfig|full_key|Optional|compose|Cannot|Node|subclass")
 
 
@@ -73,6 +84,24 @@ def test_a_value_of_another_type_is_told_by_its_key_and_what_it_takes(key: str, 
                 told = Preflight().of_values(plain(OmegaConf.merge(base, nested(key, given))))
                 assert any(key in line for line in told), (given, told)
                 assert not any(LIBRARY.search(line) for line in told), (given, told)
+
+
+@pytest.mark.parametrize("key", sorted(text_keys()))
+def test_what_yaml_takes_for_no_text_becomes_none(key: str, base: Any) -> None:
+    """`labels: [yes, no]` would be the texts True and False, `revision: 1.50` another revision."""
+    kind = get_origin(KEYS[key])
+    for given in (True, False, 1.5):
+        value = [given] if kind is list else {"a": given} if kind is dict else given
+        with pytest.raises(UserError, match=rf"{re.escape(key)}\S*={str(given).lower()} must be one text"):
+            put(base, key, value)
+
+
+@pytest.mark.parametrize("key", [key for key, hint in KEYS.items() if float in (hint, *get_args(hint))])
+def test_there_is_one_zero(key: str, base: Any) -> None:
+    """-0.0 is equal to 0.0 and written otherwise: two identities of one setting."""
+    kind = get_origin(KEYS[key])
+    given = [-0.0] if kind is list else {"a": -0.0} if kind is dict else -0.0
+    assert "-" not in str(put(base, key, given))
 
 
 @pytest.mark.parametrize("key", [key for key, hint in KEYS.items() if not dataclasses.is_dataclass(hint)])

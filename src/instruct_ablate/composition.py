@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from instruct_ablate.errors import UserError, abbreviates, nearest, unknown
-from instruct_ablate.schema import Config, config_directory, takes_several
+from instruct_ablate.schema import Config, config_directory, is_text
 
 WIDE = ("experiment", "debug")  # groups whose choices change all parts of a configuration
 OF_LAUNCHER = "hydra.launcher."
@@ -61,13 +61,16 @@ def register() -> None:
 
 @cache
 def _with_bare_texts(node: type) -> type:
-    """Return the schema with lists untyped: `plain` makes a bare text a list, and a list a text where one belongs."""
+    """Return the schema with lists and texts untyped, for `plain` to type them.
+
+    It makes a bare text a list, a list a text where one belongs, and refuses what is no text before it becomes one.
+    """
     made = []
     for name, hint in get_type_hints(node).items():
         given = node.__dataclass_fields__[name]  # type: ignore[attr-defined]
         own = _with_bare_texts(hint) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None
         default = dataclasses.field(default=given.default, default_factory=own or given.default_factory)
-        free = get_origin(hint) is list or takes_several(node, name)
+        free = get_origin(hint) is list or is_text(hint)
         made.append((name, own or (Any if free else hint), default))
     return dataclasses.make_dataclass(node.__name__, made)
 
@@ -144,6 +147,12 @@ def free_keys() -> tuple[str, ...]:
     """Name the keys that hold a dictionary of the user's own names."""
     hints = dict(_hints(Config))
     return tuple(name for name, hint in hints.items() if get_origin(hint) is dict)
+
+
+@cache
+def text_keys() -> frozenset[str]:
+    """Name the keys that hold a text, or several of them."""
+    return frozenset(name for name, hint in _hints(Config) if is_text(hint))
 
 
 def _hints(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from instruct_ablate.limits import exactly
+
 LORA = "lora"
 
 
@@ -37,4 +39,4 @@ def scaled_rate(rate: float, method: str, factor: float) -> float:
 def effective_rate_text(rate: float, method: str, factor: float) -> str:
     """Write the rate, and what it is made of where that is not the configuration's own: "0.002 (0.0002 x 10)"."""
     made = scaled_rate(rate, method, factor)
-    return f"{made:g}" if made == rate else f"{made:g} ({rate:g} x {factor:g})"
+    return exactly(made) if made == rate else f"{exactly(made)} ({exactly(rate)} x {exactly(factor)})"

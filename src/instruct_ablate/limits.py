@@ -156,6 +156,12 @@ def path_fault(value: Any) -> str | None:
     return None
 
 
+def exactly(value: float) -> str:
+    """Write a number shortly, and all of it: of two numbers that differ the texts do too."""
+    short = f"{value:g}"
+    return short if float(short) == value else str(value)
+
+
 def shown(value: Any) -> str:
     """Write a value for a message: on one line, and not too long."""
     written = repr(value) if isinstance(value, str) else str(value)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
+
+from instruct_ablate.errors import UserError
 
 MISSING: Any = "???"  # OmegaConf's own, of which reading a study needs no more
 
@@ -336,10 +338,24 @@ def plain(config: Any) -> Config:
 
 
 def typed(kind: type, values: Any) -> Any:
-    """Type plain values, of the whole or of a part that refers to no other."""
+    """Type plain values, of the whole or of a part that refers to no other; `UserError` where a text is none."""
     from omegaconf import OmegaConf
 
-    return OmegaConf.to_object(OmegaConf.merge(_structured(kind), _listed(kind, values)))
+    return _with_one_zero(OmegaConf.to_object(OmegaConf.merge(_structured(kind), _listed(kind, values))))
+
+
+def _with_one_zero(node: Any) -> Any:
+    """Return a configuration, or a part of one, without the zero that has a minus: it is written as another number."""
+    if isinstance(node, float):
+        return node + 0.0
+    if isinstance(node, list):
+        return [_with_one_zero(one) for one in node]
+    if isinstance(node, dict):
+        return {key: _with_one_zero(one) for key, one in node.items()}
+    if is_dataclass(node):
+        for name, value in vars(node).items():
+            setattr(node, name, _with_one_zero(value))
+    return node
 
 
 @cache
@@ -355,16 +371,43 @@ def takes_several(node: type, name: str) -> bool:
     return bool(node.__dataclass_fields__[name].metadata)  # type: ignore[attr-defined]
 
 
-def _listed(node: type, values: Any) -> Any:
-    """Put bare texts into lists wherever the schema has a list."""
+def is_text(hint: Any) -> bool:
+    """Whether a key holds a text, or several of them."""
+    held = get_args(hint)[1:] if get_origin(hint) is dict else get_args(hint)
+    return str in (hint, *held)
+
+
+def _listed(node: type, values: Any, prefix: str = "") -> Any:
+    """Put bare texts into lists wherever the schema has a list; what is no text is refused where one belongs."""
     made = {}
     for name, hint in get_type_hints(node).items():
         if name not in values:
             continue
-        value = values[name]
+        value, key = values[name], prefix + name
+        if is_text(hint):
+            check_texts(key, value)
         if takes_several(node, name) and isinstance(value, list):
             value = JOINED_BY.join(map(str, value))
         bare = get_origin(hint) is list and isinstance(value, str) and value != MISSING and "${" not in value
         nested = is_dataclass(hint) and isinstance(value, dict)
-        made[name] = [value] if bare else _listed(hint, value) if nested else value
+        made[name] = [value] if bare else _listed(hint, value, f"{key}.") if nested else value
     return {**values, **made}
+
+
+def check_texts(key: str, value: Any) -> None:
+    """Refuse a truth value or a fraction in the place of a text, for nobody knows how it was spelt.
+
+    YAML reads `no` as false, which as a text would be "False", and 1.50 as 1.5.
+    """
+    if isinstance(value, list):
+        for number, one in enumerate(value):
+            check_texts(f"{key}[{number}]", one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            check_texts(f"{key}.{name}", one)
+    elif isinstance(value, bool | float):
+        told = str(value).lower()
+        raise UserError(
+            f"{key}={told} must be one text: write it in quotes, such as '{told}' (without them YAML reads yes, no, "
+            "on and off as true or false, and 1.50 as 1.5)"
+        )

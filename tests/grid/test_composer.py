@@ -78,7 +78,7 @@ def test_each_choice_is_composed_once(loader: Loader) -> None:
         ("trainer.epochs=1.5", "trainer.epochs=2", "trainer.epochs=3.0", "trainer.epochs=4"),
         ("trainer.compile=true", "trainer.compile=false", "trainer.compile=1", "trainer.compile=yes"),
         ("trainer.max_steps=3", "trainer.max_steps=null", "trainer.max_steps=5"),
-        ("study=one", "study='two and three'", "study=4", "study=5", "study=true"),
+        ("study=one", "study='two and three'", "study=4", "study=5", "study='true'"),
         ("output=a/b", "output=${study}", "output=c/${oc.env:HOME}", "output=d"),
         ("hypotheses=[a]", "hypotheses=[b,c]", "+hypotheses=[d]"),
     ],

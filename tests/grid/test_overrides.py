@@ -50,6 +50,47 @@ def test_numbers_are_quoted_for_groups_alone_and_own_keys_added(given: str, quot
     assert for_hydra(given) == quoted
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("study=2024_01", "2024_01"),
+        ("study=1.50", "1.50"),
+        ("model.revision=12e4567", "12e4567"),
+        ("model.revision=0123", "0123"),
+        ("tasks.name=true", "true"),
+        ("prompt.system=True", "True"),
+        ("prompt.system=nan", "nan"),
+        ("prompt.system='1_0'", "1_0"),
+        ('prompt.system="yes, 1_0, [true]"', "yes, 1_0, [true]"),
+        ("prompt.system=1.50 metres", "1.50 metres"),
+        ("prompt.system=null", None),
+        ("tasks.labels=[true, false, 1_0]", ["true", "false", "1_0"]),
+        ("tasks.labels=[a,'false',.5]", ["a", "false", ".5"]),
+        ("tasks.columns={input: 1_0, output: true}", {"input": "1_0", "output": "true"}),
+        ("tasks.columns.input=1_0", "1_0"),
+        ("seed=1_0", 10),
+        ("trainer.compile=true", True),
+    ],
+)
+def test_a_text_stays_as_it_is_spelt(given: str, text: object) -> None:
+    line = for_hydra(given)
+    assert parse(line).value() == text
+    assert for_hydra(line.removeprefix("++")) == line, "read again, of a cell of a grid"
+
+
+def test_texts_that_are_swept_stay_as_they_are_spelt() -> None:
+    swept = parse(for_hydra("model.revision=1e10,1_0,main,true"))
+    each = [parse(f"model.revision={one}").value() for one in swept.sweep_string_iterator()]
+    assert each == ["1e10", "1_0", "main", "true"]
+    assert list(parse(for_hydra("tasks.name=range(1,3)")).sweep_iterator()) == [1, 2]
+
+
+def test_params_that_yaml_took_for_no_text_are_refused() -> None:
+    with pytest.raises(UserError, match=r"model\.revision\[1\]=true must be one text: write it in quotes"):
+        from_params({"model.revision": ["main", True]})
+    assert from_params({"trainer.compile": [True, False]}) == ["trainer.compile=True,False"]
+
+
 def test_params_of_an_experiment_may_be_text_numbers_or_lists() -> None:
     params = {"data_budget": "0,10", "seed": [0, 23], "instruction": ["a", "b"], "trainer.threads": None}
     assert from_params(params) == [

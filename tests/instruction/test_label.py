@@ -22,6 +22,11 @@ PAIRS = [
     ("deleted(0.2)", Config(definition="deleted")),
     ("partly_correct(0.25)", Config(examples="partly_correct", correct=0.25)),
     ("deleted(0.4)+partly_correct(0)", Config("deleted", "partly_correct", rate=0.4, correct=0.0)),
+    ("deleted(0.1234567)", Config("deleted", rate=0.1234567)),
+    (
+        "deleted(1e-05)+partly_correct(0.3333333333333333)",
+        Config("deleted", "partly_correct", rate=1e-5, correct=1 / 3),
+    ),
     (f"{HERE}.definitions.irrelevant", Config(definition=f"{HERE}.definitions.irrelevant")),
     (f"original+{HERE}.examples.outputs_only", Config(examples=f"{HERE}.examples.outputs_only")),
     (f"{HERE}.noise.deleted(0.4)", Config(definition=f"{HERE}.noise.deleted", rate=0.4)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.encodings import ENCODINGS
-from instruct_ablate.limits import any_value, check_limits, number, one_of, whole
+from instruct_ablate.limits import any_value, check_limits, exactly, number, one_of, whole
 from instruct_ablate.prompt.template_set import DRAWN, trained_under
 from instruct_ablate.schema import DataConfig, PromptConfig, TrainerConfig
 
@@ -38,7 +38,7 @@ def check_data(config: DataConfig) -> None:
     if config.grouping == "task" and config.altered_share < 1:
         raise UserError(
             f"data.grouping=task shares a task's prompt among its instances, and data.altered_share="
-            f"{config.altered_share:g} shows two of them: choose one of the two."
+            f"{exactly(config.altered_share)} shows two of them: choose one of the two."
         )
 
 

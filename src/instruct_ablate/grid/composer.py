@@ -22,7 +22,7 @@ from instruct_ablate.composition import (
     unknown_choice,
     unreadable,
 )
-from instruct_ablate.errors import refusal
+from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.grid.choice_files import ChoiceFiles
 from instruct_ablate.grid.expansion import Overrides
 from instruct_ablate.grid.overrides import prepared, split
@@ -156,7 +156,7 @@ class Composer:
             return None
         try:
             part = typed(get_type_hints(Config)[changed[0]], raw[changed[0]])
-        except OmegaConfBaseException:
+        except (OmegaConfBaseException, UserError):
             return None  # which typing the whole then says
         return replace(self._full(overrides[:-1]), **{changed[0]: part})
 
@@ -207,7 +207,9 @@ def _literal(line: str) -> int | float | bool | str | None:
     value = OverridesParser.create().parse_override(line).value()
     if isinstance(value, str) and ("${" in value or value == "???"):
         return None
-    return value if isinstance(value, int | float | str) else None
+    if isinstance(value, float):
+        return value + 0.0  # of one zero, as the schema types it
+    return value if isinstance(value, int | str) else None
 
 
 def _has_reference(node: Any) -> bool:

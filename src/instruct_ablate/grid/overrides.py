@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.composition import WIDE, check_key, free_keys, groups, keys, shortened
+from instruct_ablate.composition import WIDE, check_key, free_keys, groups, keys, shortened, text_keys
 from instruct_ablate.errors import UserError, among, closed, refusal
 from instruct_ablate.limits import shown
+from instruct_ablate.schema import check_texts
 
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:$-]+)(=(?P<value>.*))?$", re.DOTALL)
 # What a command may give of Hydra's: all else lays out folders, logs and jobs, and these are the cells' here.
@@ -23,6 +24,9 @@ HYDRA_KEYS = (
 HYDRA_PARTS = ("hydra.launcher.", "hydra.sweeper.", "hydra.job.env_set.")  # with any key of theirs
 _LEVEL = "hydra.job_logging.root.level"
 _NUMBER = re.compile(r"^\s*([+-]?\d[\w.+-]*|true|false)\s*$", re.IGNORECASE)
+# Quoted texts and references, which stay; else a word that stands alone between the marks of lists and mappings.
+_WORDS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\$\{[^}]*\}|(?P<word>[^\s,:\[\]{}()'"]+)""")
+_NO_TEXT = re.compile(r"[+-]?(\.?\d[\w.+-]*|inf|nan)|true|false", re.IGNORECASE)  # what Hydra takes for none
 
 
 def split(override: str) -> tuple[str, str, str]:
@@ -38,18 +42,36 @@ def split(override: str) -> tuple[str, str, str]:
 def for_hydra(override: str) -> str:
     """Write an override as Hydra takes it.
 
-    Numbers and truth values that name a choice of a group are quoted (Hydra refuses `data_budget=8` as a number);
-    keys of the user's own (`tasks.columns.input`) are marked as new.
+    Numbers and truth values that name a choice of a group are quoted (Hydra refuses `data_budget=8` as a number), and
+    those given for a text (`study=2024_01` would be 202401); keys of the user's own (`tasks.columns.input`) are marked
+    as new.
     """
     sign, key, value = split(override)
     if sign == "~":
         return override
+    if key in text_keys() or key.rpartition(".")[0] in text_keys():
+        value = _as_texts(value)
+        override = f"{sign}{key}={value}"
     if any(key == free or key.startswith(f"{free}.") for free in free_keys()):
         return f"{sign or '++'}{key}={value}"
     if key.partition("@")[0] not in groups():
         return override
     parts = [f"'{part.strip()}'" if _NUMBER.match(part) else part for part in value.split(",")]
     return f"{sign}{key}={','.join(parts)}"
+
+
+def _as_texts(value: str) -> str:
+    """Quote the numbers and truth values among texts, so that they stay as they are spelt."""
+    if "range(" in value or "interval(" in value:
+        return value
+    before = ",:[(" if value.lstrip().startswith("{") else ",[("
+
+    def quoted(found: re.Match[str]) -> str:
+        last, following = value[: found.start()].rstrip()[-1:], value[found.end() :].lstrip()[:1]
+        alone = last in before and following in ",]})"  # the empty text is in all
+        return f"'{found[0]}'" if found["word"] and alone and _NO_TEXT.fullmatch(found[0]) else found[0]
+
+    return _WORDS.sub(quoted, value)
 
 
 def prepared(overrides: Iterable[str]) -> list[str]:
@@ -178,6 +200,8 @@ def from_params(params: Mapping[str, Any]) -> list[str]:
     overrides = []
     for key, value in params.items():
         values: Sequence[Any] = value if isinstance(value, list | tuple) else [value]
+        if key in text_keys():
+            check_texts(key, value)
         text = ",".join("null" if item is None else str(item) for item in values)
         overrides.append(for_hydra(f"{key}={text}"))
     return overrides

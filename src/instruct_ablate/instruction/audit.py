@@ -20,6 +20,7 @@ from instruct_ablate.instruction.instruction import Instruction, as_instruction,
 from instruct_ablate.instruction.label import label
 from instruct_ablate.instruction.outputs import merged_labels
 from instruct_ablate.instruction.promise import broken
+from instruct_ablate.limits import exactly
 from instruct_ablate.normalisation import alike
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.label_space import disagreements, read_annotation
@@ -179,8 +180,8 @@ def _share(config: Config, name: str) -> Iterator[str]:
     share = config.data.altered_share
     if share < 1 and name != "original":
         yield (
-            f"data.altered_share={share:g}: so many of the training examples are shown after {name}, the others before "
-            "it; all test instances after it"
+            f"data.altered_share={exactly(share)}: so many of the training examples are shown after {name}, the "
+            "others before it; all test instances after it"
         )
 
 

@@ -20,9 +20,10 @@ from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.instruction.annotation import PUBLISHED
 from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.variant import File, Slot, Variant
+from instruct_ablate.limits import exactly
 from instruct_ablate.schema import InstructionConfig
 
-_ONE = re.compile(r"([\w.]+)(?:\(([\d.]+)\))?")
+_ONE = re.compile(r"([\w.]+)(?:\(([\d.]+(?:e-\d+)?)\))?")
 _NONE: dict[Slot, str] = {"definition": "no_definition", "examples": "no_examples"}
 
 
@@ -99,7 +100,7 @@ def _digest(key: str, path: str) -> str:
 def _one(variant: Variant, config: InstructionConfig) -> str:
     if variant.parameter is None:
         return variant.name
-    return f"{variant.name}({config.rate if variant.parameter == 'rate' else config.correct:g})"
+    return f"{variant.name}({exactly(config.rate if variant.parameter == 'rate' else config.correct)})"
 
 
 def _slot_of(name: str) -> Slot:

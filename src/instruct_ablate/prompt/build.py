@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from instruct_ablate.instruction.context import Context, hashed
 from instruct_ablate.instruction.instruction import Instruction, shown_to, vary
+from instruct_ablate.limits import exactly
 from instruct_ablate.prompt import alpaca, chat, minimal, plain, tk_instruct  # noqa: F401 - they register themselves
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.prompt.room import Room
@@ -155,7 +156,7 @@ def altered_note(prompts: Sequence[Prompt], share: float, seed: int) -> str | No
         return None
     chosen = altered_instances(prompts, share, seed)
     count = sum((prompt.task, prompt.instance_id) in chosen for prompt in prompts)
-    return f"{count} of {len(prompts)} examples are shown under the variant (data.altered_share={share:g})."
+    return f"{count} of {len(prompts)} examples are shown under the variant (data.altered_share={exactly(share)})."
 
 
 def truncation_note(prompts: Sequence[Prompt]) -> str | None:

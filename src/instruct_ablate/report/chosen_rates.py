@@ -13,6 +13,7 @@ from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.rates import RATE, trained_rate
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.trials import without_clashes
 
@@ -78,7 +79,9 @@ def _line(search: Search, legend: Legend) -> str:
 def _rate(setting: Setting) -> str:
     """Write the configured rate, and the one trained at where that is another."""
     given, trained = setting.text(RATE), trained_rate(setting)
-    return given if setting.get(RATE) == trained else f"{given} (trained at {trained:g})"
+    if trained is None or setting.get(RATE) == trained:
+        return given
+    return f"{given} (trained at {exactly(trained)})"
 
 
 def _comparisons(found: list[Search]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from instruct_ablate.cell.state.legend import SHARE
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.presets import data_licence, licence_of
 from instruct_ablate.report.checklist import UNKNOWN
@@ -97,7 +98,7 @@ def _share(setting: Setting) -> str:
     share = setting.get(SHARE)
     if not isinstance(share, float) or share == 1:
         return ""
-    return f" in a share of {share:g} of the examples, on the originals in the others"
+    return f" in a share of {exactly(share)} of the examples, on the originals in the others"
 
 
 def _scores(record: CellRecord) -> Iterator[str]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from instruct_ablate.hypotheses import Clause
+from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.statistics.claim import Answer
 from instruct_ablate.report.statistics.finding import Finding, counted, of_seeds, over_looks, verdict_interval
@@ -52,7 +53,7 @@ def _claimed(clause: Clause, refuted: bool = False) -> str:
     measure = find_measure(clause.metric)
     heading = measure.heading.replace("\n", " ")
     unit = "point" if clause.margin == 1 and measure.steps == "points" else measure.steps
-    bound = f"{clause.margin:g} {unit}"
+    bound = f"{exactly(clause.margin)} {unit}"
     verb = (_IS_NOT if refuted else _IS)[clause.verb]
     if clause.verb == "equals":
         by = f" by more than {bound}" if refuted else f" within {bound}"

@@ -218,3 +218,14 @@ def test_each_template_is_a_configuration_of_its_own(tmp_path: Path) -> None:
     assert under_templates(make_config(tmp_path)) == (("", make_config(tmp_path)),)
     assert effective(config).prompt.training_template == "drawn"
     assert effective(replace(config, data_budget=BudgetConfig(0))).prompt.training_template == "first"
+
+
+def test_two_tests_at_nearly_one_rate_are_two_and_each_at_its_own() -> None:
+    """Before: labels had six digits, the second test was dropped, and "same" was tested at the rounded rate."""
+    rates = (0.12345671, 0.12345672)
+    tests = EvaluationConfig(instructions=["same", *(f"deleted({rate})" for rate in rates)])
+    config = make_config(OUT, instruction=InstructionConfig("deleted", rate=rates[0]), evaluation=tests)
+    shown = [one.rate for _, one in shown_at_test(effective(config))]
+    assert shown == list(rates)
+    tiny = make_config(OUT, instruction=InstructionConfig("deleted", rate=1e-5))
+    assert [one.rate for _, one in shown_at_test(effective(tiny))] == [1e-5]

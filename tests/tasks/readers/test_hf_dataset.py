@@ -199,14 +199,3 @@ def test_a_file_has_one_split_and_the_message_says_how_to_have_two(tmp_path):
             read_tasks(config(tmp_path / name, train_split=None), tmp_path / "cache")
         ending = name.removeprefix("all")
         assert f"divide it into train{ending} and test{ending} in a folder" in str(caught.value)
-
-
-@pytest.mark.parametrize(("labels", "told"), [(["True", "False"], True), (["true", "fals"], False)])
-def test_labels_that_yaml_took_for_truth_values(tmp_path, labels, told):
-    (tmp_path / "own.jsonl").write_text('{"text": "a", "label": "yes"}')
-    with pytest.raises(UserErrors, match="holds 'yes', not one of") as caught:
-        read_tasks(
-            config(tmp_path / "own.jsonl", labels=labels, train_split=None, test_split="train"),
-            tmp_path / "c",
-        )
-    assert ("write the labels in quotes, as in ['yes', ...]" in str(caught.value)) is told

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from instruct_ablate.hypotheses import Clause
+from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.statistics.claim import BEYOND, Answer, Ruling
 from instruct_ablate.report.statistics.comparison import Comparison
@@ -112,7 +113,7 @@ def _tasks(finding: Finding) -> Iterator[str]:
     ]
     more = ", ..." if len(named) > SHOWN else ""
     outside = f"; outside: {', '.join(named[:SHOWN])}{more}" if named else ""
-    yield f"{share.within} of {share.tasks} tasks within {clause.margin:g}{outside}"
+    yield f"{share.within} of {share.tasks} tasks within {exactly(clause.margin)}{outside}"
 
 
 def noise_floor(design: Design, measure: Measure | None = None) -> str:

@@ -20,7 +20,6 @@ FIELDS = frozenset(
     {"root", "train_split", "test_split", "columns", "definition", "labels", "test_instances", "label_spaces"}
     | {"examples"}
 )
-_YAML_TRUTH = ("yes", "no", "on", "off", "true", "false")  # what OmegaConf takes for truth values
 COLUMNS = ("input", "output", "id", "choices")
 
 
@@ -161,17 +160,9 @@ def _label(row: Row, labels: Sequence[str], config: TasksConfig) -> object:
             return output
         raise UserError(
             f"tasks.labels: {row.where}: column {column!r} holds {output!r}, not one of: {', '.join(labels)}."
-            f"{_quotes(output, labels)}"
         )
     if not 0 <= int(output) < len(labels):
         raise UserError(
             f"tasks.labels: {row.where}: column {column!r} holds {output}, but there are {len(labels)} labels."
         )
     return labels[int(output)]
-
-
-def _quotes(output: str, labels: Sequence[str]) -> str:
-    """Say what became of words that YAML takes for truth values, where a row holds such a word."""
-    if output.lower() not in _YAML_TRUTH or not {"True", "False"} & set(labels):
-        return ""
-    return f" YAML reads {output} without quotes as a truth value: write the labels in quotes, as in ['{output}', ...]."
