@@ -154,6 +154,29 @@ def test_two_sides_that_training_has_not_moved_are_never_equal():
     assert answer(levelled(70.0, 70.0)).answer == "supported"
 
 
+def drawn_levels(*untuned: int) -> list[CellRecord]:
+    """Three seeds, each where the untuned model stands that is shown its examples; so many of these are done."""
+    cells = []
+    for seed, level in enumerate((40.0, 60.0, 80.0)):
+        for variant in ("original", "random_labels"):
+            cells.append(with_tasks(make_cell(1.0, seed=seed, instruction=variant), np.full(TASKS, level)))
+        if seed in untuned:
+            one = make_cell(1.0, "random_labels", seed=seed, data_budget=0)
+            cells.append(with_tasks(one, np.full(TASKS, level)))
+    return cells
+
+
+def test_each_seed_is_held_beside_the_untuned_model_of_its_own_draw():
+    """Before: all seeds beside the first one's draw, from which their mean is far away."""
+    claim = "random_labels equals original on exact_match within 5"
+    assert answer(drawn_levels(0, 1, 2), claim).answer == "uninformative"
+    assert answer(drawn_levels(1), claim).answer == "uninformative", "the draws that there are"
+    assert answer(drawn_levels(0), claim).answer == "supported"
+    assert answer(drawn_levels(), claim).answer == "supported"
+    verdict = answer(drawn_levels(0, 1, 2), claim)
+    assert "both sides stand at the untuned model's score" in list(lines([verdict]))[1]
+
+
 def test_an_untuned_model_is_no_support():
     cells = [
         with_tasks(make_cell(1.0, data_budget=0, tested=tested), np.full(TASKS, 70.0))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import fmean
 
 from instruct_ablate.cell.state.counterpart import TRAINED, UNTUNED, kind
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import Clause, Hypothesis
+from instruct_ablate.metrics import Scores
 from instruct_ablate.report.contrasts import Contrast, UnmatchedError, contrasts
 from instruct_ablate.report.sensitivity import UnderMetric, sensitivity_lines, under_metrics
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.claim import Answer, Ruling, advice, rulings
 from instruct_ablate.report.statistics.finding import Finding, finding_line
 from instruct_ablate.report.statistics.looks import Looks
-from instruct_ablate.report.statistics.paired import Pairing, pair, task_values
+from instruct_ablate.report.statistics.paired import Pairing, one_for_all, pair, task_values
 from instruct_ablate.report.statistics.tried import Tried
 from instruct_ablate.report.trials import Trial, Trials, without_seeds
 
@@ -161,17 +164,25 @@ def compared_at(clause: Clause, contrast: Contrast, study: Judged) -> Tried | No
 
 
 def _beside_untuned(pairing: Pairing, trial: Trial, metric: str, study: Judged) -> Pairing:
-    """Add the untuned model's score on these tasks to the levels that a side may stand at."""
+    """Add the untuned model's score on these tasks to the levels that a side may stand at.
+
+    One that shows examples drawn by the seed is held beside the trained cells of its seed, as in all tables.
+    """
     trials = study.trials
     untuned = trials.untuned(trial, study.reference)
     if untuned is None:
         return pairing
-    by_task = task_values(next(iter(trials.scores[untuned].values())), metric)
-    values = [by_task.get(task) for task in zip(pairing.tasks, pairing.instances, strict=True)]
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        return pairing
-    return replace(pairing, levels=(*pairing.levels, (UNMOVED, sum(known) / len(known))))
+    own = trials.scores[untuned]
+    alone = one_for_all(own) if trials.stands_for_all(untuned) else None
+    tasks = list(zip(pairing.tasks, pairing.instances, strict=True))
+    by_seed = tuple(_over(own.get(seed, alone), metric, tasks) for seed in pairing.seeds)
+    return replace(pairing, levels=(*pairing.levels, (UNMOVED, by_seed)))
+
+
+def _over(scores: Scores | None, metric: str, tasks: Sequence[tuple[str, int]]) -> float:
+    """Return the mean over these tasks; NaN where there are no scores, or none of some of them."""
+    by_task = task_values(scores, metric) if scores else {}
+    return fmean(by_task.get(task, math.nan) for task in tasks)
 
 
 def _place(contrast: Contrast, legend: Legend) -> str:

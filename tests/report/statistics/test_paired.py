@@ -79,7 +79,7 @@ def test_the_guess_is_a_level_where_every_task_has_one():
     scores = make_scores(60.0)
     found = pair({0: scores}, {0: scores}, "exact_match")
     assert found is not None
-    assert found.levels == (("the uniform guess", 50.0),)
+    assert found.levels == (("the uniform guess", (50.0,)),)
     unknown = replace(scores.tasks[0], score=replace(scores.tasks[0].score, values=(("exact_match", 60.0),)))
     bare = pair({0: replace(scores, tasks=(unknown,))}, {0: scores}, "exact_match")
     assert bare is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,8 +28,8 @@ class Pairing:
     instances: tuple[int, ...]  # by task
     dropped: tuple[str, ...] = ()
     levels: tuple[
-        tuple[str, float], ...
-    ] = ()  # where a side may stand for reasons of its own: the uniform guess
+        tuple[str, tuple[float, ...]], ...
+    ] = ()  # where a side may stand for reasons of its own: the uniform guess; by seed, NaN where it is not known
     outcomes: Outcomes | None = None  # single scores, where they are at hand
     templates: tuple[
         Matrix, ...
@@ -55,15 +56,17 @@ class Pairing:
         """Where the two sides stand, over the test instances that all seeds share; None without floor and ceiling."""
         if not self.percent:
             return None
-        return self._standings(self.left, self.right)
+        return self._standings(slice(None))
 
     def seed_standings(self, row: int) -> tuple[Standing, Standing] | None:
         """The same of one seed alone."""
-        return self._standings(self.left[row], self.right[row]) if self.percent else None
+        return self._standings(slice(row, row + 1)) if self.percent else None
 
-    def _standings(self, left: Matrix, right: Matrix) -> tuple[Standing, Standing]:
+    def _standings(self, rows: slice) -> tuple[Standing, Standing]:
         pairs = len(self.tasks) ** 2 / sum(1 / count for count in self.instances)
-        ours, theirs = (Standing(float(side.mean()), pairs, self.levels) for side in (left, right))
+        known = ((name, [one for one in values[rows] if not math.isnan(one)]) for name, values in self.levels)
+        levels = tuple((name, float(np.mean(values))) for name, values in known if values)
+        ours, theirs = (Standing(float(side[rows].mean()), pairs, levels) for side in (self.left, self.right))
         return ours, theirs
 
     def swapped(self) -> Pairing:
@@ -92,7 +95,7 @@ def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pair
     )
     names, counts = zip(*shared, strict=True)
     dropped = sorted({name for name, _ in every} - set(names))
-    guess = _guess(next(iter(pairs.values()))[0], metric, names)
+    guess = _guess([ours for ours, _ in pairs.values()], metric, names)
     percent = find_measure(metric).percent
     return Pairing(left, right, tuple(values), names, counts, tuple(dropped), guess, percent=percent)
 
@@ -105,13 +108,18 @@ def one_for_all(side: Side) -> Scores | None:
     return next(iter(side.values())) if len(side) == 1 else None
 
 
-def _guess(scores: Scores, metric: str, names: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    """Return the uniform guess over these tasks as a level that a side may stand at."""
+def _guess(
+    sides: Sequence[Scores], metric: str, names: Sequence[str]
+) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """Return the uniform guess over these tasks as a level that a side may stand at, seed by seed."""
     if metric != "exact_match":
         return ()
-    guesses = [task.score.get("uniform_guess") for task in scores.tasks if task.score.name in names]
-    known = [guess for guess in guesses if guess is not None]
-    return (("the uniform guess", float(np.mean(known))),) if len(known) == len(names) else ()
+    found = []
+    for scores in sides:
+        guesses = [task.score.get("uniform_guess") for task in scores.tasks if task.score.name in names]
+        known = [guess for guess in guesses if guess is not None]
+        found.append(float(np.mean(known)) if len(known) == len(names) else math.nan)
+    return () if all(map(math.isnan, found)) else (("the uniform guess", tuple(found)),)
 
 
 def task_values(scores: Scores, metric: str) -> dict[tuple[str, int], float]:
