@@ -164,6 +164,15 @@ def _counted(real: Any, name: str, calls: list[str]) -> Any:
     return call
 
 
+def test_cells_that_waited_for_others_took_no_more_for_it(tmp_path: Path) -> None:
+    """Before: of cells whose steps were joined the time of all was that of each, and a grid was foretold that long."""
+    took = {"train_tokens": 300, "train_seconds": 4.0, "evaluate_instances": 10, "evaluate_seconds": 1.0}
+    joined = record(tmp_path, **took, prepare_seconds=0.5)
+    assert joined.environment is not None
+    joined = replace(joined, environment=replace(joined.environment, fused=3))
+    assert speeds([joined]) == {("tiny_llama", "full"): Speed(300, 4.0, 10, 1.0, 0.5, 1)}
+
+
 def test_speeds_are_added_up_over_finished_cells(tmp_path: Path) -> None:
     took = {"train_tokens": 300, "train_seconds": 4.0, "evaluate_instances": 10, "evaluate_seconds": 1.0}
     records = [

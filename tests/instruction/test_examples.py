@@ -145,6 +145,16 @@ def test_labels_by_the_true_distribution_by_words_and_permuted() -> None:
     assert [x.output for x in e.permuted_labels(three, CONTEXT).positive_examples] == ["bad", "good"]
 
 
+def test_free_outputs_of_instances_are_shown_to_nobody() -> None:
+    """Before: both examples of a generation task were answers to instances that are tested under them."""
+    shown = (Example("a", "one way"), Example("b", "another way"))
+    rows = tuple(Instance(str(i), f"row {i}", (f"answer {i}",)) for i in range(20))
+    task = make_task(positive_examples=shown, instances=rows, label_space=None)
+    for seed in range(9):
+        made = e.random_true_distribution(task, Context(seed, (task,))).positive_examples
+        assert {one.output for one in made} <= {"one way", "another way"}
+
+
 def test_a_permuted_label_is_never_another_right_one() -> None:
     """Of a task with several right outputs for one input the next of the space may be right, too."""
     labels = ("good", "bad", "odd")

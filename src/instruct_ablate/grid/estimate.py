@@ -104,6 +104,8 @@ def speeds(records: Iterable[CellRecord]) -> Speeds:
             key = setting.model, way(str(setting.get("method") or "full"), layers)
             known = cost.train_seconds + cost.point_seconds + cost.evaluate_seconds
             other = max(0.0, record.finished - record.started - known)
+            if record.environment.fused:  # it waited for the others, who had that time
+                other = min(other, cost.prepare_seconds)
             speed = Speed(
                 cost.train_tokens,
                 cost.train_seconds,

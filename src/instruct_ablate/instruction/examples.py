@@ -51,14 +51,16 @@ def _drawn(task: Task, context: Context) -> list[str]:
     return [chance.choice(own or space) for own in options]
 
 
-@variant("examples", chance=True)
+# 1 showed references of tested instances where outputs are free
+@variant("examples", version=2, chance=True)
 def random_true_distribution(task: Task, context: Context) -> Task:
-    """Draw each example's output by how often the task's instances have it (Min et al. 2022)."""
-    whole = context.whole(task)
-    chance, often = (
-        context.random(task, "random_true_distribution"),
-        [i.references[0] for i in whole.instances],
-    )
+    """Draw each example's output by how often the task's instances have it (Min et al. 2022).
+
+    Free outputs are each there once, and those of the instances would be right answers to them: there the examples'
+    own are drawn.
+    """
+    whole, chance = context.whole(task), context.random(task, "random_true_distribution")
+    often = [one.references[0] for one in whole.instances] if whole.label_space else []
     drawn = [(e, chance.choice(often or _space(whole))) for e in task.positive_examples]
     return replace(task, positive_examples=tuple(Example(e.input, output) for e, output in drawn))
 

@@ -19,6 +19,7 @@ from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
 from instruct_ablate.tasks.drawn_examples import with_examples
 from instruct_ablate.tasks.order import order_of
 from instruct_ablate.tasks.readers.own import read_own
+from instruct_ablate.tasks.repeated import repeated_notes
 from instruct_ablate.tasks.settings import LIMITS
 from instruct_ablate.tasks.source import MendedError, Source
 from instruct_ablate.tasks.store import Stored, load_or_build
@@ -107,7 +108,8 @@ def _checked(
     """Drop label spaces that are none, see that choices and targets agree, hold out tasks; so for all readers."""
     train, first = with_real_choices(collection.train)
     test, second = with_real_choices(collection.test)
-    notes = (*collection.notes, *first, *second, *check_choices(test, as_given))
+    repeated = repeated_notes(train, test)
+    notes = (*collection.notes, *first, *second, *check_choices(test, as_given), *repeated)
     order = collection.order or order_of(train)
     whole = replace(collection, train=train, test=test, notes=notes, order=order)
     return validation.held_out(whole, config.validation)

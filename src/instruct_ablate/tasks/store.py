@@ -72,6 +72,10 @@ class Instances(Sequence[Instance]):
     def __reduce__(self) -> tuple[Any, ...]:
         return tuple, (list(self),)
 
+    def inputs(self) -> pa.Array:
+        """Return the inputs as bytes, without making texts of them."""
+        return self._batch.column(1).cast(pa.binary())
+
     def choices(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return the answer choices by instance id, where the collection has its own for each."""
         column = self._batch.column(3)

@@ -24,8 +24,8 @@ def read(tmp_path, *test, train=(), content_hash="", config=CONFIG):
 
 
 def test_good_tasks_come_back_as_they_are(tmp_path):
-    collection = read(tmp_path, make_task(), train=[make_task()], content_hash="mine")
-    assert (collection.test, collection.train) == ((make_task(),), (make_task(),))
+    collection = read(tmp_path, make_task(), train=[make_task("other")], content_hash="mine")
+    assert (collection.test, collection.train) == ((make_task(),), (make_task("other"),))
     assert (collection.content_hash, collection.notes) == ("mine", ())
     assert len(list((tmp_path / "tasks" / "own").glob("*"))) >= 1
 
