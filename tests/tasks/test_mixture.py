@@ -89,6 +89,28 @@ def test_a_parts_own_splits_share_a_name_and_keep_every_category() -> None:
     )
 
 
+def test_a_name_made_of_a_part_that_another_task_has_is_refused(cache: Path) -> None:
+    """Rows of predictions, tables and pairs know a task by its name: two of one name would be one task."""
+    some = read_tasks(TasksConfig(**YES_NO), cache)
+
+    def mixed(**parts: Sequence[str]) -> list[str]:
+        collections = {
+            name: replace(some, train=tuple(replace(some.train[0], name=one) for one in tasks), test=())
+            for name, tasks in parts.items()
+        }
+        given = iter(collections.values())
+        read = mixture.read(tasks(parts=dict.fromkeys(parts, STARTER)), lambda _: next(given))
+        return [task.name for task in read.train]
+
+    wanted = r"'films' of many and 'films \(many\)' of few would both be called 'films \(many\)'. Give the part many"
+    with pytest.raises(UserError, match=wanted):
+        mixed(few=["films", "films (many)"], many=["films", "books"])
+    with pytest.raises(UserError, match="Give the part many"):
+        mixed(many=["films", "books"], few=["films", "films (many)"])
+    names = mixed(few=["films", "films (many)"], more=["films", "books"])
+    assert sorted(names) == ["books", "films (few)", "films (many)", "films (more)"]
+
+
 def test_the_content_is_that_of_all_parts_whatever_is_trained_on(cache: Path) -> None:
     whole = read_tasks(tasks(), cache).content_hash
     assert read_tasks(tasks(leave_out="few", weights={"all": 2.0}), cache).content_hash == whole

@@ -1,6 +1,7 @@
 """A mixture of collections (`tasks=mixture`): each part is read as it is by itself, and all are one collection.
 
-A task whose name two parts have is named with its part in both; every category is. Weights divide a total
+A task whose name two parts have is named with its part in both; every category is. Names so made that another task has
+already are refused: rows of two tasks would be one. Weights divide a total
 (`data_budget.total`) among the parts; `tasks.leave_out` trains without one of them and tests all the same.
 """
 
@@ -62,6 +63,7 @@ def read(config: TasksConfig, read_part: Read) -> TaskCollection:
     names = Counter(
         task for one in whole.values() for task in {task.name for task in (*one.train, *one.test)}
     )
+    _check_names(whole, names)
     train = [
         replace(_kept_apart(task, name, names), part=_part(name, config))
         for name, one in whole.items()
@@ -110,8 +112,27 @@ def _values_faults(
         yield f"{where}: {str(error).splitlines()[0]}"
 
 
+def _check_names(whole: Mapping[str, TaskCollection], names: Mapping[str, int]) -> None:
+    """Refuse two tasks that would have one name: "a (x)" of one part beside "a" of several, of which x is one."""
+    had: dict[str, tuple[str, str]] = {}
+    for part, one in whole.items():
+        for task in dict.fromkeys(task.name for task in (*one.train, *one.test)):
+            name = _named(task, part, names)
+            if name in had:
+                other, theirs = had[name]
+                raise UserError(
+                    f"tasks.parts: {task!r} of {part} and {theirs!r} of {other} would both be called {name!r}. "
+                    f"Give the part {part if name != task else other} another name, or leave one of the two tasks out."
+                )
+            had[name] = part, task
+
+
+def _named(task: str, part: str, names: Mapping[str, int]) -> str:
+    return f"{task} ({part})" if names[task] > 1 else task
+
+
 def _kept_apart(task: Task, part: str, names: Mapping[str, int]) -> Task:
-    name = f"{task.name} ({part})" if names[task.name] > 1 else task.name
+    name = _named(task.name, part, names)
     return replace(task, name=name, categories=tuple(f"{part}: {one}" for one in task.categories))
 
 

@@ -1,8 +1,11 @@
 import datasets
+import httpx
+import huggingface_hub
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.tasks.readers.dataset_splits import find_splits, loading
+from instruct_ablate.tasks.readers.dataset_splits import HUB_WAIT, ask_hub, find_splits, loading
 
 LABELS = datasets.Features({"a": datasets.Value("string"), "b": datasets.ClassLabel(names=["no", "yes"])})
 DATA = datasets.Dataset.from_list([{"a": "007", "b": 1}, {"a": "null", "b": 0}], features=LABELS)
@@ -100,3 +103,61 @@ def test_a_folder_that_is_not_here_is_told_as_such(tmp_path, monkeypatch):
     wanted = r"there is no such folder or file in .*, and `datasets` cannot load it"
     with pytest.raises(UserError, match=wanted), find_splits("data/no such folder", tmp_path / "cache"):
         pass
+
+
+def hub(monkeypatch, raises):
+    """Let the hub answer once, as told; `datasets` must not be called."""
+    asked = []
+
+    def answer(self, name, timeout):
+        asked.append((name, timeout))
+        if raises is not None:
+            raise raises
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", answer)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *words, **more: pytest.fail("asked for a minute"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "nowhere")
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (RepositoryNotFoundError, "no data set of this name on the hub for you to read"),
+        (httpx.ConnectError, "the hub gave no answer (ConnectError: [Errno -2] no"),
+        (httpx.ReadTimeout, "the hub gave no answer (ReadTimeout: "),
+        (OfflineModeIsEnabled, "the hub gave no answer (OfflineModeIsEnabled: "),
+    ],
+)
+def test_a_name_that_is_nowhere_is_told_after_one_question(tmp_path, monkeypatch, caplog, kind, told):
+    caplog.set_level("INFO")
+    error = kind.__new__(kind)
+    Exception.__init__(error, "[Errno -2] no\nroute")
+    asked = hub(monkeypatch, error)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as raised, find_splits("own/films", tmp_path / "cache"):
+        pass
+    assert told in str(raised.value)
+    assert f"there is no such folder or file in {tmp_path}" in str(raised.value)
+    assert asked == [("own/films", HUB_WAIT)]
+    assert "own/films: there is no such folder or file in" in caplog.text  # before anything is waited for
+    assert "asking the Hugging Face hub" in caplog.text
+
+
+def test_a_copy_is_read_though_the_hub_be_away(tmp_path, monkeypatch):
+    hub(monkeypatch, ConnectionError("no route"))
+    with pytest.raises(UserError):
+        ask_hub("own/films", tmp_path / "datasets")
+    (tmp_path / "datasets" / "own___films").mkdir(parents=True)
+    ask_hub("own/films", tmp_path / "datasets")
+    with pytest.raises(UserError):
+        ask_hub("own/film", tmp_path / "datasets")
+
+
+@pytest.mark.parametrize("path", ["/data/none", "./none", "~/none", "a/b/c", "data/no such folder"])
+def test_of_a_path_nobody_is_asked(tmp_path, monkeypatch, path):
+    asked = hub(monkeypatch, None)
+    ask_hub(path, tmp_path)
+    assert not asked
+    ask_hub("own/films", tmp_path)
+    assert asked == [("own/films", HUB_WAIT)]

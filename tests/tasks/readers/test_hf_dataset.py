@@ -1,6 +1,7 @@
 import json
 
 import datasets
+import huggingface_hub
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
@@ -116,6 +117,7 @@ def test_what_cannot_be_loaded(tmp_path, monkeypatch):
     def away(*words, **more):
         raise ConnectionError("no\nroute")
 
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *words, **more: None)
     monkeypatch.setattr(datasets, "load_dataset", away)
     gone = r"root=somebody/films: there is no such folder or file in .*, and `datasets` cannot load it: no route$"
     with pytest.raises(UserError, match=gone):

@@ -1,6 +1,7 @@
 import json
 
 import datasets
+import huggingface_hub
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
@@ -130,6 +131,7 @@ def test_the_hub_is_asked_for_each_prompt_set(tmp_path, monkeypatch):
         asked.append((repository, name))
         return {"train": rows(6), "validation": rows(2)}
 
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *words, **more: None)
     monkeypatch.setattr(datasets, "load_dataset", load)
     config = TasksConfig(
         reader="p3", root="bigscience/P3", include=["imdb_x", "hellaswag_complete_first_then"]
@@ -145,6 +147,7 @@ def test_a_hub_that_is_away(tmp_path, monkeypatch):
     def load(repository, name):
         raise ConnectionError("no route")
 
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *words, **more: None)
     monkeypatch.setattr(datasets, "load_dataset", load)
     with pytest.raises(
         UserError,
@@ -155,6 +158,22 @@ def test_a_hub_that_is_away(tmp_path, monkeypatch):
             TasksConfig(reader="p3", root="bigscience/P3", include=["hellaswag_complete_first_then"]),
             tmp_path,
         )
+
+
+def test_a_hub_without_the_data_set_is_asked_once(tmp_path, monkeypatch):
+    """`datasets` would be asked for a minute, and so for each of the prompt sets."""
+    asked = []
+
+    def away(self, name, timeout):
+        asked.append(name)
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", away)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *words: pytest.fail("asked for a minute"))
+    names = ["hellaswag_complete_first_then", "imdb_x", "ag_news_x"]
+    with pytest.raises(UserError, match=r"tasks.root=own/P3: there is no such .* the hub gave no answer"):
+        read_tasks(TasksConfig(reader="p3", root="own/P3", include=names), tmp_path)
+    assert asked == ["own/P3"]
 
 
 def test_real_prompt_sets(shared, tmp_path):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,9 @@ from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.tasks.data_file import BROKEN, kind
 from instruct_ablate.tasks.rows import SUFFIXES, data_files, label_names, read_rows
 
+log = logging.getLogger(__name__)
+HUB_WAIT = 10.0  # seconds
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)\b")
 T = TypeVar("T")
 Rows = Iterable[Mapping[str, Any]]
@@ -43,7 +47,9 @@ def find_splits(root: str, cache: Path) -> Iterator[dict[str, Split]]:
         if folder.is_dir():
             splits = loading(root, lambda: _saved(folder) or _plain(folder, work) or _loaded(root, work))
         else:
-            splits = loading(root, lambda: _loaded(root, str(cache / "datasets")))
+            kept = cache / "datasets"
+            ask_hub(root, kept)
+            splits = loading(root, lambda: _loaded(root, str(kept)))
         yield splits
 
 
@@ -54,13 +60,58 @@ def loading(root: str, load: Callable[[], T]) -> T:
     try:
         return load()
     except (*BROKEN, DatasetsError) as error:
-        said = " ".join(str(error).split())[:500] or type(error).__name__
-        where = (
-            ""
-            if Path(root).expanduser().exists()
-            else f"there is no such folder or file in {Path.cwd()}, and "
-        )
-        raise UserError(f"tasks.root={root}: {where}`datasets` cannot load it: {said}") from error
+        where = "" if Path(root).expanduser().exists() else f"{_nowhere()}, and "
+        raise UserError(f"tasks.root={root}: {where}`datasets` cannot load it: {_said(error)}") from error
+
+
+def ask_hub(root: str, kept: Path) -> None:
+    """Ask the hub once, and not for long, whether it has a data set: `datasets` asks again and again, for a minute.
+
+    `kept`: the folder of its copies. One that is there is read though the hub be away. `UserError` where the hub has no
+    such data set, or gives no answer and there is no copy.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    if not _HUB_ID.fullmatch(root):  # a path: `datasets` asks nobody of it
+        return
+    log.info("tasks.root=%s: %s; asking the Hugging Face hub (for %.0f s)", root, _nowhere(), HUB_WAIT)
+    where = f"tasks.root={root}: {_nowhere()}, and "
+    try:
+        HfApi().dataset_info(root, timeout=HUB_WAIT)
+    except GatedRepoError:  # it is there: `datasets` says what it takes to read it
+        return
+    except RepositoryNotFoundError as error:
+        if not _has_copy(root, kept):
+            raise UserError(
+                f"{where}no data set of this name on the hub for you to read (`hf auth login` for private ones): "
+                f"{_said(error)}"
+            ) from error
+    except (
+        Exception
+    ) as error:  # what its transport raises differs among versions: requests', httpx's, its own
+        if not _has_copy(root, kept):
+            raise UserError(
+                f"{where}the hub gave no answer ({type(error).__name__}: {_said(error)}). Give a folder that is here, "
+                "or try again where the hub can be reached."
+            ) from error
+
+
+def _has_copy(root: str, kept: Path) -> bool:
+    """Whether `datasets`, or the hub's own client, keeps a copy of a data set."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return (kept / root.replace("/", "___")).is_dir() or (
+        Path(HF_HUB_CACHE) / f"datasets--{root.replace('/', '--')}"
+    ).is_dir()
+
+
+def _nowhere() -> str:
+    return f"there is no such folder or file in {Path.cwd()}"
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 def _saved(folder: Path) -> dict[str, Split]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from instruct_ablate.tasks import selection
 from instruct_ablate.tasks.data_file import stem
 from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
 from instruct_ablate.tasks.readers import t0
-from instruct_ablate.tasks.readers.dataset_splits import loading
+from instruct_ablate.tasks.readers.dataset_splits import ask_hub, loading
 from instruct_ablate.tasks.readers.t0 import PER_CHOICE
 from instruct_ablate.tasks.rows import data_files, read_rows
 from instruct_ablate.tasks.source import Fault, Parsed, Source
@@ -200,7 +200,16 @@ def _hub(config: TasksConfig) -> Source:
         )
         for name, test in sides.items()
     ]
-    return _source(sets, (), config, key=f"hub {config.root}", notes=notes)
+    source = _source(sets, (), config, key=f"hub {config.root}", notes=notes)
+    return replace(source, parse=partial(_of_hub, str(config.root), sets))
+
+
+def _of_hub(repository: str, sets: list[PromptSet]) -> Iterator[Parsed | Fault]:
+    """Parse prompt sets of a hub that has them: one that is away is told once, not after a minute for every set."""
+    from datasets.config import HF_DATASETS_CACHE
+
+    ask_hub(repository, Path(HF_DATASETS_CACHE))
+    yield from _parse(sets)
 
 
 def _hub_rows(repository: str, name: str, test: bool) -> Iterable[dict[str, Any]]:
