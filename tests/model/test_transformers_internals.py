@@ -14,6 +14,7 @@ from instruct_ablate.model.training import decoder_attention
 from instruct_ablate.model.transformers_internals import (
     attending,
     bias_attentions,
+    conversion_bars_on_terminals_alone,
     position_buckets,
     replaced,
     takes_registered_attention,
@@ -122,3 +123,13 @@ def test_replaced_methods_come_back_after_a_failure_too() -> None:
     with pytest.raises(KeyError), replaced("forward", {layer: lambda states: states}):
         raise KeyError
     assert "forward" not in vars(layer)
+
+
+def test_the_conversions_bar_is_for_terminals_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    from transformers import modeling_gguf_pytorch_utils as converting
+
+    before = converting.tqdm
+    with conversion_bars_on_terminals_alone():
+        assert list(converting.tqdm(range(3), desc="converting")) == [0, 1, 2]
+    assert converting.tqdm is before
+    assert capsys.readouterr().err == ""

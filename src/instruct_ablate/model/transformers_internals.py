@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -96,3 +97,16 @@ def position_buckets(attention: Any, distance: Tensor) -> Tensor:
 def scales_decoder_outputs(model: Any) -> bool:
     """Whether a T5 scales its decoder's states before the output layer: where that is tied, but never mT5's."""
     return bool(model.config.to_dict().get("scale_decoder_outputs", False))
+
+
+@contextmanager
+def conversion_bars_on_terminals_alone() -> Iterator[None]:
+    """Keep the bar of the conversion of GGUF files, which heeds no setting of transformers, out of a job's log."""
+    from transformers import modeling_gguf_pytorch_utils as converting
+
+    shown = converting.tqdm
+    converting.tqdm = partial(shown, disable=None)  # None: where standard error is no terminal
+    try:
+        yield
+    finally:
+        converting.tqdm = shown

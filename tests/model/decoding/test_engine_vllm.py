@@ -72,6 +72,22 @@ def test_the_same_records_as_the_native_engine(checkpoint, decoding):
 
 
 @pytest.mark.usefixtures("_vllm")
+@pytest.mark.parametrize("stop", ["token", "line"])
+def test_what_is_cut_is_told_as_by_the_native_engine_and_decoded_once(checkpoint, stop, monkeypatch):
+    prompts = make_prompts(1, 4)
+
+    def told(engine, length):
+        config = make_config(engine=engine)
+        config.evaluation.stop, config.prompt.max_target_length = stop, length
+        return {one.prompt.instance_id: (one.text, one.cut) for one in predict(checkpoint, prompts, config)}
+
+    native = [told("native", length) for length in (2, 60)]
+    monkeypatch.setattr(checkpoint.tokenizer, "decode", lambda *_, **__: pytest.fail("decoded again"))
+    assert [told("vllm", length) for length in (2, 60)] == native
+    assert any(cut for _, cut in native[0].values())
+
+
+@pytest.mark.usefixtures("_vllm")
 def test_wrong_answers_are_cut_as_by_the_native_engine(checkpoint):
     prompts = make_prompts(2, 12, LABELS)
     config = make_config()

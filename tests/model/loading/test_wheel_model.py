@@ -196,13 +196,3 @@ def test_a_damaged_part_is_named(by_hand: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(UserError, match=f"{WHEEL} is not the pinned file"):
         wheel_model(NAME, by_hand)
     assert made(by_hand) == []
-
-
-def test_the_conversions_bar_is_for_terminals_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    from transformers import modeling_gguf_pytorch_utils as converting
-
-    before = converting.tqdm
-    with wheel._bars_on_terminals_alone():
-        assert list(converting.tqdm(range(3), desc="converting")) == [0, 1, 2]
-    assert converting.tqdm is before
-    assert capsys.readouterr().err == ""

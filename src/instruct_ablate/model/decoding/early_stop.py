@@ -47,13 +47,18 @@ def text_written(
     It ends before a stop token and at its greatest length; under `evaluation.cut_wrong_answers` nothing follows the
     token by which exact match is lost.
     """
-    ended = list(takewhile(lambda token: token not in stops, tokens[: question.most]))
+    ended = before_end(question, tokens, stops)
     if config.cut_wrong_answers:
         lost = stop_when_lost([question], tokenizer)
         ends = (count for count in range(1, len(ended)) if lost(0, ended[:count]))
         ended = ended[: next(ends, len(ended))]
     text = str(tokenizer.decode(ended, skip_special_tokens=True))
     return answer_text(text, config), is_cut(question, ended, text, config)
+
+
+def before_end(question: Question, tokens: Sequence[int], stops: Collection[int]) -> list[int]:
+    """Return the tokens of an answer before its end token, at its greatest length at most."""
+    return list(takewhile(lambda token: token not in stops, tokens[: question.most]))
 
 
 def is_cut(question: Question, tokens: Sequence[int], text: str, config: EvaluationConfig) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.model.decoding.early_stop import answer_text, text_written
+from instruct_ablate.model.decoding.early_stop import answer_text, before_end, is_cut, text_written
 from instruct_ablate.model.decoding.question import Answer, Answers, Question, stop_tokens
 from instruct_ablate.model.decoding.settings import check_kind, lacking_vllm
 from instruct_ablate.model.export import write_checkpoint
@@ -74,9 +74,12 @@ def _free(
     prompts = [{"prompt_token_ids": list(question.ids)} for question in questions]
     for question, output in zip(questions, engine.generate(prompts, sampling), strict=True):
         tokens = [int(token) for token in output.outputs[0].token_ids]
-        text, cut = text_written(question, tokens, stops, checkpoint.tokenizer, config.evaluation)
-        if not config.evaluation.cut_wrong_answers:  # as vLLM's own detokeniser writes it
-            text = answer_text(str(output.outputs[0].text), config.evaluation)
+        if config.evaluation.cut_wrong_answers:
+            text, cut = text_written(question, tokens, stops, checkpoint.tokenizer, config.evaluation)
+        else:  # as vLLM's own detokeniser has written it
+            whole = str(output.outputs[0].text)
+            text = answer_text(whole, config.evaluation)
+            cut = is_cut(question, before_end(question, tokens, stops), whole, config.evaluation)
         yield Answer(question, text, cut=cut)
 
 

@@ -11,9 +11,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from instruct_ablate.errors import UserError, unknown
@@ -74,25 +71,14 @@ def _verify(path: Path, expected: str) -> None:
         )
 
 
-@contextmanager
-def _bars_on_terminals_alone() -> Iterator[None]:
-    """Keep the bar of transformers' conversion, which heeds none of its settings, out of a job's log."""
-    from transformers import modeling_gguf_pytorch_utils as converting
-
-    shown = converting.tqdm
-    converting.tqdm = partial(shown, disable=None)  # None: where standard error is no terminal
-    try:
-        yield
-    finally:
-        converting.tqdm = shown
-
-
 def _convert(gguf: Path, folder: Path) -> None:
     """Write model and tokenizer of a GGUF file in the usual format, weights in bfloat16."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    with _bars_on_terminals_alone():
+    from instruct_ablate.model.transformers_internals import conversion_bars_on_terminals_alone
+
+    with conversion_bars_on_terminals_alone():
         tokenizer = AutoTokenizer.from_pretrained(str(folder), gguf_file=gguf.name)
         model = AutoModelForCausalLM.from_pretrained(
             str(folder),
