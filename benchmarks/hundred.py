@@ -21,14 +21,12 @@ import json
 import random
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.hundred_parts import Cell, clocked
 from benchmarks.machine import processor
 from benchmarks.shapes import CACHE
 
@@ -36,117 +34,19 @@ from instruct_ablate.cell.run import evaluation, runner
 from instruct_ablate.data.store import token_store
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.model.decoding import decoder_only, engine_native, greedy, kept_prompts
+from instruct_ablate.model.decoding import greedy
 from instruct_ablate.model.decoding.question import ask
 from instruct_ablate.model.decoding.shared_prefix import batches, families
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of
 from instruct_ablate.model.state_store import chain
 from instruct_ablate.model.training.frozen_layers import CHUNK
-from instruct_ablate.model.training.kept_states import KeptStates, tokens_of
-from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.model.training.kept_states import tokens_of
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import read_tasks
 
 GOAL = 8 * 3600 * 2 / 100  # processor seconds a cell: a hundred of them in eight hours of two cores
-
-
-@dataclass
-class Cell:
-    """What a small cell took: seconds of its parts and what they had to do."""
-
-    trained: list[float] = field(default_factory=lambda: [0.0, 0])  # seconds, tokens
-    computed: list[float] = field(default_factory=lambda: [0.0, 0])  # of the frozen layers, for a new sample
-    read: list[float] = field(default_factory=lambda: [0.0, 0])  # test prompts whose batch was kept
-    written: list[float] = field(default_factory=lambda: [0.0, 0])  # test prompts whose batch was not
-    steps: list[tuple[int, float]] = field(default_factory=list)  # rows, seconds
-    answers: list[tuple[int, bool]] = field(default_factory=list)  # tokens, whether its end came
-    seconds: float = 0.0
-
-    @property
-    def rest(self) -> float:
-        """Seconds of all else."""
-        parts = (self.trained, self.computed, self.read, self.written)
-        return self.seconds - sum(part[0] for part in parts) - sum(seconds for _, seconds in self.steps)
-
-
-@contextmanager
-def clocked(cell: Cell) -> Iterator[None]:
-    """Note what a cell's parts take."""
-    hits: list[bool] = []
-
-    def look(found: bool, *_: Any) -> None:
-        hits.append(found)
-
-    def passes(seconds: float, decoder: Any, *_: Any) -> None:
-        if not isinstance(decoder.kept, kept_prompts.KeptPrompts):
-            return  # a trial's
-        batch = decoder.batch
-        tokens = sum(map(len, batch.prefixes)) + sum(len(row.tokens) for row in batch.rows)
-        _add(cell.read if hits and hits.pop() else cell.written, seconds, tokens)
-
-    def stepped(seconds: float, decoder: Any, tokens: Any) -> None:
-        if isinstance(decoder.kept, kept_prompts.KeptPrompts):
-            cell.steps.append((len(tokens), seconds))
-
-    def fitted(seconds: float, _: Any, batch: Any, *__: Any) -> None:
-        _add(cell.trained, seconds, sum(part.decoder.total for part in batch.micro_batches))
-
-    def kept(seconds: float, states: KeptStates, *_: Any) -> None:
-        _add(cell.computed, seconds, states.computed)
-
-    with ExitStack() as changes:
-        for owner, name, note in (
-            (decoder_only.PackedDecoder, "prefill", passes),
-            (decoder_only.PackedDecoder, "step", stepped),
-            (InstructionModule, "training_step", fitted),
-            (KeptStates, "keep", kept),
-        ):
-            changes.enter_context(_noted(owner, name, note))
-        changes.enter_context(_noted(kept_prompts._Entry, "look", look, of_result=True))
-        changes.enter_context(_noted_answers(cell))
-        started = time.process_time()
-        yield
-        cell.seconds = time.process_time() - started
-
-
-@contextmanager
-def _noted(owner: Any, name: str, note: Callable[..., None], of_result: bool = False) -> Iterator[None]:
-    """Tell `note` of each call of a method: its seconds (or its result), and what it was given."""
-    plain = getattr(owner, name)
-
-    def noting(*given: Any, **named: Any) -> Any:
-        started = time.process_time()
-        result = plain(*given, **named)
-        note(result if of_result else time.process_time() - started, *given)
-        return result
-
-    setattr(owner, name, noting)
-    try:
-        yield
-    finally:
-        setattr(owner, name, plain)
-
-
-@contextmanager
-def _noted_answers(cell: Cell) -> Iterator[None]:
-    def noting(decoder: Any, stops: Any, limit: int, *given: Any) -> Iterator[tuple[int, list[int]]]:
-        for row, tokens in greedy.decode_greedily(decoder, stops, limit, *given):
-            cell.answers.append((min(limit, len(tokens) + 1), len(tokens) < limit))
-            yield row, tokens
-
-    plain = engine_native.decode_greedily
-    engine_native.decode_greedily = noting
-    try:
-        yield
-    finally:
-        engine_native.decode_greedily = plain
-
-
-def _add(part: list[float], seconds: float, amount: float) -> None:
-    part[0] += seconds
-    part[1] += amount
 
 
 def words(given: argparse.Namespace, cache: Path) -> list[str]:
@@ -199,6 +99,11 @@ def whole(given: argparse.Namespace) -> dict[str, Any]:
         f"tasks.test_tasks={given.test_tasks}", f"tasks.test_instances={given.test_instances}",
     ]  # fmt: skip
     config = compose_config([*words(given, CACHE), *asked])
+    if config.evaluation.decoding != "greedy":
+        sys.exit(
+            f"evaluation.decoding={config.evaluation.decoding}: what is extrapolated are decoding steps by the lengths "
+            "of free answers; leave it at greedy"
+        )
     collection = read_tasks(config.tasks, Path(config.cache))
     checkpoint = load_checkpoint(config.model, torch.bfloat16, Path(config.cache))
     tokens = TokenizerTokens.of(checkpoint.tokenizer, config.prompt)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.hundred import Cell, extrapolated, line, main, steps_of
+from benchmarks.hundred import extrapolated, line, main, steps_of
+from benchmarks.hundred_parts import Cell
 
 from benchmarks import hundred
 
@@ -52,6 +53,13 @@ def test_a_whole_cell_from_its_counts() -> None:
     assert found["writing, s"][0] < found["writing, s"][1] <= 10
     assert found["all else, s"] == 2.0
     assert found["a cell, s"][0] == 44
+
+
+@pytest.mark.parametrize("decoding", ["rank", "constrained"])
+def test_other_than_free_answers_are_refused(decoding: str) -> None:
+    """Ranking takes no decoding step, so that all of its time would count as a cell's fixed rest."""
+    with pytest.raises(SystemExit, match=f"evaluation.decoding={decoding}"):
+        main(["--model", "tiny_llama", "--override", "trainer=tiny", f"evaluation={decoding}"])
 
 
 def test_parts_of_small_cells_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
