@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.commands.compare import command
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.compare import compare_studies
+from instruct_ablate.report.computed import ASPECTS, apart_lines
 from tests.report.cells import make_cell, with_likelihoods
 from tests.report.studies import write_study
 
@@ -108,6 +110,36 @@ def test_every_origin_that_differs_is_named(tmp_path: Path):
     for line in ("checkpoint: m1 against m2", "extensions: e1 against e2", "device: cpu against cuda",
                  "precision: fp32 against bf16"):  # fmt: skip
         assert f"not the same {line}" in lines
+
+
+ASPECT = {
+    "precision": {"precision": "bf16"},
+    "device": {"device": "cuda:0"},
+    "processor": {"processor": "other"},
+    "threads": {"threads": 7},
+    "package versions": {"versions": (("torch", "9"),)},
+}
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_what_a_page_holds_apart_compare_holds_apart_too(aspect: str, tmp_path: Path) -> None:
+    known = replace(MADE, processor="one", threads=2)
+    other: Any = replace(known, **ASPECT[aspect])  # type: ignore[arg-type]
+    sides = [[replace(each, environment=made) for each in CELLS] for made in (known, other)]
+    _, lines = compare_studies(*(write_study(tmp_path / str(at), cells) for at, cells in enumerate(sides)))
+    (line,) = (line for line in lines if line.startswith("not the same"))
+    assert line.startswith(f"not the same {aspect}: ")
+    assert any(line.startswith(f"{aspect}: ") for line in apart_lines([sides[0][0], *sides[1][1:]]))
+
+
+def test_which_of_equal_gpus_is_no_difference_and_another_version_of_ours_is(tmp_path: Path) -> None:
+    for place, device, version in (("a", "cuda:0", "1"), ("b", "cuda:1", "2")):
+        made = replace(MADE, device=device, versions=(("instruct-ablate", version), ("torch", "2")))
+        write_study(tmp_path / place, [replace(each, environment=made) for each in CELLS])
+    _, lines = compare_studies(tmp_path / "a", tmp_path / "b")
+    assert [line for line in lines if line.startswith("not the same")] == [
+        "not the same version of instruct-ablate: 1 against 2"
+    ]
 
 
 def test_a_hyper_parameter_of_one_value_each_is_compared_in_spite_of_it(tmp_path: Path):

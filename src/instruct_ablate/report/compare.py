@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from instruct_ablate.cell.state.legend import COLUMNS, Legend, heading
-from instruct_ablate.cell.state.record import GENERAL, CellRecord
+from instruct_ablate.cell.state.record import GENERAL, CellRecord, Environment
 from instruct_ablate.cell.state.setting import Setting, Value, write
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.columns import compared
+from instruct_ablate.report.computed import ASPECTS, OWN, with_model
 from instruct_ablate.report.differences import place_columns
 from instruct_ablate.report.provenance import made_with
 from instruct_ablate.report.seed_means import ABILITY, general_cells
@@ -174,7 +175,7 @@ def _origins(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Itera
         if one and other and one != other:
             yield f"not the same {name}: {', '.join(sorted(one))} against {', '.join(sorted(other))}"
         elif moved := _moved(cells, others, of):
-            both = ", ".join(sorted(one - {"none"}))
+            both = ", ".join(sorted(one))
             yield f"not the same {name} in {moved} cells that both have done, though both have {both}"
 
 
@@ -196,12 +197,9 @@ def _states(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Iterat
             yield f"{cell.name}: {before} in the first, {cell.state} in the second"
 
 
-def _made(cell: CellRecord, name: str, unknown: str = "unknown") -> str:
-    return str(getattr(cell.environment, name, None) or unknown)
-
-
-def _versions(cell: CellRecord) -> str:
-    return " ".join("-".join(pair) for pair in cell.environment.versions) if cell.environment else "unknown"
+def _of_environment(of: Callable[[Environment], str]) -> Callable[[CellRecord], str]:
+    """Read something of what a cell ran with; nothing where no model was asked here, or where it was not noted."""
+    return lambda cell: next((of(made) for _, made in with_model([cell])), "")
 
 
 _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
@@ -209,12 +207,11 @@ _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
     "data hash": lambda cell: cell.setting.revision("tasks") or cell.data_hash or "unknown",
     "checkpoint": lambda cell: cell.setting.revision("model"),
     "extensions": lambda cell: cell.setting.revision("extensions"),
-    "commit": lambda cell: _made(cell, "commit"),
-    "package versions": _versions,
-    "device": lambda cell: _made(cell, "device"),
-    "precision": lambda cell: _made(cell, "precision"),
-    "processor": lambda cell: _made(cell, "processor", ""),
-    "threads": lambda cell: _made(cell, "threads", ""),
+    "commit": lambda cell: (cell.environment.commit if cell.environment else None) or "unknown",
+    f"version of {OWN}": lambda cell: (
+        dict(cell.environment.versions).get(OWN, "") if cell.environment else ""
+    ),
+    **{name: _of_environment(of) for name, of in ASPECTS.items()},
 }
 
 

@@ -13,6 +13,7 @@ from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.cell.state.setting import Setting
 
 PRECISION, ON = "precision", " on "
+OWN = "instruct-ablate"
 NAMED = 3  # so many cells of a way that others have not are named
 ADVICE = (
     "numbers of different precision, processor or versions differ as those of different seeds do, or more: give "
@@ -34,9 +35,10 @@ def _kind(made: Environment) -> str:
 
 def _versions(made: Environment) -> str:
     # Those of this package that change numbers are among the keys of an identity.
-    return " ".join("-".join(one) for one in made.versions if one[0] != "instruct-ablate")
+    return " ".join("-".join(one) for one in made.versions if one[0] != OWN)
 
 
+# What `compare` holds two studies against each other by, too; empty: of a record from before it was noted.
 ASPECTS: dict[str, Callable[[Environment], str]] = {
     PRECISION: lambda made: made.precision,
     "device": _kind,
