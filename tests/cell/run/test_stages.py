@@ -166,6 +166,10 @@ def test_a_test_that_another_machine_goes_on_with_says_who_made_its_first_predic
     assert note.startswith(f"test, original: predictions were made elsewhere: 3 of 8 on {where}")
     assert record.environment is not None
     assert f"; tested on {record.environment.host} (cpu, fp32, " in note
+    unmarked = [
+        one for one in record.notes if "3 of 8 answers were taken over from an earlier version" in one
+    ]
+    assert bool(unmarked) == forgotten  # whoever notes where also marks answers that were cut
     assert not (folder_of(config, record) / PLACES).exists()
     alone = run_cell(small(tmp_path, cache, study="alone"))
     assert alone.blocks == record.blocks

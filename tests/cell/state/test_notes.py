@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.notes import _one_answer, prediction_notes, prompt_notes
+from instruct_ablate.cell.state.notes import _one_answer, prediction_notes, prompt_notes, unmarked_note
 from instruct_ablate.cell.state.predictions import PredictionRow, make_row
 from instruct_ablate.metrics import InstanceScore
 from instruct_ablate.prompt.prompt import Prediction, Prompt
@@ -83,3 +83,13 @@ def test_cut_answers_are_counted_where_there_are_any() -> None:
     assert "2 of 5 answers were ended at their greatest length (40%)" in list(prediction_notes(rows))
     whole = [replace(row, cut=False) for row in rows]
     assert not any("greatest length" in note for note in prediction_notes(whole))
+
+
+def test_answers_of_an_earlier_version_make_the_number_of_cut_ones_a_lower_bound() -> None:
+    assert unmarked_note(0, PROMPTS, "greedy") == ""
+    assert unmarked_note(2, PROMPTS, "greedy").startswith(f"2 of {len(PROMPTS)} answers were taken over from")
+    assert unmarked_note(2, PROMPTS, "greedy").endswith("lower bound")
+    chosen = [replace(one, choices=("yes", "no")) for one in PROMPTS]
+    assert unmarked_note(2, chosen, "rank") == ""  # a label is never cut
+    assert unmarked_note(2, chosen, "greedy")
+    assert unmarked_note(2, [*chosen, replace(chosen[0], choices=None)], "rank")

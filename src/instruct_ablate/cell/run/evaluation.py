@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.state import identity
 from instruct_ablate.cell.state.instance_scores import completed
-from instruct_ablate.cell.state.notes import prompt_notes
+from instruct_ablate.cell.state.notes import prompt_notes, unmarked_note
 from instruct_ablate.cell.state.predictions import (
     PredictionRow,
     PredictionWriter,
@@ -83,7 +83,7 @@ def evaluate(
     from instruct_ablate.model.decoding.predict import predict
     from instruct_ablate.model.decoding.settings import check_likelihoods
     from instruct_ablate.model.loading.tokenizer import encoding_of
-    from instruct_ablate.model.training.stretches import Stretches, here, told_of_tests
+    from instruct_ablate.model.training.stretches import Stretches, here, of_unknown_place, told_of_tests
 
     started, path, name = time.perf_counter(), job.folder / file_name(label, template), named(label, template)
     metrics = selected(job.config).load()
@@ -121,6 +121,9 @@ def evaluate(
         *prompt_notes(prompts),
         way_note(checkpoint, job.config),
         told_of_tests(stretches.before, len(finished), len(prompts), place),
+        unmarked_note(
+            of_unknown_place(stretches.before, len(finished)), prompts, job.config.evaluation.decoding
+        ),
         *met,
     )
     notes = tuple(f"test, {name}: {note}" for note in noted if note)

@@ -68,6 +68,20 @@ def prediction_notes(rows: Sequence[PredictionRow]) -> Iterator[str]:
     yield from _collapse(labelled)
 
 
+def unmarked_note(taken_over: int, prompts: Sequence[Prompt], decoding: str) -> str:
+    """Say of answers that a test took over from an earlier version that those cut by their length bear no mark there.
+
+    Empty where there are none, or where all answers are chosen among labels, which are never cut.
+    """
+    written = decoding == "greedy" or any(not prompt.choices for prompt in prompts)
+    if not taken_over or not written:
+        return ""
+    return (
+        f"{taken_over} of {len(prompts)} answers were taken over from an earlier version, which marked none as ended "
+        "at its greatest length: the number of those that were is a lower bound"
+    )
+
+
 def _collapse(labelled: Sequence[PredictionRow]) -> Iterator[str]:
     """Say of how many classification tasks nearly all instances got one answer, though their references differ."""
     tasks: dict[str, list[PredictionRow]] = {}

@@ -87,13 +87,18 @@ def company(stretches: Sequence[Stretch]) -> int:
     return max((one.company for one in stretches), default=0)
 
 
+def of_unknown_place(before: Sequence[Stretch], taken_over: int) -> int:
+    """Count the predictions that a test took over of which nobody noted where they were made: an earlier version's."""
+    return before[0].first if before else taken_over
+
+
 def told_of_tests(before: Sequence[Stretch], taken_over: int, total: int, tested: Place) -> str:
     """Say where the predictions were made that a test has taken over, if that is not where it ended; else nothing."""
     counts: dict[str, int] = {}
     ends = [*(one.first for one in before[1:]), taken_over]
     for one, end in zip(before, ends, strict=True) if before else ():
         counts[str(one.place)] = counts.get(str(one.place), 0) + end - one.first
-    if unknown := before[0].first if before else taken_over:
+    if unknown := of_unknown_place(before, taken_over):
         counts["a place that is not known"] = unknown
     elsewhere = [f"{n} of {total} on {place}" for place, n in counts.items() if place != str(tested)]
     return f"predictions were made elsewhere: {', '.join(elsewhere)}; tested on {tested}" if elsewhere else ""
