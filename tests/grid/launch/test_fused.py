@@ -59,30 +59,56 @@ def test_lora_cells_of_one_model_are_together() -> None:
         changed(lora(seed=2), trainer={"learning_rate": 1e-5, "max_steps": 3, "batch_size": 2}),
         lora(seed=3),
     ]
-    found = [[int(cell.identity.name) for cell in group] for group in groups(cells_of(configs), 3)]
+    found = [[int(cell.identity.name) for cell in group] for group in groups(cells_of(configs), 3, 2048)]
     assert found == [[0, 2, 4], [5], [1], [3]]
+    found = [[int(cell.identity.name) for cell in group] for group in groups(cells_of(configs), 3)]
+    assert found == [[0, 2, 4, 5], [1], [3]]  # those that take turns share one copy, however many they are
 
 
-@pytest.mark.parametrize(
-    ("config", "told"),
-    [
-        (lora(method=MethodConfig("full")), "method=full"),
-        (lora(method=MethodConfig("lora", dora=True)), "method.dora"),
-        (lora(method=MethodConfig("lora", dropout=0.1)), "method.dropout=0.1"),
-        (lora(logger=LoggerConfig("wandb")), "logger=wandb"),
-        (lora(cell_timeout=1.0), "cell_timeout"),
-        (changed(lora(), data={"packing": False}), "packing"),
-        (changed(lora(), data={"num_workers": 2}), "num_workers"),
-        (changed(lora(), trainer={"devices": 2}), "several processes"),
-        (changed(lora(), trainer={"compile": True}), "compile"),
-        (changed(lora(), trainer={"precision": "fp16"}), "fp16"),
-    ],
-    ids=lambda given: given if isinstance(given, str) else "",
-)
+def test_what_a_joined_pass_has_once_may_differ_among_cells_that_take_turns() -> None:
+    configs = [lora(), changed(lora(), trainer={"dropout": 0.1}), changed(lora(), trainer={"threads": 2})]
+    assert [len(group) for group in groups(cells_of(configs), 8, 2048)] == [1, 1, 1]
+    assert [len(group) for group in groups(cells_of(configs), 8)] == [3]
+    other = changed(lora(), trainer={"precision": "fp32"})
+    assert [
+        len(group) for group in groups(cells_of([changed(lora(), trainer={"precision": "bf16"}), other]), 8)
+    ] == [1, 1]
+
+
+JOINS_NOT = [
+    (lora(method=MethodConfig("lora", dora=True)), "method.dora"),
+    (lora(method=MethodConfig("lora", dropout=0.1)), "method.dropout=0.1"),
+    (lora(logger=LoggerConfig("wandb")), "logger=wandb"),
+    (lora(cell_timeout=1.0), "cell_timeout"),
+    (changed(lora(), data={"packing": False}), "packing"),
+    (changed(lora(), data={"num_workers": 2}), "num_workers"),
+    (changed(lora(), trainer={"precision": "fp16"}), "fp16"),
+]
+ALONE = [
+    (lora(method=MethodConfig("full")), "method=full"),
+    (changed(lora(), trainer={"devices": 2}), "several processes"),
+    (changed(lora(), trainer={"compile": True}), "compile"),
+]
+
+
+def named(given: object) -> str:
+    return given if isinstance(given, str) else ""
+
+
+@pytest.mark.parametrize(("config", "told"), JOINS_NOT + ALONE, ids=named)
 def test_why_a_cell_runs_by_itself(config: Config, told: str, caplog: pytest.LogCaptureFixture) -> None:
-    assert told in str(why_alone(config))
-    assert [len(group) for group in groups(cells_of([config, config]), 8)] == [1, 1]
-    assert f"0 runs by itself: {why_alone(config)}" in caplog.text
+    assert told in str(why_alone(config, 2048))
+    assert [len(group) for group in groups(cells_of([config, config]), 8, 2048)] == [1, 1]
+    assert f"0 runs by itself: {why_alone(config, 2048)}" in caplog.text
+
+
+@pytest.mark.parametrize(("config", "told"), JOINS_NOT + ALONE, ids=named)
+def test_what_keeps_steps_from_being_joined_keeps_none_from_taking_turns(
+    config: Config, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    shares = (config, told) in JOINS_NOT
+    assert [len(group) for group in groups(cells_of([config, config]), 8)] == ([2] if shares else [1, 1])
+    assert (told in caplog.text) != shares
 
 
 def test_where_there_is_a_gpu_cells_run_in_turn_unless_tokens_are_given(
@@ -143,7 +169,7 @@ def test_cells_take_turns_over_one_copy_of_the_weights(
     hydra = SimpleNamespace(job_logging={}, verbose=False)
     launcher = SimpleNamespace(config=SimpleNamespace(hydra=hydra), task_function=task)
     some = [lora(seed=seed, cache=str(tmp_path / "cache")) for seed in range(3)]
-    run_fused(launcher, cells_of(some), 8, None)
+    run_fused(launcher, cells_of(some), 2, None)
     assert put_back == ["0", "1", "2"]
     first, *others = ([*model.parameters()] for model in models)
     assert all(one is same for other in others for one, same in zip(first, other, strict=True))
@@ -164,7 +190,7 @@ def test_a_sweep_of_lora_cells_is_what_it_is_in_turn(tmp_path: Path) -> None:
         folder.mkdir()
         run = sweep(folder, *words, *more)
         assert run.returncode == 0, run.stdout + run.stderr
-    assert "they take turns" in run.stdout
+    assert "cells take turns over one copy" in run.stdout
     for folder in (given, turns):
         assert without_times(folder) == without_times(wanted)
         assert outcome(folder) == outcome(wanted)

@@ -268,6 +268,23 @@ def test_a_joined_model_that_computes_something_else_is_not_used(
     assert "losses or gradients of cell 0, cell 1 are not those of its own pass" in caplog.text
 
 
+def test_a_joined_step_is_not_taken_where_the_cells_own_is_not_finite(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lost(module: InstructionModule, batch: Any) -> float:
+        loss = own(module, batch)
+        return torch.nan if module.config.schedule == "linear" else loss
+
+    configs = cells(cache)[:2]
+    wanted, own = alone(configs, tmp_path / "alone"), InstructionModule.alone
+    monkeypatch.setattr(InstructionModule, "alone", lost)
+    given = together(configs, tmp_path / "together")
+    assert "losses or gradients of cell 1 are not those of its own pass" in caplog.text
+    assert [one.company for one in given] == [0, 0]
+    assert "the loss became nan" in str(given[1].fault)  # as alone
+    assert given[0].losses == wanted[0].losses
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [("tiny_gpt2", "is not a plain one"), ("tiny_t5gemma2", "attend to each other's tokens")],

@@ -2,12 +2,14 @@
 
 Which cells can be together is decided here, by their configurations; how their steps are joined stands in
 `cell/run/side_by_side`. On a processor they take turns unless joined passes are asked for: those gain no time there.
+What keeps steps from being joined does not keep cells from taking turns.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,85 +34,103 @@ LOGGERS = ("none", "csv", "tensorboard")  # that may be open for several cells a
 
 def run_fused(launcher: Any, cells: Sequence[Cell], most: int, tokens: int | None) -> None:
     """Run the cells by the launcher's task function; one that raises is told, and the others go on."""
-    hydra = launcher.config.hydra
+    hydra, many = launcher.config.hydra, len(cells)
     configure_log(hydra.job_logging, hydra.verbose)
     done = 0
     with restoring(cells) as restore:
         for group in groups(cells, most, tokens):
-            done += len(group)
-            names = ", ".join(cell.identity.name for cell in group)
-            log.info("cell%s %d of %d: %s", "s up to" if len(group) > 1 else "", done, len(cells), names)
-            if len(group) == 1:
-                run_here(launcher, group[0])
-                restore(group[0].folder)
-            elif tokens is None:
-                _in_turn(launcher, group, restore)
+            if len(group) == 1 or tokens is None:
+                _in_turn(launcher, group, restore, (done, many))
             else:
+                names = ", ".join(cell.identity.name for cell in group)
+                log.info("cells up to %d of %d: %s", done + len(group), many, names)
                 _together(launcher, group, tokens)
                 for cell in group:
                     restore(cell.folder)
+            done += len(group)
 
 
 def groups(cells: Sequence[Cell], most: int, tokens: int | None = None) -> Iterator[list[Cell]]:
-    """Yield cells that run together, and those that run alone, by the place of the first; say why these do."""
+    """Yield cells that run together, and those that run alone, by the place of the first; say why these do.
+
+    Cells whose steps are joined are at most `most`; those that take turns over one copy of the weights, all there are.
+    """
     gathered: dict[str, list[Cell]] = {}
     for cell in cells:
         why = why_alone(cell.config, tokens)
         if why:
             log.warning("%s runs by itself: %s", cell.identity.name, why)
-        key = cell.identity.hash if why is not None else _base(cell.config)
+        key = cell.identity.hash if why is not None else _base(cell.config, tokens)
         gathered.setdefault(key, []).append(cell)
     for group in gathered.values():
-        for first in range(0, len(group), most):
-            yield group[first : first + most]
+        size = len(group) if tokens is None else most
+        for first in range(0, len(group), size):
+            yield group[first : first + size]
 
 
 def why_alone(config: Config, tokens: int | None = None) -> str | None:
-    """Say why a cell cannot train together with others; nothing where it does not train, None where it can.
+    """Say why a cell cannot run with others; nothing where it does not train, None where it can.
 
-    `tokens`: of a joined pass, where steps are joined.
+    `tokens`: of a joined pass, where steps are joined; None where cells take turns over one copy of the weights.
     """
     if is_baseline(config) or is_untuned(config):
         return ""
     method, trainer = config.method, config.trainer
     reasons = {
         f"method={method.name} trains the model's own weights": method.name != "lora",
+        "several processes train it": trainer.devices * trainer.num_nodes > 1 or trainer.strategy != "auto",
+        "trainer.compile=true": trainer.compile,
+        "on a GPU cells are together with hydra.launcher.tokens=N alone": tokens is None
+        and _on_gpu(trainer.accelerator),
+    }
+    if tokens is not None:
+        reasons |= _why_not_joined(config)
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _why_not_joined(config: Config) -> dict[str, bool]:
+    """What keeps a cell's steps from being joined with those of others, and whether this cell has it."""
+    method, workers = config.method, config.data.num_workers
+    return {
         "method.dora=true measures the model's own weights too": method.dora,
         f"method.dropout={method.dropout} draws from the process's generator": method.dropout > 0,
         "data.packing=false": not config.data.packing,
-        f"data.num_workers={config.data.num_workers} starts processes": config.data.num_workers > 0,
-        "several processes train it": trainer.devices * trainer.num_nodes > 1 or trainer.strategy != "auto",
-        "trainer.compile=true": trainer.compile,
-        "trainer.precision=fp16 scales each cell's loss by its own number": trainer.precision == "fp16",
+        f"data.num_workers={workers} starts processes": workers > 0,
+        "trainer.precision=fp16 scales each cell's loss by its own number": config.trainer.precision
+        == "fp16",
         f"logger={config.logger.name} has one cell open at a time": config.logger.name not in LOGGERS,
         "cell_timeout could end one cell only together with the others": config.cell_timeout is not None,
-        "on a GPU steps are joined with hydra.launcher.tokens=N alone": tokens is None
-        and _on_gpu(trainer.accelerator),
     }
-    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 def _on_gpu(accelerator: str) -> bool:
     return accelerator != "cpu" and bool(visible_gpus())
 
 
-def _base(config: Config) -> str:
-    """Return what cells that train together have alike."""
+def _base(config: Config, tokens: int | None) -> str:
+    """Return what cells that run together have alike: the weights as they are read, and what a joined pass has once."""
     trainer = config.trainer
-    alike = (trainer.precision, trainer.accelerator, trainer.threads, trainer.dropout)
-    return repr((config.model, alike, trainer.activation_checkpointing, config.cache, config.extensions))
+    read = (config.model, trainer.precision, trainer.accelerator, config.cache, config.extensions)
+    passed = (trainer.threads, trainer.dropout, trainer.activation_checkpointing)
+    return repr(read if tokens is None else (read, passed))
 
 
-def _in_turn(launcher: Any, cells: Sequence[Cell], restore: Restore) -> None:
-    """Run cells one after another over one copy of the weights; what a cell folds its adapters into is its own."""
+def _in_turn(launcher: Any, cells: Sequence[Cell], restore: Restore, place: tuple[int, int]) -> None:
+    """Run cells one after another, several over one copy of the weights; what adapters are folded into is their own.
+
+    `place`: how many cells have run before them, and how many there are in all.
+    """
     from instruct_ablate.cell.run.side_by_side import lending
 
-    log.info(
-        "they take turns: on a processor joined steps take as long as their own, and more memory "
-        "(hydra.launcher.tokens=N joins them, N tokens a pass)"
-    )
-    with lending():
-        for cell in cells:
+    if len(cells) > 1:
+        log.info(
+            "%d cells take turns over one copy of the model's weights: on a processor joined steps take as long as "
+            "their own, and more memory (hydra.launcher.tokens=N joins them, N tokens a pass)",
+            len(cells),
+        )
+    with lending() if len(cells) > 1 else nullcontext():
+        for number, cell in enumerate(cells, place[0] + 1):
+            log.info("cell %d of %d: %s", number, place[1], cell.identity.name)
             run_here(launcher, cell)
             restore(cell.folder)
 

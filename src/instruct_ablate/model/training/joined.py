@@ -268,7 +268,7 @@ def _passes_whole(step: Step) -> bool:
 def _as_alone(step: Step, loss: float) -> bool:
     """Whether a joined step gave what the cell's own pass gives, which is taken now; what it gave stays.
 
-    One that is not finite in its own pass is no matter of ours.
+    One that is not finite in its own pass has to be so in the joined one: the cell then fails as it would alone.
     """
     masters = _masters(step.module)
     found = [master.grad for master in masters]
@@ -276,7 +276,7 @@ def _as_alone(step: Step, loss: float) -> bool:
     try:
         wanted = step.module.alone(step.batch)
         if not np.isfinite(wanted):
-            return True
+            return not np.isfinite(loss)
         bound = CLOSE.get(step.module.dtype_of_products, CLOSE[torch.bfloat16])
         norm, apart = 0.0, 0.0
         for master, joint in zip(masters, found, strict=True):
