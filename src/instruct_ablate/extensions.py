@@ -132,6 +132,16 @@ def _content_of(name: str) -> str:
     return content
 
 
+def content_of(function: Callable[..., Any]) -> str:
+    """Return the hash of the user's file that a function stands in, as it was imported; empty where there is none."""
+    name = str(getattr(function, "__module__", ""))
+    module = sys.modules.get(name)
+    path = Path(str(getattr(module, "__file__", None) or ""))
+    if module is None or name.partition(".")[0] == __package__ or not path.is_file():
+        return ""
+    return str(vars(module).setdefault(_CONTENT, sha256_of(path)))
+
+
 def registers_only(file: str, key: str) -> bool:
     """Whether all that a loaded file registers is meant for one key: for nothing else can it make a difference."""
     module = Path(file).stem

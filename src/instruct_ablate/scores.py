@@ -58,6 +58,9 @@ class MetricDescription:
     higher_is_better: bool = True
     reads: str = "text"
     range: tuple[float, float] | None = (0.0, 1.0)
+    code: str = (
+        ""  # hash of the user's file that its function stands in; empty: ours, or not noted by a record
+    )
 
 
 @dataclass(frozen=True, slots=True)

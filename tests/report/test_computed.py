@@ -12,10 +12,12 @@ from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.report.as_json import report_fields
 from instruct_ablate.report.closing import closing_lines
 from instruct_ablate.report.compare import compare_studies
-from instruct_ablate.report.computed import ADVICE, apart_lines, ways_sentence
+from instruct_ablate.report.computed import ADVICE, RESCORE, apart_lines, ways_sentence
+from instruct_ablate.report.figures.paper import main_caption
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.terminal_table import caption
+from instruct_ablate.scores import MetricDescription
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 
@@ -34,6 +36,34 @@ def study(*made: Environment) -> list[CellRecord]:
     nobody = Environment("c", "c", None, "3.11", (), "none", "none")
     guess = replace(make_cell(25.0, model="uniform_guess", data_budget=0), environment=nobody)
     return [*cells, guess, replace(make_cell(None, seed=9), environment=replace(GPU, precision="fp16"))]
+
+
+def scored(scoring: int, code: str, seed: int, variant: str = "original") -> CellRecord:
+    """A cell scored by a version of the rules, and by a metric of one's own."""
+    cell = make_cell(50.0, instruction=variant, seed=seed)
+    own = MetricDescription("letters", "letters", code=code)
+    return replace(cell, blocks=tuple(replace(one, scoring=scoring, metrics=(own,)) for one in cell.blocks))
+
+
+def test_scores_of_several_rules_or_metrics_are_told_of(tmp_path: Path) -> None:
+    alike = [scored(2, "a" * 64, 0), scored(2, "a" * 64, 1), scored(0, "", 2)]
+    assert apart_lines(alike) == ()
+    assert "scored alike" not in caption(build_rows(alike))
+    edited = [*alike, scored(2, "b" * 64, 3), scored(1, "a" * 64, 4, "simplified")]
+    rules, letters, advice = apart_lines(edited)
+    assert rules == "scoring rules: version 2 (3 cells); version 1 (1 cell: tiny-simplified-8-4)"
+    assert letters == "file of metric letters: aaaaaaaa (3 cells); bbbbbbbb (1 cell: tiny-original-8-3)"
+    assert advice == RESCORE
+    rows = build_rows(edited)
+    told = "Not all scored alike: file of metric letters and scoring rules (instruct-ablate rescore)"
+    assert told in caption(rows)
+    assert told in main_caption("study", rows, ("exact_match",))
+    one, other = (
+        write_study(tmp_path / name, [scored(2, code * 64, 0)]) for name, code in (("one", "a"), ("two", "b"))
+    )
+    lines = compare_studies(one, other)[1]
+    there = "scoring rules version 2, file of metric letters"
+    assert f"not the same scoring: {there} aaaaaaaa against {there} bbbbbbbb" in lines
 
 
 def said_of(cells: list[CellRecord]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.extensions import decorated, forgets, load_extensions, load_function
+from instruct_ablate.extensions import content_of, decorated, forgets, load_extensions, load_function
 from instruct_ablate.scores import KINDS, MetricDescription
 from instruct_ablate.tasks.task import Kind
 
@@ -88,7 +88,7 @@ def metric(
 
     def register(function: F) -> F:
         shown = heading or name.replace("_", " ")
-        add(Metric(name, shown, unit, kinds, reads=reads, score=function, **more))
+        add(Metric(name, shown, unit, kinds, reads=reads, code=content_of(function), score=function, **more))
         return decorated(KEY, function)
 
     return register

@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.record import GENERAL, CellRecord, Environment
 from instruct_ablate.cell.state.setting import Setting, Value, write
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.columns import compared
-from instruct_ablate.report.computed import ASPECTS, OWN, with_model
+from instruct_ablate.report.computed import ASPECTS, OWN, scored_by, with_model
 from instruct_ablate.report.differences import place_columns
 from instruct_ablate.report.provenance import made_with
 from instruct_ablate.report.seed_means import ABILITY, general_cells
@@ -202,11 +202,16 @@ def _of_environment(of: Callable[[Environment], str]) -> Callable[[CellRecord], 
     return lambda cell: next((of(made) for _, made in with_model([cell])), "")
 
 
+def _scoring(cell: CellRecord) -> str:
+    return ", ".join(f"{name} {value}" for name, value in scored_by(cell).items())
+
+
 _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
     # Of predictions that were imported in part it is the part's, which the record's own hash of the data is not.
     "data hash": lambda cell: cell.setting.revision("tasks") or cell.data_hash or "unknown",
     "checkpoint": lambda cell: cell.setting.revision("model"),
     "extensions": lambda cell: cell.setting.revision("extensions"),
+    "scoring": _scoring,
     "commit": lambda cell: (cell.environment.commit if cell.environment else None) or "unknown",
     f"version of {OWN}": lambda cell: (
         dict(cell.environment.versions).get(OWN, "") if cell.environment else ""

@@ -1,4 +1,4 @@
-"""How cells were computed: precision, device, processor, threads and versions, where these are not all alike.
+"""How cells were computed: precision, device, processor, threads, versions, scoring, where these are not all alike.
 
 None of them counts in an identity (`trainer.precision=auto` counts as auto): a row can be a mean over, and a difference
 be taken between, cells of two precisions. Which is as it must be, for grids run where there is room; but it is said.
@@ -18,6 +18,12 @@ NAMED = 3  # so many cells of a way that others have not are named
 ADVICE = (
     "numbers of different precision, processor or versions differ as those of different seeds do, or more: give "
     "trainer.precision=fp32 or bf16 in place of auto, which counts in a cell's identity, and run all in one place"
+)
+
+
+RESCORE = (
+    "scores by other rules, or by a metric of one's own that was edited since, are other numbers: instruct-ablate "
+    "rescore STUDY (with --extensions FILE for one's own) scores all cells alike"
 )
 
 
@@ -69,22 +75,57 @@ def ways_sentence(rows: Iterable[tuple[Setting, Sequence[str]]]) -> str:
 
 def apart_lines(cells: Iterable[CellRecord]) -> tuple[str, ...]:
     """Return a line for each aspect in which the done cells of a study are not alike, and what to do; else nothing."""
-    made = tuple(with_model(cells))
+    every = tuple(cells)
+    made = tuple(with_model(every))
     chosen = tuple(one for one in made if _by_machine(one[0].setting))
     lines = [
         f"{name}: {told}"
         for name, of in ASPECTS.items()
-        if (told := _told(chosen if name == PRECISION else made, of))
+        if (told := _told((cell.name, of(env)) for cell, env in (chosen if name == PRECISION else made)))
     ]
-    return (*lines, ADVICE) if lines else ()
+    scored = _scoring_lines([cell for cell in every if cell.state == "done"])
+    return (*lines, *([ADVICE] if lines else []), *scored, *([RESCORE] if scored else []))
 
 
-def _told(made: Sequence[tuple[CellRecord, Environment]], of: Callable[[Environment], str]) -> str:
+def scored_by(cell: CellRecord) -> dict[str, str]:
+    """Return what a cell's scores were made by: the version of the rules, and the file of each metric of one's own.
+
+    What an early record has not noted is left out.
+    """
+    rules = sorted({block.scoring for block in cell.every_block} - {0})
+    files: dict[str, set[str]] = {}
+    for block in cell.blocks:
+        for metric in block.metrics:
+            files.setdefault(metric.name, set()).add(metric.code[:8])
+    own = {f"file of metric {name}": " and ".join(sorted(codes - {""})) for name, codes in files.items()}
+    told = {"scoring rules": " and ".join(f"version {number}" for number in rules), **own}
+    return {name: value for name, value in told.items() if value}
+
+
+def scored_sentence(rows: Iterable[Sequence[tuple[str, str]]]) -> str:
+    """Say for a caption what is not the same of the scoring of rows (`scored_by` of their cells); empty for nothing."""
+    found: dict[str, set[str]] = {}
+    for name, value in (pair for row in rows for pair in row):
+        found.setdefault(name, set()).add(value)
+    apart = [name for name, values in found.items() if len(values) > 1]
+    return f"Not all scored alike: {' and '.join(apart)} (instruct-ablate rescore)" if apart else ""
+
+
+def _scoring_lines(cells: Sequence[CellRecord]) -> list[str]:
+    """Return a line for each part of scoring that is not the same for all cells."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for cell in cells:
+        for name, value in scored_by(cell).items():
+            found.setdefault(name, []).append((cell.name, value))
+    return [f"{name}: {told}" for name, own in found.items() if (told := _told(own))]
+
+
+def _told(made: Iterable[tuple[str, str]]) -> str:
     """Count the cells by what they have, the most first, and name those of the others; empty where all are alike."""
     found: dict[str, list[str]] = {}
-    for cell, environment in made:
-        if own := of(environment):  # an early record does not know
-            found.setdefault(own, []).append(cell.name)
+    for cell, own in made:
+        if own:  # an early record does not know
+            found.setdefault(own, []).append(cell)
     first, *others = sorted(found.items(), key=lambda one: (-len(one[1]), one[0])) or [("", [])]
     if not others:
         return ""

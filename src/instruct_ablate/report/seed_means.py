@@ -12,7 +12,7 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
 from instruct_ablate.report.budgets import unmet_budgets
-from instruct_ablate.report.computed import way
+from instruct_ablate.report.computed import scored_by, way
 from instruct_ablate.report.statistics.paired import one_for_all, pair, task_values
 from instruct_ablate.report.trials import Trial, Trials
 
@@ -59,6 +59,7 @@ class Row:
     general: Mean | None = None  # general ability (`evaluation.general`), the same in every test of a setting
     forgetting: Mean | None = None  # the untuned model's less this one's
     ways: tuple[str, ...] = ()  # precision and device of the cells that it is a mean of
+    scored: tuple[tuple[str, str], ...] = ()  # what these were scored by: versions and files, by name
     unmet: float | None = None  # what a budget came to that was not met, per task or in all
 
     def mean(self, measure: str) -> Mean | None:
@@ -83,11 +84,12 @@ def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tupl
         key=lambda trial: (legend.order(trial.setting, reference), trial.tested),
     )
     rows = (_row(trial, trials, unfinished.get(trial, {}), reference) for trial in order)
-    ways, unmet = _ways(every), unmet_budgets(every)
+    ways, scored, unmet = _ways(every), _scored(every), unmet_budgets(every)
     return tuple(
         replace(
             _with_general(row, general, reference),
             ways=ways.get(row.setting, ()),
+            scored=scored.get(row.setting, ()),
             unmet=unmet.get(row.setting),
         )
         for row in rows
@@ -101,6 +103,15 @@ def _ways(cells: Sequence[CellRecord]) -> dict[Setting, tuple[str, ...]]:
         if own := way(cell):
             found.setdefault(cell.setting, set()).add(own)
     return {setting: tuple(sorted(ways)) for setting, ways in found.items()}
+
+
+def _scored(cells: Sequence[CellRecord]) -> dict[Setting, tuple[tuple[str, str], ...]]:
+    """Return by what the done cells of each setting were scored."""
+    found: dict[Setting, set[tuple[str, str]]] = {}
+    for cell in cells:
+        if cell.state == "done":
+            found.setdefault(cell.setting, set()).update(scored_by(cell).items())
+    return {setting: tuple(sorted(scored)) for setting, scored in found.items()}
 
 
 def general_cells(cells: Iterable[CellRecord]) -> list[CellRecord]:

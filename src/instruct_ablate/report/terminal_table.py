@@ -16,7 +16,7 @@ from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.budgets import unmet_line
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
-from instruct_ablate.report.computed import ways_sentence
+from instruct_ablate.report.computed import scored_sentence, ways_sentence
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
 from instruct_ablate.report.statistics.finding import counted
 from instruct_ablate.report.trials import tested_as_usual
@@ -136,10 +136,10 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     """Say what a reader must know of rows: rates that are not those configured, tests seen before, single draws."""
     settings = [row.setting for row in rows]
     apart = ways_sentence((row.setting, row.ways) for row in rows)
+    scored = scored_sentence(row.scored for row in rows)
     unmet = unmet_line((row.setting, row.unmet) for row in rows)
-    return [
-        line for line in (rate_line(settings), seen_line(settings), draw_line(rows), unmet, apart) if line
-    ]
+    told = (rate_line(settings), seen_line(settings), draw_line(rows), unmet, apart, scored)
+    return [line for line in told if line]
 
 
 def draw_line(rows: Sequence[Row]) -> str | None:

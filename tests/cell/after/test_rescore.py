@@ -19,6 +19,7 @@ from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.commands.rescore import command
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import load_extensions
+from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.metrics import Selection, aggregate
 from instruct_ablate.prompt.prompt import Likelihood
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
@@ -217,6 +218,32 @@ def test_the_cells_own_metrics_are_taken_from_the_users_file_or_on_trust(
     ((_, _, after),) = rescore_cell(folder, trust=True).blocks
     assert after.get("strange_three_letters") == 75.0
     assert (folder / "proof").exists()
+
+
+def test_a_metric_that_was_edited_scores_done_cells_again(imported: Imported, tmp_path: Path) -> None:
+    """Before: a mean over seeds took both definitions of one name."""
+    folder, _ = written(imported, tmp_path)
+    mine = tmp_path / "edited_letters.py"
+    mine.write_text(OWN.format(name="edited", value=0.5))
+    chosen = Selection(("edited_letters.letters",), (str(mine),))
+    first = rescored(folder, chosen)
+    assert not is_behind(first, chosen)
+    mine.write_text(OWN.format(name="edited", value=0.75))
+    assert is_behind(first, chosen)
+    second = rescored(folder, chosen)
+    assert not is_behind(second, chosen)
+    codes = [one.blocks[0].metrics[0].code for one in (first, second)]
+    assert len(set(codes)) == 2
+    assert codes[1] == sha256_of(mine)
+    unknown = replace(second.blocks[0], metrics=(replace(second.blocks[0].metrics[0], code=""),))
+    assert not is_behind(replace(second, blocks=(unknown,)), chosen), "an early record does not say"
+
+
+def rescored(folder: Path, metrics: Selection) -> CellRecord:
+    assert not rescore_cell(folder, metrics).left
+    record = read_record(folder)
+    assert record is not None
+    return record
 
 
 def test_expected_scores_of_a_baseline_stay(imported: Imported, tmp_path: Path) -> None:

@@ -117,11 +117,16 @@ def _every(block: ScoreBlock) -> tuple[Score, ...]:
 
 
 def is_behind(record: CellRecord, metrics: Selection) -> bool:
-    """Whether a done cell lacks a metric that it is asked for now, or was scored by an earlier version."""
-    names = {metric.name for metric in metrics.load() if not metric.is_built_in}
-    scored = [{metric.name for metric in block.metrics} for block in record.blocks]
+    """Whether a done cell lacks a metric that it is asked for now, or was scored by an earlier version.
+
+    That of a metric of the user's own is its file; of an early record nobody knows which one that was.
+    """
+    asked = {metric.name: metric.code for metric in metrics.load() if not metric.is_built_in}
+    scored = [{metric.name: metric.code for metric in block.metrics} for block in record.blocks]
     return any(block.scoring not in (0, SCORING) for block in record.every_block) or any(
-        names - one for one in scored
+        name not in one or (one[name] and code and one[name] != code)
+        for one in scored
+        for name, code in asked.items()
     )
 
 
