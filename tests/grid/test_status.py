@@ -71,6 +71,21 @@ def test_a_cell_that_waits_in_the_queue_says_so_and_the_others_do_not(
     assert lines == {first.name: ("queued", "queued (job 12_3: PENDING)"), second.name: ("missing", "")}
 
 
+def test_a_cell_that_is_back_in_the_queue_says_how_far_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = replace(
+        make_cell(None), state="interrupted", notes=("told to stop (SIGUSR2) after step 3 of 9",)
+    )
+    study = read_study(write_study(tmp_path / "s", [stopped]))
+    folder = study.folder / study.cells[0].name
+    write_ticket(folder, Ticket("12_3", 0.0, "out"))
+    monkeypatch.setattr(status_module, "seen_queued", lambda folders: {folder: "PENDING (BeginTime)"})
+    (line,) = cell_statuses(study)
+    assert line.state == "queued"
+    assert line.progress == "queued (job 12_3: PENDING (BeginTime)); told to stop (SIGUSR2) after step 3 of 9"
+
+
 def test_a_cell_whose_job_took_too_much_memory_before_it_began_says_so(tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path / "s", [make_cell(None), make_cell(None, seed=1)]))
     first, second = (study.folder / cell.name for cell in study.cells)

@@ -66,16 +66,17 @@ def _status(folder: Path, record: CellRecord, waiting: Mapping[Path, str]) -> Ce
     error = record.failure.reason if record.failure and record.state != "done" else ""
     if record.state == "running":
         return _running(folder, record, error)
-    if folder in waiting and (ticket := read_ticket(folder)) is not None:
-        progress = f"queued (job {ticket.job}: {waiting[folder]})"
-        return CellStatus(record.name, "queued", progress, seconds=seconds, error=error)
-    if record.state in ("interrupted", "missing") and _out_of_memory(folder, record):
-        error = OUT_OF_MEMORY
     note = (
         record.notes[0]
         if record.state in ("interrupted", "unreadable", "other format") and record.notes
         else ""
     )
+    if folder in waiting and (ticket := read_ticket(folder)) is not None:
+        before = f"; {note}" if note else ""
+        progress = f"queued (job {ticket.job}: {waiting[folder]}){before}"
+        return CellStatus(record.name, "queued", progress, seconds=seconds, error=error)
+    if record.state in ("interrupted", "missing") and _out_of_memory(folder, record):
+        error = OUT_OF_MEMORY
     return CellStatus(record.name, record.state, note, seconds=seconds, host=host, error=error)
 
 

@@ -28,6 +28,7 @@ from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.grid.folder_names import named
 from instruct_ablate.grid.launch.in_turn import is_here, run_in_turn
 from instruct_ablate.grid.launch.launcher import CellLauncher
+from instruct_ablate.grid.launch.slurm_jobs import wait_for_queued
 from instruct_ablate.grid.launch.slurm_queue import queued
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import check_name, for_hydra, split
@@ -67,7 +68,7 @@ class HydraParts:
 def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], report: Reporter) -> int:
     """Run the grid, print what became of each study, and return how many of its cells are not done."""
     plan = plan_cells(hydra, declared, arguments)
-    todo = _todo(plan.cells)
+    todo, waiting = _todo(plan.cells)
     if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], plan.starts_ranks))):
         raise refusal(list(found))
     every = [cell.config for cell in plan.cells]
@@ -79,7 +80,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
     by_study = _by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in by_study.items():
         declare(folder, [cell.identity for cell in cells], cells[0].config)
-    _launch(launcher, ordered(todo))
+    _launch(launcher, ordered(todo), waiting)
     if plan.cells and plan.cells[0].config.detach:
         return 0  # the jobs are queued; how they end is told by `instruct-ablate status`
     return sum(_summary(folder, cells, report) for folder, cells in by_study.items())
@@ -92,7 +93,8 @@ def _until_decided(cells: Sequence[Cell], report: Reporter, launcher: Any) -> in
 
     def run(own: Sequence[Cell]) -> None:
         declare(rounds.folder, [cell.identity for cell in own], cells[0].config)
-        _launch(launcher, ordered(_todo(own)))
+        todo, waiting = _todo(own)
+        _launch(launcher, ordered(todo), waiting)
 
     taken = run_rounds(rounds, judge, run)
     return _summary(rounds.folder, taken, report)
@@ -173,9 +175,10 @@ def _by_study(cells: Sequence[Cell]) -> dict[Path, list[Cell]]:
     return grouped
 
 
-def _todo(cells: Sequence[Cell]) -> list[Cell]:
-    """Leave out what is done, queued already (or failed, with retry=none), and say so."""
-    todo, kept, waiting = [], Counter[str](), queued([cell.folder for cell in cells])
+def _todo(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
+    """Leave out what is done, queued already (or failed, with retry=none), and say so; return the queued ones too."""
+    todo, kept, in_queue = [], Counter[str](), queued([cell.folder for cell in cells])
+    waiting: list[Cell] = []
     for cell in cells:
         record = read_record(cell.folder, cell.identity.hash)
         if record is not None and record.state in ("done", "other format"):
@@ -184,8 +187,8 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
             kept["no curve"] += record.state == "done" and is_without_points(cell.config, cell.folder)
             if record.state == "done" and not is_baseline(cell.config):
                 _warn_of_model(cell)
-        elif cell.folder in waiting:
-            kept["queued"] += 1
+        elif cell.folder in in_queue:
+            waiting.append(cell)
         elif record is not None and record.state == "failed" and cell.config.retry == "none":
             kept["failed"] += 1
         else:
@@ -193,13 +196,13 @@ def _todo(cells: Sequence[Cell]) -> list[Cell]:
     told = f"{kept['done']} done and skipped"
     told += f" ({kept['scored']} of them scored by further metrics)" if kept["scored"] else ""
     told += f", {kept['other format']} of another format and left alone" if kept["other format"] else ""
-    told += f", {kept['queued']} queued already" if kept["queued"] else ""
+    told += f", {len(waiting)} queued already" if waiting else ""
     told += f", {kept['failed']} failed and kept (retry=none)" if kept["failed"] else ""
     if cells:  # of a grid that is refused whole there is nothing to count
         log.info("%d cells: %s, %d to run", len(cells), told, len(todo))
     if kept["no curve"]:
         log.warning("%d of them: %s", kept["no curve"], WITHOUT_POINTS)
-    return todo
+    return todo, waiting
 
 
 def _scored_further(cell: Cell, record: CellRecord) -> bool:
@@ -220,26 +223,34 @@ def _warn_of_model(cell: Cell) -> None:
         log.warning("%s: %s", cell.identity.name, model_needed(names))
 
 
-def _launch(launcher: Any, cells: Sequence[Cell]) -> None:
-    """Hand the cells to the configured launcher. What it returns is not trusted: the disk is."""
-    if not cells:
-        return
+def _launch(launcher: Any, cells: Sequence[Cell], waiting: Sequence[Cell]) -> None:
+    """Hand the cells to the configured launcher, then wait for those that an earlier command has queued.
+
+    What a launcher returns is not trusted: the disk is.
+    """
+    try:
+        if cells:
+            _hand_over(launcher, cells)
+        if waiting and not waiting[0].config.detach:
+            wait_for_queued(waiting)
+    except SystemExit as stop:
+        log.warning("the sweep stopped early (exit status %s)", stop.code)
+
+
+def _hand_over(launcher: Any, cells: Sequence[Cell]) -> None:
     if cells[0].config.detach and not (isinstance(launcher, CellLauncher) and launcher.can_detach):
         raise UserError(
             "detach=true: the cells of this launcher end with the command; add hydra/launcher=submitit_slurm"
         )
-    try:
-        if cells[0].config.raise_faults:
-            for cell in cells:
-                run_cell(cell.config)
-        elif isinstance(launcher, CellLauncher):
-            launcher.run(cells)
-        elif is_here(launcher):
-            run_in_turn(launcher, cells)
-        else:
-            _launch_overrides(launcher, cells)
-    except SystemExit as stop:
-        log.warning("the sweep stopped early (exit status %s)", stop.code)
+    if cells[0].config.raise_faults:
+        for cell in cells:
+            run_cell(cell.config)
+    elif isinstance(launcher, CellLauncher):
+        launcher.run(cells)
+    elif is_here(launcher):
+        run_in_turn(launcher, cells)
+    else:
+        _launch_overrides(launcher, cells)
 
 
 def _launch_overrides(launcher: Any, cells: Sequence[Cell]) -> None:

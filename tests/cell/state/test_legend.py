@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.legend import (
     rank,
     trained_on,
 )
-from instruct_ablate.cell.state.setting import GENERAL, make_setting, write
+from instruct_ablate.cell.state.setting import GENERAL, IMPORTED, make_setting, write
 from instruct_ablate.schema import MethodConfig
 from tests.report.cells import place
 from tests.standins import make_config
@@ -312,3 +312,30 @@ def test_the_questions_of_general_ability_are_told_apart_behind_their_name():
     changed = Legend([asked, edited, without])
     assert changed.keys == (GENERAL,)
     assert [changed.text(one, GENERAL) for one in (asked, edited)] == ["everyday@aaaa", "everyday@bbbb"]
+
+
+def test_an_import_is_written_as_the_cells_of_the_same_tasks():
+    """It has none of the keys that follow from the tasks' name, yet its content tells which tasks those are."""
+    whole, part, other = ({"tasks": letter * 64} for letter in "abc")
+    own = place(revisions=whole, **{"tasks.test_instances": 4})
+    more = place(revisions=other, **{"tasks.test_instances": 9})
+    values = {
+        "tasks": "starter",
+        "model": "api",
+        "method": IMPORTED,
+        "data_budget": 0,
+        "instruction.num_positive": 2,
+    }
+    same, some = (make_setting(values, content) for content in (whole, part))
+    beside = Legend([own, same])
+    assert [beside.text(one, "tasks") for one in (own, same)] == ["starter", "starter"]
+    beside = Legend([own, same, some])
+    assert [beside.text(one, "tasks") for one in (own, same, some)] == [
+        "starter@aaaa",
+        "starter@aaaa",
+        "starter@bbbb",
+    ]
+    beside = Legend([own, more, same])
+    assert [beside.text(one, "tasks") for one in (own, more, same)] == ["starter"] * 3
+    beside = Legend([own, some])
+    assert [beside.text(one, "tasks") for one in (own, some)] == ["starter@aaaa", "starter@bbbb"]

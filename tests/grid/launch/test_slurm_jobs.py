@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,7 +72,7 @@ def test_a_job_killed_before_it_took_the_cell_is_a_failure_with_its_reason(
         record_killed(cell.folder, cell.identity, "an earlier end", 1.0)
     submission = Submission("slurm", PARAMS)
     submission._before["1"] = read_record(cell.folder)
-    write_ticket(cell.folder, Ticket("1", 2.0, "/jobs/1/1_log.err"))
+    write_ticket(cell.folder, Ticket("1", time.time(), "/jobs/1/1_log.err"))
     submission.wait({"1": (cell, None)}, poll=0.01)
     record = read_record(cell.folder)
     assert record is not None
@@ -251,6 +252,68 @@ def test_limits_are_numbers_above_zero_or_none(name: str) -> None:
     for value in (0, -1, True, "1"):
         with pytest.raises(UserError, match=rf"hydra\.launcher\.{name}={value}: a number above 0, or null"):
             submitted.check_limits("slurm", {name: value})
+
+
+def test_a_time_limit_within_the_signal_s_time_is_refused() -> None:
+    """A cell would be told to stop as it starts, again and again."""
+    for limit, delay in ((1, 120), (3, 120), (0.5, 0)):
+        with pytest.raises(
+            UserError, match=rf"timeout_min={limit} with signal_delay_s={delay}: cells would be"
+        ):
+            submitted.check_limits("slurm", {"timeout_min": limit, "signal_delay_s": delay})
+    for limit, delay in ((4, 120), (1, None), (None, 120), (2, 30)):
+        submitted.check_limits("slurm", {"timeout_min": limit, "signal_delay_s": delay})
+
+
+def test_jobs_of_an_earlier_command_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that the earlier command saw interrupted, and that was then taken out of the queue, did not fail."""
+    caplog.set_level("INFO")
+    cells = [cell for seed in (0, 1) for cell in submitted_cells(tmp_path, seed=seed)]
+    for number, cell in enumerate(cells):
+        runner.run_cell(cell.config)
+        write_ticket(cell.folder, Ticket(f"1{number}_0", 1.0, "/jobs/1_log.err"))
+    record = read_record(cells[1].folder)
+    assert record is not None
+    write_record(cells[1].folder, replace(record, state="interrupted", blocks=(), finished=2.0))
+    caplog.clear()
+    answers: list[dict[str, str]] = [{"10_0": "RUNNING", "11_0": "PENDING (BeginTime)"}, {}]
+    monkeypatch.setattr(submitted, "queue", lambda: answers.pop(0))
+    monkeypatch.setattr(submitted.time, "sleep", lambda seconds: None)
+    submitted.wait_for_queued(cells)
+    assert caplog.messages == [
+        "waiting for 2 queued by an earlier command; Ctrl-C leaves them in the queue",
+        "1 RUNNING, 1 PENDING (BeginTime)",
+        "no job left in the queue",
+        f"{cells[0].identity.name}: done",
+        f"{cells[1].identity.name}: interrupted",
+    ]
+
+
+def test_jobs_of_an_earlier_command_stay_after_ctrl_c_and_end_with_fail_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cells = [cell for seed in (0, 1) for cell in submitted_cells(tmp_path, seed=seed, fail_fast=True)]
+    for number, cell in enumerate(cells):
+        write_ticket(cell.folder, Ticket(f"1{number}_0", 1.0, "/jobs/1_log.err"))
+
+    def stopped(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    cancelled: list[list[str]] = []
+    monkeypatch.setattr(submitted.subprocess, "run", lambda words, **_: cancelled.append(words))
+    monkeypatch.setattr(submitted.time, "sleep", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        submitted.wait_for_queued(cells)
+    assert "`scancel 10 11` ends them" in caplog.text
+    assert cancelled == []
+    record_killed(cells[0].folder, cells[0].identity, "killed", 1.0)
+    monkeypatch.setattr(submitted.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(submitted, "queue", lambda: {"11_0": "RUNNING"})
+    with pytest.raises(SystemExit):
+        submitted.wait_for_queued(cells)
+    assert cancelled == [["scancel", "11_0"]]
 
 
 def test_what_slurm_does_with_the_jobs_is_counted() -> None:

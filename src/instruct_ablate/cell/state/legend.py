@@ -62,6 +62,7 @@ HEADINGS = {
 }
 NOT_TRAINED = ("untuned", "as it is")  # what tables call models of which nothing is trained here
 Rank = tuple[int, float, str]
+Name = tuple[Value, tuple[tuple[str, Value], ...]]  # a key's value, and the keys that follow from it
 
 
 def heading(key: str) -> str:
@@ -190,13 +191,22 @@ class Legend:
         own = self._values[key].items()
         return all(values.setdefault(one.get(leader), value) == value for one, value in own)
 
-    def _contents_of(self, key: str) -> Mapping[object, frozenset[str]]:
+    def _contents_of(self, key: str) -> Mapping[Name, frozenset[str]]:
         """Return the contents that stand under a name with all the keys that follow from it."""
-        found: dict[object, frozenset[str]] = {}
+        found: dict[Name, frozenset[str]] = {}
+        imports = [one for one in self._settings if one.imported and one.revision(key)]
         for setting in self._settings:
-            if setting.revision(key):
+            if setting.revision(key) and not setting.imported:
                 name = _named(setting, key)
                 found[name] = found.get(name, frozenset()) | {content(setting, key)}
+        homes = {one: _homes(one, key, found) for one in imports}
+        for one, names in homes.items():
+            for name in names:
+                found[name] |= {content(one, key)}
+        for one, names in homes.items():
+            name = _named(one, key)
+            others = (found[home] for home in names)
+            found[name] = found.get(name, frozenset()).union({content(one, key)}, *others)
         return found
 
     def _several(self, key: str) -> bool:
@@ -246,12 +256,23 @@ def _applies(setting: Setting, key: str) -> bool:
     return key in setting and not (without and key == "data_budget")
 
 
-def _named(setting: Setting, kind: str) -> object:
+def _named(setting: Setting, kind: str) -> Name:
     """Return the name of a content, with what follows from it in cells of all kinds."""
     key = next((key for key, own in REVISED.items() if own == kind), kind)
     following = FOLLOWING.get(key, (f"{key}.",))
     own = (pair for pair in setting.values if pair[0].startswith(following))
     return setting.get(key), tuple(pair for pair in own if key != "tasks" or of_untuned(pair[0]))
+
+
+def _homes(setting: Setting, kind: str, own: Mapping[Name, frozenset[str]]) -> list[Name]:
+    """Return the names, of cells run here, that an imported cell's name stands for; it has no keys that follow.
+
+    Those of its content; where there are none, all with its value, since it is another content of each of them.
+    """
+    value = _named(setting, kind)[0]
+    alike = [(name, contents) for name, contents in own.items() if name[0] == value]
+    same = [name for name, contents in alike if content(setting, kind) in contents]
+    return same or [name for name, _ in alike]
 
 
 def rank(value: Value) -> Rank:

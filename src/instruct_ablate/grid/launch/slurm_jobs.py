@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 POLL = 2.0  # seconds between two looks at the queue
 LONGEST = 60.0  # the same while Slurm does not answer
 TAKE_OVER = 120.0  # seconds that a requeued job waits for the death of its predecessor to show
+EARLY = 60  # seconds by which Slurm may send the signal before its time (sbatch's manual, --signal)
 _COMMON = ("timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name")
 
 
@@ -66,6 +67,17 @@ def _run(config: Config) -> CellRecord:
     return record
 
 
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job that an earlier command queued: all that is needed of submitit's."""
+
+    job_id: str
+
+    def cancel(self, check: bool) -> None:
+        """Take it out of the queue; a running one stops after its checkpoint."""
+        subprocess.run(["scancel", self.job_id], check=check, timeout=30)
+
+
 class Submission:
     """The jobs of one sweep."""
 
@@ -91,6 +103,13 @@ class Submission:
         self._before |= {job.job_id: record for job, record in zip(jobs, before, strict=True)}
         return {job.job_id: (cell, job) for cell, job in zip(cells, jobs, strict=True)}
 
+    def take_up(self, cells: Sequence[Cell]) -> dict[str, tuple[Cell, Any]]:
+        """Return the jobs that an earlier command queued for these cells, by id."""
+        found = ((cell, read_ticket(cell.folder)) for cell in cells)
+        jobs = {one.job: (cell, QueuedJob(one.job)) for cell, one in found if one is not None}
+        self._before |= {job: read_record(cell.folder, cell.identity.hash) for job, (cell, _) in jobs.items()}
+        return jobs
+
     def wait(self, jobs: Mapping[str, tuple[Cell, Any]], poll: float = POLL) -> None:
         """Wait until the jobs are over; the disk says how each one ended."""
         since, open_ = time.time(), dict(jobs)
@@ -98,7 +117,10 @@ class Submission:
             time.sleep(min(poll * 2**self._unanswered, max(poll, LONGEST)))
             for job in self._over(open_):
                 cell = open_.pop(job)[0]
-                if self._ended(cell, job, since) == "failed" and cell.config.fail_fast:
+                if (
+                    self._ended(cell, job, _submitted(cell, job) or since) == "failed"
+                    and cell.config.fail_fast
+                ):
                     self.cancel(open_)
                     raise SystemExit(1)
 
@@ -183,6 +205,13 @@ def check_limits(cluster: str, params: Mapping[str, Any]) -> None:
             isinstance(value, bool) or not isinstance(value, int | float) or value <= 0
         ):
             raise UserError(f"hydra.launcher.{name}={value}: a number above 0, or null (submitit_{cluster})")
+    limit, delay = params.get("timeout_min"), params.get("signal_delay_s")
+    if limit is not None and isinstance(delay, int | float) and limit * 60 <= delay + EARLY:
+        raise UserError(
+            f"hydra.launcher.timeout_min={limit} with signal_delay_s={delay}: cells would be told to stop as they "
+            f"start, for Slurm sends the signal so many seconds before the limit, and up to {EARLY} earlier. Give "
+            f"more than {(delay + EARLY) / 60:g} minutes, or a smaller hydra.launcher.signal_delay_s."
+        )
 
 
 @contextlib.contextmanager
@@ -221,12 +250,30 @@ def run_submitted(cluster: str, params: Mapping[str, Any], cells: Sequence[Cell]
     if cells[0].config.detach:
         log.info("%d jobs queued; `instruct-ablate status` shows them", len(jobs))
         return
+    _wait(submission, jobs, cluster)
+
+
+def wait_for_queued(cells: Sequence[Cell]) -> None:
+    """Wait for the Slurm jobs that an earlier command queued for these cells."""
+    submission = Submission("slurm", {})
+    log.info("waiting for %d queued by an earlier command; Ctrl-C leaves them in the queue", len(cells))
+    _wait(submission, submission.take_up(cells), "slurm")
+
+
+def _wait(submission: Submission, jobs: Mapping[str, tuple[Cell, Any]], cluster: str) -> None:
+    """Wait for jobs; Ctrl-C leaves them to Slurm, and ends those of this machine."""
     try:
         submission.wait(jobs)
     except KeyboardInterrupt:
         if cluster == "slurm":
-            first = next(iter(jobs)).partition("_")[0]
-            log.warning("the jobs go on without this command; `scancel %s` ends them", first)
+            arrays = dict.fromkeys(job.partition("_")[0] for job in jobs)
+            log.warning("the jobs go on without this command; `scancel %s` ends them", " ".join(arrays))
         else:
             submission.cancel(jobs)
         raise
+
+
+def _submitted(cell: Cell, job: str) -> float | None:
+    """Return when a cell's job was queued; None where its folder knows nothing of that job."""
+    ticket = read_ticket(cell.folder)
+    return ticket.submitted if ticket is not None and ticket.job == job else None
