@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from instruct_ablate.report.statistics.outcomes import Outcomes
+from instruct_ablate.metrics import Scores, TaskScore
+from instruct_ablate.report.statistics.outcomes import Outcomes, unpaired_floor
 from instruct_ablate.report.statistics.paired import Pairing, pair, task_values
 from tests.left_out import left_out
 from tests.report.cells import make_scores
+from tests.scored import score
 
 
 def test_differences_by_seed_and_task():
@@ -46,6 +48,48 @@ def test_tasks_scored_on_other_instances_are_dropped_and_named():
     assert found is not None
     assert found.tasks == ("task_g",)
     assert found.dropped == ("task_c",)
+
+
+def at(exact: dict[str, tuple[int, float, float | None]]) -> Scores:
+    """Classification tasks by name: instances, exact match, uniform guess."""
+    tasks = tuple(
+        TaskScore("classification", "Logic", score(name, number, value, value, value, 90.0, guess))
+        for name, (number, value, guess) in exact.items()
+    )
+    return replace(make_scores(1.0), tasks=tasks)
+
+
+def test_what_one_seed_lacks_is_left_out_of_all_and_places_do_not_count() -> None:
+    """Rows by seed, columns by name, in whatever order cells and tasks are read; one seed's side lacks a task."""
+    own = {
+        2: at({"b": (10, 70.0, 50.0), "a": (20, 40.0, 25.0), "c": (5, 10.0, 20.0)}),
+        0: at({"a": (20, 30.0, 25.0), "b": (10, 60.0, 50.0), "c": (5, 90.0, 20.0)}),
+    }
+    other = {
+        0: at({"c": (5, 20.0, 20.0), "b": (10, 50.0, 50.0), "a": (20, 35.0, 25.0)}),
+        2: at({"a": (20, 38.0, 25.0), "b": (10, 77.0, 50.0)}),
+    }
+    found = pair(own, other, "exact_match")
+    assert found is not None
+    assert (found.seeds, found.tasks, found.instances, found.dropped) == (
+        (0, 2),
+        ("a", "b"),
+        (20, 10),
+        ("c",),
+    )
+    assert found.differences.tolist() == [[-5.0, 10.0], [2.0, -7.0]]
+    assert found.levels == (("the uniform guess", (25.0 + 50.0) / 2),), "of the tasks that are compared"
+    (first, other_first), (last, _) = found.seed_standings(0), found.seed_standings(1)
+    assert (first.mean, other_first.mean, last.mean) == (45.0, 42.5, 55.0)
+    means = (np.array([35.0, 65.0]), np.array([36.5, 63.5]))
+    assert found.floor == unpaired_floor(*means, np.array([20.0, 10.0])), "of the means over seeds"
+
+
+def test_a_guess_that_some_tasks_lack_is_no_level() -> None:
+    scores = at({"a": (20, 40.0, 25.0), "b": (10, 70.0, None)})
+    found = pair({0: scores}, {0: scores}, "exact_match")
+    assert found is not None
+    assert (found.tasks, found.levels) == (("a", "b"), ())
 
 
 def test_nothing_shared():
