@@ -41,6 +41,12 @@ def test_total_and_grouped() -> None:
     assert not flat.grouped
     tree = Packed(flat.ids, flat.positions, flat.offsets, flat.lengths, (-1, 0))
     assert tree.grouped
+    deep = packed([5, 6, 7], [8], [9, 9], [4])
+    assert (deep.longest, packed([5], [6, 7]).longest) == (3, 2)
+    two = Packed(deep.ids, deep.positions, deep.offsets, deep.lengths, (-1, 0, 0, -1))
+    assert two.longest == 3 + 2, (
+        "a sequence is as long as its shared prefix and what follows: windows hang on it"
+    )
 
 
 @pytest.mark.parametrize("grouped", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from instruct_ablate.instruction.context import Context
@@ -89,10 +90,25 @@ def test_same_at_every_budget() -> None:
     assert delusive_mended(whole, context).positive_examples[0].output != "a"
 
 
+def test_what_is_right_is_told_by_all_instances_whatever_the_budget_draws() -> None:
+    """A negative example whose answer an instance beyond the budget says to be right is not shown as a wrong one."""
+    negatives = (Example("Seen.", "negative"), Example("Dull.", "positive"))
+    known = (Instance("1", "Seen.", ("negative",)), Instance("2", "Fine.", ("positive",)))
+    whole = make_task(negative_examples=negatives, instances=known)
+    for drawn in (whole, whole.only(known[1:])):
+        after = delusive_mended(drawn, Context(0, (whole,))).positive_examples
+        assert after[0] == Example("Dull.", "positive")
+        assert "Seen." not in {one.input for one in after}
+
+
 def test_an_input_is_shown_twice_only_where_nothing_else_is_left() -> None:
     task = make_task(negative_examples=(Example("A lovely evening.", "negative"),))
     after = delusive_mended(task, Context(0)).positive_examples
     assert [e.input for e in after] == ["A lovely evening.", "I want my money back."]
+    for seed in range(8):  # with a third label there would be another wrong output for it
+        mixed = replace(task, label_space=("positive", "negative", "mixed"))
+        inputs = [e.input for e in delusive_mended(mixed, Context(seed)).positive_examples]
+        assert inputs == ["A lovely evening.", "I want my money back."]
     three = make_task(
         label_space=("positive", "negative", "mixed"),
         positive_examples=(Example("Fine.", "positive"), Example("Fine.", "positive")),
