@@ -62,7 +62,7 @@ def at(exact: dict[str, tuple[int, float, float | None]]) -> Scores:
 def test_what_one_seed_lacks_is_left_out_of_all_and_places_do_not_count() -> None:
     """Rows by seed, columns by name, in whatever order cells and tasks are read; one seed's side lacks a task."""
     own = {
-        2: at({"b": (10, 70.0, 50.0), "a": (20, 40.0, 25.0), "c": (5, 10.0, 20.0)}),
+        2: at({"b": (10, 70.0, 40.0), "a": (20, 40.0, 25.0), "c": (5, 10.0, 20.0)}),
         0: at({"a": (20, 30.0, 25.0), "b": (10, 60.0, 50.0), "c": (5, 90.0, 20.0)}),
     }
     other = {
@@ -78,7 +78,8 @@ def test_what_one_seed_lacks_is_left_out_of_all_and_places_do_not_count() -> Non
         ("c",),
     )
     assert found.differences.tolist() == [[-5.0, 10.0], [2.0, -7.0]]
-    assert found.levels == (("the uniform guess", (25.0 + 50.0) / 2),), "of the tasks that are compared"
+    guesses = ((25.0 + 50.0) / 2, (25.0 + 40.0) / 2)
+    assert found.levels == (("the uniform guess", guesses),), "of the tasks that are compared, by seed"
     (first, other_first), (last, _) = found.seed_standings(0), found.seed_standings(1)
     assert (first.mean, other_first.mean, last.mean) == (45.0, 42.5, 55.0)
     means = (np.array([35.0, 65.0]), np.array([36.5, 63.5]))
