@@ -54,8 +54,12 @@ def test_misleading_definitions_are_other_tasks() -> None:
     context = Context(0, (task, near, far, twin))
     assert d.misleading_moderate(task, context).definition == near.definition
     assert d.misleading_extreme(task, context).definition == far.definition
-    seen = {d.misleading(task, Context(s, context.tasks)).definition for s in range(30)}
-    assert seen == {near.definition, far.definition}
+    for function, expected in (
+        (d.misleading, {near.definition, far.definition}),
+        (d.misleading_moderate, {near.definition}),
+        (d.misleading_extreme, {far.definition}),
+    ):
+        assert {function(task, Context(s, context.tasks)).definition for s in range(30)} == expected
 
 
 def test_a_task_alone_in_its_category_gets_the_most_similar_definition() -> None:
@@ -63,12 +67,18 @@ def test_a_task_alone_in_its_category_gets_the_most_similar_definition() -> None
     far = make_task("far", definition="Translate it into French.", categories=("Translation",))
     alike = make_task("alike", definition="Read the review of the writer.", categories=("Other",))
     assert d.misleading_moderate(task, Context(0, (far, alike))).definition == alike.definition
+    words = f"{task.definition} {' '.join(f'word{n}' for n in range(60))}"
+    long = make_task("long", definition=words, categories=("Other",))
+    found = d.misleading_moderate(task, Context(0, (long, alike)))
+    assert found.definition == alike.definition, "a long text has many words in common with any"
 
 
 def test_nothing_to_borrow_leaves_the_task() -> None:
     task = make_task()
     for function in (d.misleading, d.misleading_moderate, d.misleading_extreme):
         assert function(task, Context(0, (task,))) == task
+        silent = make_task("silent", definition="", categories=("Other",))
+        assert function(task, Context(0, (task, silent))) == task, "none would be shown"
 
 
 def test_task_name_irrelevant_and_response_only() -> None:

@@ -36,7 +36,26 @@ def test_random_labels_are_uniform_over_the_space() -> None:
     assert {d.output for d in drawn} == {"positive", "negative"}
 
 
-@pytest.mark.parametrize(("correct", "right"), [(0.0, 0), (0.25, 1), (0.5, 2), (1.0, 4)])
+def test_labels_that_exact_match_takes_for_one_are_drawn_as_one() -> None:
+    many = tuple(Example(f"in {i}", "no") for i in range(400))
+    task = make_task(positive_examples=many, label_space=("yes", "Yes.", "YES", "no"))
+    drawn = [x.output for x in e.random_labels(task, CONTEXT).positive_examples]
+    assert 150 < drawn.count("no") < 250
+    assert set(drawn) == {"yes", "no"}
+
+
+def test_how_often_a_label_is_right_is_told_by_all_instances_whatever_the_budget_draws() -> None:
+    many = tuple(Example(f"in {i}", "positive") for i in range(20))
+    whole = make_task(positive_examples=many, count=40)
+    shown = {
+        e.random_true_distribution(drawn, Context(3, (whole,))).positive_examples
+        for drawn in (whole, whole.only(whole.instances[:1]))
+    }
+    assert len(shown) == 1
+    assert {one.output for one in shown.pop()} == {"positive", "negative"}
+
+
+@pytest.mark.parametrize(("correct", "right"), [(0.0, 0), (0.25, 1), (0.5, 2), (0.9, 4), (1.0, 4)])
 def test_partly_correct_keeps_the_share_among_the_shown(correct: float, right: int) -> None:
     many = tuple(Example(f"in {i}", "positive") for i in range(9))
     context = Context(0, correct=correct, num_positive=4)

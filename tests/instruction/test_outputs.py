@@ -57,6 +57,20 @@ def test_wrong_output_is_never_right() -> None:
     assert wrong_output(single, single.positive_examples[0], random.Random(0)) is None
 
 
+def test_an_examples_own_output_is_right_also_where_the_task_does_not_say_so() -> None:
+    """Examples of an annotation, or shown under another input, are none of the task's."""
+    task = make_task()
+    for label, other in (("positive", "negative"), ("Negative.", "positive")):
+        drawn = {wrong_output(task, Example("Not of the task.", label), random.Random(n)) for n in range(9)}
+        assert drawn == {other}
+
+
+def test_of_an_instances_references_the_first_is_an_output() -> None:
+    rows = tuple(Instance(str(n), f"row {n}", (f"first {n}", f"second {n}")) for n in range(2))
+    lone = make_task(label_space=None, positive_examples=(Example("a", "b"),), instances=rows)
+    assert outputs(lone) == ("b", "first 0", "first 1")
+
+
 def test_examples_that_all_answer_one_input_take_an_instances_output() -> None:
     same = (Example("q", "a"), Example("q", "b"))
     task = make_task(label_space=None, positive_examples=same)

@@ -47,6 +47,24 @@ def test_rates_are_compared_over_the_seeds_that_all_have() -> None:
     assert searches([cell(50.0, 1e-4), cell(40.0, 1e-3, seed=1)]) == []
 
 
+def test_rates_stand_in_their_order_and_of_equal_ones_the_smaller_is_chosen() -> None:
+    held = {1e-3: 40.0, 1e-5: 10.0, 1e-4: 40.0}
+    (search,) = searches([cell(score, lr, seed=seed) for lr, score in held.items() for seed in (1, 0)])
+    assert [one.get("trainer.learning_rate") for one in search.settings] == [1e-5, 1e-4, 1e-3]
+    assert (search.scores, search.best) == ((10.0, 40.0, 40.0), 1)
+
+
+def test_what_was_chosen_by_other_measures_or_of_other_weights_is_not_held_against_each_other() -> None:
+    """A search is by one measure; a claim is of two methods that share it, and of one revision of the model."""
+    exact = [cell(held, lr, measure="exact_match") for lr, held in ((1e-5, 30.0), (1e-4, 40.0), (1e-3, 20.0))]
+    assert [one.measure for one in searches(exact)] == ["exact_match"]
+    assert [one.settings for one in searches([exact[0], cell(3.0, 1e-4)])] == []
+    assert len(chosen_lines([*exact, *CELLS[3:]])) == 2, "no claim"
+    assert len(chosen_lines([*CELLS[:3], *CELLS[3:]])) == 3
+    moved = [cell(held, lr, revisions={"model": "b2"}) for lr, held in ((1e-5, 30.0), (1e-4, 40.0))]
+    assert len(chosen_lines([*moved, *CELLS[3:]])) == 2, "of another model"
+
+
 def test_what_was_not_scored_on_held_out_tasks_chooses_nothing() -> None:
     assert chosen_lines([make_cell(40.0, lr=1e-4), make_cell(50.0, lr=1e-3)]) == []
     assert chosen_lines([cell(40.0, 1e-4)]) == []

@@ -17,7 +17,7 @@ from instruct_ablate.report.report import report_lines
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.terminal_table import caption
 from instruct_ablate.tasks.budget import ALL
-from tests.report.cells import make_cell
+from tests.report.cells import make_cell, make_scores
 
 BUDGETS = (2, 4, 8, 16)
 
@@ -70,6 +70,20 @@ def test_settings_are_apart_and_totals_are_no_instances_of_a_task() -> None:
     assert [one.trial.setting.instruction for one in found] == ["original", "simplified"]
     mixed = [*cells(budgets=BUDGETS[:2]), *cells("data_budget.total", budgets=BUDGETS[2:])]
     assert over_budgets(mixed, "original") == ()
+
+
+def test_tests_have_curves_of_their_own_and_other_weights_lie_on_none() -> None:
+    def lower(cell: CellRecord) -> CellRecord:
+        block = cell.blocks[0]
+        other = replace(block, instruction="delusive", scores=make_scores(value(cell.setting.budget) - 9.0))
+        return replace(cell, blocks=(block, other))
+
+    found = exact(over_budgets([lower(cell) for cell in cells()], "original"))
+    assert [one.trial.tested for one in found] == ["delusive", "original"]
+    doubled = [one.law.doubled.value for one in found]
+    assert doubled == pytest.approx([value(32) - 9.0, value(32) + 0.5], abs=0.1)
+    moved = [*cells(budgets=BUDGETS[:2]), *cells(budgets=BUDGETS[2:], revisions={"model": "b2"})]
+    assert over_budgets(moved, "original") == ()
 
 
 def test_seeds_that_a_budget_lacks_are_left_out() -> None:

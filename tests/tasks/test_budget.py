@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 from itertools import pairwise
 
@@ -158,6 +159,23 @@ def test_tasks_of_so_many_categories_are_drawn_by_turns(categories):
         assert len(made) == min(count, categories)
     drawn = [ids(budgeted(categories=categories, tasks=count)) for count in (1, 2, 4)]
     assert drawn[0] <= drawn[1] <= drawn[2]
+
+
+def first_by_hash(seed, names, count):
+    """The names that a draw begins with: a task's own, or "category" and its category's."""
+    rank = {name: hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=16).digest() for name in names}
+    return set(sorted(names, key=rank.__getitem__)[:count])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_which_tasks_and_categories_are_drawn_is_fixed_for_good(seed):
+    for count in (1, 3, 7):
+        drawn_tasks = {task.name for task in budgeted(seed, tasks=count).tasks}
+        assert drawn_tasks == first_by_hash(seed, [task.name for task in GROUPED], count)
+    categories = {f"category\0{task.category}" for task in GROUPED}
+    for count in (1, 2, 3):
+        there = {f"category\0{task.category}" for task in budgeted(seed, categories=count).tasks}
+        assert there == first_by_hash(seed, sorted(categories), count)
 
 
 def test_what_categories_cannot_give_is_noted():
