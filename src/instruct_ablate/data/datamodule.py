@@ -143,6 +143,18 @@ class PromptDataModule(LightningDataModule):
         """Optimiser steps of the whole fit."""
         return self.schedule.steps
 
+    @property
+    def notes(self) -> list[str]:
+        """Say how many targets are shown without their end, which nothing else tells; of draws, among all there are."""
+        whole = self.store if self.draws is None else self.draws.store
+        if not whole.cut_targets:
+            return []
+        limit = self.config.prompt.max_target_length
+        return [
+            f"training: {whole.cut_targets} of {len(whole)} targets are longer than prompt.max_target_length={limit} "
+            "tokens and were cut to it"
+        ]
+
     def batches(self) -> Batches:
         """Return the maker of batches for this process of the trainer (or for a single one)."""
         trainer = self.trainer

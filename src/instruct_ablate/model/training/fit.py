@@ -120,7 +120,7 @@ def _train(
     points: Plan | None,
 ) -> tuple[list[Tensor], Cost, list[str]]:
     """Train and return the trained weights in fp32, with what they cost and what was met."""
-    notes: list[str] = []
+    notes = data.notes
     checkpoints, settings = folder / "checkpoints", config.trainer
     checkpoints.mkdir(parents=True, exist_ok=True)
     state = training_state.latest(checkpoints)
