@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.cell.state.canonical import effective
-from instruct_ablate.cell.state.counterpart import Among, counterpart
+from instruct_ablate.cell.state.counterpart import Among, closest, counterparts
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.setting import Setting
@@ -128,6 +129,10 @@ def test_what_counts(tmp_path: Path) -> None:
     assert identify(given(tmp_path, 0.5)).counted == {**plain, "data.altered_share": 0.5}
     assert identify(given(tmp_path, 0.5)).setting.get("data.altered_share") == 0.5
     assert identify(given(tmp_path, 1.0)).setting.get("data.altered_share") == 1.0
+
+
+def counterpart(one: Setting, among: Among, **changed: Any) -> Setting | None:
+    return closest(one, counterparts(one, among, **changed))
 
 
 def test_each_share_is_compared_with_the_reference(tmp_path: Path) -> None:

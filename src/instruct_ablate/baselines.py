@@ -7,7 +7,6 @@ baselines of labels answer nothing and score nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from instruct_ablate.metrics import (
 )
 from instruct_ablate.metrics.aggregation import mean_values
 from instruct_ablate.metrics.built_in import guess_chance
-from instruct_ablate.normalisation import classes, is_answerable, normalised, strict
+from instruct_ablate.normalisation import classes, is_answerable, normalised
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.scores import Values
 from instruct_ablate.tasks.task import Task
@@ -125,17 +124,6 @@ def _position_counts(prompts: Sequence[Prompt]) -> dict[str, dict[int, int]]:
 
 
 # --- guessing ---
-
-
-def mean_uniform_guess(label_spaces: Sequence[Sequence[str]], floor: bool = False) -> float:
-    """Average the chance of a uniform guess over the strictly distinct labels over tasks, in percent.
-
-    `floor` rounds each task's 100/|labels| down to a whole number, as the analysis behind Kung & Peng's
-    figure does: 2432/57 = 42.67 over their 57 tasks with the 47 labels that task1394's definition states
-    (100 // 47 = 2); 2431/57 = 42.65, their figure, if that one space is counted with more than 50 labels.
-    """
-    chances = [100 / len(set(map(strict, labels))) for labels in label_spaces]
-    return math.fsum(math.floor(chance + 1e-9) if floor else chance for chance in chances) / len(chances)
 
 
 def expected_maximum(chances: Sequence[float], tries: int) -> float:

@@ -18,7 +18,7 @@ import pytest
 from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state import heartbeat
-from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row, written_ids
+from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row, written_rows
 from instruct_ablate.learning_curve import FILE, append_row, keep_rows
 from instruct_ablate.metrics import score_all
 from instruct_ablate.prompt.prompt import Prediction, Prompt
@@ -37,7 +37,7 @@ def slowly(job: Job) -> Outcome:
         append_row(job.folder / FILE, {"step": step})
         write_whole(job.folder / "checkpoints" / f"step-{step:08d}.ckpt", str(step))
     path = job.folder / "predictions" / "original.jsonl"
-    there = written_ids(path)
+    there = {row.key for row in written_rows(path)}
     with PredictionWriter(path) as writer:
         for number in range(ROWS):
             if ("task", str(number)) not in there:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -176,33 +176,3 @@ def _named(labels: Iterable[str]) -> str:
     """Name the first labels, none of them at length."""
     named = [label if len(label) <= 30 else f"{label[:29]}…" for label in labels]
     return ", ".join([*named[:6], *(["…"] if len(named) > 6 else [])])
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How derived label spaces compare with an annotation: equal after normalisation, or how they differ."""
-
-    tasks: int
-    same_kind: int
-    same_labels: int  # among those that both call classification
-    wrongly_closed: tuple[str, ...]
-    wrongly_open: tuple[str, ...]
-    other_labels: tuple[str, ...]
-
-
-def compare(tasks: Iterable[Task], annotation: Spaces) -> Agreement:
-    """Compare label spaces with an annotation (None: generation) over the tasks that both have."""
-    both = [task for task in tasks if task.name in annotation]
-    closed = [t.name for t in both if t.label_space is not None and annotation[t.name] is None]
-    opened = [t.name for t in both if t.label_space is None and annotation[t.name] is not None]
-    other, equal = [], 0
-    for task in both:
-        expected = annotation[task.name]
-        if task.label_space is None or expected is None:
-            continue
-        same = set(map(label_form, task.label_space)) == set(map(label_form, expected))
-        equal += same
-        if not same:
-            other.append(task.name)
-    kinds = len(both) - len(closed) - len(opened)
-    return Agreement(len(both), kinds, equal, tuple(closed), tuple(opened), tuple(other))

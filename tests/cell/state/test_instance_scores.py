@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.instance_scores import checksum, completed, read_instance_scores
+from instruct_ablate.cell.state.instance_scores import KEYS, checksum, completed, read_columns
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import SCORING, ScoreBlock
-from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import Metric
 from instruct_ablate.metrics.registry import built_in
 from tests.standins import make_scores
@@ -43,12 +42,16 @@ def block(tmp_path: Path) -> ScoreBlock:
 
 
 def test_columns_come_back_row_by_row_with_gaps(tmp_path: Path, block: ScoreBlock):
-    read = read_instance_scores(tmp_path, block)
-    assert read.keys == (("t1", "i0"), ("t1", "i1"), ("t2", "i0"))
-    assert dict(read.columns) == {
-        "rougeL": (0.5, 0.25, None),
-        "exact_match": (1.0, None, None),
-        "length": (None, None, 3.0),
+    read = read_columns(tmp_path, block.instances).to_pydict()
+    assert list(zip(*(read.pop(key) for key in KEYS), strict=True)) == [
+        ("t1", "i0"),
+        ("t1", "i1"),
+        ("t2", "i0"),
+    ]
+    assert read == {
+        "rougeL": [0.5, 0.25, None],
+        "exact_match": [1.0, None, None],
+        "length": [None, None, 3.0],
     }
 
 
@@ -62,12 +65,10 @@ def test_the_block_notes_file_checksum_version_and_own_metrics(tmp_path: Path, b
     assert replace(block, instances="", sha256="", metrics=(), scoring=0) == BLOCK, "the rest stays"
 
 
-def test_no_file_no_column_or_another_file_is_told_with_what_to_do(tmp_path: Path, block: ScoreBlock):
-    with pytest.raises(UserError, match=r"no scores by instance: `instruct-ablate rescore"):
-        read_instance_scores(tmp_path, BLOCK)
+def test_a_file_that_is_none_or_another_raises_what_readers_expect(tmp_path: Path, block: ScoreBlock):
     (tmp_path / block.instances).write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"simplified\.parquet cannot be read .*rescore"):
-        read_instance_scores(tmp_path, block)
+    with pytest.raises(ValueError, match=r"footer|Parquet"):
+        read_columns(tmp_path, block.instances)
     (tmp_path / block.instances).unlink()
-    with pytest.raises(UserError, match=r"cannot be read"):
-        read_instance_scores(tmp_path, block)
+    with pytest.raises(FileNotFoundError):
+        read_columns(tmp_path, block.instances)

@@ -18,7 +18,6 @@ from instruct_ablate.cell.state.predictions import (
     partial_path,
     read_predictions,
     to_line,
-    written_ids,
     written_rows,
 )
 from instruct_ablate.errors import UserError
@@ -77,11 +76,11 @@ def test_nothing_is_complete_before_finish(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     write(path, rows(3), finish=False)
     assert not path.exists()
-    assert written_ids(path) == {("t1", "t1-0"), ("t1", "t1-1"), ("t1", "t1-2")}
+    assert {row.key for row in written_rows(path)} == {("t1", "t1-0"), ("t1", "t1-1"), ("t1", "t1-2")}
 
 
 def test_nothing_written_yet(tmp_path: Path) -> None:
-    assert written_ids(tmp_path / "p.jsonl") == frozenset()
+    assert written_rows(tmp_path / "p.jsonl") == ()
 
 
 @pytest.mark.parametrize("cut", [1, 20, len(to_line(ROW)) - 1])
@@ -166,7 +165,7 @@ def test_what_is_damaged_of_an_unfinished_file_is_put_aside(tmp_path: Path, kind
         "folder": one.mkdir,
         "link": lambda: one.symlink_to("/etc/hostname"),
     }[kind]()
-    assert written_ids(path) == frozenset()
+    assert written_rows(path) == ()
     assert [aside.name for aside in tmp_path.iterdir()] == [f"{one.name}.damaged-1"]
     with PredictionWriter(path) as writer:
         writer.finish()
@@ -180,7 +179,7 @@ def test_a_later_process_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
     first.append(ROW)
     fence(tmp_path, Fence(2, lambda: None))
     with PredictionWriter(path) as second:
-        assert written_ids(path) == {ROW.key}
+        assert {row.key for row in written_rows(path)} == {ROW.key}
         second.append(replace(ROW, instance_id="other"))
         first._file.write(b"woken")  # as if it had passed its check just before
         second.finish()

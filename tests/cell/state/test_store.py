@@ -11,7 +11,6 @@ from instruct_ablate.cell.state.lock import acquire, locked
 from instruct_ablate.cell.state.record import CellRecord, Failure, State
 from instruct_ablate.cell.state.record_file import sealed, to_json
 from instruct_ablate.cell.state.store import (
-    CellFolder,
     Records,
     find_folder,
     holds,
@@ -20,7 +19,6 @@ from instruct_ablate.cell.state.store import (
     read_record,
     record_fault,
     running_by,
-    state_of,
     write_record,
 )
 from tests.cell.state.test_record_file import SETTING, make_record
@@ -35,37 +33,37 @@ def in_state(state: State) -> CellRecord:
 
 def test_nothing_there_is_missing(tmp_path: Path) -> None:
     assert read_record(tmp_path) is None
-    assert state_of(tmp_path, "ab") == "missing"
+    assert Records().state(tmp_path, "ab") == "missing"
 
 
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
 def test_states_come_back(tmp_path: Path, state: State) -> None:
     write_record(tmp_path, in_state(state))
-    assert state_of(tmp_path, "ab") == state
+    assert Records().state(tmp_path, "ab") == state
 
 
 def test_done_needs_scores(tmp_path: Path) -> None:
     write_record(tmp_path, make_record())
-    assert state_of(tmp_path, make_record().identity) == "done"
+    assert Records().state(tmp_path, make_record().identity) == "done"
     write_record(tmp_path, replace(make_record(), blocks=()))
-    assert state_of(tmp_path, make_record().identity) == "missing"
+    assert Records().state(tmp_path, make_record().identity) == "missing"
 
 
 def test_another_cells_record_is_not_this_ones(tmp_path: Path) -> None:
     write_record(tmp_path, make_record())
-    assert state_of(tmp_path, "cd" * 32) == "missing"
+    assert Records().state(tmp_path, "cd" * 32) == "missing"
 
 
 def test_failed_needs_a_reason(tmp_path: Path) -> None:
     write_record(tmp_path, replace(in_state("failed"), failure=None))
-    assert state_of(tmp_path, "ab") == "missing"
+    assert Records().state(tmp_path, "ab") == "missing"
 
 
 def test_running_lasts_as_long_as_its_process(tmp_path: Path) -> None:
     write_record(tmp_path, in_state("running"))
-    assert state_of(tmp_path, "ab") == "interrupted"
+    assert Records().state(tmp_path, "ab") == "interrupted"
     with locked(tmp_path) as alive:
-        assert state_of(tmp_path, "ab") == "running"
+        assert Records().state(tmp_path, "ab") == "running"
         assert running_by(tmp_path) == alive.owner
     assert running_by(tmp_path) is None
 
@@ -76,13 +74,13 @@ def test_running_elsewhere_without_a_heartbeat_is_interrupted(
     write_record(tmp_path, in_state("running"))
     acquire(tmp_path)
     monkeypatch.setattr("instruct_ablate.cell.state.heartbeat.socket.gethostname", lambda: "elsewhere")
-    assert state_of(tmp_path, "ab") == "interrupted"
+    assert Records().state(tmp_path, "ab") == "interrupted"
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "\x00"])
 def test_a_corrupt_record_is_put_aside_and_never_counted(tmp_path: Path, text: str) -> None:
     (tmp_path / "record.json").write_text(text)
-    assert state_of(tmp_path, "ab") == "missing"
+    assert Records().state(tmp_path, "ab") == "missing"
     assert quarantine(tmp_path, "ab") == tmp_path / "record.corrupt-1.json"
     assert not (tmp_path / "record.json").exists()
     (tmp_path / "record.json").write_bytes(b"\xff\xfe")
@@ -104,15 +102,6 @@ def identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Identity:
 
 def declare_name(study: Path, identity: str, name: str) -> None:
     (study / "study.json").write_text(json.dumps({"cells": [{"identity": identity, "name": name}]}))
-
-
-def test_a_cells_files_have_their_places() -> None:
-    folder = CellFolder(Path("a"))
-    assert (folder.record, folder.predictions, folder.log) == (
-        Path("a/record.json"),
-        Path("a/predictions"),
-        Path("a/log.txt"),
-    )
 
 
 def test_a_folder_is_found_by_its_hash_then_by_its_declared_name(tmp_path: Path, identity: Identity) -> None:
@@ -207,7 +196,7 @@ def test_a_done_cell_has_instances_in_every_block(tmp_path: Path) -> None:
 
     for instances, state in (((1,), "done"), ((0,), "missing"), ((1, 0), "missing"), ((2, 1), "done")):
         write_record(tmp_path, with_blocks(*instances))
-        assert state_of(tmp_path, make_record().identity) == state
+        assert Records().state(tmp_path, make_record().identity) == state
 
 
 def test_files_outside_of_the_folder_are_no_cells(tmp_path: Path) -> None:
@@ -219,7 +208,7 @@ def test_files_outside_of_the_folder_are_no_cells(tmp_path: Path) -> None:
         replace(make_record(), blocks=(replace(block, predictions="/p.jsonl"),)),
     ):
         write_record(tmp_path, record)
-        assert state_of(tmp_path, make_record().identity) == "missing"
+        assert Records().state(tmp_path, make_record().identity) == "missing"
 
 
 def test_a_record_of_anybody_is_read_where_nobody_is_named(tmp_path: Path) -> None:

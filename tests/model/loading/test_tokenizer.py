@@ -32,13 +32,6 @@ def test_count_includes_special_tokens(which: str, request: pytest.FixtureReques
     assert tokens.count(TEXT) == len(tokenizer(TEXT, add_special_tokens=False)["input_ids"]) + 1
 
 
-def test_many_are_counted_as_one_by_one(llama: Any) -> None:
-    tokens = TokenizerTokens(llama)
-    texts = [TEXT[:end] for end in range(0, len(TEXT), 7)]
-    assert tokens.count_all(texts) == [tokens.count(text) for text in texts]
-    assert tokens.count_all([]) == []
-
-
 @pytest.mark.parametrize("which", ["llama", "t5"])
 @pytest.mark.parametrize("limit", [1, 3, 8])
 def test_clip_decodes_the_first_tokens(which: str, limit: int, request: pytest.FixtureRequest) -> None:

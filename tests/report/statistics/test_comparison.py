@@ -32,7 +32,7 @@ def test_interval_and_verdict_are_one_inference():
             + generator.normal(0, 2, (3, 8)),
             Floor(generator.uniform(0, 1), 200),
         )
-        low, high = result.interval90
+        low, high = result.interval(0.9)
         assert (result.p_equivalence(3.0) < 0.05) == (low > -3 and high < 3)
         assert (result.p_exceeds(0.0) < 0.05) == (low > 0)
         low, high = result.interval95

@@ -24,7 +24,7 @@ def test_what_no_instance_told_apart_is_not_equal_for_sure():
     for score in (0.0, 100.0, 37.5):
         found = compared(same(score, instances=10))
         assert found.p_equivalence(2.0) > 0.05
-        assert found.interval90[1] > 2
+        assert found.interval(0.9)[1] > 2
         assert found.p_difference == 1.0
     assert compared(same(0.0, tasks=2)).p_equivalence(2.0) > 0.05  # two tasks, whatever their instances
 

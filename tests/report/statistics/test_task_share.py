@@ -53,7 +53,7 @@ def test_a_heavy_tail_misleads_the_mean_but_not_the_share(tasks: int):
     for _ in range(400):
         effects = heavy(generator, tasks)
         found = compare(np.stack([effects, effects + generator.normal(0, 0.1, tasks), effects]))
-        low, high = found.interval90
+        low, high = found.interval(0.9)
         false.append(low > -2 and high < 2)
         if false[-1]:
             assert vulnerability(found.mean, 2.0, tasks) is not None  # said beside every one of them

@@ -39,11 +39,6 @@ class Among:
         return tuple(self._index[kinds, keys].get(place(target, kinds, keys), []))
 
 
-def counterpart(setting: Setting, among: Among, **changed: Value) -> Setting | None:
-    """Return the setting that is equal to this one but for `changed`; None where there is none, or no one."""
-    return closest(setting, counterparts(setting, among, **changed))
-
-
 def closest(setting: Setting, found: Sequence[Setting]) -> Setting | None:
     """Choose among settings that are all counterparts the one altered and tested alike; None where that is not one."""
     share = setting.get(SHARE)

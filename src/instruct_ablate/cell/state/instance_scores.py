@@ -7,25 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import SCORING, ScoreBlock
-from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import Metric
 from instruct_ablate.whole_files import as_utf8, inside, read_inside, read_plain, whole_file
 
 KEYS = ("task", "instance_id")
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceScores:
-    """Task and instance id of every row, and the metrics' columns; None where a metric is not defined."""
-
-    keys: tuple[tuple[str, str], ...]
-    columns: tuple[tuple[str, tuple[float | None, ...]], ...]
 
 
 def completed(
@@ -69,19 +60,6 @@ def _write(path: Path, rows: Sequence[PredictionRow]) -> None:
     }
     with whole_file(path) as temporary:
         pq.write_table(pa.table({**ids, **columns}), temporary, compression="zstd")
-
-
-def read_instance_scores(folder: Path, block: ScoreBlock) -> InstanceScores:
-    """Read a block's column file; `UserError` says how to make one where there is none."""
-    advice = f"`instruct-ablate rescore {folder.parent}` writes it again"
-    if not block.instances:
-        raise UserError(f"{folder.name} has no scores by instance: {advice}")
-    try:
-        table = read_columns(folder, block.instances).to_pydict()
-    except (OSError, UserError, ValueError) as error:
-        raise UserError(f"{folder / block.instances} cannot be read ({error}): {advice}") from error
-    keys = tuple(zip(*(table.pop(key) for key in KEYS), strict=True))
-    return InstanceScores(keys, tuple((name, tuple(values)) for name, values in table.items()))
 
 
 def read_columns(folder: Path, name: str) -> Any:

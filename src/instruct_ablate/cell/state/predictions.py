@@ -236,11 +236,6 @@ def written_rows(path: Path) -> tuple[PredictionRow, ...]:
     return ()
 
 
-def written_ids(path: Path) -> frozenset[tuple[str, str]]:
-    """Return (task, instance id) of every row that is there already: what need not be predicted again."""
-    return frozenset(row.key for row in written_rows(path))
-
-
 class PredictionWriter:
     """Appends rows to `<path>.partial-<generation>`; `finish` renames it. Each row reaches the system before the next.
 

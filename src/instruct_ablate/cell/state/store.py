@@ -10,7 +10,6 @@ import itertools
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +31,6 @@ from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, is_inside, re
 
 RECORD, DECLARATION = "record.json", "study.json"
 TRAINED = "checkpoints/trained.ckpt"  # the weights of a cell that keeps them
-
-
-@dataclass(frozen=True, slots=True)
-class CellFolder:
-    """Where one cell's files lie: `<output>/<study>/<name>/`."""
-
-    path: Path
-
-    @property
-    def record(self) -> Path:
-        """The record, the truth about the cell."""
-        return self.path / RECORD
-
-    @property
-    def predictions(self) -> Path:
-        """One JSON-lines file per test-time instruction."""
-        return self.path / "predictions"
-
-    @property
-    def log(self) -> Path:
-        """What the cell printed."""
-        return self.path / "log.txt"
 
 
 def find_folder(study: Path, identity: Identity, listed: Mapping[str, Sequence[str]] | None = None) -> Path:
@@ -218,11 +195,6 @@ def missing_record(identity: Identity) -> CellRecord:
     return CellRecord(
         identity.hash, identity.name, identity.setting, identity.seed, "missing", data_hash=identity.data_hash
     )
-
-
-def state_of(folder: Path, identity: str) -> State:
-    """Return a cell's state."""
-    return Records().state(folder, identity)
 
 
 def running_by(folder: Path) -> Owner | None:

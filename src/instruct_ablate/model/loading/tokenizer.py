@@ -46,13 +46,6 @@ class TokenizerTokens:
         """Return the number of tokens of `text`, special tokens included as the model will add them."""
         return len(self._ids(text))
 
-    def count_all(self, texts: Sequence[str]) -> list[int]:
-        """Return `count` of many texts; much faster than one by one."""
-        if not texts:
-            return []
-        batch = self._tokenizer(list(texts), return_attention_mask=False, verbose=False)
-        return [len(self._open(ids)) for ids in batch["input_ids"]]
-
     def clip(self, text: str, limit: int) -> str:
         """Return the text of the first `limit` tokens, special tokens left out; a text that fits as it is."""
         ids = self._ids(text)

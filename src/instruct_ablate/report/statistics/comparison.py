@@ -54,11 +54,6 @@ class Comparison:
         """The two-sided 95 % interval."""
         return self.interval(0.95)
 
-    @property
-    def interval90(self) -> tuple[float, float]:
-        """The two-sided 90 % interval: within a margin where two one-sided 5 % tests say so."""
-        return self.interval(0.90)
-
     def interval(self, level: float) -> tuple[float, float]:
         """Return the interval at this level, within what a difference can be."""
         half = float(self.terms.half_width(1 - level))

@@ -6,7 +6,6 @@ from instruct_ablate.tasks.starter.make.facts import rows
 from instruct_ablate.tasks.starter.make.recipe import Draw, Pair
 
 COUNTRIES = rows("countries")
-CONTINENTS = ("Africa", "Asia", "Europe", "North America", "South America")
 TRIPS = (
     "We spent our holidays in {c}.",
     "My uncle works in {c}.",
