@@ -12,7 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from instruct_ablate.command_line import group
+from instruct_ablate.report.as_json import setting_fields
 from instruct_ablate.report.report import judge_study
+from instruct_ablate.report.tables import tidy
+from instruct_ablate.tasks.budget import ALL
+from tests.report.cells import make_cell, place
 
 GOLDEN = Path(__file__).parents[1] / "goldens" / "old_study"
 PAGE = Path(__file__).parents[2] / "docs" / "json.md"
@@ -63,6 +67,15 @@ def test_report_has_the_numbers_of_its_tables(study: Path, tmp_path: Path) -> No
         }
     assert [one["answer"] for one in said["verdicts"]] == [one.answer for one in report.verdicts]
     assert (tmp_path / "report" / "index.html").exists()
+
+
+def test_a_budget_that_no_number_says_is_none() -> None:
+    """1000000000 stands for "all" within; programs drew it."""
+    assert setting_fields(place(data_budget=8))["data_budget"] == 8
+    assert setting_fields(place(data_budget=ALL))["data_budget"] == "all"
+    assert setting_fields(place(data_budget=ALL, **{"data_budget.total": 64}))["data_budget"] is None
+    (row, *_) = tidy([make_cell(50.0, data_budget=ALL)])
+    assert row["data_budget"] == "all"
 
 
 def test_compare(study: Path) -> None:

@@ -37,7 +37,33 @@ def test_a_study_is_the_same_as_its_copy(tmp_path: Path):
     rows, lines = told(tmp_path, CELLS)
     assert len(rows) == 2 * 3
     assert {(row["difference"], row["same"]) for row in rows} == {("+0.00", "yes")}
-    assert len(lines) == 2, "what each was made with, and nothing apart"
+    assert len(lines) == 3, "what each was made with, nothing apart, and what the numbers are"
+    assert "not corrected for the number of lines" in lines[-1]
+
+
+def test_one_seed_is_said_to_be_one_and_tests_nothing(tmp_path: Path):
+    """Before: an interval that leaves other seeds out, and its p-value, stood there like any other."""
+    untuned = cell(30.0, data_budget=0, tested="original")
+    one, other = (
+        write_study(tmp_path / "a", [*CELLS, untuned]),
+        write_study(tmp_path / "b", [*CELLS, untuned]),
+    )
+    table, _ = compare_studies(one, other)
+    rows = [dict(zip(table.headings, line, strict=True)) for line in table.lines]
+    rows = [row for row in rows if row["metric"] == "rougeL"]  # of two tasks
+    told = {row["trained on"]: ("(this seed)" in row["95 % interval"], row["p"] == "-") for row in rows}
+    assert told == {
+        "(untuned)": (False, False),  # it has no seeds to leave out
+        "original": (False, False),
+        "simplified": (True, True),
+    }
+
+
+def test_cells_that_are_one_setting_and_seed_are_named(tmp_path: Path):
+    again = replace(CELLS[2], name="copy", identity="f" * 64)
+    rows, lines = told(tmp_path, [*CELLS, again])
+    assert {row["trained on"] for row in rows} == {"original"}
+    assert any("twice with one setting and seed: copy, tiny-simplified-8-0" in line for line in lines)
 
 
 def test_another_score_is_seen_where_it_is(tmp_path: Path):

@@ -82,6 +82,28 @@ def test_two_cells_are_held_against_each_other(study: Path) -> None:
     assert json.loads(wrong.output)["of"] == sum(not is_right(theirs[key]) for key in apart)
 
 
+def test_what_is_left_out_as_right_says_nothing_of_how_a_cell_was_tested(study: Path, tmp_path: Path) -> None:
+    """Before: right on the one test that both have, a cell's other test was held against it."""
+    both = shutil.copytree(study / ORIGINAL, tmp_path / "both")
+    record = json.loads((both / "record.json").read_text())
+    rows = read_predictions(both / "predictions" / "original.jsonl")
+    record.pop("seal", None)
+    record["blocks"] = [
+        {**record["blocks"][0], "instruction": test, "predictions": f"predictions/{test}.jsonl"}
+        for test in ("original", "delusive")
+    ]
+    (both / "record.json").write_text(json.dumps(record))
+    for test in ("original", "delusive"):
+        right = [replace(row, prediction=row.references[0] if test == "original" else "x") for row in rows]
+        text = "".join(to_line(row) + "\n" for row in right)
+        (both / "predictions" / f"{test}.jsonl").write_text(text)
+    alone = shutil.copytree(study / ORIGINAL, tmp_path / "alone")
+    record["blocks"] = record["blocks"][:1]
+    (alone / "record.json").write_text(json.dumps(record))
+    said = show("--diff", "--wrong", alone, both, "--json", "--limit", 0)
+    assert json.loads(said.output)["of"] == 0
+
+
 def test_rows_are_paired_by_name_whatever_their_order(study: Path) -> None:
     first, second = (select_rows(study / cell, Selection()) for cell in (ORIGINAL, SIMPLIFIED))
     assert differing(first, tuple(reversed(second))) == differing(first, second)

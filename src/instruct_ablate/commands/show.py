@@ -33,9 +33,9 @@ def command(
         raise UserError("show takes one cell, or --diff and two")
     *before, last = cells
     sides = [select_rows(cell, Selection(task, tested)) for cell in before]
-    rows = select_rows(last, Selection(task, tested, wrong))
+    rows = select_rows(last, Selection(task, tested, wrong and not diff))
     if diff:
-        rows = differing(sides[0], rows)
+        rows = differing(sides[0], rows, wrong)
     chosen = rows[: limit or None]
     if as_json:
         print_json({"of": len(rows), "rows": [row_fields(row) for row in chosen]})

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instruct_ablate.cell.state.legend import budget_on_axis
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.status import cell_statuses
 from instruct_ablate.grid.study import Study, read_study
@@ -27,8 +28,13 @@ Fields = dict[str, Any]
 
 
 def setting_fields(setting: Setting) -> Fields:
-    """Return every key of a setting with its value: a number, a text, a flag, a list, or null."""
-    return {key: setting.get(key) for key in setting.keys}
+    """Return every key of a setting with its value: a number, a text, a flag, a list, or null.
+
+    A budget that no number says is "all", or null where it is one of examples in all.
+    """
+    return {
+        key: budget_on_axis(setting) if key == "data_budget" else setting.get(key) for key in setting.keys
+    }
 
 
 def status_fields(folder: Path) -> Fields:

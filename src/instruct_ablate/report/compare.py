@@ -18,13 +18,17 @@ from instruct_ablate.report.differences import place_columns
 from instruct_ablate.report.provenance import made_with
 from instruct_ablate.report.seed_means import ABILITY, general_cells
 from instruct_ablate.report.statistics.comparison import Comparison, compare
-from instruct_ablate.report.statistics.finding import probability
+from instruct_ablate.report.statistics.finding import interval_text, probability
 from instruct_ablate.report.statistics.paired import Side, pair
 from instruct_ablate.report.statistics.templates import template_effects
 from instruct_ablate.report.tables import Table
-from instruct_ablate.report.trials import Trial, Trials
+from instruct_ablate.report.trials import Trial, Trials, without_seeds
 
 NUMBERS = ("tested on", "metric", "difference", "95 % interval", "p", "tasks", "seeds", "same")
+SAID = (
+    "Differences are paired by seed and task before rounding; each p is two-sided, of its line alone, and not "
+    "corrected for the number of lines. (this seed): of one seed, whose interval leaves other seeds out; no test."
+)
 Tried = Mapping[Trial, Side]
 
 
@@ -56,8 +60,11 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
         *(f"not the same {key}: {_texts(a, key)} against {_texts(b, key)}" for key, (a, b) in apart.items()),
         *_origins(one.cells, other.cells),
         *_states(one.cells, other.cells),
+        *_clashing(first, sides[0]),
+        *_clashing(second, sides[1]),
         *_alone(first, scores.keys() - mine, legend),
         *_alone(second, others.keys() - theirs, legend),
+        *([SAID] if lines else []),
     )
     headings = (*map(heading, keys), *NUMBERS)
     return Table(f"{second} less {first}", headings, tuple(lines), len(keys) + 2), told
@@ -114,7 +121,8 @@ def _general_lines(
         place = (*(legend.text(mine.setting, key) for key in keys), GENERAL)
         pairing = pair(sides[1].scores[theirs], sides[0].scores[mine], ABILITY)
         if pairing is not None:
-            found = compare(pairing.differences, pairing.floor)
+            seedless = without_seeds(mine) and without_seeds(theirs)
+            found = compare(pairing.differences, pairing.floor, seedless=seedless)
             same = mine == theirs and not pairing.differences.any()
             yield *place, "general", *_compared(found), str(found.seeds), "yes" if same else "no"
         lost = [
@@ -157,15 +165,15 @@ def _numbers(
         if pairing is not None:
             own = sides[1].templates.get(theirs, {}), sides[0].templates.get(mine, {})
             templates = template_effects(pairing, own, metric)
-            found = compare(pairing.differences, pairing.floor, templates=templates)
+            seedless = without_seeds(mine) and without_seeds(theirs)
+            found = compare(pairing.differences, pairing.floor, seedless=seedless, templates=templates)
             same = mine == theirs and not pairing.differences.any()
             yield metric, *_compared(found), str(found.seeds), "yes" if same else "no"
 
 
 def _compared(comparison: Comparison) -> tuple[str, ...]:
-    low, high = comparison.interval95
-    interval = "-" if math.isnan(low) else f"[{low:+.2f}, {high:+.2f}]"
-    return f"{comparison.mean:+.2f}", interval, probability(comparison.p_difference), str(comparison.units)
+    p = math.nan if comparison.one_seed else comparison.p_difference  # one seed decides nothing
+    return f"{comparison.mean:+.2f}", interval_text(comparison), probability(p), str(comparison.units)
 
 
 def _origins(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Iterator[str]:
@@ -222,6 +230,12 @@ _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
 
 def _texts(values: Iterable[Value], key: str) -> str:
     return ", ".join(sorted(write(value, key) for value in values)) or "(no such key)"
+
+
+def _clashing(study: Path, side: Trials) -> Iterator[str]:
+    """Tell which settings a study has twice for a seed: nobody can say which of the cells is meant."""
+    for names in dict.fromkeys(side.clashes.values()):
+        yield f"left out, in {study} twice with one setting and seed: {', '.join(names)}"
 
 
 def _alone(study: Path, trials: Iterable[Trial], legend: Legend) -> Iterator[str]:

@@ -13,7 +13,7 @@ from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.columns import COMPARED, compared
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.comparison import Comparison, holm
-from instruct_ablate.report.statistics.finding import points, probability
+from instruct_ablate.report.statistics.finding import interval_text, points, probability
 from instruct_ablate.report.statistics.paired import Pairing, pair
 from instruct_ablate.report.statistics.permutation import REPLICATES
 from instruct_ablate.report.statistics.power import Design, detectable, equal_margin
@@ -149,26 +149,23 @@ def difference_caption(found: Sequence[Difference]) -> str:
     alone = "(this seed): of one seed, whose interval leaves other seeds out; no test. " if single else ""
     return (
         "Percentage points (of metrics in another unit, that unit; of these no equality within points is tested), "
-        "paired by seed and task. The 95 % interval and p (difference), two-sided, are one inference, in which seeds "
-        f"and tasks are crossed random effects (Student's t); p (equal within {MARGIN:g}) is of two one-sided tests; "
-        f"p (permutation) is of {REPLICATES:,} sign flips over tasks, for these seeds alone. The p-values of "
-        f"difference and equality are Holm-corrected over this table ({unequal} and {equal}); permutation p-values and "
-        f"intervals are not. {alone}Finds, can show equal within: the smallest true difference that one uncorrected "
-        "test of this design finds, and the smallest margin, at 80 % power."
+        "paired by seed and task before rounding. The 95 % interval and p (difference), two-sided, are one inference, "
+        f"in which seeds and tasks are crossed random effects (Student's t); p (equal within {MARGIN:g}) is of two "
+        f"one-sided tests; p (permutation) is of {REPLICATES:,} sign flips over tasks, for these seeds alone. The "
+        f"p-values of difference and equality are Holm-corrected over this table ({unequal} and {equal}); permutation "
+        f"p-values and intervals are not. {alone}Finds, can show equal within: the smallest true difference that one "
+        "uncorrected test of this design finds, and the smallest margin, at 80 % power."
     )
 
 
 def _line(item: Difference, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
     comparison, measure = item.comparison, find_measure(item.metric)
-    low, high = comparison.interval95
     return (
         *(legend.text(item.trial.setting, key) for key in keys),
         item.trial.tested,
         item.metric,
         f"{comparison.mean:+.2f}",
-        "-"
-        if math.isnan(low)
-        else f"[{low:+.2f}, {high:+.2f}]{' (this seed)' if comparison.one_seed else ''}",
+        interval_text(comparison),
         *(probability(p) for p in (item.p_difference, comparison.p_permutation, item.p_equivalence)),
         str(comparison.seeds),
         str(comparison.units),

@@ -81,10 +81,11 @@ def is_right(row: PredictionRow) -> bool:
     return (exact_match(row.prediction, row.references) if kept is None else kept) == 1
 
 
-def differing(first: Sequence[Shown], second: Sequence[Shown]) -> tuple[Shown, ...]:
-    """Return the rows of both cells whose predictions are not the same text.
+def differing(first: Sequence[Shown], second: Sequence[Shown], wrong: bool = False) -> tuple[Shown, ...]:
+    """Return the rows of both cells whose predictions are not the same text; `wrong`: those that the second has wrong.
 
-    A cell that was tested under one instruction is held against the other's one, whatever their labels.
+    A cell that was tested under one instruction is held against the other's one, whatever their labels. Rows are given
+    right and wrong, for what is left out says nothing of how a cell was tested.
     """
     alone = all(len({one.tested for one in side}) == 1 for side in (first, second))
     others = {("" if alone else one.tested, one.row.key): one.row for one in second}
@@ -92,7 +93,7 @@ def differing(first: Sequence[Shown], second: Sequence[Shown]) -> tuple[Shown, .
     return tuple(
         Shown(one.tested, one.row, other)
         for one, other in pairs
-        if other is not None and other.prediction != one.row.prediction
+        if other is not None and other.prediction != one.row.prediction and not (wrong and is_right(other))
     )
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.legend import Legend, heading
+from instruct_ablate.cell.state.legend import Legend, budget_on_axis, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Score, Scores, find_measure, find_metric, mean_scores
@@ -221,6 +221,8 @@ def place_values(cell: CellRecord) -> dict[str, Any]:
 
 def _setting_values(setting: Setting) -> dict[str, Any]:
     values = {key: setting.get(key) for key in setting.keys}
+    if "data_budget" in values:
+        values["data_budget"] = budget_on_axis(setting)  # not the number that stands for all
     shown = {key: setting.text(key) if isinstance(value, tuple) else value for key, value in values.items()}
     return {**shown, **{f"{key}@": revision for key, revision in setting.revisions}}
 

@@ -166,8 +166,8 @@ def numbers_said(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
         (explained(names).removesuffix("; "), names),
         ("clash: several cells are the same setting with the same seed, so there is no number of it"
          if any(row.clash for row in rows) else "", names),
-        ("the differences to other rows are of exact match (ROUGE-L where there is no classification), paired by seed",
-         DIFFERENCES),
+        ("the differences to other rows are of exact match (ROUGE-L where there is no classification), paired by seed "
+         "before rounding", DIFFERENCES),
     )  # fmt: skip
     return [text for text, of in told if text and not set(of).isdisjoint(names)]
 

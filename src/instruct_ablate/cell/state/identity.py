@@ -289,7 +289,7 @@ def folder_name(setting: Setting, seed: int, identity: str, marks: Sequence[str]
     else:
         method = [] if setting.get("method") == "full" else [setting.text("method")]
         total = setting.get("data_budget.total")
-        budget = str(setting.budget) if total is None else f"total_{total}"
+        budget = setting.text("data_budget") if total is None else f"total_{total}"
         parts = [setting.model, *tasks, *method, setting.instruction, budget, f"s{seed}"]
     return f"{file_name('-'.join((*parts, *marks)))}-{identity[:8]}"
 

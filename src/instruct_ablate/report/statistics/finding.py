@@ -170,6 +170,13 @@ def deciding(finding: Finding) -> str:
     return f"neither {MOST_SEEDS} seeds nor {MOST_TASKS:,} test tasks alone would decide it if {truth}"
 
 
+def interval_text(comparison: Comparison) -> str:
+    """Write the 95 % interval as tables do; one that leaves other seeds out says so."""
+    low, high = comparison.interval95
+    alone = " (this seed)" if comparison.one_seed else ""
+    return "-" if math.isnan(low) else f"[{low:+.2f}, {high:+.2f}]{alone}"
+
+
 def probability(p: float) -> str:
     """Write a p-value."""
     if math.isnan(p):
