@@ -80,3 +80,20 @@ def test_where_each_is_defined_and_what_it_reads(name, kinds, reads):
 
 def test_these_are_all():
     assert len(built_in()) == 9
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "form"),
+    [
+        ("his", "his", 1.0),
+        (" his\n", "his", 1.0),
+        ("His", "his", 1.0),
+        ("his", "she", 0.0),  # a spelling that neither the labels nor its own reference have
+        ("HIS", "his", 0.0),
+        ("theirs", "theirs", 0.0),  # right, and none of the task's labels
+        ("+", "-", 0.0),
+    ],
+)
+def test_a_reference_may_spell_its_label_otherwise(prediction, reference, form):
+    """Before: who answered all of task893 as its references do had 49 % in the right format."""
+    assert format_correctness(prediction, (reference,), ("His", "she", "-")) == form

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from instruct_ablate.metrics.registry import metric
-from instruct_ablate.normalisation import classes, is_answerable, normalised, strict
+from instruct_ablate.normalisation import classes, is_answerable, label_form, normalised, strict
 from instruct_ablate.tasks.task import Kind, WordRule
 
 LABELS: tuple[Kind, ...] = ("classification",)
@@ -44,9 +44,15 @@ def rouge_l(prediction: str, references: Sequence[str], word_rule: WordRule = "l
 
 @metric("format_correctness", "format\ncorrect", kinds=LABELS, reads="label_space")
 def format_correctness(prediction: str, references: Sequence[str], label_space: Sequence[str]) -> float:
-    """Whether a prediction is a label letter for letter, as in Kung & Peng's format analysis."""
+    """Whether a prediction is a label letter for letter, as in Kung & Peng's format analysis.
+
+    A label space has one spelling of each label; the instance's own reference may have another ("his" for "His").
+    """
     said = strict(prediction)
-    return float(any(said == strict(label) for label in label_space))
+    if any(said == strict(label) for label in label_space):
+        return 1.0
+    spelt = (reference for reference in references if said == strict(reference))
+    return float(any(label_form(one) in map(label_form, label_space) for one in spelt))
 
 
 @metric("uniform_guess", "uniform\nguess", kinds=LABELS, reads="label_space")
