@@ -3,7 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from instruct_ablate.cell.state.record import CellRecord, Selected
+from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.chosen_rates import chosen_lines, searches
 from tests.report.cells import make_cell
 
@@ -52,6 +55,14 @@ def test_rates_stand_in_their_order_and_of_equal_ones_the_smaller_is_chosen() ->
     (search,) = searches([cell(score, lr, seed=seed) for lr, score in held.items() for seed in (1, 0)])
     assert [one.get("trainer.learning_rate") for one in search.settings] == [1e-5, 1e-4, 1e-3]
     assert (search.scores, search.best) == ((10.0, 40.0, 40.0), 1)
+
+
+def test_where_less_is_better_the_least_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = find_measure("rougeL")
+    errors = replace(known, metric=replace(known.metric, higher_is_better=False))
+    monkeypatch.setattr("instruct_ablate.report.chosen_rates.find_measure", lambda name: errors)
+    (search,) = searches(CELLS[:3])
+    assert search.scores[search.best] == 20.0
 
 
 def test_what_was_chosen_by_other_measures_or_of_other_weights_is_not_held_against_each_other() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from instruct_ablate.cell.state.record import BlockKey
 from instruct_ablate.report import report
 from instruct_ablate.report.pivot import pivot_table
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.tables import Table
-from tests.report.cells import make_cell
+from tests.report.cells import make_cell, make_scores
 from tests.report.studies import write_study
 
 CELLS = [
@@ -49,6 +50,23 @@ def test_tasks_stand_with_their_category():
     assert table.headings[:4] == ("metric", "category", "task", "budget")
     line = of(table, metric="ROUGE-L", task="task_g", budget="8")
     assert (line["category"], line["original"], line["instances"]) == ("Rewriting", "40.0 ± 0.0", "100")
+
+
+def test_scores_are_means_over_templates_and_the_best_of_a_line_is_bold():
+    blocks = [
+        replace(make_cell(exact).blocks[0], scores=make_scores(exact, rouge), key=BlockKey("", str(place)))
+        for place, (exact, rouge) in enumerate(((50.0, 10.0), (90.0, 30.0)))
+    ]
+    cells = [replace(make_cell(1.0), blocks=tuple(blocks)), make_cell(60.0, instruction="simplified")]
+    table = pivot_table(cells, "task")
+    exact = of(table, metric="exact match", task="task_c")
+    assert (exact["original"], exact["simplified"]) == ("70.0", "60.0")
+    rouge = of(table, metric="ROUGE-L", task="task_g")
+    assert (rouge["original"], rouge["simplified"]) == ("20.0", "40.0")
+    bold = {(table.lines[line][0], table.lines[line][2], table.headings[place]) for line, place in table.best}
+    assert {("exact match", "task_c", "original"), ("ROUGE-L", "task_g", "simplified")} <= bold
+    assert not {("exact match", "task_c", "simplified"), ("ROUGE-L", "task_g", "original")} & bold
+    assert {place for _, _, place in bold} == {"original", "simplified"}
 
 
 def test_the_reference_stands_before_other_variants():

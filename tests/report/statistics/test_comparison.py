@@ -115,3 +115,24 @@ def test_a_comparison_with_seeds_of_its_own_takes_no_others():
         compare(matrix[:1], pool=pool, seedless=True).interval95
         == compare(matrix[:1], seedless=True).interval95
     )
+
+
+def test_the_permutation_p_of_a_comparison_is_over_its_tasks_meaned_over_seeds():
+    """Of five tasks that all go one way two of the 32 flips are as extreme, whatever single seeds do."""
+    by_task = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    noise = 9.0 * np.array([[1.0, -1.0, 1.0, -1.0, 1.0]])
+    found = compare(np.concatenate([by_task + noise, by_task - noise]))
+    assert found.p_permutation == pytest.approx(2 / 32, abs=0.01)
+    assert found.effects == pytest.approx(tuple(by_task))
+
+
+def test_templates_of_both_sides_widen_the_interval_each_by_its_own():
+    """Different sets are samples of their own: the variances of their means add up."""
+    matrix = np.random.default_rng(3).normal(2.0, 1.0, (3, 8))
+    wordings = np.array([[-6.0], [-2.0], [3.0], [5.0]])
+    sides = [times * wordings + np.random.default_rng(times).normal(0.0, 1.0, (4, 8)) for times in (1, 2)]
+    plain, both = compare(matrix), compare(matrix, templates=sides)
+    alone = [compare(matrix, templates=[side]) for side in sides]
+    added = [one.error**2 - plain.error**2 for one in alone]
+    assert min(added) > 0
+    assert both.error**2 == pytest.approx(plain.error**2 + sum(added))

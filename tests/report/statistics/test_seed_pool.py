@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from instruct_ablate.report.statistics.comparison import compare
 from instruct_ablate.report.statistics.seed_pool import pool_seeds
@@ -74,3 +75,27 @@ def test_two_seeds_of_two_tasks_are_the_least_that_measures():
     assert pool is not None
     assert (pool.comparisons, pool.freedom) == (5, 5)
     assert pool_seeds([(generator.normal(size=(2, 1)), index) for index in range(5)]) is None
+
+
+def test_squares_of_studies_of_unlike_size_weigh_as_their_freedoms():
+    """By hand: 3 seeds over 4 tasks beside 5 seeds over 8, of references of their own."""
+    generator = np.random.default_rng(8)
+    matrices = [
+        generator.normal(0, 2, (seeds, 1)) * 3 + generator.normal(0, 1, (seeds, tasks))
+        for seeds, tasks in ((3, 4), (5, 8))
+    ]
+    squares = []
+    for one in matrices:
+        means = one.mean(axis=1)
+        rest = one - one.mean(axis=1, keepdims=True) - one.mean(axis=0) + one.mean()
+        freedom = (one.shape[0] - 1) * (one.shape[1] - 1)
+        squares.append(
+            (np.var(means, ddof=1), (rest**2).sum() / freedom / one.shape[1])
+        )  # of a mean over its tasks
+    seed, rest = (np.average(part, weights=[2, 4]) for part in zip(*squares, strict=True))
+    found = pool_seeds([(matrices[0], "one"), (matrices[1], "other")])
+    assert found is not None
+    assert (found.freedom, found.comparisons) == (6.0, 2)
+    assert found.variance == pytest.approx(seed / (stats.chi2.median(6) / 6) - rest)
+    # a third of the chance that 4 tasks, the fewer, leave
+    assert found.cautious == pytest.approx(seed - stats.f.ppf(1 / 3, 6, 6 * 3) * rest)
