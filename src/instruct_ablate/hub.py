@@ -1,10 +1,15 @@
-"""The Hugging Face hub, written to: with the key that its own client finds (`hf auth login`, HF_TOKEN)."""
+"""The Hugging Face hub: how long it is waited for, and how models are written to it.
+
+The key is the one that its own client finds (`hf auth login`, HF_TOKEN).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from instruct_ablate.errors import UserError
+
+WAIT = 10.0  # seconds for the hub's first answer: its own client, and `datasets`, ask again and again
 
 
 def upload(folder: Path, name: str, private: bool = True) -> str:

@@ -22,6 +22,7 @@ from instruct_ablate.instruction.instruction import instruct
 from instruct_ablate.instruction.label import label, originals, parse
 from instruct_ablate.prompt.effect import Bytes, View
 from instruct_ablate.prompt.prompt import Tokens
+from instruct_ablate.prompt.sample import NO_LIMIT
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks import collection
 from instruct_ablate.tasks.task import TaskCollection
@@ -35,7 +36,6 @@ class NeedsTokenizer(Exception):  # noqa: N818 - no error: it is found out at th
 
 FURTHER = ("num_negative", "explanations")  # what tasks may not have and templates may have no place for
 _NOTHING = InstructionConfig()
-NO_LIMIT = 10**9  # tokens of a prompt that a baseline reads
 
 
 def check_effects(

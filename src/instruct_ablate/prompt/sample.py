@@ -12,7 +12,7 @@ from instruct_ablate.prompt.template_set import template_label, under_each
 from instruct_ablate.schema import Config
 from instruct_ablate.tasks.task import TaskCollection
 
-NO_LIMIT = 10**9  # tokens
+NO_LIMIT = 10**9  # tokens of a prompt that no model cuts
 
 
 def render_each(

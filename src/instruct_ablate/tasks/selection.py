@@ -101,6 +101,11 @@ def _speaks(item: Stored, language: str | None) -> bool:
     return language is None or all(language in names for names in item.parsed.languages if names)
 
 
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name fits one of some globs; all do where there are none."""
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
 @dataclass(frozen=True, slots=True)
 class _Filter:
     """Which tasks of some sides (of training, of testing, or of both) are kept; empty: all."""
@@ -117,7 +122,7 @@ class _Filter:
         task = item.parsed.task
         if self.by_category:
             return task.category in self.wanted
-        return any(fnmatchcase(task.name, pattern) for pattern in self.wanted)
+        return matches(task.name, self.wanted)
 
 
 def _filters(config: TasksConfig, there: Sequence[Stored]) -> list[_Filter]:

@@ -4,8 +4,9 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 
-from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.tasks.readers.dataset_splits import HUB_WAIT, ask_hub, find_splits, loading
+from instruct_ablate.errors import Interrupted, UserError, UserErrors
+from instruct_ablate.hub import WAIT
+from instruct_ablate.tasks.readers.dataset_splits import ask_hub, find_splits, loading
 
 LABELS = datasets.Features({"a": datasets.Value("string"), "b": datasets.ClassLabel(names=["no", "yes"])})
 DATA = datasets.Dataset.from_list([{"a": "007", "b": 1}, {"a": "null", "b": 0}], features=LABELS)
@@ -139,7 +140,7 @@ def test_a_name_that_is_nowhere_is_told_after_one_question(tmp_path, monkeypatch
         pass
     assert told in str(raised.value)
     assert f"there is no such folder or file in {tmp_path}" in str(raised.value)
-    assert asked == [("own/films", HUB_WAIT)]
+    assert asked == [("own/films", WAIT)]
     assert "own/films: there is no such folder or file in" in caplog.text  # before anything is waited for
     assert "asking the Hugging Face hub" in caplog.text
 
@@ -154,10 +155,17 @@ def test_a_copy_is_read_though_the_hub_be_away(tmp_path, monkeypatch):
         ask_hub("own/film", tmp_path / "datasets")
 
 
+def test_a_cell_that_is_stopped_meanwhile_is_stopped(tmp_path, monkeypatch):
+    hub(monkeypatch, Interrupted("told to stop"))
+    (tmp_path / "datasets" / "own___films").mkdir(parents=True)
+    with pytest.raises(Interrupted):
+        ask_hub("own/films", tmp_path / "datasets")
+
+
 @pytest.mark.parametrize("path", ["/data/none", "./none", "~/none", "a/b/c", "data/no such folder"])
 def test_of_a_path_nobody_is_asked(tmp_path, monkeypatch, path):
     asked = hub(monkeypatch, None)
     ask_hub(path, tmp_path)
     assert not asked
     ask_hub("own/films", tmp_path)
-    assert asked == [("own/films", HUB_WAIT)]
+    assert asked == [("own/films", WAIT)]

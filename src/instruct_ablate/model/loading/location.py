@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.errors import Interrupted, UserError, unknown
+from instruct_ablate.hub import WAIT
 from instruct_ablate.model.families import ENCODER_DECODERS, Kind
 from instruct_ablate.model.loading.packed_models import MODELS, NAMES
 from instruct_ablate.model.loading.settings import check_model, check_revision
@@ -29,7 +30,6 @@ RELATIVE = ("relative_attention_num_buckets", "alibi")  # T5's and BLOOM's: any 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 ADAPTER = "adapter_config.json"
-REACH_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def _reach(url: str) -> None:
 
     if constants.HF_HUB_OFFLINE:
         raise OSError("HF_HUB_OFFLINE is set")
-    get_session().head(url, timeout=REACH_SECONDS)
+    get_session().head(url, timeout=WAIT)
 
 
 def _kind(raw: dict[str, Any], config: ModelConfig, where: str) -> Kind:

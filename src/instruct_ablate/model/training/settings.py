@@ -9,6 +9,7 @@ from instruct_ablate.data.settings import check_batches, check_data
 from instruct_ablate.errors import UserError
 from instruct_ablate.learning_rate import LORA
 from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of, text, texts, whole
+from instruct_ablate.model.loading.precision import NAMES
 from instruct_ablate.processes import process_count
 from instruct_ablate.schema import Config, DataConfig, EvaluationConfig, MethodConfig, TrainerConfig
 from instruct_ablate.score_curve import asks_for_points
@@ -18,7 +19,6 @@ METHODS = ("full", "lora")
 TARGETS = ("all_linear", "attention")
 OPTIMIZERS = ("adamw", "adafactor")
 SCHEDULES = ("constant", "linear")
-PRECISIONS = ("auto", "bf16", "fp32", "fp16")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda")
 STRATEGIES = ("auto", "ddp", "fsdp")
 METHOD = {
@@ -48,7 +48,7 @@ OPTIMISATION = {
     "gradient_clip": number(0, MANY, above=True).or_null("for none"),
 }
 MACHINE = {
-    "precision": one_of(PRECISIONS),
+    "precision": one_of(NAMES),
     "accelerator": one_of(ACCELERATORS),
     "strategy": one_of(STRATEGIES),
     "devices": whole(1, 2**16),

@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.errors import Interrupted, UserError, UserErrors
+from instruct_ablate.hub import WAIT
 from instruct_ablate.tasks.data_file import BROKEN, kind
 from instruct_ablate.tasks.rows import SUFFIXES, data_files, label_names, read_rows
 
 log = logging.getLogger(__name__)
-HUB_WAIT = 10.0  # seconds
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)\b")
 T = TypeVar("T")
@@ -75,10 +75,10 @@ def ask_hub(root: str, kept: Path) -> None:
 
     if not _HUB_ID.fullmatch(root):  # a path: `datasets` asks nobody of it
         return
-    log.info("tasks.root=%s: %s; asking the Hugging Face hub (for %.0f s)", root, _nowhere(), HUB_WAIT)
+    log.info("tasks.root=%s: %s; asking the Hugging Face hub (for %.0f s)", root, _nowhere(), WAIT)
     where = f"tasks.root={root}: {_nowhere()}, and "
     try:
-        HfApi().dataset_info(root, timeout=HUB_WAIT)
+        HfApi().dataset_info(root, timeout=WAIT)
     except GatedRepoError:  # it is there: `datasets` says what it takes to read it
         return
     except RepositoryNotFoundError as error:
@@ -87,9 +87,10 @@ def ask_hub(root: str, kept: Path) -> None:
                 f"{where}no data set of this name on the hub for you to read (`hf auth login` for private ones): "
                 f"{_said(error)}"
             ) from error
-    except (
-        Exception
-    ) as error:  # what its transport raises differs among versions: requests', httpx's, its own
+    except Interrupted:
+        raise
+    # What its transport raises differs among versions: requests', httpx's or its own errors.
+    except Exception as error:
         if not _has_copy(root, kept):
             raise UserError(
                 f"{where}the hub gave no answer ({type(error).__name__}: {_said(error)}). Give a folder that is here, "

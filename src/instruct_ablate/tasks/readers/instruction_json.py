@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,7 @@ def _parse(sides: list[tuple[Path, bool | None]], include: list[str]) -> Iterato
         yield from map(Fault, first_named(faults))
     for (instruction, test), rows in groups.items():
         name = _name(instruction)
-        if not include or any(fnmatchcase(name, pattern) for pattern in include):
+        if selection.matches(name, include):
             yield admit(_draft(name, instruction, rows), test)
 
 

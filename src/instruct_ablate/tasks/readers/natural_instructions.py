@@ -56,7 +56,7 @@ def open_layout(root: Path, config: TasksConfig, name: str) -> Source:
     if not folder.is_dir():
         raise unknown("tasks.split", config.split, [path.name for path in (root / "splits").iterdir()])
     lists = [folder / f"{side}_tasks.txt" for side in ("train", "test")]
-    train, test = ([n for n in _names(path) if _included(n, config.include)] for path in lists)
+    train, test = ([n for n in _names(path) if selection.matches(n, config.include)] for path in lists)
     _check(root, lists, (train, test), config.include)
     wanted = {**dict.fromkeys(train, False), **dict.fromkeys(test, True)}
     files = [(root / "tasks" / f"{task}.json", side) for task, side in wanted.items()]
@@ -76,10 +76,6 @@ def _names(path: Path) -> list[str]:
     return list(
         dict.fromkeys(line.strip() for line in read_text(path, "the split list").split("\n") if line.strip())
     )
-
-
-def _included(name: str, patterns: list[str]) -> bool:
-    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _check(root: Path, lists: list[Path], names: tuple[list[str], list[str]], patterns: list[str]) -> None:

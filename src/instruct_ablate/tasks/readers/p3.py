@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,9 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     if not root.exists() and config.root.count("/") == 1 and not config.root.startswith((".", "/", "~")):
         return _hub(config)
     files = _by_set(root)
-    names = [name for name in files if _matches(name, config.include) and not _spelt_out(name, files)]
+    names = [
+        name for name in files if selection.matches(name, config.include) and not _spelt_out(name, files)
+    ]
     if not names:
         raise UserError(f"tasks.root={root}: no prompt sets there{_hint(config, files)}")
     sides, notes = _sides(names, config)
@@ -143,11 +144,7 @@ def _source(
 def _tested(name: str, config: TasksConfig) -> bool:
     if config.test_split is None:
         return t0.is_evaluated(name)
-    return _matches(name, [pattern.strip() for pattern in config.test_split.split(",")])
-
-
-def _matches(name: str, patterns: list[str]) -> bool:
-    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    return selection.matches(name, [pattern.strip() for pattern in config.test_split.split(",")])
 
 
 def _hint(config: TasksConfig, files: dict[str, list[Path]]) -> str:
