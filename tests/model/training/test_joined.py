@@ -255,13 +255,13 @@ def test_an_attention_whose_gradient_fails_leaves_kernels_as_free_as_they_were(
 def test_a_joined_model_that_computes_something_else_is_not_used(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def swapped(self: JoinedLinear, cell: Turn, states: torch.Tensor) -> torch.Tensor:
-        other = next(one for one in self.adapters if one is not cell)
-        return own(self, other, states)
+    def swapped(base: Any, states: torch.Tensor, layers: Any) -> torch.Tensor:
+        others = [layer for _, layer in reversed(layers)]
+        return own(base, states, [(length, other) for (length, _), other in zip(layers, others, strict=True)])
 
     configs = [replace(one, method=MethodConfig("lora", rank=4)) for one in cells(cache)[:2]]
-    wanted, own = alone(configs, tmp_path / "alone"), JoinedLinear._added
-    monkeypatch.setattr(JoinedLinear, "_added", swapped)
+    wanted, own = alone(configs, tmp_path / "alone"), joined_layers.with_adapters
+    monkeypatch.setattr(joined_layers, "with_adapters", swapped)
     given = together(configs, tmp_path / "together")
     assert [one.company for one in given] == [0, 0]
     assert [one.losses for one in given] == [one.losses for one in wanted]

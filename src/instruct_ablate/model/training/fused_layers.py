@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from instruct_ablate.model.torch_internals import gelu_slopes, listened_to, silu_slopes, uncompile
+from instruct_ablate.model.training.adapted_layers import learning_forward
 from instruct_ablate.model.transformers_internals import replaced
 
 ROWS = 256  # on processors: few enough rows for a chain of operations to stay in the cache
@@ -111,7 +112,7 @@ GATES = (("gate_proj", "up_proj", "down_proj"), ("wi_0", "wi_1", "wo"))
 
 @contextmanager
 def fused(model: nn.Module, dropping: bool = False) -> Iterator[int]:
-    """Replace norms and gated layers of `model` while this lasts; gives the number of modules replaced.
+    """Replace norms, gated and adapted layers of `model` while this lasts; gives the number of modules replaced.
 
     With `dropping`, layers that drop something within stay as they are.
     """
@@ -124,6 +125,8 @@ def fused(model: nn.Module, dropping: bool = False) -> Iterator[int]:
         drops = dropping and any(isinstance(child, nn.Dropout) for child in module.children())
         if make is not None and not drops:
             forwards[module] = make(module)
+        elif (learning := learning_forward(module)) is not None:
+            forwards[module] = learning
     with replaced("forward", forwards):
         yield len(forwards)
 

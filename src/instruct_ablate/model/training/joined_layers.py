@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from instruct_ablate.data.micro_batch import NO_PARENT, MicroBatch, Packed
 from instruct_ablate.model.cuda_attention import moved
 from instruct_ablate.model.families import T5_LIKE
+from instruct_ablate.model.training.adapted_layers import is_plain, with_adapters
 from instruct_ablate.turns import Turn
 
 ENCODER, DECODER = "encoder", "decoder"
@@ -89,17 +90,15 @@ class JoinedLinear(nn.Linear):
     adapters: dict[Turn, Any]
 
     def forward(self, states: Tensor) -> Tensor:
-        """Return (1, tokens, out) of (1, tokens, in), as peft's layer does for each cell."""
-        result = super().forward(states)
+        """Return (1, tokens, out) of (1, tokens, in), as each cell's own layer does in its steps."""
         cells = self.passing.cells
         if not any(cell in self.adapters for cell in cells):
-            return result
+            return super().forward(states)
         lengths = self.passing.lengths(self.side, states.shape[1])
         if states.device.type in BATCHED and all(cell in self.adapters for cell in cells):
+            result = super().forward(states)
             return (result + self._at_once(states[0], lengths)[None]).to(result.dtype)
-        pieces = torch.split(states, lengths, 1)
-        added = [self._added(cell, piece) for cell, piece in zip(cells, pieces, strict=True)]
-        return (result + torch.cat(added, 1)).to(result.dtype)
+        return with_adapters(self, states, list(zip(lengths, map(self.adapters.get, cells), strict=True)))
 
     def _at_once(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
         """Return (tokens, out) of (tokens, in): what the adapters of all cells give, by two batched products.
@@ -118,40 +117,6 @@ class JoinedLinear(nn.Linear):
         scales = tuple(float(layer.scaling[name]) for layer, name in zip(layers, names, strict=True))
         added = (wide @ down.mT) @ up.mT * self.passing.factors(scales, states.device)
         return moved(added.flatten(0, 1), back, there)
-
-    def _added(self, cell: Turn, states: Tensor) -> Tensor:
-        layer = self.adapters.get(cell)
-        if layer is None:
-            return states.new_zeros(*states.shape[:-1], self.out_features)
-        (name,) = layer.active_adapters
-        with _widened_again(states, layer.lora_A[name].weight.dtype) as wide:
-            low = layer.lora_A[name](wide)
-        added: Tensor = layer.lora_B[name](low) * layer.scaling[name]
-        return added
-
-
-@contextmanager
-def _widened_again(states: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
-    """Give states (1, tokens, in) in a wider type, to be made once more in the backward pass and not kept until then.
-
-    What they are made of is kept by the layers about, once for all adapters that read it.
-    """
-    wide = states.to(dtype)
-    if wide is states:
-        yield states
-        return
-    place = wide.untyped_storage().data_ptr()
-
-    def put_away(tensor: Tensor) -> Tensor | tuple[torch.Size, Tensor]:
-        if tensor.untyped_storage().data_ptr() != place or not tensor.is_contiguous():
-            return tensor
-        return tensor.shape, states.detach()
-
-    def taken_out(kept: Tensor | tuple[torch.Size, Tensor]) -> Tensor:
-        return kept if isinstance(kept, Tensor) else kept[1].to(dtype).view(kept[0])
-
-    with torch.autograd.graph.saved_tensors_hooks(put_away, taken_out):
-        yield wide
 
 
 def as_joined(part: nn.Linear, passing: Passing, side: str) -> JoinedLinear:
@@ -212,7 +177,7 @@ def unknown_in(inner: Any, joined: Any, layers: Mapping[str, JoinedLinear]) -> s
     if any("expert" in key for key in settings.get_text_config().to_dict()):
         return "its experts take tokens apart"
     own = adapted(inner)
-    if unknown := [name for name, layer in own.items() if name not in layers or not _known(layer)]:
+    if unknown := [name for name, layer in own.items() if name not in layers or not is_plain(layer)]:
         return f"the adapter on {unknown[0]} is not a plain one on a linear layer"
     weights = {name.replace(".base_layer", ""): weight for name, weight in inner.named_parameters()}
     if any(weights.get(name) is not weight for name, weight in joined.named_parameters()):
@@ -225,15 +190,3 @@ def adapted(inner: nn.Module) -> dict[str, Any]:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     return {name: part for name, part in inner.named_modules() if isinstance(part, BaseTunerLayer)}
-
-
-def _known(layer: Any) -> bool:
-    """Whether an adapter gives B(A(x)) times a number, and nothing else."""
-    from peft.tuners.lora.layer import Linear
-
-    plain = type(layer) is Linear and type(layer.get_base_layer()) is nn.Linear and not layer.merged
-    if not plain or len(layer.active_adapters) != 1:
-        return False
-    (name,) = layer.active_adapters
-    still = isinstance(layer.lora_dropout[name], nn.Identity)
-    return still and not layer.use_dora.get(name, False) and layer.lora_B[name].bias is None
