@@ -70,6 +70,67 @@ def test_at_test_a_trained_model_stands_against_itself_not_the_untuned_one():
     assert pairs == [(0, 4.0, 5.0), (8, 50.0, 60.0)]
 
 
+def pairs_of(cells, text: str) -> list[tuple[str, str, str, str]]:
+    """The sides of every contrast: what each was trained with and tested on, left first."""
+    (clause,) = parse_hypothesis(text).clauses
+    made = []
+    for one in contrasts(Trials(cells), clause, "original"):
+        sides = (one.opposite, one.place) if one.swapped else (one.place, one.opposite)
+        made.append(tuple(f"{s.setting.model} {s.setting.instruction}/{s.tested}" for s in sides))
+    return sorted(made)
+
+
+def test_untuned_models_are_no_variant_of_training_and_baselines_are_no_untuned_model():
+    """A claim of variants is of what was trained, whatever else was tested on them, too."""
+    untuned = block_of(make_cell(5.0, data_budget=0), "simplified", 4.0)
+    guess = make_cell(33.0, model="uniform_guess", data_budget=0)
+    cells = [untuned, guess, make_cell(60.0), make_cell(58.0, instruction="simplified")]
+    trained = [("tiny simplified/simplified", "tiny original/original")]
+    assert pairs_of(cells, "simplified equals original on exact_match within 2") == trained
+    start = [("tiny original/original", "tiny /original")]
+    assert pairs_of(cells, "original exceeds untuned on exact_match by 5") == start
+    assert pairs_of(cells, "untuned is lower than uniform_guess on exact_match") == [
+        ("tiny /original", "uniform_guess /original"),
+        ("tiny /simplified", "uniform_guess /original"),  # a guess is the same under every test
+    ]
+
+
+def test_models_of_which_one_was_tested_untuned_too_keep_their_sides():
+    cells = [make_cell(60.0, model=model) for model in ("small", "large")]
+    untuned = [make_cell(5.0, model="small", data_budget=0)]
+    (contrast,) = contrasts(
+        Trials(cells + untuned),
+        parse_hypothesis("small exceeds large on exact_match by 1").clauses[0],
+        "original",
+    )
+    assert (contrast.place.setting.model, contrast.swapped, contrast.seedless) == ("small", False, False)
+
+
+def test_a_name_that_a_model_has_is_the_models_and_several_keys_are_one_side():
+    cells = [
+        make_cell(60.0, model=model, method=method)
+        for model in ("full", "lora")
+        for method in ("full", "lora")
+    ]
+    pairs = pairs_of(cells, "lora exceeds full on exact_match by 1")
+    assert pairs == [("lora original/original", "full original/original")] * 2
+    rates = [make_cell(60.0, method=method, lr=lr) for method in ("full", "lora") for lr in (1e-5, 1e-4)]
+    (clause,) = parse_hypothesis(
+        "method=lora,trainer.learning_rate=1e-4 exceeds method=full,trainer.learning_rate=1e-5 on exact_match"
+    ).clauses
+    (one,) = contrasts(Trials(rates), clause, "original")
+    told = [
+        [side.setting.get(key) for key in ("method", "trainer.learning_rate")]
+        for side in (one.place, one.opposite)
+    ]
+    assert told == [["lora", 1e-4], ["full", 1e-5]]
+    (clause,) = parse_hypothesis(
+        "method=lora,trainer.learning_rate=1e-4 exceeds method=full on exact_match"
+    ).clauses
+    with pytest.raises(UnmatchedError, match="not values of the same key"):
+        contrasts(Trials(rates), clause, "original")
+
+
 def test_a_baseline_is_a_side():
     cells = [make_cell(60.0), make_cell(33.0, model="uniform_guess", data_budget=0, prompt="plain")]
     assert found(cells, "original exceeds uniform_guess on exact_match by 0") == [(8, 60.0, 33.0)]

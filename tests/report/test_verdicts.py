@@ -70,6 +70,45 @@ def test_exceeds_and_is_lower():
     assert answer(cells, "simplified is lower than original on exact_match").answer == "refuted"
 
 
+def beside_untuned(seeds: int, **more: object) -> list[CellRecord]:
+    """Trained cells of so many seeds, some 20 points above the untuned model, which has one cell."""
+    generator = np.random.default_rng(1)
+    base = generator.uniform(30, 40, TASKS)
+    trained = [
+        with_tasks(make_cell(1.0, seed=seed), base + 20 + generator.normal(0, 1, TASKS))
+        for seed in range(seeds)
+    ]
+    return [*trained, with_tasks(make_cell(1.0, data_budget=0, **more), base)]  # type: ignore[arg-type]
+
+
+def test_the_side_without_seeds_may_stand_first_and_the_difference_keeps_its_sign():
+    cells = beside_untuned(3)
+    by_claim = {
+        "original exceeds untuned on exact_match by 5": ("supported", 20.0),
+        "untuned is lower than original on exact_match by 5": ("supported", -20.0),
+        "untuned exceeds original on exact_match by 5": ("refuted", -20.0),
+    }
+    for text, (expected, mean) in by_claim.items():
+        verdict = answer(cells, text)
+        (finding,) = verdict.findings
+        assert verdict.answer == expected, text
+        assert abs(finding.comparison.mean - mean) < 1
+
+
+def test_one_trained_seed_beside_what_has_none_is_one_seed_still():
+    (finding,) = answer(beside_untuned(1), "original exceeds untuned on exact_match by 5").findings
+    assert (finding.comparison.seeds_from, finding.answer) == ("left out", "undecided")
+
+
+def test_an_untuned_model_beside_a_baseline_has_no_seeds_to_be_unknown():
+    cells = [
+        beside_untuned(0)[0],
+        with_tasks(make_cell(1.0, model="uniform_guess", data_budget=0), np.full(TASKS, 20.0)),
+    ]
+    (finding,) = answer(cells, "untuned exceeds uniform_guess on exact_match by 5").findings
+    assert (finding.comparison.seeds_from, finding.answer) == ("none", "supported")
+
+
 def test_every_place_counts():
     cells = study(0.0, 0.3)
     other = [replace(c, setting=c.setting.changed(data_budget=20)) for c in study(-9.0, 0.3)]
@@ -228,6 +267,13 @@ def test_a_clause_that_says_nothing_anywhere_is_not_made_up_for_by_another():
         for cell in study(0.1, 0.5)
         for block in cell.blocks
     ]
+    still = both.replace("rougeL", "rouge1")  # which is 0 on both sides
+    assert [finding.answer for finding in answer(study(0.1, 0.5), still).findings] == [
+        "supported",
+        "uninformative",
+    ]
+    assert answer(study(0.1, 0.5), still).answer == "uninformative"
+    assert answer(study(-8.0, 1.0), still).answer == "refuted"
     verdict = answer(cells, both)
     assert verdict.answer == "no data"
     assert verdict.open == ("no task that both sides were tested on has rougeL",)

@@ -87,4 +87,4 @@ def test_just_the_whole_scale_is_no_effect_that_a_task_can_have_more_than():
 
 
 def test_a_task_at_the_margin_lies_within():
-    assert share_within([2.0, -2.0, 2.1], 2.0).within == 2
+    assert share_within([2.0, -2.0, 2.1, -7.0], 2.0).within == 2

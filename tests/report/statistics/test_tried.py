@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from instruct_ablate.report.statistics.paired import Pairing
@@ -67,3 +69,11 @@ def test_what_stands_still_in_every_seed_stays_so():
 
 def test_what_is_left_out():
     assert left_out(Tried) == {"seedless": False, "untrained": False}
+
+
+def test_templates_of_a_pair_widen_its_interval():
+    plain = pairing(3, np.random.default_rng(3))
+    wordings = np.array([[-6.0], [1.0], [5.0]]) + np.random.default_rng(4).normal(0, 1, (3, 12))
+    found, over = compare_all([Tried(plain, 0), Tried(replace(plain, templates=(wordings,)), 1)])
+    assert over.mean == found.mean
+    assert over.error > found.error
