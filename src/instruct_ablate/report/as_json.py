@@ -112,6 +112,7 @@ def _row(row: Row) -> Fields:
         "templates": row.templates,
         "ways": list(row.ways),
         "unmet": row.unmet,
+        "unmet_tasks": row.unmet_tasks,
     }
 
 

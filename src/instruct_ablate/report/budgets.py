@@ -5,13 +5,14 @@ A curve over budgets is one over what was trained on: 256 instances of tasks tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.tasks.budget import ALL
 
 KEYS = ("data_budget", "data_budget.total")
+TASKS = "data_budget.tasks"
 SLACK = 0.01  # of a budget: where so little is missing, it is as good as met
 
 
@@ -33,18 +34,48 @@ def unmet_budgets(cells: Iterable[CellRecord]) -> dict[Setting, float]:
     return {setting: size for setting, size in means.items() if size < (1 - SLACK) * given_budget(setting)[1]}
 
 
-def unmet_line(found: Iterable[tuple[Setting, float | None]]) -> str | None:
-    """Say for a caption which budgets were not met, and what they came to; None where all were."""
-    told: dict[tuple[str, int], set[float]] = {}
-    for setting, size in found:
-        if size is not None:
-            told.setdefault(given_budget(setting), set()).add(size)
-    parts = [
-        f"{key}={wanted} came to {' to '.join(dict.fromkeys(map(shown, (min(sizes), max(sizes)))))} "
-        f"{'in all' if key == KEYS[1] else 'instances a task on average'}"
-        for (key, wanted), sizes in sorted(told.items())
-    ]
-    return f"{'; '.join(parts)}: tasks have no more" if parts else None
+def unmet_tasks(cells: Iterable[CellRecord]) -> dict[Setting, float]:
+    """Return how many tasks were trained on, on average over done cells, where `data_budget.tasks` asks for more."""
+    counts: dict[Setting, list[int]] = {}
+    for cell in cells:
+        if cell.state == "done" and cell.drawn is not None and isinstance(cell.setting.get(TASKS), int):
+            counts.setdefault(cell.setting, []).append(cell.drawn.tasks)
+    means = {setting: sum(own) / len(own) for setting, own in counts.items()}
+    return {setting: mean for setting, mean in means.items() if mean < _whole(setting.get(TASKS))}
+
+
+def unmet_lines(rows: Iterable[tuple[Setting, float | None, float | None]]) -> Iterator[str]:
+    """Say for a caption which budgets were not met, and what they came to: settings, their instances, their tasks."""
+    every = tuple(rows)
+    instances = _came_to((*given_budget(setting), size) for setting, size, _ in every)
+    tasks = _came_to((TASKS, _whole(setting.get(TASKS)), count) for setting, _, count in every)
+    if instances:
+        yield f"{instances}, for tasks have no more instances"
+    if tasks:
+        yield f"{tasks}, for there are no more to train on"
+
+
+def _came_to(given: Iterable[tuple[str, int, float | None]]) -> str:
+    """Say what numbers at a key came to; empty where all were met."""
+    found: dict[tuple[str, int], list[float | None]] = {}
+    for key, wanted, size in given:
+        found.setdefault((key, wanted), []).append(size)
+    parts = []
+    for (key, wanted), sizes in sorted(found.items()):
+        if less := [size for size in sizes if size is not None]:
+            of = " instances a task on average" if key == KEYS[0] else " in all" if key == KEYS[1] else ""
+            rows = " in some rows" if len(less) < len(sizes) else ""
+            parts.append(f"{key}={wanted} came to {span(less)}{of}{rows}")
+    return "; ".join(parts)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def span(sizes: Collection[float]) -> str:
+    """Write the least and the largest of some numbers, once where they are written alike."""
+    return " to ".join(dict.fromkeys(map(shown, (min(sizes), max(sizes)))))
 
 
 def shown(size: float) -> str:

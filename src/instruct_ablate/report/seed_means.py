@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.record import GENERAL, CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
-from instruct_ablate.report.budgets import unmet_budgets
+from instruct_ablate.report.budgets import unmet_budgets, unmet_tasks
 from instruct_ablate.report.computed import scored_by, way
 from instruct_ablate.report.statistics.paired import one_for_all, pair, task_values
 from instruct_ablate.report.trials import Trial, Trials
@@ -61,6 +61,7 @@ class Row:
     ways: tuple[str, ...] = ()  # precision and device of the cells that it is a mean of
     scored: tuple[tuple[str, str], ...] = ()  # what these were scored by: versions and files, by name
     unmet: float | None = None  # what a budget came to that was not met, per task or in all
+    unmet_tasks: float | None = None  # how many tasks were trained on, where more were asked for
 
     def mean(self, measure: str) -> Mean | None:
         """Return the mean of a measure; None where it is not defined or nothing is done."""
@@ -84,13 +85,15 @@ def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tupl
         key=lambda trial: (legend.order(trial.setting, reference), trial.tested),
     )
     rows = (_row(trial, trials, unfinished.get(trial, {}), reference) for trial in order)
-    ways, scored, unmet = _ways(every), _scored(every), unmet_budgets(every)
+    ways, scored = _ways(every), _scored(every)
+    unmet, fewer = unmet_budgets(every), unmet_tasks(every)
     return tuple(
         replace(
             _with_general(row, general, reference),
             ways=ways.get(row.setting, ()),
             scored=scored.get(row.setting, ()),
             unmet=unmet.get(row.setting),
+            unmet_tasks=fewer.get(row.setting),
         )
         for row in rows
     )

@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
 from instruct_ablate.report.across_cells import with_metrics_over_cells
-from instruct_ablate.report.budgets import unmet_line
+from instruct_ablate.report.budgets import unmet_lines
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.computed import scored_sentence, ways_sentence
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
@@ -137,8 +137,8 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     settings = [row.setting for row in rows]
     apart = ways_sentence((row.setting, row.ways) for row in rows)
     scored = scored_sentence(row.scored for row in rows)
-    unmet = unmet_line((row.setting, row.unmet) for row in rows)
-    told = (rate_line(settings), seen_line(settings), draw_line(rows), unmet, apart, scored)
+    unmet = unmet_lines((row.setting, row.unmet, row.unmet_tasks) for row in rows)
+    told = (rate_line(settings), seen_line(settings), draw_line(rows), *unmet, apart, scored)
     return [line for line in told if line]
 
 

@@ -34,6 +34,7 @@ from instruct_ablate.report.figures.paper import PAPERS
 from instruct_ablate.report.figures.styles import COLOURS, Styles
 from instruct_ablate.report.page import plot
 from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.terminal_table import caption
 from instruct_ablate.report.trials import without_clashes
 from instruct_ablate.tasks.budget import ALL
 from tests.report.cells import make_cell
@@ -118,6 +119,25 @@ def test_a_budget_that_was_not_met_says_what_it_came_to(axes: Any):
     rows = build_rows(cells)
     assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["8", "64\n(10)"]
+
+
+def test_a_budget_that_one_data_set_met_says_so_of_both(axes: Any):
+    short = replace(make_cell(60.0, data_budget=64), drawn=Drawn(3, 30))
+    met = replace(make_cell(60.0, data_budget=64, tasks="mine"), drawn=Drawn(3, 192))
+    for cells in ([short, met], [met, short]):
+        rows = build_rows([*cells, make_cell(50.0)])
+        axes.clear()
+        assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["8", "64\n(10 to 64)"]
+        assert "data_budget=64 came to 10 instances a task on average in some rows" in caption(rows)
+
+
+def test_a_caption_says_how_many_tasks_there_were():
+    """Before: "tasks trained on=6" stood below a table of models that were trained on the two there were."""
+    cells = [replace(make_cell(60.0, seed=n, **{"data_budget.tasks": 6}), drawn=Drawn(2, 16)) for n in (0, 1)]
+    assert "data_budget.tasks=6 came to 2, for there are no more" in caption(build_rows(cells))
+    enough = [replace(cell, drawn=Drawn(6, 48)) for cell in cells]
+    assert "came to" not in caption(build_rows(enough))
 
 
 def test_levels_say_what_the_untuned_model_was_tested_on_where_there_is_more_than_one_test():

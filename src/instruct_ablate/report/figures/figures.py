@@ -15,7 +15,7 @@ import numpy as np
 from instruct_ablate.cell.state.legend import Legend, budget_on_axis, sorted_budgets
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure, find_metric
-from instruct_ablate.report.budgets import shown
+from instruct_ablate.report.budgets import span
 from instruct_ablate.report.columns import compared, own_metrics
 from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.figures.heat_maps import by_category, train_by_test
@@ -161,21 +161,25 @@ def _lines(axes: Any, lines: Looks, measure: Measure) -> list[str]:
             marker=look.marker,
             linestyle=look.dash,
         )
-    unmet = {budget_on_axis(row.setting): row.unmet for (_, own), _ in lines for row in own if row.unmet}
+    sizes: dict[int | str | None, list[float | None]] = {}
+    for (_, own), _ in lines:
+        for row in own:
+            sizes.setdefault(budget_on_axis(row.setting), []).append(row.unmet)
     ticks = list(places.values())
     axes.set(xlabel="training instances per task", ylabel=measure.label)
     axes.set_xscale("log")
-    axes.set_xticks(ticks, [_tick(budget, unmet.get(budget)) for budget in places])
+    axes.set_xticks(ticks, [_tick(budget, sizes[budget]) for budget in places])
     axes.minorticks_off()
     axes.set_xlim(ticks[0] / 1.2, ticks[-1] * 1.2)
     return []
 
 
-def _tick(budget: int | str | None, came_to: float | None) -> str:
-    """Name a budget at the axis; below it what it came to, where tasks have fewer instances."""
-    if budget is None:
-        return "in all"
-    return str(budget) if came_to is None else f"{budget}\n({shown(came_to)})"
+def _tick(budget: int | str | None, sizes: Sequence[float | None]) -> str:
+    """Name a budget at the axis; below it what it came to in each row, where tasks have fewer instances."""
+    if not isinstance(budget, int):
+        return budget or "in all"
+    came_to = [budget if size is None else size for size in sizes]
+    return str(budget) if set(sizes) == {None} else f"{budget}\n({span(came_to)})"
 
 
 def _places(budgets: Sequence[int | str | None]) -> dict[int | str | None, int]:
