@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid import probe as probing
 from instruct_ablate.grid.estimate import Speed
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.decide import claims
+from instruct_ablate.report.differences import measured_designs
 from tests.report.cells import make_cell, make_scores
 from tests.report.studies import small_study, write_study
 
@@ -42,6 +45,16 @@ def test_variances_of_an_earlier_study_of_the_claim(tmp_path: Path):
     assert "proposed: " in shown.output
     assert "type: seed=0,1" in shown.output
     assert "\n    10: 0:00:" in shown.output
+
+
+def test_a_comparison_that_two_studies_have_is_one(tmp_path: Path):
+    """Before: a copy, or an archive unpacked beside its study, counted for as many comparisons again."""
+    pilot = small_study(tmp_path / "pilot")
+    copy = shutil.copytree(pilot, tmp_path / "copy")
+    words = (CLAIM, "--probe", "5", "--decide", "--from", str(pilot), "--from", str(copy))
+    assert f"means of 2 comparisons of the claim itself in {pilot}, {copy}" in plan(tmp_path, *words).output
+    once = measured_designs([read_study(pilot)])
+    assert measured_designs([read_study(pilot), read_study(copy)]) == once != []
 
 
 def test_without_an_earlier_study_the_assumption_is_said(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from instruct_ablate.report.statistics.planned import Planned, planned_design
 from instruct_ablate.report.statistics.power import Aim, Design, detectable, equal_margin
 from instruct_ablate.report.statistics.task_share import least_tasks
 from instruct_ablate.report.statistics.tried import compare_all
-from instruct_ablate.report.trials import Trials
+from instruct_ablate.report.trials import Trial, Trials
 from instruct_ablate.report.verdicts import Judged, compared_at
 from instruct_ablate.tasks.collection import everything, read_tasks
 
@@ -72,9 +72,9 @@ def claims(
             _check_truth(clause, hypothesis.text, truth)
         tried = check_sides(hypothesis, trials, reference, "--decide")
         for clause, places in zip(hypothesis.clauses, tried, strict=True):
-            measured, kind = _of_claim(clause, known), "of the claim itself"
+            measured, kind = _once(_of_claim(clause, known)), "of the claim itself"
             if not measured:
-                measured = [pair for s in studies for pair in _of_metric(clause, s.folder)]
+                measured = _once(pair for s in studies for pair in _of_metric(clause, s.folder))
                 kind = f"to the reference on {clause.metric}, for none is of the claim itself"
             found.append(
                 _claimed(clause, hypothesis.text, places, measured, f"{kind} in {_names(earlier)}", truth)
@@ -107,35 +107,46 @@ def _check_truth(clause: Clause, text: str, truth: float | None) -> None:
 
 
 Measured = tuple[Design, float]  # with the instances that a task had
+Comparing = tuple[tuple[Trial, Trial, tuple[int, ...]], Measured]  # both sides and their seeds
 
 
-def _of_claim(clause: Clause, studies: Sequence[Judged]) -> list[Measured]:
-    found: list[Measured] = []
+def _once(found: Iterable[Comparing]) -> list[Measured]:
+    """Return what was measured, once where several studies have the same cells (a copy, cells that were taken over)."""
+    return [one for _, one in dict.fromkeys(found)]
+
+
+def _of_claim(clause: Clause, studies: Sequence[Judged]) -> list[Comparing]:
+    found: list[Comparing] = []
     for study in studies:
         try:
             pairs = contrasts(study.trials, clause, study.reference)
         except UnmatchedError:
             continue
-        tried = [one for pair in pairs if (one := compared_at(clause, pair, study)) is not None]
-        for one, comparison in zip(tried, compare_all(tried), strict=True):
+        tried = [(pair, one) for pair in pairs if (one := compared_at(clause, pair, study)) is not None]
+        for (pair, one), comparison in zip(tried, compare_all([one for _, one in tried]), strict=True):
             if one.uninformative is None:
-                found += _usable(comparison.design, one.pairing)
+                found += _usable((pair.place, pair.opposite), comparison.design, one.pairing)
     return found
 
 
-def _of_metric(clause: Clause, folder: Path) -> list[Measured]:
+def _of_metric(clause: Clause, folder: Path) -> list[Comparing]:
     study = read_study(folder)
     scores = SingleScores(study.cells, study.folder)
     every = differences(study.cells, study.reference, (clause.metric,), scores)
     own = [item for item in every if item.metric == clause.metric and measures(item)]
-    return [one for item in own for one in _usable(item.comparison.design, item.pairing)]
+    return [
+        one
+        for item in own
+        for one in _usable((item.trial, item.reference), item.comparison.design, item.pairing)
+    ]
 
 
-def _usable(design: Design, pairing: Pairing) -> list[Measured]:
+def _usable(sides: tuple[Trial, Trial], design: Design, pairing: Pairing) -> list[Comparing]:
     """Return what has measured all components: two seeds, two tasks."""
     if design.seeds < 2 or not design.known:
         return []
-    return [(design, len(pairing.instances) / sum(1 / count for count in pairing.instances))]
+    instances = len(pairing.instances) / sum(1 / count for count in pairing.instances)
+    return [((*sides, pairing.seeds), (design, instances))]
 
 
 def _claimed(

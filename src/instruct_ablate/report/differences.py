@@ -99,18 +99,23 @@ def _tried(pair: Found) -> Tried:
 def measured_designs(studies: Iterable[Study]) -> list[Design]:
     """Return the designs of studies' comparisons that can say something, on the first metric that each study has.
 
-    How seeds and tasks vary is in the means: no file of single scores is read, and designs have no floor of theirs.
+    What several studies have (a copy, cells that were taken over) is one comparison. How seeds and tasks vary is in
+    the means: no file of single scores is read, and designs have no floor of theirs.
     """
-    found: list[Design] = []
+    found: dict[object, Design] = {}
     for study in studies:
         for metric in COMPARED:
             pairs = _paired(study.cells, study.reference, (metric,), SingleScores())
             compared = zip(pairs, _compared(pairs), strict=True)
-            designs = [one.design for pair, one in compared if one.seeds > 1 and _moves(pair)]
+            designs: dict[object, Design] = {
+                (*pair[:3], pair[3].seeds, one.design): one.design
+                for pair, one in compared
+                if one.seeds > 1 and _moves(pair)
+            }
             if designs:
-                found += designs
+                found |= designs
                 break
-    return found
+    return list(found.values())
 
 
 def measures(item: Difference) -> bool:
