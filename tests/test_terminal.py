@@ -6,14 +6,18 @@ import ast
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from rich.control import Control
 from rich.table import Table
 from rich.text import Text
 
-from instruct_ablate import terminal
+from instruct_ablate import command_line, entry, terminal
 from instruct_ablate.terminal import Formatter, complain, echo, make_console, print_json, shown
 
 SOURCE = Path(terminal.__file__).parent
@@ -146,3 +150,40 @@ def test_a_file_or_a_pipe_keeps_long_names_whole(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COLUMNS", "60")
     assert name not in told()
     assert max(map(len, told().splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    ("environment", "written"),
+    [
+        ({"LC_ALL": "C", "PYTHONUTF8": "0"}, "± – 任 ± – 任".encode()),
+        ({"PYTHONIOENCODING": "latin-1"}, b"\xb1 \\u2013 \\u4efb \xb1 \\u2013 \\u4efb"),
+        ({"PYTHONIOENCODING": "utf-8"}, "± – 任 ± – 任".encode()),
+    ],
+)
+def test_a_locale_without_these_characters_ends_nothing(environment: dict[str, str], written: bytes) -> None:
+    lines = (
+        "from instruct_ablate.terminal import echo, make_console, write_all_characters",
+        "write_all_characters()",
+        r"make_console().print('\u00b1 \u2013 \u4efb')",
+        r"echo('\u00b1 \u2013 \u4efb')",
+    )
+    clean = {
+        key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "PYTHONIO"))
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], env=clean | environment, capture_output=True, check=True
+    )
+    assert b" ".join(run.stdout.split()) == written
+
+
+@pytest.mark.parametrize("entry", [command_line, entry])
+def test_both_entries_begin_with_it(entry: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    class BegunError(Exception):
+        pass
+
+    def begin() -> None:
+        raise BegunError
+
+    monkeypatch.setattr(entry, "write_all_characters", begin)
+    with pytest.raises(BegunError):
+        entry.main()

@@ -12,7 +12,7 @@ import click
 
 from instruct_ablate import __version__, commands
 from instruct_ablate.errors import UserError, meant
-from instruct_ablate.terminal import complain, set_verbosity
+from instruct_ablate.terminal import complain, set_verbosity, write_all_characters
 
 
 def _louder(ctx: click.Context, option: click.Parameter, given: bool) -> None:
@@ -61,6 +61,7 @@ def main() -> None:
     A command makes millions of objects that stay: collecting is for those that come back to nothing, and rare here.
     """
     gc.set_threshold(100_000, 50, 100)
+    write_all_characters()
     try:
         group()
     except UserError as fault:

@@ -16,7 +16,7 @@ from instruct_ablate.grid.overrides import is_sweep
 from instruct_ablate.grid.overrides import prepared as checked
 from instruct_ablate.processes import rewrite
 from instruct_ablate.schema import config_directory
-from instruct_ablate.terminal import complain, echo
+from instruct_ablate.terminal import complain, echo, write_all_characters
 
 _OPTUNA = "hydra_plugins.hydra_optuna_sweeper"
 _SWEEPER = "hydra_plugins.instruct_ablate_sweeper"
@@ -41,6 +41,7 @@ _SHOWS = {
 
 def main() -> None:
     """Run `train.py`: exit status 0 if all cells are done, 1 if some are not, 2 for a user's mistake."""
+    write_all_characters()
     try:
         try:
             _run()

@@ -6,11 +6,14 @@ are shown as what they are (`\x1b`), never obeyed.
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import logging
 import math
 import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,6 +34,17 @@ UNBOUNDED = 10_000  # columns of what is no terminal
 def shown(text: str) -> str:
     r"""Return text with every character that steers a terminal written as its escape, as in `\x1b[2J`."""
     return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def write_all_characters() -> None:
+    """Let standard output and error take whatever is written: a character that has no code there is an escape.
+
+    An encoding of ASCII alone comes of a locale that nobody set (`LC_ALL=C`); UTF-8 is written there, as click does.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            unset = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if unset else None, errors="backslashreplace")
 
 
 def echo(text: str, err: bool = False) -> None:

@@ -20,9 +20,11 @@ from tests.model.fits import load, make_config
 RANDOM = ModelConfig("tiny_llama", source="random")
 
 
-def test_a_changed_weight_is_noticed(tmp_path: Path) -> None:
+def test_a_changed_weight_is_noticed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     checkpoint = load(make_config(tmp_path / "cache"))
+    capfd.readouterr()
     write_checkpoint(checkpoint, tmp_path / "model")
+    assert capfd.readouterr().err == "", "no progress bar"
     check_written(checkpoint, RANDOM, tmp_path / "model", tmp_path / "cache")
     with torch.no_grad():
         checkpoint.model.model.norm.weight[0] += 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from transformers.utils import logging
@@ -28,6 +30,17 @@ def test_inside_nothing_is_said_and_afterwards_all_is_as_before() -> None:
         assert logging.get_verbosity() == logging.ERROR
         assert not logging.is_progress_bar_enabled()
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (level, bars)
+
+
+def test_old_names_that_libraries_use_among_themselves_are_no_news() -> None:
+    def loading() -> None:
+        with quiet():
+            warnings.warn("an old name", FutureWarning, stacklevel=1)
+            warnings.warn("kept", UserWarning, stacklevel=1)
+
+    with pytest.warns(UserWarning, match="kept") as caught:
+        loading()
+    assert [str(one.message) for one in caught] == ["kept"]
 
 
 def test_after_an_error_too() -> None:

@@ -24,7 +24,8 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     model = checkpoint.model
     if bare(model) is not model:
         model = merged(copy.deepcopy(model))
-    model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
     checkpoint.tokenizer.save_pretrained(folder)
 
 

@@ -5,6 +5,7 @@ Torch is loaded by who evaluates: a plan that asks how large a model is needs no
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -56,14 +57,16 @@ _FORMER: list[bool] = []
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers inside; what it was set to before comes back, on errors too."""
+    """Silence transformers inside, and peft, which calls it by old names; what was set comes back, on errors too."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from instruct_ablate.model.adapters import adapted_on_top, attention_layers, is_
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.loading.location import check_checkpoint
 from instruct_ablate.model.loading.parameter_count import empty_model
+from instruct_ablate.model.modes import quiet
 from instruct_ablate.schema import MethodConfig, ModelConfig
 
 
@@ -44,8 +44,7 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
         use_rslora=config.rslora,
         use_dora=config.dora,
     )
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         try:
             return get_peft_model(model, lora)
