@@ -12,7 +12,7 @@ from instruct_ablate.report.contrasts import UnmatchedError, _pair, contrasts, m
 from instruct_ablate.report.trials import Trials
 from instruct_ablate.report.verdicts import judge
 from instruct_ablate.tasks.budget import ALL
-from tests.report.cells import make_cell, make_scores
+from tests.report.cells import make_cell, make_scores, place
 
 
 def block_of(cell: CellRecord, label: str, exact: float) -> CellRecord:
@@ -356,3 +356,12 @@ def test_a_bare_value_is_named_so_too(claim: str) -> None:
     (clause,) = parse_hypothesis(f"{claim} on exact_match by 5").clauses
     (found,) = contrasts(Trials(cells), clause, "original")
     assert (found.place.setting.budget, found.opposite.setting.budget) == (ALL, 8)
+
+
+def test_a_text_that_two_values_have_is_neither() -> None:
+    """Before: the first one was taken."""
+    settings = [place(**{"prompt.system": value}) for value in (None, "none")]
+    with pytest.raises(UnmatchedError, match="=none may be any of null, 'none': write it so"):
+        _pair("prompt.system=none", settings)
+    assert _pair("prompt.system=null", settings) == ("prompt.system", None)
+    assert _pair("prompt.system='none'", settings) == ("prompt.system", "none")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from instruct_ablate.cell.state.counterpart import UNTUNED, kind
-from instruct_ablate.cell.state.setting import Setting, Value, write
+from instruct_ablate.cell.state.setting import Setting, Value, write, write_exactly
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.report.statistics.paired import Side
 from instruct_ablate.report.trials import Trial, Trials
@@ -188,9 +188,13 @@ def _pair(text: str, settings: Iterable[Setting]) -> tuple[str, Value]:
         known = sorted({key for setting in settings for key in setting.keys})
         near = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]] or known
         raise UnmatchedError(f"no done cell has {key!r}; keys are {', '.join(near)}")
-    for value in there:
-        if matches(given, value, key):
-            return key, value
+    found = [value for value in there if matches(given, value, key) or given == write_exactly(value)]
+    if len(found) > 1:
+        raise UnmatchedError(
+            f"{key}={given} may be any of {', '.join(map(write_exactly, found))}: write it so"
+        )
+    if found:
+        return key, found[0]
     raise UnmatchedError(f"no done cell has {key}={given}; there is {', '.join(_texts(there, key))}")
 
 

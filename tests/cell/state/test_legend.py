@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.legend import (
     rank,
     trained_on,
 )
-from instruct_ablate.cell.state.setting import GENERAL, IMPORTED, make_setting, write
+from instruct_ablate.cell.state.setting import GENERAL, IMPORTED, Value, make_setting, write
 from instruct_ablate.schema import MethodConfig
 from tests.report.cells import place
 from tests.standins import make_config
@@ -339,3 +339,19 @@ def test_an_import_is_written_as_the_cells_of_the_same_tasks():
     assert [beside.text(one, "tasks") for one in (own, more, same)] == ["starter"] * 3
     beside = Legend([own, some])
     assert [beside.text(one, "tasks") for one in (own, some)] == ["starter@aaaa", "starter@bbbb"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        (None, "none", ("prompt.system null", "prompt.system 'none'")),
+        ("a, b", ("a", "b"), ("prompt.system 'a, b'", "prompt.system ['a', 'b']")),
+        ("-", None, ("prompt.system '-'", "prompt.system none")),
+        ("none", "some", ("prompt.system none", "prompt.system some")),
+    ],
+)
+def test_two_values_never_share_a_text(one: Value, other: Value, told: tuple[str, str]) -> None:
+    """Before: null and the word none were two rows that looked the same."""
+    settings = [place(**{"prompt.system": value}) for value in (one, other)]
+    legend = Legend(settings)
+    assert tuple(map(legend.place, settings)) == told

@@ -11,7 +11,15 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
-from instruct_ablate.cell.state.setting import GENERAL, GROUPS, Setting, Value, of_untuned, plain_value
+from instruct_ablate.cell.state.setting import (
+    GENERAL,
+    GROUPS,
+    Setting,
+    Value,
+    of_untuned,
+    plain_value,
+    write_exactly,
+)
 from instruct_ablate.schema import Config
 from instruct_ablate.tasks.budget import ALL
 
@@ -119,6 +127,7 @@ class Legend:
         changed = [key for key in own if len({setting.revision(key) for setting in self._settings}) > 1]
         named = (key for key, kind in REVISED.items() if key not in self._differing and self._several(kind))
         self.keys = (*(key for key in self._differing if not self._follows(key)), *named, *changed)
+        self._doubts: dict[str, frozenset[str]] = {}
         self._texts: dict[tuple[str, int], tuple[Setting, str]] = {}  # by object: 1, 1.0 and true are equal
         self._orders: dict[tuple[str, int], tuple[Setting, tuple[object, ...]]] = {}
 
@@ -153,7 +162,24 @@ class Legend:
             return trained_on(setting)
         if key in self._contents and key not in REVISED.values():
             return f"@{content(setting, key)[:4]}" if setting.revision(key) else "-"
-        return setting.text(key) + self._revision(setting, key) if _applies(setting, key) else "-"
+        if not _applies(setting, key):
+            return "-"
+        text = setting.text(key)
+        if text in self._doubtful(key):
+            text = write_exactly(setting.get(key))
+        return text + self._revision(setting, key)
+
+    def _doubtful(self, key: str) -> frozenset[str]:
+        """Return the texts that several values of a key have: the word none and null, [a, b] and "a, b"."""
+        if key not in self._doubts:
+            texts: dict[str, set[Value]] = {"-": {"-"}}  # what tables write where the key means nothing
+            for setting, value in self._values.get(key, {}).items():
+                if key != "data_budget":  # a number of examples in all has a text of its own
+                    texts.setdefault(setting.text(key), set()).add(value)
+            told = {text for text, values in texts.items() if len(values) > 1}
+            told |= {"-"} if any(value == "-" for value in self._values.get(key, {}).values()) else set()
+            self._doubts[key] = frozenset(told)
+        return self._doubts[key]
 
     def place(self, setting: Setting, *without: str, always: Iterable[str] = ()) -> str:
         """Name a setting by all that differs: "original, budget 8, trainer.learning_rate 0.0001"."""

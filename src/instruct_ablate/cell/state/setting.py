@@ -192,6 +192,13 @@ def write(value: Value, key: str = "") -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def write_exactly(value: Value) -> str:
+    """Write a value as a configuration has it, for where a table's texts do not tell two values apart."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(repr, value))}]"
+    return "null" if value is None else repr(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """The readable names of what is hashed by content.
