@@ -17,6 +17,7 @@ from instruct_ablate.cell.state.setting import (
     Axes,
     Names,
     Setting,
+    _revisions,
     completed,
     make_setting,
     setting_of_axes,
@@ -156,6 +157,47 @@ def vars_of(axes: Axes) -> dict[str, Any]:
 )
 def test_values_are_written_so_that_none_is_taken_for_another(value: Any, key: str, text: str) -> None:
     assert write(value, key) == text
+
+
+def test_another_value_leaves_contents_and_what_is_known_of_the_model() -> None:
+    """Before a counterpart is looked for a value is changed: other data or weights must not come to be the same."""
+    one = make_setting(
+        {"data_budget": 8, "model": "tiny"}, {"tasks": "a1", "model": "b2"}, True, ("random_labels",)
+    )
+    other = one.changed(data_budget=0)
+    assert (other.budget, other.model) == (0, "tiny")
+    assert (other.revisions, other.tuned, other.drawn) == (one.revisions, True, ("random_labels",))
+
+
+def test_revisions_are_of_all_that_has_a_content_or_a_version() -> None:
+    counted = {"data": "d", "checkpoint": "c", "extensions": ["e", "f"], "own_code": ["o"], "templates": "t"}
+    versions = {"training": 2, "prediction": 3, "code": 4}
+    whole = {"tasks": "d", "model": "c", "prompt": "t", "extensions": "e+f+o"}
+    assert _revisions(counted, baseline=False) == whole
+    assert _revisions({**counted, **versions}, baseline=False) == {
+        **whole,
+        "training": "2",
+        "prediction": "3",
+        "code": "4",
+    }
+    assert "model" not in _revisions(counted, baseline=True)
+
+
+def test_an_old_setting_is_completed_by_none_of_other_contents() -> None:
+    old = make_setting({"data_budget": 8}, {"tasks": "a1"})
+    fuller = make_setting({"data_budget": 8, "trainer.epochs": 2}, {"tasks": "a1", "model": "m"})
+    foreign = make_setting({"data_budget": 8, "trainer.epochs": 3}, {"tasks": "b2", "model": "m"})
+    assert completed(old, [fuller, foreign]) == fuller
+    assert completed(old, [foreign]) == old
+
+
+def test_tests_are_the_same_in_whatever_order_they_are_given() -> None:
+    one, other = (
+        setting(evaluation=EvaluationConfig(given)) for given in (["same", "delusive"], ["delusive", "same"])
+    )
+    assert one.tests == other.tests == tuple(sorted(one.tests))
+    assert len(one.tests) == 2
+    assert write(10**9, "trainer.warmup") == "1000000000", "of budgets alone it is all that there is"
 
 
 def test_settings_are_values() -> None:
