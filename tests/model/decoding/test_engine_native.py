@@ -21,13 +21,14 @@ def answers(checkpoint, prompts, config, finished=lambda question: False):
     }
 
 
-def test_a_batch_is_decoded_whole_or_not_at_all(checkpoint):
-    prompts = make_prompts(2, 10)
-    done = {prompt.instance_id for prompt in prompts[:10]}
+def test_a_group_of_batches_is_decoded_whole_or_not_at_all(checkpoint, monkeypatch):
+    monkeypatch.setattr("instruct_ablate.model.decoding.engine_native.GROUP", 2)
+    prompts = make_prompts(2, 24)
+    done = {prompt.instance_id for prompt in prompts[:24]}
     found = answers(
         checkpoint, prompts, make_config(batch_tokens=120), lambda q: q.prompts[0].instance_id in done
     )
-    assert {p.instance_id for p in prompts[10:]} <= set(found)
+    assert {p.instance_id for p in prompts[24:]} <= set(found)
     assert set(found) < {p.instance_id for p in prompts}
 
 

@@ -51,14 +51,17 @@ class EncoderDecoder:
         self.model, self.batch, self.start = model, batch, start
         self.device, self.weights = model.device, (weights or OrderedWeights(model)).begin()
         self.layers: Layers = LAYERS[model.config.model_type]
-        packed = runs(batch)
-        tokens = torch.tensor([token for row in batch.rows for token in row.tokens], device=self.device)
-        self.cross, self.real = self.layers.cross_keys(
-            model, self.layers.encode(model, tokens, packed), packed
-        )
+        self.cross, self.real = self._read()
         self.steady = captures(model)
         self.cache = self._no_tokens(0)
+        self.uneven = False  # places are columns
         self._graph: StepGraph | None = None
+
+    def _read(self) -> tuple[list[Pair], Tensor]:
+        """Encode the sources; return each decoder layer's keys and values of them, and who is real."""
+        packed = runs(self.batch)
+        tokens = torch.tensor([token for row in self.batch.rows for token in row.tokens], device=self.device)
+        return self.layers.cross_keys(self.model, self.layers.encode(self.model, tokens, packed), packed)
 
     def prefill(self, room: int) -> Tensor:
         """Read the start token; return the next-token logits and keep space for `room` further tokens."""
@@ -82,6 +85,8 @@ class EncoderDecoder:
         columns = torch.arange(self.cache.columns, device=self.device)[None]
         here = self.cache.here
         place = columns[:, here, None] if isinstance(here, int) else here[None]
+        if self.uneven:
+            columns, place = (at - self.cache.starts[:, None] for at in (columns, place))
         target = Target(place, columns, self.cache.hidden()[:, None])
         logits = self.layers.decode(self.model, tokens[:, None], target, self._append, self.cross, self.real)
         return logits[:, 0]
@@ -121,7 +126,7 @@ class EncoderDecoder:
 
     def _no_tokens(self, room: int) -> RowCache:
         """Return an empty cache: targets begin together, and share no prefix."""
-        rows = len(self.batch.rows)
+        rows = len(self.real)
         lengths = self.real.new_zeros(rows, dtype=torch.long)
         return RowCache(PrefixCache([]), [None] * rows, lengths, room, self.steady)
 
