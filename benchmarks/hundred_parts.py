@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from instruct_ablate.model.decoding import decoder_only, engine_native, greedy, kept_prompts
+from instruct_ablate.model.decoding.left_rows import JoinedDecoder
 from instruct_ablate.model.training.kept_states import KeptStates
 from instruct_ablate.model.training.module import InstructionModule
 
@@ -53,7 +54,7 @@ def clocked(cell: Cell) -> Iterator[None]:
         _add(cell.read if hits and hits.pop() else cell.written, seconds, tokens)
 
     def stepped(seconds: float, decoder: Any, tokens: Any) -> None:
-        if isinstance(decoder.kept, kept_prompts.KeptPrompts):
+        if isinstance(decoder, JoinedDecoder) or isinstance(decoder.kept, kept_prompts.KeptPrompts):
             cell.steps.append((len(tokens), seconds))
 
     def fitted(seconds: float, _: Any, batch: Any, *__: Any) -> None:

@@ -143,6 +143,7 @@ ASPECT = {
     "device": {"device": "cuda:0"},
     "processor": {"processor": "other"},
     "threads": {"threads": 7},
+    "last answers of a test's batches": {"tails": 8},
     "package versions": {"versions": (("torch", "9"),)},
 }
 

@@ -89,6 +89,11 @@ def test_rows_say_in_which_ways_their_cells_were_computed() -> None:
             "package versions: torch-2.9 (2 cells); torch-2.13 (1 cell",
         ),
         (CPU, GPU, "device: cuda (2 cells); cpu (1 cell: tiny-original-8-0)"),
+        (
+            CPU,
+            replace(CPU, tails=8),
+            "last answers of a test's batches: 8 batches' together (2 cells); apart (1 cell: tiny-original-8-0)",
+        ),
     ],
 )
 def test_what_is_not_alike_is_counted_and_named(one: Environment, other: Environment, told: str) -> None:

@@ -44,12 +44,20 @@ def _versions(made: Environment) -> str:
     return " ".join("-".join(one) for one in made.versions if one[0] != OWN)
 
 
+def _tails(made: Environment) -> str:
+    """Return in whose company the last answers of a batch were written: no early record's in that of others."""
+    if made.device == "none":
+        return ""
+    return f"{made.tails} batches' together" if made.tails else "apart"
+
+
 # What `compare` holds two studies against each other by, too; empty: of a record from before it was noted.
 ASPECTS: dict[str, Callable[[Environment], str]] = {
     PRECISION: lambda made: made.precision,
     "device": _kind,
     "processor": lambda made: made.processor,
     "threads": lambda made: str(made.threads or ""),
+    "last answers of a test's batches": _tails,
     "package versions": _versions,
 }
 

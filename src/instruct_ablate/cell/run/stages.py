@@ -64,6 +64,8 @@ def work(job: Job) -> Outcome:
     )
     if is_baseline(job.config):
         return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), environment())
+    from instruct_ablate.model.decoding.engine_native import together
+
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
@@ -82,6 +84,7 @@ def work(job: Job) -> Outcome:
     tested = _tests(job, collection, checkpoint) if job.leads else []
     apart = _general(job, general, checkpoint) if job.leads and general else None
     made, elsewhere = _trained_elsewhere(by, checkpoint, precision)
+    made = replace(made, tails=together(checkpoint, job.config))
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
     return replace(
         _outcome(tested, cost, (*notes, *elsewhere), made, apart),

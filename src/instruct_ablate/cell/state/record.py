@@ -42,6 +42,9 @@ class Environment:
     fused: int = 0  # with how many other cells at most it took steps in one pass (hydra/launcher=fused)
     processor: str = ""  # or GPU that the model ran on; empty: none, or of a record from before it was noted
     threads: int = 0  # of torch on a CPU; 0: as above
+    tails: int = (
+        0  # of how many batches the last answers are written together; 0: of none, as early versions did
+    )
 
 
 @dataclass(frozen=True, slots=True)

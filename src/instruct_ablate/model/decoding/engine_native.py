@@ -72,6 +72,11 @@ def is_native(checkpoint: Checkpoint) -> bool:
     return is_packable(bare(checkpoint.model), checkpoint.encoder_decoder)
 
 
+def together(checkpoint: Checkpoint, config: Config) -> int:
+    """Return of how many batches the last written answers go on together; 0 where each goes on by itself."""
+    return GROUP if config.evaluation.engine == "native" and is_native(checkpoint) else 0
+
+
 def way_note(checkpoint: Checkpoint, config: Config) -> str | None:
     """Say where answers come by the slower way, which they are the same by."""
     if config.evaluation.engine != "native" or is_native(checkpoint):
