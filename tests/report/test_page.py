@@ -153,6 +153,32 @@ def test_with_one_budget_it_draws_dots(browser: Any, tmp_path: Path):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("letters", [8, 60, 150])
+@pytest.mark.parametrize("draw", ["dots", "overBudgets"])
+def test_long_names_stay_within_the_plot_and_apart(page: Any, draw: str, letters: int):
+    boxes = page.evaluate(
+        """([draw, letters]) => {
+          const name = (n) => String(n).repeat(letters), budgets = draw === "dots" ? [8] : [8, 9];
+          const points = budgets.map((b) => [b, b, 0]), colour = "#000000", dash = "none";
+          const lines = [1, 2, 3].map((n) => ({ name: name(n), colour, dash, points }));
+          const plot = { lines, levels: [{ name: name(4), value: 8, dash }], budgets, x: "x", y: "y" };
+          const svg = { dots, overBudgets }[draw](plot);
+          document.getElementById("plot").append(svg);
+          const found = [...svg.querySelectorAll(".name")].map((one) => one.getBBox());
+          return found.map((box) => [box.x, box.y, box.x + box.width]);
+        }""",
+        [draw, letters],
+    )
+    assert len(boxes) == 4
+    assert all(start >= 0 for start, _, _ in boxes)
+    if draw == "overBudgets":
+        rows = [(start, end, y) for start, y, end in boxes]
+        assert all(
+            end <= other for start, end, y in rows for other, _, line in rows if line == y and other > start
+        )
+
+
+@pytest.mark.browser
 def test_what_a_prompt_has_otherwise_is_marked_and_its_end_is_seen(page: Any):
     page.locator("#b-budget").select_option("8")
     boxes = page.locator("#b-instance .answer pre")

@@ -255,6 +255,14 @@ def test_curves_are_drawn_by_step(axes: Any, tmp_path: Path):
     assert len(axes.get_lines()) == len(written(axes)) == 5
     assert axes.get_lines()[1].get_xydata().tolist() == [[1, 2.0], [2, 1.5]]
     assert axes.get_title() == ""
+    assert {line.get_marker() for line in axes.get_lines()} == {"None"}
+    for file in study.folder.glob("*/training.jsonl"):
+        file.write_text(file.read_text().splitlines()[0] + "\n")
+    points = Figure().subplots()
+    assert learning(points, study, Styles(cell.setting for cell in study.cells))
+    assert "None" not in {line.get_marker() for line in points.get_lines()}, (
+        "a line through one point is nothing"
+    )
     empty = read_study(write_study(tmp_path / "e", [make_cell(None)]))
     assert not learning(Figure().subplots(), empty, Styles([]))
 

@@ -256,7 +256,12 @@ def learning(axes: Any, study: Study, styles: Styles) -> bool:
     curves = list(learning_curves(study.folder, study.cells))
     looks = styles.styles([curve.setting for curve in curves])
     for curve, look in zip(curves, looks, strict=True):
-        axes.plot(curve.steps, curve.losses, label=curve.name, color=look.colour, linestyle=look.dash)
+        point = (
+            {"marker": look.marker, "markersize": 4} if len(curve.steps) == 1 else {}
+        )  # no line through it
+        axes.plot(
+            curve.steps, curve.losses, label=curve.name, color=look.colour, linestyle=look.dash, **point
+        )
     axes.set(xlabel="optimiser step", ylabel="loss per target token")
     _left_out(
         axes,

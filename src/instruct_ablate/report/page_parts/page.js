@@ -332,9 +332,12 @@ function hover(shape, name, budget, value, deviation) {
   shape.append(drawn("title", {}, `${name}${budget === null ? "" : `, budget ${budget}`}: ${value.toFixed(2)}${spread}`));
   return shape;
 }
+const LETTER = 7.8; // units of a figure that a letter of a name takes at most, on average
+function widest(named) { return LETTER * Math.max(...named.map(({ name }) => name.length)); }
 function overBudgets(plot) {
   const { budgets, lines, levels } = plot, high = 300, [least, most] = boundsOf(plot);
-  const perRow = 3, named = [...lines, ...levels], below = 22 * Math.ceil(named.length / perRow) + 50;
+  const named = [...lines, ...levels], room = (WIDE - LEFT) / (widest(named) + 44);
+  const perRow = Math.max(1, Math.min(3, Math.floor(room))), below = 22 * Math.ceil(named.length / perRow) + 50;
   const svg = drawn("svg", { viewBox: `0 0 ${WIDE} ${high + below}`, role: "img", "aria-label": `${plot.y} over ${plot.x}` });
   const x = (budget) => LEFT + 30 + (WIDE - LEFT - 60) * (budgets.indexOf(budget) / (budgets.length - 1));
   const y = (value) => high - (high - 14) * ((value - least) / (most - least));
@@ -361,17 +364,18 @@ function overBudgets(plot) {
   return svg;
 }
 function dots(plot) {
-  const { lines, levels, budgets } = plot, [least, most] = boundsOf(plot), each = 26, side = 230;
-  const high = each * (lines.length + levels.length) + 8;
+  const { lines, levels, budgets } = plot, [least, most] = boundsOf(plot), each = 26, named = [...lines, ...levels];
+  const side = Math.max(230, Math.min(widest(named) + 20, WIDE - 220)), letters = Math.floor((side - 20) / LETTER);
+  const high = each * named.length + 8;
   const svg = drawn("svg", { viewBox: `0 0 ${WIDE} ${high + 44}`, role: "img", "aria-label": plot.y });
   const x = (value) => side + (WIDE - side - 20) * ((value - least) / (most - least));
   for (const tick of ticksOf(least, most)) svg.append(
     drawn("line", { class: "axis", x1: x(tick), x2: x(tick), y1: 0, y2: high }),
     drawn("text", { x: x(tick), y: high + 16, "text-anchor": "middle" }, tick));
   svg.append(drawn("text", { x: (side + WIDE) / 2, y: high + 36, "text-anchor": "middle" }, plot.y));
-  [...lines, ...levels].forEach((one, i) => {
+  named.forEach((one, i) => {
     const y = each * i + each / 2, [, v, d] = one.points ? one.points[0] : [0, one.value, 0];
-    svg.append(drawn("text", { class: "name", x: side - 10, y: y + 4, "text-anchor": "end" }, one.name));
+    svg.append(drawn("text", { class: "name", x: side - 10, y: y + 4, "text-anchor": "end" }, one.name.length > letters ? `${one.name.slice(0, letters - 1)}…` : one.name));
     if (one.points) svg.append(drawn("line", { class: "line", stroke: one.colour, "stroke-width": 2, x1: x(v - d), x2: x(v + d), y1: y, y2: y }),
       hover(drawn("circle", { cx: x(v), cy: y, r: 5, fill: one.colour }), one.name, budgets[0], v, d));
     // A diamond in its own row says which of several lines it is.
