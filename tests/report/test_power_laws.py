@@ -164,6 +164,41 @@ def test_budgets_that_are_as_good_as_met_stay_what_they_are() -> None:
     assert "came to" not in caption(build_rows(every))
 
 
+def test_a_budget_comes_to_no_more_than_a_larger_one_that_was_not_met() -> None:
+    """Before: of 9.9 instances a task, 10 (as good as met) and 16 were two budgets of a curve, in the wrong order."""
+
+    def drawn(cell: CellRecord) -> CellRecord:
+        return replace(cell, drawn=Drawn(10, min(10 * cell.setting.budget, 99)))
+
+    every = [drawn(cell) for cell in cells(budgets=(2, 4, 10, 16))]
+    assert over_budgets(every, "original") == (), "three that differ"
+    (found,) = exact(over_budgets([*every, *map(drawn, cells(budgets=(8,)))], "original"))
+    assert found.budgets == (2, 4, 8, 9.9)
+
+
+def test_what_an_early_record_does_not_note_is_no_more_than_a_larger_budget_came_to() -> None:
+    """Before: 16 of an early record stood at 16 beside 64 that came to ten, and the curve ended "at n = 20"."""
+    every = [
+        cell if cell.setting.budget == 16 else short(cell, 10) for cell in cells(budgets=(2, 4, 8, 16, 64))
+    ]
+    (found,) = exact(over_budgets(every, "original"))
+    assert found.budgets == (2, 4, 8, 10)
+    assert found.trial.setting.budget == 2
+
+
+def test_tasks_that_a_total_has_no_example_for_are_not_said_to_be_none() -> None:
+    """Before: "there are no more to train on" of 4 examples of 6 tasks, though the collection has sixty."""
+    (first, *_) = cells("data_budget.total", (4,), **{"data_budget.tasks": 6})
+    told = caption(build_rows([replace(first, drawn=Drawn(4, 4))]))
+    assert (
+        "data_budget.tasks=6 came to 4, for there are no more, or data_budget.total has no example for them"
+        in told
+    )
+    alone = make_cell(50.0, data_budget=8, **{"tasks.reader": "starter", "data_budget.tasks": 6})
+    told = caption(build_rows([replace(alone, drawn=Drawn(4, 32))]))
+    assert "data_budget.tasks=6 came to 4, for there are no more to train on" in told
+
+
 def test_no_score_is_foretold_that_cannot_be() -> None:
     """Before: 135.45 % exact match was foretold of a model that has learnt all there is."""
     values = dict(zip((8, 16, 32, 64, 128), (0.0, 0.0, 18.0, 84.0, 99.0), strict=True))

@@ -52,7 +52,13 @@ def unmet_lines(rows: Iterable[tuple[Setting, float | None, float | None]]) -> I
     if instances:
         yield f"{instances}, for tasks have no more instances"
     if tasks:
-        yield f"{tasks}, for there are no more to train on"
+        spread = any(count is not None and setting.get(KEYS[1]) is not None for setting, _, count in every)
+        why = (
+            f"there are no more, or {KEYS[1]} has no example for them"
+            if spread
+            else "there are no more to train on"
+        )
+        yield f"{tasks}, for {why}"
 
 
 def _came_to(given: Iterable[tuple[str, int, float | None]]) -> str:

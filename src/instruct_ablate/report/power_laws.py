@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -61,11 +62,17 @@ def over_budgets(
 
 
 def _as_trained(own: Mapping[int, Trial], unmet: Mapping[Setting, float]) -> dict[float, Trial]:
-    """Return the trials by what their budgets came to; a larger budget that came to no more is the same training."""
+    """Return the trials by what their budgets came to, the least first.
+
+    A larger budget that came to no more is the same training. One that was as good as met, or of which an early record
+    notes nothing, came to no more than a larger one.
+    """
     found: dict[float, Trial] = {}
-    for budget, trial in sorted(own.items()):
-        found.setdefault(unmet.get(trial.setting, budget), trial)
-    return found
+    most = math.inf
+    for budget, trial in sorted(own.items(), reverse=True):
+        most = unmet.get(trial.setting, min(budget, most))
+        found[most] = trial
+    return dict(sorted(found.items()))
 
 
 def _but_budget(setting: Setting) -> tuple[tuple[tuple[str, Value], ...], object]:
