@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from click.testing import CliRunner, Result
 from instruct_ablate.archive.pack import pack
 from instruct_ablate.cell.after.rescore import rescore_study
 from instruct_ablate.cell.state.predictions import read_predictions, to_line
+from instruct_ablate.cell.state.record import SCORING
+from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.stated import state
@@ -59,7 +62,27 @@ def test_a_score_that_its_predictions_do_not_give(study: Path, tmp_path: Path) -
         path.write_text(text)
     result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"), "--commands", "show")
     assert result.exit_code == 1
-    assert f"do not: {name}" in result.output
+    assert f"do not: {name}\n" in result.output
+
+
+def test_a_score_by_earlier_rules_is_told_as_one(study: Path, tmp_path: Path) -> None:
+    """Before: of an archive from before a rule changed it was said that its scores do not follow."""
+    folder = Path(shutil.copytree(study, tmp_path / "multirun" / "s"))
+    path = folder / make_cell(50.0).name
+    record = read_record(path)
+    assert record is not None
+    block = record.blocks[0]
+    overall = block.scores.overall
+    other = replace(overall, values=tuple((name, 7.0) for name, _ in overall.values))
+    before = replace(block, scores=replace(block.scores, overall=other), scoring=SCORING - 1)
+    write_record(path, replace(record, blocks=(before, *record.blocks[1:])))
+    pack(folder, tmp_path / "a.zip")
+    result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 1
+    assert (
+        f"do not: {record.name} (they were made by version {SCORING - 1} of the scoring rules, and are held against "
+        f"version {SCORING})" in result.output
+    )
 
 
 def test_a_mistake_is_one_line(tmp_path: Path) -> None:

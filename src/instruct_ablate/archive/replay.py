@@ -7,7 +7,8 @@ from pathlib import Path
 
 from instruct_ablate.archive.manifest import REPORT, STUDY
 from instruct_ablate.archive.unpack import LIMIT, unpack
-from instruct_ablate.cell.after.rescore import check_cell
+from instruct_ablate.cell.after.rescore import Rescored, check_cell
+from instruct_ablate.cell.state.record import SCORING
 from instruct_ablate.cell.state.store import RECORD
 from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.metrics import BUILT_IN_ALONE, Selection
@@ -65,11 +66,18 @@ def replay(
         other_tables,
         tuple(name for name in other if not _is_table(name)),
         sum(not one.left and not one.changed for one in checked),
-        tuple(one.name for one in checked if one.changed),
+        tuple(f"{one.name}{_rules(one)}" for one in checked if one.changed),
         tuple(
             f"{one.name}: {one.left or ', '.join(one.stayed)}" for one in checked if one.left or one.stayed
         ),
     )
+
+
+def _rules(one: Rescored) -> str:
+    """Say which rules a cell was scored by, where these are not today's: its numbers need not be wrong."""
+    if not one.rules:
+        return ""
+    return f" (they were made by version {one.rules} of the scoring rules, and are held against version {SCORING})"
 
 
 def _is_table(name: str) -> bool:

@@ -194,7 +194,7 @@ def _todo(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
         else:
             todo.append(cell)
     told = f"{kept['done']} done and skipped"
-    told += f" ({kept['scored']} of them scored by further metrics)" if kept["scored"] else ""
+    told += f" ({kept['scored']} of them scored again)" if kept["scored"] else ""
     told += f", {kept['other format']} of another format and left alone" if kept["other format"] else ""
     told += f", {len(waiting)} queued already" if waiting else ""
     told += f", {kept['failed']} failed and kept (retry=none)" if kept["failed"] else ""
@@ -211,7 +211,7 @@ def _scored_further(cell: Cell, record: CellRecord) -> bool:
     if not is_behind(record, metrics):
         return False
     if left := rescore_cell(cell.folder, metrics).left:
-        log.warning("%s: not scored by further metrics: %s", cell.identity.name, left)
+        log.warning("%s: not scored again: %s", cell.identity.name, left)
     return not left
 
 

@@ -18,7 +18,7 @@ from instruct_ablate.cell.run.settings import check_names
 from instruct_ablate.cell.state.former import UNKNOWN_ORDER, as_stored
 from instruct_ablate.cell.state.identity import Data, digest, identify
 from instruct_ablate.cell.state.predictions import make_row, read_predictions
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import SCORING, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import declare, read_study
@@ -137,6 +137,21 @@ def test_a_cell_taken_over_is_scored_by_what_this_study_asks_for(tmp_path: Path)
         for row in read_predictions(folder / block.predictions)
         if row.choices
     )
+
+
+def test_a_cell_that_earlier_rules_scored_is_scored_again_and_taken_over(tmp_path: Path) -> None:
+    """Before: its scores were not today's, so that it was trained again."""
+    ours = run_cell(config_of(tmp_path, "one", budget=2), answering)
+    source = folder_of(config_of(tmp_path, "one", budget=2))
+    raised_score(source)
+    put(source, [{**row, "values": {**row["values"], "exact_match": 0.5}} for row in lines(source)])
+    assert run_cell(config_of(tmp_path, "two", budget=2, reuse="all"), answering).notes == ("a note",)
+    damaged = read_record(source)
+    assert damaged is not None
+    write_record(source, replace(damaged, blocks=(replace(damaged.blocks[0], scoring=SCORING - 1),)))
+    taken = run_cell(config_of(tmp_path, "three", budget=2, reuse="all"), never)
+    assert taken.notes[-1] == "taken over from study one, which had done the same cell"
+    assert taken.blocks == ours.blocks
 
 
 def test_what_only_the_model_tells_is_taken_over_or_computed_here(

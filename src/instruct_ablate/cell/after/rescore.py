@@ -45,6 +45,7 @@ class Rescored:
     stayed: tuple[str, ...] = ()  # metrics whose values stay, for there is no code of them here
     needs_model: tuple[str, ...] = ()  # metrics that have no values, for the predictions hold no likelihoods
     edited: tuple[str, ...] = ()  # predictions files that are not those of the earlier scores
+    rules: int = 0  # the version of the rules by which it was scored, where that is an earlier one
 
     @property
     def changed(self) -> bool:
@@ -104,7 +105,8 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
         for before, after in zip(_every(old), _every(new), strict=False)
     )
     strange = dict.fromkeys(one.name for old, _, _ in pairs for one in _strange(old, _of(old, loaded)))
-    return Rescored(folder.name, tuple(scores), stayed=tuple(strange))
+    rules = min((block.scoring for block in record.every_block if block.by_earlier_rules), default=0)
+    return Rescored(folder.name, tuple(scores), stayed=tuple(strange), rules=rules)
 
 
 def _of(block: ScoreBlock, metrics: Sequence[Metric]) -> Sequence[Metric]:
@@ -123,7 +125,7 @@ def is_behind(record: CellRecord, metrics: Selection) -> bool:
     """
     asked = {metric.name: metric.code for metric in metrics.load() if not metric.is_built_in}
     scored = [{metric.name: metric.code for metric in block.metrics} for block in record.blocks]
-    return any(block.scoring not in (0, SCORING) for block in record.every_block) or any(
+    return any(block.by_earlier_rules for block in record.every_block) or any(
         name not in one or (one[name] and code and one[name] != code)
         for one in scored
         for name, code in asked.items()

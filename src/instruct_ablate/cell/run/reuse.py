@@ -119,9 +119,7 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
             scores = [row.score for row in again]
         else:
             right, scores = True, _scores(config, rows)
-        right &= all(agree(row.values, score.values) for row, score in zip(rows, scores, strict=True))
-        scored = score_block(block.instruction, rows)
-        if not right or scored.scores != block.scores:
+        if not right or not _is_of(block, rows, scores):
             raise UserError(f"{block.predictions} has other scores than its predictions have now")
         own = Verified(replace(block, predictions=file_name(block.instruction, template)), text, tuple(rows))
         verified.append(_scored_further(own, scores))
@@ -138,17 +136,30 @@ def _verified_general(config: Config, source: Path, block: ScoreBlock | None) ->
     collection = read_general(config.evaluation.general, Path(config.cache))
     text, rows = _read(source, block, collection)
     scores = _scores(own, rows)
-    agreed = all(agree(row.values, score.values) for row, score in zip(rows, scores, strict=True))
-    if not agreed or score_block(GENERAL, rows).scores != block.scores:
+    if not _is_of(block, rows, scores):
         raise UserError(f"{block.predictions} has other scores than its predictions have now")
     named = replace(block, instruction=GENERAL, predictions=file_name(GENERAL))
     return [_scored_further(Verified(named, text, tuple(rows)), scores)]
 
 
+def _is_of(block: ScoreBlock, rows: Sequence[PredictionRow], scores: Sequence[InstanceScore]) -> bool:
+    """Whether a block's scores are those of its rows, and these the ones computed here.
+
+    Those made by earlier rules are neither held against today's nor taken over.
+    """
+    if block.by_earlier_rules:
+        return True
+    agreed = all(agree(row.values, score.values) for row, score in zip(rows, scores, strict=True))
+    return agreed and score_block(block.instruction, rows).scores == block.scores
+
+
 def _scored_further(one: Verified, scores: Sequence[InstanceScore]) -> Verified:
-    """Give the rows their scores as computed here, where these have a metric that the other study did not ask for."""
+    """Give the rows their scores as computed here, where the other study had not these metrics, or earlier rules."""
     ever, named = {metric.name for metric in built_in()}, zip(one.rows, scores, strict=True)
-    if all(row.get(name) is not None for row, score in named for name, _ in score.values if name not in ever):
+    known = all(
+        row.get(name) is not None for row, score in named for name, _ in score.values if name not in ever
+    )
+    if known and not one.block.by_earlier_rules:
         return one
     rows = tuple(replace(row, values=score.values) for row, score in zip(one.rows, scores, strict=True))
     block = replace(one.block, scores=score_block(one.block.instruction, rows).scores)

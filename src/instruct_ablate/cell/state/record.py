@@ -78,6 +78,11 @@ class ScoreBlock:
     scoring: int = 0  # SCORING as it was
     key: BlockKey = field(default_factory=BlockKey)
 
+    @property
+    def by_earlier_rules(self) -> bool:
+        """Whether it was scored by an earlier version of the rules than today's."""
+        return self.scoring not in (0, SCORING)
+
     @staticmethod
     def brought_up(fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of a block as of now, also of one written before it had a key."""
