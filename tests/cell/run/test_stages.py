@@ -176,6 +176,32 @@ def test_a_test_that_another_machine_goes_on_with_says_who_made_its_first_predic
     assert [one for one in alone.notes if "elsewhere" in one] == []
 
 
+def test_a_test_begun_by_a_version_that_wrote_each_batchs_answers_apart_says_so(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from instruct_ablate.model.decoding import engine_native
+    from instruct_ablate.model.decoding import predict as generate
+
+    usual = generate.predict
+
+    def stops(*given: Any, **further: Any) -> Iterator[Prediction]:
+        for number, prediction in enumerate(usual(*given, **further)):
+            if number == 3:
+                raise RuntimeError("the power went")
+            yield prediction
+
+    config = small(tmp_path, cache, study="earlier")
+    with monkeypatch.context() as there:
+        there.setattr(engine_native, "together", lambda *_: 0)
+        there.setattr(generate, "predict", stops)
+        assert run_cell(config).state == "failed"
+    (note,) = (note for note in run_cell(config).notes if "predictions were made elsewhere" in note)
+    before, after = note.split("; tested on ")
+    assert "3 of 8 on " in before
+    assert "together" not in before
+    assert after.endswith(f", last answers of {engine_native.GROUP} batches written together)")
+
+
 def test_a_cell_that_another_machine_tests_says_what_trained_it(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

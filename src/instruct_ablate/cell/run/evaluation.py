@@ -78,7 +78,7 @@ def evaluate(
     `template` names it where it is one of several.
     """
     from instruct_ablate.model.decoding.answer_bound import bound_note
-    from instruct_ablate.model.decoding.engine_native import way_note
+    from instruct_ablate.model.decoding.engine_native import together, way_note
     from instruct_ablate.model.decoding.label_check import cut_references_note
     from instruct_ablate.model.decoding.predict import predict
     from instruct_ablate.model.decoding.settings import check_likelihoods
@@ -93,6 +93,10 @@ def evaluate(
     finished, met = frozenset(rows), list[str]()
     weight = next(checkpoint.model.parameters())
     place = here(weight.device, weight.dtype)
+    if batches := together(checkpoint, job.config):  # a version that did not moves last bits, and so answers
+        place = replace(
+            place, versions=f"{place.versions}, last answers of {batches} batches written together"
+        )
     stretches = Stretches(job.folder / PLACES / path.stem, len(finished), place)
     if len(finished) < len(prompts):
         stretches.write()
