@@ -142,6 +142,14 @@ def test_what_does_more_stays_pefts(changed: str) -> None:
     assert learning_forward(nn.Linear(2, 2)) is None
 
 
+def test_a_layer_that_the_adapter_at_work_does_not_have_stays_as_it_is() -> None:
+    """peft leaves it out: of two adapters on one model each may have layers of its own."""
+    made = layer()
+    made._active_adapter = "another"
+    assert not is_plain(made)
+    assert torch.equal(made(states()), made.base_layer(states()))
+
+
 def test_outside_of_steps_that_learn_bits_are_pefts() -> None:
     made, given = layer(torch.bfloat16), states(torch.bfloat16)
     forward = learning_forward(made)

@@ -107,8 +107,10 @@ def is_plain(layer: Any) -> bool:
     if layer.merged or len(layer.active_adapters) != 1 or any(w.requires_grad for w in base.parameters()):
         return False
     (name,) = layer.active_adapters
+    if name not in layer.lora_A or name in layer.lora_variant:  # another adapter's layer; DoRA and its like
+        return False
     down, up = layer.lora_A[name], layer.lora_B[name]
-    still = isinstance(layer.lora_dropout[name], nn.Identity) and not layer.use_dora.get(name, False)
+    still = isinstance(layer.lora_dropout[name], nn.Identity)
     plain = type(down) is nn.Linear and type(up) is nn.Linear and down.bias is None and up.bias is None
     return still and plain and not any("forward" in vars(one) or listened_to(one) for one in (base, down, up))
 
