@@ -17,7 +17,7 @@ from instruct_ablate.model.decoding import engine_native, left_rows, tails
 from instruct_ablate.model.decoding.batch import Batch, Row
 from instruct_ablate.model.decoding.decoder_only import PackedDecoder
 from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
-from instruct_ablate.model.decoding.kv_cache import RowCache
+from instruct_ablate.model.decoding.kv_cache import SPARE, RowCache
 from instruct_ablate.model.decoding.left_rows import JoinedDecoder, JoinedEncoderDecoder, taken_out
 from instruct_ablate.model.decoding.ordered_weights import OrderedWeights
 from instruct_ablate.model.decoding.predict import predict
@@ -112,6 +112,37 @@ def test_answers_are_those_of_batches_by_themselves(
     assert [found[one.task, one.instance_id].text for one in asked] == [
         generated(checkpoint, one) for one in asked
     ]
+
+
+@pytest.mark.parametrize("name", ["mistral", "tiny_t5", "tiny_t5gemma2"])
+def test_answers_longer_than_what_buffers_have_to_spare(
+    name: str, tmp_path: Path, joined: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Joined caches grow, and windows leave the prefixes behind."""
+    checkpoint, prompts, config = made(name, tmp_path), prompts_of(), make_config(batch_tokens=600)
+    torch.manual_seed(1)
+    head = checkpoint.model.get_output_embeddings()
+    head.weight = torch.nn.Parameter(0.5 * torch.randn_like(head.weight))
+    checkpoint.model.generation_config.eos_token_id = list(range(1, len(head.weight), 24))
+    config.prompt.max_target_length = 3 * SPARE
+    grown: list[int] = []
+    joining, plain = left_rows.joined_cache, RowCache.grow
+
+    def grow(cache: RowCache) -> None:
+        before = cache.columns
+        plain(cache)
+        grown.extend([cache.columns] if cache in waited and cache.columns > before else [])
+
+    waited: list[RowCache] = []
+    monkeypatch.setattr(RowCache, "grow", grow)
+    monkeypatch.setattr(
+        left_rows, "joined_cache", lambda *given: waited.append(joining(*given)) or waited[-1]
+    )
+    plainly = apart(monkeypatch, lambda: answers(checkpoint, prompts, config))
+    assert not joined
+    assert answers(checkpoint, prompts, config) == plainly
+    assert joined
+    assert grown
 
 
 @pytest.mark.parametrize("way", ["line", "slack", "wrong"])
