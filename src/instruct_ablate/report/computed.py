@@ -45,8 +45,11 @@ def _versions(made: Environment) -> str:
 
 
 def _tails(made: Environment) -> str:
-    """Return in whose company the last answers of a batch were written: no early record's in that of others."""
-    if made.device == "none":
+    """Return in whose company the last answers of a batch were written: no early record's in that of others.
+
+    Empty where no batches could have it, by the engine or the model: both are keys of the cell, and told as such.
+    """
+    if made.device == "none" or made.tails == 1:
         return ""
     return f"{made.tails} batches' together" if made.tails else "apart"
 

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.model.decoding.engine_native import answer, way_note
+from instruct_ablate.model.decoding.engine_native import answer, together, way_note
 from instruct_ablate.model.decoding.question import ask
+from instruct_ablate.model.decoding.tails import GROUP
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from tests.model.decoding_cases import LABELS, generated, make_checkpoint, make_config, make_prompts, scored
 
@@ -126,3 +127,11 @@ def test_the_slower_way_is_said(checkpoint, tmp_path):
     note = way_note(bart, make_config())
     assert note.endswith("packed decoding does not know models of type bart")
     assert way_note(bart, make_config(engine="vllm")) is None
+
+
+def test_whose_last_answers_are_written_together_is_known(checkpoint, tmp_path):
+    """A grid of several models is not told that its cells were computed in several ways."""
+    bart = make_checkpoint("tiny_bart", tmp_path)
+    assert together(checkpoint, make_config()) == GROUP
+    assert together(bart, make_config()) == 1
+    assert together(checkpoint, make_config(engine="vllm")) == 1

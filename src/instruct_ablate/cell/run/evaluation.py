@@ -93,7 +93,9 @@ def evaluate(
     finished, met = frozenset(rows), list[str]()
     weight = next(checkpoint.model.parameters())
     place = here(weight.device, weight.dtype)
-    if batches := together(checkpoint, job.config):  # a version that did not moves last bits, and so answers
+    if (
+        batches := together(checkpoint, job.config)
+    ) > 1:  # a version that did not moves last bits, and so answers
         place = replace(
             place, versions=f"{place.versions}, last answers of {batches} batches written together"
         )

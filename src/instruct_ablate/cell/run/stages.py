@@ -84,7 +84,8 @@ def work(job: Job) -> Outcome:
     tested = _tests(job, collection, checkpoint) if job.leads else []
     apart = _general(job, general, checkpoint) if job.leads and general else None
     made, elsewhere = _trained_elsewhere(by, checkpoint, precision)
-    made = replace(made, tails=together(checkpoint, job.config))
+    if job.leads:  # others ask the model nothing
+        made = replace(made, tails=together(checkpoint, job.config))
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
     return replace(
         _outcome(tested, cost, (*notes, *elsewhere), made, apart),

@@ -73,8 +73,8 @@ def is_native(checkpoint: Checkpoint) -> bool:
 
 
 def together(checkpoint: Checkpoint, config: Config) -> int:
-    """Return of how many batches the last written answers go on together; 0 where each goes on by itself."""
-    return GROUP if config.evaluation.engine == "native" and is_native(checkpoint) else 0
+    """Return of how many batches the last written answers go on together; 1 where answers come by another way."""
+    return GROUP if config.evaluation.engine == "native" and is_native(checkpoint) else 1
 
 
 def way_note(checkpoint: Checkpoint, config: Config) -> str | None:
