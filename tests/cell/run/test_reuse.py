@@ -17,6 +17,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.settings import check_names
 from instruct_ablate.cell.state.former import UNKNOWN_ORDER, as_stored
 from instruct_ablate.cell.state.identity import Data, digest, identify
+from instruct_ablate.cell.state.instance_scores import checksum
 from instruct_ablate.cell.state.predictions import make_row, read_predictions
 from instruct_ablate.cell.state.record import SCORING, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
@@ -148,10 +149,17 @@ def test_a_cell_that_earlier_rules_scored_is_scored_again_and_taken_over(tmp_pat
     assert run_cell(config_of(tmp_path, "two", budget=2, reuse="all"), answering).notes == ("a note",)
     damaged = read_record(source)
     assert damaged is not None
-    write_record(source, replace(damaged, blocks=(replace(damaged.blocks[0], scoring=SCORING - 1),)))
+    (block,) = damaged.blocks
+    early = replace(block, scoring=SCORING - 1, sha256=checksum(source / block.predictions))
+    write_record(source, replace(damaged, blocks=(early,)))
     taken = run_cell(config_of(tmp_path, "three", budget=2, reuse="all"), never)
     assert taken.notes[-1] == "taken over from study one, which had done the same cell"
     assert taken.blocks == ours.blocks
+    put(source, [{**row, "prediction": "edited"} for row in lines(source)])
+    shutil.rmtree(folder_of(config_of(tmp_path, "two", budget=2)))
+    shutil.rmtree(folder_of(config_of(tmp_path, "three", budget=2)))
+    again = run_cell(config_of(tmp_path, "four", budget=2, reuse="all"), answering)
+    assert again.notes == ("a note",), "a file that was edited since is not taken over"
 
 
 def test_what_only_the_model_tells_is_taken_over_or_computed_here(

@@ -29,7 +29,7 @@ from instruct_ablate.cell.state.canonical import (
 )
 from instruct_ablate.cell.state.former import UNKNOWN_ORDER, check_order_of, forms
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.instance_scores import completed
+from instruct_ablate.cell.state.instance_scores import completed, is_as_scored
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line, to_line
 from instruct_ablate.cell.state.record import GENERAL, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import read_record, write_record
@@ -119,7 +119,7 @@ def _verified(config: Config, identity: Identity, source: Path, record: CellReco
             scores = [row.score for row in again]
         else:
             right, scores = True, _scores(config, rows)
-        if not right or not _is_of(block, rows, scores):
+        if not right or not _is_of(block, text, rows, scores):
             raise UserError(f"{block.predictions} has other scores than its predictions have now")
         own = Verified(replace(block, predictions=file_name(block.instruction, template)), text, tuple(rows))
         verified.append(_scored_further(own, scores))
@@ -136,19 +136,21 @@ def _verified_general(config: Config, source: Path, block: ScoreBlock | None) ->
     collection = read_general(config.evaluation.general, Path(config.cache))
     text, rows = _read(source, block, collection)
     scores = _scores(own, rows)
-    if not _is_of(block, rows, scores):
+    if not _is_of(block, text, rows, scores):
         raise UserError(f"{block.predictions} has other scores than its predictions have now")
     named = replace(block, instruction=GENERAL, predictions=file_name(GENERAL))
     return [_scored_further(Verified(named, text, tuple(rows)), scores)]
 
 
-def _is_of(block: ScoreBlock, rows: Sequence[PredictionRow], scores: Sequence[InstanceScore]) -> bool:
+def _is_of(
+    block: ScoreBlock, text: str, rows: Sequence[PredictionRow], scores: Sequence[InstanceScore]
+) -> bool:
     """Whether a block's scores are those of its rows, and these the ones computed here.
 
-    Those made by earlier rules are neither held against today's nor taken over.
+    Those made by earlier rules are neither held against today's nor taken over; their file is, by its checksum.
     """
     if block.by_earlier_rules:
-        return True
+        return is_as_scored(block, text.encode())
     agreed = all(agree(row.values, score.values) for row, score in zip(rows, scores, strict=True))
     return agreed and score_block(block.instruction, rows).scores == block.scores
 
