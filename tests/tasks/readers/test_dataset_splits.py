@@ -155,6 +155,19 @@ def test_a_copy_is_read_though_the_hub_be_away(tmp_path, monkeypatch):
         ask_hub("own/film", tmp_path / "datasets")
 
 
+@pytest.mark.parametrize(
+    ("root", "folder"),
+    [("Own/WildFilms", "Own___wild_films"), ("own/P3", "own___p3"), ("WildFilms", "wild_films")],
+)
+def test_a_copy_is_found_by_the_name_that_datasets_gives_it(tmp_path, monkeypatch, root, folder):
+    """Before: one of a name with capitals was refused where the hub is away."""
+    hub(monkeypatch, ConnectionError("no route"))
+    with pytest.raises(UserError):
+        ask_hub(root, tmp_path)
+    (tmp_path / folder).mkdir()
+    ask_hub(root, tmp_path)
+
+
 def test_a_cell_that_is_stopped_meanwhile_is_stopped(tmp_path, monkeypatch):
     hub(monkeypatch, Interrupted("told to stop"))
     (tmp_path / "datasets" / "own___films").mkdir(parents=True)

@@ -100,11 +100,12 @@ def ask_hub(root: str, kept: Path) -> None:
 
 def _has_copy(root: str, kept: Path) -> bool:
     """Whether `datasets`, or the hub's own client, keeps a copy of a data set."""
+    from datasets.naming import camelcase_to_snakecase
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    return (kept / root.replace("/", "___")).is_dir() or (
-        Path(HF_HUB_CACHE) / f"datasets--{root.replace('/', '--')}"
-    ).is_dir()
+    *owner, name = root.split("/")
+    called = "___".join((*owner, camelcase_to_snakecase(name)))  # WildChat: wild_chat
+    return (kept / called).is_dir() or (Path(HF_HUB_CACHE) / f"datasets--{root.replace('/', '--')}").is_dir()
 
 
 def _nowhere() -> str:
