@@ -210,7 +210,8 @@ def test_a_finished_study_of_200_cells_is_skipped_in_little_memory(train: Train,
         "import re, pytest, tests.grid.standin_train as s, instruct_ablate.grid.sweep as w;"
         "from tests.standins import work; from instruct_ablate.cell.run.runner import run_cell;"
         "p = pytest.MonkeyPatch();"
-        "s.replace_inputs(p); p.setattr(w, '_launch', lambda h, cells: [run_cell(c.config, work) for c in cells]);"
+        "s.replace_inputs(p);"
+        "p.setattr(w, '_launch', lambda h, cells, waiting: [run_cell(c.config, work) for c in cells]);"
         "s.main(); print('peak', *re.findall(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read()))"
     )
     grid = ["-m", "instruction=simplified,delusive,original,no_definition,no_examples", "seed=0,1,2,3"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.cell.state.counterpart import Among, alike, counterpart, counterparts, kind, shape
+from instruct_ablate.cell.state.counterpart import Among, alike, closest, counterparts, kind, shape
 from instruct_ablate.cell.state.setting import IMPORTED, Axes, Setting, setting_of_axes
 from tests.report.cells import place
 
 
 def pick(setting: Setting, *others: Setting, **changed: object) -> Setting | None:
-    return counterpart(setting, Among(others), **changed)  # type: ignore[arg-type]
+    return closest(setting, counterparts(setting, Among(others), **changed))  # type: ignore[arg-type]
 
 
 def test_a_variants_reference_has_all_else_alike():
@@ -78,10 +78,10 @@ def test_what_was_imported_stands_against_its_own_models_untuned_answers():
         return setting_of_axes(axes, "hash")
 
     trained, own, other, fewer = given("a", 4), given("a", 0), given("b", 0), given("a", 0, examples=1)
-    assert counterpart(trained, Among([trained, other, fewer]), data_budget=0) is None
-    assert counterpart(trained, Among([trained, own, other, fewer]), data_budget=0) == own
-    assert counterpart(own, Among([trained, own, other]), data_budget=4) == trained
-    assert counterpart(trained, Among([trained, own, other]), data_budget=0, model="b") == other
+    assert pick(trained, trained, other, fewer, data_budget=0) is None
+    assert pick(trained, trained, own, other, fewer, data_budget=0) == own
+    assert pick(own, trained, own, other, data_budget=4) == trained
+    assert pick(trained, trained, own, other, data_budget=0, model="b") == other
 
 
 def test_another_model_is_one_trained_alike_before_one_that_is_not():
