@@ -138,10 +138,8 @@ def test_a_cell_stopped_while_testing_predicts_nothing_twice_and_has_one_scoring
     assert len({path.read_bytes() for path in paths}) == 1
 
 
-@pytest.mark.parametrize("forgotten", [False, True])
-def test_a_test_that_another_machine_goes_on_with_says_who_made_its_first_predictions(
-    forgotten: bool, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def power_goes_after_three(there: pytest.MonkeyPatch) -> None:
+    """Let a test end by an error once it has made three predictions."""
     from instruct_ablate.model.decoding import predict as generate
 
     usual = generate.predict
@@ -152,10 +150,17 @@ def test_a_test_that_another_machine_goes_on_with_says_who_made_its_first_predic
                 raise RuntimeError("the power went")
             yield prediction
 
+    there.setattr(generate, "predict", stops)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_test_that_another_machine_goes_on_with_says_who_made_its_first_predictions(
+    forgotten: bool, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = small(tmp_path, cache, study="moved")
     with monkeypatch.context() as there:
         there.setattr("socket.gethostname", lambda: "first")
-        there.setattr(generate, "predict", stops)
+        power_goes_after_three(there)
         stopped = run_cell(config)
     assert stopped.state == "failed"
     if forgotten:
@@ -180,20 +185,11 @@ def test_a_test_begun_by_a_version_that_wrote_each_batchs_answers_apart_says_so(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from instruct_ablate.model.decoding import engine_native
-    from instruct_ablate.model.decoding import predict as generate
-
-    usual = generate.predict
-
-    def stops(*given: Any, **further: Any) -> Iterator[Prediction]:
-        for number, prediction in enumerate(usual(*given, **further)):
-            if number == 3:
-                raise RuntimeError("the power went")
-            yield prediction
 
     config = small(tmp_path, cache, study="earlier")
     with monkeypatch.context() as there:
         there.setattr(engine_native, "together", lambda *_: 0)
-        there.setattr(generate, "predict", stops)
+        power_goes_after_three(there)
         assert run_cell(config).state == "failed"
     (note,) = (note for note in run_cell(config).notes if "predictions were made elsewhere" in note)
     before, after = note.split("; tested on ")
