@@ -18,6 +18,11 @@ class UserErrors(UserError):  # noqa: N818 - several at once
         super().__init__("\n".join(f"- {fault}" for fault in self.faults))
 
 
+def in_a_line(error: BaseException, longest: int) -> str:
+    """Return what a library's error says, in one line of so many characters at most; its kind where it says nothing."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
 def refusal(faults: Sequence[str]) -> UserError:
     """Build the error for one or several faults found before anything started."""
     return UserError(faults[0]) if len(faults) == 1 else UserErrors(faults)

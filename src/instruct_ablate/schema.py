@@ -341,20 +341,20 @@ def typed(kind: type, values: Any) -> Any:
     """Type plain values, of the whole or of a part that refers to no other; `UserError` where a text is none."""
     from omegaconf import OmegaConf
 
-    return _with_one_zero(OmegaConf.to_object(OmegaConf.merge(_structured(kind), _listed(kind, values))))
+    return with_one_zero(OmegaConf.to_object(OmegaConf.merge(_structured(kind), _listed(kind, values))))
 
 
-def _with_one_zero(node: Any) -> Any:
+def with_one_zero(node: Any) -> Any:
     """Return a configuration, or a part of one, without the zero that has a minus: it is written as another number."""
     if isinstance(node, float):
         return node + 0.0
     if isinstance(node, list):
-        return [_with_one_zero(one) for one in node]
+        return [with_one_zero(one) for one in node]
     if isinstance(node, dict):
-        return {key: _with_one_zero(one) for key, one in node.items()}
+        return {key: with_one_zero(one) for key, one in node.items()}
     if is_dataclass(node):
         for name, value in vars(node).items():
-            setattr(node, name, _with_one_zero(value))
+            setattr(node, name, with_one_zero(value))
     return node
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.whole_files import opened_plain
 
 
@@ -95,7 +95,7 @@ def opened_members(path: Path) -> Iterator[Iterator[Member]]:
                 with pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd") as packed:
                     yield _tar_members(packed.read)
     except UNREADABLE as error:
-        why = " ".join(str(error).split())[:120] or type(error).__name__
+        why = in_a_line(error, 120)
         raise UserError(f"{path} cannot be read as {form}: {why}") from error
 
 

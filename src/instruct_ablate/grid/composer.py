@@ -26,7 +26,7 @@ from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.grid.choice_files import ChoiceFiles
 from instruct_ablate.grid.expansion import Overrides
 from instruct_ablate.grid.overrides import prepared, split
-from instruct_ablate.schema import MISSING, Config, config_directory, plain, typed
+from instruct_ablate.schema import MISSING, Config, config_directory, plain, typed, with_one_zero
 
 Composed = tuple[dict[str, Any], dict[str, str]]  # untyped parts, and the choice of every group
 _REFERENCE = re.compile(r"\$\{(?!oc\.env)")
@@ -207,9 +207,7 @@ def _literal(line: str) -> int | float | bool | str | None:
     value = OverridesParser.create().parse_override(line).value()
     if isinstance(value, str) and ("${" in value or value == "???"):
         return None
-    if isinstance(value, float):
-        return value + 0.0  # of one zero, as the schema types it
-    return value if isinstance(value, int | str) else None
+    return with_one_zero(value) if isinstance(value, int | float | str) else None
 
 
 def _has_reference(node: Any) -> bool:

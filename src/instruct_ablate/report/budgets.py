@@ -5,9 +5,9 @@ A curve over budgets is one over what was trained on: 256 instances of tasks tha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record import CellRecord, Drawn
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.tasks.budget import ALL
 
@@ -24,24 +24,32 @@ def given_budget(setting: Setting) -> tuple[str, int]:
 
 def unmet_budgets(cells: Iterable[CellRecord]) -> dict[Setting, float]:
     """Return what budgets came to that were not met: instances per task, or in all, on average over done cells."""
-    sizes: dict[Setting, list[float]] = {}
-    for cell in cells:
-        key, wanted = given_budget(cell.setting)
-        if cell.state == "done" and cell.drawn is not None and cell.drawn.tasks and wanted < ALL:
-            of = 1 if key == KEYS[1] else cell.drawn.tasks
-            sizes.setdefault(cell.setting, []).append(cell.drawn.instances / of)
-    means = {setting: sum(own) / len(own) for setting, own in sizes.items()}
-    return {setting: size for setting, size in means.items() if size < (1 - SLACK) * given_budget(setting)[1]}
+
+    def size(setting: Setting, drawn: Drawn) -> float | None:
+        key, wanted = given_budget(setting)
+        if not drawn.tasks or wanted >= ALL:
+            return None
+        return drawn.instances / (1 if key == KEYS[1] else drawn.tasks)
+
+    means = _means(cells, size)
+    return {setting: mean for setting, mean in means.items() if mean < (1 - SLACK) * given_budget(setting)[1]}
 
 
 def unmet_tasks(cells: Iterable[CellRecord]) -> dict[Setting, float]:
     """Return how many tasks were trained on, on average over done cells, where `data_budget.tasks` asks for more."""
-    counts: dict[Setting, list[int]] = {}
-    for cell in cells:
-        if cell.state == "done" and cell.drawn is not None and isinstance(cell.setting.get(TASKS), int):
-            counts.setdefault(cell.setting, []).append(cell.drawn.tasks)
-    means = {setting: sum(own) / len(own) for setting, own in counts.items()}
+    means = _means(cells, lambda setting, drawn: drawn.tasks if _whole(setting.get(TASKS)) else None)
     return {setting: mean for setting, mean in means.items() if mean < _whole(setting.get(TASKS))}
+
+
+def _means(cells: Iterable[CellRecord], of: Callable[[Setting, Drawn], float | None]) -> dict[Setting, float]:
+    """Return the mean of a number over the done cells of each setting that have it."""
+    found: dict[Setting, list[float]] = {}
+    for cell in cells:
+        if cell.state == "done" and cell.drawn is not None:
+            number = of(cell.setting, cell.drawn)
+            if number is not None:
+                found.setdefault(cell.setting, []).append(number)
+    return {setting: sum(own) / len(own) for setting, own in found.items()}
 
 
 def unmet_lines(rows: Iterable[tuple[Setting, float | None, float | None]]) -> Iterator[str]:

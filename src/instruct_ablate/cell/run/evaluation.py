@@ -92,13 +92,10 @@ def evaluate(
     rows = {row.key: row for row in _earlier_rows(path, prompts, metrics)}
     finished, met = frozenset(rows), list[str]()
     weight = next(checkpoint.model.parameters())
-    place = here(weight.device, weight.dtype)
-    if (
-        batches := together(checkpoint, job.config)
-    ) > 1:  # a version that did not moves last bits, and so answers
-        place = replace(
-            place, versions=f"{place.versions}, last answers of {batches} batches written together"
-        )
+    place, batches = here(weight.device, weight.dtype), together(checkpoint, job.config)
+    if batches > 1:  # a version that did not moves last bits, and so answers
+        company = f"last answers of {batches} batches written together"
+        place = replace(place, versions=f"{place.versions}, {company}")
     stretches = Stretches(job.folder / PLACES / path.stem, len(finished), place)
     if len(finished) < len(prompts):
         stretches.write()

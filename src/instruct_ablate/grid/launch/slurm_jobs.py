@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.cell.after.post_mortem import record_killed
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, record_fault
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.grid.launch.slurm_end import how_it_ended
 from instruct_ablate.grid.launch.slurm_queue import SlurmSilentError, Ticket, queue, read_ticket, write_ticket
 from instruct_ablate.grid.launch.snapshot import own_files, search_path, snapshot
@@ -222,8 +222,8 @@ def _one_line(cluster: str) -> Iterator[None]:
     try:
         yield
     except (FailedJobError, FailedSubmissionError, OSError, subprocess.SubprocessError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"hydra/launcher=submitit_{cluster}: the jobs were refused: {said[:500]}") from error
+        said = in_a_line(error, 500)
+        raise UserError(f"hydra/launcher=submitit_{cluster}: the jobs were refused: {said}") from error
 
 
 def _with_own_files(config: Config, study: Path) -> Config:

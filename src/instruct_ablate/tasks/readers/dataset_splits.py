@@ -16,12 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from instruct_ablate.errors import Interrupted, UserError, UserErrors
+from instruct_ablate.errors import Interrupted, UserError, UserErrors, in_a_line
 from instruct_ablate.hub import WAIT
 from instruct_ablate.tasks.data_file import BROKEN, kind
 from instruct_ablate.tasks.rows import SUFFIXES, data_files, label_names, read_rows
 
 log = logging.getLogger(__name__)
+SAID = 500  # characters at most of what a library says of a data set
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)\b")
 T = TypeVar("T")
@@ -61,7 +62,9 @@ def loading(root: str, load: Callable[[], T]) -> T:
         return load()
     except (*BROKEN, DatasetsError) as error:
         where = "" if Path(root).expanduser().exists() else f"{_nowhere()}, and "
-        raise UserError(f"tasks.root={root}: {where}`datasets` cannot load it: {_said(error)}") from error
+        raise UserError(
+            f"tasks.root={root}: {where}`datasets` cannot load it: {in_a_line(error, SAID)}"
+        ) from error
 
 
 def ask_hub(root: str, kept: Path) -> None:
@@ -85,7 +88,7 @@ def ask_hub(root: str, kept: Path) -> None:
         if not _has_copy(root, kept):
             raise UserError(
                 f"{where}no data set of this name on the hub for you to read (`hf auth login` for private ones): "
-                f"{_said(error)}"
+                f"{in_a_line(error, SAID)}"
             ) from error
     except Interrupted:
         raise
@@ -93,8 +96,8 @@ def ask_hub(root: str, kept: Path) -> None:
     except Exception as error:
         if not _has_copy(root, kept):
             raise UserError(
-                f"{where}the hub gave no answer ({type(error).__name__}: {_said(error)}). Give a folder that is here, "
-                "or try again where the hub can be reached."
+                f"{where}the hub gave no answer ({type(error).__name__}: {in_a_line(error, SAID)}). "
+                "Give a folder that is here, or try again where the hub can be reached."
             ) from error
 
 
@@ -110,10 +113,6 @@ def _has_copy(root: str, kept: Path) -> bool:
 
 def _nowhere() -> str:
     return f"there is no such folder or file in {Path.cwd()}"
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 def _saved(folder: Path) -> dict[str, Split]:
