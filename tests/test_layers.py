@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "schema",
         "parts",
         "extensions",
+        "own_modules",
         "normalisation",
         "constraints",
         "processes",

@@ -6,8 +6,6 @@ importing runs a module's code, and any other function of it would do whatever i
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +14,7 @@ from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.file_hash import sha256_of
+from instruct_ablate.own_modules import content_with_modules, import_as_hashed
 
 F = TypeVar("F", bound=Callable[..., Any])
 # The key that names a function, and the decorator that such a function carries.
@@ -47,7 +45,7 @@ def load_function(path: str, key: str) -> Callable[..., Any]:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        module = importlib.import_module(module_name)
+        module = import_as_hashed(module_name)
     except (ImportError, ValueError, TypeError) as error:
         raise UserError(
             f"{key} {path!r}: cannot import module {module_name!r} ({error}). "
@@ -64,7 +62,8 @@ def load_function(path: str, key: str) -> Callable[..., Any]:
 
 
 def load_extensions(files: Sequence[str]) -> tuple[str, ...]:
-    """Run the user's Python files, so that what they register can be named; return the hash of what was run of each.
+    """Run the user's Python files, so that what they register can be named; return the hash of what was run of each,
+    the user's own modules that it imports among it.
 
     A file runs once, and again when its content has changed: what it registered before is forgotten first.
     """
@@ -79,9 +78,10 @@ def _load(file: str, path: Path) -> str:
         code = path.read_bytes()
     except OSError as error:
         raise UserError(f"extensions: cannot read {file!r} ({error.strerror}).") from error
-    content, known = hashlib.sha256(code).hexdigest(), sys.modules.get(path.stem)
+    known = sys.modules.get(path.stem)
     if known is not None and Path(str(vars(known).get("__file__"))).resolve() != path.resolve():
         raise UserError(f"extensions: {file!r}: a module named {path.stem!r} exists; rename the file.")
+    content = content_with_modules(path, code)
     if known is None or vars(known).get(_CONTENT) != content:
         _forget(path.stem)
         module = importlib.util.module_from_spec(spec)
@@ -117,7 +117,7 @@ def code_of(functions: Iterable[Callable[..., Any]], files: Sequence[str]) -> li
 
 
 def _content_of(name: str) -> str:
-    """Return the hash of a module's file as it was when it was first used; empty where it has none.
+    """Return the hash of a module, with what it imports, as it was when it was first used; empty where it has no file.
 
     What was imported stays as it is for as long as the process lives: under the hash of an edited file, cells would
     count as made by it.
@@ -126,20 +126,20 @@ def _content_of(name: str) -> str:
     path = Path(str(getattr(module, "__file__", None) or ""))
     if module is None or not path.is_file():
         return ""
-    content = sha256_of(path)
+    content = content_with_modules(path, path.read_bytes(), name)
     if vars(module).setdefault(_CONTENT, content) != content:
         raise UserError(f"{path} has changed since this process imported it: run the command again.")
     return content
 
 
 def content_of(function: Callable[..., Any]) -> str:
-    """Return the hash of the user's file that a function stands in, as it was imported; empty where there is none."""
+    """Return the hash of the user's file that a function stands in, with what it imports; empty where there is none."""
     name = str(getattr(function, "__module__", ""))
     module = sys.modules.get(name)
     path = Path(str(getattr(module, "__file__", None) or ""))
     if module is None or name.partition(".")[0] == __package__ or not path.is_file():
         return ""
-    return str(vars(module).setdefault(_CONTENT, sha256_of(path)))
+    return str(vars(module).setdefault(_CONTENT, content_with_modules(path, path.read_bytes(), name)))
 
 
 def registers_only(file: str, key: str) -> bool:

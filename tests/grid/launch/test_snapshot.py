@@ -52,3 +52,27 @@ def test_the_users_own_files_are_copied_too(tmp_path: Path) -> None:
     assert Path(copy).read_text() == "one"
     assert Path(copy).name == "my_variants.py"
     assert own_files(tmp_path / "study", [str(file)]) != [copy]
+
+
+def test_what_the_users_own_files_import_of_theirs_is_copied_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job whose working directory has other ones by then runs those that were submitted, and knows their hash."""
+    monkeypatch.setattr("instruct_ablate.own_modules._HASHED", {})
+    file = tmp_path / "my_copied_variants.py"
+    file.write_text("from my_copied_words import WORDS\nfrom my_copied.deep import MORE\n")
+    (tmp_path / "my_copied").mkdir()
+    for name in ("my_copied_words.py", "my_copied/deep.py"):
+        (tmp_path / name).write_text("WORDS = MORE = 'one'\n")
+    (copy,) = own_files(tmp_path / "study", [str(file)])
+    for name in ("my_copied_words.py", "my_copied/deep.py"):
+        (tmp_path / name).write_text("WORDS = MORE = 'two'\n")
+    program = (
+        "import sys; from instruct_ablate.extensions import load_extensions;"
+        "print(*load_extensions(sys.argv[1:])); m = sys.modules['my_copied_variants']; print(m.WORDS, m.MORE)"
+    )
+    words = [sys.executable, "-c", program, copy]
+    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
+    assert ran[1:] == ["one", "one"]
+    assert ran[0][:16] in copy
+    assert own_files(tmp_path / "study", [str(file)]) != [copy]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from instruct_ablate.cell.state.environment import COMMIT_FILE, commit
+from instruct_ablate.own_modules import content_with_modules, modules_of
 from instruct_ablate.prepared import prepared
 from instruct_ablate.schema import config_directory
 
@@ -34,16 +35,19 @@ def search_path(code: Path) -> Path:
 
 
 def own_files(study: Path, extensions: Sequence[str]) -> list[str]:
-    """Copy the user's own files below a study, too; return the copies, in the same order."""
+    """Copy the user's own files below a study, with the modules of theirs that these import; return the copies."""
     return [str(_own_file(study, Path(file))) for file in extensions]
 
 
 def _own_file(study: Path, file: Path) -> Path:
     content = file.read_bytes()
-    key = hashlib.sha256(content).hexdigest()[:16]
+    modules = modules_of(file, content)
+    key = content_with_modules(file, content)[:16]
 
     def write(folder: Path) -> None:
         (folder / file.name).write_bytes(content)
+        for module in modules:
+            module.write(folder)
 
     return (prepared(study / CODE / f"own-{key}", write) / file.name).absolute()
 
