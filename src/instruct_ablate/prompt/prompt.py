@@ -47,6 +47,11 @@ class Prompt:
     task_outputs: tuple[str, ...] | None = None
 
 
+def is_bound(prompt: Prompt, decoding: str) -> bool:
+    """Whether the answer under `evaluation.decoding` is chosen among the prompt's labels; else it is written."""
+    return decoding != "greedy" and bool(prompt.choices)
+
+
 @dataclass(frozen=True, slots=True)
 class Likelihood:
     """What a model holds of one reference behind its prompt: raw numbers, from which metrics that read it are made.

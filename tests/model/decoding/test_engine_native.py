@@ -131,7 +131,21 @@ def test_the_slower_way_is_said(checkpoint, tmp_path):
 
 def test_whose_last_answers_are_written_together_is_known(checkpoint, tmp_path):
     """A grid of several models is not told that its cells were computed in several ways."""
-    bart = make_checkpoint("tiny_bart", tmp_path)
-    assert together(checkpoint, make_config()) == GROUP
-    assert together(bart, make_config()) == 1
-    assert together(checkpoint, make_config(engine="vllm")) == 1
+    bart, prompts = make_checkpoint("tiny_bart", tmp_path), make_prompts(1, 4)
+    assert together(checkpoint, make_config(), prompts) == GROUP
+    assert together(bart, make_config(), prompts) == 1
+    assert together(checkpoint, make_config(engine="vllm"), prompts) == 1
+
+
+@pytest.mark.parametrize("decoding", ["greedy", "constrained", "rank", "rank_normalized"])
+def test_company_is_noted_where_an_answer_is_written_and_nowhere_else(checkpoint, decoding, monkeypatch):
+    from instruct_ablate.model.decoding import engine_native
+
+    real, written, config = engine_native.decode_greedily, [], make_config(decoding)
+    monkeypatch.setattr(engine_native, "decode_greedily", lambda *given: written.append(1) or real(*given))
+    labelled, free = make_prompts(1, 4, choices=LABELS), make_prompts(1, 4, choices=None)
+    for prompts in (labelled, free, [*labelled, *free]):
+        written.clear()
+        answers(checkpoint, prompts, config)
+        assert together(checkpoint, config, prompts) == (GROUP if written else 1)
+        assert bool(written) == (decoding == "greedy" or prompts is not labelled)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +14,23 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
+from instruct_ablate.errors import Interrupted
 from instruct_ablate.model.training import fused_layers
-from instruct_ablate.model.training.adapted_layers import Adapted, is_plain, learning_forward, with_adapters
+from instruct_ablate.model.training.adapted_layers import (
+    WAY,
+    Adapted,
+    is_plain,
+    learning_forward,
+    way_of,
+    with_adapters,
+)
+from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.loss import packed_attention_of, token_losses
+from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.model.training.stretches import read_stretches, told
 from instruct_ablate.model.training.trainable import make_trainable
 from instruct_ablate.schema import MethodConfig
-from tests.model.fits import NAMES, first_batch, gradients, load, make_config
+from tests.model.fits import NAMES, first_batch, gradients, load, make_config, make_prompts
 
 PRECISIONS = (torch.float32, torch.bfloat16)
 SIZES = (24, 40)  # of a layer's input and output
@@ -247,3 +260,37 @@ def test_in_bf16_gradients_lie_near_to_those_in_fp32_as_pefts_do(
         errors.append(apart(given, other))
     assert errors[0] < 2 * errors[1]
     assert errors[0] < 0.01
+
+
+@pytest.mark.parametrize("begun", ["before", "now"])
+def test_a_fit_that_goes_on_with_other_products_of_adapters_notes_it(
+    begun: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun by a version that left adapters to peft, stopped, and ended by this one."""
+    config = replace(make_config(cache), method=MethodConfig("lora", rank=4))
+    real = InstructionModule._step
+
+    def stops(module: InstructionModule) -> None:
+        real(module)
+        if module.done + 1 == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(InstructionModule, "_step", stops)
+        if begun == "before":
+            patch.setattr(fused_layers, "learning_forward", lambda _: None)
+        with pytest.raises(Interrupted):
+            fit(load(config), make_prompts(), config, tmp_path)
+    fit(load(config), make_prompts(), config, tmp_path)
+    found = read_stretches(tmp_path / "checkpoints")
+    assert [(one.first, one.way) for one in found] == [(0, WAY if begun == "now" else ""), (3, WAY)]
+    assert len(told(found, found[0].place)) == (begun == "before")
+
+
+def test_a_way_is_noted_where_adapters_are_computed_so() -> None:
+    half, whole = nn.Sequential(layer(torch.float16)), nn.Sequential(layer(torch.bfloat16))
+    for model, way in ((half, ""), (whole, WAY)):
+        assert way_of(model) == ""
+        with fused_layers.fused(model):
+            assert way_of(model) == way
+        assert way_of(model) == ""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from instruct_ablate.model.training import stretches
+from instruct_ablate.model.training.adapted_layers import WAY
 from instruct_ablate.model.training.stretches import (
     FILE,
     Place,
@@ -18,14 +19,22 @@ from instruct_ablate.model.training.stretches import (
     told,
     told_of_tests,
 )
+from instruct_ablate.whole_files import write_sealed
 
 A, B = Place("a", "cuda", "bf16", "torch 2"), Place("b", "cpu", "fp32", "torch 2")
 
 
-def note(folder: Path, first: int, place: Place, with_others: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def note(
+    folder: Path,
+    first: int,
+    place: Place,
+    with_others: int,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str = "",
+) -> None:
     cell = SimpleNamespace(company=with_others) if with_others else None
     monkeypatch.setattr(stretches, "this_cell", lambda: cell)
-    Stretches(folder, first, place).write()
+    Stretches(folder, first, place, way).write()
 
 
 def test_each_process_is_noted_and_the_largest_company_stays(
@@ -87,6 +96,38 @@ def test_what_a_version_before_it_trained_is_said_not_to_be_known(
         "trained on a place that is not known, by a version that noted none, after step 20 on "
         f"a (cuda, bf16, torch 2); tested on {tested}"
     )
+
+
+def test_steps_that_round_otherwise_than_those_before_them_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(tmp_path, 0, A, 0, monkeypatch)
+    note(tmp_path, 20, A, 0, monkeypatch)
+    assert told(read_stretches(tmp_path), A) == []
+    note(tmp_path, 30, A, 0, monkeypatch, WAY)
+    line = f"trained in several ways, which round otherwise: as by earlier versions, after step 30 {WAY}"
+    assert told(read_stretches(tmp_path), A) == [line]
+    assert told(read_stretches(tmp_path), B)[1:] == [line]
+    note(tmp_path, 40, A, 0, monkeypatch)
+    assert told(read_stretches(tmp_path), A) == [f"{line}, after step 40 as by earlier versions"]
+    note(tmp_path, 0, A, 0, monkeypatch, WAY)
+    note(tmp_path, 10, A, 0, monkeypatch, WAY)
+    assert told(read_stretches(tmp_path), A) == []
+    (tmp_path / FILE).unlink()
+    note(tmp_path, 30, A, 0, monkeypatch, WAY)  # who took the first steps noted nothing
+    assert told(read_stretches(tmp_path), A)[1:] == [line]
+
+
+def test_what_a_version_wrote_that_knew_no_ways_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = [{"first": 0, "place": asdict(A), "company": 2}]
+    write_sealed(tmp_path / FILE, plain, "output")
+    note(tmp_path, 5, A, 0, monkeypatch, WAY)
+    assert [(one.first, one.company, one.way) for one in read_stretches(tmp_path)] == [
+        (0, 2, ""),
+        (5, 0, WAY),
+    ]
 
 
 def test_this_process() -> None:

@@ -42,12 +42,13 @@ PLACES = "checkpoints/tests"  # where predictions were made, for a cell that goe
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """One score block, how long it took and what was met."""
+    """One score block, how long it took, what was met, and of how many batches the last answers went on together."""
 
     block: ScoreBlock
     seconds: float
     instances: int
     notes: tuple[str, ...] = ()
+    tails: int = 1
 
 
 def prompts_at_test(
@@ -92,7 +93,7 @@ def evaluate(
     rows = {row.key: row for row in _earlier_rows(path, prompts, metrics)}
     finished, met = frozenset(rows), list[str]()
     weight = next(checkpoint.model.parameters())
-    place, batches = here(weight.device, weight.dtype), together(checkpoint, job.config)
+    place, batches = here(weight.device, weight.dtype), together(checkpoint, job.config, prompts)
     if batches > 1:  # a version that did not moves last bits, and so answers
         company = f"last answers of {batches} batches written together"
         place = replace(place, versions=f"{place.versions}, {company}")
@@ -131,7 +132,7 @@ def evaluate(
     )
     notes = tuple(f"test, {name}: {note}" for note in noted if note)
     seconds = time.perf_counter() - started
-    return Tested(block, seconds, len(prompts) - len(finished), notes)
+    return Tested(block, seconds, len(prompts) - len(finished), notes, batches)
 
 
 def _earlier_rows(

@@ -64,8 +64,6 @@ def work(job: Job) -> Outcome:
     )
     if is_baseline(job.config):
         return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), environment())
-    from instruct_ablate.model.decoding.engine_native import together
-
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
@@ -85,7 +83,7 @@ def work(job: Job) -> Outcome:
     apart = _general(job, general, checkpoint) if job.leads and general else None
     made, elsewhere = _trained_elsewhere(by, checkpoint, precision)
     if job.leads:  # others ask the model nothing
-        made = replace(made, tails=together(checkpoint, job.config))
+        made = replace(made, tails=max(one.tails for one in (*tested, *([apart] if apart else []))))
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared[0])
     return replace(
         _outcome(tested, cost, (*notes, *elsewhere), made, apart),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.normalisation import alike, is_answerable, merged_answers, normalised
-from instruct_ablate.prompt.prompt import Prompt
+from instruct_ablate.prompt.prompt import Prompt, is_bound
 
 # Where notes begin, as shares of predictions (or of a task's predictions).
 EMPTY = 0.01
@@ -73,7 +73,7 @@ def unmarked_note(taken_over: int, prompts: Sequence[Prompt], decoding: str) -> 
 
     Empty where there are none, or where all answers are chosen among labels, which are never cut.
     """
-    written = decoding == "greedy" or any(not prompt.choices for prompt in prompts)
+    written = any(not is_bound(prompt, decoding) for prompt in prompts)
     if not taken_over or not written:
         return ""
     return (

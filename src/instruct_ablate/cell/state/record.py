@@ -42,7 +42,8 @@ class Environment:
     fused: int = 0  # with how many other cells at most it took steps in one pass (hydra/launcher=fused)
     processor: str = ""  # or GPU that the model ran on; empty: none, or of a record from before it was noted
     threads: int = 0  # of torch on a CPU; 0: as above
-    # Of how many batches the last answers are written together; 1: the engine or model has none such; 0: early records.
+    # Of how many batches the last answers are written together; 1: the engine or model has none such, or no test has
+    # written answers; 0: early records.
     tails: int = 0
 
 

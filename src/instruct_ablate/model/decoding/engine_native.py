@@ -27,6 +27,7 @@ from instruct_ablate.model.decoding.support import is_packable
 from instruct_ablate.model.decoding.tails import GROUP, Tails
 from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.model.modes import evaluating, exact_logits
+from instruct_ablate.prompt.prompt import Prompt, is_bound
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
@@ -72,9 +73,13 @@ def is_native(checkpoint: Checkpoint) -> bool:
     return is_packable(bare(checkpoint.model), checkpoint.encoder_decoder)
 
 
-def together(checkpoint: Checkpoint, config: Config) -> int:
-    """Return of how many batches the last written answers go on together; 1 where answers come by another way."""
-    return GROUP if config.evaluation.engine == "native" and is_native(checkpoint) else 1
+def together(checkpoint: Checkpoint, config: Config, prompts: Sequence[Prompt]) -> int:
+    """Return of how many batches the last written answers go on together.
+
+    1 where answers come by another way, or where all of them are chosen among labels.
+    """
+    written = any(not is_bound(prompt, config.evaluation.decoding) for prompt in prompts)
+    return GROUP if written and config.evaluation.engine == "native" and is_native(checkpoint) else 1
 
 
 def way_note(checkpoint: Checkpoint, config: Config) -> str | None:

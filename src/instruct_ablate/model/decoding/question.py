@@ -11,7 +11,7 @@ from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.decoding.answer_bound import answer_limits
 from instruct_ablate.model.decoding.label_tree import LabelTree, best, label_tree, walk
 from instruct_ablate.model.decoding.references import ReferenceEncoder, References, TokenScores
-from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.prompt.prompt import Prediction, Prompt, is_bound
 from instruct_ablate.schema import Config, PromptConfig
 
 Ids = tuple[int, ...]
@@ -87,13 +87,12 @@ def ask(
     """Tokenise the distinct sources; under another decoding than greedy, prompts with choices are bound to them."""
     limit = config.prompt.max_target_length
     encoder = ReferenceEncoder(prompts, encoding, limit) if likelihoods else None
-    bound = config.evaluation.decoding != "greedy"
     limits = answer_limits(prompts, encoding, config)
     by_source: dict[tuple[str, tuple[str, ...] | None, int | None], list[Prompt]] = {}
     for prompt in prompts:
         if prompt.channel is not None:
             continue
-        choices = prompt.choices if bound else None
+        choices = prompt.choices if is_bound(prompt, config.evaluation.decoding) else None
         most = None if choices else limits[prompt.task]
         by_source.setdefault((prompt.source, choices, most), []).append(prompt)
 

@@ -10,6 +10,7 @@ gradients of thirty layers lie as far from those in fp32 as peft's (3 %), of two
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from instruct_ablate.model.torch_internals import listened_to
 
+WAY = "with LoRA's adapters within the layers' own products"
 Part = tuple[
     int, float | None
 ]  # how many rows, and what their adapter's output is multiplied by; None: no adapter
@@ -120,11 +122,19 @@ def learning_forward(layer: Any) -> Callable[..., Tensor] | None:
 
     fp16 stays with peft: gradients of adapters have its range there, and fp16's would need a scale of their own.
     """
-    if not is_plain(layer):
-        return None
-    former = layer.forward
+    return Learning(layer, layer.forward) if is_plain(layer) else None
 
-    def forward(states: Tensor, *given: Any, **named: Any) -> Tensor:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learning:
+    """An adapted layer's forward pass; `former` is the one that it had."""
+
+    layer: Any
+    former: Callable[..., Tensor]
+
+    def __call__(self, states: Tensor, *given: Any, **named: Any) -> Tensor:
+        """Return (..., out) of states (..., in)."""
+        layer = self.layer
         base = layer.get_base_layer()
         alike = states.dtype == base.weight.dtype and states.dtype != torch.float16
         if (
@@ -135,8 +145,12 @@ def learning_forward(layer: Any) -> Callable[..., Tensor] | None:
             or layer.disable_adapters
             or layer.merged
         ):
-            result: Tensor = former(states, *given, **named)
-            return result
+            return self.former(states, *given, **named)
         return with_adapters(base, states, [(states.numel() // states.shape[-1], layer)])
 
-    return forward
+
+def way_of(model: nn.Module) -> str:
+    """Say for a note how adapters are computed while a model trains; empty where it has none, or as peft has them."""
+    ours = (vars(part).get("forward") for part in model.modules())
+    precisions = {one.layer.get_base_layer().weight.dtype for one in ours if isinstance(one, Learning)}
+    return WAY if precisions - {torch.float16} else ""

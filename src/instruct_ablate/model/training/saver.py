@@ -14,6 +14,7 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.model.training import training_state
+from instruct_ablate.model.training.adapted_layers import way_of
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.points import Points
 from instruct_ablate.model.training.progress import Curve
@@ -65,7 +66,7 @@ class Saver(Callback):
             module.restore(self.state)
             self.state = None  # its memory is the masters' now
         place = here(trainer.strategy.root_device, module.dtype_of_products)
-        self._stretches = Stretches(self.folder, self.data.first_step, place)
+        self._stretches = Stretches(self.folder, self.data.first_step, place, way_of(module))
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int

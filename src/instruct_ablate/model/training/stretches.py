@@ -21,6 +21,7 @@ from instruct_ablate.turns import this_cell
 from instruct_ablate.whole_files import read_sealed, write_sealed
 
 FILE = "stretches.json"
+EARLIER = "as by earlier versions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,14 @@ class Place:
 class Stretch:
     """The steps or predictions after `first`, as one process made them.
 
-    `company`: with how many other cells at most it took steps.
+    `company`: with how many other cells at most it took steps. `way`: what rounds otherwise in its steps than in those
+    of earlier versions, which noted none; empty where nothing does.
     """
 
     first: int
     place: Place
     company: int = 0
+    way: str = ""
 
 
 def here(device: torch.device, dtype: torch.dtype) -> Place:
@@ -60,10 +63,10 @@ def here(device: torch.device, dtype: torch.dtype) -> Place:
 class Stretches:
     """The stretches of a fit or test that goes on after `first`: what was done beyond it before is done anew."""
 
-    def __init__(self, folder: Path, first: int, place: Place) -> None:
+    def __init__(self, folder: Path, first: int, place: Place, way: str = "") -> None:
         self._path = folder / FILE
         self.before = [one for one in read_stretches(folder) if one.first < first]
-        self._own = Stretch(first, place)
+        self._own = Stretch(first, place, way=way)
 
     def write(self) -> None:
         """Note them, with the company that this one has had by now."""
@@ -105,7 +108,29 @@ def told_of_tests(before: Sequence[Stretch], taken_over: int, total: int, tested
 
 
 def told(stretches: Sequence[Stretch], tested: Place) -> list[str]:
-    """Say where it was trained, where that is not, from first to last, where it is tested, or is not known."""
+    """Say where it was trained, where that is not, from first to last, where it is tested, or is not known.
+
+    And in which ways its steps were computed, where these are several.
+    """
+    return [*_places(stretches, tested), *_ways(stretches)]
+
+
+def _ways(stretches: Sequence[Stretch]) -> list[str]:
+    ways = [(one.first, one.way) for one in stretches]
+    if ways and ways[0][0] > 0:
+        ways = [(0, ""), *ways]  # of a version that noted nothing
+    if len({way for _, way in ways}) < 2:
+        return []
+    parts = [ways[0][1] or EARLIER]
+    parts += [
+        f"after step {first} {way or EARLIER}"
+        for (_, before), (first, way) in pairwise(ways)
+        if way != before
+    ]
+    return [f"trained in several ways, which round otherwise: {', '.join(parts)}"]
+
+
+def _places(stretches: Sequence[Stretch], tested: Place) -> list[str]:
     unknown = stretches[0].first if stretches else 0
     if not unknown and all(one.place == tested for one in stretches):
         return []
