@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import platform
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from instruct_ablate.archive.manifest import (
     manifest_text,
     parse_manifest,
 )
+from instruct_ablate.cell.state.instance_scores import change_told
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import DECLARATION, RECORD
 from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
@@ -42,6 +43,7 @@ class Packed:
     cells: int
     files: int
     lacking: tuple[str, ...]  # what records name and the disk does not have
+    changed: tuple[str, ...] = ()  # predictions that are not those of their record's scores
 
 
 def pack(study_folder: Path, target: Path) -> Packed:
@@ -61,7 +63,22 @@ def pack(study_folder: Path, target: Path) -> Packed:
         parse_manifest(manifest_text(manifest).encode())  # what could not be unpacked is not packed
         with whole_file(target, key="FILE") as path:
             write_members(path, form, _members(manifest, parts))
-    return Packed(len(study.cells), len(entries), tuple(lacking))
+    return Packed(len(study.cells), len(entries), tuple(lacking), _changed(study, entries))
+
+
+def _changed(study: Study, entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Say which packed predictions were changed after they were scored."""
+    digests = {entry.name: entry.sha256 for entry in entries}
+    told = (
+        (cell.name, change_told(block, digests.get(_member(study, cell, block.predictions), block.sha256)))
+        for cell in study.cells
+        for block in cell.every_block
+    )
+    return tuple(f"{name}: {why}" for name, why in told if why)
+
+
+def _member(study: Study, cell: CellRecord, name: str) -> str:
+    return f"{STUDY}/{study.name}/{cell.name}/{name}"
 
 
 def _entry(name: str, data: bytes) -> Entry:
@@ -87,9 +104,9 @@ def _study_parts(study: Study, lacking: list[str]) -> Iterator[Part]:
     for cell in sorted(study.cells, key=lambda cell: cell.name):
         folder = study.folder / cell.name
         for name in (CONFIG, IDENTITY, RECORD, learning_curve.FILE, score_curve.FILE):
-            yield from _present(folder, name, f"{place}/{cell.name}/{name}", None)
+            yield from _present(folder, name, _member(study, cell, name), None)
         for name in _of_blocks(cell):
-            yield from _present(folder, name, f"{place}/{cell.name}/{name}", lacking)
+            yield from _present(folder, name, _member(study, cell, name), lacking)
 
 
 def _of_blocks(cell: CellRecord) -> Iterator[str]:

@@ -30,11 +30,14 @@ class Replayed:
     scored: int  # cells whose scores follow from their predictions
     unequal: tuple[str, ...]  # cells whose scores do not
     unscored: tuple[str, ...]  # cells or metrics that could not be scored again, with why
+    edited: tuple[
+        str, ...
+    ] = ()  # predictions that are not those of their record's scores, whatever they score
 
     @property
     def same(self) -> bool:
-        """Whether every table is the archived one and no score contradicts its predictions."""
-        return not self.other_tables and not self.unequal
+        """Whether every table is the archived one, and the scores those of the very predictions that are there."""
+        return not self.other_tables and not self.unequal and not self.edited
 
 
 def replay(
@@ -70,6 +73,7 @@ def replay(
         tuple(
             f"{one.name}: {one.left or ', '.join(one.stayed)}" for one in checked if one.left or one.stayed
         ),
+        tuple(f"{one.name}: {name}" for one in checked for name in one.edited),
     )
 
 

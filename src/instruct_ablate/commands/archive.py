@@ -24,5 +24,7 @@ def command(study: Path, file: Path) -> None:
     packed = pack(study, file)
     for name in packed.lacking:
         echo(f"not there, so not in the archive: {name}", err=True)
+    for told in packed.changed:
+        echo(told, err=True)
     size = file.stat().st_size / 2**20
     echo(f"{file}: {packed.cells} cells, {packed.files} files, {size:.1f} MiB")

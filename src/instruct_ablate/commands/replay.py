@@ -38,7 +38,7 @@ def command(
 ) -> None:
     """Score an archived study again, and write its report again. FILE is unpacked; what is not the same is told.
 
-    No code in the archive is run. Exit status 1 where a table or a score differs.
+    No code in the archive is run. Exit status 1 where a table, a score or a predictions file differs.
 
     instruct-ablate replay ablation.tar.gz --output replayed
     """
@@ -64,6 +64,9 @@ def _lines(replayed: Replayed) -> list[str]:
     lines += [f"  differs: {name}" for name in replayed.other_tables]
     lines.append(f"scores: those of {replayed.scored} cells follow from their predictions")
     lines += [f"  do not: {name}" for name in replayed.unequal]
+    lines += [
+        f"  changed after they were scored, before they were archived: {name}" for name in replayed.edited
+    ]
     lines += [f"  not scored again: {why}" for why in replayed.unscored]
     if replayed.other_figures:
         lines.append(

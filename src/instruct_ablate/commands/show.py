@@ -32,14 +32,17 @@ def command(
     if len(cells) != (2 if diff else 1):
         raise UserError("show takes one cell, or --diff and two")
     *before, last = cells
-    sides = [select_rows(cell, Selection(task, tested)) for cell in before]
-    rows = select_rows(last, Selection(task, tested, wrong and not diff))
+    notes: list[str] = []
+    sides = [select_rows(cell, Selection(task, tested), notes) for cell in before]
+    rows = select_rows(last, Selection(task, tested, wrong and not diff), notes)
     if diff:
         rows = differing(sides[0], rows, wrong)
     chosen = rows[: limit or None]
     if as_json:
-        print_json({"of": len(rows), "rows": [row_fields(row) for row in chosen]})
+        print_json({"of": len(rows), "notes": notes, "rows": [row_fields(row) for row in chosen]})
         return
+    for note in notes:
+        echo(note, err=True)
     for row in chosen:
         for line in lines(row):
             echo(line)

@@ -5,11 +5,13 @@ They are computed when a report is written and never recorded.
 
 from __future__ import annotations
 
+import logging
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.instance_scores import scored_rows
+from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import Study
@@ -17,8 +19,8 @@ from instruct_ablate.metrics.measures import NO_MEASURES, Measure, find_measure
 from instruct_ablate.metrics.registry import AT_REPORT, Metric, registered
 from instruct_ablate.metrics.scoring import checked
 from instruct_ablate.report.seed_means import Mean, Row
-from instruct_ablate.whole_files import inside
 
+log = logging.getLogger(__name__)
 Predictions = dict[tuple[str, str], PredictionRow]
 Pair = tuple[CellRecord, ScoreBlock]
 
@@ -36,8 +38,9 @@ def _added(row: Row, study: Study, wanted: Sequence[tuple[Measure, Metric]]) -> 
         return row  # nobody can say which of its cells is meant
     try:
         groups = {reads: _groups(row, study, reads) for reads in {metric.reads for _, metric in wanted}}
-    except (OSError, UserError):
-        return row  # predictions that are gone or damaged: not defined
+    except (OSError, UserError) as fault:  # predictions that are gone, damaged or changed: not defined
+        log.warning("no %s: %s", ", ".join(measure.name for measure, _ in wanted), fault)
+        return row
     means = []
     for measure, metric in wanted:
         values = [_mean(measure, metric, sides) for sides in groups[metric.reads]]
@@ -86,7 +89,9 @@ def _mean(measure: Measure, metric: Metric, groups: Sequence[Sequence[Prediction
 
 
 def _read(study: Study, cell: CellRecord, block: ScoreBlock) -> Predictions:
-    rows = read_predictions(inside(study.folder / cell.name, block.predictions))
+    rows, told = scored_rows(study.folder / cell.name, block)
+    if told:
+        raise UserError(f"{cell.name}: {told}")
     return {one.key: one for one in rows}
 
 

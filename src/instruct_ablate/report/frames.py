@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.instance_scores import scored_rows
+from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.report import Report, judge_study
 from instruct_ablate.report.tables import place_values, tidy
 from instruct_ablate.report.verdicts import Verdict, details
-from instruct_ablate.whole_files import inside
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 
 class StudyFrames:
@@ -39,14 +42,23 @@ class StudyFrames:
         return _frame(list(tidy(self._report.study.cells)), (*_CELL[:2], "tested_on", "task", "instances"))
 
     def predictions(self) -> pd.DataFrame:
-        """One row a prediction of a done cell: prompt, text, references and scores."""
+        """One row a prediction of a done cell: prompt, text, references and scores.
+
+        A file that was changed after it was scored is warned of: its rows are not those of the report.
+        """
         rows = [
             {**_where(cell, block), **_prediction(row)}
             for cell in self._report.study.cells
             for block in (cell.blocks if cell.state == "done" else ())
-            for row in read_predictions(inside(self.folder / cell.name, block.predictions))
+            for row in self._rows(cell, block)
         ]
         return _frame(rows, ("cell", "tested_on", "template", *_PREDICTION))
+
+    def _rows(self, cell: CellRecord, block: ScoreBlock) -> tuple[PredictionRow, ...]:
+        rows, told = scored_rows(self.folder / cell.name, block)
+        if told:
+            log.warning("%s: %s", cell.name, told)
+        return rows
 
     def differences(self) -> pd.DataFrame:
         """One row a setting and metric, less its reference: the report's `differences` as numbers."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from instruct_ablate.cell.state.instance_scores import is_as_scored
+from instruct_ablate.cell.state.instance_scores import change_told, digest_of
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
@@ -118,8 +118,8 @@ def read_sample(
     """
     with explained(path):
         data = read_plain(path)
-    if scored is not None and not is_as_scored(scored, data):
-        raise ChangedError(f"{path} was changed after it was scored.")
+    if scored is not None and (told := change_told(scored, digest_of(data))):
+        raise ChangedError(f"{path}: {told}")
     lines = data.split(b"\n")[:-1]
     try:
         return tuple(read(line) for line in (_smallest(lines, per_task) if per_task else lines))

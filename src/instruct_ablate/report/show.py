@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.instance_scores import scored_rows
+from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, record_fault
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.metrics.built_in import exact_match
 from instruct_ablate.metrics.constraints import PROMPT_STRICT
-from instruct_ablate.whole_files import inside
 
 RULE = 72 * "-"
 CUT = ", ended at its greatest length"
@@ -50,15 +50,18 @@ def read_cell(folder: Path) -> CellRecord:
     return record
 
 
-def select_rows(folder: Path, selection: Selection) -> tuple[Shown, ...]:
-    """Return the chosen rows of a cell that is done, test instruction by test instruction."""
+def select_rows(folder: Path, selection: Selection, notes: list[str] | None = None) -> tuple[Shown, ...]:
+    """Return the chosen rows of a cell that is done, test instruction by test instruction.
+
+    `notes` takes of which files they are no longer what was scored.
+    """
     record = read_cell(folder)
     if record.state != "done":
         raise UserError(f"{folder}: the cell is {record.state}; only what is done can be shown.")
-    return tuple(_chosen(record, folder, selection))
+    return tuple(_chosen(record, folder, selection, [] if notes is None else notes))
 
 
-def _chosen(record: CellRecord, folder: Path, selection: Selection) -> Iterator[Shown]:
+def _chosen(record: CellRecord, folder: Path, selection: Selection, notes: list[str]) -> Iterator[Shown]:
     labels = dict.fromkeys(
         name for block in record.every_block for name in (block.instruction, record.test_name(block))
     )
@@ -67,7 +70,9 @@ def _chosen(record: CellRecord, folder: Path, selection: Selection) -> Iterator[
     tasks: dict[str, None] = {}
     for block in record.every_block if selection.tested else record.blocks:
         if selection.tested in ("", block.instruction, record.test_name(block)):
-            for row in read_predictions(inside(folder, block.predictions)):
+            rows, told = scored_rows(folder, block)
+            notes += [f"{folder.name}: {told}"] if told else []
+            for row in rows:
                 tasks[row.task] = None
                 if selection.task in ("", row.task) and not (selection.wrong and is_right(row)):
                     yield Shown(record.test_name(block), row)

@@ -152,8 +152,14 @@ def test_the_order_of_the_predictions_does_not_matter(tmp_path: Path) -> None:
     folder, record = written(import_predictions(file, collection), tmp_path)
     path = folder / record.blocks[0].predictions
     path.write_text("".join(f"{line}\n" for line in reversed(path.read_text().splitlines())))
-    assert not rescore_cell(folder).changed
-    assert not (folder / "record.1.json").exists()
+    result, again = rescore_cell(folder), rescore_cell(folder)
+    assert (result.changed, result.edited) == (False, (record.blocks[0].predictions,))
+    after = read_record(folder)
+    assert after is not None
+    assert after.blocks[0].scores == record.blocks[0].scores
+    assert (again.edited, len(after.notes)) == ((), len(record.notes) + 1), (
+        "it is noted, and the file's checksum is"
+    )
 
 
 def test_each_rescoring_keeps_its_predecessor(

@@ -97,6 +97,7 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
     try:
         loaded = _loaded(folder, metrics, trust)
         pairs = [(block, *_block(folder, block, _of(block, loaded))) for block in record.every_block]
+        edited = tuple(_edited(folder, record))
     except (UserError, OSError) as fault:
         return Rescored(folder.name, left=str(fault))
     scores = (
@@ -106,7 +107,7 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
     )
     strange = dict.fromkeys(one.name for old, _, _ in pairs for one in _strange(old, _of(old, loaded)))
     rules = min((block.scoring for block in record.every_block if block.by_earlier_rules), default=0)
-    return Rescored(folder.name, tuple(scores), stayed=tuple(strange), rules=rules)
+    return Rescored(folder.name, tuple(scores), stayed=tuple(strange), edited=edited, rules=rules)
 
 
 def _of(block: ScoreBlock, metrics: Sequence[Metric]) -> Sequence[Metric]:
@@ -167,7 +168,7 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Re
         else (),
         edited=tuple(edited),
     )
-    if tuple(block for block, _ in new) == every:
+    if tuple(block for block, _ in new) == every and not edited:
         return result
     write_whole(_next_name(folder), read_plain(folder / RECORD).decode())
     blocks = []

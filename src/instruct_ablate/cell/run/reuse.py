@@ -147,10 +147,12 @@ def _is_of(
 ) -> bool:
     """Whether a block's scores are those of its rows, and these the ones computed here.
 
-    Those made by earlier rules are neither held against today's nor taken over; their file is, by its checksum.
+    Their file is held against its checksum; those by earlier rules are neither held against today's nor taken over.
     """
+    if not is_as_scored(block, text.encode()):
+        return False
     if block.by_earlier_rules:
-        return is_as_scored(block, text.encode())
+        return True
     agreed = all(agree(row.values, score.values) for row, score in zip(rows, scores, strict=True))
     return agreed and score_block(block.instruction, rows).scores == block.scores
 

@@ -11,12 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.predictions import PredictionRow
+from instruct_ablate.cell.state.predictions import PredictionRow, content_of, parsed
 from instruct_ablate.cell.state.record import SCORING, ScoreBlock
 from instruct_ablate.metrics import Metric
 from instruct_ablate.whole_files import as_utf8, inside, read_inside, read_plain, whole_file
 
 KEYS = ("task", "instance_id")
+CHANGED = (
+    "was changed after it was scored: the scores are of what it held then (instruct-ablate rescore STUDY scores it as "
+    "it is now, and ends a rescoring that was stopped)"
+)
 
 
 def completed(
@@ -36,15 +40,34 @@ def completed(
 
 def checksum(path: Path) -> str:
     """Return the checksum of a predictions file."""
-    return _checksum(read_plain(path))
+    return digest_of(read_plain(path))
 
 
 def is_as_scored(block: ScoreBlock, data: bytes) -> bool:
-    """Whether a predictions file that holds `data` is the one of the block's scores; an early record cannot tell."""
-    return not block.sha256 or block.sha256 == _checksum(data)
+    """Whether a predictions file that holds `data` is the one of the block's scores, as far as its record can tell."""
+    return not change_told(block, digest_of(data))
 
 
-def _checksum(data: bytes) -> str:
+def change_told(block: ScoreBlock, digest: str) -> str:
+    """Say of a predictions file of this checksum that it is no longer the one of the block's scores; empty where it is.
+
+    An early record cannot tell.
+    """
+    return f"{block.predictions} {CHANGED}" if block.sha256 not in ("", digest) else ""
+
+
+def scored_rows(folder: Path, block: ScoreBlock) -> tuple[tuple[PredictionRow, ...], str]:
+    """Read a block's predictions, and what to say where their file is not the one of its scores (`change_told`).
+
+    Not for whoever writes them: until the record is written they are no block's.
+    """
+    path = inside(folder, block.predictions)
+    data = content_of(path)
+    return parsed(path, data), change_told(block, digest_of(data))
+
+
+def digest_of(data: bytes) -> str:
+    """Return the checksum of a predictions file that holds `data`."""
     return hashlib.sha256(data).hexdigest()
 
 

@@ -206,11 +206,23 @@ def discard(path: Path) -> None:
 
 
 def read_predictions(path: Path) -> tuple[PredictionRow, ...]:
-    """Read a prediction file; a half-written last line is dropped and said, any other damage is an error."""
+    """Read a prediction file; a half-written last line is dropped and said, any other damage is an error.
+
+    Whoever reads those of a done cell reads them with `scored_rows`, which says whether they are those of its scores.
+    """
+    return parsed(path, content_of(path))
+
+
+def content_of(path: Path) -> bytes:
+    """Read a prediction file's bytes."""
     try:
-        content = read_plain(path)
+        return read_plain(path)
     except OSError as error:
         raise UserError(f"cannot read the predictions {path}: {error.strerror}.") from error
+
+
+def parsed(path: Path, content: bytes) -> tuple[PredictionRow, ...]:
+    """Read the rows of a prediction file that holds `content`."""
     whole, _, tail = content.rpartition(b"\n")
     if tail:
         log.warning("%s: the last line is half-written and was dropped", path)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from instruct_ablate.cell.state.instance_scores import change_told
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line
+from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.report.browser import Gathered
 from instruct_ablate.report.sample import Block
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, inside, opened_plain
 
+log = logging.getLogger(__name__)
 MOST_FOUND = 8  # selections whose instances are remembered
 PROMPT = b', "prompt": '  # ends what a line says of its instance; within it a quotation mark is escaped
 ABSENT = -1
@@ -157,16 +162,29 @@ class PredictionIndex:
                 status = os.fstat(file.fileno())
                 stamp = (status.st_mtime_ns, status.st_size)
                 if known is None or known.stamp != stamp:
-                    known = _Column(stamp, self._offsets(file))
+                    held = hashlib.sha256()
+                    known = _Column(stamp, self._offsets(file, held.update))
+                    self._warn(number, held.hexdigest())
         except (OSError, UserError):
             known = _Column(None, np.empty(0, np.int64))
         self._columns[number] = known
         return known
 
-    def _offsets(self, file: BinaryIO) -> np.ndarray:
-        """Find where each line begins; what is no line of predictions is passed over."""
+    def _warn(self, number: int, digest: str) -> None:
+        """Warn of a file that is not the one of its cell's scores, neither as it was nor as it is by now."""
+        cell, block = self._blocks[number]
+        now = read_record(self._study / cell.name)
+        if (told := change_told(block, digest)) and not any(
+            one.predictions == block.predictions and not change_told(one, digest)
+            for one in (now.every_block if now else ())
+        ):
+            log.warning("%s: %s", cell.name, told)
+
+    def _offsets(self, file: BinaryIO, seen: Callable[[bytes], object]) -> np.ndarray:
+        """Find where each line begins; what is no line of predictions is passed over. `seen` is given every line."""
         begin, places = 0, []
         for line in file:
+            seen(line)
             if line.endswith(b"\n") and (number := self._number(line)) is not None:
                 places.append((number, begin))
             begin += len(line)
