@@ -130,6 +130,31 @@ def test_what_was_saved_is_said() -> None:
     assert list(look_lines(Looks((replace(CLOSED, done=5, cells=2),))))[-1] == "the whole grid was run"
 
 
+def test_cells_that_were_run_all_the_same_are_not_saved() -> None:
+    *_, last = look_lines(Looks((OPEN, CLOSED)), ["x" * 64, "y" * 64, "z" * 64])
+    assert (
+        last
+        == "stopped, for every hypothesis is settled: 0 of 2 cells saved (0 %), 1 done beyond what it took"
+    )
+    *_, last = look_lines(Looks((OPEN,)), ["x" * 64, "y" * 64])
+    assert last == "not decided yet: 0 cells of the plan are left"
+
+
+def test_what_was_settled_before_is_said_to_be() -> None:
+    later = replace(CLOSED, decisions=(OPEN.decisions[0], CLOSED.decisions[1]))
+    _, second, _ = look_lines(Looks((OPEN, later)))
+    assert second.endswith(": supported since look 1: 'a'; refuted: 'b'")
+    _, second, _ = look_lines(Looks((OPEN, CLOSED)))  # as earlier versions have written it
+    assert second.endswith(": undecided (supported since look 1): 'a'; refuted: 'b'")
+
+
+def test_the_order_of_hypotheses_is_no_other_plan(tmp_path: Path) -> None:
+    CHAIN.add(tmp_path, OPEN)
+    check_same(tmp_path, replace(PLAN, hypotheses=("b", "a")))
+    CHAIN.add(tmp_path, replace(CLOSED, hypotheses=("b", "a")))
+    assert [look.done for look in read_looks(tmp_path).taken] == [2, 3]
+
+
 def test_a_look_needs_a_seed_and_at_most_those_planned() -> None:
     known = [replace(PLAN, done=done).possible for done in (0, 1, 5, 6)]
     assert known == [False, True, True, False]

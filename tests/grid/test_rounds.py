@@ -126,6 +126,63 @@ def _killed_at(seed: int) -> Run:
     return Killed()
 
 
+class InTurn(Judge):
+    """Settles one hypothesis at two seeds and not at three, another one at three."""
+
+    def decide(self, folder: Path, look: Look) -> tuple[Decision, ...]:
+        self.asked.append(look.done)
+        first = Decision(look.hypotheses[0], "supported" if look.done == 2 else "undecided", look.done == 2)
+        return first, Decision(look.hypotheses[1], "refuted" if look.done > 2 else "undecided", look.done > 2)
+
+
+def test_what_an_earlier_look_has_settled_keeps_no_study_going(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    other = CLAIM.replace("2", "9")
+    cells = grid(tmp_path)
+    cells = [replace(cell, config=replace(cell.config, hypotheses=[CLAIM, other])) for cell in cells]
+    judge = InTurn(9)
+    assert len(run_rounds(rounds_of(cells, judge), judge, Run())) == 7
+    looks = read_looks(tmp_path / "ablation")
+    assert [look.settled for look in looks.taken] == [False, True]
+    assert looks.taken[1].decisions == (Decision(CLAIM, "supported", True), Decision(other, "refuted", True))
+    assert looks.deciding(CLAIM) == looks.taken[0], "the report goes by the look that settled it"
+    assert f"look at 3 of 5 seeds, 7 of 11 cells: supported since look 1: {CLAIM}" in caplog.text
+    assert "4 of 11 cells saved (36 %)" in caplog.text
+    permuted = [replace(cell, config=replace(cell.config, hypotheses=[other, CLAIM])) for cell in cells]
+    again = InTurn(9)
+    assert len(run_rounds(rounds_of(permuted, again), again, Run())) == 7, "their order is no other plan"
+    assert again.asked == []
+
+
+def test_what_a_stopped_study_has_by_now_is_not_called_saved(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    cells = grid(tmp_path)
+    Run()([cell for cell in cells if cell.identity.seed != 4])  # by an earlier command
+    judge = Judge(2)
+    assert len(run_rounds(rounds_of(cells, judge), judge, Run())) == 5
+    assert "2 of 11 cells saved (18 %), 4 done beyond what it took" in caplog.text
+
+
+def test_two_sweeps_at_one_look_record_it_once(tmp_path: Path) -> None:
+    cells = grid(tmp_path)
+
+    class Slow(Judge):
+        """Another sweep takes the look while this one judges."""
+
+        def decide(self, folder: Path, look: Look) -> tuple[Decision, ...]:
+            other = Judge(2)
+            run_rounds(rounds_of(cells, other), other, Run())
+            return super().decide(folder, look)
+
+    judge = Slow(9)
+    run_rounds(rounds_of(cells, judge), judge, Run())
+    assert [look.done for look in read_looks(tmp_path / "ablation").taken] == [2]
+
+
 def test_no_look_without_all_cells_of_its_round(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     judge = Judge(9)
     taken = run_rounds(rounds_of(grid(tmp_path), judge), judge, Run(broken=2))

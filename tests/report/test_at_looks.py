@@ -81,7 +81,7 @@ def test_what_is_clear_at_two_seeds_is_settled_and_the_report_says_so(tmp_path: 
     assert "90 % interval over all looks" in text
     assert all("90 % interval over all looks" in one for one in sentences(judge_study(folder).verdicts))
     assert "Looks:\n    look 1: 2 of 5 seeds, 4 of 10 cells (" in text
-    assert "stopped, for every hypothesis is settled: 6 of 10 cells saved (60 %)" in text
+    assert "stopped, for every hypothesis is settled: 0 of 10 cells saved (0 %), 6 done beyond" in text
 
 
 def test_a_decision_stands_at_its_look_whatever_is_run_afterwards(tmp_path: Path) -> None:

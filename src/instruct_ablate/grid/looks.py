@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +40,8 @@ class Look(Entry):
 
     @property
     def plan(self) -> tuple[object, ...]:
-        """All that no later look may change."""
-        return self.seeds, self.hypotheses, self.reference, self.grid
+        """All that no later look may change; in which order hypotheses are written is none of it."""
+        return self.seeds, tuple(sorted(self.hypotheses)), self.reference, self.grid
 
     @property
     def settled(self) -> bool:
@@ -74,6 +74,16 @@ class Looks:
         those = [look for look in self.taken if hypothesis in look.hypotheses]
         settled = (look for look in those if (one := decision_of(look, hypothesis)) and one.settled)
         return next(settled, those[-1] if those else None)
+
+
+def standing_decisions(taken: Sequence[Look]) -> dict[str, Decision]:
+    """Return by hypothesis what the first look that settled it found: no later one changes that."""
+    found: dict[str, Decision] = {}
+    for look in taken:
+        for one in look.decisions:
+            if one.settled:
+                found.setdefault(one.hypothesis, one)
+    return found
 
 
 def decision_of(look: Look, hypothesis: str) -> Decision | None:
@@ -136,13 +146,13 @@ def _frozen(folder: Path, first: Look, why: str) -> UserError:
     )
 
 
-def look_lines(looks: Looks) -> Iterator[str]:
-    """Yield a line a look, oldest first, and what was saved."""
+def look_lines(looks: Looks, done: Iterable[str] = ()) -> Iterator[str]:
+    """Yield a line a look, oldest first, and what was saved; `done` are the identities of what is done by now."""
     for number, look in enumerate(looks.taken, 1):
-        said = "; ".join(_said(one) for one in look.decisions)
+        said = "; ".join(f"{found(looks.taken[:number], one)}: {one.hypothesis!r}" for one in look.decisions)
         yield f"look {number}: {size(look)} ({look.date}, {look.hash[:8]}): {said}"
     if looks.taken:
-        yield saved(looks.taken[-1])
+        yield saved(looks.taken[-1], sum(map(looks.taken[-1].has, done)))
     yield from (f"unreadable: {fault}" for fault in looks.faults)
 
 
@@ -151,16 +161,24 @@ def size(look: Look) -> str:
     return f"{look.done} of {len(look.seeds)} seeds, {look.cells} of {len(look.grid)} cells"
 
 
-def _said(one: Decision) -> str:
-    return f"{one.answer}{'' if one.settled else ', open'}: {one.hypothesis!r}"
+def found(taken: Sequence[Look], one: Decision) -> str:
+    """Say what the last of some looks found of a hypothesis, and since which look it is settled, if an earlier one."""
+    said = one.answer if one.settled else f"{one.answer}, open"
+    for number, look in enumerate(taken[:-1], 1):
+        if (stands := decision_of(look, one.hypothesis)) is not None and stands.settled:
+            since = f"{stands.answer} since look {number}"
+            return since if one == stands else f"{said} ({since})"
+    return said
 
 
-def saved(last: Look) -> str:
-    """Say what the last look leaves of the grid."""
-    left = len(last.grid) - last.cells
+def saved(last: Look, done: int) -> str:
+    """Say what the last look leaves of the grid, of which so many cells are done by now."""
+    done = max(done, last.cells)
     if not last.settled and last.done < len(last.seeds):
-        return f"not decided yet: {left} cells of the plan are left"
-    share = 100 * left / len(last.grid)
-    if not left:
+        return f"not decided yet: {len(last.grid) - done} cells of the plan are left"
+    if last.cells == len(last.grid):
         return "the whole grid was run"
-    return f"stopped, for every hypothesis is settled: {left} of {len(last.grid)} cells saved ({share:.0f} %)"
+    left = len(last.grid) - done
+    share = f"{left} of {len(last.grid)} cells saved ({100 * left / len(last.grid):.0f} %)"
+    beyond = f", {done - last.cells} done beyond what it took" if done > last.cells else ""
+    return f"stopped, for every hypothesis is settled: {share}{beyond}"

@@ -23,9 +23,11 @@ from instruct_ablate.grid.looks import (
     Decision,
     Look,
     check_same,
+    found,
     read_looks,
     saved,
     size,
+    standing_decisions,
 )
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import changing
@@ -93,9 +95,9 @@ def rounds_of(cells: Sequence[Cell], judge: Judge) -> Rounds:
         grid=tuple(sorted(cell.identity.hash[:SHORT] for cell in cells)),
         cells=0,
     )
-    found = Rounds(study_folder(config), tuple(_divided(cells, seeds)), plan)
-    check_same(found.folder, plan)
-    return found
+    rounds = Rounds(study_folder(config), tuple(_divided(cells, seeds)), plan)
+    check_same(rounds.folder, plan)
+    return rounds
 
 
 def _seeds(cells: Sequence[Cell]) -> tuple[int, ...]:
@@ -140,16 +142,11 @@ def run_rounds(rounds: Rounds, judge: Judge, run: Run) -> list[Cell]:
             )
             return so_far
         look = _look(rounds, place, judge)
+        those = [*_before(rounds, look.done), look]
         for one in look.decisions:
-            log.info(
-                "look at %s: %s%s: %s",
-                size(look),
-                one.answer,
-                "" if one.settled else " (open)",
-                one.hypothesis,
-            )
+            log.info("look at %s: %s: %s", size(look), found(those, one), one.hypothesis)
         if look.settled or place == len(rounds.rounds) - 1:
-            log.info("%s", saved(look))
+            log.info("%s", saved(look, sum(map(_done, rounds.upto(len(rounds.rounds))))))
             return so_far
     return []
 
@@ -160,12 +157,24 @@ def _done(cell: Cell) -> bool:
 
 
 def _look(rounds: Rounds, place: int, judge: Judge) -> Look:
-    """Return the look after a round: the recorded one, else one that is taken and recorded now."""
-    done = place + FIRST
-    for look in read_looks(rounds.folder).taken:
-        if look.done == done and look.plan == rounds.plan.plan:
-            return look
-    look = replace(rounds.plan, done=done, cells=len(rounds.upto(place)))
-    look = replace(look, decisions=judge.decide(rounds.folder, look))
-    with changing(rounds.folder):
-        return CHAIN.add(rounds.folder, look)
+    """Return the look after a round: the recorded one, else one that is taken and recorded now.
+
+    What an earlier look has settled stands: the report goes by it, whatever further seeds say.
+    """
+    if (recorded := _recorded(rounds, place + FIRST)) is not None:
+        return recorded
+    look = replace(rounds.plan, done=place + FIRST, cells=len(rounds.upto(place)))
+    stands = standing_decisions(_before(rounds, look.done))
+    own = judge.decide(rounds.folder, look)
+    look = replace(look, decisions=tuple(stands.get(one.hypothesis, one) for one in own))
+    with changing(rounds.folder):  # two sweeps may have come to one look
+        return _recorded(rounds, look.done) or CHAIN.add(rounds.folder, look)
+
+
+def _before(rounds: Rounds, done: int) -> list[Look]:
+    return [look for look in read_looks(rounds.folder).taken if look.done < done]
+
+
+def _recorded(rounds: Rounds, done: int) -> Look | None:
+    those = (one for one in read_looks(rounds.folder).taken if one.plan == rounds.plan.plan)
+    return next((one for one in those if one.done == done), None)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.looks import Decision, Look, decision_of, size
+from instruct_ablate.grid.looks import Decision, Look, decision_of, look_lines, size
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import Hypothesis, parse_hypothesis
 from instruct_ablate.metrics import Score, Scores
@@ -94,6 +94,11 @@ def judge_all(
             judged = tuple(_looked(one, look, study) for one in judge_at(study, look, own))
         found |= {one.hypothesis.text: one for one in judged}
     return tuple(found[hypothesis.text] for hypothesis in hypotheses)
+
+
+def looks_of(study: Study) -> Iterator[str]:
+    """Yield a line a look of a study, and what was saved as things stand now."""
+    return look_lines(study.looks, [cell.identity for cell in study.cells if cell.state == "done"])
 
 
 def _unplanned(study: Study) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 import instruct_ablate
 from instruct_ablate.cell.state.legend import budget_on_axis, sorted_budgets
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.grid.looks import look_lines
 from instruct_ablate.grid.stated import history
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.report.at_looks import looks_of
 from instruct_ablate.report.browser import packed, packed_data
 from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns, shown_measures
@@ -78,7 +78,7 @@ def build_page(contents: Contents, figures: Sequence[Path], data: str, served: b
         apart=apart_lines(study.cells),
         verdicts=[_verdict(verdict) for verdict in contents.verdicts],
         stated=list(history(study.stated)),
-        looks=list(look_lines(study.looks)),
+        looks=list(looks_of(study)),
         rates=chosen_lines(study.cells),
         unfinished=unfinished(study.cells),
         main=contents.main,

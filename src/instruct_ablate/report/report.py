@@ -8,13 +8,12 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.grid.looks import look_lines
 from instruct_ablate.grid.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import Hypothesis, parse_hypothesis, stored_hypothesis
 from instruct_ablate.report import provenance
 from instruct_ablate.report.across_cells import with_metrics_over_cells
-from instruct_ablate.report.at_looks import judge_all
+from instruct_ablate.report.at_looks import judge_all, looks_of
 from instruct_ablate.report.checklist import checklist
 from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns
@@ -131,7 +130,7 @@ def report_lines(report: Report) -> Iterator[str]:
         ("Power law (a n^-b + c)", powers),
         ("General ability", general_lines(report.general)),
         ("Stated", history(report.study.stated)),
-        ("Looks", look_lines(report.study.looks)),
+        ("Looks", looks_of(report.study)),
         ("Learning rates chosen on held-out tasks", chosen_lines(report.study.cells)),
         ("Not computed alike", apart_lines(report.study.cells)),
     ):
