@@ -57,7 +57,7 @@ def random_true_distribution(task: Task, context: Context) -> Task:
     """Draw each example's output by how often the task's instances have it (Min et al. 2022).
 
     Free outputs are each there once, and those of the instances would be right answers to them: there the examples'
-    own are drawn.
+    own are drawn (where they have but one the instances' all the same, as `shown_answers_note` says).
     """
     whole, chance = context.whole(task), context.random(task, "random_true_distribution")
     often = [one.references[0] for one in whole.instances] if whole.label_space else []

@@ -221,6 +221,17 @@ def test_a_cell_that_another_machine_tests_says_what_trained_it(
     assert (alone.environment.fused, [one for one in alone.notes if "trained on" in one]) == (0, [])
 
 
+@pytest.mark.parametrize(("model", "told"), [(None, True), ("copy_demonstration", True), ("majority", False)])
+def test_answers_that_prompts_show_are_noted_where_they_are_read(
+    model: str | None, told: bool, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instruct_ablate.cell.run.stages.shown_answers_note", lambda *_: "9 are shown")
+    changes = {"model": ModelConfig(model, source="baseline")} if model else {}
+    record = run_cell(small(tmp_path, cache, data_budget=BudgetConfig(0), **changes))
+    assert record.state == "done", record.failure
+    assert ("test, original: 9 are shown" in record.notes) == told
+
+
 def test_the_folder_says_what_was_hashed_and_asked_for(tmp_path: Path, cache: Path) -> None:
     config = small(tmp_path, cache, model=ModelConfig("majority", source="baseline"), seed=7)
     record = run_cell(config)

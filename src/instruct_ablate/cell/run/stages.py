@@ -23,6 +23,7 @@ from instruct_ablate.cell.run.evaluation import (
 from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.canonical import (
+    READS_INSTRUCTION,
     as_general,
     is_baseline,
     is_untuned,
@@ -37,6 +38,7 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
+from instruct_ablate.instruction.shown_answers import shown_answers_note
 from instruct_ablate.model.loading.packed_models import model_notes
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.prompt.template_set import content
@@ -143,8 +145,11 @@ def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list
     blocks = []
     for label, shown in shown_at_test(job.config):
         context = Context.of(job.config, collection, "test").under(shown)
-        noted = rules_note(collection.test, shown.definition, context)
-        further = [f"test, {label}: {noted}"] if noted else []
+        noted = (
+            rules_note(collection.test, shown.definition, context),
+            shown_answers_note(collection.test, shown, context),
+        )
+        further = [f"test, {label}: {note}" for note in noted if note]
         for template, config in under_templates(job.config):
             own = replace(job, config=config)
             prompts = prompts_at_test(config, collection, shown, tokens)
@@ -215,7 +220,9 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
         with _timed() as took:
             prompts = prompts_at_test(job.config, collection, shown, Words())
             block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
-        notes = tuple(f"test, {label}: {note}" for note in prompt_notes(prompts))
+        answers = shown_answers_note(collection.test, shown, Context.of(job.config, collection, "test"))
+        noted = (*prompt_notes(prompts), answers if job.config.model.name in READS_INSTRUCTION else None)
+        notes = tuple(f"test, {label}: {note}" for note in noted if note)
         tested.append(_checked(job, Tested(block, took[0], len(prompts), notes), prompts))
     return _outcome(tested, Cost(), collection.notes, environment())
 
