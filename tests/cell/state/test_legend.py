@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.legend import (
     rank,
     trained_on,
 )
-from instruct_ablate.cell.state.setting import GENERAL, IMPORTED, Value, make_setting, write
+from instruct_ablate.cell.state.setting import GENERAL, IMPORTED, Setting, Value, make_setting, write
 from instruct_ablate.schema import MethodConfig
 from tests.report.cells import place
 from tests.standins import make_config
@@ -355,3 +355,26 @@ def test_two_values_never_share_a_text(one: Value, other: Value, told: tuple[str
     settings = [place(**{"prompt.system": value}) for value in (one, other)]
     legend = Legend(settings)
     assert tuple(map(legend.place, settings)) == told
+
+
+def test_contents_of_one_name_are_told_apart_by_where_they_were_read_from() -> None:
+    def of(revision: str, source: str, **more: object) -> Setting:
+        return replace(make_setting({"tasks": "hf_dataset", **more}, {"tasks": revision}), source=source)
+
+    def texts(*settings: Setting) -> list[str]:
+        legend = Legend(settings)
+        return [legend.text(one, "tasks") for one in settings]
+
+    reviews, films = of("3f2a" * 16, "data/2024/reviews"), of("91ab" * 16, "data/2024/films")
+    assert texts(reviews, films) == ["hf_dataset@3f2a (reviews)", "hf_dataset@91ab (films)"]
+    assert texts(reviews) == ["hf_dataset"]
+    assert Legend([reviews, films]).place(films) == "hf_dataset@91ab (films)"
+    older = of("91ab" * 16, "data/2023/reviews")
+    assert texts(reviews, older) == ["hf_dataset@3f2a (2024/reviews)", "hf_dataset@91ab (2023/reviews)"]
+    # All rows of a content are called alike: an early record's, and one that was read from a copy of the data.
+    early, copy = of("91ab" * 16, "", seed=1), of("91ab" * 16, "zoo/copy", seed=2)
+    assert texts(reviews, films, early, copy)[1:] == ["hf_dataset@91ab (films)"] * 3
+    assert texts(reviews, early) == ["hf_dataset@3f2a", "hf_dataset@91ab"], "one is not known"
+    same = of("91ab" * 16, "data/2024/reviews")
+    assert texts(reviews, same) == ["hf_dataset@3f2a", "hf_dataset@91ab"], "edited between the two"
+    assert reviews == replace(reviews, source="elsewhere"), "where it lies does not count"

@@ -42,6 +42,7 @@ from instruct_ablate.tasks.general import general_name, general_tasks
 from instruct_ablate.tasks.order import USUAL_ORDER
 
 Found = TypeVar("Found")
+PARTS = 3  # of tasks.root that a setting has
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
 
 DOES_NOT_COUNT = frozenset(
@@ -272,7 +273,13 @@ def _names(config: Config) -> Names:
         tuned=config.model.tuned,
         general=general_name(config.evaluation.general),
         drawn=drawn_at_test(config),
+        source=_end_of(config.tasks.root),
     )
+
+
+def _end_of(root: str | None) -> str:
+    """Return as much of a path or hub id as may tell it from others, and no more: it is written into records."""
+    return "/".join([part for part in (root or "").split("/") if part][-PARTS:])
 
 
 def folder_name(setting: Setting, seed: int, identity: str, marks: Sequence[str] = ()) -> str:

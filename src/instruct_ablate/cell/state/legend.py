@@ -1,7 +1,8 @@
 """How the settings of a study are written beside each other: the keys that differ among them, and the texts of those.
 
 A key that follows from another one (the columns of a data set from its name) is left out where it says nothing more.
-A name that stands for several contents is written with the revision: `reviews@3f2a`.
+A name that stands for several contents is written with the revision, and with the end of the path that each was read
+from where these tell them apart: `reviews@3f2a (reviews_2024)`.
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ class Legend:
         self._contents = {
             key: self._contents_of(key) for key in sorted({k for s in self._settings for k, _ in s.revisions})
         }
+        self._sources = self._sources_of_tasks()
         own = [key for key in self._contents if key not in REVISED.values()]
         changed = [key for key in own if len({setting.revision(key) for setting in self._settings}) > 1]
         named = (key for key, kind in REVISED.items() if key not in self._differing and self._several(kind))
@@ -248,7 +250,18 @@ class Legend:
         if len(others) < 2:
             return ""
         letters = next(n for n in range(4, 65) if len({other[:n] for other in others}) == len(others))
-        return f"@{content(setting, kind)[:letters]}"
+        words = _apart({one: self._sources.get(one, "") for one in others}) if kind == "tasks" else {}
+        own = content(setting, kind)
+        return f"@{own[:letters]}" + (f" ({words[own]})" if own in words else "")
+
+    def _sources_of_tasks(self) -> Mapping[str, str]:
+        """Return where the tasks of each content were read from; of several places the first by name."""
+        found: dict[str, str] = {}
+        for setting in self._settings:
+            if setting.source and setting.revision("tasks"):
+                own = content(setting, "tasks")
+                found[own] = min(found.get(own, setting.source), setting.source)
+        return found
 
 
 _DEFAULTS = {
@@ -270,6 +283,15 @@ def content(setting: Setting, key: str) -> str:
     """Return the hash of the content under a name, in hexadecimal."""
     revision = setting.revision(key)
     return revision if _HASH.fullmatch(revision) else hashlib.sha256(revision.encode()).hexdigest()
+
+
+def _apart(sources: Mapping[str, str]) -> dict[str, str]:
+    """Return the shortest ends of paths that tell contents apart; none where they do not, or one is not known."""
+    for parts in (1, 2, 3):
+        ends = {one: "/".join(source.split("/")[-parts:]) for one, source in sources.items()}
+        if all(ends.values()) and len(set(ends.values())) == len(ends):
+            return ends
+    return {}
 
 
 def _applies(setting: Setting, key: str) -> bool:

@@ -7,7 +7,7 @@ from what was hashed; `setting_of_axes` does what can be done for cells of which
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -68,6 +68,9 @@ class Setting:
         default=False, compare=False
     )  # a checkpoint that others have fine-tuned, as its file says
     drawn: tuple[str, ...] = field(default=(), compare=False)  # tests whose examples the seed draws
+    source: str = field(
+        default="", compare=False
+    )  # the end of tasks.root; empty: none, or of an early record
 
     @staticmethod
     def brought_up(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +127,8 @@ class Setting:
 
     def changed(self, **changes: Value) -> Setting:
         """Return the setting with other values; None takes nothing away."""
-        return make_setting({**self._by_key, **changes}, dict(self.revisions), self.tuned, self.drawn)
+        told = make_setting({**self._by_key, **changes}, dict(self.revisions), self.tuned, self.drawn)
+        return replace(told, source=self.source)
 
     @cached_property
     def model(self) -> str:
@@ -204,7 +208,7 @@ class Names:
     """The readable names of what is hashed by content.
 
     `tested`: the labels of the test-time instructions; none where an old record does not say. `drawn`: those of them
-    whose examples the seed draws.
+    whose examples the seed draws. `source`: the end of the path that the tasks are read from.
     """
 
     tasks: str
@@ -215,6 +219,7 @@ class Names:
     tuned: bool = False
     general: str = ""  # of the collection by which general ability is held; empty: none
     drawn: tuple[str, ...] = ()
+    source: str = ""
 
 
 def setting_from(counted: Mapping[str, Any], names: Names) -> Setting:
@@ -246,7 +251,8 @@ def setting_from(counted: Mapping[str, Any], names: Names) -> Setting:
         parameters = {"rate": 0.2, "correct": 0.5}  # at these where the variant reads none
         values |= {f"instruction.{k}": shown[k] for k, unread in parameters.items() if shown[k] != unread}
         values["instruction"] = names.instruction
-    return make_setting(values, _revisions(counted, baseline), names.tuned, names.drawn)
+    setting = make_setting(values, _revisions(counted, baseline), names.tuned, names.drawn)
+    return replace(setting, source=names.source)
 
 
 def _reads(key: str, untuned: bool, baseline: bool) -> bool:
