@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,19 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     add_points(path, [point(1)])
     assert read_points(path) == (point(1), point(3), point(3, "delusive"))
     assert point(3).share == 0.3
+
+
+def test_by_what_a_point_was_scored_is_read_again_and_not_known_of_early_ones(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    scored = replace(point(1), scored=(("scoring rules", "version 3"), ("file of metric own", "ab12cd34")))
+    add_points(path, [scored, point(2)])
+    assert read_points(path) == (scored, point(2))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    early = [{key: value for key, value in row.items() if key != "scored"} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in early))
+    assert read_points(path) == (point(1), point(2))
+    path.write_text(json.dumps({**rows[0], "scored": 3}) + "\n")
+    assert read_points(path) == ()
 
 
 def test_a_point_that_is_taken_again_stands_once(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ class Point:
     sample: str  # short hash of which instances: points of different samples make no curve
     seconds: float
     values: tuple[tuple[str, float], ...]  # measure, percent (or its own unit)
+    # By what it was scored, as `scored_with` says it: no prediction is kept to score it again; empty: not noted.
+    scored: tuple[tuple[str, str], ...] = ()
 
     @property
     def share(self) -> float:
@@ -102,7 +104,10 @@ def keep_points(path: Path, step: int) -> None:
 
 
 def _write(path: Path, points: Collection[Point]) -> None:
-    rows = [{**asdict(one), "share": round(one.share, 6), "values": dict(one.values)} for one in points]
+    rows = [
+        {**asdict(one), "share": round(one.share, 6), "values": dict(one.values), "scored": dict(one.scored)}
+        for one in points
+    ]
     write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
@@ -114,6 +119,7 @@ def _point(line: str) -> Point | None:
         sizes = [int(row[name]) for name in ("step", "steps", "instances")]
         seconds = float(row["seconds"])
         tested, sample = row["tested"], row["sample"]
+        scored = tuple((str(name), str(value)) for name, value in row.get("scored", {}).items())
     except NOT_AS_WRITTEN:
         return None
     step, steps, instances = sizes
@@ -121,4 +127,4 @@ def _point(line: str) -> Point | None:
     sound = all(abs(one) < _MOST for one in numbers) and 0 <= step <= steps > 0  # NaN is not below it either
     if not sound or not isinstance(tested, str) or not isinstance(sample, str):
         return None
-    return Point(step, steps, tested, instances, sample, seconds, values)
+    return Point(step, steps, tested, instances, sample, seconds, values, scored)

@@ -12,7 +12,7 @@ from instruct_ablate.cell.state.legend import budget_on_axis
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.status import cell_statuses
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.report.computed import apart_lines
+from instruct_ablate.report.computed import apart_in
 from instruct_ablate.report.frames import difference_fields, verdict_fields
 from instruct_ablate.report.general import General
 from instruct_ablate.report.power_laws import OverBudgets
@@ -92,7 +92,7 @@ def report_fields(report: Report) -> Fields:
             {"setting": setting_fields(one.trial.setting), **_over_budgets(one)} for one in report.power_laws
         ],
         "verdicts": [verdict_fields(one) for one in report.verdicts],
-        "apart": list(apart_lines(study.cells)),
+        "apart": list(apart_in(study)),
         "folder": str(report.folder),
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from instruct_ablate.grid.study import Study
-from instruct_ablate.report.computed import apart_lines
+from instruct_ablate.report.computed import apart_in
 from instruct_ablate.report.report import Report, write_report
 from instruct_ablate.report.sentences import sentences
 from instruct_ablate.report.statistics.claim import Answer
@@ -30,7 +30,7 @@ def closing_lines(report: Report) -> Iterator[str]:
     for verdict in report.verdicts:
         yield from verdict_words(verdict)
     yield from above_guess(report.verdicts)
-    if apart := apart_lines(report.study.cells):
+    if apart := apart_in(report.study):
         yield f"Not computed alike: {'; '.join(apart)}"
     yield f"Report: {report.folder} (more on the verdicts: verdicts.txt)"
     yield f"Page:   {report.page}"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from instruct_ablate.cell.state.record import CellRecord, Environment
+from instruct_ablate.cell.state.record import CellRecord, Environment, scored_with
 from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.grid.study import Study
+from instruct_ablate.score_curve import FILE, Point, read_points
 
 PRECISION, ON = "precision", " on "
 OWN = "instruct-ablate"
@@ -98,19 +100,18 @@ def apart_lines(cells: Iterable[CellRecord]) -> tuple[str, ...]:
     return (*lines, *([ADVICE] if lines else []), *scored, *([RESCORE] if scored else []))
 
 
-def scored_by(cell: CellRecord) -> dict[str, str]:
-    """Return what a cell's scores were made by: the version of the rules, and the file of each metric of one's own.
+def apart_in(study: Study) -> tuple[str, ...]:
+    """Return `apart_lines` of a study's cells, and how their scores while training were made."""
+    return (*apart_lines(study.cells), *_point_lines(study))
 
-    What an early record has not noted is left out.
-    """
-    rules = sorted({block.scoring for block in cell.every_block} - {0})
-    files: dict[str, set[str]] = {}
-    for block in cell.blocks:
-        for metric in block.metrics:
-            files.setdefault(metric.name, set()).add(metric.code[:8])
-    own = {f"file of metric {name}": " and ".join(sorted(codes - {""})) for name, codes in files.items()}
-    told = {"scoring rules": " and ".join(f"version {number}" for number in rules), **own}
-    return {name: value for name, value in told.items() if value}
+
+def scored_by(cell: CellRecord) -> dict[str, str]:
+    """Return what a cell's scores were made by, as `scored_with` says it of each of its blocks."""
+    found: dict[str, set[str]] = {}
+    for block in cell.every_block:
+        for name, value in scored_with(block.scoring, block.metrics):
+            found.setdefault(name, set()).add(value)
+    return {name: " and ".join(sorted(values)) for name, values in found.items()}
 
 
 def scored_sentence(rows: Iterable[Sequence[tuple[str, str]]]) -> str:
@@ -120,6 +121,28 @@ def scored_sentence(rows: Iterable[Sequence[tuple[str, str]]]) -> str:
         found.setdefault(name, set()).add(value)
     apart = [name for name, values in found.items() if len(values) > 1]
     return f"Not all scored alike: {' and '.join(apart)} (instruct-ablate rescore)" if apart else ""
+
+
+def points_scored_by(points: Iterable[Point]) -> str:
+    """Write what scores while training were made by; "not noted" where an earlier version took them."""
+    told = {", ".join(map(" ".join, one.scored)) or "not noted" for one in points}
+    return " and ".join(sorted(told))
+
+
+def _point_lines(study: Study) -> list[str]:
+    """Say by what scores while training were made, where not all were made alike, or as their cells' scores are."""
+    found, others = [], False
+    for cell in study.cells:
+        points = read_points(study.folder / cell.name / FILE) if cell.state == "done" else ()
+        if points:
+            found.append((cell.name, points_scored_by(points)))
+            own = scored_by(cell)
+            others |= any(
+                (not one.scored and own) or any(own.get(name, value) != value for name, value in one.scored)
+                for one in points
+            )
+    told = _told(found) or (f"{found[0][1]} ({len(found)} cells)" if others else "")
+    return [f"scores while training, which cannot be made again: {told}"] if told else []
 
 
 def _scoring_lines(cells: Sequence[CellRecord]) -> list[str]:

@@ -18,7 +18,7 @@ from instruct_ablate.report.at_looks import looks_of
 from instruct_ablate.report.browser import packed, packed_data
 from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns, shown_measures
-from instruct_ablate.report.computed import apart_lines
+from instruct_ablate.report.computed import apart_in
 from instruct_ablate.report.figures.figures import by_line
 from instruct_ablate.report.figures.levels import levels
 from instruct_ablate.report.figures.styles import DASHES, Style, Styles
@@ -75,7 +75,7 @@ def build_page(contents: Contents, figures: Sequence[Path], data: str, served: b
         name=study.name,
         version=instruct_ablate.__version__,
         made_with=made_with(study.cells),
-        apart=apart_lines(study.cells),
+        apart=apart_in(study),
         verdicts=[_verdict(verdict) for verdict in contents.verdicts],
         stated=list(history(study.stated)),
         looks=list(looks_of(study)),

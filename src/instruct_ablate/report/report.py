@@ -17,7 +17,7 @@ from instruct_ablate.report.at_looks import judge_all, looks_of
 from instruct_ablate.report.checklist import checklist
 from instruct_ablate.report.chosen_rates import chosen_lines
 from instruct_ablate.report.columns import main_columns
-from instruct_ablate.report.computed import apart_lines
+from instruct_ablate.report.computed import apart_in
 from instruct_ablate.report.differences import (
     Difference,
     difference_caption,
@@ -132,7 +132,7 @@ def report_lines(report: Report) -> Iterator[str]:
         ("Stated", history(report.study.stated)),
         ("Looks", looks_of(report.study)),
         ("Learning rates chosen on held-out tasks", chosen_lines(report.study.cells)),
-        ("Not computed alike", apart_lines(report.study.cells)),
+        ("Not computed alike", apart_in(report.study)),
     ):
         for number, line in enumerate(said):
             yield from () if number else (f"{heading}:",)

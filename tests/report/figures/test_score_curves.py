@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from matplotlib.figure import Figure
 
 from instruct_ablate.cell.state.record import Selected
-from instruct_ablate.grid.study import read_study
+from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.report.computed import apart_in
 from instruct_ablate.report.figures.score_curves import MOST, over_training, score_curve_table, score_curves
 from instruct_ablate.report.figures.styles import Styles
 from instruct_ablate.score_curve import FILE, HELD_OUT, Point, add_points
@@ -101,3 +103,54 @@ def test_a_figure_has_its_first_settings_and_says_how_many_there_are(tmp_path: P
     assert over_training(axes, study, find_measure("rougeL"), Styles(cell.setting for cell in study.cells))
     assert len(axes.lines) == MOST
     assert axes.get_title().startswith("8 of 9 settings")
+
+
+NOW, BEFORE = (("scoring rules", "version 3"),), (("scoring rules", "version 2"),)
+
+
+def with_rules(folder: Path, *rules: tuple[tuple[str, str], ...], scoring: int) -> Study:
+    """A cell a seed, its points scored by these rules each, and the cells by the version of today's record."""
+    cells = [make_cell(50.0, seed=seed) for seed in range(len(rules))]
+    cells = [
+        replace(cell, blocks=tuple(replace(one, scoring=scoring) for one in cell.blocks)) for cell in cells
+    ]
+    write_study(folder, cells)
+    for cell, own in zip(cells, rules, strict=True):
+        point = Point(10, 10, cell.setting.tests[0], 8, "abcd", 0.1, (("rougeL", 1.0),), own)
+        add_points(folder / cell.name / FILE, [point])
+    return read_study(folder)
+
+
+def test_points_of_several_scoring_rules_are_told_in_table_figure_and_report(tmp_path: Path) -> None:
+    study = with_rules(tmp_path / "s", NOW, BEFORE, (), scoring=3)
+    table = score_curve_table(study)
+    place = table.headings.index("scored by")
+    told = "not noted and scoring rules version 2 and scoring rules version 3"
+    assert [line[place] for line in table.lines] == [told]
+    axes = Figure().subplots()
+    assert over_training(axes, study, find_measure("rougeL"), Styles(cell.setting for cell in study.cells))
+    assert axes.get_title().startswith("not all points scored by the same rules")
+    (line,) = apart_in(study)
+    assert line == (
+        "scores while training, which cannot be made again: not noted (1 cell); scoring rules version 2 (1 cell: "
+        "tiny-original-8-1); scoring rules version 3 (1 cell: tiny-original-8-0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "scoring", "told"),
+    [
+        (NOW, 3, ""),
+        ((), 0, ""),  # an early study, that nobody scored again
+        (BEFORE, 3, "scoring rules version 2 (2 cells)"),  # rescored since
+        ((), 3, "not noted (2 cells)"),
+        ((*NOW, ("file of metric own", "abcd1234")), 3, ""),  # which the cell has not any more
+    ],
+)
+def test_points_by_other_rules_than_their_cells_are_told(
+    rules: tuple[tuple[str, str], ...], scoring: int, told: str, tmp_path: Path
+) -> None:
+    study = with_rules(tmp_path / "s", rules, rules, scoring=scoring)
+    start = "scores while training, which cannot be made again: "
+    assert apart_in(study) == ((start + told,) if told else ())
+    assert "scored by" not in score_curve_table(study).headings, "they are all alike"

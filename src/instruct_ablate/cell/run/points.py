@@ -15,6 +15,7 @@ from instruct_ablate.cell.run.evaluation import prompts_at_test, selected
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.selection import chosen_by
 from instruct_ablate.cell.state.canonical import is_untuned, shown_at_test, under_templates
+from instruct_ablate.cell.state.record import SCORING, scored_with
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.label import originals
 from instruct_ablate.metrics import Metric, aggregate, score_predictions
@@ -186,7 +187,8 @@ class Test:
         scores = aggregate(predictions, score_predictions(predictions, self.metrics))
         values = tuple(named_values(scores).items())
         seconds = round(time.perf_counter() - started, 3)
-        return Point(step, self.steps, sample.tested, len(predictions), sample.hash, seconds, values)
+        scored = scored_with(SCORING, (one for one in self.metrics if not one.is_built_in))
+        return Point(step, self.steps, sample.tested, len(predictions), sample.hash, seconds, values, scored)
 
 
 def missed(job: Job, schedule: Schedule) -> tuple[str, ...]:

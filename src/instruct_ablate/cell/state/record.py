@@ -5,7 +5,7 @@ Import nothing of the model side here: a report reads records on machines withou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -87,6 +87,16 @@ class ScoreBlock:
     def brought_up(fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of a block as of now, also of one written before it had a key."""
         return {"key": {"test_instruction": fields["instruction"]}, **fields}
+
+
+def scored_with(scoring: int, metrics: Iterable[MetricDescription]) -> tuple[tuple[str, str], ...]:
+    """Return by what scores are made: the version of the rules, and the file of each metric of one's own.
+
+    What is not noted, as by an early version, is left out.
+    """
+    rules = ("scoring rules", f"version {scoring}" if scoring else "")
+    files = ((f"file of metric {metric.name}", metric.code[:8]) for metric in metrics)
+    return tuple(pair for pair in (rules, *files) if pair[1])
 
 
 @dataclass(frozen=True, slots=True)

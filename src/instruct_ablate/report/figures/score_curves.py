@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.columns import shown_measures
+from instruct_ablate.report.computed import points_scored_by
 from instruct_ablate.report.figures.legend import put_legend
 from instruct_ablate.report.figures.styles import Styles
 from instruct_ablate.report.tables import Table
@@ -75,22 +76,29 @@ def score_curve_table(study: Study) -> Table:
         name for curve in curves for _, points in curve.by_share for one in points for name, _ in one.values
     }
     measures = [name for name in shown_measures(study.cells, study.columns) if name in defined]
+    apart = _scored_apart(curves)
     lines = [
         (curve.name, curve.tested, f"{share:.0%}", str(len(points)), *_chosen(curve, share, curves),
-         str(points[0].instances),
+         str(points[0].instances), *([points_scored_by(points)] if apart else []),
          *_means(points, measures))
         for curve in curves
         for share, points in curve.by_share
     ]  # fmt: skip
     names = (find_measure(name).heading.replace("\n", " ") for name in measures)
     choosing = ("chosen",) if any(curve.chosen for curve in curves) else ()
-    headings = ("setting", "tested on", "training done", "cells", *choosing, "instances", *names)
+    scored = ("scored by",) if apart else ()
+    headings = ("setting", "tested on", "training done", "cells", *choosing, "instances", *scored, *names)
     return Table("Scores while training", headings, tuple(lines), 3)
 
 
 def _chosen(curve: ScoreCurve, share: float, curves: Sequence[ScoreCurve]) -> tuple[str, ...]:
     """Count the cells that chose the weights of this point; no column where none chooses."""
     return (str(curve.chosen.count(share)),) if any(one.chosen for one in curves) else ()
+
+
+def _scored_apart(curves: Sequence[ScoreCurve]) -> bool:
+    """Whether points were not all scored by the same rules and metrics."""
+    return len({one.scored for curve in curves for _, points in curve.by_share for one in points}) > 1
 
 
 def _means(points: Sequence[Point], measures: Sequence[str]) -> list[str]:
@@ -119,10 +127,12 @@ def over_training(axes: Any, study: Study, measure: Measure, styles: Styles) -> 
         )
         _ring(axes, curve, measure, look.colour)
     axes.set(xlabel="share of training, %", ylabel=measure.label)
+    said = []
     if len(shown) < len(every):
-        axes.set_title(
-            f"{len(shown)} of {len(every)} settings; the others are in score_curves.csv", fontsize=7
-        )
+        said.append(f"{len(shown)} of {len(every)} settings; the others are in score_curves.csv")
+    if _scored_apart(shown):
+        said.append("not all points scored by the same rules (score_curves.csv says which)")
+    axes.set_title("\n".join(said), fontsize=7)
     if shown:
         put_legend(axes)
     return bool(shown)
