@@ -8,11 +8,15 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pyarrow.parquet as pq
 import pytest
 
+from instruct_ablate.cell.state.record import GENERAL, BlockKey, CellRecord, ScoreBlock
+from instruct_ablate.metrics.registry import describe
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.tables import (
@@ -26,9 +30,12 @@ from instruct_ablate.report.tables import (
     write_table,
     write_tidy,
 )
+from instruct_ablate.scores import MetricDescription
+from instruct_ablate.tasks.budget import ALL
 from tests.left_out import left_out
-from tests.report.cells import make_cell
+from tests.report.cells import make_cell, make_scores
 from tests.report.studies import write_study
+from tests.report.test_columns import with_own
 
 CELLS = [make_cell(50.0), make_cell(48.0, instruction="simplified"), make_cell(None, seed=1)]
 
@@ -60,6 +67,127 @@ def test_groups():
     assert [line[7] for line in tasks.lines] == ["task_c", "task_g"] * 2
     assert {len(line) for line in tasks.lines} == {len(tasks.headings)}
     assert {len(line) for line in categories.lines} == {len(categories.headings)}
+
+
+TEMPLATES = ("plain", "set_12/bars")
+Place = tuple[str, int, int, str]  # variant, budget, seed, what it was tested as
+GRID: list[Place] = list(
+    product(("original", "simplified"), (ALL, 2), (7, 3), ("simplified", "no_examples", "original"))
+)
+EXACT = {where: 3.25 * at % 89 for at, where in enumerate(product(GRID, TEMPLATES))}
+
+
+def crossed() -> list[CellRecord]:
+    """Every cell is tested as three variants under two templates; one failed after its tests."""
+
+    def scored(tested: str, template: str, exact: float) -> ScoreBlock:
+        key = BlockKey(tested, template)
+        return ScoreBlock(tested, "x.jsonl", make_scores(exact, rouge=exact / 2), key=key)
+
+    cells = []
+    for variant, budget, seed in dict.fromkeys(where[:3] for where in GRID):
+        cell = make_cell(0.0, seed=seed, instruction=variant, data_budget=budget)
+        own = [(where, template) for where, template in EXACT if where[:3] == (variant, budget, seed)]
+        blocks = tuple(scored(where[3], template, EXACT[where, template]) for where, template in own)
+        cells.append(replace(cell, blocks=blocks, general=scored(GENERAL, "plain", 99.0)))
+    return [*cells, replace(cells[0], state="failed", seed=1)]
+
+
+def as_read(table: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(comma_separated(table))))
+
+
+@pytest.mark.parametrize("by", ["category", "task"])
+def test_numbers_by_group_are_means_over_templates_of_what_their_line_says(by: str):
+    expected = []
+    for variant, budget, seed, tested in GRID:
+        exact = fmean(EXACT[(variant, budget, seed, tested), template] for template in TEMPLATES)
+        where = [variant, "all" if budget == ALL else str(budget), str(seed), tested]
+        expected.append([*where, "Logic", "task_c", "100", f"{exact:.2f}", f"{exact:.2f}"])
+        expected.append([*where, "Rewriting", "task_g", "100", "0.00", f"{exact / 2:.2f}"])
+    headings = ["trained on", "budget", "seed", "tested on", "category", "task", "instances"]
+    headings += ["exact match", "ROUGE-L"]
+    found = [[line.get(one) for one in headings] for line in as_read(group_table(crossed(), by))]
+    if by == "category":
+        expected = [[*line[:5], None, *line[6:]] for line in expected]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_tidy_numbers_are_those_of_every_test_and_template():
+    found = [
+        (
+            ((row["instruction"], row["data_budget"], row["seed"], row["tested_on"]), row["template"]),
+            (row["category"], row["kind"], row["task"], row["exact_match"], row["rougeL"]),
+        )
+        for row in tidy(crossed())
+    ]
+    expected = [
+        (((variant, "all" if budget == ALL else budget, seed, tested), template), own)
+        for ((variant, budget, seed, tested), template), exact in EXACT.items()
+        for own in (
+            ("Logic", "classification", "task_c", exact, exact),
+            ("Rewriting", "generation", "task_g", 0.0, exact / 2),
+        )
+    ]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_the_main_tables_numbers_stand_under_their_headings():
+    """One setting lacks a seed, and is held against the reference's same seed alone."""
+    usual = [
+        replace(
+            one, general=None, blocks=tuple(b for b in one.blocks if b.instruction == one.setting.instruction)
+        )
+        for one in crossed()
+        if (one.setting.instruction, one.setting.budget, one.seed) != ("simplified", 2, 3)
+    ]
+    table = main_table(build_rows([*usual, make_cell(4.0, data_budget=0)]), "original")
+    lines = {(line["trained on"], line["budget"]): line for line in as_read(table)}
+    assert len(lines) == len(table.lines) == 5
+
+    def exact(variant: str, budget: int, seed: int) -> float:
+        return fmean(EXACT[(variant, budget, seed, variant), template] for template in TEMPLATES)
+
+    def written(values: list[float], sign: str = "") -> str:
+        mean = f"{fmean(values):{sign}.2f}"
+        return f"{mean} ± {stdev(values):.2f}" if len(values) > 1 else mean
+
+    for variant, budget in product(("original", "simplified"), (ALL, 2)):
+        line = lines[variant, "all" if budget == ALL else "2"]
+        seeds = (7,) if (variant, budget) == ("simplified", 2) else (3, 7)
+        own = [exact(variant, budget, seed) for seed in seeds]
+        assert line["exact match"] == written(own)
+        assert line["ROUGE-L (gen.)"] == written([one / 2 for one in own])
+        assert line["ROUGE-L (all)"] == written([0.75 * one for one in own])
+        assert (line["format correct"], line["uniform guess"]) == (written([90.0 for _ in own]), "50.00")
+        differing = [exact(variant, budget, seed) - exact("original", budget, seed) for seed in seeds]
+        assert line["to original"] == ("-" if variant == "original" else written(differing, "+"))
+        assert line["to untuned"] == written([one - 4.0 for one in own], "+")
+    assert [lines[name, "2"]["cells"] for name in ("original", "simplified")] == ["done", "done (1 seed)"]
+    assert lines["original", "all"]["cells"] == "1 failed"
+    assert lines["(untuned)", "-"]["exact match"] == "4.00"
+
+
+def test_bold_is_the_best_of_its_own_column_and_direction():
+    cells = [
+        make_cell(exact, instruction=name)
+        for name, exact in (("original", 30.0), ("simplified", 50.0), ("delusive", 10.0), ("shuffled", 20.0))
+    ]
+    words = MetricDescription("bold_words", "words", unit="words", higher_is_better=False, range=None)
+    describe([words])
+    cells = [with_own(cell, value, words) for cell, value in zip(cells, (7.0, 5.0, 6.0, 4.0), strict=True)]
+    table = main_table(build_rows(cells), "original")
+    bold = {
+        (line[0], heading.strip())
+        for line in (row.split(" & ") for row in latex(table, "").splitlines() if " & " in row)
+        for heading, cell in zip(table.headings, line, strict=False)
+        if "textbf" in cell
+    }
+    assert bold == {
+        ("simplified", "exact match"),
+        ("simplified", "ROUGE-L (all)"),
+        ("shuffled", "words (all)"),
+    }
 
 
 def test_tidy_columns_are_those_of_its_rows_in_their_order(tmp_path: Path):
@@ -101,6 +229,11 @@ def test_tidy_has_a_row_a_cell_test_variant_and_task(tmp_path: Path):
     assert (frame[0]["model"], frame[0]["evaluation.instructions"]) == ("tiny", "original"), (
         "and all of the setting"
     )
+
+
+def test_values_that_are_equal_and_not_the_same_stay_what_they_are() -> None:
+    cells = [make_cell(50.0, **{"trainer.epochs": value}) for value in (1, 1.0, True)]
+    assert [repr(row["trainer.epochs"]) for row in tidy(cells)][::2] == ["1", "1.0", "True"]
 
 
 def test_latex_escapes():
@@ -201,11 +334,11 @@ def test_labels_of_two_studies_differ_and_are_such_as_latex_takes(tmp_path: Path
 
 
 def test_odd_values_of_studies_made_elsewhere_are_written(tmp_path: Path):
-    cells = [make_cell(50.0, **{"trainer.epochs": 1}), make_cell(50.0, **{"trainer.epochs": "\ud800"})]
+    cells = [make_cell(50.0, **{"trainer.epochs": value}) for value in (1, "\ud800", None)]
     write_tidy([replace(one, name="a\udcff") for one in cells], tmp_path / "tidy.parquet")
     table = pq.read_table(tmp_path / "tidy.parquet").to_pydict()
     assert set(table["cell"]) == {"a\\udcff"}
-    assert set(table["trainer.epochs"]) == {"1", "\\ud800"}
+    assert table["trainer.epochs"] == ["1", "1", "\\ud800", "\\ud800", None, None]
 
 
 def test_what_is_left_out() -> None:

@@ -158,8 +158,10 @@ class Estimator:
         return replace(made, training_bytes=self._training_bytes(config))
 
     def testing(self, config: Config) -> float | None:
-        """Return the seconds that a prediction takes, as measured; None where nothing like it was."""
-        two, one = (self._seconds(effective(config), 0, tested) for tested in (2, 1))
+        """Return the seconds that a prediction takes, as in the cell's estimate; None where nothing was measured."""
+        shaped = effective(config)
+        tokens = 0 if is_untuned(shaped) else 1  # trained: of its own method alone
+        two, one = (self._seconds(shaped, tokens, tested) for tested in (2, 1))
         return None if two is None or one is None else two - one
 
     def _general(self, config: Config) -> int:

@@ -178,7 +178,10 @@ def _names(folders: Sequence[Path]) -> str:
 
 
 def price_of(cells: Sequence[PlannedCell], estimator: Estimator) -> Price:
-    """Return what the planned settings cost by measured speeds, done cells included; unknown speeds are refused."""
+    """Return what the planned settings cost by measured speeds, done cells included; unknown speeds are refused.
+
+    What is predicted beside the tests, while training or of general ability, does not grow with them.
+    """
     once = {one.cell.identity.setting: one for one in cells}
     price = Price(0.0, 0.0)
     for setting, one in once.items():
@@ -188,10 +191,8 @@ def price_of(cells: Sequence[PlannedCell], estimator: Estimator) -> Price:
         if seconds is None or each is None:
             model = one.cell.config.model.name
             raise UserError(f"--decide: no cell of model={model} was measured; add --probe 20 for its speed")
-        fixed, tested = (
-            seconds - each * one.estimate.test_instances,
-            each * len(setting.tests) * len(template_names(one.cell.config.prompt)),
-        )
+        tested = each * len(setting.tests) * len(template_names(one.cell.config.prompt))
+        fixed = seconds - tested * one.estimate.test_tasks * one.estimate.task_instances
         if setting.untuned:
             price = replace(price, once=price.once + fixed, instance_once=price.instance_once + tested)
         else:
