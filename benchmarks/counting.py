@@ -33,8 +33,24 @@ class Work:
             self.products + other.products, self.attention + other.attention, self.output + other.output
         )
 
+    def __sub__(self, other: Work) -> Work:
+        return self + other.times(-1.0)
+
     def times(self, factor: float) -> Work:
         return Work(self.products * factor, self.attention * factor, self.output * factor)
+
+
+BACK = ("none", "inputs", "all")  # what has gradients: nothing, inputs of products alone, weights too
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Operations done in one go: with so many rows, in sequences of about so many tokens, and with such gradients."""
+
+    work: Work
+    rows: int
+    tokens: int
+    back: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +151,32 @@ def forward(sizes: Sizes, pairs: Sequence[Pair]) -> Work:
 def training(sizes: Sizes, steps: Iterable[Sequence[Pair]]) -> Work:
     """Return the operations of training steps, forward and backward: between steps the weights change."""
     return _sum(forward(sizes, pairs).times(3.0) for pairs in steps)
+
+
+def parts_of_training(sizes: Sizes, steps: Iterable[Sequence[Pair]]) -> list[Part]:
+    """Return the same as `training`, step by step."""
+    return [
+        Part(forward(sizes, pairs).times(3.0), distinct(sizes, pairs), mean_length(pairs, sizes), "all")
+        for pairs in steps
+    ]
+
+
+def work_of(parts: Iterable[Part]) -> Work:
+    """Return the operations of all parts."""
+    return _sum(one.work for one in parts)
+
+
+def distinct(sizes: Sizes, pairs: Sequence[Pair]) -> int:
+    """Return how many tokens are read: of an encoder-decoder its sources' alone."""
+    if not sizes.encoder:
+        return len(tree_of(pairs).depths)
+    return sum(length for length, _ in sources_and_trees(pairs))
+
+
+def mean_length(pairs: Sequence[Pair], sizes: Sizes) -> int:
+    """Return a sequence's tokens on average, at least one: of an encoder-decoder its source's alone."""
+    lengths = [len(source) + (0 if sizes.encoder else len(target) - 1) for source, target in pairs]
+    return max(1, round(sum(lengths) / max(1, len(lengths))))
 
 
 def apart(sizes: Sizes, pairs: Iterable[Pair]) -> Work:

@@ -1,6 +1,7 @@
 """What any exact method must compute for a workload, what this machine attains, and how near this package comes.
 
     python -m benchmarks limits [--case decoder grouped t5_small t5_large greedy labels t5] [--root DIR] [--count-only]
+    python -m benchmarks limits --case grid [--study FOLDER] [--peer-seconds N] --cells --root DIR --method lora ...
 
 The workload is real: prompts of `--root` (Super-NaturalInstructions' layout) or of the starter tasks, so many tasks and
 instances, answers as long as they turn out; T5's, whose weights are random, as long as the references. Counted are the
@@ -8,8 +9,11 @@ products that no exact method can leave out (benchmarks/counting.py); attained i
 precision, the median of several, taken again beside each repetition. A share is the time that the counted arithmetic
 would take at that rate, of the time that was taken: the median of the repetitions. Evaluation has a second share
 beside: of the time that its passes would take if each multiplied at that rate or read its weights, keys and values at
-memory's rate, whichever is longer (benchmarks/passes.py). Names of the cases as in `training`
-and `evaluation`, whose peers' attention stands beside: transformers' own choice in the version installed.
+memory's rate, whichever is longer (benchmarks/passes.py). With `--kernels` the same arithmetic is held against the
+rates that this machine's kernels reach at its shapes, too (benchmarks/kernels.py). `grid` counts a grid of cells
+(benchmarks/grid_work.py, grid_cells.py); all behind `--cells` is what `cells` takes, which times it. Names of the cases
+as in `training` and `evaluation`, whose peers' attention stands beside: transformers' own choice in the version
+installed.
 """
 
 from __future__ import annotations
@@ -26,11 +30,11 @@ from unittest.mock import patch
 
 import torch
 import transformers
-from benchmarks.counting import Pair, Sizes, Work, apart, forward
-from benchmarks.counting import training as work_of_steps
-from benchmarks.passes import Pass, of_greedy, of_labels
+from benchmarks.counting import Pair, Part, Sizes, Work, apart, forward, parts_of_training, work_of
+from benchmarks.kernels import Kernels
+from benchmarks.passes import Pass, of_greedy, of_labels, parts_of
 
-from benchmarks import evaluation, machine, training
+from benchmarks import cells, evaluation, grid_cells, machine, training
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.decoding import engine_native
 from instruct_ablate.model.decoding.greedy import EarlyStop
@@ -56,9 +60,13 @@ def of_training(
         [(store.sources[int(one)].tolist(), store.targets[int(one)].tolist()) for one in step]
         for step in data.schedule.order(0)[1 : given.steps]
     ]
-    sizes = Sizes.of(checkpoint.model.config)
-    least, separate = work_of_steps(sizes, steps), apart(sizes, [one for step in steps for one in step])
-    described = describe(checkpoint, least, separate.times(3.0))
+    sizes, every = Sizes.of(checkpoint.model.config), [one for step in steps for one in step]
+    made = parts_of_training(sizes, steps)
+    least = work_of(made)
+    described = describe(checkpoint, least, apart(sizes, every).times(3.0)) | {
+        "tokens": sum(len(source) + len(target) for source, target in every)  # as `training` counts them
+    }
+    described |= at_kernels(checkpoint, made, given)
     if given.count_only:
         return described
 
@@ -97,7 +105,35 @@ def of_evaluation(
         least = forward(sizes, pairs)
         passes = (of_greedy if config.evaluation.decoding == "greedy" else of_labels)(sizes, pairs)
         described = describe(checkpoint, least, apart(sizes, pairs)) | {"passes": len(passes)}
+        described |= at_kernels(checkpoint, parts_of(sizes, pairs, passes), given)
         return described if given.count_only else described | share(checkpoint, least, take, given, passes)
+
+
+def of_grid(given: argparse.Namespace) -> dict[str, Any]:
+    """Count a grid's cells, and say how much faster than the peer's seconds any method could be."""
+    asked = cells.options().parse_args(given.cells)
+    checkpoint = evaluation.pretrained(torch.bfloat16, run_on=False)
+    made, separate = grid_cells.parts_of(checkpoint, asked, given.study)
+    return describe(checkpoint, work_of(made), separate) | at_kernels(checkpoint, made, given)
+
+
+def at_kernels(checkpoint: Checkpoint, made: Sequence[Part], given: argparse.Namespace) -> dict[str, Any]:
+    """Say how long the counted arithmetic takes at a large product's rate, and at that of kernels at its shapes."""
+    if not given.kernels:
+        return {}
+    rate = machine.product_rate(checkpoint.model.dtype, size=given.size, clock=clock_of(given))
+    kernels = Kernels(checkpoint.model, clock_of(given))
+    seconds = {"a large product": work_of(made).total / rate, "its kernels": kernels.seconds(made)}
+    told: dict[str, Any] = {
+        "a large product's GFLOP/s": round(rate / 1e9, 1),
+        "kernels' GFLOP/s": kernels.told(),
+        "greatest share at the kernels' rates": round(seconds["a large product"] / seconds["its kernels"], 3),
+    }
+    for name, least in seconds.items():
+        told[f"least seconds at the rate of {name}"] = round(least, 1)
+        if given.peer_seconds is not None:
+            told[f"greatest ratio at the rate of {name}"] = round(given.peer_seconds / least, 2)
+    return told
 
 
 @contextmanager
@@ -198,6 +234,8 @@ def of_passes(
 
 def run_case(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Make a case's model and prompts as its benchmark does."""
+    if name == "grid":
+        return of_grid(given)
     if name not in EVALUATION:
         config = training.make_config(name, given)
         prompts = training.make_prompts(name, given, config)
@@ -219,9 +257,16 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     cases = (*training.CASES, *EVALUATION)
-    parser.add_argument("--case", nargs="+", choices=cases, default=cases)
+    parser.add_argument("--case", nargs="+", choices=(*cases, "grid"), default=cases)
     parser.add_argument("--root", help="a folder in the Super-NaturalInstructions layout")
     parser.add_argument("--count-only", action="store_true", help="measure nothing")
+    parser.add_argument(
+        "--kernels", action="store_true", help="take the rates of kernels at these shapes, too"
+    )
+    parser.add_argument("--peer-seconds", type=float, help="what the peer took for the same work")
+    parser.add_argument(
+        "--study", type=Path, help="of grid: a finished study of it, whose answers are counted"
+    )
     parser.add_argument("--steps", type=int, default=4, help="of training, the first not counted")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--layers", type=int, default=4, help="of t5_large at most")
@@ -237,6 +282,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         "--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a busy machine, one thread"
     )
     parser.add_argument("--json", type=Path, help="write the result here too")
+    parser.add_argument(
+        "--cells", nargs=argparse.REMAINDER, default=[], help="of grid: options of `cells`, last"
+    )
     given = parser.parse_args(arguments)
     given.run_on, given.accelerator = False, "cpu"
     return given

@@ -11,17 +11,20 @@ what is written are left out. Multiply-adds of all passes sum to those of benchm
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from benchmarks.counting import (
     Layer,
     Pair,
+    Part,
     Sizes,
     Tree,
     Work,
+    distinct,
     forward,
     layer_work,
+    mean_length,
     sources_and_trees,
     tree_of,
 )
@@ -29,10 +32,11 @@ from benchmarks.counting import (
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Operations, and the weights, keys and values that are read."""
+    """Operations, and the weights, keys and values that are read; `rows`: how many tokens go through."""
 
     work: Work
     values: int
+    rows: int = field(default=0, compare=False)
 
     def seconds(self, rate: float, values_a_second: float) -> float:
         """Return the least seconds at so many operations and values read a second."""
@@ -47,7 +51,7 @@ def of_labels(sizes: Sizes, pairs: Sequence[Pair]) -> list[Pass]:
     """Return the one pass that scores known targets: an encoder-decoder's weights are all read in it."""
     crossed = weights(sizes.crossed)
     values = weights(sizes.encoder) + weights(sizes.decoder) + crossed + sizes.output
-    return [Pass(forward(sizes, pairs), values)]
+    return [Pass(forward(sizes, pairs), values, distinct(sizes, pairs))]
 
 
 def of_greedy(sizes: Sizes, pairs: Sequence[Pair]) -> list[Pass]:
@@ -62,7 +66,7 @@ def weights(layers: Iterable[Layer]) -> int:
 
 def _decoder_only(sizes: Sizes, tree: Tree) -> list[Pass]:
     passes = []
-    for nodes in _by_pass(tree.passes()):
+    for nodes in by_pass(tree.passes()):
         used = [tree.depths[node] for node in nodes if node in tree.used]
         depths = [tree.depths[node] for node in nodes]
         work = Work(output=2.0 * sizes.output * len(used))
@@ -70,7 +74,7 @@ def _decoder_only(sizes: Sizes, tree: Tree) -> list[Pass]:
             work += layer_work(layer, depths, len(nodes))
         work += layer_work(sizes.decoder[-1], used, len(nodes))
         values = weights(sizes.decoder) + sizes.output
-        passes.append(Pass(work, values + _earlier(sizes.decoder, tree, nodes)))
+        passes.append(Pass(work, values + _earlier(sizes.decoder, tree, nodes), len(nodes)))
     return passes
 
 
@@ -85,25 +89,35 @@ def _through_encoder(sizes: Sizes, pairs: Sequence[Pair]) -> list[Pass]:
         steps.append(list(_steps(sizes, length, tree)))
     values = weights(sizes.decoder) + sum(layer.rest for layer in sizes.crossed) + sizes.output
     together = [
-        Pass(sum((one.work for one in some), Work()), values + sum(one.values for one in some))
+        Pass(
+            sum((one.work for one in some), Work()),
+            values + sum(one.values for one in some),
+            sum(one.rows for one in some),
+        )
         for some in zip_longest(*steps, fillvalue=Pass(Work(), 0))
     ]
-    return [Pass(encoded, weights(sizes.encoder) + crossed_keys), *together]
+    return [Pass(encoded, weights(sizes.encoder) + crossed_keys, distinct(sizes, pairs)), *together]
 
 
 def _steps(sizes: Sizes, length: int, tree: Tree) -> Iterator[Pass]:
     """Yield what the passes over one source's targets compute and read, weights apart."""
-    for nodes in _by_pass(tree.passes()):
+    for nodes in by_pass(tree.passes()):
         depths = [tree.depths[node] for node in nodes]
         work = Work(output=2.0 * sizes.output * len(nodes))
         for own, crossed in zip(sizes.decoder, sizes.crossed, strict=True):
             work += layer_work(own, depths, len(nodes)) + layer_work(crossed, [length] * len(nodes), 0)
         values = length * sum(layer.kept for layer in sizes.crossed)
-        yield Pass(work, values + _earlier(sizes.decoder, tree, nodes))
+        yield Pass(work, values + _earlier(sizes.decoder, tree, nodes), len(nodes))
 
 
-def _by_pass(known: Sequence[int]) -> list[list[int]]:
-    nodes: list[list[int]] = [[] for _ in range(max(known) + 1)]
+def parts_of(sizes: Sizes, pairs: Sequence[Pair], passes: Sequence[Pass]) -> list[Part]:
+    """Return the passes over `pairs` as parts."""
+    return [Part(one.work, one.rows, mean_length(pairs, sizes)) for one in passes]
+
+
+def by_pass(known: Sequence[int]) -> list[list[int]]:
+    """Return the nodes of each pass."""
+    nodes: list[list[int]] = [[] for _ in range(max(known, default=-1) + 1)]
     for node, number in enumerate(known):
         nodes[number].append(node)
     return nodes
