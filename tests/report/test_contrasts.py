@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.setting import write, write_exactly
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.contrasts import UnmatchedError, _pair, contrasts, matches
 from instruct_ablate.report.trials import Trials
@@ -361,7 +363,42 @@ def test_a_bare_value_is_named_so_too(claim: str) -> None:
 def test_a_text_that_two_values_have_is_neither() -> None:
     """Before: the first one was taken."""
     settings = [place(**{"prompt.system": value}) for value in (None, "none")]
-    with pytest.raises(UnmatchedError, match="=none may be any of null, 'none': write it so"):
+    with pytest.raises(
+        UnmatchedError, match=r"=none may be any of null \(write prompt.system=~\) or 'none' "
+    ):
         _pair("prompt.system=none", settings)
     assert _pair("prompt.system=null", settings) == ("prompt.system", None)
     assert _pair("prompt.system='none'", settings) == ("prompt.system", "none")
+
+
+@pytest.mark.parametrize(
+    "there", [(None, "null"), (None, "none", "null"), (None, "~"), (None, "none"), (None, "null", "~")]
+)
+def test_each_value_can_be_written_as_the_refusal_says(there: tuple[str | None, ...]) -> None:
+    """Before: `=null` may be any of null, 'null', however it was written."""
+    settings = [place(**{"prompt.system": value}) for value in there]
+    for value in there:
+        for text in (write(value), "null", "none", "~"):
+            try:
+                key, found = _pair(f"prompt.system={text}", settings)
+            except UnmatchedError as fault:
+                said = dict(re.findall(r"(\S+) \(write (\S+?)\)", str(fault)))
+                for name, spelling in said.items():
+                    (own,) = [one for one in there if write_exactly(one) == name]
+                    assert _pair(spelling, settings) == ("prompt.system", own)
+            else:
+                assert (key, [one for one in there if one == found]) == ("prompt.system", [found])
+
+
+def test_a_bare_text_that_two_values_of_its_key_have_is_neither() -> None:
+    """Before: the first one was taken."""
+    cells = [
+        make_cell(10.0 * n, **{"prompt.system": value}) for n, value in enumerate((None, "none", "brief"))
+    ]
+    reason = open_reasons(cells, "brief exceeds none on exact_match")
+    assert (
+        "'none' may be any of null (write prompt.system=~) or 'none' (write prompt.system='none')" in reason
+    )
+    claim = "prompt.system=brief exceeds prompt.system={} on exact_match"
+    assert found(cells, claim.format("~")) == [(8, 20.0, 0.0)]
+    assert found(cells, claim.format("'none'")) == [(8, 20.0, 10.0)]

@@ -9,6 +9,7 @@ import numpy as np
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import Scores, TaskScore
+from instruct_ablate.report.sentences import sentence
 from instruct_ablate.report.verdicts import Verdict, judge, lines
 from tests.report.cells import make_cell
 from tests.scored import score
@@ -283,3 +284,46 @@ def test_a_clause_that_says_nothing_anywhere_is_not_made_up_for_by_another():
 def without_rouge(task: TaskScore) -> TaskScore:
     values = tuple(pair for pair in task.score.values if not pair[0].startswith("rouge"))
     return replace(task, score=replace(task.score, values=values))
+
+
+def test_a_side_that_clashes_is_said_to_and_not_to_be_missing() -> None:
+    """Before: "no done cells of simplified and original", or "no done cell is 'simplified'"."""
+    cells = study(0.1, 0.5)
+    twice = replace(cells[1], identity="again", name="again")
+    verdict = answer([*cells, twice])
+    assert verdict.answer == "no data"
+    (why,) = verdict.open
+    assert why == (
+        f"tiny, budget 8: not judged, for again and {cells[1].name} are the same setting with the same seed: "
+        "move all but one of a seed out of the study"
+    )
+    assert f"    {why}" in list(lines([verdict]))
+    assert why in sentence(verdict)
+
+
+def test_a_place_that_clashes_is_named_beside_those_that_are_judged() -> None:
+    cells = study(0.1, 0.5)
+    elsewhere = [replace(one, setting=one.setting.changed(data_budget=20)) for one in study(0.1, 0.5)]
+    verdict = answer([*cells, *elsewhere, replace(elsewhere[0], identity="again", name="again")])
+    assert (verdict.answer, len(verdict.findings), verdict.open) == ("supported", 1, ())
+    (left,) = verdict.left_out
+    assert left.startswith(
+        f"tiny, budget 20: not judged, for again and {elsewhere[0].name} are the same setting"
+    )
+    assert left in "\n".join(lines([verdict]))
+    assert answer([*cells, *elsewhere]).left_out == ()
+
+
+def test_an_untuned_model_that_clashes_is_said_to_be_no_level() -> None:
+    cells = beside_untuned(3)
+    untuned = next(cell for cell in cells if cell.setting.untuned)
+    changed = [
+        replace(cell, setting=cell.setting.changed(instruction="simplified"), identity=f"s{cell.seed}")
+        for cell in cells
+        if not cell.setting.untuned
+    ]
+    both = [*cells, *changed]
+    text = "simplified equals original on exact_match within 2 at training"
+    assert answer(both, text).left_out == ()
+    (left,) = answer([*both, replace(untuned, identity="again", name="again")], text).left_out
+    assert "not held beside the untuned model, for" in left

@@ -136,10 +136,26 @@ def meanings(clause: Clause, settings: Iterable[Setting], tested: set[str]) -> t
     for one in left:
         for other in right:
             if _together(one, other):
+                _check_single(clause.left, one, left, every)
+                _check_single(clause.right, other, right, every)
                 return one, other
     raise UnmatchedError(
         f"{clause.left!r} ({_of(left)}) and {clause.right!r} ({_of(right)}) are not values of the same key"
     )
+
+
+def _check_single(
+    side: str, meaning: Meaning, readings: Iterable[Meaning], settings: Iterable[Setting]
+) -> None:
+    """Refuse a bare value that is two values of the key it is taken for."""
+    if not isinstance(meaning, Values):
+        return
+    of_key = [one.pairs[0] for one in readings if isinstance(one, Values) and one.keys == meaning.keys]
+    if len(of_key) > 1:
+        key = of_key[0][0]
+        there = {setting.get(key): None for setting in settings if key in setting}
+        values = [value for _, value in of_key]
+        raise UnmatchedError(f"{side!r} may be any of {_told_apart(values, there, key)}")
 
 
 def _together(one: Meaning, other: Meaning) -> bool:
@@ -188,14 +204,35 @@ def _pair(text: str, settings: Iterable[Setting]) -> tuple[str, Value]:
         known = sorted({key for setting in settings for key in setting.keys})
         near = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]] or known
         raise UnmatchedError(f"no done cell has {key!r}; keys are {', '.join(near)}")
-    found = [value for value in there if matches(given, value, key) or given == write_exactly(value)]
+    found = [value for value in there if _names(given, value, key)]
     if len(found) > 1:
-        raise UnmatchedError(
-            f"{key}={given} may be any of {', '.join(map(write_exactly, found))}: write it so"
-        )
+        raise UnmatchedError(f"{key}={given} may be any of {_told_apart(found, there, key)}")
     if found:
         return key, found[0]
     raise UnmatchedError(f"no done cell has {key}={given}; there is {', '.join(_texts(there, key))}")
+
+
+def _names(given: str, value: Value, key: str) -> bool:
+    return matches(given, value, key) or given in _spellings(value, key)
+
+
+def _spellings(value: Value, key: str) -> tuple[str, ...]:
+    """Return how a value may be written behind its key: as tables do, as a configuration does, null also as YAML."""
+    return (write(value, key), write_exactly(value), *(("~",) if value is None else ()))
+
+
+def _told_apart(found: Iterable[Value], there: Iterable[Value], key: str) -> str:
+    """Name values that share a text, and how to write each so that it is no other value of its key."""
+    every = list(there)
+    told = []
+    for value in found:
+        own = (
+            text
+            for text in reversed(_spellings(value, key))
+            if sum(_names(text, other, key) for other in every) == 1
+        )
+        told.append(f"{write_exactly(value)} (write {key}={next(own, write_exactly(value))})")
+    return " or ".join(told)
 
 
 def matches(given: str, value: Value, key: str = "") -> bool:

@@ -36,9 +36,10 @@ class Trials:
     """What is done of a study: scores by trial and seed; two cells that are one trial and seed are a clash.
 
     What was tested under several templates has their mean as its scores, and those of each template beside it.
+    With `keep_clashes` what clashes stays among the scores, to find out what would stand against what without it.
     """
 
-    def __init__(self, cells: Iterable[CellRecord]) -> None:
+    def __init__(self, cells: Iterable[CellRecord], keep_clashes: bool = False) -> None:
         self.scores: dict[Trial, dict[int, Scores]] = {}
         self.templates: dict[Trial, dict[str, dict[int, Scores]]] = {}  # where there are several
         self.clashes: dict[Trial, tuple[str, ...]] = {}
@@ -56,8 +57,9 @@ class Trials:
         for trial, by_seed in names.items():
             if double := sorted(name for own in by_seed.values() if len(own) > 1 for name in own):
                 self.clashes[trial] = tuple(double)
-                del self.scores[trial]
-                self.templates.pop(trial, None)
+                if not keep_clashes:
+                    del self.scores[trial]
+                    self.templates.pop(trial, None)
         self.among = Among(trial.setting for trial in self.scores)
 
     def reference(self, trial: Trial, reference: str) -> Trial | None:

@@ -37,6 +37,7 @@ class Verdict:
     stated: str = ""  # when, and whether cells had begun by then
     looked: str = ""  # at which look it was reached, of a study that stops when it is decided
     metrics: tuple[tuple[UnderMetric, ...], ...] = ()  # by clause: what it comes to under every metric
+    left_out: tuple[str, ...] = ()  # places that are not judged, or not whole, for cells there clash
 
     @property
     def settled(self) -> bool:
@@ -54,6 +55,7 @@ class Judged:
     reference: str
     scores: SingleScores
     looks: Looks | None = None  # where more are planned
+    doubled: Trials | None = None  # the trials with those that clash among them, where there are any
 
 
 def judge(
@@ -65,24 +67,26 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """Answer every hypothesis from the cells that are done, with their single scores where these are at hand."""
     trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
-    study = Judged(trials, reference, scores or SingleScores(), looks)
+    doubled = Trials(cells, keep_clashes=True) if trials.clashes else None
+    study = Judged(trials, reference, scores or SingleScores(), looks, doubled)
     chose = {cell.selected.metric for cell in cells if cell.selected is not None}
     verdicts = []
     for hypothesis in hypotheses:
         if not hypothesis.clauses:
             verdicts.append(Verdict(hypothesis, "no data", (), (hypothesis.fault,)))
             continue
-        findings, reasons = [], []
+        findings, reasons, left_out = [], [], list[str]()
         for clause in hypothesis.clauses:
             found, reason = _tried(clause, study, legend)
             findings.append(found)
-            reasons += [reason] if reason else []
+            clashing = list(_clashing(clause, study, legend))
+            reasons += ["; ".join(clashing) or reason] if reason else []
+            left_out += clashing if found else []
         rule = partial(_ruled, study=study)
         metrics = tuple(under_metrics(clause, rule, chose) for clause in hypothesis.clauses)
         every = tuple(finding for part in findings for finding in part)
-        verdicts.append(
-            Verdict(hypothesis, overall(findings), every, tuple(dict.fromkeys(reasons)), metrics=metrics)
-        )
+        said, beside = (tuple(dict.fromkeys(told)) for told in (reasons, left_out))
+        verdicts.append(Verdict(hypothesis, overall(findings), every, said, metrics=metrics, left_out=beside))
     return tuple(verdicts)
 
 
@@ -115,6 +119,32 @@ def _tried(clause: Clause, study: Judged, legend: Legend) -> tuple[tuple[Finding
     ordered = sorted(found, key=lambda one: _order(one.place, legend, study.reference))
     findings = _findings(clause, ordered, study, legend)
     return findings, "" if findings else f"no task that both sides were tested on has {clause.metric}"
+
+
+def _clashing(clause: Clause, study: Judged, legend: Legend) -> Iterator[str]:
+    """Say which places a clause is not tried at, or without the untuned model beside it, for cells there clash."""
+    trials = study.doubled
+    if trials is None:
+        return
+    try:
+        found = contrasts(trials, clause, study.reference)
+    except UnmatchedError:
+        return
+    for one in found:
+        sides = (one.place, one.opposite)
+        double = [name for side in sides for name in trials.clashes.get(side, ())]
+        if double:
+            yield f"{_place(one, legend)}: not judged, {_of_one_seed(double)}"
+        elif [kind(side.setting) for side in sides] == [TRAINED, TRAINED]:
+            untuned = trials.untuned(one.place, study.reference)
+            if untuned in trials.clashes:
+                names = _of_one_seed(trials.clashes[untuned])
+                yield f"{_place(one, legend)}: not held beside the untuned model, {names}"
+
+
+def _of_one_seed(cells: Sequence[str]) -> str:
+    names = " and ".join(dict.fromkeys(cells))
+    return f"for {names} are the same setting with the same seed: move all but one of a seed out of the study"
 
 
 def _ruled(clause: Clause, study: Judged) -> tuple[Ruling, ...]:
@@ -222,6 +252,7 @@ def details(verdict: Verdict) -> Iterator[str]:
     if verdict.looked:
         yield verdict.looked
     yield from verdict.open
+    yield from verdict.left_out
     yield from (finding_line(finding) for finding in verdict.findings)
     for rows in verdict.metrics:
         yield from sensitivity_lines(rows)
