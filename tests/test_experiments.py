@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.composition import register
+from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.instruction.label import parse
 from instruct_ablate.report.at_looks import check_sides, planned_trials
-from instruct_ablate.schema import config_directory, plain
+from instruct_ablate.schema import BudgetConfig, config_directory, plain
+from tests.standins import replace_inputs
 
 FOLDER = config_directory() / "experiment"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -94,6 +97,33 @@ def test_quickstart_has_both_sides_of_every_claim_beside_the_untuned_model() -> 
         check_sides(parse_hypothesis(text), trials, "original", "test") for text in configs[0].hypotheses
     ]
     assert set(places) == {(1,)}
+
+
+def narrowed(name: str) -> list[str]:
+    """One seed, and one budget where no claim names any; of models that are alike here, one."""
+    first = composed(f"experiment={name}")
+    params = OmegaConf.to_container(first.hydra.sweeper.params) or {}
+    keys = ["seed", *([] if any("data_budget" in text for text in first.hypotheses) else ["data_budget"])]
+    lines = [
+        f"{key}={str(params[key]).split(',')[0 if key == 'seed' else -1]}" for key in keys if key in params
+    ]
+    return [*lines, "model=smollm2_135m_base"] if name == "kung_peng_2026" else lines
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_claim_has_both_its_sides_in_the_grid(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the untuned models that a sweep adds; a claim without them is found out when all is done."""
+    replace_inputs(monkeypatch)
+    contents, found = Contents(), {}
+    for lines in cells(name, *narrowed(name)):
+        config = compose_config([f"experiment={name}", *lines])
+        for one in (config, replace(config, data_budget=BudgetConfig(0))):
+            identity = identify(one, contents=contents)
+            found[identity.hash] = identity
+    trials = planned_trials(list(found.values()))
+    assert not trials.clashes
+    for text in composed(f"experiment={name}").hypotheses:
+        assert min(check_sides(parse_hypothesis(text), trials, "original", "test")) > 0
 
 
 @pytest.mark.slow

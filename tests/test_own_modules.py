@@ -46,6 +46,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     monkeypatch.setattr(own_modules, "_HASHED", {})
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # as for users
     monkeypatch.setattr("instruct_ablate.prompt.template.TEMPLATES", dict(TEMPLATES))
     monkeypatch.setattr(
         "instruct_ablate.metrics.registry._METRICS", dict(load_metrics.__globals__["_METRICS"])
@@ -154,6 +155,14 @@ def test_a_module_that_changed_under_the_process_is_refused(write: Write) -> Non
         UserError, match=r"imw_words.py has changed since this process imported it: run .* again"
     ):
         load_extensions([str(file)])
+
+
+def test_a_file_that_its_module_imports_in_turn_is_run_again_when_it_is_edited(write: Write) -> None:
+    write("imw_words.py", "def words():\n    import imw_variant\n    return imw_variant.TEXT\n")
+    for text in ("one", "two"):
+        file = write("imw_variant.py", variant(f"from imw_words import words\nTEXT = '{text}'"))
+        load_extensions([str(file)])
+        assert said() == text
 
 
 def test_modules_of_one_name_are_told_apart(write: Write) -> None:
