@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from instruct_ablate.model.attention_scores import Scores
+from instruct_ablate.model.training import cpu_attention
 from instruct_ablate.model.training.cpu_attention import ROWS, Block, BlockAttention, Plan, blocks
+from instruct_ablate.model.training.dropout_masks import Site
 from tests.left_out import left_out
 
 LENGTHS = (ROWS + 13, 5, 2 * ROWS, 1)
@@ -152,3 +154,43 @@ def test_blocks_leave_out_what_no_window_reaches() -> None:
 
 def test_what_is_left_out() -> None:
     assert left_out(Block) == {"causal": True, "place": 0, "skipped": 0, "free": 0}
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_scale_that_moves_no_digit_stands_before_the_products_for_the_same_bits(
+    dropped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, _ = causal_blocks(LENGTHS)
+    parts = [
+        states(6, sum(LENGTHS), 0, torch.bfloat16),
+        states(2, sum(LENGTHS), 1, torch.bfloat16),
+        states(2, sum(LENGTHS), 2, torch.bfloat16),
+    ]
+    site = Site.of(torch.arange(sum(LENGTHS)), 3, 0.3) if dropped else None
+    slopes = torch.randn(1, sum(LENGTHS), 6, 8).bfloat16() / 1000
+
+    def bits() -> list[Tensor]:
+        given = BlockAttention.apply(*parts, None, Plan(plan, Scores(0.125), site))
+        return [given, *torch.autograd.grad(given, parts, slopes)]
+
+    taken: list[float] = []
+    real = Scores.of_products
+    monkeypatch.setattr(
+        Scores, "of_products", lambda own, some: (taken.append(own.scale), real(own, some))[1]
+    )
+    found = bits()
+    assert set(taken) == {1.0}
+    monkeypatch.setattr(cpu_attention, "_before_products", lambda scores, _: (1.0, scores))
+    assert all(map(torch.equal, bits(), found))
+    assert set(taken) == {1.0, 0.125}
+
+
+@pytest.mark.parametrize("scores", [Scores(0.3), Scores(0.125, cap=50.0), Scores(64**-0.5 * 1.01)])
+def test_other_scales_stay_behind_the_products(scores: Scores) -> None:
+    assert cpu_attention._before_products(scores, torch.bfloat16) == (1.0, scores)
+    assert cpu_attention._before_products(Scores(0.125), torch.float16) == (1.0, Scores(0.125))
+
+
+def test_a_scale_of_one_costs_nothing_before_and_behind() -> None:
+    given = Scores(1.0, window=3)
+    assert cpu_attention._before_products(given, torch.bfloat16) == (1.0, given)

@@ -10,6 +10,7 @@ take a second factor that lies transposed at half the speed, for the same bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -108,11 +109,13 @@ class BlockAttention(torch.autograd.Function):
         """Return (1, tokens, heads, dim), the order in which the next linear layer reads it."""
         ctx.plan, ctx.group = replace(plan, low=None), query.shape[1] // key.shape[1]
         folded, keys, values = _fold(query, ctx.group), key[0].contiguous(), value[0].contiguous()
+        before, scores_of = _before_products(plan.scores, query.dtype)
+        folded = folded if before == 1.0 else folded * before
         low = None if bias is None else lowered(bias, query.dtype) if plan.low is None else plan.low
         output, keys_across = torch.empty_like(folded), keys.mT.contiguous()
         for block in plan.blocks:
             rows = slice(block.first * ctx.group, block.last * ctx.group)
-            scores = plan.scores.of_products(torch.bmm(folded[:, rows], _cut(keys_across, block, 2)))
+            scores = scores_of.of_products(torch.bmm(folded[:, rows], _cut(keys_across, block, 2)))
             weights = _weights(scores, low, block, ctx.group)
             if plan.dropout is not None:
                 weights = _dropped(weights, plan.dropout, block)
@@ -136,11 +139,12 @@ class BlockAttention(torch.autograd.Function):
         of_key, of_value = (torch.zeros_like(part, dtype=torch.float32) for part in (key, value))
         of_bias = torch.zeros_like(low, dtype=torch.float32) if low is not None and ctx.with_bias else None
         drop = ctx.plan.dropout
+        before, scores_of = _before_products(ctx.plan.scores, query.dtype)
         for block in ctx.plan.blocks:
             rows = slice(block.first * ctx.group, block.last * ctx.group)
             slope = slopes[:, rows]
-            scores = ctx.plan.scores.of_products(torch.bmm(query[:, rows], _cut(keys_across, block, 2)))
-            growth = ctx.plan.scores.growth(scores)
+            scores = scores_of.of_products(torch.bmm(query[:, rows], _cut(keys_across, block, 2)))
+            growth = scores_of.growth(scores)
             weights = _weights(scores, low, block, ctx.group)
             shown = weights if drop is None else _dropped(weights, drop, block)
             _add(of_value, torch.bmm(shown.mT, slope), block)
@@ -150,11 +154,25 @@ class BlockAttention(torch.autograd.Function):
             scores.sub_(delta[:, rows]).mul_(weights)
             if of_bias is not None:
                 _bias_of(of_bias, block).add_(scores)
-            scores.mul_(growth)
+            if isinstance(growth, Tensor) or growth != 1.0:
+                scores.mul_(growth)
             of_query[:, rows] = torch.bmm(scores, _cut(key, block))
             _add(of_key, torch.bmm(scores.mT, query[:, rows]), block)
+        if before != 1.0:
+            of_query.mul_(before)
         back = _unfold(of_query, ctx.group).transpose(1, 2)
         return back, of_key.to(key.dtype)[None], of_value.to(key.dtype)[None], of_bias, None
+
+
+def _before_products(scores: Scores, dtype: torch.dtype) -> tuple[float, Scores]:
+    """Return what queries are multiplied with before the products, and what is left to do with those.
+
+    A power of two moves no digit, so that it may stand before: queries are fewer than scores, for the same bits. Not so
+    in fp16, whose small numbers lose digits.
+    """
+    if scores.cap is not None or dtype == torch.float16 or math.frexp(scores.scale)[0] != 0.5:
+        return 1.0, scores
+    return scores.scale, replace(scores, scale=1.0)
 
 
 def lowered(bias: Tensor, dtype: torch.dtype) -> Tensor:
