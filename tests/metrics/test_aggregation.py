@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.metrics import registry
 from instruct_ablate.metrics.aggregation import aggregate, mean_scores, mean_values
 from instruct_ablate.metrics.constraints import INSTRUCTION_STRICT
 from instruct_ablate.prompt.prompt import Prediction, Prompt
-from instruct_ablate.scores import InstanceScore
+from instruct_ablate.scores import InstanceScore, MetricDescription
 from tests.report.cells import make_scores
 from tests.scored import instance_score
 
@@ -86,6 +87,16 @@ def test_further_metrics_are_averaged_where_they_are() -> None:
     assert aggregate(*zip(*CASES, strict=True)).overall.get("length") == pytest.approx(75)
 
 
+def test_what_is_in_another_unit_is_averaged_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = MetricDescription("length", "length", unit="words", range=None)
+    monkeypatch.setitem(registry._DESCRIBED, own.name, own)
+    scores = aggregate(*zip(*CASES, strict=True))
+    assert [one.get("length") for one in (scores.overall, scores.task_mean, scores.tasks[0].score)] == [
+        0.75
+    ] * 3
+    assert scores.overall.get("exact_match") == pytest.approx(50)
+
+
 def test_nothing_to_average_is_a_users_error() -> None:
     with pytest.raises(UserError, match="no predictions to score"):
         aggregate([], [])
@@ -107,6 +118,12 @@ def test_over_templates_each_weighs_alike() -> None:
     one, other = make_scores(50.0, rouge=40.0), make_scores(70.0, rouge=20.0)
     mean = mean_scores([one, other])
     assert mean.task_mean.get("exact_match") == 30.0
+    one_overall = replace(one, overall=replace(one.overall, values=(("exact_match", 8.0),)))
+    assert mean_scores([one_overall, other]).overall.get("exact_match") == (8.0 + 35.0) / 2
+    assert [(kind.name, kind.get("rougeL"), kind.instances) for kind in mean.kinds] == [
+        ("classification", 60.0, 100),
+        ("generation", 30.0, 100),
+    ]
     assert [task.score.get("rougeL") for task in mean.tasks] == [60.0, 30.0]
     assert [(task.kind, task.category, task.score.instances) for task in mean.tasks] == [
         (task.kind, task.category, task.score.instances) for task in one.tasks

@@ -17,9 +17,10 @@ from instruct_ablate.metrics import (
     score_all,
     score_prediction,
 )
+from instruct_ablate.metrics.likelihood import PER_TOKEN
 from instruct_ablate.metrics.registry import Metric
 from instruct_ablate.metrics.scoring import checked, score_predictions, with_rules
-from instruct_ablate.prompt.prompt import Prediction, Prompt
+from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -170,6 +171,38 @@ def test_the_rule_of_a_task_is_told_by_all_its_references() -> None:
 
     given = [ask("a", "हाँ"), ask("a", "yes"), ask("b", "yes"), ask("c", "yes", "unicode")]
     assert [one.prompt.word_rule for one in with_rules(given)] == ["unicode", "unicode", "latin", "unicode"]
+
+
+def test_one_answer_is_scored_by_what_each_instance_has_to_score_it_by() -> None:
+    """Scores are shared by whoever is alike in all of it: text, references, choices, rule for words, likelihoods."""
+    usual: dict[str, Any] = {"references": ("पढ़ no",), "choices": ("पढ़ no", "no"), "word_rule": "latin"}
+    each: list[tuple[dict[str, Any], float | None, tuple[float | None, ...]]] = [
+        ({}, -1.0, (0.0, 1.0, 1.0, 0.5, -0.5)),
+        ({"choices": ("पढ़ no", "yes", "maybe", "no")}, -1.0, (0.0, 1.0, 1.0, 0.25, -0.5)),
+        ({"choices": None}, -1.0, (0.0, 1.0, None, None, -0.5)),
+        ({"choices": ("पढ़ no", "x")}, -1.0, (0.0, 1.0, 0.0, 0.5, -0.5)),
+        ({"choices": ("a", "b")}, -1.0, (0.0, 1.0, 0.0, 0.0, -0.5)),
+        ({"word_rule": "unicode"}, -1.0, (0.0, 2 / 3, 1.0, 0.5, -0.5)),
+        ({}, -3.0, (0.0, 1.0, 1.0, 0.5, -1.5)),
+        ({"references": ("पढ़ no", "no"), "choices": ("पढ़ no", "x")}, -1.0, (1.0, 1.0, 0.0, 0.5, -0.5)),
+        ({}, None, (0.0, 1.0, 1.0, 0.5, None)),
+    ]
+
+    def asked(changes: dict[str, Any], likely: float | None) -> Prediction:
+        own = {**usual, **changes}
+        references = own["references"]
+        prompt = Prompt("t", "c", "classification", "1", "in", target=references[0], **own)
+        return Prediction(
+            prompt, "no", None if likely is None else (Likelihood(likely, 2, 4),) * len(references)
+        )
+
+    names = ("exact_match", "rougeL", "format_correctness", "uniform_guess", PER_TOKEN)
+    for turn in (each, each[::-1]):
+        found = score_all(
+            [asked(changes, likely) for changes, likely, _ in turn], metrics=Selection((PER_TOKEN,))
+        )
+        expected = [values for _, _, values in turn]
+        assert [tuple(map(one.get, names)) for one in found] == [pytest.approx(one) for one in expected]
 
 
 def test_equal_predictions_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:

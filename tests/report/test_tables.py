@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from instruct_ablate.cell.state.record import GENERAL, BlockKey, CellRecord, ScoreBlock
-from instruct_ablate.metrics.registry import describe
+from instruct_ablate.metrics import registry
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.report.tables import (
@@ -168,13 +168,13 @@ def test_the_main_tables_numbers_stand_under_their_headings():
     assert lines["(untuned)", "-"]["exact match"] == "4.00"
 
 
-def test_bold_is_the_best_of_its_own_column_and_direction():
+def test_bold_is_the_best_of_its_own_column_and_direction(monkeypatch: pytest.MonkeyPatch):
     cells = [
         make_cell(exact, instruction=name)
         for name, exact in (("original", 30.0), ("simplified", 50.0), ("delusive", 10.0), ("shuffled", 20.0))
     ]
     words = MetricDescription("bold_words", "words", unit="words", higher_is_better=False, range=None)
-    describe([words])
+    monkeypatch.setitem(registry._DESCRIBED, words.name, words)
     cells = [with_own(cell, value, words) for cell, value in zip(cells, (7.0, 5.0, 6.0, 4.0), strict=True)]
     table = main_table(build_rows(cells), "original")
     bold = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,23 @@ def test_a_task_with_examples_keeps_its_own() -> None:
     (trained,), (test,) = with_examples([own], [replace(TESTED, positive_examples=own.positive_examples)], 2)
     assert trained == own
     assert test.positive_examples == own.positive_examples
+
+
+def test_a_task_of_prompts_or_that_tests_with_examples_of_its_own_gets_none() -> None:
+    prompted = replace(BARE, name="p3", prompted=True)
+    own = replace(TESTED, positive_examples=(Example("a", "good"),))
+    (trained, kept), (test,) = with_examples([BARE, prompted], [own], 2)
+    assert (kept, test) == (prompted, own)
+    assert len(trained.positive_examples) == 2
+
+
+def test_of_free_outputs_the_first_rows_by_hash_are_shown_whatever_they_say() -> None:
+    free = replace(BARE, label_space=None)
+    (trained,), _ = with_examples([free], [TESTED], 4)
+    untested = [one for one in ROWS if one.input not in {"film 9", "film 0"}]
+    ranked = sorted(untested, key=lambda one: sha256(f"{one.input}\0{one.references[0]}".encode()).digest())
+    assert [one.input for one in trained.positive_examples] == [one.input for one in ranked[:4]]
+    assert [one.output for one in trained.positive_examples] != ["good", "bad", "good", "good"], "no turns"
 
 
 def test_too_few_rows_are_refused() -> None:

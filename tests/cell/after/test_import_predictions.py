@@ -268,6 +268,52 @@ def test_a_table_has_no_difference_between_other_instances(tmp_path: Path, other
     assert not [one for one in differences(study.cells, "original") if one.trial.tested == "simplified"]
 
 
+def test_references_of_the_files_own_make_a_cell_of_its_own(tmp_path: Path) -> None:
+    """Before: it was written over the one under the collection's references."""
+    given = [row | {"references": ["neutral"]} for row in rows()]
+    path, own = write(tmp_path, given), Matching(own_references=True)
+    cells = [
+        write_imported(import_predictions(path, COLLECTION, how), Source("m"), COLLECTION, tmp_path / "s")
+        for how in (Matching(), own)
+    ]
+    assert [cell.blocks[0].scores.overall.get("exact_match") for cell in cells] == [75.0, 25.0]
+    assert {cell.identity for cell in read_study(tmp_path / "s").cells} == {cell.identity for cell in cells}
+    right = [one.references for task in COLLECTION.test for one in task.instances]
+    same = [row | {"references": list(one)} for row, one in zip(given, right, strict=True)]
+    imported = import_predictions(write(tmp_path, same), COLLECTION, own)
+    again = write_imported(imported, Source("m"), COLLECTION, tmp_path / "s")
+    assert again.identity == cells[0].identity, "they are the collection's"
+
+
+def test_choices_words_and_prompts_are_those_of_each_instance(tmp_path: Path) -> None:
+    """Two of three references are of other letters, and the outputs are declared to be English: the rule is theirs."""
+    instances = tuple(
+        Instance(f"{n}/x", "in", (text,)) for n, text in enumerate(("यह सही है", "cats", "b", "c"))
+    )
+    choices = tuple((one.id, (*one.references, "running", *"yz"[:n])) for n, one in enumerate(instances))
+    task = make_task(
+        "p3", instances=instances, answer_choices=choices, label_space=None, languages=("English",)
+    )
+    texts = ("यह सही", "running", "b", "y")
+    given = [
+        {"task": "p3", "id": one.id, "prediction": text, "prompt": f"asked {one.id}"}
+        for one, text in zip(instances, texts, strict=True)
+    ]
+    collection = TaskCollection("choices", (), (task,), "hash")
+    found = import_predictions(write(tmp_path, given[::-1]), collection)
+    assert [row.prompt for row in found.rows] == [f"asked {one.id}" for one in instances]
+    assert {row.word_rule for row in found.rows} == {"latin"}
+    overall = found.scores.overall
+    assert overall.get("exact_match") == 25.0
+    assert overall.get("format_correctness") == 75.0
+    assert overall.get("uniform_guess") == pytest.approx(100 * (1 / 2 + 1 / 3 + 1 / 4 + 1 / 4) / 4)
+    source = Source("m", instruction="simplified", data_budget=8, num_positive=1, seed=3)
+    record = write_imported(found, source, collection, tmp_path / "s")
+    place = ("instruction", "data_budget", "instruction.num_positive", "evaluation.instructions")
+    assert [record.setting.get(key) for key in place] == ["simplified", 8, 1, ("simplified",)]
+    assert (record.seed, record.blocks[0].key.test_instruction) == (3, "simplified")
+
+
 def test_what_is_left_out() -> None:
     assert left_out(Source) == {"instruction": "original", "data_budget": 0, "num_positive": 2, "seed": 0}
     assert left_out(Matching) == {"partial": False, "own_references": False}

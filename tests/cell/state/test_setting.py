@@ -258,6 +258,53 @@ def test_what_is_not_known_to_be_tested_otherwise_is_tested_as_trained() -> None
     assert make_setting(tested, {}).tests == ("delusive", "original")
 
 
+def test_what_a_table_says_of_a_cell_is_what_it_was_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained on one wrong example and tested without any, under another name of the model; the budget is a total."""
+    monkeypatch.setattr(module, "_general_hash", lambda config: "g")
+    found = setting(
+        instruction=InstructionConfig(num_negative=1, explanations=True),
+        data_budget=BudgetConfig(8, total=16),
+        model=ModelConfig("org/some-1B/", source="hub"),
+        evaluation=EvaluationConfig(["empty", "original"], general={"reader": "everyday"}),
+    )
+    shown = {key: found.text(key) for key in (*SAID, "method.rslora", "method.rank", "instruction.rate")}
+    assert shown == {**SAID, **dict.fromkeys(("method.rslora", "method.rank", "instruction.rate"), "-")}
+    assert not {"method.rank", "instruction.rate"} & set(found.keys)
+    adapted = setting(method=MethodConfig("lora", rank=3), instruction=InstructionConfig("deleted", rate=0.5))
+    assert [adapted.text(key) for key in ("method.rslora", "method.rank", "instruction.rate")] == [
+        "false",
+        "3",
+        "0.5",
+    ]
+
+
+SAID = {
+    "model": "some-1B",
+    "data_budget": "16 in all",
+    "instruction.num_negative": "1",
+    "instruction.explanations": "true",
+    "evaluation.general": "everyday",
+    "evaluation.instructions": "no_definition, original",
+}
+
+
+def test_an_import_has_the_names_that_were_given_and_nothing_of_training() -> None:
+    axes = replace(AXES, method="imported", data_budget=0, model="some/model", num_positive=3)
+    found = setting_of_axes(axes, "data", "shown")
+    assert (found.model, found.get("tasks"), found.get("instruction.num_positive")) == (
+        "some/model",
+        "shown",
+        3,
+    )
+    assert found.tests == ("simplified",)
+    assert not {"instruction", "data_budget.tasks", "prompt", "evaluation.decoding"} & set(found.keys)
+
+
+def test_an_old_setting_beside_itself_is_completed_by_the_fuller_one() -> None:
+    bare, today = setting_of_axes(AXES, "data"), setting(instruction=InstructionConfig("simplified"))
+    assert completed(bare, [bare, today]) == today
+
+
 def test_what_is_left_out() -> None:
     assert left_out(Names) == {"tuned": False}
 

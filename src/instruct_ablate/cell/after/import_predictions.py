@@ -251,7 +251,7 @@ def _tested_content(rows: Sequence[PredictionRow], collection: TaskCollection) -
     Of some instances, or under references of the file's own, it is another one: a mean over these is neither compared
     with one over others nor averaged with it, though the tasks' names are the same.
     """
-    whole = {(task.name, one.id): one.references for task in collection.test for one in task.instances}
+    whole = _references(collection)
     scored = {row.key: row.references for row in rows}
     if scored == whole:
         return collection.content_hash
@@ -259,11 +259,21 @@ def _tested_content(rows: Sequence[PredictionRow], collection: TaskCollection) -
     return hashlib.sha256(told.encode()).hexdigest()
 
 
+def _references(collection: TaskCollection) -> dict[Key, tuple[str, ...]]:
+    return {(task.name, one.id): one.references for task in collection.test for one in task.instances}
+
+
 def _identity(imported: Imported, axes: Axes, collection: TaskCollection) -> str:
-    """Hash what makes an imported cell itself: its place in the grid (as text, for ever), tasks, every prediction."""
+    """Hash what makes an imported cell itself: its place in the grid (as text, for ever), tasks, every prediction.
+
+    References that are not the collection's make other scores of the same predictions, and so another cell.
+    """
     digest = hashlib.sha256(f"{axes}\n{collection.content_hash}\n".encode())
     for row in imported.rows:
         digest.update(repr((row.key, row.prediction)).encode())
+    usual = _references(collection)
+    if own := [(row.key, row.references) for row in imported.rows if row.references != usual.get(row.key)]:
+        digest.update(repr(own).encode())
     return digest.hexdigest()
 
 
