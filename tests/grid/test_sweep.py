@@ -47,6 +47,18 @@ def test_a_grid_runs_once_and_is_skipped_afterwards(train: Train, tmp_path: Path
     assert "Warning" not in first.stderr + again.stderr
 
 
+def test_a_list_that_needs_no_order_is_one_cell_in_any(train: Train, tmp_path: Path) -> None:
+    orders = "[starter00*,starter101*]", "[starter101*,starter00*]"
+    words = ("data_budget=0", "model=tiny_llama", "instruction=original")
+    both = train("-m", f"tasks.include={','.join(orders)}", *words)
+    assert both.returncode == 0, both.stderr
+    assert "2 cells asked for, 1 distinct" in both.stdout
+    assert len(states(tmp_path)) == 1
+    again = train("-m", f"tasks.include={orders[1]}", *words)
+    assert again.returncode == 0, again.stderr
+    assert len(states(tmp_path)) == 1, "it is found, however it is asked for"
+
+
 def test_a_done_cell_that_only_its_model_could_score_further_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,7 +18,7 @@ from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.points import WITHOUT_POINTS, is_without_points
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
-from instruct_ablate.cell.state.identity import Contents, identify
+from instruct_ablate.cell.state.identity import Contents, identify, regardless_of_order
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import Records, missing_record, read_record, record_fault
 from instruct_ablate.errors import UserError, UserErrors, refusal
@@ -134,7 +134,7 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
         except UserError as fault:
             found |= dict.fromkeys(fault.faults if isinstance(fault, UserErrors) else (str(fault),))
         else:
-            cells.setdefault(identity.hash, Cell(overrides, config, identity))
+            cells.setdefault(regardless_of_order(identity.counted), Cell(overrides, config, identity))
     if not found and len(cells) < len(asked):
         log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
     if not found and rank() == 0:
@@ -161,7 +161,8 @@ def _add_untuned(cells: dict[str, Cell], contents: Contents) -> None:
             config = replace(cell.config, data_budget=nothing)
             identity = identify(config, contents=contents)
             kept = [line for line in cell.overrides if not split(line)[1].startswith("data_budget")]
-            cells.setdefault(identity.hash, Cell((*kept, "data_budget='0'"), config, identity))
+            same = regardless_of_order(identity.counted)
+            cells.setdefault(same, Cell((*kept, "data_budget='0'"), config, identity))
 
 
 def _launcher_name(hydra: HydraParts) -> str:

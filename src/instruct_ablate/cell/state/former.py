@@ -3,6 +3,7 @@
 Such a cell keeps its hash, its folder and its W&B run. It is the cell of an identity where what was hashed then is
 what is hashed now but for the metrics, which counted once, and the order of the training tasks, which did not. A cell
 that was trained in an order nobody noted is taken for the one that is asked for first, and for no other beside it.
+Nor is anything done again because a list that needs no order (`UNORDERED`) is written in another one now.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.identity import Identity, digest, without_metrics
-from instruct_ablate.cell.state.setting import ORDER
+from instruct_ablate.cell.state.identity import Identity, digest, regardless_of_order, without_metrics
+from instruct_ablate.cell.state.setting import ORDER, has_lists, in_order
 from instruct_ablate.cell.state.store import (
     DECLARATION,
     Records,
@@ -52,15 +53,16 @@ def as_stored(
         return identity
     counted = _former_cells(study)
     unknown = _without_order(study, identity, counted)
-    former = [path for path in (*counted.of.get(identity.hash, []), *unknown) if path != own]
+    alike = counted.of.get(regardless_of_order(identity.counted), [])
+    former = [path for path in (*alike, *unknown) if path != own]
     done = [folder for folder in former if _is_done(folder)]
     found = done or ([] if own.exists() else former)
     if not found:
         return identity
     if found[0] in unknown:
         _tell(found[0])
-    told = counted.told[found[0]]
-    return replace(identity, hash=digest(told), name=found[0].name, counted=dict(told), order="")
+    told, order = counted.told[found[0]], "" if found[0] in counted.lacking else identity.order
+    return replace(identity, hash=digest(told), name=found[0].name, counted=dict(told), order=order)
 
 
 def forms(identity: Identity, metrics: Sequence[str]) -> tuple[Identity, ...]:
@@ -133,7 +135,7 @@ def _without_order(study: Path, identity: Identity, counted: _Former) -> list[Pa
     """Return the folders of the cell from before the order of its tasks counted, unless they are taken for another."""
     if ORDER not in identity.counted:
         return []
-    found = counted.of.get(without_order(identity), [])
+    found = counted.of.get(regardless_of_order(_but_order(identity.counted)), [])
     return [path for path in found if _taken_for(study, digest(counted.told[path])) in (None, identity.order)]
 
 
@@ -184,10 +186,14 @@ def _is_done(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class _Former:
-    """What was hashed of a study's cells of earlier versions, and their folders by the hash without their metrics."""
+    """What was hashed of a study's cells of earlier versions, and their folders by what is hashed of it now.
+
+    `lacking`: those of which nobody noted in which order they read their training tasks.
+    """
 
     told: Mapping[Path, Mapping[str, Any]]
     of: Mapping[str, list[Path]]
+    lacking: frozenset[Path] = frozenset()
 
 
 def _former_cells(study: Path) -> _Former:
@@ -200,11 +206,14 @@ def _former_cells(study: Path) -> _Former:
 @lru_cache(maxsize=8)
 def _read(study: Path, _changed: int) -> _Former:
     """Read them once for as long as no folder is added: no cell is hashed so any more."""
-    found = {path.parent: told for path in sorted(study.glob(f"*/{IDENTITY}")) if (told := _told(path))}
+    every = {path.parent: _told_of(path) for path in sorted(study.glob(f"*/{IDENTITY}"))}
+    former = {folder: told for folder, told in every.items() if told is not None and _is_former(told)}
+    found: dict[Path, Mapping[str, Any]] = {folder: told["counted"] for folder, told in former.items()}
     of: dict[str, list[Path]] = {}
     for folder, counted in found.items():
-        of.setdefault(digest(without_metrics(counted)), []).append(folder)
-    return _Former(found, of)
+        of.setdefault(regardless_of_order(counted), []).append(folder)
+    lacking = frozenset(folder for folder, told in former.items() if ORDER not in told)
+    return _Former(found, of, lacking)
 
 
 def _lacks_order(told: Mapping[str, Any]) -> bool:
@@ -212,13 +221,12 @@ def _lacks_order(told: Mapping[str, Any]) -> bool:
     return ORDER not in told and ORDER not in counted and counted["instruction"] is not None
 
 
-def _told(path: Path) -> Mapping[str, Any] | None:
-    """Return what was hashed of a cell that counted its metrics, or noted no order; None of any other."""
-    told = _told_of(path)
-    if told is None or not (told["counted"][KEY] or _lacks_order(told)):
-        return None
+def _is_former(told: Mapping[str, Any]) -> bool:
+    """Whether a hash is of what stands there, and counted metrics, noted no order, or has lists of any order."""
     counted: Mapping[str, Any] = told["counted"]
-    return counted if told["identity"] == digest(counted) else None
+    if not (counted[KEY] or _lacks_order(told) or has_lists(counted)):
+        return False
+    return bool(told["identity"] == digest(counted))
 
 
 def _told_of(path: Path) -> Mapping[str, Any] | None:
@@ -226,7 +234,7 @@ def _told_of(path: Path) -> Mapping[str, Any] | None:
     try:
         told: Mapping[str, Any] = load_json(read_plain(path))
         counted: Mapping[str, Any] = told["counted"]
-        _ = told["identity"], counted["instruction"], counted[KEY]
+        _ = told["identity"], counted["instruction"], counted[KEY], in_order(counted)
     except (OSError, *NOT_AS_WRITTEN):
         return None
     return told

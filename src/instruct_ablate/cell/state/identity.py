@@ -26,7 +26,7 @@ from instruct_ablate.cell.state.canonical import (
     shown_at_test,
 )
 from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
-from instruct_ablate.cell.state.setting import GENERAL, NEUTRAL, ORDER, Names, Setting, setting_from
+from instruct_ablate.cell.state.setting import GENERAL, NEUTRAL, ORDER, Names, Setting, in_order, setting_from
 from instruct_ablate.extensions import code_of, load_extensions, registers_only
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.label import canonical, label, versions
@@ -207,6 +207,11 @@ def _choosing(config: Config) -> dict[str, Any]:
     points["at_instances"] = config.evaluation.at_instances or USUAL
     points["at"] = sorted({float(share) for share in config.evaluation.at})
     return {f"evaluation.{name}": value for name, value in points.items()}
+
+
+def regardless_of_order(counted: Mapping[str, Any]) -> str:
+    """Return a hash that cells share which differ in nothing but the order of lists that need none (and in metrics)."""
+    return digest(without_metrics(in_order(counted)))
 
 
 def without_metrics(counted: Mapping[str, Any]) -> dict[str, Any]:
