@@ -92,6 +92,12 @@ def read_points(path: Path) -> tuple[Point, ...]:
     return tuple(sorted(points.values(), key=lambda one: one.step))
 
 
+def scored_by_text(points: Iterable[Point]) -> str:
+    """Write what points were scored by; "not noted" where an earlier version took them."""
+    told = {", ".join(map(" ".join, one.scored)) or "not noted" for one in points}
+    return " and ".join(sorted(told))
+
+
 def add_points(path: Path, points: Iterable[Point]) -> None:
     """Write points behind the others, all or none; one of the same step and test is replaced."""
     _write(path, (*read_points(path), *points))

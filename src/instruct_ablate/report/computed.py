@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from instruct_ablate.cell.state.record import CellRecord, Environment, scored_with
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.study import Study
-from instruct_ablate.score_curve import FILE, Point, read_points
+from instruct_ablate.score_curve import FILE, read_points, scored_by_text
 
 PRECISION, ON = "precision", " on "
 OWN = "instruct-ablate"
@@ -123,19 +123,13 @@ def scored_sentence(rows: Iterable[Sequence[tuple[str, str]]]) -> str:
     return f"Not all scored alike: {' and '.join(apart)} (instruct-ablate rescore)" if apart else ""
 
 
-def points_scored_by(points: Iterable[Point]) -> str:
-    """Write what scores while training were made by; "not noted" where an earlier version took them."""
-    told = {", ".join(map(" ".join, one.scored)) or "not noted" for one in points}
-    return " and ".join(sorted(told))
-
-
 def _point_lines(study: Study) -> list[str]:
     """Say by what scores while training were made, where not all were made alike, or as their cells' scores are."""
     found, others = [], False
     for cell in study.cells:
         points = read_points(study.folder / cell.name / FILE) if cell.state == "done" else ()
         if points:
-            found.append((cell.name, points_scored_by(points)))
+            found.append((cell.name, scored_by_text(points)))
             own = scored_by(cell)
             others |= any(
                 (not one.scored and own) or any(own.get(name, value) != value for name, value in one.scored)

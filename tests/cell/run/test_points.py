@@ -14,7 +14,7 @@ import torch
 
 from instruct_ablate.cell.run import points
 from instruct_ablate.cell.run.evaluation import prompts_at_test
-from instruct_ablate.cell.run.points import Test, missed, sampled, samples_at_test
+from instruct_ablate.cell.run.points import Test, missed, sampled, samples_at_test, scored_apart
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.state.canonical import effective, shown_at_test
@@ -32,7 +32,7 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
-from instruct_ablate.score_curve import FILE, Point, read_points
+from instruct_ablate.score_curve import FILE, Point, add_points, read_points
 from instruct_ablate.tasks.collection import read_tasks
 from tests.conftest import make_task
 from tests.standins import make_config
@@ -299,3 +299,18 @@ def test_eight_points_that_lack_are_named(tmp_path: Path, last: int, more: bool)
     assert said.startswith(f"training: no scores after step {named}: the cell had passed it")
     job.leads = False
     assert missed(job, schedule) == ()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("select", ["last", "best:rougeL"])
+def test_a_fit_that_went_on_under_other_rules_says_so(select: str, tmp_path: Path) -> None:
+    trainer = TrainerConfig(select=select)
+    job: Any = SimpleNamespace(leads=True, folder=tmp_path, config=SimpleNamespace(trainer=trainer))
+    point = Point(1, 4, "original", 5, "abcd", 0.1, (("rougeL", 1.0),))
+    add_points(tmp_path / FILE, [point])
+    assert scored_apart(job) == ()
+    add_points(tmp_path / FILE, [replace(point, step=2, scored=(("scoring rules", "version 3"),))])
+    (note,) = scored_apart(job)
+    told = "training: scores on the way were not all made alike: not noted and scoring rules version 3"
+    assert note == told + (", and the weights were chosen by them all the same" if select != "last" else "")
+    job.leads = False
+    assert scored_apart(job) == ()

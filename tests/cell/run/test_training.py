@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import BudgetConfig, MethodConfig
+from instruct_ablate.score_curve import FILE, Point, add_points
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config, replace_inputs
@@ -64,6 +66,14 @@ def test_the_budgets_sample_is_trained_on(tmp_path: Path, seen: list[Any]) -> No
     assert cost.prepare_seconds > 1.0
     assert len(seen[0]) == 4
     assert {prompt.task for prompt in seen[0]} == {"a", "b"}
+
+
+def test_scores_on_the_way_by_several_rules_are_noted(tmp_path: Path, seen: list[Any]) -> None:
+    point = Point(1, 4, "original", 5, "abcd", 0.1, (("rougeL", 1.0),))
+    add_points(tmp_path / FILE, [point, replace(point, step=2, scored=(("scoring rules", "version 3"),))])
+    *_, fit, points = run(tmp_path, BudgetConfig(2)).notes
+    assert (fit,) == NOTED
+    assert points.startswith("training: scores on the way were not all made alike: not noted and ")
 
 
 def test_repeated_examples_are_all_trained_on(tmp_path: Path, seen: list[Any]) -> None:

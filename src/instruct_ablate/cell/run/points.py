@@ -37,6 +37,7 @@ from instruct_ablate.score_curve import (
     lacks_points,
     read_points,
     sample_size,
+    scored_by_text,
 )
 from instruct_ablate.tasks.task import Task, TaskCollection
 
@@ -199,3 +200,12 @@ def missed(job: Job, schedule: Schedule) -> tuple[str, ...]:
         return ()
     steps = ", ".join(map(str, lacking[:8])) + (", ..." if len(lacking) > 8 else "")
     return (f"training: no scores after step {steps}: the cell had passed it when they were asked for",)
+
+
+def scored_apart(job: Job) -> tuple[str, ...]:
+    """Say where a fit went on under other scoring rules: its points cannot be scored again, nor a choice made anew."""
+    points = read_points(job.folder / FILE)
+    if not job.leads or len({one.scored for one in points}) < 2:
+        return ()
+    chosen = ", and the weights were chosen by them all the same" if chosen_by(job.config.trainer) else ""
+    return (f"training: scores on the way were not all made alike: {scored_by_text(points)}{chosen}",)

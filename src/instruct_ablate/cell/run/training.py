@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
-from instruct_ablate.cell.run.points import missed, plan_points
+from instruct_ablate.cell.run.points import missed, plan_points, scored_apart
 from instruct_ablate.cell.run.selection import selected_weights, selection_note
 from instruct_ablate.cell.state.record import Drawn, Selected
 from instruct_ablate.cost import Cost
@@ -69,7 +69,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     prepared = time.perf_counter() - started
     job.heartbeat.progress("train", 0, schedule.steps)
     cost, met = fit(checkpoint, examples, config, job.folder, job.mirror.loggers(), points)
-    notes = (*notes, *met)
+    notes = (*notes, *met, *scored_apart(job))
     by = tuple(read_stretches(job.folder / "checkpoints"))
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared)
     if points is None or points.choice is None:

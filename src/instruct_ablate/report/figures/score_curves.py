@@ -11,12 +11,11 @@ from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.columns import shown_measures
-from instruct_ablate.report.computed import points_scored_by
 from instruct_ablate.report.figures.legend import put_legend
 from instruct_ablate.report.figures.styles import Styles
 from instruct_ablate.report.tables import Table
 from instruct_ablate.report.trials import without_clashes
-from instruct_ablate.score_curve import FILE, HELD_OUT, Point, read_points
+from instruct_ablate.score_curve import FILE, HELD_OUT, Point, read_points, scored_by_text
 
 MOST = 8  # lines of a figure
 SHOWN = ("instruction", "data_budget")  # in a line's name in any case
@@ -79,7 +78,7 @@ def score_curve_table(study: Study) -> Table:
     apart = _scored_apart(curves)
     lines = [
         (curve.name, curve.tested, f"{share:.0%}", str(len(points)), *_chosen(curve, share, curves),
-         str(points[0].instances), *([points_scored_by(points)] if apart else []),
+         str(points[0].instances), *([scored_by_text(points)] if apart else []),
          *_means(points, measures))
         for curve in curves
         for share, points in curve.by_share
