@@ -90,6 +90,8 @@ class WandbServer:
             self.runs.setdefault(given["name"], {}).update(told)
             bucket = {**RUN, "name": given["name"], "displayName": given.get("displayName")}
             return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+        if "query RunResumeStatus" in query:
+            return {"model": self._resumed(given["name"])}
         if "CreateArtifact" in query:
             self.tables.append(given["input"]["artifactCollectionName"])
             there = {"id": "a", "state": "COMMITTED", "artifactSequence": {"latestArtifact": None}}
@@ -112,11 +114,44 @@ class WandbServer:
         server = {"features": [], "cliVersionInfo": {"max_cli_version": "9"}, "latestLocalVersionInfo": None}
         return {"viewer": viewer, "serverInfo": server, "model": None, "project": None}
 
+    def _resumed(self, run: str) -> dict[str, Any]:
+        """Say what there is of a run: one that goes on begins with its summary, behind its history."""
+        if run not in self.runs:
+            return {
+                "id": "m",
+                "name": "instruct-ablate",
+                "entity": {"id": "e", "name": "someone"},
+                "bucket": None,
+            }
+        told, lines, events = self.runs[run], self.history.get(run, []), self.system.get(run, [])
+        bucket = {
+            "id": "storage-id",
+            "name": run,
+            "summaryMetrics": json.dumps(told.get("summary", {})),
+            "displayName": told.get("displayName"),
+            "logLineCount": 0,
+            "historyLineCount": len(lines),
+            "eventsLineCount": len(events),
+            "historyTail": json.dumps([json.dumps(line) for line in lines[-1:]]),
+            "eventsTail": json.dumps([json.dumps(line) for line in events[-1:]]),
+            "config": told.get("config", "{}"),
+            "tags": told.get("tags", []),
+            "notes": None,
+            "wandbConfig": json.dumps({"t": {}}),
+        }
+        return {
+            "id": "m",
+            "name": "instruct-ablate",
+            "entity": {"id": "e", "name": "someone"},
+            "bucket": bucket,
+        }
+
     def _stream(self, run: str, body: dict[str, Any]) -> None:
         files = body.get("files") or {}
-        for name, kept in (("wandb-history.jsonl", self.history), ("wandb-events.jsonl", self.system)):
-            lines = files.get(name, {}).get("content", [])
-            kept.setdefault(run, []).extend(map(json.loads, lines))
+        for name, every in (("wandb-history.jsonl", self.history), ("wandb-events.jsonl", self.system)):
+            kept, given = every.setdefault(run, []), files.get(name, {})
+            at = given.get("offset", len(kept))
+            kept[at : at + len(given.get("content", []))] = map(json.loads, given.get("content", []))
         for line in files.get("wandb-summary.json", {}).get("content", []):
             self.runs.setdefault(run, {})["summary"] = json.loads(line)
         if body.get("complete"):

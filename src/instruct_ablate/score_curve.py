@@ -13,6 +13,7 @@ from instruct_ablate.schema import EvaluationConfig
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, opened_plain, write_whole
 
 FILE = "scores_in_training.jsonl"
+LOGGED = "curve/"  # before the names of values, for loggers
 HELD_OUT = (
     "validation"  # stands for a test-time instruction where training tasks that are held out were tested
 )

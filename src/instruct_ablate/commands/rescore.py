@@ -21,7 +21,7 @@ def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], 
 
     instruct-ablate rescore multirun/ablation --extensions my_metrics.py
     """
-    from instruct_ablate.cell.after.rescore import model_needed, rescore_study
+    from instruct_ablate.cell.after.rescore import model_needed, rescore_study, waiting_runs
     from instruct_ablate.metrics import Selection
 
     results = rescore_study(study, Selection(metrics, extensions), trust)
@@ -38,6 +38,8 @@ def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], 
             echo(f"{result.name}: {names} as before; --extensions FILE with their code scores them again")
         if result.needs_model:
             echo(f"{result.name}: {model_needed(result.needs_model)}")
+    if runs := sum(result.mirrored for result in results):
+        echo(waiting_runs(runs, study))
     changed = sum(result.changed for result in results)
     left = sum(bool(result.left) for result in results)
     echo(f"{len(results)} cells: {changed} changed, {len(results) - changed - left} the same, {left} left")

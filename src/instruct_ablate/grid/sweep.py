@@ -6,13 +6,21 @@ import importlib.util
 import logging
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.after.rescore import is_behind, lacks_model, model_needed, rescore_cell
+from instruct_ablate.cell.after.rescore import (
+    is_behind,
+    lacks_model,
+    model_needed,
+    rescore_cell,
+    waiting_runs,
+)
 from instruct_ablate.cell.mirror.loggers import LOST
+from instruct_ablate.cell.mirror.wandb_export import WITHOUT_RUN, lacks_run
+from instruct_ablate.cell.mirror.wandb_internals import leave_service
 from instruct_ablate.cell.mirror.wandb_run import keyless
 from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.points import WITHOUT_POINTS, is_without_points
@@ -184,7 +192,8 @@ def _todo(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
         record = read_record(cell.folder, cell.identity.hash)
         if record is not None and record.state in ("done", "other format"):
             kept[record.state] += 1
-            kept["scored"] += record.state == "done" and _scored_further(cell, record)
+            kept.update(_scored_further(cell, record) if record.state == "done" else ())
+            kept["no run"] += record.state == "done" and lacks_run(cell.config.logger, cell.folder)
             kept["no curve"] += record.state == "done" and is_without_points(cell.config, cell.folder)
             if record.state == "done" and not is_baseline(cell.config):
                 _warn_of_model(cell)
@@ -201,19 +210,28 @@ def _todo(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
     told += f", {kept['failed']} failed and kept (retry=none)" if kept["failed"] else ""
     if cells:  # of a grid that is refused whole there is nothing to count
         log.info("%d cells: %s, %d to run", len(cells), told, len(todo))
+    if kept["runs"]:
+        leave_service()  # cells begin without it
+        log.info("%s", waiting_runs(kept["runs"], study_folder(cells[0].config)))
+    if kept["no run"]:
+        log.warning("%d of them: %s", kept["no run"], WITHOUT_RUN)
     if kept["no curve"]:
         log.warning("%d of them: %s", kept["no curve"], WITHOUT_POINTS)
     return todo, waiting
 
 
-def _scored_further(cell: Cell, record: CellRecord) -> bool:
-    """Score a done cell by the metrics that it is asked for now, from its saved predictions."""
+def _scored_further(cell: Cell, record: CellRecord) -> Iterator[str]:
+    """Score a done cell by the metrics that it is asked for now, from its saved predictions; yield what to count."""
     metrics = selected(cell.config)
     if not is_behind(record, metrics):
-        return False
-    if left := rescore_cell(cell.folder, metrics).left:
-        log.warning("%s: not scored again: %s", cell.identity.name, left)
-    return not left
+        return
+    result = rescore_cell(cell.folder, metrics)
+    if result.left:
+        log.warning("%s: not scored again: %s", cell.identity.name, result.left)
+        return
+    yield "scored"
+    if result.mirrored:
+        yield "runs"
 
 
 def _warn_of_model(cell: Cell) -> None:

@@ -19,7 +19,9 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
-from instruct_ablate.schema import Config, LoggerConfig
+from instruct_ablate.learning_curve import read_curve
+from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, LoggerConfig, TrainerConfig
 from tests.cell.run.test_stages import folder_of, small
 from tests.report.cells import make_cell, place
 from tests.standins import make_config, replace_inputs, work
@@ -86,9 +88,81 @@ def test_tensorboard(tmp_path: Path) -> None:
     record, folder = run(tmp_path, "tensorboard")
     events = EventAccumulator(str(folder / "tensorboard"))
     events.Reload()
-    assert [point.step for point in events.Scalars("train/loss")] == [0, 1]
+    assert [point.step for point in events.Scalars("train/loss")] == [1, 2]
     (point,) = events.Scalars("original/task_mean/rougeL")
     assert point.value == pytest.approx(score_of(record), rel=1e-6)
+
+
+def resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logger: str
+) -> tuple[CellRecord, Path, list[int]]:
+    """Run a cell that breaks in its fourth step and goes on after its second; return the steps of its curve too."""
+    trainer = TrainerConfig(
+        precision="fp32", batch_size=1, accelerator="cpu", progress=False, threads=1, checkpoint_every_steps=2
+    )
+    config = small(
+        tmp_path,
+        tmp_path / "cache",
+        logger=LoggerConfig(logger),
+        trainer=trainer,
+        data_budget=BudgetConfig(3, tasks=2),
+        evaluation=EvaluationConfig(at=[0.5, 1.0], at_instances=2),
+    )
+    step = InstructionModule.training_step
+
+    def broken(self: InstructionModule, batch: Any, index: int) -> None:
+        if self.done == 3:
+            raise RuntimeError("the power went")
+        step(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(InstructionModule, "training_step", broken)
+        assert run_cell(config).state == "failed"
+    record = run_cell(config)
+    assert record.state == "done", record.failure
+    folder = folder_of(config, record)
+    return record, folder, [int(row["step"]) for row in read_curve(folder / "training.jsonl")]
+
+
+def test_a_resumed_cells_csv_has_every_step_once_under_its_own_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, folder, steps = resumed(tmp_path, monkeypatch, "csv")
+    assert steps == [1, 2, 3, 4, 5, 6]
+    rows = list(csv.DictReader((folder / "csv" / "metrics.csv").read_text().splitlines()))
+    assert [int(row["step"]) for row in rows if row["train/loss"]] == steps
+    curve = read_curve(folder / "training.jsonl")
+    assert [float(row["train/loss"]) for row in rows if row["train/loss"]] == pytest.approx(
+        [row["loss"] for row in curve], rel=1e-6
+    )
+    assert [int(row["step"]) for row in rows if row["curve/original/rougeL"]] == [3, 6]
+    (last,) = [row for row in rows if row["original/task_mean/rougeL"]]
+    assert (int(last["step"]), record.cost.train_steps) == (6, 6)
+
+
+def test_a_resumed_cells_curve_goes_on_in_tensorboard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard", reason="needs the tensorboard extra")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, folder, steps = resumed(tmp_path, monkeypatch, "tensorboard")
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    assert sorted({point.step for point in events.Scalars("train/loss")}) == steps
+
+
+@pytest.mark.slow  # its store is set up by dozens of migrations
+def test_a_resumed_cell_goes_on_in_its_mlflow_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow", reason="needs the mlflow extra")
+    from mlflow.tracking import MlflowClient
+
+    record, _, steps = resumed(tmp_path, monkeypatch, "mlflow")
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (told,) = client.search_runs([client.get_experiment_by_name("ablation").experiment_id])
+    assert (told.info.run_name, told.info.status) == (record.name, "FINISHED")
+    history = client.get_metric_history(told.info.run_id, "train/loss")
+    assert sorted({point.step for point in history}) == steps
 
 
 @pytest.mark.slow  # its store is set up by dozens of migrations

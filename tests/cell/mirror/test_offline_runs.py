@@ -12,6 +12,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from instruct_ablate.cell.mirror.offline_runs import ATTEMPTS, OfflineRun, offline_runs, sync_runs, wandb_sync
+from instruct_ablate.cell.mirror.wandb_export import log_exported, tell_again
 from instruct_ablate.cell.mirror.wandb_run import WandbRun, run_id
 from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import write_record
@@ -123,9 +124,11 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbSer
     running.stop()
 
 
-def log_cell(folder: Path, record: CellRecord, hash_: str, losses: Sequence[float] = ()) -> None:
-    """Mirror a cell offline: its curve, then its end."""
-    config = replace(Config(), study="s", logger=LoggerConfig("wandb", mode="offline"))
+def log_cell(
+    folder: Path, record: CellRecord, hash_: str, losses: Sequence[float] = (), mode: str = "offline"
+) -> None:
+    """Mirror a cell: its curve, then its end."""
+    config = replace(Config(), study="s", logger=LoggerConfig("wandb", mode=mode))
     run = WandbRun(config, replace(IDENTITY, hash=hash_, name=record.name), folder)
     for loss in losses:
         run.run.log({"loss": loss})
@@ -138,8 +141,8 @@ def test_wandbs_own_reader_finds_all_that_a_cell_told(server: WandbServer, tmp_p
     failed = replace(failed, failure=Failure("it broke", "trace"))
     study = tmp_path / "s"
     write_study(study, [done, failed])
-    interrupted = replace(make_cell(None), name=done.name, state="interrupted")
-    log_cell(study / done.name, interrupted, "a" * 64, [3.0])
+    first = replace(make_cell(None), name=done.name, state="failed", failure=Failure("at first", ""))
+    log_cell(study / done.name, first, "a" * 64, [3.0])
     log_cell(study / done.name, done, "a" * 64, [2.0, 1.0])
     log_cell(study / "broken", failed, "b" * 64)
     (study / done.name / "identity.json").touch()
@@ -155,11 +158,53 @@ def test_wandbs_own_reader_finds_all_that_a_cell_told(server: WandbServer, tmp_p
     assert json.loads(told["config"])["seed"]["value"] == 0
     assert told["summary"]["original/classification/exact_match"] == 50.0
     assert [row["loss"] for row in server.history["a" * 16] if "loss" in row] == [3.0, 2.0, 1.0]
+    steps = [row["_step"] for row in server.history["a" * 16]]
+    assert steps == sorted(set(steps)), "it goes on behind the first try"
+    assert "failure" not in told["summary"]
     assert any("system.memory_percent" in row for row in server.system["a" * 16])
     assert {f"run-{'a' * 16}-scores", f"run-{'a' * 16}-predictions"} <= set(server.tables)
     assert server.exit_codes == {"a" * 16: 0, "b" * 16: 1}
     assert server.runs["b" * 16]["summary"]["failure"] == "it broke"
     assert sync_runs(offline_runs(study), 2, pytest.fail).uploaded == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_what_is_told_of_a_run_later_takes_nothing_from_it(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Of a cell that failed at first, is exported, and is scored again: one run, its summary is the record's."""
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "data"))
+    monkeypatch.setattr("instruct_ablate.cell.mirror.wandb_run.INIT_SECONDS", 200.0)  # on a busy machine
+    cell = replace(make_cell(50.0), identity="a" * 64)
+    study = write_study(tmp_path / "s", [cell])
+    logger = LoggerConfig("wandb", mode=mode)
+    (study / cell.name / "config.yaml").write_text(f"logger: {{name: wandb, mode: {mode}}}\n")
+    (study / cell.name / "identity.json").touch()
+    exported = tmp_path / "model"
+    exported.mkdir()
+    (exported / "config.json").write_text("{}")
+
+    def uploaded() -> dict[str, object]:
+        time.sleep(1.1)  # wandb names a log by the second, and orders logs so
+        assert sync_runs(offline_runs(study), 1, pause=lambda _: None).left == ()
+        return dict(server.runs["a" * 16]["summary"])
+
+    failed = replace(cell, state="failed", blocks=(), failure=Failure("at first", ""))
+    log_cell(study / cell.name, failed, "a" * 64, [3.0], mode)
+    log_cell(study / cell.name, cell, "a" * 64, [2.0], mode)
+    assert uploaded()["exact_match"] == 50.0
+    assert "failure" not in server.runs["a" * 16]["summary"]
+    log_exported(study / cell.name, cell, exported, logger)
+    assert uploaded()["exact_match"] == 50.0
+    assert tell_again(study / cell.name, replace(make_cell(75.0), name=cell.name, identity="a" * 64))
+    told = uploaded()
+    assert (told["state"], told["exact_match"], told["eval/original/exact_match"]) == ("done", 75.0, 75.0)
+    assert list(server.runs) == ["a" * 16]
+    steps = [row["_step"] for row in server.history["a" * 16]]
+    assert steps == sorted(set(steps))
+    assert server.exit_codes == {"a" * 16: 0}
 
 
 @pytest.mark.slow

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from instruct_ablate.cell.mirror import wandb_export
-from instruct_ablate.cell.mirror.wandb_export import log_exported
-from instruct_ablate.schema import LoggerConfig
+from instruct_ablate.cell.mirror.wandb_export import lacks_run, log_exported, tell_again
+from instruct_ablate.cell.mirror.wandb_run import run_id
+from instruct_ablate.schema import Config, LoggerConfig
 from tests.cell.mirror.test_wandb_run import Run
 from tests.report.cells import make_cell
+from tests.report.studies import write_study
 
 
 @pytest.fixture
@@ -50,6 +54,81 @@ def test_it_goes_on_in_the_run_of_its_cell(
     assert artifact.metadata == {"cell": record.name, "identity": record.identity, "seed": 0}
     assert set(artifact.manifest.entries) == {"config.json", "model.safetensors"}
     assert run.exit_code == 0
+    assert run.summary["exact_match"] == 50.0, "what is uploaded last is the summary that stays"
+
+
+@pytest.fixture
+def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[Run]]:
+    """A done cell that was logged to W&B online, and the runs that are opened for it."""
+    cell = make_cell(50.0)
+    folder = write_study(tmp_path / "s", [cell]) / cell.name
+    (folder / "wandb").mkdir()
+    logger = LoggerConfig("wandb", project="mine", entity="us", mode="online", predictions=1)
+    OmegaConf.save(OmegaConf.structured(replace(Config(), logger=logger)), folder / "config.yaml")
+    opened: list[Run] = []
+
+    def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Run:
+        opened.append(Run(mode=mode, **settings))
+        return opened[-1]
+
+    monkeypatch.setattr(wandb_export, "open_run", open_run)
+    return folder, opened
+
+
+def test_new_scores_wait_in_a_log_of_the_same_run(mirrored: tuple[Path, list[Run]]) -> None:
+    folder, opened = mirrored
+    record = make_cell(75.0)
+    assert tell_again(folder, record)
+    (run,) = opened
+    given = (run.given["id"], run.given["project"], run.given["entity"], run.given["dir"])
+    assert given == (run_id(record.identity), "mine", "us", folder)
+    assert run.given["mode"] == "offline", "the study says where to, and no study may send anything"
+    assert (run.summary["exact_match"], run.summary["eval/original/exact_match"]) == (75.0, 75.0)
+    exact = {row[1]: row[-1] for row in run.logged["scores"].data if row[-2] == "exact_match"}
+    assert exact["task_c"] == 75.0
+    assert len(run.logged["predictions"].data) == 1
+    assert run.exit_code == 0
+
+
+@pytest.mark.parametrize("why", ["no run here", "another logger", "a link", "no configuration"])
+def test_what_has_no_run_of_its_own_is_told_nothing(
+    mirrored: tuple[Path, list[Run]], tmp_path: Path, why: str
+) -> None:
+    """A cell that was taken over has its run in another study, an imported one has none."""
+    folder, opened = mirrored
+    if why in ("no run here", "a link"):
+        (folder / "wandb").rmdir()
+    if why == "a link":
+        (folder / "wandb").symlink_to(tmp_path)
+    if why == "another logger":
+        OmegaConf.save({"logger": {"name": "csv"}}, folder / "config.yaml")
+    if why == "no configuration":
+        (folder / "config.yaml").unlink()
+    assert not tell_again(folder, make_cell(75.0))
+    assert opened == []
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "logs", "lacks"),
+    [
+        ("wandb", "none", False, True),
+        ("wandb", "csv", False, True),
+        ("wandb", "wandb", True, False),
+        ("wandb", "wandb", False, False),  # taken over, or its logs were removed
+        ("none", "csv", False, False),
+        ("wandb", None, False, False),
+    ],
+)
+def test_a_cell_that_was_done_with_another_logger_lacks_a_run(
+    tmp_path: Path, now: str, then: str | None, logs: bool, lacks: bool
+) -> None:
+    if then is not None:
+        OmegaConf.save({"logger": {"name": then}}, tmp_path / "config.yaml")
+    else:
+        (tmp_path / "config.yaml").write_text("[")
+    if logs:
+        (tmp_path / "wandb").mkdir()
+    assert lacks_run(LoggerConfig(now), tmp_path) is lacks
 
 
 @pytest.mark.slow

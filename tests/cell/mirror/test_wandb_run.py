@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -196,6 +197,32 @@ def test_a_failed_cell_is_a_failed_run(opened: list[Run], tmp_path: Path):
     WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path).finish(failed)
     assert opened[0].exit_code == 1
     assert opened[0].summary["failure"] == "it broke"
+
+
+def test_a_cell_that_is_done_at_last_takes_back_its_failure(opened: list[Run], tmp_path: Path):
+    """A run that goes on at a server begins with the summary that it had."""
+    cell = make_cell(50.0)
+    write_study(tmp_path / "s", [cell])
+    run = WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path / "s" / cell.name)
+    run.finish(replace(cell, state="failed", failure=Failure("it broke", "trace")))
+    assert opened[0].summary["failure"] == "it broke"
+    run.finish(cell)
+    assert "failure" not in opened[0].summary
+    assert opened[0].summary["state"] == "done"
+
+
+def test_the_summary_has_the_curves_last_row(opened: list[Run], tmp_path: Path):
+    """Also where training ended in an earlier try, of which this log knows nothing."""
+    cell = make_cell(50.0)
+    folder = write_study(tmp_path / "s", [cell]) / cell.name
+    rows = [
+        {"step": n, "loss": 3.0 / n, "learning_rate": 0.1, "tokens_per_second": 9.0, "seconds": 1.0}
+        for n in (1, 2)
+    ]
+    (folder / "training.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, folder).finish(cell)
+    told = {name: value for name, value in opened[0].summary.items() if name.startswith("train/")}
+    assert told == {"train/loss": 1.5, "train/learning_rate": 0.1, "train/tokens_per_second": 9.0}
 
 
 def test_kinds_and_tags():

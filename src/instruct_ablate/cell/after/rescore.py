@@ -11,6 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from instruct_ablate.cell.mirror.loggers import guarded
+from instruct_ablate.cell.mirror.wandb_export import tell_again
 from instruct_ablate.cell.state.instance_scores import completed, is_as_scored
 from instruct_ablate.cell.state.lock import LockedError, locked
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions, to_line
@@ -46,6 +48,7 @@ class Rescored:
     needs_model: tuple[str, ...] = ()  # metrics that have no values, for the predictions hold no likelihoods
     edited: tuple[str, ...] = ()  # predictions files that are not those of the earlier scores
     rules: int = 0  # the version of the rules by which it was scored, where that is an earlier one
+    mirrored: bool = False  # its W&B run is told the new scores, once they are uploaded
 
     @property
     def changed(self) -> bool:
@@ -183,8 +186,17 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Re
     )
     notes_now = tuple(dict.fromkeys((*record.notes, *notes, *edited.values())))
     general = blocks.pop() if record.general else None  # the last of `every_block`
-    write_record(folder, replace(record, blocks=tuple(blocks), general=general, notes=notes_now))
-    return result
+    scored = replace(record, blocks=tuple(blocks), general=general, notes=notes_now)
+    write_record(folder, scored)
+    mirrored = False
+    with guarded("W&B"):
+        mirrored = tell_again(folder, scored)
+    return replace(result, mirrored=mirrored)
+
+
+def waiting_runs(count: int, study: Path) -> str:
+    """Say that so many W&B runs have earlier scores until they are uploaded."""
+    return f"the new scores of {count} W&B run{'s' * (count != 1)} wait for `instruct-ablate sync {study}`"
 
 
 def _edited(folder: Path, record: CellRecord) -> dict[str, str]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import warnings
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.mirror.loggers import Mirror, Plain, Silent, guarded
 from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.mirror.wandb_run import WandbRun
 from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.schema import Config
+from instruct_ablate.score_curve import LOGGED as CURVE
 from instruct_ablate.whole_files import shared_lock
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
+
+TRAINING = (LOGGED, CURVE)  # how the names of values begin that training logs
 
 
 def open_mirror(config: Config, identity: Identity, folder: Path, lost: list[str] | None = None) -> Mirror:
@@ -33,9 +39,47 @@ def open_mirror(config: Config, identity: Identity, folder: Path, lost: list[str
 
 
 def _csv(folder: Path) -> Logger:
+    """Open the cell's file; Lightning's logger removes the one that is there, and a resumed cell goes on in it."""
     from pytorch_lightning.loggers import CSVLogger
 
-    return CSVLogger(folder, name="csv", version="")
+    before = csv_rows(folder / "csv" / "metrics.csv")
+
+    class Going(CSVLogger):
+        def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+            # What is trained from here on is logged anew; scores alone stand beside what was trained.
+            trains = any(name.startswith(TRAINING) for name in metrics)
+            new = None if trains else metrics.keys()
+            self._put_back([row for row in before if _stays(row, step or 0, new)])
+            super().log_metrics(metrics, step)
+
+        def finalize(self, status: str) -> None:
+            self._put_back(before)
+            super().finalize(status)
+
+        def _put_back(self, rows: list[dict[str, Any]]) -> None:
+            self.experiment.metrics.extend(rows)
+            before.clear()
+
+    logger = Going(folder, name="csv", version="")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that rows are lost, which they are not
+        _ = logger.experiment
+    return logger
+
+
+def _stays(row: Mapping[str, Any], step: int, scores: Collection[str] | None) -> bool:
+    """Whether an earlier row is not taken anew by what is logged at `step`: further training, or scores at its end."""
+    return row["step"] < step or (scores is not None and not row.keys() & scores)
+
+
+def csv_rows(file: Path) -> list[dict[str, Any]]:
+    """Read the rows of an earlier try, each with the columns that it has, in the order of their steps."""
+    if not file.is_file():
+        return []
+    with file.open(encoding="utf-8", newline="") as opened:
+        every = [{name: value for name, value in row.items() if value} for row in csv.DictReader(opened)]
+    rows = [{**row, "step": int(row["step"])} for row in every if row.get("step", "").isdigit()]
+    return sorted(rows, key=lambda row: row["step"])
 
 
 def _tensorboard(folder: Path) -> Logger:
@@ -54,13 +98,17 @@ def _mlflow(config: Config, identity: Identity) -> Logger:
     store = (Path(config.output) / "mlflow.db").resolve()
     uri = f"sqlite:///{store}"
     with shared_lock(store.with_name(".mlflow.lock")):
-        _make_experiment(uri, config.study)
-    return MLFlowLogger(experiment_name=config.study, run_name=identity.name, tracking_uri=uri)
+        before = _earlier_run(uri, config.study, identity.hash)
+    return MLFlowLogger(experiment_name=config.study, run_name=identity.name, tracking_uri=uri, run_id=before)
 
 
-def _make_experiment(uri: str, name: str) -> None:
+def _earlier_run(uri: str, name: str, identity: str) -> str | None:
+    """Return the run of a cell that goes on, in an experiment that is made if there is none; None: it begins."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(tracking_uri=uri)
-    if client.get_experiment_by_name(name) is None:
+    if (there := client.get_experiment_by_name(name)) is None:
         client.create_experiment(name)
+        return None
+    found = client.search_runs([there.experiment_id], f"params.identity = '{identity}'", max_results=1)
+    return found[0].info.run_id if found else None

@@ -23,14 +23,18 @@ from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.cell.state.store import TRAINED
+from instruct_ablate.learning_curve import FILE as CURVE
+from instruct_ablate.learning_curve import LOGGED, read_curve
 from instruct_ablate.processes import command_line
 from instruct_ablate.schema import Config, LoggerConfig
+from instruct_ablate.whole_files import inside
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
 log = logging.getLogger(__name__)
 INIT_SECONDS = 30.0
+CURVES = ("loss", "learning_rate", "tokens_per_second")  # of a curve's row, those that a summary holds
 
 
 def run_id(identity: str) -> str:
@@ -73,62 +77,80 @@ class WandbRun:
             SERVICE_PROCESS.is_good()
 
     def _tell(self, record: CellRecord) -> None:
-        self.run.summary["state"] = record.state
-        if record.failure:
-            self.run.summary["failure"] = record.failure.reason
-        if record.state == "done":
-            scores = {**main_scores(record), **block_scores(record), **flat_scores(record)}
-            self.run.summary.update(scores)
-            self.run.summary.update({f"cost/{k}": v for k, v in dataclasses.asdict(record.cost).items()})
-            self.run.log({"scores": self._scores(record), "predictions": self._predictions(record)})
-            if self.config.keep_checkpoints and (trained := self.folder / TRAINED).is_file():
-                log_model(self.run, record, trained)
+        tell(self.run, self.folder, record, self.config.logger.predictions)
+        trained = self.folder / TRAINED
+        if record.state == "done" and self.config.keep_checkpoints and trained.is_file():
+            log_model(self.run, record, trained)
 
-    def _scores(self, record: CellRecord) -> Any:
-        """Return every task's score as a table."""
-        import wandb
 
-        table = wandb.Table(
-            columns=["tested on", "task", "category", "kind", "instances", "metric", "percent"]
-        )
-        for block in record.every_block:
-            for task in block.scores.tasks:
-                place = (
-                    record.test_name(block),
-                    task.score.name,
-                    task.category,
-                    task.kind,
-                    task.score.instances,
-                )
-                for name, value in measures(task.score).items():
-                    table.add_data(*place, name, value)
-        return table
+def tell(run: Any, folder: Path, record: CellRecord, predictions: int) -> None:
+    """Tell a run how its cell stands: summary, and of a done one the tables, `predictions` rows of each test.
 
-    def _predictions(self, record: CellRecord) -> Any:
-        """Return the first predictions of every score block as a table."""
-        import wandb
+    A run that goes on at a server keeps what its summary had: the failure of an earlier try is taken back.
+    """
+    if not record.failure and run.summary.get("failure") is not None:
+        del run.summary["failure"]
+    run.summary.update(summary(folder, record))
+    if record.state == "done":
+        run.log({"scores": _scores(record), "predictions": _predictions(run, folder, record, predictions)})
 
-        names = ["task", "instance_id", "prompt", "prediction", "references"]
-        scored = list(
-            dict.fromkeys(name for block in record.blocks for name, _ in block.scores.overall.values)
-        )
-        columns = ["tested on", *names, *scored]
-        if compares(self.run):  # the same instance of several runs side by side
-            table = wandb.EvalTable(
-                columns=columns,
-                input_columns=["tested on", "task", "instance_id"],
-                score_columns=scored,
+
+def summary(folder: Path, record: CellRecord) -> dict[str, Any]:
+    """Return all that a run's summary holds of its cell.
+
+    Whatever goes on in a run tells it whole: `wandb sync` puts a log's summary in the place of the one that was there.
+    """
+    told: dict[str, Any] = {"state": record.state}
+    if record.failure:
+        told["failure"] = record.failure.reason
+    for row in read_curve(folder / CURVE, last=1):
+        told |= {f"{LOGGED}{name}": row[name] for name in CURVES if name in row}
+    if record.state == "done":
+        told |= {**main_scores(record), **block_scores(record), **flat_scores(record)}
+        told |= {f"cost/{name}": value for name, value in dataclasses.asdict(record.cost).items()}
+    return told
+
+
+def _scores(record: CellRecord) -> Any:
+    """Return every task's score as a table."""
+    import wandb
+
+    table = wandb.Table(columns=["tested on", "task", "category", "kind", "instances", "metric", "percent"])
+    for block in record.every_block:
+        for task in block.scores.tasks:
+            place = (
+                record.test_name(block),
+                task.score.name,
+                task.category,
+                task.kind,
+                task.score.instances,
             )
-        else:
-            table = wandb.Table(columns=columns)
-        for block in record.every_block:
-            rows = read_predictions(self.folder / block.predictions)
-            for row in itertools.islice(rows, self.config.logger.predictions):
-                values = [*(getattr(row, name) for name in names), *(row.get(name) for name in scored)]
-                table.add_data(
-                    record.test_name(block), *(list(v) if isinstance(v, tuple) else v for v in values)
-                )
-        return table
+            for name, value in measures(task.score).items():
+                table.add_data(*place, name, value)
+    return table
+
+
+def _predictions(run: Any, folder: Path, record: CellRecord, most: int) -> Any:
+    """Return the first predictions of every score block as a table."""
+    import wandb
+
+    names = ["task", "instance_id", "prompt", "prediction", "references"]
+    scored = list(dict.fromkeys(name for block in record.blocks for name, _ in block.scores.overall.values))
+    columns = ["tested on", *names, *scored]
+    if compares(run):  # the same instance of several runs side by side
+        table = wandb.EvalTable(
+            columns=columns,
+            input_columns=["tested on", "task", "instance_id"],
+            score_columns=scored,
+        )
+    else:
+        table = wandb.Table(columns=columns)
+    for block in record.every_block:
+        rows = read_predictions(inside(folder, block.predictions))
+        for row in itertools.islice(rows, most):
+            values = [*(getattr(row, name) for name in names), *(row.get(name) for name in scored)]
+            table.add_data(record.test_name(block), *(list(v) if isinstance(v, tuple) else v for v in values))
+    return table
 
 
 def compares(run: Any) -> bool:

@@ -29,6 +29,7 @@ from instruct_ablate.schema import Config
 from instruct_ablate.score_curve import (
     FILE,
     HELD_OUT,
+    LOGGED,
     USUAL,
     Point,
     add_points,
@@ -173,7 +174,7 @@ class Test:
         """
         points = [self._point(sample, step) for sample in self.samples]
         add_points(self.job.folder / FILE, points)
-        values = {f"curve/{one.tested}/{name}": value for one in points for name, value in one.values}
+        values = {f"{LOGGED}{one.tested}/{name}": value for one in points for name, value in one.values}
         for logger in self.loggers:
             with guarded("scores while training"):
                 logger.log_metrics(values, step=step)

@@ -91,7 +91,8 @@ class InstructionModule(LightningModule):
         self.done += 1
         values = {"loss": self.loss, "learning_rate": self.rate}
         values |= {} if self.norm is None else {"grad_norm": self.norm}
-        values = {f"{LOGGED}{name}": value for name, value in values.items()}
+        # Lightning counts the steps of its trainer, and who goes on has a new one; loggers put a row at "step".
+        values = {f"{LOGGED}{name}": value for name, value in values.items()} | {"step": float(self.done)}
         self.log_dict(values, on_step=True, on_epoch=False, batch_size=batch.examples)
 
     def _gradients(self, batch: EffectiveBatch) -> float:
