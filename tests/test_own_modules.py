@@ -143,6 +143,12 @@ def test_a_module_beside_the_file_counts_and_is_run_as_hashed(
     assert len(set(seen.values())) == 2
 
 
+def test_a_checkout_of_a_library_is_none_of_the_users_own(write: Write) -> None:
+    file = write("imw_variant.py", "import transformers.models\nfrom instruct_ablate import errors\n")
+    write("transformers/__init__.py", "x = 1")
+    assert modules_of(file, file.read_bytes()) == ()
+
+
 def test_a_module_that_changed_under_the_process_is_refused(write: Write) -> None:
     write("imw_words.py", "def words(): return 'one'")
     file = write("imw_variant.py", variant("", inside="from imw_words import words"))

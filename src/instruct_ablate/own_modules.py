@@ -27,7 +27,9 @@ from instruct_ablate.errors import UserError
 
 _INSTALLED = ("site-packages", "dist-packages")
 _STANDARD = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
-_OURS = (str(__package__), "hydra_plugins")
+# Not looked into wherever they lie: a checkout of transformers is thousands of files, and none of the user's own.
+_LIBRARIES = (str(__package__), "hydra_plugins", "accelerate", "datasets", "hydra", "numpy", "omegaconf", "pandas",
+              "peft", "pytorch_lightning", "scipy", "tokenizers", "torch", "transformers", "vllm", "wandb")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class _Search:
     def _find(self, name: str) -> OwnModule | None:
         parent, _, _ = name.rpartition(".")
         if not parent:
-            return None if name in _OURS else self._read(name, [str(self.folder), *sys.path])
+            return None if name in _LIBRARIES else self._read(name, [str(self.folder), *sys.path])
         self.add([parent])
         known = self.found[parent]
         return None if known is None or known.folders is None else self._read(name, list(known.folders))
