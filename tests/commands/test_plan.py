@@ -9,6 +9,7 @@ from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid import probe as probing
 from instruct_ablate.grid.estimate import Speed, Speeds
+from instruct_ablate.grid.looks import CHAIN, Decision, Look
 from instruct_ablate.grid.planned_cell import Cell
 
 GRID = ("model=tiny_llama", "instruction=original,simplified", "data_budget=2", "logger=none")
@@ -101,3 +102,39 @@ def test_groups_in_a_folder_elsewhere(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "1 distinct cells" in result.output
     again = CliRunner().invoke(group, words)  # the folder was that command's alone
     assert "unknown choice for tasks: 'few'" in str(again.exception)
+
+
+CLAIM = "hypotheses=[simplified equals original on exact_match within 5]"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("seed=0,1,2,3", CLAIM), "needs at least 5 seeds a setting, 4 given"),
+        (("seed=0,1,2,3,4",), "until=decided needs hypotheses"),
+        (("seed=0,1,2,3,4", CLAIM.replace("simplified", "delusive")), "no planned cell is 'delusive'"),
+    ],
+)
+def test_what_a_sweep_that_stops_refuses_is_refused(
+    tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    """Before: the plan was made, and the sweep refused."""
+    told = plan(tmp_path, *words, "until=decided")
+    assert isinstance(told.exception, UserError)
+    assert message in str(told.exception)
+
+
+def test_the_rounds_of_a_sweep_that_stops_are_told(tmp_path: Path) -> None:
+    told = plan(tmp_path, "seed=0,1,2,3,4", CLAIM, "until=decided", "--brief")
+    assert told.exit_code == 0, told.output
+    assert "until=decided: a round of 5 cells, then 2 + 2 + 2, which looks may find needless" in told.output
+    assert "until=decided" not in plan(tmp_path, "seed=0,1,2,3,4", CLAIM, "--brief").output
+
+
+def test_a_grid_beyond_what_a_study_was_looked_at_for_is_refused(tmp_path: Path) -> None:
+    look = Look((0, 1, 2, 3, 4), 2, ("a",), "original", ("x" * 16,), 1, (Decision("a", "supported", True),))
+    CHAIN.add(tmp_path / "looked", look)
+    for words in (("seed=0",), ("seed=0,1,2,3,4", CLAIM, "until=decided")):
+        told = plan(tmp_path, "study=looked", *words)
+        assert isinstance(told.exception, UserError)
+        assert "has been looked at" in str(told.exception)

@@ -64,6 +64,8 @@ def command(
         studies_beside,
         summary,
     )
+    from instruct_ablate.grid.rounds import planned_rounds
+    from instruct_ablate.report.at_looks import StudyJudge
 
     if earlier and not decide:
         raise UserError("--from goes with --decide: it names the studies that variances are taken from")
@@ -78,7 +80,7 @@ def command(
 
         measured |= probe(plan.cells, steps)
     cells = planned(plan, measured, limit)
-    left = check_planned(plan, cells)
+    left = [*check_planned(plan, cells), *planned_rounds(plan.cells, StudyJudge())]
     proposal = _proposal(cells, measured, earlier, truth) if decide else ()
     lines = (*summary(plan, cells), *left, *_noise_floor(cells, beside), *proposal)
     if as_json:

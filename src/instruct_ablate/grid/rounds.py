@@ -22,6 +22,7 @@ from instruct_ablate.grid.looks import (
     SHORT,
     Decision,
     Look,
+    check_frozen,
     check_same,
     found,
     read_looks,
@@ -98,6 +99,18 @@ def rounds_of(cells: Sequence[Cell], judge: Judge) -> Rounds:
     rounds = Rounds(study_folder(config), tuple(_divided(cells, seeds)), plan)
     check_same(rounds.folder, plan)
     return rounds
+
+
+def planned_rounds(cells: Sequence[Cell], judge: Judge) -> list[str]:
+    """Refuse what a sweep of these cells would for the sake of looks, and say in which rounds it would run."""
+    if not wanted(cells):
+        for cell in cells:
+            config = cell.config
+            check_frozen(study_folder(config), [cell.identity.hash], config.hypotheses, config.reference)
+        return []
+    first, *further = (len(own) for own in rounds_of(cells, judge).rounds)
+    each = f"then {' + '.join(map(str, further))}"
+    return [f"until=decided: a round of {first} cells, {each}, which looks may find needless"]
 
 
 def _seeds(cells: Sequence[Cell]) -> tuple[int, ...]:
