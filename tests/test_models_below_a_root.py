@@ -95,9 +95,9 @@ def test_the_study_of_six_models_runs_in_small(tmp_path: Path) -> None:
     assert {name: named.count(name) for name in named} == dict.fromkeys(SIX, 3)
     for record in done:
         tested = (
-            ["original"]
+            ["original", "delusive"]
             if record.setting.instruction in ("", "original")
-            else ["original", "response_only+empty"]
+            else ["original", "response_only+empty", "delusive"]
         )
         assert [block.instruction for block in record.blocks] == tested
         for block in record.blocks:
