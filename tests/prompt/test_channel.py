@@ -70,6 +70,26 @@ def test_inputs_drawn_for_each_instance_are() -> None:
     assert len({prompt.source for prompt in made}) > 4
 
 
+def test_what_the_longest_label_leaves_no_room_for_is_told() -> None:
+    task = make_task(count=1, label_space=("positive", "negative, and very much so indeed"))
+    short, long = (turned("minimal", one, room=12) for one in (make_task(count=1), task))
+    assert (short.dropped_examples, long.dropped_examples, long.truncated) == (0, 1, False)
+    assert turned("minimal", task, room=4).truncated
+    assert not turned("minimal", room=4).truncated
+
+
+def test_choices_of_each_instance_take_turns_in_their_own_order() -> None:
+    task = make_task(count=2, label_space=None)
+    choices = (("no", "yes", "maybe"), ("b", "a"))
+    named = zip(task.instances, choices, strict=True)
+    task = replace(task, answer_choices=tuple((one.id, own) for one, own in named), positive_examples=())
+    config, tasks = InstructionConfig(definition="empty"), (task,)
+    made = channel_prompts(tasks, config, PromptConfig("minimal", 1000), WordTokens(), Context(0, tasks))
+    assert [one.channel and one.channel.sources for one in made] == [
+        tuple(f"{label}\n" for label in own) for own in choices
+    ]
+
+
 def test_examples_go_where_there_is_no_room() -> None:
     prompt = turned("minimal", room=8)
     assert prompt.dropped_examples == 1

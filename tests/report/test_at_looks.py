@@ -20,6 +20,7 @@ from instruct_ablate.report.at_looks import StudyJudge, judge_all, judge_at
 from instruct_ablate.report.report import judge_study, report_lines
 from instruct_ablate.report.sentences import sentences
 from instruct_ablate.report.verdicts import judge
+from tests.report.cells import make_cell
 from tests.report.studies import write_study
 from tests.report.test_verdicts import study
 
@@ -66,6 +67,18 @@ def test_a_look_reads_the_seeds_that_it_has_and_no_other_cells(tmp_path: Path) -
     (finding,) = verdict.findings
     assert (finding.comparison.seeds, verdict.answer) == (3, "supported")
     assert finding.ruling.level < 0.05
+
+
+def test_an_untuned_model_is_of_every_look_whatever_the_seeds(tmp_path: Path) -> None:
+    made = [make_cell(5.0, data_budget=0), *(make_cell(50.0 + seed, seed=seed) for seed in (7, 5, 6))]
+    cells = [replace(cell, identity=hashlib.sha256(cell.name.encode()).hexdigest()) for cell in made]
+    claim = "original exceeds untuned on rougeL by 1"
+    folder = write_study(tmp_path / "s", cells)
+    look = replace(look_at(cells, 2, [claim]), seeds=(5, 6, 7))
+    (verdict,) = judge_at(read_study(folder), look, [parse_hypothesis(claim)])
+    (finding,) = verdict.findings
+    assert finding.comparison.seeds == 2
+    assert finding.comparison.mean == pytest.approx(((55 + 40) / 2 + (56 + 40) / 2) / 2 - (5 + 40) / 2)
 
 
 def test_what_is_clear_at_two_seeds_is_settled_and_the_report_says_so(tmp_path: Path) -> None:

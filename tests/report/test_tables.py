@@ -81,8 +81,9 @@ def crossed() -> list[CellRecord]:
     """Every cell is tested as three variants under two templates; one failed after its tests."""
 
     def scored(tested: str, template: str, exact: float) -> ScoreBlock:
-        key = BlockKey(tested, template)
-        return ScoreBlock(tested, "x.jsonl", make_scores(exact, rouge=exact / 2), key=key)
+        scores, key = make_scores(exact, rouge=exact / 2), BlockKey(tested, template)
+        turned = replace(scores, tasks=scores.tasks[::-1], categories=scores.categories[::-1])
+        return ScoreBlock(tested, "x.jsonl", turned, key=key)
 
     cells = []
     for variant, budget, seed in dict.fromkeys(where[:3] for where in GRID):
@@ -103,10 +104,10 @@ def test_numbers_by_group_are_means_over_templates_of_what_their_line_says(by: s
     for variant, budget, seed, tested in GRID:
         exact = fmean(EXACT[(variant, budget, seed, tested), template] for template in TEMPLATES)
         where = [variant, "all" if budget == ALL else str(budget), str(seed), tested]
-        expected.append([*where, "Logic", "task_c", "100", f"{exact:.2f}", f"{exact:.2f}"])
-        expected.append([*where, "Rewriting", "task_g", "100", "0.00", f"{exact / 2:.2f}"])
+        expected.append([*where, "Logic", "task_c", "100", f"{exact:.2f}", f"{exact:.2f}", "90.00"])
+        expected.append([*where, "Rewriting", "task_g", "100", "0.00", f"{exact / 2:.2f}", "-"])
     headings = ["trained on", "budget", "seed", "tested on", "category", "task", "instances"]
-    headings += ["exact match", "ROUGE-L"]
+    headings += ["exact match", "ROUGE-L", "format correct"]
     found = [[line.get(one) for one in headings] for line in as_read(group_table(crossed(), by))]
     if by == "category":
         expected = [[*line[:5], None, *line[6:]] for line in expected]
@@ -331,6 +332,17 @@ def test_labels_of_two_studies_differ_and_are_such_as_latex_takes(tmp_path: Path
     for study, label in (("first", "tab:first-main"), ("a %{b}#é", "tab:a-b-main"), ("", "tab:main")):
         write_table(table, tmp_path / "main", "Main", study=study)
         assert f"\\label{{{label}}}" in (tmp_path / "main.tex").read_text()
+
+
+def test_machines_read_numbers_of_their_own_and_people_theirs(tmp_path: Path):
+    table, machines = (
+        Table("t", ("a", "b"), (("x", "1 ± 2"),)),
+        Table("t", ("a", "b", "low"), (("x", "1", "0"),)),
+    )
+    write_table(table, tmp_path / "main", "Main", machines)
+    assert (tmp_path / "main.csv").read_text() == "a,b,low\nx,1,0\n"
+    assert "| x | 1 ± 2 |" in (tmp_path / "main.md").read_text()
+    assert r"x & 1 $\pm$ 2 \\" in (tmp_path / "main.tex").read_text()
 
 
 def test_odd_values_of_studies_made_elsewhere_are_written(tmp_path: Path):

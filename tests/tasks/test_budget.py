@@ -6,7 +6,7 @@ import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import BudgetConfig, TasksConfig
-from instruct_ablate.tasks.budget import ALL, check, check_shots, check_trainable, sample
+from instruct_ablate.tasks.budget import ALL, check, check_shots, check_trainable, hangs_on_seed, sample
 from instruct_ablate.tasks.task import Part
 from tests.conftest import make_task
 
@@ -239,6 +239,12 @@ def test_a_total_is_the_same_for_any_number_of_categories_and_tasks():
     for categories in (1, 2, 3, 4):
         assert len(ids(budgeted(seed=1, categories=categories, tasks=2, total=4))) == 4
     assert budgeted(total=10_000).notes == ("data_budget.total=10000: there are 312",)
+
+
+@pytest.mark.parametrize("keys", [{}, {"tasks": 2}, {"categories": 1}, {"total": 16}])
+def test_whether_the_seed_decides_how_many_are_drawn(keys):
+    counts = {sum(len(task.instances) for task in budgeted(seed, **keys).tasks) for seed in range(6)}
+    assert hangs_on_seed(BudgetConfig(4, **keys)) == (len(counts) > 1)
 
 
 @pytest.mark.parametrize("keys", [{"instances_per_task": 8}, {"total": 24}])

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 from instruct_ablate.cell.after.import_predictions import Imported, Source, import_predictions, write_imported
 from instruct_ablate.cell.after.rescore import check_cell, is_behind, lacks_model, rescore_cell, rescore_study
+from instruct_ablate.cell.state.instance_scores import read_columns
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.predictions import make_row, read_predictions
-from instruct_ablate.cell.state.record import SCORING, CellRecord
+from instruct_ablate.cell.state.record import GENERAL, GENERAL_FILE, SCORING, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.commands.rescore import command
 from instruct_ablate.errors import UserError
@@ -22,6 +23,7 @@ from instruct_ablate.extensions import load_extensions
 from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.metrics import Selection, aggregate
 from instruct_ablate.prompt.prompt import Likelihood
+from instruct_ablate.scores import MetricDescription
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 from tests.conftest import make_task
 from tests.report.studies import small_study
@@ -329,6 +331,46 @@ def test_what_is_made_of_the_model_comes_from_the_stored_values(imported: Import
     ]
     assert not check_cell(folder, LIKELY).changed
     assert lacks_model(scored, LIKELY) == ()
+
+
+def test_general_ability_is_scored_again_in_its_own_place_and_by_our_metrics_alone(
+    imported: Imported, tmp_path: Path
+) -> None:
+    folder, record = written(with_likelihoods(spoiled(imported), 6), tmp_path)
+    (block,) = record.blocks
+    (folder / GENERAL_FILE).write_bytes((folder / block.predictions).read_bytes())
+    general = replace(block, instruction=GENERAL, predictions=GENERAL_FILE, instances="")
+    write_record(folder, replace(record, general=general))
+    found = check_cell(folder, LIKELY)
+    assert {name for name, *_ in found.blocks} == {block.instruction, GENERAL}
+    assert rescore_cell(folder, LIKELY).changed
+    after = read_record(folder)
+    assert after is not None
+    assert after.general is not None
+    assert [one.instruction for one in after.blocks] == [block.instruction]
+    assert (after.general.instruction, after.general.predictions) == (GENERAL, GENERAL_FILE)
+    assert after.general.scores == imported.scores
+    overall = after.blocks[0].scores.overall
+    assert (overall.get("exact_match"), overall.get("reference_log_likelihood")) == (50.0, -1.75)
+
+
+def test_values_of_a_metric_that_is_not_here_stay(imported: Imported, tmp_path: Path) -> None:
+    told = [
+        replace(row, values=(*row.values, ("elsewhere", at / 10))) for at, row in enumerate(imported.rows)
+    ]
+    folder, record = written(replace(spoiled(imported), rows=tuple(told)), tmp_path)
+    there = replace(record.blocks[0], metrics=(MetricDescription("elsewhere", "elsewhere"),))
+    write_record(folder, replace(record, blocks=(there,)))
+    assert rescore_cell(folder).stayed == ("elsewhere",)
+    after = read_record(folder)
+    assert after is not None
+    overall = after.blocks[0].scores.overall
+    assert (overall.get("exact_match"), overall.get("elsewhere")) == (50.0, pytest.approx(25.0))
+    assert [one.name for one in after.blocks[0].metrics] == ["elsewhere"]
+    rows = read_predictions(folder / after.blocks[0].predictions)
+    assert [row.get("elsewhere") for row in rows] == [at / 10 for at in range(6)]
+    columns = read_columns(folder, after.blocks[0].instances)
+    assert columns.column("elsewhere").to_pylist() == [at / 10 for at in range(6)]
 
 
 @pytest.mark.parametrize("rows", [0, 4])

@@ -109,6 +109,7 @@ def test_contents_under_names_are_revisions(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_untuned_model_has_nothing_of_training_and_a_baseline_nothing_of_a_model() -> None:
     untuned = setting(data_budget=BudgetConfig(0))
     assert untuned.untuned
+    assert untuned.instruction == ""
     assert "trainer.precision" in untuned
     assert not {"trainer.learning_rate", "method", "instruction", "data.grouping"} & set(untuned.keys)
     baseline = setting(model=ModelConfig("majority", source="baseline"))
@@ -150,6 +151,7 @@ def vars_of(axes: Axes) -> dict[str, Any]:
         (1e-5, "", "1e-05"),
         (True, "", "true"),
         (None, "data_budget.tasks", "all"),
+        (None, "data_budget.categories", "all"),
         (None, "trainer.max_steps", "none"),
         (("a", "b"), "", "a, b"),
         ((), "", "none"),
@@ -286,6 +288,13 @@ SAID = {
     "evaluation.general": "everyday",
     "evaluation.instructions": "no_definition, original",
 }
+
+
+def test_the_order_of_a_mappings_keys_is_nothing() -> None:
+    one, other = ({"output": "o", "input": "i"}, {"input": "i", "output": "o"})
+    found = [setting(tasks=TasksConfig("hf_dataset", root="r", columns=given)) for given in (one, other)]
+    assert found[0] == found[1]
+    assert found[0].get("tasks.columns") == ("input: i", "output: o")
 
 
 def test_an_import_has_the_names_that_were_given_and_nothing_of_training() -> None:
