@@ -105,6 +105,17 @@ def make_folder(path: Path) -> None:
     follow_mode(path)
 
 
+def check_writable(folder: Path, key: str) -> None:
+    """Refuse a folder that may not be written to, before any work; one that is not there yet by what it stands in.
+
+    `key` is the setting or option that says where it is.
+    """
+    place = folder if folder.exists() else folder.parent
+    with explained(folder, key):
+        if place.is_dir() and not os.access(place, os.W_OK):
+            raise PermissionError(errno.EACCES, "not writable", str(place))
+
+
 def follow_mode(path: Path) -> None:
     """Let whoever may read or write a folder do the same with `path` in it; where modes cannot be set, leave them."""
     with contextlib.suppress(OSError):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,22 @@ def test_a_hypothesis_given_to_the_report_alone_was_stated_after_its_cells(
     assert "alone" not in report(str(study), "--output", str(tmp_path / "r")).output
     wrong = report(str(study), "--hypothesis", "simplified resembles original")
     assert isinstance(wrong.exception, UserError)
+
+
+def test_a_study_that_may_not_be_written_to_is_reported_elsewhere(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: "choose another folder with output=PATH", which is no word of this command."""
+    before = os.access
+
+    def access(path: Path, mode: int, **more: bool) -> bool:
+        denied = mode & os.W_OK and study in (Path(path), Path(path).parent)
+        return not denied and before(path, mode, **more)
+
+    monkeypatch.setattr(os, "access", access)
+    refused = report(str(study))
+    assert isinstance(refused.exception, UserError)
+    assert str(refused.exception) == (
+        f"cannot write {study / 'report'}: no permission to write there; choose another folder with --output=PATH"
+    )
+    assert report(str(study), f"--output={tmp_path / 'elsewhere'}").exit_code == 0

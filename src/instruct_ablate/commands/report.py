@@ -44,7 +44,9 @@ def command(
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
     from instruct_ablate.report.sentences import sentences
     from instruct_ablate.report.terminal_table import print_rows
+    from instruct_ablate.whole_files import check_writable
 
+    check_writable(output or study / "report", "--output")
     report = write_report(study, output, hypotheses, PAPERS[width] if width else SCREEN)
     said = []
     if further["checklist"]:
