@@ -22,7 +22,7 @@ def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
 
     instruct-ablate sync multirun/ablation --dry-run
     """
-    from instruct_ablate.cell.mirror.offline_runs import offline_runs, sync_runs
+    from instruct_ablate.cell.mirror.offline_runs import offline_runs, overtaken, sync_runs
     from instruct_ablate.cell.mirror.wandb_run import has_key
     from instruct_ablate.errors import UserError
 
@@ -42,11 +42,24 @@ def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
         )
     if summary:
         _summarise(study)
+    for cell in overtaken(runs):
+        _tell_again(cell)
     synced = sync_runs(offline_runs(study), workers)
     echo(f"{len(synced.uploaded)} uploaded, {len(synced.left)} left")
     for run, why in synced.left:
         echo(f"  {run.cell}: {why}")
     sys.exit(1 if any(run.finished for run, _ in synced.left) else 0)
+
+
+def _tell_again(cell: Path) -> None:
+    """Have a log of a cell's present record behind the older ones that go up."""
+    from instruct_ablate.cell.mirror.loggers import guarded
+    from instruct_ablate.cell.mirror.wandb_export import tell_again
+    from instruct_ablate.cell.state.store import read_record
+
+    with guarded(f"the run of {cell.name}"):
+        if (record := read_record(cell)) is not None:
+            tell_again(cell, record)
 
 
 def _summarise(study: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -25,6 +26,7 @@ from instruct_ablate.metrics import Selection, aggregate
 from instruct_ablate.prompt.prompt import Likelihood
 from instruct_ablate.scores import MetricDescription
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
+from tests.cell.mirror.test_wandb_run import Run
 from tests.conftest import make_task
 from tests.report.studies import small_study
 from tests.scored import instance_score
@@ -65,6 +67,35 @@ def test_scores_are_computed_again_and_the_earlier_record_kept(imported: Importe
     assert after.blocks[0].scores == imported.scores
     assert read_predictions(folder / after.blocks[0].predictions) == imported.rows
     assert (folder / "record.1.json").read_text() == earlier
+
+
+def test_the_cells_wandb_run_is_told_the_new_scores(
+    imported: Imported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Run] = []
+
+    def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Run:
+        opened.append(Run(mode=mode, **settings))
+        return opened[-1]
+
+    monkeypatch.setattr("instruct_ablate.cell.mirror.wandb_export.open_run", open_run)
+    folder, before = written(spoiled(imported), tmp_path)
+    (folder / "config.yaml").write_text("logger: {name: wandb}\n")
+    (folder / "wandb").mkdir()
+    told = CliRunner().invoke(command, [str(tmp_path / "study")]).output
+    assert f"the new scores of 1 W&B run wait for `instruct-ablate sync {tmp_path / 'study'}`" in " ".join(
+        told.split()
+    )
+    (run,) = opened
+    assert (run.given["mode"], run.given["id"], run.summary["exact_match"]) == (
+        "offline",
+        before.identity[:16],
+        50,
+    )
+    assert "W&B" not in CliRunner().invoke(command, [str(tmp_path / "study")]).output, (
+        "nothing has changed since"
+    )
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize("noted", [True, False], ids=["rule noted", "by an earlier version"])

@@ -10,12 +10,21 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from click.testing import CliRunner
 
-from instruct_ablate.cell.mirror.offline_runs import ATTEMPTS, OfflineRun, offline_runs, sync_runs, wandb_sync
+from instruct_ablate.cell.mirror.offline_runs import (
+    ATTEMPTS,
+    OfflineRun,
+    offline_runs,
+    overtaken,
+    sync_runs,
+    wandb_sync,
+)
 from instruct_ablate.cell.mirror.wandb_export import log_exported, tell_again
 from instruct_ablate.cell.mirror.wandb_run import WandbRun, run_id
 from instruct_ablate.cell.state.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import write_record
+from instruct_ablate.command_line import group
 from instruct_ablate.schema import Config, LoggerConfig
 from tests.cell.mirror.test_mirror import IDENTITY
 from tests.grid.small import TASKS, records, start
@@ -31,6 +40,40 @@ def log_of(study: Path, cell: str, number: int = 1) -> Path:
     log = folder / f"run-{cell}.wandb"
     log.write_bytes(b"log")
     return log
+
+
+def test_a_log_is_overtaken_by_what_was_told_online_since(study: Path) -> None:
+    assert overtaken(offline_runs(study)) == ()
+    for cell, begun in (
+        ("done", "20260102_000000"),
+        ("failed", "20251231_000000"),
+        ("interrupted", "20270101_000000"),
+    ):
+        (study / cell / "wandb" / f"run-{begun}-{cell}").mkdir()
+    assert overtaken(offline_runs(study)) == (study / "done",), "the other one's is older, the third goes on"
+    mark(next((study / "done").rglob("*.wandb")))
+    assert overtaken(offline_runs(study)) == ()
+
+
+@pytest.mark.slow
+def test_a_first_try_that_is_uploaded_last_takes_nothing_from_its_cell(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not reach the server, and failed; the second one did and could."""
+    monkeypatch.setattr("instruct_ablate.cell.mirror.wandb_run.INIT_SECONDS", 200.0)  # on a busy machine
+    cell = replace(make_cell(50.0), identity="a" * 64)
+    study = write_study(tmp_path / "s", [cell])
+    (study / cell.name / "config.yaml").write_text("logger: {name: wandb, mode: online}\n")
+    (study / cell.name / "identity.json").touch()
+    failed = replace(cell, state="failed", blocks=(), failure=Failure("at first", ""))
+    log_cell(study / cell.name, failed, "a" * 64, [3.0])
+    time.sleep(1.1)  # wandb names a log by the second
+    log_cell(study / cell.name, cell, "a" * 64, [2.0], "online")
+    done = CliRunner().invoke(group, ["sync", str(study), "--no-summary"])
+    assert done.exit_code == 0, done.output
+    told = server.runs["a" * 16]["summary"]
+    assert (told["state"], told["exact_match"], told.get("failure")) == ("done", 50.0, None)
+    assert server.exit_codes == {"a" * 16: 0}
 
 
 def mark(log: Path) -> None:

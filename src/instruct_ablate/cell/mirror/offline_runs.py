@@ -60,6 +60,29 @@ def offline_runs(study: Path) -> tuple[OfflineRun, ...]:
     return tuple(found)
 
 
+def overtaken(runs: Sequence[OfflineRun]) -> tuple[Path, ...]:
+    """Return the cells of which a log waits that is older than what W&B was told online: it would put that back.
+
+    So it is where a first try could not reach the server and a later one did.
+    """
+    waiting = [run for run in runs if run.finished and not run.uploaded]
+    found: dict[Path, str] = {}  # the last log of a cell that waits
+    for run in waiting:
+        found[run.log.parents[1]] = max(
+            found.get(run.log.parents[1], ""), _begun(run.log.parent, "offline-run-")
+        )
+    return tuple(
+        logs.parent
+        for logs, last in found.items()
+        if any(_begun(online, "run-") > last for online in logs.glob("run-*"))
+    )
+
+
+def _begun(log: Path, kind: str) -> str:
+    """Return when a log was begun, as its folder's name has it: 20260131_235959."""
+    return log.name.removeprefix(kind)[:15]
+
+
 def sync_runs(
     runs: Sequence[OfflineRun],
     workers: int,

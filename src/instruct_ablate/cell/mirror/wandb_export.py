@@ -47,7 +47,7 @@ def tell_again(cell: Path, record: CellRecord) -> bool:
         return False
     run = _opened(cell, record, logger, "offline")
     tell(run, cell, record, logger.predictions)
-    run.finish(exit_code=0)
+    run.finish(exit_code=0 if record.state == "done" else 1)
     return True
 
 
