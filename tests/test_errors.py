@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from instruct_ablate.errors import (
@@ -10,10 +14,13 @@ from instruct_ablate.errors import (
     abbreviates,
     among,
     closed,
+    first_line,
+    in_a_line,
     meant,
     nearest,
     refusal,
     unknown,
+    with_kind,
 )
 
 
@@ -66,3 +73,80 @@ def test_only_what_is_allowed_goes_through():
     among("metric", "a", ("a", "b"))
     with pytest.raises(UserError, match=r"unknown metric 'c'\. Allowed: a, b"):
         among("metric", "c", ("b", "a"))
+
+
+@pytest.mark.parametrize("tell", [in_a_line, first_line, with_kind])
+@pytest.mark.parametrize("error", [MemoryError(), ValueError(""), OSError("\n  \n")])
+def test_an_error_that_says_nothing_is_told_by_its_kind(tell, error: Exception):
+    assert tell(error) == type(error).__name__
+
+
+def test_an_error_that_says_several_lines_is_told_as_the_place_needs_it():
+    error = RuntimeError("no room\n left  here ")
+    assert in_a_line(error) == "no room left here"
+    assert in_a_line(error, 7) == "no room"
+    assert first_line(error) == "no room"
+    assert with_kind(error) == "RuntimeError: no room\n left  here"
+
+
+SOURCE = Path(__file__).parents[1] / "src"
+LOGS = ("log", "TRACES")
+
+
+def _kinds(node: ast.expr | None) -> Iterator[str]:
+    """Yield the names of what a handler catches."""
+    if isinstance(node, ast.Tuple):
+        for each in node.elts:
+            yield from _kinds(each)
+    elif isinstance(node, ast.Starred):
+        yield from _kinds(node.value)
+    else:
+        yield ast.unparse(node).rpartition(".")[2] if node else "BaseException"
+
+
+def _told_bare(handler: ast.ExceptHandler) -> Iterator[int]:
+    """Yield the lines that put a caught error into a text as it is: `str`, an f-string's braces, a log's argument."""
+
+    def caught(node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id == handler.name
+
+    for node in ast.walk(handler):
+        if isinstance(node, ast.FormattedValue) and caught(node.value):
+            yield node.lineno
+        elif isinstance(node, ast.Call) and any(map(caught, node.args)):
+            called = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+            if isinstance(called, ast.Name) and called.id in ("str", *LOGS):
+                yield node.lineno
+
+
+def bare_tellings(files: dict[str, str]) -> list[str]:
+    """List where a handler of errors that are not the package's own tells one without `in_a_line` and its siblings."""
+    trees = {name: ast.parse(text) for name, text in files.items()}
+    ours = {
+        node.name
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name.endswith(("Error", "Errors", "Interrupted"))
+    }
+    return [
+        f"{name}:{line}"
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler) and not {*_kinds(node.type)} <= ours
+        for line in _told_bare(node)
+    ]
+
+
+def test_no_place_tells_a_librarys_error_without_a_kind_for_an_empty_one():
+    """`failed: MemoryError:`, `cannot be read ()` and an IndexError at the first of no lines were such places."""
+    files = {str(path.relative_to(SOURCE)): path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
+    assert len(files) > 300
+    assert bare_tellings(files) == []
+
+
+@pytest.mark.parametrize("told", ["str(e)[:9]", "f'no: {e}'", "log.error('%s', e)"])
+def test_such_a_place_is_noticed(told: str):
+    text = "try:\n    pass\nexcept {kind} as e:\n    x = {told}\n"
+    assert bare_tellings({"a": text.format(kind="(OSError, b.OwnError)", told=told)}) == ["a:4"]
+    ours = "class OwnError(Exception): ...\n" + text.format(kind="b.OwnError", told=told)
+    assert bare_tellings({"a": ours}) == []

@@ -18,9 +18,20 @@ class UserErrors(UserError):  # noqa: N818 - several at once
         super().__init__("\n".join(f"- {fault}" for fault in self.faults))
 
 
-def in_a_line(error: BaseException, longest: int) -> str:
+def in_a_line(error: BaseException, longest: int = 500) -> str:
     """Return what a library's error says, in one line of so many characters at most; its kind where it says nothing."""
     return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what a library's error says; its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def with_kind(error: BaseException) -> str:
+    """Return a library's error's kind and what it says, as `KeyError: 'a'`; the kind alone where it says nothing."""
+    said = str(error).strip()
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def refusal(faults: Sequence[str]) -> UserError:

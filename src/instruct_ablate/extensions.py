@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.own_modules import content_with_modules, import_as_hashed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,7 +48,7 @@ def load_function(path: str, key: str) -> Callable[..., Any]:
         module = import_as_hashed(module_name)
     except (ImportError, ValueError, TypeError) as error:
         raise UserError(
-            f"{key} {path!r}: cannot import module {module_name!r} ({error}). "
+            f"{key} {path!r}: cannot import module {module_name!r} ({in_a_line(error)}). "
             "Give module.function with the module in the working directory, or list its file in `extensions`."
         ) from error
     function = vars(module).get(name)
@@ -95,7 +95,7 @@ def _compiled(code: bytes, file: str) -> CodeType:
     try:
         return compile(code, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        raise UserError(f"extensions: {file!r} is not valid Python: {error}.") from error
+        raise UserError(f"extensions: {file!r} is not valid Python: {in_a_line(error)}.") from error
 
 
 def _run(module: ModuleType, code: CodeType) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, first_line, in_a_line
 
 WAIT = 10.0  # seconds for the hub's first answer: its own client, and `datasets`, ask again and again
 
@@ -24,9 +24,9 @@ def upload(folder: Path, name: str, private: bool = True) -> str:
             repo_id=made.repo_id, folder_path=folder, commit_message="Export from Instruct-Ablate"
         )
     except HFValidationError as error:
-        raise UserError(f"--push {name}: no name of a model on the hub: {error}") from error
+        raise UserError(f"--push {name}: no name of a model on the hub: {in_a_line(error)}") from error
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UserError(
             f"{folder} is written, but not uploaded as {name}: {reason}. `hf auth login` (or HF_TOKEN) says who "
             f"you are; `hf upload {name} {folder}` tries again."

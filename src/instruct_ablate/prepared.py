@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from filelock import BaseFileLock, Timeout
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, with_kind
 from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.whole_files import (
     explained,
@@ -84,7 +84,7 @@ def _opened(folder: Path, read: Callable[[Path], T]) -> T:
     try:
         return read(folder)
     except _UNREADABLE as error:
-        raise DamagedError(f"{type(error).__name__}: {error}") from error
+        raise DamagedError(with_kind(error)) from error
 
 
 def _lock(folder: Path) -> BaseFileLock:

@@ -11,7 +11,7 @@ from instruct_ablate.cell.state.record_file import (
     loaded,
     to_json,
 )
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.whole_files import is_inside
 
 MANIFEST = "manifest.json"
@@ -51,7 +51,7 @@ def parse_manifest(data: bytes) -> Manifest:
             raise UserError(f"it was written in format {raw['archive']} by a newer version")
         manifest = decode(raw, Manifest)
     except (CorruptRecordError, OtherFormatError, UnicodeDecodeError) as error:
-        raise UserError(f"its {MANIFEST} cannot be read ({str(error)[:100]})") from error
+        raise UserError(f"its {MANIFEST} cannot be read ({in_a_line(error, 100)})") from error
     names = [manifest.study, *(entry.name for entry in manifest.files)]
     for name in names:
         check_member_name(name)

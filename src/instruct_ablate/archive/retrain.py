@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.processes import after_program
 from instruct_ablate.terminal import echo
 
@@ -30,7 +30,7 @@ def command_words(command: str, output: Path, study: str, trust: bool = False) -
     try:
         words = after_program(command)
     except ValueError as error:
-        raise UserError(f"a stored command cannot be read ({error}): {command[:200]}") from error
+        raise UserError(f"a stored command cannot be read ({in_a_line(error)}): {command[:200]}") from error
     kept = ["-m"] if {*_MANY} & {*words} and _SINGLE not in words else []
     for word in words:
         key, given, value = word.partition("=")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from instruct_ablate.errors import UserError, closed, unknown
+from instruct_ablate.errors import UserError, closed, in_a_line, unknown
 from instruct_ablate.json_objects import load_json
 
 Value = str | int | tuple[str, ...] | None
@@ -89,7 +89,7 @@ def _value(kind: str, name: str, value: Any) -> Value:
     try:
         return _KINDS[kind].parameters[name](value)
     except ValueError as error:
-        raise UserError(f"constraint {kind}: {name}={value!r}: {error}".replace("\n", " ")) from error
+        raise UserError(f"constraint {kind}: {name}={value!r}: {in_a_line(error)}") from error
 
 
 def to_text(one: Constraint) -> str:

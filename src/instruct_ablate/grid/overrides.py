@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.composition import WIDE, check_key, free_keys, groups, keys, shortened, text_keys
-from instruct_ablate.errors import UserError, among, closed, refusal
+from instruct_ablate.errors import UserError, among, closed, first_line, refusal
 from instruct_ablate.limits import shown
 from instruct_ablate.schema import check_texts
 
@@ -147,7 +147,7 @@ def parse(line: str, given: str = "") -> Any:
     try:
         return OverridesParser.create().parse_override(line)
     except (HydraException, ValueError, RecursionError) as error:
-        said = shortened(" ".join(str(error).split("\n")[0].split()))
+        said = shortened(" ".join(first_line(error).split()))
         raise UserError(f"cannot read {shown(given or line)}: {said}{_quoting(given or line)}") from error
 
 

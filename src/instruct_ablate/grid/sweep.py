@@ -29,7 +29,7 @@ from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify, regardless_of_order
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import Records, missing_record, read_record, record_fault
-from instruct_ablate.errors import UserError, UserErrors, refusal
+from instruct_ablate.errors import UserError, UserErrors, refusal, with_kind
 from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.effects import twins
 from instruct_ablate.grid.expansion import Declared, expand
@@ -276,7 +276,7 @@ def _launch_overrides(launcher: Any, cells: Sequence[Cell]) -> None:
     try:
         launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
     except Exception as error:  # a launcher whose worker was killed; the cells that ended are on disk
-        log.error("the launcher gave up: %s: %s", type(error).__name__, error)
+        log.error("the launcher gave up: %s", with_kind(error))
 
 
 def _launcher(hydra: HydraParts) -> Any:

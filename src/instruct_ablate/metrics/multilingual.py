@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.metrics.registry import metric
 
 VARIABLE = "GPT2_TOKENIZER"
@@ -31,8 +31,8 @@ def _tokenizer(place: str | None) -> Callable[[str], tuple[str, ...]]:
         loaded = Tokenizer.from_file(str(file)) if place else Tokenizer.from_pretrained(HUB)
     except Exception as error:  # the library raises bare exceptions, and those of the hub's client
         raise UserError(
-            f"rouge of GPT-2's tokens: its tokenizer cannot be read from {place or 'the hub'} ({error}): set "
-            f"{VARIABLE} to its tokenizer.json."
+            f"rouge of GPT-2's tokens: its tokenizer cannot be read from {place or 'the hub'} ({in_a_line(error)}): "
+            f"set {VARIABLE} to its tokenizer.json."
         ) from error
     if loaded.get_vocab_size() != VOCABULARY:
         raise UserError(

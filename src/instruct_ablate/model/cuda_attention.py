@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from instruct_ablate.data.micro_batch import NO_PARENT
+from instruct_ablate.errors import first_line
 from instruct_ablate.model.torch_internals import flash_attention
 
 log = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ def _works(device: torch.device, dtype: torch.dtype, sizes: tuple[int, int, int]
         ):
             return all(_agrees(device, dtype, sizes, window) for window in (None, 4))
     except (RuntimeError, NotImplementedError, TypeError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         log.warning("attention takes a kernel call a segment: FlashAttention is not to be had (%s)", reason)
         return False
 

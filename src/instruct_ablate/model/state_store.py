@@ -23,7 +23,7 @@ import torch
 from filelock import Timeout
 from torch import Tensor
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, with_kind
 from instruct_ablate.prepared import MANIFEST, damage, prepared
 from instruct_ablate.whole_files import explained, put_aside, remove, shared_lock
 
@@ -127,7 +127,7 @@ class StateStore:
             table = np.load(path / "chunks.npy")
             file = os.open(path / "states", os.O_RDONLY | os.O_CLOEXEC)
         except (OSError, ValueError, EOFError) as error:
-            self._drop(path, f"{type(error).__name__}: {error}")
+            self._drop(path, with_kind(error))
             return
         self._files[path] = file
         ends = np.cumsum(table[:, 0]) * self.row

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.errors import UserError, in_a_line, unknown
 from instruct_ablate.instruction.context import hashed
 from instruct_ablate.prompt.rendering import Rendering, make_rendering
 from instruct_ablate.prompt.template import TEMPLATES, Template, configured_template
@@ -46,7 +46,7 @@ def read_set(name: str) -> tuple[Rendering, ...] | None:
     try:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"prompt.template: {name!r} cannot be read as text ({error}).") from error
+        raise UserError(f"prompt.template: {name!r} cannot be read as text ({in_a_line(error)}).") from error
     return _parsed(text, name)
 
 
@@ -54,7 +54,7 @@ def _parsed(text: str, where: str) -> tuple[Rendering, ...]:
     try:
         given = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UserError(f"{where} is no YAML: {' '.join(str(error).split())[:300]}") from error
+        raise UserError(f"{where} is no YAML: {in_a_line(error, 300)}") from error
     if not isinstance(given, list) or not given:
         raise UserError(
             f"{where}: a set of templates is a list of renderings, each with name, input, output."

@@ -15,7 +15,7 @@ from pathlib import Path
 from instruct_ablate.cell.state.instance_scores import change_told, digest_of
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, read_plain
 
 MOST_ROWS = 100_000  # predictions on a page
@@ -124,7 +124,7 @@ def read_sample(
     try:
         return tuple(read(line) for line in (_smallest(lines, per_task) if per_task else lines))
     except NOT_AS_WRITTEN as error:
-        raise UserError(f"{path}: holds a line that is no prediction ({error}).") from error
+        raise UserError(f"{path}: holds a line that is no prediction ({in_a_line(error)}).") from error
 
 
 def _smallest(lines: Sequence[bytes], per_task: int) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.errors import UserError, UserErrors, unknown
+from instruct_ablate.errors import UserError, UserErrors, first_line, unknown
 from instruct_ablate.schema import TasksConfig, typed
 from instruct_ablate.tasks.task import TaskCollection
 
@@ -56,7 +56,7 @@ def check_general(given: Mapping[str, Any]) -> None:
     except UserError as error:
         raise UserError(_moved(str(error))) from error
     except ValueError as error:  # what the schema's types refuse
-        raise UserError(f"{KEY}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{KEY}: {first_line(error)}") from error
 
 
 def read_general(given: Mapping[str, Any], cache: Path) -> TaskCollection:

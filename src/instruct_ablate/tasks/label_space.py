@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from instruct_ablate.errors import UserError, UserErrors, nearest
+from instruct_ablate.errors import UserError, UserErrors, in_a_line, nearest
 from instruct_ablate.normalisation import label_form, normalised
 from instruct_ablate.tasks.data_file import read_json, read_text
 from instruct_ablate.tasks.task import Example, Instance, Task
@@ -81,7 +81,7 @@ def _overrides_in(text: str, path: Path) -> dict[str, tuple[str, ...] | None]:
     try:
         raw = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path} is not YAML: {in_a_line(error)}") from error
     if raw is None:
         return {}
     if not isinstance(raw, dict):

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from instruct_ablate.errors import UserError, UserErrors, unknown
+from instruct_ablate.errors import UserError, UserErrors, first_line, unknown
 from instruct_ablate.schema import TasksConfig, typed
 from instruct_ablate.tasks.order import order_of_parts
 from instruct_ablate.tasks.task import Part, Task, TaskCollection
@@ -109,7 +109,7 @@ def _values_faults(
     except UserError as error:
         yield str(error).replace("tasks.", f"{where}.")
     except ValueError as error:  # what the schema's types refuse
-        yield f"{where}: {str(error).splitlines()[0]}"
+        yield f"{where}: {first_line(error)}"
 
 
 def _check_names(whole: Mapping[str, TaskCollection], names: Mapping[str, int]) -> None:

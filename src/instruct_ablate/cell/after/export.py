@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import TRAINED
 from instruct_ablate.cell.state.stored_config import stored_part
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.processes import PROGRAM, after_program
 from instruct_ablate.schema import Config, MethodConfig, ModelConfig
 from instruct_ablate.whole_files import explained, follow_mode, make_folder
@@ -122,7 +122,7 @@ def _trained(source: Source) -> Checkpoint:
         set_weights(model, kept["masters"])
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{source.folder / TRAINED} does not hold the weights of {source.model.name}: {error}"
+            f"{source.folder / TRAINED} does not hold the weights of {source.model.name}: {in_a_line(error)}"
         ) from error
     bare(model).config.use_cache = True
     return replace(checkpoint, model=model.eval())

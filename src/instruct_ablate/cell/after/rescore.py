@@ -19,7 +19,7 @@ from instruct_ablate.cell.state.predictions import PredictionRow, read_predictio
 from instruct_ablate.cell.state.record import GENERAL, SCORING, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import RECORD, read_record, write_record
 from instruct_ablate.cell.state.stored_config import stored_flag, stored_number, stored_texts
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.extensions import admit
 from instruct_ablate.metrics import (
     BUILT_IN_ALONE,
@@ -102,7 +102,7 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
         pairs = [(block, *_block(folder, block, _of(block, loaded))) for block in record.every_block]
         edited = tuple(_edited(folder, record))
     except (UserError, OSError) as fault:
-        return Rescored(folder.name, left=str(fault))
+        return Rescored(folder.name, left=in_a_line(fault))
     scores = (
         (old.instruction, before, after)
         for old, new, _ in pairs

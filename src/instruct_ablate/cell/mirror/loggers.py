@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from instruct_ablate.cell.mirror.score_keys import block_scores, flat_scores
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.errors import with_kind
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -71,7 +72,7 @@ def guarded(what: str, lost: list[str] | None = None) -> Iterator[None]:
         yield
     except Exception as error:
         # any failure of a mirror is only worth a line: the record on disk is complete without it
-        why = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+        why = with_kind(error).partition("\n")[0][:300]
         if lost is not None:
             lost.append(f"{what} {LOST} this cell ({why})")
         log.warning("%s: %s; the record on disk is complete without it", what, why)

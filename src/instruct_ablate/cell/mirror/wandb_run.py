@@ -23,6 +23,7 @@ from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.cell.state.store import TRAINED
+from instruct_ablate.errors import in_a_line
 from instruct_ablate.learning_curve import FILE as CURVE
 from instruct_ablate.learning_curve import LOGGED, read_curve
 from instruct_ablate.processes import command_line
@@ -57,7 +58,7 @@ class WandbRun:
             self.run = open_run(settings, self.mode, config.logger.timeout)
         except Exception as error:
             what = "cannot be reached" if self.mode == "online" else "would not begin"
-            log.warning("W&B %s (%s): this cell is logged offline; sync it later", what, error)
+            log.warning("W&B %s (%s): this cell is logged offline; sync it later", what, in_a_line(error))
             leave_service()
             self.run = open_run(settings, "offline", config.logger.timeout)
             self.mode = "failed"

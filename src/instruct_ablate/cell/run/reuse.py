@@ -34,7 +34,7 @@ from instruct_ablate.cell.state.predictions import PredictionRow, from_line, to_
 from instruct_ablate.cell.state.record import GENERAL, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.cell.state.stored_config import IDENTITY, describe
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics import BUILT_IN_ALONE, InstanceScore, score_all
 from instruct_ablate.metrics.registry import built_in, reading_model
@@ -81,8 +81,9 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
             tested = _verified(shaped, form, source, record)
             tested += _verified_general(shaped, source, record.general)
         except (UserError, OSError) as fault:
+            why = in_a_line(fault)
             log.warning(
-                "%s: the cell of study %s is not taken over: %s", identity.name, source.parent.name, fault
+                "%s: the cell of study %s is not taken over: %s", identity.name, source.parent.name, why
             )
             continue
         if not known:

@@ -33,7 +33,7 @@ from instruct_ablate.cell.state.store import (
     write_record,
 )
 from instruct_ablate.cell.state.stored_config import describe
-from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError
+from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError, with_kind
 from instruct_ablate.fence import inside_fence
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config
@@ -158,7 +158,7 @@ def _guarded(job: Job, running: CellRecord, work: Work, hours: float | None) -> 
     except (UserError, TimedOutError, BrokenInvariantError) as error:
         return _failed(running, str(error), "")
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".strip()
+        reason = with_kind(error)
         failed = _failed(running, reason, traceback.format_exc())
         if job.config.raise_faults:
             _finish(job.folder, failed)

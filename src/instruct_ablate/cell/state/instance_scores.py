@@ -13,6 +13,7 @@ from typing import Any
 
 from instruct_ablate.cell.state.predictions import PredictionRow, content_of, parsed
 from instruct_ablate.cell.state.record import SCORING, ScoreBlock
+from instruct_ablate.errors import in_a_line
 from instruct_ablate.metrics import Metric
 from instruct_ablate.whole_files import as_utf8, inside, read_inside, read_plain, whole_file
 
@@ -101,5 +102,5 @@ def read_columns(folder: Path, name: str) -> Any:
         if any(table.column(key).null_count for key in KEYS):
             raise ValueError("a row has no task or id")
     except (pa.ArrowException, KeyError, TypeError) as error:
-        raise ValueError(" ".join(str(error).split())[:200]) from error
+        raise ValueError(in_a_line(error, 200)) from error
     return table

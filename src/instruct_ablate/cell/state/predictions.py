@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.fence import check_fence, inside_fence
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.built_in import guess_chance
@@ -231,7 +231,7 @@ def parsed(path: Path, content: bytes) -> tuple[PredictionRow, ...]:
         try:
             rows.append(from_line(line))
         except NOT_AS_WRITTEN as error:
-            raise UserError(f"{path}, line {number}: not a prediction row ({error}).") from error
+            raise UserError(f"{path}, line {number}: not a prediction row ({in_a_line(error)}).") from error
     return tuple(rows)
 
 

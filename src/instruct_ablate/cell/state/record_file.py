@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from instruct_ablate.cell.state.old_record import modern_record
 from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord, Environment
 from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.errors import in_a_line
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.registry import describe
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, as_utf8
@@ -64,7 +65,7 @@ def loaded(text: str) -> dict[str, Any]:
     try:
         raw = load_json(text)
     except NOT_AS_WRITTEN as error:
-        raise CorruptRecordError(str(error)) from error
+        raise CorruptRecordError(in_a_line(error)) from error
     if not isinstance(raw, dict):
         raise CorruptRecordError(f"an object expected, {type(raw).__name__} found")
     body, seal, _ = text.rpartition(_SEAL)
@@ -82,7 +83,7 @@ def decode(raw: dict[str, Any], kind: type[T]) -> T:
     try:
         result = _decoder(cast("Any", kind))(raw)
     except NOT_AS_WRITTEN as error:
-        raise CorruptRecordError(f"{kind.__name__}: {error}") from error
+        raise CorruptRecordError(f"{kind.__name__}: {in_a_line(error)}") from error
     assert isinstance(result, kind)
     return result
 
@@ -95,7 +96,7 @@ def parse_record(text: str, folder: Path | None = None) -> CellRecord:
         describe(metric for block in record.every_block for metric in block.metrics)
         return record
     except NOT_AS_WRITTEN as error:
-        raise CorruptRecordError(f"CellRecord: {error}") from error
+        raise CorruptRecordError(f"CellRecord: {in_a_line(error)}") from error
 
 
 @cache

@@ -25,6 +25,7 @@ from instruct_ablate.cell.state.record_file import (
     to_json,
 )
 from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.errors import in_a_line
 from instruct_ablate.fence import inside_fence
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
@@ -117,8 +118,8 @@ def record_fault(folder: Path, records: Records | None = None) -> str | None:
     except (FileNotFoundError, NotADirectoryError, OtherFormatError):
         return None
     except (OSError, CorruptRecordError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        return f"{RECORD} cannot be read: {' '.join(str(why).split())[:200]}"
+        why = isinstance(error, OSError) and error.strerror
+        return f"{RECORD} cannot be read: {why or in_a_line(error, 200)}"
     return None
 
 

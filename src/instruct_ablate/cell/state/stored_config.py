@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from instruct_ablate.cell.state.omegaconf_internals import as_yaml
 from instruct_ablate.cell.state.record_file import CorruptRecordError, decode
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.whole_files import read_inside, write_whole
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def stored_part(folder: Path, name: str, kind: type[T]) -> T:
     try:
         return decode({str(key): value for key, value in dict(part or {}).items()}, kind)
     except (CorruptRecordError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / CONFIG}: {name}: {error}") from error
+        raise UserError(f"{folder / CONFIG}: {name}: {in_a_line(error)}") from error
 
 
 def stored_texts(folder: Path, *keys: str) -> list[str]:

@@ -16,6 +16,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import configure_log
 
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
+from instruct_ablate.errors import with_kind
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.planned_cell import Cell
@@ -48,7 +49,7 @@ def run_here(launcher: Any, cell: Cell) -> None:
     try:
         launcher.task_function(cell.config)
     except Exception as error:  # its record says nothing of it: the summary will
-        log.error("%s: %s: %s", cell.identity.name, type(error).__name__, error)
+        log.error("%s: %s", cell.identity.name, with_kind(error))
 
 
 @contextmanager

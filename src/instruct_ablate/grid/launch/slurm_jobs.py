@@ -193,7 +193,7 @@ class Submission:
                 }
             )
         except (RuntimeError, ValueError, NameError) as error:
-            raise UserError(f"hydra/launcher=submitit_{self._cluster}: {error}") from error
+            raise UserError(f"hydra/launcher=submitit_{self._cluster}: {in_a_line(error)}") from error
         return executor
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.model.adapters import decoder_layers
 from instruct_ablate.model.decoding.attention import Layout, Pair
 from instruct_ablate.model.decoding.batch import Batch, Row
@@ -226,7 +226,7 @@ def _tried(lower: LowerLayers) -> Forms | None:
         with evaluating(lower.model):
             return _compared(lower)
     except REFUSALS as reason:
-        log.debug("%s: %s", type(lower.model).__name__, reason)
+        log.debug("%s: %s", type(lower.model).__name__, in_a_line(reason))
         return None
 
 

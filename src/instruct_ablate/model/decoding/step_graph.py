@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import torch
 from torch import Tensor
 
+from instruct_ablate.errors import with_kind
 from instruct_ablate.model.cuda_attention import determinism_put_back
 from instruct_ablate.model.decoding.attention import Pair
 from instruct_ablate.model.decoding.kv_cache import RowCache
@@ -181,7 +182,7 @@ class StepGraph:
             logits = self._capture.rehearse(lambda: self._run(step))
             self._replay = self._capture.capture(lambda: self._run(step))
         except RuntimeError as error:
-            self._refuse(f"{type(error).__name__}: {error}")
+            self._refuse(with_kind(error))
             return self._run(step)
         counts.captured += 1
         return logits
@@ -196,7 +197,7 @@ class StepGraph:
         try:
             reason = self._difference(logits, self._replay)
         except RuntimeError as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = with_kind(error)
         if reason is None:
             _proven.add(self.model)
         else:

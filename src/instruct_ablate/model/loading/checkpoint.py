@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.errors import Interrupted, UserError
+from instruct_ablate.errors import Interrupted, UserError, with_kind
 from instruct_ablate.model.families import Kind
 from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
 from instruct_ablate.model.loading.last_loaded import SHELF
@@ -165,8 +165,7 @@ def _explained(config: ModelConfig, what: str) -> Iterator[None]:
     except (UserError, Interrupted):
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0]
         raise UserError(
             f"model={config.name}: its {what} cannot be loaded from {config.path or 'the cache'}: "
-            f"{type(error).__name__}: {reason}"
+            f"{with_kind(error).splitlines()[0]}"
         ) from error

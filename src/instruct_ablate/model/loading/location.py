@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.errors import Interrupted, UserError, unknown
+from instruct_ablate.errors import Interrupted, UserError, first_line, unknown
 from instruct_ablate.hub import WAIT
 from instruct_ablate.model.families import ENCODER_DECODERS, Kind
 from instruct_ablate.model.loading.packed_models import MODELS, NAMES
@@ -216,21 +216,21 @@ def _hub_file(config: ModelConfig) -> Path:
         pass
     except HFValidationError as error:
         raise UserError(
-            f"model.path={name} is neither a local folder nor a hub id: {_first_line(error)}"
+            f"model.path={name} is neither a local folder nor a hub id: {first_line(error)}"
         ) from error
     try:
         _reach(hf_hub_url(name, "config.json", revision=revision))
         return Path(hf_hub_download(name, "config.json", revision=revision))
     except (GatedRepoError, RepositoryNotFoundError) as error:
         raise UserError(
-            f"{where}: the hub knows no such model, or you may not read it. {_first_line(error)}"
+            f"{where}: the hub knows no such model, or you may not read it. {first_line(error)}"
         ) from error
     except Interrupted:
         raise
     except Exception as error:
         raise UserError(
             f"{where}: no such local folder, and the hub cannot be reached or has no config.json there "
-            f"({_first_line(error)}). Check the name and the network, or give a local folder as model.path."
+            f"({first_line(error)}). Check the name and the network, or give a local folder as model.path."
         ) from error
 
 
@@ -277,7 +277,7 @@ def _read(path: Path, why: str = "") -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UserError(f"{path.parent} holds no {path.name}" + (f"; {why}." if why else ".")) from error
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {_first_line(error)}") from error
+        raise UserError(f"{path} cannot be read: {first_line(error)}") from error
     if not isinstance(raw, dict):
         raise UserError(f"{path} does not hold a JSON object.")
     return raw
@@ -295,8 +295,3 @@ def _check_safetensors(path: Path) -> None:
             raise UserError(f"{path} is not a safetensors file, or it is broken.") from error
     if size < 8 + length + max(ends, default=0):
         raise UserError(f"{path} is cut short: {size} bytes of {8 + length + max(ends, default=0)}.")
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its kind."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
+from instruct_ablate.errors import with_kind
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.cuda_attention import determinism_put_back
 from instruct_ablate.model.loading.last_loaded import SHELF, with_same_weights
@@ -129,9 +130,7 @@ class Meeting:
         except Exception as error:
             # Whoever is at fault fails in its own step, alone.
             self._faults += 1
-            log.warning(
-                "a joined step failed (%s: %s): each cell takes it alone", type(error).__name__, error
-            )
+            log.warning("a joined step failed (%s): each cell takes it alone", with_kind(error))
             for cell in joining:
                 cell.answer = None
                 _forget(cell.asked.module)

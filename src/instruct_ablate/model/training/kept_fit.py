@@ -12,6 +12,7 @@ import torch
 
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.store import TokenStore
+from instruct_ablate.errors import in_a_line
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.state_store import make_store
 from instruct_ablate.model.training.frozen_layers import FrozenLayers
@@ -112,6 +113,6 @@ def _agrees(model: Any, frozen: FrozenLayers) -> bool:
             wanted = head.logits(target_states(model, batch))
             ours = head.logits(target_states(model, batch, kept=KeptStates(frozen, None, TRIAL)))
     except REFUSALS as reason:
-        log.debug("%s: %s", type(model).__name__, reason)
+        log.debug("%s: %s", type(model).__name__, in_a_line(reason))
         return False
     return agree(ours, wanted)

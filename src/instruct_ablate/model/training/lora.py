@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.errors import UserError, in_a_line, unknown
 from instruct_ablate.model.adapters import adapted_on_top, attention_layers, is_called, is_linear, of_pictures
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.loading.location import check_checkpoint
@@ -49,7 +49,9 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
         try:
             return get_peft_model(model, lora)
         except ValueError as error:
-            raise UserError(f"method.target_modules={list(config.target_modules)}: {error}") from error
+            raise UserError(
+                f"method.target_modules={list(config.target_modules)}: {in_a_line(error)}"
+            ) from error
 
 
 def check_layers(config: ModelConfig, method: MethodConfig, cache: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from instruct_ablate.data.collate import collate
 from instruct_ablate.data.store import Ragged, TokenStore
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.model.modes import evaluating
 from instruct_ablate.model.training.loss import check_model, packed_attention_of, token_losses
 from instruct_ablate.model.trial import agree, proven, short_windows, trial_tokens
@@ -58,7 +58,7 @@ def trains(model: Any, packing: bool) -> bool:
         check_model(model, packing)
         return not model.config.is_encoder_decoder or proven(partial(_agrees, packing=packing), model)
     except (*REFUSALS, UserError) as reason:
-        log.debug("%s cannot be trained so: %s", type(model).__name__, reason)
+        log.debug("%s cannot be trained so: %s", type(model).__name__, in_a_line(reason))
         return False
 
 

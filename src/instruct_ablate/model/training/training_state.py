@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from instruct_ablate.errors import Interrupted, UserError
+from instruct_ablate.errors import Interrupted, UserError, in_a_line
 from instruct_ablate.fence import inside_fence
 from instruct_ablate.processes import handling
 from instruct_ablate.turns import this_cell
@@ -41,7 +41,7 @@ def write(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, file)
     except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
         raise UserError(
-            f"cannot write the checkpoint {path}: {error}. Free some space and run again."
+            f"cannot write the checkpoint {path}: {in_a_line(error)}. Free some space and run again."
         ) from error
 
 

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.report.view.prediction_index import PredictionIndex, Selection
 
 HERE = "127.0.0.1"
@@ -94,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
             found: dict[str, Any] = self.server.index.look(selection, place, at)
             status = HTTPStatus.OK
         except (UserError, ValueError) as fault:
-            found, status = {"error": str(fault)}, HTTPStatus.BAD_REQUEST
+            found, status = {"error": in_a_line(fault)}, HTTPStatus.BAD_REQUEST
         self._send(status, json.dumps(found).encode(), "application/json")
 
     def _send(self, status: HTTPStatus, content: bytes, kind: str = "text/plain; charset=utf-8") -> None:

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.terminal import echo
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, put_aside, read_plain, shared_lock
 
@@ -101,7 +101,7 @@ def damage(folder: Path) -> str | None:
         manifest = json.loads(read_plain(folder / MANIFEST))
         commit, same = manifest["commit"], checksum(folder) == manifest["sha256"]
     except (OSError, *NOT_AS_WRITTEN) as error:
-        return f"cannot be read ({error})"
+        return f"cannot be read ({in_a_line(error)})"
     return None if same else f"differs from what was downloaded (commit {commit})"
 
 
