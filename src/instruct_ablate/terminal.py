@@ -73,11 +73,16 @@ def complain(text: str) -> None:
     echo(f"errors:\n{text}" if "\n" in text else f"error: {text}", err=True)
 
 
+def has_width(console: Console) -> bool:
+    """Whether a console is so wide and no wider: a terminal's is, and one that `COLUMNS` tells; a file's is not."""
+    return console.is_terminal or "COLUMNS" in os.environ
+
+
 def narrow_console(text: str) -> Console | None:
     """Return a console where the terminal, or `COLUMNS`, leaves a text's lines no room; what goes to a file has it."""
     console = make_console()
-    known = console.is_terminal or "COLUMNS" in os.environ
-    return console if known and max(map(len, text.splitlines()), default=0) > console.width else None
+    longest = max(map(len, text.splitlines()), default=0)
+    return console if has_width(console) and longest > console.width else None
 
 
 def make_console(stderr: bool = False) -> Console:
@@ -96,7 +101,7 @@ def make_console(stderr: bool = False) -> Console:
                 yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
     console = Guarded(stderr=stderr)
-    if not (stderr or console.is_terminal or "COLUMNS" in os.environ):
+    if not (stderr or has_width(console)):
         console.width = UNBOUNDED  # a file or a pipe: names stay whole, to be searched for and copied
     return console
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
 from transformers.utils import logging
 
-from instruct_ablate.model.modes import evaluating, exact_logits, quiet, shapes_of_any_kind
+from instruct_ablate.model.modes import Shared, evaluating, exact_logits, quiet, shapes_of_any_kind
 
 
 def test_modes_are_restored_module_by_module_even_after_an_error():
@@ -130,3 +132,28 @@ def test_no_kernel_is_built_for_a_shape_while_anyone_trains_or_answers() -> None
         assert not built()
     finally:
         torch.backends.cuda.enable_cudnn_sdp(True)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_is_shared_ends_with_the_last_of_those_within_in_whatever_order_they_end(first: int) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def make() -> Iterator[None]:
+        told.append("entered")
+        try:
+            yield
+        finally:
+            told.append("left")
+
+    shared = Shared(make)
+    for _ in range(2):  # and again
+        within = [shared(), shared()]
+        for one in within:
+            one.__enter__()
+        within[first].__exit__(None, None, None)
+        assert told == ["entered"]
+        error = ValueError("no")
+        assert not within[1 - first].__exit__(ValueError, error, None)
+        assert told == ["entered", "left"]
+        told.clear()

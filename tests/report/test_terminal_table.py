@@ -6,10 +6,12 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from instruct_ablate.cell.state.contamination import SEEN
-from instruct_ablate.report.columns import main_columns
+from instruct_ablate.grid.study import read_study
+from instruct_ablate.report.columns import column_heading, main_columns
 from instruct_ablate.report.figures.paper import main_caption
 from instruct_ablate.report.seed_means import Mean, Over, build_rows
 from instruct_ablate.report.tables import latex, main_table
@@ -102,6 +104,31 @@ def test_a_narrow_terminal_gets_shorter_numbers_and_is_told(tmp_path: Path):
     assert "58.5 ±" not in text.getvalue()
     assert "A wider terminal shows" in " ".join(text.getvalue().split())
     assert "…" not in text.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_without_room_for_columns_has_a_rows_values_one_below_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
+):
+    """At 40 columns lines of 74 were broken anywhere: no number stood below its heading."""
+    if not terminal:
+        monkeypatch.setenv("COLUMNS", "40")  # as all other tables go by it, a pipe's too
+    folder, text = small_study(tmp_path / "s"), io.StringIO()
+    console = Console(file=text, width=40, force_terminal=terminal, color_system=None)
+    print_summary(folder, console)
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    told = [" ".join(line.split()) for line in lines]
+    study = read_study(folder)
+    rows = build_rows(study.cells, study.reference)
+    names = main_columns(rows, study.columns)
+    assert "exact_match" in names
+    for row in rows:
+        for name in names:
+            heading = " ".join(column_heading(name, study.reference).split())
+            assert f"{heading} {measured(row, name)}" in told
+    assert "not finished 1 missing" in told
+    assert "A wider terminal" not in " ".join(told), "deviations are there"
 
 
 def test_an_empty_study_says_so(tmp_path: Path):

@@ -18,6 +18,7 @@ from instruct_ablate.archive.manifest import (
     parse_manifest,
 )
 from instruct_ablate.errors import UserError
+from instruct_ablate.plural import counted
 from instruct_ablate.whole_files import explained, make_folder
 
 MOST_FILES = 200_000
@@ -49,8 +50,8 @@ def _unpacked(archive: Path, members: Iterator[Member], folder: Path, limit: int
         total = sum(max(entry.size, 0) for entry in manifest.files)
         if total > limit or len(manifest.files) > MOST_FILES:
             raise UserError(
-                f"it holds {len(manifest.files)} files of {total / 2**30:.1f} GiB, and at most {MOST_FILES:,} files of "
-                f"{limit / 2**30:.1f} GiB are unpacked; --limit GIB takes more"
+                f"it holds {counted(len(manifest.files), 'file')} of {total / 2**30:.1f} GiB, and at most "
+                f"{MOST_FILES:,} files of {limit / 2**30:.1f} GiB are unpacked; --limit GIB takes more"
             )
         for entry in manifest.files:
             _write(next(members, None), entry, folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.plural import counted
 from instruct_ablate.terminal import echo
 
 
@@ -27,4 +28,4 @@ def command(study: Path, file: Path) -> None:
     for told in packed.changed:
         echo(told, err=True)
     size = file.stat().st_size / 2**20
-    echo(f"{file}: {packed.cells} cells, {packed.files} files, {size:.1f} MiB")
+    echo(f"{file}: {counted(packed.cells, 'cell')}, {counted(packed.files, 'file')}, {size:.1f} MiB")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from instruct_ablate.plural import counted
 from instruct_ablate.terminal import echo
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _lines(replayed: Replayed) -> list[str]:
     other = len(replayed.other_tables)
     lines = [f"tables: {replayed.tables} of {replayed.tables + other} the same, byte for byte"]
     lines += [f"  differs: {name}" for name in replayed.other_tables]
-    lines.append(f"scores: those of {replayed.scored} cells follow from their predictions")
+    lines.append(f"scores: those of {counted(replayed.scored, 'cell')} follow from their predictions")
     lines += [f"  do not: {name}" for name in replayed.unequal]
     lines += [
         f"  changed after they were scored, before they were archived: {name}" for name in replayed.edited

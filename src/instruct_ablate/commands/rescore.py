@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from instruct_ablate.plural import counted
 from instruct_ablate.terminal import echo
 
 
@@ -42,4 +43,6 @@ def command(study: Path, metrics: tuple[str, ...], extensions: tuple[str, ...], 
         echo(waiting_runs(runs, study))
     changed = sum(result.changed for result in results)
     left = sum(bool(result.left) for result in results)
-    echo(f"{len(results)} cells: {changed} changed, {len(results) - changed - left} the same, {left} left")
+    echo(
+        f"{counted(len(results), 'cell')}: {changed} changed, {len(results) - changed - left} the same, {left} left"
+    )

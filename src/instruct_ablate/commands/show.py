@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.plural import counted
 from instruct_ablate.terminal import echo, json_option, print_json
 
 
@@ -46,5 +47,7 @@ def command(
     for row in chosen:
         for line in lines(row):
             echo(line)
-    what = "instances answered otherwise" if diff else "wrong predictions" if wrong else "predictions"
-    echo(f"{len(chosen)} of {len(rows)} {what}")
+    noun, more = (
+        ("instance", " answered otherwise") if diff else ("wrong prediction" if wrong else "prediction", "")
+    )
+    echo(f"{len(chosen)} of {counted(len(rows), noun)}{more}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.chain import Chain, Entry
+from instruct_ablate.plural import are, counted
 
 LOOKS = "looks.jsonl"
 SHORT = 16  # characters of an identity that are written
@@ -108,7 +109,7 @@ def check_frozen(folder: Path, cells: Sequence[str], hypotheses: Sequence[str], 
     changed = [f"hypothesis {text!r} is new" for text in hypotheses if text not in first.hypotheses]
     changed += [f"reference={reference} was {first.reference}"] if reference != first.reference else []
     beyond = sum(not first.has(cell) for cell in cells)
-    changed += [f"{beyond} of {len(cells)} cells are not of its grid"] if beyond else []
+    changed += [f"{beyond} of {counted(len(cells), 'cell')} {are(beyond)} not of its grid"] if beyond else []
     if changed:
         raise _frozen(folder, first, changed[0])
 
@@ -135,7 +136,8 @@ def check_same(folder: Path, look: Look) -> None:
     elif first.seeds != look.seeds:
         why = f"its seeds were {','.join(map(str, first.seeds))}"
     else:
-        why = f"its grid was {len(first.grid)} cells, {len(set(first.grid) & set(look.grid))} of them in this one"
+        both = len(set(first.grid) & set(look.grid))
+        why = f"its grid was {counted(len(first.grid), 'cell')}, {both} of them in this one"
     raise _frozen(folder, first, why)
 
 
@@ -158,7 +160,7 @@ def look_lines(looks: Looks, done: Iterable[str] = ()) -> Iterator[str]:
 
 def size(look: Look) -> str:
     """Say how much a look had."""
-    return f"{look.done} of {len(look.seeds)} seeds, {look.cells} of {len(look.grid)} cells"
+    return f"{look.done} of {counted(len(look.seeds), 'seed')}, {look.cells} of {counted(len(look.grid), 'cell')}"
 
 
 def found(taken: Sequence[Look], one: Decision) -> str:
@@ -175,10 +177,11 @@ def saved(last: Look, done: int) -> str:
     """Say what the last look leaves of the grid, of which so many cells are done by now."""
     done = max(done, last.cells)
     if not last.settled and last.done < len(last.seeds):
-        return f"not decided yet: {len(last.grid) - done} cells of the plan are left"
+        still = len(last.grid) - done
+        return f"not decided yet: {counted(still, 'cell')} of the plan {are(still)} left"
     if last.cells == len(last.grid):
         return "the whole grid was run"
     left = len(last.grid) - done
-    share = f"{left} of {len(last.grid)} cells saved ({100 * left / len(last.grid):.0f} %)"
+    share = f"{left} of {counted(len(last.grid), 'cell')} saved ({100 * left / len(last.grid):.0f} %)"
     beyond = f", {done - last.cells} done beyond what it took" if done > last.cells else ""
     return f"stopped, for every hypothesis is settled: {share}{beyond}"

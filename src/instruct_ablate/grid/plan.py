@@ -23,6 +23,7 @@ from instruct_ablate.grid.preflight import planned_faults
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.grid.sweep import HydraParts, Plan, plan_cells
 from instruct_ablate.grid.template_lengths import template_lines
+from instruct_ablate.plural import counted
 from instruct_ablate.schema import config_directory
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.validation import held_out_line
@@ -165,11 +166,12 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
     over = sum(not one.fits for one in cells)
     estimates = [one.estimate for one in todo]
     lines = [
-        f"{plan.asked} asked for, {len(cells)} distinct cells ({plan.added} untuned added): "
+        f"{plan.asked} asked for, {counted(len(cells), 'distinct cell')} ({plan.added} untuned added): "
         f"{done} done, {len(todo)} to run" + (f", {over} over the budget" if over else ""),
-        f"training: {sum(e.train_instances for e in estimates):,} instances, "
-        f"{sum(e.steps for e in estimates):,} steps, about {sum(e.train_tokens for e in estimates):,} tokens; "
-        f"testing: {sum(e.test_instances for e in estimates):,} predictions",
+        f"training: {counted(sum(e.train_instances for e in estimates), 'instance')}, "
+        f"{counted(sum(e.steps for e in estimates), 'step')}, about "
+        f"{counted(sum(e.train_tokens for e in estimates), 'token')}; "
+        f"testing: {counted(sum(e.test_instances for e in estimates), 'prediction')}",
         f"disk: {_disk(todo)}",
         *_frozen(todo),
         *_memory(todo),
@@ -180,9 +182,8 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
     times = [e.seconds for e in estimates]
     known = [seconds for seconds in times if seconds is not None]
     if len(known) < len(times):
-        lines.append(
-            f"time: {len(times) - len(known)} cells of models never measured; --probe 20 measures them"
-        )
+        unknown = counted(len(times) - len(known), "cell")
+        lines.append(f"time: {unknown} of models never measured; --probe 20 measures them")
     if known:
         lines.append(f"time: about {clock(sum(known))}, one cell after the other")
     return lines

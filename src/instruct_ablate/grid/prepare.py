@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from instruct_ablate.instruction.annotation import PUBLISHED, annotation_of
+from instruct_ablate.plural import are, counted
 from instruct_ablate.prepared import damage
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import put_aside
@@ -21,16 +22,16 @@ def prepare(config: Config) -> Iterator[str]:
     from instruct_ablate.tasks.validation import held_out_line
 
     collection = read_tasks(config.tasks, Path(config.cache))
-    told = f"{len(collection.train)} training and {len(collection.test)} test tasks"
+    told = f"{len(collection.train)} training and {counted(len(collection.test), 'test task')}"
     yield f"tasks {config.tasks.reader}: {told}"
     if config.evaluation.general:
         from instruct_ablate.tasks.general import general_name, read_general
 
         general = read_general(config.evaluation.general, Path(config.cache))
-        yield f"evaluation.general {general_name(config.evaluation.general)}: {len(general.test)} tasks"
+        yield f"evaluation.general {general_name(config.evaluation.general)}: {counted(len(general.test), 'task')}"
     if config.instruction.annotation in PUBLISHED:
         annotation = annotation_of(config.instruction.annotation, config.cache)
-        yield f"annotation {config.instruction.annotation}: {len(annotation.tasks)} definitions"
+        yield f"annotation {config.instruction.annotation}: {counted(len(annotation.tasks), 'definition')}"
     if collection.validation:
         yield held_out_line(collection)
     if config.model.source == "baseline":
@@ -57,7 +58,7 @@ def verify(cache: Path) -> Iterator[str]:
             whole += 1
         else:
             yield f"{folder} is damaged ({fault}): put aside as {put_aside(folder).name}, built again when needed"
-    yield f"{whole} prepared folders of {cache} are whole"
+    yield f"{counted(whole, 'prepared folder')} of {cache} {are(whole)} whole"
 
 
 def _is_prepared(path: Path) -> bool:

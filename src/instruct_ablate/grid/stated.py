@@ -13,6 +13,7 @@ from instruct_ablate.cell.state.store import RECORD
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.chain import Chain, Entry
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
+from instruct_ablate.plural import counted
 
 STATED = "stated.jsonl"
 
@@ -80,7 +81,7 @@ def standing(hypothesis: str, stated: Stated, cells: int, alone: bool = False) -
     `alone`: it was given to this report alone.
     """
     if alone:
-        return f"stated after {_counted(cells)}: given to this report alone"
+        return f"stated after {counted(cells, 'cell')}: given to this report alone"
     if not stated.versions:
         why = f" ({stated.faults[0]})" if stated.faults else ""
         return f"when it was stated is not recorded{why}"
@@ -94,7 +95,7 @@ def standing(hypothesis: str, stated: Stated, cells: int, alone: bool = False) -
 
 
 def _when(statement: Statement) -> str:
-    after = f"after {_counted(statement.cells)}" if statement.cells else "before the first cell"
+    after = f"after {counted(statement.cells, 'cell')}" if statement.cells else "before the first cell"
     return f"stated {after} ({statement.date}, {statement.hash[:8]})"
 
 
@@ -107,7 +108,11 @@ def history(stated: Stated) -> Iterator[str]:
             said = f"reference {one.reference}; {claims}"
             yield f"version {number}: {_when(one)}: {said}"
         else:
-            after = f"changed after {_counted(one.cells)}" if one.cells else "changed before the first cell"
+            after = (
+                f"changed after {counted(one.cells, 'cell')}"
+                if one.cells
+                else "changed before the first cell"
+            )
             yield f"version {number}: {after} ({one.date}, {one.hash[:8]}): {'; '.join(_changes(earlier, one))}"
         earlier = one
     yield from (f"unreadable: {fault}" for fault in stated.faults)
@@ -122,7 +127,3 @@ def _changes(earlier: Statement, one: Statement) -> Iterator[str]:
         yield f"metrics added: {', '.join(added)}"
     if earlier.clauses != one.clauses and earlier.hypotheses == one.hypotheses:
         yield "the same words read otherwise"
-
-
-def _counted(cells: int) -> str:
-    return "1 cell" if cells == 1 else f"{cells} cells"

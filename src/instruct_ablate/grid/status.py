@@ -16,6 +16,7 @@ from instruct_ablate.grid.launch.slurm_end import OUT_OF_MEMORY, out_of_memory
 from instruct_ablate.grid.launch.slurm_queue import read_ticket, seen_queued
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.learning_curve import read_curve
+from instruct_ablate.plural import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -131,7 +132,7 @@ def status_table(folder: Path) -> Table:
     told = ", ".join(f"{count[state]} {state}" for state in SHOWN if count[state])
     rows = [_row(line) for line in lines]
     shown = [place for place in range(len(_HEADINGS)) if any(row[place].plain for row in rows)]
-    table = LongTable(title=f"{study.name}: {len(lines)} cells ({told})", title_justify="left")
+    table = LongTable(title=f"{study.name}: {counted(len(lines), 'cell')} ({told})", title_justify="left")
     for place in shown:
         table.add_column(_HEADINGS[place], no_wrap=_HEADINGS[place] == "state", overflow="fold")
     for row in rows:

@@ -47,6 +47,7 @@ from instruct_ablate.grid.study import declare
 from instruct_ablate.grid.unread import unread
 from instruct_ablate.grid.written import ended_alike
 from instruct_ablate.metrics.registry import reading_model
+from instruct_ablate.plural import are, counted
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import BudgetConfig
 from instruct_ablate.terminal import echo
@@ -144,7 +145,9 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
         else:
             cells.setdefault(regardless_of_order(identity.counted), Cell(overrides, config, identity))
     if not found and len(cells) < len(asked):
-        log.info("%d cells asked for, %d distinct: the others cannot differ", len(asked), len(cells))
+        log.info(
+            "%s asked for, %d distinct: the others cannot differ", counted(len(asked), "cell"), len(cells)
+        )
     if not found and rank() == 0:
         configs = [cell.config for cell in cells.values()]
         for line in (*unread(configs, arguments, contents), *keyless(configs)):
@@ -209,7 +212,7 @@ def _todo(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
     told += f", {len(waiting)} queued already" if waiting else ""
     told += f", {kept['failed']} failed and kept (retry=none)" if kept["failed"] else ""
     if cells:  # of a grid that is refused whole there is nothing to count
-        log.info("%d cells: %s, %d to run", len(cells), told, len(todo))
+        log.info("%s: %s, %d to run", counted(len(cells), "cell"), told, len(todo))
     if kept["runs"]:
         leave_service()  # cells begin without it
         log.info("%s", waiting_runs(kept["runs"], study_folder(cells[0].config)))
@@ -306,14 +309,15 @@ def _summary(folder: Path, cells: Sequence[Cell], report: Reporter) -> int:
     records = [_current(cell) for cell in cells]
     report.summary(folder)
     if lost := [note for record in records for note in record.notes if LOST in note]:
-        echo(f"{len(lost)} cells are not in the logger: {lost[0]}", err=True)
+        echo(f"{counted(len(lost), 'cell')} {are(len(lost))} not in the logger: {lost[0]}", err=True)
     open_ = [record for record in records if record.state != "done"]
     for record in open_:
         reason = record.failure.reason if record.failure else ""
         reason = record.notes[0] if record.state == "unreadable" else reason
         echo(f"{record.state}: {record.name}{': ' + reason if reason else ''}", err=True)
     if open_:
-        echo(f"{len(open_)} of {len(records)} cells are not done; run the same command again.", err=True)
+        told = f"{len(open_)} of {counted(len(records), 'cell')} {are(len(open_))} not done"
+        echo(f"{told}; run the same command again.", err=True)
     elif cells[0].config.report.at_end:
         report.close(folder)
     else:

@@ -22,6 +22,7 @@ from instruct_ablate.instruction.outputs import merged_labels
 from instruct_ablate.instruction.promise import broken
 from instruct_ablate.limits import exactly
 from instruct_ablate.normalisation import alike
+from instruct_ablate.plural import are, counted
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.label_space import disagreements, read_annotation
 from instruct_ablate.tasks.task import Task, TaskCollection
@@ -156,13 +157,15 @@ def run_audit(
         annotation = annotation_of(config.instruction.annotation, config.cache)
         for side, tasks in (("training", collection.train), ("test", collection.test)):
             there = sum(annotation.segments(task) is not None for task in tasks)
-            lines += [f"rules against the annotation, {there} of {len(tasks)} {side} definitions:"]
+            lines += [
+                f"rules against the annotation, {there} of {counted(len(tasks), f'{side} definition')}:"
+            ]
             lines += [table(agreement(tasks, annotation))]
     if published is not None:
         lines += _compared_spaces((*collection.train, *collection.validation, *collection.test), published)
     counts = _summary(findings)
     lines.append(
-        f"{name}: {counts['tasks']} tasks, {counts['violating']} break a promise, "
+        f"{name}: {counted(counts['tasks'], 'task')}, {counts['violating']} break a promise, "
         f"{counts['unchanged']} unchanged, {counts['merging']} have labels that exact match takes for one. "
         f"Page: {page}  Data: {data}"
     )
@@ -201,7 +204,7 @@ def _left(findings: Sequence[Finding]) -> Iterator[str]:
     if shortened:
         share = 100 * sum(after for _, after in shortened) / sum(before for before, _ in shortened)
         yield (
-            f"{len(shortened)} definitions are shortened, to {share:.0f}% of their words; "
+            f"{counted(len(shortened), 'definition')} {are(len(shortened))} shortened, to {share:.0f}% of their words; "
             f"{len(emptied)} to nothing{_these(emptied)}. The page has what is left of each"
         )
 

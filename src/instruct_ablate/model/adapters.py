@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.model.loading.last_loaded import SHELF
+from instruct_ablate.plural import counted
 from instruct_ablate.schema import MethodConfig
 from instruct_ablate.top_layers import top_count
 
@@ -107,7 +108,7 @@ def top_layers(model: Any, layers: str) -> list[str] | None:
     names = list(decoder_layers(model))
     if count > len(names):
         raise UserError(
-            f"method.layers={layers}: the decoder of this model has {len(names)} layers. Give top:1 to "
+            f"method.layers={layers}: the decoder of this model has {counted(len(names), 'layer')}. Give top:1 to "
             f"top:{len(names)}, or all."
         )
     return names[-count:]

@@ -6,8 +6,8 @@ Torch is loaded by who evaluates: a plan that asks how large a model is needs no
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,8 +30,32 @@ def evaluating(model: torch.nn.Module, inference: bool = True) -> Iterator[None]
             module.training = mode
 
 
+class Shared:
+    """A context that those who are within share: the first enters it, the last leaves it, in whatever order they end.
+
+    Cells side by side begin and end in any order. Where each put back what it had found, the first to end would undo
+    it for the others, and the last would leave behind what the first had set.
+    """
+
+    def __init__(self, make: Callable[[], AbstractContextManager[object]]) -> None:
+        self._make, self._within, self._entered = make, 0, ExitStack()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Be within."""
+        if not self._within:
+            self._entered.enter_context(self._make())
+        self._within += 1
+        try:
+            yield
+        finally:
+            self._within -= 1
+            if not self._within:
+                self._entered.close()
+
+
 @contextmanager
-def shapes_of_any_kind() -> Iterator[None]:
+def _shapes_of_any_kind() -> Iterator[None]:
     """Let PyTorch's attention take kernels on a GPU that are there for every shape; those who are within may overlap.
 
     On Hopper GPUs it takes cuDNN's first, which are built anew, some 30 ms, for every number of rows and tokens: here
@@ -39,20 +63,15 @@ def shapes_of_any_kind() -> Iterator[None]:
     """
     import torch
 
-    if not _WITHIN:
-        _FORMER[:] = [torch.backends.cuda.cudnn_sdp_enabled()]  # type: ignore[no-untyped-call]
-    _WITHIN.append(None)
+    former = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
     torch.backends.cuda.enable_cudnn_sdp(False)
     try:
         yield
     finally:
-        _WITHIN.pop()
-        if not _WITHIN:
-            torch.backends.cuda.enable_cudnn_sdp(_FORMER[0])
+        torch.backends.cuda.enable_cudnn_sdp(former)
 
 
-_WITHIN: list[None] = []  # one for each that is within: cells side by side begin and end in any order
-_FORMER: list[bool] = []
+shapes_of_any_kind = Shared(_shapes_of_any_kind)
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.grid.study import Study
+from instruct_ablate.plural import counted
 from instruct_ablate.presets import data_licence, licence_of
 from instruct_ablate.report.computed import with_model
-from instruct_ablate.report.statistics.finding import counted
 
 UNKNOWN = "not recorded"
 METRICS = (
@@ -78,7 +78,8 @@ def _statistics(cells: Sequence[CellRecord]) -> str:
         (len(block.scores.tasks), block.scores.overall.instances) for cell in cells for block in cell.blocks
     }
     tested = " or ".join(
-        f"{tasks} test tasks with {instances:,} instances" for tasks, instances in sorted(sizes)
+        f"{counted(tasks, 'test task')} with {counted(instances, 'instance')}"
+        for tasks, instances in sorted(sizes)
     )
     budgets = _of([cell for cell in cells if not cell.setting.untuned], "data_budget")
     held = _of([cell for cell in cells if cell.setting.get("tasks.validation")], "tasks.validation")
@@ -166,8 +167,9 @@ def _budget(cells: Sequence[CellRecord]) -> str:
     if not told:
         return UNKNOWN
     return (
-        f"{told} over {len(cells)} done cells (preparing, training, testing; cells copied from another study with what "
-        "they took there; several devices of one cell count once); of failed and interrupted runs " + UNKNOWN
+        f"{told} over {counted(len(cells), 'done cell')} (preparing, training, testing; cells copied from another "
+        f"study with what they took there; several devices of one cell count once); of failed and interrupted runs "
+        f"{UNKNOWN}"
     )
 
 
@@ -183,7 +185,10 @@ def _energy(cells: Sequence[CellRecord]) -> str:
 def _infrastructure(cells: Sequence[CellRecord]) -> str:
     made = [environment for _, environment in with_model(cells)]
     devices = Counter(map(_device, made))
-    told = ", ".join(f"{device} in {count} cells" for device, count in sorted(devices.items())) or UNKNOWN
+    told = (
+        ", ".join(f"{device} in {counted(count, 'cell')}" for device, count in sorted(devices.items()))
+        or UNKNOWN
+    )
     if all(one.processor for one in made):
         return told
     return f"{told}; the processor's or card's model where it is not named: {UNKNOWN}"

@@ -15,6 +15,7 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.plural import counted
 from instruct_ablate.report.trials import without_clashes
 
 
@@ -70,8 +71,8 @@ def _line(search: Search, legend: Legend) -> str:
     at = [f"{score:.2f} at {_rate(one)}" for one, score in zip(search.settings, search.scores, strict=True)]
     edge = search.best in (0, len(at) - 1)
     return (
-        f"{name}: {_rate(chosen)} of {len(at)} rates, by {search.measure} on held-out training tasks over "
-        f"{search.seeds} seed{'s' if search.seeds > 1 else ''} ({', '.join(at)})"
+        f"{name}: {_rate(chosen)} of {counted(len(at), 'rate')}, by {search.measure} on held-out training tasks over "
+        f"{counted(search.seeds, 'seed')} ({', '.join(at)})"
         + ("; it is the last of those tried: search further on that side" if edge else "")
     )
 

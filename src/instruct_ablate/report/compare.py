@@ -12,6 +12,7 @@ from instruct_ablate.cell.state.legend import COLUMNS, Legend, heading
 from instruct_ablate.cell.state.record import GENERAL, CellRecord, Environment
 from instruct_ablate.cell.state.setting import Setting, Value, write
 from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.plural import counted
 from instruct_ablate.report.columns import compared
 from instruct_ablate.report.computed import ASPECTS, OWN, scored_by, with_model
 from instruct_ablate.report.differences import place_columns
@@ -184,7 +185,7 @@ def _origins(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Itera
             yield f"not the same {name}: {', '.join(sorted(one))} against {', '.join(sorted(other))}"
         elif moved := _moved(cells, others, of):
             both = ", ".join(sorted(one))
-            yield f"not the same {name} in {moved} cells that both have done, though both have {both}"
+            yield f"not the same {name} in {counted(moved, 'cell')} that both have done, though both have {both}"
 
 
 def _moved(cells: Sequence[CellRecord], others: Sequence[CellRecord], of: Callable[[CellRecord], str]) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from instruct_ablate.cell.state.record import CellRecord, Environment, scored_with
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.study import Study
+from instruct_ablate.plural import counted
 from instruct_ablate.score_curve import FILE, read_points, scored_by_text
 
 PRECISION, ON = "precision", " on "
@@ -157,8 +158,8 @@ def _told(made: Iterable[tuple[str, str]]) -> str:
     first, *others = sorted(found.items(), key=lambda one: (-len(one[1]), one[0])) or [("", [])]
     if not others:
         return ""
-    told = [f"{value} ({len(names)} cells: {_named(names)})" for value, names in others]
-    return "; ".join((f"{first[0]} ({len(first[1])} cells)", *told)).replace("(1 cells", "(1 cell")
+    told = [f"{value} ({counted(len(names), 'cell')}: {_named(names)})" for value, names in others]
+    return "; ".join((f"{first[0]} ({counted(len(first[1]), 'cell')})", *told))
 
 
 def _named(names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from instruct_ablate.grid.plan import PlannedCell, clock
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.plural import counted
 from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.report.at_looks import check_sides, planned_trials
 from instruct_ablate.report.contrasts import UnmatchedError, contrasts
@@ -23,7 +24,7 @@ from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.allocation import INSTANCES, SEEDS, Need, Price, propose, weakest
 from instruct_ablate.report.statistics.claim import aim_of
 from instruct_ablate.report.statistics.components import Components
-from instruct_ablate.report.statistics.finding import counted, points
+from instruct_ablate.report.statistics.finding import points
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.planned import Planned, planned_design
 from instruct_ablate.report.statistics.power import Aim, Design, detectable, equal_margin

@@ -10,6 +10,7 @@ from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.plural import counted
 from instruct_ablate.report.columns import COMPARED, compared
 from instruct_ablate.report.single_scores import SingleScores
 from instruct_ablate.report.statistics.comparison import Comparison, holm
@@ -149,7 +150,7 @@ def difference_caption(found: Sequence[Difference]) -> str:
         sum(not math.isnan(p) for p in column)
         for column in ([one.p_difference for one in found], [one.p_equivalence for one in found])
     ]
-    unequal, equal = (f"{number:,} comparison{'s' * (number != 1)}" for number in tests)
+    unequal, equal = (counted(number, "comparison") for number in tests)
     single = any(one.comparison.one_seed for one in found)
     alone = "(this seed): of one seed, whose interval leaves other seeds out; no test. " if single else ""
     return (

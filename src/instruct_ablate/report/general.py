@@ -16,6 +16,7 @@ from instruct_ablate.cell.state.counterpart import FREE, UNTUNED, kind
 from instruct_ablate.cell.state.legend import Legend, heading
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting, of_untuned
+from instruct_ablate.plural import counted
 from instruct_ablate.prompt.template_set import DRAWN, FIRST
 from instruct_ablate.report.seed_means import ABILITY, Mean, forgotten, general_cells, general_mean
 from instruct_ablate.report.single_scores import SingleScores
@@ -137,7 +138,7 @@ def general_lines(found: Sequence[General]) -> Iterator[str]:
     trained = [one for one in found if not one.trial.setting.untuned]
     reasons = Counter(_lacking(one.trial.setting, settings) for one in trained if one.comparison is None)
     for reason, number in reasons.items():
-        yield f"{number} of {len(trained)} trained settings: {reason}"
+        yield f"{number} of {counted(len(trained), 'trained setting')}: {reason}"
 
 
 def _lacking(trained: Setting, settings: Iterable[Setting]) -> str:

@@ -16,6 +16,7 @@ from instruct_ablate.cell.state.instance_scores import change_told, digest_of
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError, in_a_line
+from instruct_ablate.plural import counted
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, read_plain
 
 MOST_ROWS = 100_000  # predictions on a page
@@ -39,10 +40,11 @@ class Sample:
         """Say what is shown and what is not; empty where all is shown."""
         if self.rows == self.every_row:
             return ""
-        part = f", of every task the same {self.per_task} instances" if self.per_task else ""
+        part = f", of every task the same {counted(self.per_task, 'instance')}" if self.per_task else ""
         return (
-            f"Shown: {self.rows:,} of {self.every_row:,} predictions, {len(self.blocks)} of {self.every_block} cells "
-            f"and test instructions (lowest seeds first){part}. All of them lie in the cells' folders."
+            f"Shown: {self.rows:,} of {counted(self.every_row, 'prediction')}, {len(self.blocks)} of "
+            f"{counted(self.every_block, 'cell')} and test instructions (lowest seeds first){part}. "
+            f"All of them lie in the cells' folders."
         )
 
 

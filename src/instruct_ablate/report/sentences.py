@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.plural import counted
 from instruct_ablate.report.statistics.claim import Answer
-from instruct_ablate.report.statistics.finding import Finding, counted, of_seeds, over_looks, verdict_interval
+from instruct_ablate.report.statistics.finding import Finding, of_seeds, over_looks, verdict_interval
 from instruct_ablate.report.verdicts import MARKS, Verdict, overall
 
 _IS = {"equals": "is equal to", "exceeds": "is higher than", "is lower": "is lower than"}

@@ -13,14 +13,14 @@ from instruct_ablate.cell.state.legend import Legend, heading, trained_on
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
+from instruct_ablate.plural import counted
 from instruct_ablate.report.across_cells import with_metrics_over_cells
 from instruct_ablate.report.budgets import unmet_lines
 from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.computed import scored_sentence, ways_sentence
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
-from instruct_ablate.report.statistics.finding import counted
 from instruct_ablate.report.trials import tested_as_usual
-from instruct_ablate.terminal import make_console
+from instruct_ablate.terminal import has_width, make_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,10 +59,10 @@ def print_rows(study: Study, rows: Sequence[Row], console: Console | None = None
         console.measure(table, options=console.options.update(max_width=1000)).maximum for table in tables
     ]
     # A log or a pipe has no width of its own; a table must not lose its columns there.
-    room = console.width if console.is_terminal else widths[0]
-    place = next((i for i, width in enumerate(widths) if width <= room), len(FORMS) - 1)
-    console.width = max(console.width, widths[place])
-    console.print(tables[place])
+    room = console.width if has_width(console) else widths[0]
+    place = next((i for i, width in enumerate(widths) if width <= room), None)
+    console.width = max(console.width, *([widths[place]] if place is not None else []))
+    console.print(stacked_table(study.name, rows, study.reference, names) if place is None else tables[place])
     more = " A wider terminal shows the deviations." if place == len(FORMS) - 1 else ""
     console.print(f"[dim]{caption(rows, names)}{more}[/dim]", highlight=False)
 
@@ -85,6 +85,24 @@ def summary_table(
         table.add_column("not\nfinished", justify="left", no_wrap=True)
     for row in rows:
         table.add_row(*places.texts(row), *_values(row, names, form))
+    return table
+
+
+def stacked_table(title: str, rows: Sequence[Row], reference: str, names: Sequence[str]) -> Table:
+    """Build what a terminal shows that has no room for the columns: a row's values one below the other."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=False, pad_edge=False, box=box.SIMPLE_HEAD)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", justify="right")
+    places = Places(rows)
+    for row in rows:
+        told = [*zip(places.headings, places.texts(row), strict=True)]
+        told += [(column_heading(name, reference), measured(row, name)) for name in names]
+        told += [("not finished", unfinished(row))] if unfinished(row) else []
+        for number, (heading_, text) in enumerate(told, 1):
+            table.add_row(" ".join(heading_.split()), text, end_section=number == len(told))
     return table
 
 
@@ -190,7 +208,7 @@ def _spread(rows: Sequence[Row]) -> str:
         return "one seed"
     up_to = "up to " if any(few_seeds(row, rows) for row in rows) else ""
     single = "; without ± a single cell" if any(len(row.seeds) == 1 for row in rows) else ""
-    return f"mean ± standard deviation over {up_to}{most} seeds{single}"
+    return f"mean ± standard deviation over {up_to}{counted(most, 'seed')}{single}"
 
 
 def _over(rows: Sequence[Row]) -> str:
@@ -200,7 +218,8 @@ def _over(rows: Sequence[Row]) -> str:
     for kind in kinds:
         own = [one for row in rows for one in row.over if one.kind == kind]
         tasks, instances = ([getattr(one, what) for one in own] for what in ("tasks", "instances"))
-        parts.append(f"{_range(tasks)} {kind} ({_range(instances)} instances)")
+        noun = "instance" if max(instances) == 1 else "instances"
+        parts.append(f"{_range(tasks)} {kind} ({_range(instances)} {noun})")
     return f", of {' and '.join(parts)}" if parts else ""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import check_limits, whole
+from instruct_ablate.plural import counted, have
 from instruct_ablate.schema import BudgetConfig, TasksConfig
 from instruct_ablate.tasks import few_shot
 from instruct_ablate.tasks.task import Part, Task
@@ -219,7 +220,8 @@ def _shortages(drawn: Sequence[Task], wanted: int, config: BudgetConfig) -> list
     short = [task for task in drawn if len(task.instances) < wanted]
     if not short or wanted >= ALL:
         return []
-    few = f"{len(short)} tasks have fewer and are used as they are"
+    used = "is used as it is" if len(short) == 1 else "are used as they are"
+    few = f"{counted(len(short), 'task')} {have(len(short))} fewer and {used}"
     return [f"{_wanted('instances_per_task', config)}: {few}: {_named(short)}"]
 
 

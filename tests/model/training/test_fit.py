@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from pytorch_lightning.loggers import CSVLogger
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.learning_curve import read_curve
+from instruct_ablate.model.training import fit as fitting
 from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.module import InstructionModule
@@ -349,3 +351,16 @@ def test_padding_is_counted_across_a_resume(
     stop_after(0)
     assert train(config, tmp_path / "parts")[1].padding_share == pytest.approx(whole.padding_share)
     assert train(make_config(cache), tmp_path / "packed")[1].padding_share == 0
+
+
+def test_lightning_is_quiet_until_the_last_of_cells_side_by_side_has_ended() -> None:
+    """Each said that its `Trainer.fit` had stopped, but the first; and all was quiet for ever after."""
+    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    before, filters = logger.level, list(warnings.filters)
+    first, second = fitting.quiet_lightning(), fitting.quiet_lightning()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not logger.isEnabledFor(logging.INFO)
+    second.__exit__(None, None, None)
+    assert (logger.level, list(warnings.filters)) == (before, filters)

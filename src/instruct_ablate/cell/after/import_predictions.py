@@ -24,6 +24,7 @@ from instruct_ablate.cell.state.store import now, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.metrics import BUILT_IN_ALONE, Metric, Scores, Selection, aggregate, score_all
+from instruct_ablate.plural import are, counted, have, were
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.tasks.languages import word_rules
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection, WordRule
@@ -126,7 +127,7 @@ def import_predictions(
         *prediction_notes(rows),
     )
     if nulls := sum(answer.text is None for answer in given):
-        notes = (*notes, f"{nulls} predictions are null: no answers")
+        notes = (*notes, f"{counted(nulls, 'prediction')} {are(nulls)} null: no answers")
     if matching.own_references:
         notes = (*notes, "references are the imported file's own")
     return Imported(rows, aggregate(predictions, scores), notes, metrics.load())
@@ -174,7 +175,7 @@ def _prompt(task: Task, instance: Instance, answer: Answer, rule: WordRule) -> P
 def _told(file: Path, what: str, keys: Sequence[Key]) -> str:
     named = ", ".join(f"{task or '(no task)'} {instance}" for task, instance in keys[:_NAMED])
     more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-    return f"{file}: {len(keys)} instances {what}: {named}{more}."
+    return f"{file}: {counted(len(keys), 'instance')} {what}: {named}{more}."
 
 
 def _mismatch(file: Path, unknown: Sequence[Key], missing: Sequence[Key], collection: TaskCollection) -> str:
@@ -194,14 +195,17 @@ def _mismatch(file: Path, unknown: Sequence[Key], missing: Sequence[Key], collec
 
 
 def _notes(found: int, total: int, missing: Sequence[Key], unknown: Sequence[Key]) -> tuple[str, ...]:
-    notes = [f"{found} of {total} test instances have an imported prediction"]
+    notes = [f"{found} of {counted(total, 'test instance')} {have(found)} an imported prediction"]
     if missing:
         tasks = sorted({task for task, _ in missing})
         notes.append(
-            f"{len(missing)} instances of {len(tasks)} tasks are missing: {', '.join(tasks[:_NAMED])}"
+            f"{counted(len(missing), 'instance')} of {counted(len(tasks), 'task')} {are(len(missing))} missing: "
+            f"{', '.join(tasks[:_NAMED])}"
         )
     if unknown:
-        notes.append(f"{len(unknown)} predictions of unknown instances were dropped")
+        notes.append(
+            f"{counted(len(unknown), 'prediction')} of unknown instances {were(len(unknown))} dropped"
+        )
     return tuple(notes)
 
 

@@ -11,6 +11,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.limits import shown
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.metrics.registry import built_in
+from instruct_ablate.plural import counted
 from instruct_ablate.schema import Config, EvaluationConfig, TasksConfig, TrainerConfig
 from instruct_ablate.score_curve import asks_for_points
 from instruct_ablate.tasks.collection import read_tasks
@@ -87,6 +88,6 @@ def selection_note(selected: Selected, held: Sequence[Task]) -> str:
     """Say in a line which weights were chosen."""
     line = (
         f"training: the weights after step {selected.step} of {selected.steps} were chosen, by {selected.measure} on "
-        f"{len(held)} held-out training tasks ({selected.score:.2f})"
+        f"{counted(len(held), 'held-out training task')} ({selected.score:.2f})"
     )
     return line + (f"; it was stopped early, after step {selected.done}" if selected.stopped else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -122,13 +122,14 @@ def _in_turn(launcher: Any, cells: Sequence[Cell], restore: Restore, place: tupl
     """
     from instruct_ablate.cell.run.side_by_side import lending
 
-    if len(cells) > 1:
-        log.info(
-            "%d cells take turns over one copy of the model's weights: on a processor joined steps take as long as "
-            "their own, and more memory (hydra.launcher.tokens=N joins them, N tokens a pass)",
-            len(cells),
-        )
-    with lending() if len(cells) > 1 else nullcontext():
+    with ExitStack() as lent:
+        if len(cells) > 1:
+            log.info(
+                "%d cells take turns over one copy of the model's weights: on a processor joined steps take as long as "
+                "their own, and more memory (hydra.launcher.tokens=N joins them, N tokens a pass)",
+                len(cells),
+            )
+            lent.enter_context(lending())
         for number, cell in enumerate(cells, place[0] + 1):
             log.info("cell %d of %d: %s", number, place[1], cell.identity.name)
             run_here(launcher, cell)

@@ -22,6 +22,7 @@ from instruct_ablate.grid.launch.slurm_end import how_it_ended
 from instruct_ablate.grid.launch.slurm_queue import SlurmSilentError, Ticket, queue, read_ticket, write_ticket
 from instruct_ablate.grid.launch.snapshot import own_files, search_path, snapshot
 from instruct_ablate.grid.launch.submitit_internals import terminate
+from instruct_ablate.plural import counted
 from instruct_ablate.schema import Config
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def run_submitted(cluster: str, params: Mapping[str, Any], cells: Sequence[Cell]
     submission = Submission(cluster, plain)
     jobs = submission.submit(cells)
     if cells[0].config.detach:
-        log.info("%d jobs queued; `instruct-ablate status` shows them", len(jobs))
+        log.info("%s queued; `instruct-ablate status` shows them", counted(len(jobs), "job"))
         return
     _wait(submission, jobs, cluster)
 

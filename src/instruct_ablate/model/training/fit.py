@@ -28,6 +28,7 @@ from instruct_ablate.learning_rate import effective_rate
 from instruct_ablate.model.adapters import merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.loading.tokenizer import encoding_of
+from instruct_ablate.model.modes import Shared
 from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.best_weights import BestWeights
 from instruct_ablate.model.training.dropout import Dropout
@@ -143,7 +144,10 @@ def _train(
     best.forget_after(data.first_step)
     if choice is not None:
         choice.restore(state["validation"] if state else [])
-    with _quiet(), packed_attention_of(subject, config.data.packing, settings.compile, dropout) as attention:
+    with (
+        quiet_lightning(),
+        packed_attention_of(subject, config.data.packing, settings.compile, dropout) as attention,
+    ):
         if points is not None:
             meter.points = Points(points, subject, attention, data.first_step, best)
             callbacks.insert(1, meter.points)  # before the saver
@@ -190,7 +194,7 @@ def _trainer(config: Config, steps: int, callbacks: list[Callback], loggers: Seq
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet_lightning() -> Iterator[None]:
     """Keep Lightning from telling what is meant to be so here."""
     names = ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda")
     levels = {name: logging.getLogger(name).level for name in names}
@@ -205,3 +209,6 @@ def _quiet() -> Iterator[None]:
         finally:
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
+
+
+quiet_lightning = Shared(_quiet_lightning)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import Measure, find_measure
+from instruct_ablate.plural import counted
 from instruct_ablate.report.statistics.claim import BEYOND, Answer, Ruling
 from instruct_ablate.report.statistics.comparison import Comparison
 from instruct_ablate.report.statistics.power import (
@@ -113,7 +114,7 @@ def _tasks(finding: Finding) -> Iterator[str]:
     ]
     more = ", ..." if len(named) > SHOWN else ""
     outside = f"; outside: {', '.join(named[:SHOWN])}{more}" if named else ""
-    yield f"{share.within} of {share.tasks} tasks within {exactly(clause.margin)}{outside}"
+    yield f"{share.within} of {counted(share.tasks, 'task')} within {exactly(clause.margin)}{outside}"
 
 
 def noise_floor(design: Design, measure: Measure | None = None) -> str:
@@ -153,7 +154,7 @@ def deciding(finding: Finding) -> str:
     if comparison.one_seed:
         return "run two more seeds, better four"
     if clause.share is not None:
-        return f"it takes at least {least_tasks(clause.share)} tasks, all of them within"
+        return f"it takes at least {counted(least_tasks(clause.share), 'task')}, all of them within"
     if clause.verb != "equals" and not finding.measure.percent:
         return "more seeds or test tasks would narrow the interval"
     needed = finding.needed
@@ -187,8 +188,3 @@ def probability(p: float) -> str:
 def points(value: float, digits: int = 1) -> str:
     """Write a number of points that a design can show; "-" where that is not known or more than a score can be."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: "1 seed", "3 seeds"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from instruct_ablate.plural import counted
 from instruct_ablate.report.statistics.components import Components
-from instruct_ablate.report.statistics.finding import counted, noise_floor
+from instruct_ablate.report.statistics.finding import noise_floor
 from instruct_ablate.report.statistics.power import Design
 
 # Where nothing was measured: variances between seeds, tasks of 100 instances, and in the rest; of a task's variance
