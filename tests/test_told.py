@@ -54,12 +54,9 @@ def test_more_than_there_is_is_used_as_it_is_and_said(run: Run, tmp_path: Path) 
     status, said = run("data_budget=200", "data_budget.tasks=9", "tasks.test_tasks=5")
     assert status == 0, said
     notes = "\n".join(only(tmp_path)[0].notes)
-    assert (
-        "data_budget.instances_per_task=200: 1 tasks have fewer and are used as they are: task1_one (8)"
-        in notes
-    )
-    assert "data_budget.tasks=9: the collection has 1 training tasks; all are used" in notes
-    assert "tasks.test_tasks=5: there are 1 test tasks; all are used" in notes
+    assert "data_budget.instances_per_task=200: 1 task has fewer and is used as it is: task1_one (8)" in notes
+    assert "data_budget.tasks=9: the collection has 1 training task; all are used" in notes
+    assert "tasks.test_tasks=5: the collection has 1 test task; all are used" in notes
 
 
 def test_prompts_that_are_too_long_are_cut_and_counted(run: Run, tmp_path: Path) -> None:

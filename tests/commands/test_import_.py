@@ -65,10 +65,10 @@ def test_missing_unknown_and_double_instances_are_named(file: Path, tmp_path: Pa
         return str(result.exception)
 
     missing = said(lines[1:])
-    assert "1 instances without a prediction" in missing
+    assert "1 instance without a prediction" in missing
     assert f"{first['task']} {first['id']}" in missing
-    assert f"1 instances that starter does not have: {first['task']} no-such-id" in said([*lines, strange])
-    assert f"1 instances more than once: {first['task']} {first['id']}" in said(
+    assert f"1 instance that starter does not have: {first['task']} no-such-id" in said([*lines, strange])
+    assert f"1 instance more than once: {first['task']} {first['id']}" in said(
         [*lines, lines[0]], "--partial"
     )
     assert not (tmp_path / "s").exists(), "nothing is written of a file that does not match"
@@ -91,7 +91,7 @@ def test_partial_says_what_is_left_out(file: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(group, arguments)
     assert result.exit_code == 0, (result.output, result.exception)
     assert "5 of 6 test instances" in result.output
-    assert "1 instances of 1 tasks are missing" in result.output
+    assert "1 instance of 1 task is missing" in result.output
 
 
 def test_real_predictions_stand_in_a_table_beside_guessing(shared: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_real_predictions_stand_in_a_table_beside_guessing(shared: Path, tmp_pat
     given = ["import", str(file), "--model", "alpaca_7b", "--partial", "--own-references", *where]
     result = CliRunner().invoke(group, given)
     assert result.exit_code == 0, (result.output, result.exception)
-    assert "11810 of 11810 test instances have an imported prediction" in result.output
+    assert "11810 of 11,810 test instances have an imported prediction" in result.output
     run_cell(compose_config([*where, "model=uniform_guess", "logger=none"]))
 
     guess, alpaca = sorted(read_study(tmp_path / "alpaca").cells, key=lambda cell: cell.setting.model)[::-1]

@@ -99,7 +99,7 @@ def test_groups_in_a_folder_elsewhere(tmp_path: Path, monkeypatch: pytest.Monkey
     words = ["plan", "--brief", "tasks=few", "model=majority", "data_budget=0"]
     result = CliRunner().invoke(group, [*words, "--config-dir", "elsewhere"])
     assert result.exit_code == 0, (result.output, result.exception)
-    assert "1 distinct cells" in result.output
+    assert "1 distinct cell" in result.output
     again = CliRunner().invoke(group, words)  # the folder was that command's alone
     assert "unknown choice for tasks: 'few'" in str(again.exception)
 

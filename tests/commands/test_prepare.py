@@ -55,5 +55,5 @@ def test_verify_compares_every_byte_and_what_is_damaged_is_built_again(tmp_path:
     weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     told = prepare("model=tiny_llama", f"cache={tmp_path}", "--verify")
     assert "model.safetensors: its content is not what was written" in told.output
-    assert "1 prepared folders" in told.output
+    assert "1 prepared folder" in told.output
     assert weights.read_bytes() == good

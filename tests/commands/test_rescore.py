@@ -20,7 +20,7 @@ def test_a_study_is_scored_again(tmp_path: Path) -> None:
     assert run_cell(config).state == "done"
     result = CliRunner().invoke(group, ["rescore", str(tmp_path / config.study)])
     assert result.exit_code == 0, result.output
-    assert "1 cells: 0 changed, 1 the same, 0 left" in result.output
+    assert "1 cell: 0 changed, 1 the same, 0 left" in result.output
 
 
 def test_no_such_study_is_told(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def test_it_shows_the_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     declare(tmp_path, [identify(make_config(tmp_path))], make_config(tmp_path))
     result = CliRunner().invoke(group, ["status", str(tmp_path)])
     assert result.exit_code == 0
-    assert "1 cells (1 missing)" in result.output
+    assert "1 cell (1 missing)" in result.output
 
 
 class Drawn:

@@ -37,7 +37,7 @@ def test_each_side_is_looked_at_by_itself(tmp_path: Path) -> None:
     config = make_config(tmp_path)
     assert check_effects(config, DELUSIVE, (InstructionConfig(),)) == []
     (fault,) = check_effects(config, DELUSIVE, (InstructionConfig(), DELUSIVE))
-    assert "instruction=delusive: no prompt of the 1 test tasks (bare)" in fault
+    assert "instruction=delusive: no prompt of the 1 test task (bare)" in fault
     assert check_effects(config, None, (DELUSIVE,)) == [fault]
 
 
@@ -76,7 +76,7 @@ def test_the_reference_is_the_one_that_is_asked_for(tmp_path: Path) -> None:
     config = replace(make_config(tmp_path), reference="delusive")
     assert check_effects(config, DELUSIVE, (DELUSIVE,)) == []
     (fault,) = check_effects(config, InstructionConfig(), (InstructionConfig(),))
-    assert "instruction=original: no prompt of the 1 test tasks" in fault
+    assert "instruction=original: no prompt of the 1 test task" in fault
 
 
 def test_the_check_is_part_of_the_preflight_and_told_once(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_what_alters_no_training_task_is_refused_of_training(
     read = TaskCollection("mine", (BARE,), (FULL,), "hash")
     monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: read)
     (fault,) = check_effects(make_config(tmp_path), DELUSIVE, (DELUSIVE,))
-    assert "instruction=delusive: no prompt of the 1 training tasks (bare)" in fault
+    assert "instruction=delusive: no prompt of the 1 training task (bare)" in fault
 
 
 def test_fewer_encodings_than_there_are_are_counted(

@@ -122,7 +122,7 @@ def test_an_edit_shows(tmp_path: Path) -> None:
 
 def test_what_was_saved_is_said() -> None:
     _, last = look_lines(Looks((OPEN,)))
-    assert last == "not decided yet: 1 cells of the plan are left"
+    assert last == "not decided yet: 1 cell of the plan is left"
     first, _, last = look_lines(Looks((OPEN, CLOSED)))
     assert first.startswith("look 1: 2 of 5 seeds, 1 of 2 cells (")
     assert first.endswith("supported: 'a'; undecided, open: 'b'")

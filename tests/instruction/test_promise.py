@@ -80,7 +80,7 @@ def test_a_broken_definition_is_noticed(name: str, definition: str, message: str
         ("delusive", TASK.positive_examples, "not the task's own negative examples"),
         ("delusive_mended", TASK.positive_examples, "is right"),
         ("delusive_mended", (Example("q", "bad"), Example("r", "positive")), "outside the output space"),
-        ("delusive_mended", (Example("q", "positive"),), "1 wrong examples for 2"),
+        ("delusive_mended", (Example("q", "positive"),), "1 wrong example for 2"),
         ("delusive_mended", (Example(" ", "positive"), Example("r", "positive")), "blank"),
         ("random_labels", (Example("q", "positive"),), "inputs differ"),
         ("partly_correct", TASK.positive_examples, "2 of 2 examples are right"),

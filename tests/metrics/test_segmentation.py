@@ -45,7 +45,7 @@ def test_the_rule_is_said_where_it_is_not_the_usual_one() -> None:
     prompts = [one.prompt for one in (*asked("hi", ["सही"], "unicode"), *asked("en", ["yes", "है"], "latin"))]
     first, second = word_notes(prompts)
     assert "ROUGE of 1 of 2 tasks (hi) is of Unicode words" in first
-    assert second.startswith("1 instances of tasks in Latin letters have a reference in other letters")
+    assert second.startswith("1 instance of tasks in Latin letters has a reference in other letters")
     assert not list(word_notes(prompts[1:2]))
 
 

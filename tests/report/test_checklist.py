@@ -156,7 +156,7 @@ def test_hours_are_summed_by_kind_of_device() -> None:
     assert "2.00 hours on CPU; 2.00 hours on GPU over 5 done cells" in line(text, "C1 computing budget")
     assert "estimated at 1 kWh, assuming 100 W for one CPU, 400 W for one GPU" in line(text, "C1 energy")
     told = line(text, "C1 infrastructure")
-    assert "NVIDIA H100 (fp32) in 1 cells, cpu (fp32) in 1 cells, cpu x86 (fp32) in 1 cells, cuda:0" in told
+    assert "NVIDIA H100 (fp32) in 1 cell, cpu (fp32) in 1 cell, cpu x86 (fp32) in 1 cell, cuda:0" in told
     assert "none (fp32)" not in told
 
 

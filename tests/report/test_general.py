@@ -336,6 +336,6 @@ def test_the_reason_is_what_an_untuned_model_that_is_done_differs_in(
     settings = [setting_of(**one) for one in made]
     found = [General(Trial(setting, GENERAL), Mean(50.0, None, 1)) for setting in settings]
     (line,) = general_lines(found)
-    assert line.startswith("1 of 1 trained settings: ")
+    assert line.startswith("1 of 1 trained setting: ")
     assert line.endswith(said) or said in line
     assert (NO_UNTUNED in line) is (said == NO_UNTUNED)

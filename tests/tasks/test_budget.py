@@ -121,7 +121,7 @@ def test_shots_of_test_tasks_need_as_many_instances():
     check_shots(tasks[:1], config, BudgetConfig(3))
     check_shots(tasks, TasksConfig("starter"), BudgetConfig(9))
     with pytest.raises(
-        UserError, match=r"beside the 2 tested ones, 1 tasks have fewer than .*=2 .*: one \(1\)\."
+        UserError, match=r"beside the 2 tested ones, 1 task has fewer than .*=2 .*: one \(1\)\."
     ):
         check_shots(tasks, config, BudgetConfig(2))
     with pytest.raises(UserError, match="none"):

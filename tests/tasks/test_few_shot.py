@@ -48,7 +48,7 @@ def test_repeated_inputs_and_choices_of_others_are_left_out():
     assert [one.id for one in made.train[0].instances] == [one.id for one in task.instances[2:4]]
     assert made.train[0].answer_choices == pairs[2:4]
     assert made.test[0].answer_choices == pairs[:2]
-    assert "1 instances left out that repeat" in made.notes[0]
+    assert "1 instance left out, with the input of" in made.notes[0]
 
 
 def test_repeats_are_told_over_all_tasks_and_another_tasks_input_is_none():
@@ -70,7 +70,7 @@ def test_repeats_are_told_over_all_tasks_and_another_tasks_input_is_none():
         ["three-1", "three-2", "three-3"],
     ]
     assert made.notes[0] == "read"
-    assert "2 instances left out that repeat" in made.notes[1]
+    assert "2 instances left out, with the input of" in made.notes[1]
 
 
 def test_keys_that_contradict_it_are_refused_together():
@@ -90,7 +90,9 @@ def test_too_few_instances_are_named():
     check_shots(tasks, config(), BudgetConfig(3))
     check_shots(tasks, config(), BudgetConfig(ALL))
     check_shots(tasks, config(train_on="training_tasks"), BudgetConfig(8))
-    with pytest.raises(UserError, match=r"beside the 20 tested ones, 1 tasks .* data_budget=8 .*task1 \(3\)"):
+    with pytest.raises(
+        UserError, match=r"beside the 20 tested ones, 1 task has .* data_budget=8 .*task1 \(3\)"
+    ):
         check_shots(tasks, config(), BudgetConfig(8))
     with pytest.raises(UserError, match=r"task1 \(0\)"):
         check_shots([make_task("task1", count=0)], config(), BudgetConfig(ALL))

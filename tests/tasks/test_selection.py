@@ -51,7 +51,7 @@ def test_language_of_input_output_and_instruction():
     tasks = [stored("e", languages=english), stored("m", languages=mixed), stored("f", languages=french)]
     kept, notes = select(tasks, config())
     assert names(kept) == ["e", "m"]
-    assert "1 tasks in other languages" in notes[0]
+    assert "1 task in other languages" in notes[0]
     assert len(select(tasks, config(language=None))[0]) == 3
 
 
@@ -72,7 +72,7 @@ def test_number_of_test_tasks_leaves_training_tasks_alone():
     assert notes == ()
     kept, notes = select(TASKS, config(test_tasks=50))
     assert len(kept) == 10
-    assert notes == ("tasks.test_tasks=50: there are 9 test tasks; all are used",)
+    assert notes == ("tasks.test_tasks=50: the collection has 9 test tasks; all are used",)
 
 
 def test_where_test_tasks_are_trained_on_no_other_is_kept():

@@ -18,6 +18,7 @@ from instruct_ablate.instruction.outputs import distinct, outputs, right_answers
 from instruct_ablate.instruction.sentences import SENTENCES
 from instruct_ablate.instruction.variant import Variant
 from instruct_ablate.normalisation import label_form
+from instruct_ablate.plural import counted
 from instruct_ablate.tasks.task import Task
 
 Promise = Callable[[Task, Task, Context], Iterator[str]]
@@ -211,7 +212,7 @@ def _all_wrong(before: Task, after: Task, context: Context) -> Iterator[str]:
 def _as_many(before: Task, after: Task, context: Context) -> Iterator[str]:
     wanted = min(context.num_positive, len(before.positive_examples))
     if not wanted <= len(after.positive_examples) <= len(before.positive_examples):
-        yield f"{len(after.positive_examples)} wrong examples for {len(before.positive_examples)} right ones"
+        yield f"{counted(len(after.positive_examples), 'wrong example')} for {len(before.positive_examples)} right ones"
 
 
 def _wrong(before: Task, after: Task) -> Iterator[str]:

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from instruct_ablate.plural import counted, have
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.tasks.languages import is_other_script
 
@@ -46,9 +47,13 @@ def word_notes(prompts: Iterable[Prompt]) -> Iterator[str]:
     if others:
         named = ", ".join((*others[:3], *(["..."] if others[3:] else [])))
         yield (
-            f"ROUGE of {len(others)} of {len(rules)} tasks ({named}) is of Unicode words without stems, of characters "
+            f"ROUGE of {len(others)} of {counted(len(rules), 'task')} ({named}) is of Unicode words without "
+            "stems, of characters "
             "where a script has no spaces: they are in other letters than Latin ones"
         )
     lost = sum(p.word_rule == "latin" and any(map(is_other_script, p.references)) for p in given)
     if lost:
-        yield f"{lost} instances of tasks in Latin letters have a reference in other letters: its ROUGE is near 0"
+        yield (
+            f"{counted(lost, 'instance')} of tasks in Latin letters {have(lost)} a reference in "
+            "other letters: its ROUGE is near 0"
+        )

@@ -10,6 +10,7 @@ from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import as_instruction, vary
 from instruct_ablate.instruction.label import label
+from instruct_ablate.plural import counted
 from instruct_ablate.prompt.build import own_prompt
 from instruct_ablate.prompt.prompt import Tokens
 from instruct_ablate.prompt.room import Room
@@ -113,7 +114,8 @@ class View:
         bare = not any(task.positive_examples or task.prompted for task in self.tasks)
         why = " The tasks have no examples." if bare and instruction.examples != "original" else ""
         return (
-            f"no prompt of the {len(names)} {self.side} tasks ({named}) differs from the reference's.{why} Its cells "
+            f"no prompt of the {counted(len(names), f'{self.side} task')} ({named}) differs from the "
+            f"reference's.{why} Its cells "
             "would be the reference's under another name: leave the variant out, or choose other tasks."
         )
 

@@ -87,8 +87,9 @@ def check_shots(tasks: Sequence[Task], config: TasksConfig, budget: BudgetConfig
     short = [task for task in tasks if len({instance.id for instance in task.instances}) < least]
     if few_shot.asked(config) and short:
         raise UserError(
-            f"tasks.train_on=test_task: beside the {config.test_instances} tested ones, {len(short)} tasks have fewer "
-            f"than data_budget={wanted} instances: {_named(short)}. Lower data_budget or tasks.test_instances, or "
+            f"tasks.train_on=test_task: beside the {config.test_instances} tested ones, {counted(len(short), 'task')} "
+            f"{have(len(short))} fewer than data_budget={wanted} instances: {_named(short)}. Lower "
+            "data_budget or tasks.test_instances, or "
             "choose other tasks (tasks.test_include)."
         )
 
@@ -135,9 +136,10 @@ def _choose(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> tuple[lis
     wanted = len(ranked) if config.tasks is None else config.tasks
     if wanted > len(ranked):
         notes.append(
-            f"data_budget.tasks={wanted}: the collection has {len(ranked)} training tasks; all are used."
+            f"data_budget.tasks={wanted}: the collection has {counted(len(ranked), 'training task')}; all are used."
             if config.categories is None
-            else f"data_budget.tasks={wanted}: {config.categories} categories have {len(ranked)} training tasks; "
+            else f"data_budget.tasks={wanted}: {config.categories} categories have "
+            f"{counted(len(ranked), 'training task')}; "
             "all are used."
         )
     return ranked[:wanted], notes

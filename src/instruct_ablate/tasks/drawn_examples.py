@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.plural import counted
 from instruct_ablate.tasks.task import Example, Instance, Task
 
 
@@ -56,7 +57,8 @@ def _draw(task: Task, tested: set[str], count: int) -> list[Instance]:
     picked = [one for _, one in sorted(ranked, key=lambda pair: pair[0])[:count]]
     if len(picked) < count or len(rows) == count:
         raise UserError(
-            f"tasks.examples={count}: {task.name} has {len(rows)} training rows of different inputs that are not "
+            f"tasks.examples={count}: {task.name} has {counted(len(rows), 'training row')} of different "
+            "inputs that are not "
             "tested. Give fewer, or a larger tasks.train_split."
         )
     return picked

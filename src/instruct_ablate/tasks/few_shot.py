@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from instruct_ablate.plural import counted
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 
@@ -59,7 +60,7 @@ def shots(whole: Sequence[Task], test: Sequence[Task]) -> tuple[list[Task], tupl
         apart = tuple(instance for instance in rest if _input(instance) not in seen)
         repeated += len(rest) - len(apart)
         made.append(task.only(apart))
-    note = f"tasks.train_on=test_task: {repeated} instances left out that repeat the input of a test instance"
+    note = f"tasks.train_on=test_task: {counted(repeated, 'instance')} left out, with the input of a test instance"
     return made, (note,) if repeated else ()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.errors import UserError, UserErrors, first_line, unknown
+from instruct_ablate.plural import counted
 from instruct_ablate.schema import TasksConfig, typed
 from instruct_ablate.tasks.task import TaskCollection
 
@@ -74,9 +75,10 @@ def read_general(given: Mapping[str, Any], cache: Path) -> TaskCollection:
     except UserError as error:
         raise UserError(f"{KEY}: {error}") from error
     if without := [task for task in read.test if task.unlisted]:
-        count = f"{without[0].unlisted} of its {len(without[0].instances)} instances"
+        count = f"{without[0].unlisted} of its {counted(len(without[0].instances), 'instance')}"
         raise UserError(
-            f"{KEY}: {len(without)} of {len(read.test)} test tasks lack choices to rank, first {without[0].name} "
+            f"{KEY}: {len(without)} of {counted(len(read.test), 'test task')} lack choices to rank, first "
+            f"{without[0].name} "
             f"({count}). Choose others (test_include), or give a column of choices (columns.choices)."
         )
     return read

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from instruct_ablate.errors import UserError, UserErrors, first_line, unknown
+from instruct_ablate.plural import are, counted
 from instruct_ablate.schema import TasksConfig, typed
 from instruct_ablate.tasks.order import order_of_parts
 from instruct_ablate.tasks.task import Part, Task, TaskCollection
@@ -147,4 +148,7 @@ def _shared(whole: Mapping[str, TaskCollection], tested: list[str], left_out: st
         for other, one in whole.items():
             both = sorted(names & {task.name for task in one.train})
             if both and other not in (name, left_out):
-                yield f"{len(both)} tasks that {name} tests are trained on in {other}, by their names: {both[0]}, ..."
+                yield (
+                    f"{counted(len(both), 'task')} that {name} tests {are(len(both))} trained on in "
+                    f"{other}, by their names: {both[0]}, ..."
+                )

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, meant, nearest
+from instruct_ablate.plural import counted
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import few_shot
 from instruct_ablate.tasks.store import Stored
@@ -36,7 +37,7 @@ def select(stored: Sequence[Stored], config: TasksConfig) -> tuple[tuple[Stored,
     kept = [item for item in stored if _speaks(item, config.language)]
     if len(kept) < len(stored):
         notes.append(
-            f"tasks.language={config.language}: {len(stored) - len(kept)} tasks in other languages left out"
+            f"tasks.language={config.language}: {counted(len(stored) - len(kept), 'task')} in other languages left out"
         )
     filters = _filters(config, kept)
     kept = [item for item in kept if all(one.keeps(item) for one in filters)]
@@ -48,7 +49,8 @@ def select(stored: Sequence[Stored], config: TasksConfig) -> tuple[tuple[Stored,
     if config.test_tasks is not None:
         if config.test_tasks > len(test):
             notes.append(
-                f"tasks.test_tasks={config.test_tasks}: there are {len(test)} test tasks; all are used"
+                f"tasks.test_tasks={config.test_tasks}: the collection has "
+                f"{counted(len(test), 'test task')}; all are used"
             )
         names = spread([item.parsed.task for item in test], config.test_tasks)
         kept = [item for item in kept if not item.parsed.test or item.parsed.task.name in names]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.plural import counted
 from instruct_ablate.tasks.selection import spread
 from instruct_ablate.tasks.task import Task, TaskCollection
 
@@ -22,7 +23,8 @@ def held_out(collection: TaskCollection, count: int) -> TaskCollection:
     fit = [task for task in collection.train if task.instances and task.name not in tested]
     if count > len(fit) or not _remaining(collection.train, count):
         raise UserError(
-            f"tasks.validation={count}: there are {len(collection.train)} training tasks, {len(fit)} of which could be "
+            f"tasks.validation={count}: the collection has "
+            f"{counted(len(collection.train), 'training task')}, {len(fit)} of which could be "
             "held out, and one at least must remain to train on. Lower tasks.validation, or widen the choice "
             "(tasks.include, tasks.categories, tasks.train_include, tasks.train_categories)."
         )
@@ -41,4 +43,4 @@ def held_out_line(collection: TaskCollection) -> str:
     names = [task.name for task in collection.validation]
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     every = len(names) + len(collection.train)
-    return f"tasks.validation={len(names)}: of {every} training tasks held out: {shown}"
+    return f"tasks.validation={len(names)}: of {counted(every, 'training task')} held out: {shown}"

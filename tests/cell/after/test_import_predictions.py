@@ -58,7 +58,7 @@ def test_missing_and_unknown_instances_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         import_predictions(write(tmp_path, given), COLLECTION)
     message = str(caught.value)
-    assert "1 instances that small does not have: task1_sentimnt task1_sentiment-1" in message
+    assert "1 instance that small does not have: task1_sentimnt task1_sentiment-1" in message
     assert "did you mean 'task1_sentiment'" in message
     assert "2 instances without a prediction: task1_sentiment task1_sentiment-0" in message
     assert "--partial" in message
@@ -68,8 +68,8 @@ def test_partial_takes_what_matches_and_says_so(tmp_path: Path) -> None:
     given = [*rows()[2:], {"task": "elsewhere", "instance_id": "1", "prediction": "x"}]
     imported = import_predictions(write(tmp_path, given), COLLECTION, Matching(partial=True))
     assert len(imported.rows) == 6
-    assert "2 instances of 1 tasks are missing: task1_sentiment" in imported.notes
-    assert "1 predictions of unknown instances were dropped" in imported.notes
+    assert "2 instances of 1 task are missing: task1_sentiment" in imported.notes
+    assert "1 prediction of unknown instances was dropped" in imported.notes
     with pytest.raises(UserError, match="does not have"):
         import_predictions(write(tmp_path, given[-1:]), COLLECTION, Matching(partial=True))
 
@@ -77,13 +77,11 @@ def test_partial_takes_what_matches_and_says_so(tmp_path: Path) -> None:
 def test_a_null_prediction_is_a_missing_answer(tmp_path: Path) -> None:
     given = [row | {"output": "gold"} for row in rows()]
     given[0]["prediction"] = None
-    with pytest.raises(
-        UserError, match="1 instances without a prediction: task1_sentiment task1_sentiment-0"
-    ):
+    with pytest.raises(UserError, match="1 instance without a prediction: task1_sentiment task1_sentiment-0"):
         import_predictions(write(tmp_path, given), COLLECTION)
     imported = import_predictions(write(tmp_path, given), COLLECTION, Matching(partial=True))
     assert len(imported.rows) == 7
-    assert imported.notes[-1] == "1 predictions are null: no answers"
+    assert imported.notes[-1] == "1 prediction is null: no answers"
 
 
 @pytest.mark.parametrize("partial", [False, True])
@@ -158,7 +156,7 @@ def test_a_task_that_the_file_leaves_out_is_missing_though_its_references_count(
     )
     assert imported.notes[:2] == (
         "6 of 8 test instances have an imported prediction",
-        "2 instances of 1 tasks are missing: task2_other",
+        "2 instances of 1 task are missing: task2_other",
     )
 
 
@@ -179,7 +177,7 @@ def test_ids_of_two_tasks_need_the_tasks_name(tmp_path: Path) -> None:
     )
     collection = TaskCollection("two", (), tasks, "hash")
     path = write(tmp_path, [{"id": "1", "output": "positive"}])
-    with pytest.raises(UserError, match=r"1 instances that two does not have: \(no task\) 1"):
+    with pytest.raises(UserError, match=r"1 instance that two does not have: \(no task\) 1"):
         import_predictions(path, collection)
 
 

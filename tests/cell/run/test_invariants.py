@@ -66,7 +66,7 @@ def test_a_block_that_agrees_with_its_rows_has_nothing_to_note(tmp_path: Path) -
     [
         (RIGHT[1:], "9 predictions for 10 test instances"),
         ((*RIGHT, RIGHT[0]), "11 predictions for 10 test instances"),
-        ((*RIGHT[1:], RIGHT[1]), "1 predictions are of an instance that has one already"),
+        ((*RIGHT[1:], RIGHT[1]), "1 prediction is of an instance that has one already"),
         ((*RIGHT[1:], replace(RIGHT[0], instance_id="i99")), "judge, i0 has no prediction"),
         ((*RIGHT[1:], replace(RIGHT[0], task="other")), "judge, i0 has no prediction"),
         (
@@ -129,7 +129,7 @@ def test_empty_answers_and_answers_outside_the_label_space_are_noted(tmp_path: P
 def test_one_answer_for_all_of_a_task_is_noted(tmp_path: Path) -> None:
     nearly = [row(asked, "no" if asked.instance_id == "i3" else "yes") for asked in PROMPTS]
     (note,) = checked(tmp_path, nearly)
-    assert "1 of 1 classification tasks with several labels got one answer for 90%" in note
+    assert "1 of 1 classification task with several labels got one answer for 90%" in note
     assert "judge: 'yes'" in note
     fewer = [row(asked, "no" if asked.instance_id in ("i3", "i5") else "yes") for asked in PROMPTS]
     assert checked(tmp_path, fewer) == ()

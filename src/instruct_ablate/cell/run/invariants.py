@@ -18,6 +18,7 @@ from instruct_ablate.cell.state.notes import prediction_notes
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.errors import BrokenInvariantError
+from instruct_ablate.plural import are, counted
 from instruct_ablate.prompt.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def check_inputs(
         raise BrokenInvariantError(
             "the order of the training tasks changed while the cell started; run the same command again."
         )
-    for what, counted, read in (
+    for what, part, read in (
         ("data", "data", data),
         ("model's files", "checkpoint", checkpoint),
         ("set of templates", "templates", templates),
         ("tasks of evaluation.general", "general", general),
     ):
-        if read is not None and identity.counted.get(counted) != read:
+        if read is not None and identity.counted.get(part) != read:
             raise BrokenInvariantError(
                 f"the {what} changed while the cell started; run the same command again."
             )
@@ -98,10 +99,11 @@ def check_block(
 def _rows_fault(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> str | None:
     """Say how the rows differ from one row a prompt, each with its prompt's references and choices."""
     if len(rows) != len(prompts):
-        return f"{len(rows)} predictions for {len(prompts)} test instances"
+        return f"{counted(len(rows), 'prediction')} for {counted(len(prompts), 'test instance')}"
     by_key = {row.key: row for row in rows}
     if len(by_key) < len(rows):
-        return f"{len(rows) - len(by_key)} predictions are of an instance that has one already"
+        more = len(rows) - len(by_key)
+        return f"{counted(more, 'prediction')} {are(more)} of an instance that has one already"
     for prompt in prompts:
         row = by_key.get((prompt.task, prompt.instance_id))
         if row is None:

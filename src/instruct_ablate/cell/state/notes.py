@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.normalisation import alike, is_answerable, merged_answers, normalised
+from instruct_ablate.plural import counted
 from instruct_ablate.prompt.prompt import Prompt, is_bound
 
 # Where notes begin, as shares of predictions (or of a task's predictions).
@@ -93,7 +94,7 @@ def _collapse(labelled: Sequence[PredictionRow]) -> Iterator[str]:
     if collapsed:
         name, text = next(iter(collapsed.items()))
         yield (
-            f"{len(collapsed)} of {len(large)} classification tasks with several labels got one answer for "
+            f"{len(collapsed)} of {counted(len(large), 'classification task')} with several labels got one answer for "
             f"{COLLAPSED:.0%} of their instances or more (such as {name}: {text[:40]!r})"
         )
 
