@@ -13,7 +13,7 @@ from dataclasses import replace
 from instruct_ablate.cell.state.instance_scores import scored_rows
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
-from instruct_ablate.errors import UserError
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics.measures import NO_MEASURES, Measure, find_measure
 from instruct_ablate.metrics.registry import AT_REPORT, Metric, registered
@@ -39,7 +39,7 @@ def _added(row: Row, study: Study, wanted: Sequence[tuple[Measure, Metric]]) -> 
     try:
         groups = {reads: _groups(row, study, reads) for reads in {metric.reads for _, metric in wanted}}
     except (OSError, UserError) as fault:  # predictions that are gone, damaged or changed: not defined
-        log.warning("no %s: %s", ", ".join(measure.name for measure, _ in wanted), fault)
+        log.warning("no %s: %s", ", ".join(measure.name for measure, _ in wanted), in_a_line(fault))
         return row
     means = []
     for measure, metric in wanted:
