@@ -58,7 +58,7 @@ def test_a_training_task_with_the_name_of_a_test_task_is_not_held_out() -> None:
 @pytest.mark.parametrize("count", [2, 9])
 def test_one_task_at_least_must_remain(count: int) -> None:
     given = TaskCollection("mine", (make_task("a"), make_task("b")), (make_task("x"),), "hash")
-    with pytest.raises(UserError, match=rf"tasks.validation={count}: there are 2 training tasks"):
+    with pytest.raises(UserError, match=rf"tasks.validation={count}: the collection has 2 training tasks"):
         held_out(given, count)
     empty = replace(given, train=(make_task("a"), make_task("b", 0)))
     with pytest.raises(UserError, match="one at least must remain"):

@@ -141,7 +141,7 @@ def test_real_predictions_of_an_alpaca_model(shared: Path) -> None:
     tasks = tuple(real_task(folder / "tasks" / f"{name}.json") for name in names)
     collection = TaskCollection("real", (), tasks, "")
     file = shared / "predictions" / "alpaca_llama7b.jsonl"
-    with pytest.raises(UserError, match="5602 instances that real does not have"):
+    with pytest.raises(UserError, match="5,602 instances that real does not have"):
         import_predictions(file, collection)
     assert len(import_predictions(file, collection, Matching(partial=True)).rows) == 6208
     imported = import_predictions(file, collection, Matching(own_references=True))
