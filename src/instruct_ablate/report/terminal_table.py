@@ -20,7 +20,7 @@ from instruct_ablate.report.columns import OF_THE_DATA, column_heading, explaine
 from instruct_ablate.report.computed import scored_sentence, ways_sentence
 from instruct_ablate.report.seed_means import Mean, Row, build_rows
 from instruct_ablate.report.trials import tested_as_usual
-from instruct_ablate.terminal import has_width, make_console
+from instruct_ablate.terminal import make_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,10 +59,13 @@ def print_rows(study: Study, rows: Sequence[Row], console: Console | None = None
         console.measure(table, options=console.options.update(max_width=1000)).maximum for table in tables
     ]
     # A log or a pipe has no width of its own; a table must not lose its columns there.
-    room = console.width if has_width(console) else widths[0]
+    room = console.width if console.is_terminal else widths[0]
     place = next((i for i, width in enumerate(widths) if width <= room), None)
-    console.width = max(console.width, *([widths[place]] if place is not None else []))
-    console.print(stacked_table(study.name, rows, study.reference, names) if place is None else tables[place])
+    if place is None:
+        console.print(stacked_table(study.name, rows, study.reference, names))
+    else:
+        console.width = max(console.width, widths[place])
+        console.print(tables[place])
     more = " A wider terminal shows the deviations." if place == len(FORMS) - 1 else ""
     console.print(f"[dim]{caption(rows, names)}{more}[/dim]", highlight=False)
 
