@@ -13,6 +13,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.model.training import fused_layers
@@ -25,6 +26,7 @@ from instruct_ablate.model.training.adapted_layers import (
     with_adapters,
 )
 from instruct_ablate.model.training.fit import fit
+from instruct_ablate.model.training.joined_layers import Passing
 from instruct_ablate.model.training.loss import packed_attention_of, token_losses
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.stretches import read_stretches, told
@@ -112,6 +114,48 @@ def test_each_part_of_the_rows_has_its_own_adapter_or_none(dtype: torch.dtype) -
     found = torch.autograd.grad(output, [given, *learnt], slopes)
     for one, other in zip(found, torch.autograd.grad(wanted, [given, *learnt], slopes), strict=True):
         assert apart(one, other) < (1e-6 if dtype == torch.float32 else 1e-2)
+
+
+class Products(TorchDispatchMode):
+    """Notes in which precision products are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[tuple[str, torch.dtype]] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function.overloadpacket.__name__.rstrip("_")
+        if "mm" in name:
+            self.seen |= {(name, one.dtype) for one in args if isinstance(one, Tensor)}
+        return function(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_products_of_all_parts_at_once_are_those_of_each_and_as_precise(
+    dtype: torch.dtype, frozen: bool
+) -> None:
+    """On GPUs adapters of joined cells were computed in fp32, where a cell alone has its layer's precision."""
+    made = [layer(dtype, rank=rank) for rank in (2, 8, 4)]
+    for one in made[1:]:
+        one.base_layer = made[0].base_layer
+    lengths, given = [40, 30, 80], states(dtype)
+    given.requires_grad_(not frozen)
+    passing, beside = Passing(), list(zip(lengths, made, strict=True))
+    laid = passing.beside(lengths, given.device)
+    learnt = [*([] if frozen else [given]), *(w for one in made for w in one.parameters() if w.requires_grad)]
+    slopes, found, products = torch.randn(1, 150, SIZES[1]).to(dtype), [], []
+    for side_by_side in (None, laid):
+        with Products() as counted:
+            output = with_adapters(made[0].base_layer, given, beside, side_by_side)
+            found.append([output.detach(), *torch.autograd.grad(output, learnt, slopes)])
+        products.append(counted.seen)
+    for one, other in zip(*found, strict=True):
+        assert one.dtype == other.dtype
+        assert apart(one, other) < (1e-6 if dtype == torch.float32 else 1e-3)
+    assert {kind for _, kind in products[0]} == {kind for _, kind in products[1]} == {dtype}
+    assert {"baddbmm", "bmm"} <= {name for name, _ in products[1]}
+    assert "bmm" not in {name for name, _ in products[0]}
 
 
 def test_nothing_wide_is_kept_and_no_input_twice() -> None:

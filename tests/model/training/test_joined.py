@@ -20,9 +20,9 @@ from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.cuda_attention import in_one_order
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.training import joined, joined_layers
+from instruct_ablate.model.training.adapted_layers import AtOnce
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.joined import Meeting, generators, set_generators
-from instruct_ablate.model.training.joined_layers import JoinedLinear
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, MethodConfig
@@ -141,8 +141,8 @@ def test_adapters_applied_at_once_as_on_a_gpu_give_the_same(
     name: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(joined_layers, "BATCHED", ("cpu",))
-    taken, own = [], JoinedLinear._at_once
-    monkeypatch.setattr(JoinedLinear, "_at_once", lambda *given: taken.append(given) or own(*given))
+    taken, own = [], AtOnce.stacked
+    monkeypatch.setattr(AtOnce, "stacked", lambda *given: taken.append(given) or own(*given))
     configs = cells(cache, name)
     given, wanted = together(configs, tmp_path / "together"), alone(configs, tmp_path / "alone")
     assert taken

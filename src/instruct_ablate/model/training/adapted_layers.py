@@ -11,22 +11,80 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from instruct_ablate.model.cuda_attention import moved
 from instruct_ablate.model.torch_internals import listened_to
 
 WAY = "with LoRA's adapters within the layers' own products"
-Part = tuple[
-    int, float | None
-]  # how many rows, and what their adapter's output is multiplied by; None: no adapter
+Part = tuple[int, bool]  # how many rows, and whether they have an adapter
+
+
+class PartByPart:
+    """Products of one part after the other, on its own rows as they lie."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        ends = list(accumulate(length for length, _ in parts))
+        self._spans = [
+            (end - length, end) for end, (length, adapted) in zip(ends, parts, strict=True) if adapted
+        ]
+
+    def pieces(self, rows: Tensor) -> list[Tensor]:
+        """Return views of (rows, width): those (own, width) of each part that has an adapter."""
+        return [rows[first:last] for first, last in self._spans]
+
+    def put_back(self, rows: Tensor, pieces: Sequence[Tensor]) -> None:
+        """Write pieces into the rows that they are of; views are there already."""
+
+    def stacked(self, matrices: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the adapters' matrices (height, width), one for each piece."""
+        return matrices
+
+    def unstacked(self, products: Sequence[Tensor], like: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return what is of each adapter, of the sizes of `like`."""
+        return products
+
+
+class AtOnce:
+    """Products of all parts by one call: rows laid side by side up to the longest part, adapters to the greatest rank.
+
+    `there` says which row stands at each place, -1: none and zeros; `back`, where each row stands.
+    """
+
+    def __init__(self, there: Tensor, back: Tensor, count: int) -> None:
+        self._there, self._back, self._count = there, back, count
+
+    def pieces(self, rows: Tensor) -> list[Tensor]:
+        """Return a copy of (rows, width) as one piece (parts, longest, width)."""
+        return [moved(rows, self._there, self._back).view(self._count, -1, rows.shape[-1])]
+
+    def put_back(self, rows: Tensor, pieces: Sequence[Tensor]) -> None:
+        """Write a piece into the rows that it is of."""
+        rows.copy_(moved(pieces[0].flatten(0, 1), self._back, self._there))
+
+    def stacked(self, matrices: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the adapters' matrices as one (parts, height, width), zeros beyond each one's own."""
+        high, wide = (max(one.shape[side] for one in matrices) for side in (0, 1))
+        return [
+            torch.stack([F.pad(one, (0, wide - one.shape[1], 0, high - one.shape[0])) for one in matrices])
+        ]
+
+    def unstacked(self, products: Sequence[Tensor], like: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return what is of each adapter, of the sizes of `like`."""
+        return [one[: own.shape[0], : own.shape[1]] for one, own in zip(products[0], like, strict=True)]
 
 
 class Adapted(torch.autograd.Function):
-    """A frozen linear layer on rows laid end to end, part after part, each with an adapter of its own or none."""
+    """A frozen linear layer on rows laid end to end, part after part, each with an adapter of its own or none.
+
+    How rows are laid for the products is the device's matter; in which precision they are made, scaled, added and
+    rounded is not: it stands here once.
+    """
 
     @staticmethod
     def forward(
@@ -34,69 +92,92 @@ class Adapted(torch.autograd.Function):
         states: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        parts: Sequence[Part],
+        layout: PartByPart | AtOnce,
+        scales: Sequence[float],
         *matrices: Tensor,
     ) -> Tensor:
         """Return (..., out) of states (..., in).
 
-        `matrices`: (rank, in) and (out, rank) of each part that has an adapter, in the parts' order.
+        `scales`: what the output of each part's adapter is multiplied by; `matrices`: (rank, in) and (out, rank) of
+        each, in the parts' order.
         """
         output = F.linear(states, weight, bias)
         rows, sums = states.reshape(-1, states.shape[-1]), output.view(-1, output.shape[-1])
-        inner = []
-        for (first, last, scale), down, up in _adapters(parts, matrices):
-            inner.append(rows[first:last] @ down.to(rows.dtype).T)
-            sums[first:last].addmm_(inner[-1], _scaled(up, scale, rows.dtype).T)
+        downs, ups = _prepared(layout, scales, matrices, rows.dtype)
+        inner, pieces = [], layout.pieces(sums)
+        for own, sum_, down, up in zip(layout.pieces(rows), pieces, downs, ups, strict=True):
+            inner.append(own @ down.mT)
+            _add(sum_, inner[-1], up.mT)
+        layout.put_back(sums, pieces)
         ctx.save_for_backward(states, weight, *inner, *matrices)
-        ctx.parts = parts
+        ctx.layout, ctx.scales = layout, scales
         return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """Return the gradients of states and matrices."""
+        layout, scales = ctx.layout, ctx.scales
         states, weight, *rest = ctx.saved_tensors
-        inner, matrices = rest[: len(rest) // 3], rest[len(rest) // 3 :]
+        count = 2 * len(scales)
+        inner, matrices = rest[:-count], rest[-count:]
         rows, slopes = states.reshape(-1, states.shape[-1]), gradients[0].reshape(-1, len(weight))
         back = slopes @ weight if ctx.needs_input_grad[0] else None
+        downs, ups = _prepared(layout, scales, matrices, rows.dtype)
+        sums = layout.pieces(back) if back is not None else [None] * len(inner)
+        of_downs, of_ups = [], []
+        parts = zip(layout.pieces(rows), layout.pieces(slopes), sums, inner, downs, ups, strict=True)
+        for own, slope, sum_, narrow, down, up in parts:
+            of_narrow = slope @ up
+            of_downs.append(of_narrow.mT @ own)
+            of_ups.append(slope.mT @ narrow)
+            if sum_ is not None:
+                _add(sum_, of_narrow, down)
+        if back is not None:
+            layout.put_back(back, sums)
         found: list[Tensor] = []
-        for narrow, ((first, last, scale), down, up) in zip(
-            inner, _adapters(ctx.parts, matrices), strict=True
-        ):
-            own = slopes[first:last]
-            of_narrow = own @ _scaled(up, scale, rows.dtype)
-            found.append((of_narrow.T @ rows[first:last]).to(down.dtype))
-            found.append((own.T @ narrow).to(up.dtype).mul_(scale))
-            if back is not None:
-                back[first:last].addmm_(of_narrow, down.to(rows.dtype))
-        return None if back is None else back.view_as(states), None, None, None, *found
+        pairs = matrices[::2], matrices[1::2]
+        of_both = map(layout.unstacked, (of_downs, of_ups), pairs)
+        for of_down, of_up, scale, down, up in zip(*of_both, scales, *pairs, strict=True):
+            found += [of_down.to(down.dtype), of_up.to(up.dtype).mul_(scale)]
+        return None if back is None else back.view_as(states), None, None, None, None, *found
 
 
-def _adapters(parts: Sequence[Part], matrices: Sequence[Tensor]) -> list[tuple[Any, Tensor, Tensor]]:
-    """Return for each adapter its first row, its last and its scale, with its two matrices."""
-    places, first = [], 0
-    for length, scale in parts:
-        if scale is not None:
-            places.append((first, first + length, scale))
-        first += length
-    return list(zip(places, matrices[::2], matrices[1::2], strict=True))
+def _prepared(
+    layout: PartByPart | AtOnce, scales: Sequence[float], matrices: Sequence[Tensor], dtype: torch.dtype
+) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """Return the adapters' matrices as products take them: in the states' precision, the scale within the second."""
+    ups = [(up * scale).to(dtype) for up, scale in zip(matrices[1::2], scales, strict=True)]
+    return layout.stacked([down.to(dtype) for down in matrices[::2]]), layout.stacked(ups)
 
 
-def _scaled(up: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
-    return (up * scale).to(dtype)
+def _add(sums: Tensor, one: Tensor, other: Tensor) -> None:
+    """Add a product, or several, to sums in place: within the product, which rounds once."""
+    sums.addmm_(one, other) if sums.dim() == 2 else sums.baddbmm_(one, other)
 
 
-def with_adapters(base: nn.Linear, states: Tensor, layers: Sequence[tuple[int, Any | None]]) -> Tensor:
-    """Return (..., out) of states (..., in) by a layer and peft's layers beside it, each for so many of the rows."""
-    parts: list[Part] = []
-    matrices = []
-    for length, layer in layers:
-        if layer is None:
-            parts.append((length, None))
-            continue
-        (name,) = layer.active_adapters
-        parts.append((length, float(layer.scaling[name])))
-        matrices += [layer.lora_A[name].weight, layer.lora_B[name].weight]
-    result: Tensor = Adapted.apply(states, base.weight, base.bias, parts, *matrices)  # type: ignore[no-untyped-call]
+def with_adapters(
+    base: nn.Linear,
+    states: Tensor,
+    layers: Sequence[tuple[int, Any | None]],
+    side_by_side: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """Return (..., out) of states (..., in) by a layer and peft's layers beside it, each for so many of the rows.
+
+    `side_by_side`: which row stands at each place of the parts laid side by side, and where each row stands; it has
+    the products of all parts made at once, and each part needs an adapter.
+    """
+    scales, matrices = list[float](), list[Tensor]()
+    for _, layer in layers:
+        if layer is not None:
+            (name,) = layer.active_adapters
+            scales.append(float(layer.scaling[name]))
+            matrices += [layer.lora_A[name].weight, layer.lora_B[name].weight]
+    if side_by_side is None:
+        layout: PartByPart | AtOnce = PartByPart([(length, layer is not None) for length, layer in layers])
+    else:
+        assert len(scales) == len(layers)
+        layout = AtOnce(*side_by_side, len(layers))
+    result: Tensor = Adapted.apply(states, base.weight, base.bias, layout, scales, *matrices)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from instruct_ablate.data.micro_batch import NO_PARENT, MicroBatch, Packed
-from instruct_ablate.model.cuda_attention import moved
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.training.adapted_layers import is_plain, with_adapters
 from instruct_ablate.turns import Turn
@@ -30,7 +28,6 @@ class Passing:
         self.cells: list[Turn] = []
         self._lengths: dict[str, dict[int, list[int]]] = {}
         self._beside: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
-        self._factors: dict[tuple[float, ...], Tensor] = {}
 
     @contextmanager
     def of(
@@ -48,7 +45,7 @@ class Passing:
             yield
         finally:
             self.cells, self._lengths = [], {}
-            self._beside, self._factors = {}, {}
+            self._beside = {}
 
     def beside(self, lengths: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
         """Return which token stands at each place of the parts laid side by side (-1: none), and each token's place."""
@@ -60,12 +57,6 @@ class Passing:
             there[own] = torch.arange(sum(key))
             self._beside[key] = there.flatten().to(device), own.flatten().nonzero()[:, 0].to(device)
         return self._beside[key]
-
-    def factors(self, given: tuple[float, ...], device: torch.device) -> Tensor:
-        """Return the parts' factors (parts, 1, 1)."""
-        if given not in self._factors:
-            self._factors[given] = torch.tensor(given, device=device)[:, None, None]
-        return self._factors[given]
 
     def lengths(self, side: str, rows: int) -> list[int]:
         """Return how many of a layer's rows are each part's."""
@@ -95,28 +86,10 @@ class JoinedLinear(nn.Linear):
         if not any(cell in self.adapters for cell in cells):
             return super().forward(states)
         lengths = self.passing.lengths(self.side, states.shape[1])
+        layers = list(zip(lengths, map(self.adapters.get, cells), strict=True))
         if states.device.type in BATCHED and all(cell in self.adapters for cell in cells):
-            result = super().forward(states)
-            return (result + self._at_once(states[0], lengths)[None]).to(result.dtype)
-        return with_adapters(self, states, list(zip(lengths, map(self.adapters.get, cells), strict=True)))
-
-    def _at_once(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return (tokens, out) of (tokens, in): what the adapters of all cells give, by two batched products.
-
-        Parts are filled up to the longest, adapters to the greatest rank, with zeros.
-        """
-        layers = [self.adapters[cell] for cell in self.passing.cells]
-        names = [layer.active_adapters[0] for layer in layers]
-        low = [layer.lora_A[name].weight for layer, name in zip(layers, names, strict=True)]
-        high = [layer.lora_B[name].weight for layer, name in zip(layers, names, strict=True)]
-        rank = max(map(len, low))
-        down = torch.stack([F.pad(one, (0, 0, 0, rank - len(one))) for one in low])
-        up = torch.stack([F.pad(one, (0, rank - one.shape[1])) for one in high])
-        there, back = self.passing.beside(lengths, states.device)
-        wide = moved(states, there, back).view(len(layers), -1, states.shape[-1]).to(down.dtype)
-        scales = tuple(float(layer.scaling[name]) for layer, name in zip(layers, names, strict=True))
-        added = (wide @ down.mT) @ up.mT * self.passing.factors(scales, states.device)
-        return moved(added.flatten(0, 1), back, there)
+            return with_adapters(self, states, layers, self.passing.beside(lengths, states.device))
+        return with_adapters(self, states, layers)
 
 
 def as_joined(part: nn.Linear, passing: Passing, side: str) -> JoinedLinear:
