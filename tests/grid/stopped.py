@@ -45,7 +45,8 @@ def check_interrupted(folder: Path, whole: Path, *launcher: str) -> None:
     assert outcome(folder) == outcome(whole)
     second = (folder / "multirun" / "ablation" / LOOKS).read_bytes()
     third = sweep(folder, *SEQUENTIAL, *launcher)
-    assert saved(read_looks(folder / "multirun" / "ablation").taken[-1]) in third.stdout
+    last = read_looks(folder / "multirun" / "ablation").taken[-1]
+    assert saved(last, last.cells) in third.stdout
     assert (folder / "multirun" / "ablation" / LOOKS).read_bytes() == second, (
         "a decided study was looked at again"
     )
