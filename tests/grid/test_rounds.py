@@ -248,3 +248,21 @@ def test_until_is_one_value_and_done_by_default(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="one value for all cells"):
         wanted([plain, *cells])
     assert identify(plain.config).hash == cells[0].identity.hash
+
+
+def test_a_hypothesis_on_what_no_trained_cell_is_scored_by_is_refused_before_any_begins(
+    tmp_path: Path,
+) -> None:
+    claim = "simplified is lower than original on reference_log_likelihood_per_byte by 0.1"
+    cells = [
+        Cell(cell.overrides, replace(cell.config, hypotheses=[CLAIM, claim]), cell.identity)
+        for cell in grid(tmp_path)
+    ]
+    with pytest.raises(
+        UserError, match=r"no trained cell .* is scored by reference_log_lik.*evaluation\.metrics"
+    ):
+        rounds_of(cells, Judge(9))
+    assert not (tmp_path / "ablation" / LOOKS).exists()
+    asked = [replace(c.config.evaluation, metrics=["reference_log_likelihood"]) for c in cells]
+    brought = [replace(c, config=replace(c.config, evaluation=e)) for c, e in zip(cells, asked, strict=True)]
+    assert len(rounds_of(brought, Judge(9)).rounds) == 4

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.settings import UNTIL
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.store import read_record
@@ -32,6 +33,9 @@ from instruct_ablate.grid.looks import (
 )
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import changing
+from instruct_ablate.hypotheses import parse_hypothesis
+from instruct_ablate.metrics import find_measure
+from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.processes import process_count
 
 log = logging.getLogger(__name__)
@@ -88,6 +92,7 @@ def rounds_of(cells: Sequence[Cell], judge: Judge) -> Rounds:
         )
     seeds = _seeds(cells)
     judge.check([cell.identity for cell in cells], config.hypotheses, config.reference)
+    _check_scored(cells, config.hypotheses)
     plan = Look(
         seeds=seeds,
         done=0,
@@ -99,6 +104,19 @@ def rounds_of(cells: Sequence[Cell], judge: Judge) -> Rounds:
     rounds = Rounds(study_folder(config), tuple(_divided(cells, seeds)), plan)
     check_same(rounds.folder, plan)
     return rounds
+
+
+def _check_scored(cells: Sequence[Cell], hypotheses: Sequence[str]) -> None:
+    """Refuse hypotheses on what no trained cell is scored by: a look would have no data, and leave them so for good."""
+    trained = {selected(cell.config) for cell in cells if not cell.identity.setting.untuned}
+    scored = {metric.name for selection in trained for metric in selection.load()}
+    for text in hypotheses:
+        for clause in parse_hypothesis(text).clauses:
+            if (name := find_measure(clause.metric).metric.name) not in scored:
+                raise UserError(
+                    f"until=decided: {text!r}: no trained cell of the grid is scored by {name}, only by "
+                    f"{', '.join(sorted(scored))}. Add it to {KEY} or state the hypothesis on one of these."
+                )
 
 
 def planned_rounds(cells: Sequence[Cell], judge: Judge) -> list[str]:
