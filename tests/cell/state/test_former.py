@@ -185,6 +185,41 @@ def test_one_of_known_order_is_no_other_cell(tmp_path: Path, monkeypatch: pytest
     assert len({*found.values()}) == len(read_study(study_of(config)).cells) == 3
 
 
+def listing(config: Config, *names: str) -> Config:
+    return replace(config, tasks=replace(config.tasks, include=list(names)))
+
+
+def test_nor_is_one_with_lists_that_could_stand_in_another_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose tasks were read in the usual order: it passed for the cell of whatever order was asked for then."""
+    replace_inputs(monkeypatch)
+    config, found = make_config(tmp_path), {}
+    for order in ("usual", "0f1e2d"):
+        in_order(monkeypatch, order)
+        found[order] = run_cell(listing(config, "a", "b"), work).identity
+        assert run_cell(listing(config, "b", "a"), must_not_work).identity == found[order]
+    assert len({*found.values()}) == 2
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_one_of_unknown_order_is_taken_once_however_its_lists_are_written(
+    taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_inputs(monkeypatch)
+    config = make_config(tmp_path)
+    study, asked = study_of(config), listing(config, "b", "a")
+    path = study / run_cell(listing(config, "a", "b"), work).name / "identity.json"
+    told = json.loads(path.read_text())
+    del told["tasks.order"]
+    path.write_text(json.dumps(told))
+    in_order(monkeypatch, "0f1e2d")
+    if taken:
+        declare(study, [as_stored(study, identify(asked))], asked)
+    in_order(monkeypatch, "usual")
+    assert (as_stored(study, identify(asked)).name == path.parent.name) is not taken
+
+
 def test_a_cell_of_unknown_order_is_taken_for_one_order_alone(
     unordered: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ def as_stored(
         return identity
     counted = _former_cells(study)
     unknown = _without_order(study, identity, counted)
-    alike = counted.of.get(regardless_of_order(identity.counted), [])
+    alike = _not_taken(study, identity, counted, counted.of.get(regardless_of_order(identity.counted), []))
     former = [path for path in (*alike, *unknown) if path != own]
     done = [folder for folder in former if _is_done(folder)]
     found = done or ([] if own.exists() else former)
@@ -136,7 +136,17 @@ def _without_order(study: Path, identity: Identity, counted: _Former) -> list[Pa
     if ORDER not in identity.counted:
         return []
     found = counted.of.get(regardless_of_order(_but_order(identity.counted)), [])
-    return [path for path in found if _taken_for(study, digest(counted.told[path])) in (None, identity.order)]
+    return _not_taken(study, identity, counted, [path for path in found if path in counted.lacking])
+
+
+def _not_taken(study: Path, identity: Identity, counted: _Former, found: Sequence[Path]) -> list[Path]:
+    """Leave out cells of unknown order that the study has taken for another order than ours."""
+    ours = (None, identity.order)
+    return [
+        path
+        for path in found
+        if path not in counted.lacking or _taken_for(study, digest(counted.told[path])) in ours
+    ]
 
 
 @lru_cache(maxsize=1024)
