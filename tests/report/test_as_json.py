@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from instruct_ablate.command_line import group
-from instruct_ablate.report.as_json import setting_fields
+from instruct_ablate.report.as_json import place_fields, setting_fields
 from instruct_ablate.report.report import judge_study
 from instruct_ablate.report.tables import tidy
 from instruct_ablate.tasks.budget import ALL
@@ -76,6 +76,12 @@ def test_a_budget_that_no_number_says_is_none() -> None:
     assert setting_fields(place(data_budget=ALL, **{"data_budget.total": 64}))["data_budget"] is None
     (row, *_) = tidy([make_cell(50.0, data_budget=ALL)])
     assert row["data_budget"] == "all"
+
+
+def test_two_data_sets_of_one_name_are_told_apart() -> None:
+    one, other = (place_fields(place("original", {"tasks": content})) for content in ("3f2a", "91bc"))
+    assert one["setting"] == other["setting"]
+    assert (one["revisions"], other["revisions"]) == ({"tasks": "3f2a"}, {"tasks": "91bc"})
 
 
 def test_compare(study: Path) -> None:

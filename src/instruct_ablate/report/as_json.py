@@ -37,6 +37,11 @@ def setting_fields(setting: Setting) -> Fields:
     }
 
 
+def place_fields(setting: Setting) -> Fields:
+    """Return a setting, and the contents of what it names: two data sets may have one name."""
+    return {"setting": setting_fields(setting), "revisions": dict(setting.revisions)}
+
+
 def status_fields(folder: Path) -> Fields:
     """Return the cells of a study by state."""
     study = read_study(folder)
@@ -46,7 +51,7 @@ def status_fields(folder: Path) -> Fields:
             **asdict(line),
             "identity": records[line.name].identity,
             "seed": records[line.name].seed,
-            "setting": setting_fields(records[line.name].setting),
+            **place_fields(records[line.name].setting),
         }
         for line in cell_statuses(study)
     ]
@@ -60,7 +65,7 @@ def plan_fields(cells: Sequence[PlannedCell], lines: Iterable[str]) -> Fields:
             "name": one.cell.identity.name,
             "identity": one.cell.identity.hash,
             "seed": one.cell.identity.seed,
-            "setting": setting_fields(one.cell.identity.setting),
+            **place_fields(one.cell.identity.setting),
             "state": one.state,
             "fits": one.fits,
             **asdict(one.estimate),
@@ -78,18 +83,15 @@ def report_fields(report: Report) -> Fields:
         "reference": study.reference,
         "rows": [_row(row) for row in report.rows],
         "differences": [
-            {"setting": setting_fields(one.trial.setting), **difference_fields(one)}
-            for one in report.differences
+            {**place_fields(one.trial.setting), **difference_fields(one)} for one in report.differences
         ],
         "templates": [
-            {"setting": setting_fields(one.trial.setting), **_over_templates(one)}
+            {**place_fields(one.trial.setting), **_over_templates(one)}
             for one in over_templates(study.cells, study.reference, study.columns)
         ],
-        "general": [
-            {"setting": setting_fields(one.trial.setting), **_general(one)} for one in report.general
-        ],
+        "general": [{**place_fields(one.trial.setting), **_general(one)} for one in report.general],
         "power_laws": [
-            {"setting": setting_fields(one.trial.setting), **_over_budgets(one)} for one in report.power_laws
+            {**place_fields(one.trial.setting), **_over_budgets(one)} for one in report.power_laws
         ],
         "verdicts": [verdict_fields(one) for one in report.verdicts],
         "apart": list(apart_in(study)),
@@ -99,7 +101,7 @@ def report_fields(report: Report) -> Fields:
 
 def _row(row: Row) -> Fields:
     return {
-        "setting": setting_fields(row.setting),
+        **place_fields(row.setting),
         "tested_on": row.tested,
         "seeds": list(row.seeds),
         "means": {name: _mean(mean) for name, mean in row.means},
