@@ -94,3 +94,22 @@ def test_examples_go_where_there_is_no_room() -> None:
     prompt = turned("minimal", room=8)
     assert prompt.dropped_examples == 1
     assert not prompt.truncated
+
+
+def _shown(source: str) -> tuple[bool, bool]:
+    return "lovely" in source, "money back" in source
+
+
+def test_every_label_of_an_instance_stands_behind_the_same_examples() -> None:
+    labels = ("positive", "negative, and very much so indeed", "in part, as it were")
+    task = make_task(count=2, label_space=labels)
+    every: dict[int, Prompt] = {}
+    for room in range(30, 3, -1):
+        prompt = turned("minimal", task, room=room)
+        assert prompt.channel is not None
+        shown = {_shown(source) for source in prompt.channel.sources}
+        assert len(shown) == 1, f"in {room} words labels stand behind other examples"
+        assert _shown(prompt.source) in shown
+        every.setdefault(prompt.dropped_examples, prompt)
+    assert sorted(every) == [0, 1, 2]
+    assert not every[2].truncated

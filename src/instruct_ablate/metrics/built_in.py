@@ -57,9 +57,10 @@ def format_correctness(prediction: str, references: Sequence[str], label_space: 
 
 @metric("uniform_guess", "uniform\nguess", kinds=LABELS, reads="label_space")
 def uniform_guess(prediction: str, references: Sequence[str], label_space: Sequence[str]) -> float:
-    """The chance that a uniform guess over the labels is right; labels that exact match merges are one.
+    """The chance that a uniform guess over the labels meets one right label; labels that exact match merges are one.
 
-    Where no label is a reference (94 of task304's 100 instances), no guess is right.
+    Where no label is a reference (94 of task304's 100 instances), no guess is right. Where several are (one instance of
+    the 5,800 official ones), it is the chance of one of them all the same.
     """
     return guess_chance(label_space) if is_answerable(label_space, references) else 0.0
 

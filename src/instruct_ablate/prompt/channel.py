@@ -15,6 +15,7 @@ from instruct_ablate.prompt.minimal import ANSWER, BETWEEN, QUESTION
 from instruct_ablate.prompt.prompt import Channel, Prompt, Tokens
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.prompt.shrink import Pieces, shrink
+from instruct_ablate.prompt.template import Rendered
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.task import Example, Instance, Task
 
@@ -81,14 +82,23 @@ def channel_prompts(
 def _turned(
     prompt: Prompt, form: Form, told: Callable[[Instance], Instruction], instance: Instance, room: Room
 ) -> Prompt:
-    place, *every = (
-        shrink(form.write, told(instance), replace(instance, input=label), room)
-        for label in (PLACE, *(prompt.choices or ()))
-    )
+    shown = told(instance)
+
+    def written(label: str, least: int = 0) -> Rendered:
+        return shrink(form.write, shown, replace(instance, input=label), room, least)
+
+    first = [written(label) for label in prompt.choices or ()]
+    most = max(one.dropped_examples for one in first)
+    # A label that leaves less room than others would stand behind fewer examples than they, and be ranked by that.
+    every = [
+        one if one.dropped_examples == most else written(label, most)
+        for one, label in zip(first, prompt.choices or (), strict=True)
+    ]
+    place = written(PLACE, most)
     return replace(
         prompt,
         source=place.text,
         truncated=any(one.truncated for one in every),
-        dropped_examples=max(one.dropped_examples for one in every),
+        dropped_examples=most,
         channel=Channel(tuple(one.text for one in every), instance.input.strip()),
     )

@@ -15,11 +15,16 @@ Pieces = tuple[str, str, str]
 Write = Callable[[Instruction, Instance], Pieces]
 
 
-def shrink(write: Write, instruction: Instruction, instance: Instance, room: Room) -> Rendered:
-    """Write the prompt without the last examples until it fits, then with a shorter input, then cut it."""
+def shrink(
+    write: Write, instruction: Instruction, instance: Instance, room: Room, least: int = 0
+) -> Rendered:
+    """Write the prompt without the last examples until it fits, then with a shorter input, then cut it.
+
+    At least `least` examples are dropped, of as many as there are.
+    """
     dropped = 0
     pieces = write(instruction, instance)
-    while not room.fits(pieces):
+    while dropped < least or not room.fits(pieces):
         if not instruction.negative_examples and not instruction.positive_examples:
             return _cut(write, instruction, instance, room, dropped)
         instruction, dropped = _fewer(instruction), dropped + 1

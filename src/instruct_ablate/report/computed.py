@@ -136,7 +136,7 @@ def _point_lines(study: Study) -> list[str]:
                 (not one.scored and own) or any(own.get(name, value) != value for name, value in one.scored)
                 for one in points
             )
-    told = _told(found) or (f"{found[0][1]} ({len(found)} cells)" if others else "")
+    told = _told(found) or (f"{found[0][1]} ({counted(len(found), 'cell')})" if others else "")
     return [f"scores while training, which cannot be made again: {told}"] if told else []
 
 

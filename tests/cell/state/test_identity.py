@@ -82,6 +82,21 @@ def test_what_changes_the_result_counts(changes: dict[str, Any]) -> None:
     assert not same(**changes)
 
 
+def test_channel_prompts_of_another_version_are_other_cells_and_no_others_are() -> None:
+    given = [
+        identify(make_config(OUT, evaluation=EvaluationConfig(["same"], decoding=name), **changes))
+        for changes in ({}, {"data_budget": BudgetConfig(0, tasks=None)})
+        for name in ("greedy", "rank", "channel")
+    ]
+    assert [one.counted.get("channel") for one in given] == [None, None, 2] * 2
+    guess = make_config(
+        OUT,
+        model=ModelConfig("majority", source="baseline"),
+        evaluation=EvaluationConfig(["same"], decoding="channel"),
+    )
+    assert "channel" not in identify(guess).counted
+
+
 def test_a_parameter_counts_where_the_variant_reads_it() -> None:
     deleted = InstructionConfig("deleted")
     assert identify(make_config(OUT, instruction=deleted)) != identify(

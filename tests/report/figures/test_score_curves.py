@@ -154,3 +154,8 @@ def test_points_by_other_rules_than_their_cells_are_told(
     start = "scores while training, which cannot be made again: "
     assert apart_in(study) == ((start + told,) if told else ())
     assert "scored by" not in score_curve_table(study).headings, "they are all alike"
+
+
+def test_points_of_one_cell_alone_are_those_of_one_cell(tmp_path: Path) -> None:
+    (line,) = apart_in(with_rules(tmp_path / "s", BEFORE, scoring=3))
+    assert line.endswith("scoring rules version 2 (1 cell)")

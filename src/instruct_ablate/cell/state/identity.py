@@ -25,7 +25,7 @@ from instruct_ablate.cell.state.canonical import (
     is_untuned,
     shown_at_test,
 )
-from instruct_ablate.cell.state.record import FORMAT, PREDICTION, TRAINING
+from instruct_ablate.cell.state.record import CHANNEL, FORMAT, PREDICTION, TRAINING
 from instruct_ablate.cell.state.setting import GENERAL, NEUTRAL, ORDER, Names, Setting, in_order, setting_from
 from instruct_ablate.extensions import code_of, load_extensions, registers_only
 from instruct_ablate.instruction.catalogue import find
@@ -171,6 +171,7 @@ def _identity(config: Config, contents: Contents) -> Identity:
         "code": CODE,
         "training": 1 if untuned else TRAINING,
         "prediction": 1 if baseline else PREDICTION,
+        "channel": CHANNEL if shaped.evaluation.decoding == "channel" else 1,
         "data": data.content,
         "checkpoint": shaped.model.name if baseline else contents.checkpoint(shaped),
         "instruction": None if untuned else as_counted(shaped.instruction),

@@ -18,6 +18,7 @@ FORMAT = 1  # hashed in every identity: this stays 1 for ever, whatever becomes 
 RECORD_VERSION = 2  # how a record is written; 1 had axes instead of a setting
 # Raised when results change; the first two count in an identity (1 is left out there), scores are made again.
 TRAINING, PREDICTION, SCORING = 1, 1, 3
+CHANNEL = 2  # version of the prompts of evaluation.decoding=channel
 GENERAL = (
     "general ability"  # how the block of `evaluation.general` is called; no variant has a name of two words
 )
