@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -84,7 +84,10 @@ class Study:
 
 
 def declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
-    """Add cells to a study's declaration; what earlier commands asked for stays."""
+    """Add cells to a study's declaration; what earlier commands asked for stays.
+
+    But for a cell that never began and is asked for now with a list in another order: it would be missing for ever.
+    """
     with changing(folder):
         _declare(folder, identities, config)
 
@@ -112,7 +115,8 @@ def _held(lock: BaseFileLock) -> AcquireReturnProxy[BaseFileLock]:
 def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
     check_frozen(folder, [one.hash for one in identities], config.hypotheses, config.reference)
     before = read_declaration(folder)
-    cells = {cell.identity: cell for cell in before.cells}
+    now = {(one.setting, one.seed, one.data_hash): one.hash for one in identities}
+    cells = {cell.identity: cell for cell in before.cells if not _stands_elsewise(folder, cell, now)}
     for one in identities:
         cells[one.hash] = DeclaredCell(one.hash, one.name, one.setting, one.seed, one.data_hash)
     commands = dict.fromkeys((*before.commands, command_line()))
@@ -128,6 +132,11 @@ def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> No
     state(folder, after.hypotheses, after.reference, config.evaluation.metrics)
     if after != before:
         write_declaration(folder, after)
+
+
+def _stands_elsewise(folder: Path, cell: DeclaredCell, now: Mapping[tuple[Setting, int, str], str]) -> bool:
+    other = now.get((cell.setting, cell.seed, cell.data_hash), cell.identity) != cell.identity
+    return other and not (folder / cell.name).exists()
 
 
 def write_declaration(folder: Path, declaration: Declaration) -> None:

@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.identity import identify, regardless_of_order
 from instruct_ablate.cell.state.setting import UNORDERED
 from instruct_ablate.cell.state.stored_config import IDENTITY
 from instruct_ablate.errors import Interrupted
-from instruct_ablate.grid.study import read_study
+from instruct_ablate.grid.study import declare, read_study
 from instruct_ablate.report.seed_means import build_rows
 from instruct_ablate.schema import Config, MethodConfig, ModelConfig, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
@@ -114,6 +114,17 @@ def test_one_that_is_under_way_is_gone_on_with(tmp_path: Path) -> None:
     done = run_cell(asking(tmp_path, "tasks.include", FORTH), work)
     assert (stopped.state, done.state, done.name) == ("interrupted", "done", stopped.name)
     assert [one.name for one in read_study(tmp_path / make_config(tmp_path).study).cells] == [done.name]
+
+
+@pytest.mark.usefixtures("_same_inputs")
+def test_one_that_never_began_is_not_missing_beside_the_one_that_was_done(tmp_path: Path) -> None:
+    study = tmp_path / make_config(tmp_path).study
+    first, then = (asking(tmp_path, "tasks.include", order) for order in (BACK, FORTH))
+    declare(study, [identify(replace(first, seed=seed)) for seed in (0, 1)], first)
+    run_cell(then, work)
+    declare(study, [identify(then)], then)
+    cells = read_study(study).cells
+    assert sorted((cell.seed, cell.state) for cell in cells) == [(0, "done"), (1, "missing")]
 
 
 @pytest.mark.usefixtures("_same_inputs")
