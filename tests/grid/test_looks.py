@@ -86,7 +86,7 @@ def test_a_sweep_of_any_kind_stays_within_what_was_looked_for(tmp_path: Path) ->
     for given, why in [
         ((["x" * 64], ["c"], "original"), "hypothesis 'c' is new"),
         ((["x" * 64], [], "simplified"), "reference=simplified was original"),
-        ((["x" * 64, "z" * 64], [], "original"), "1 of 2 cells are not of its grid"),
+        ((["x" * 64, "z" * 64], [], "original"), "1 of 2 cells is not of its grid"),
     ]:
         with pytest.raises(UserError, match=why):
             check_frozen(tmp_path, *given)
