@@ -9,6 +9,7 @@ import numpy as np
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import Scores, TaskScore
+from instruct_ablate.report.closing import verdict_words
 from instruct_ablate.report.sentences import sentence
 from instruct_ablate.report.verdicts import Verdict, judge, lines
 from tests.report.cells import make_cell
@@ -311,6 +312,7 @@ def test_a_place_that_clashes_is_named_beside_those_that_are_judged() -> None:
         f"tiny, budget 20: not judged, for again and {elsewhere[0].name} are the same setting"
     )
     assert left in "\n".join(lines([verdict]))
+    assert f"    {left}" in list(verdict_words(verdict)), "the end of a sweep says it as well"
     assert answer([*cells, *elsewhere]).left_out == ()
 
 

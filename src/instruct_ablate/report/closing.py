@@ -38,8 +38,9 @@ def closing_lines(report: Report) -> Iterator[str]:
 
 
 def verdict_words(verdict: Verdict) -> Iterator[str]:
-    """Yield a verdict in a sentence, and what would decide each place where it is open."""
+    """Yield a verdict in a sentence, the places that it leaves out, and what would decide each where it is open."""
     yield from sentences([verdict])
+    yield from (f"    {one}" for one in verdict.left_out)
     for finding in verdict.findings:
         if finding.answer == "undecided":
             yield f"    open at {finding.place}: {deciding(finding)}"
