@@ -105,7 +105,7 @@ def test_it_counts_in_the_identity_of_a_trained_cell_alone(tmp_path: Path) -> No
 def test_the_preflight_refuses_too_many_and_lines_name_those_held_out(tmp_path: Path) -> None:
     config = make_config(tmp_path, tasks=replace(STARTER, validation=999))
     (fault,) = faults([config])
-    assert fault.startswith("tasks.validation=999: there are ")
+    assert fault.startswith("tasks.validation=999: the collection has ")
     read = read_tasks(replace(STARTER, validation=10), tmp_path)
     assert held_out_line(read).startswith(
         f"tasks.validation=10: of {len(read.train) + 10} training tasks held out: "
