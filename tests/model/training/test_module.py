@@ -14,7 +14,7 @@ from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.errors import UserError
 from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.model.training.loss import packed_attention_of, token_losses
-from instruct_ablate.model.training.module import FP16_SCALE, InstructionModule, idle_batch
+from instruct_ablate.model.training.module import FP16_SCALE, InstructionModule, idle_batch, set_random_state
 from instruct_ablate.schema import Config
 from tests.model.fits import (
     NAMES,
@@ -260,3 +260,20 @@ def test_without_a_weight_nothing_of_a_batch_is_another(cache: Path) -> None:
     assert batch.weight == 0.0
     assert all(part.weights is None for part in batch.micro_batches)
     assert sum(len(part.rows) for part in batch.micro_batches) == batch.target_tokens
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"), [(0, []), (1, [(0, 1.0)]), (2, [(0, 1.0), (1, 2.0)]), (3, [(0, 1.0), (1, 2.0)])]
+)
+def test_generators_of_gpus_that_are_not_seen_here_are_left(
+    seen: int, expected: list[tuple[int, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fit that began beside two GPUs could not be taken up by a process that is lent one of them."""
+    told: list[tuple[int, float]] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: seen)
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device: told.append((device, float(state)))
+    )
+    set_random_state({"cpu": torch.get_rng_state(), "cuda": [torch.tensor(1.0), torch.tensor(2.0)]})
+    assert told == expected

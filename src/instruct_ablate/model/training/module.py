@@ -234,8 +234,9 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Set torch's generators."""
+    """Set torch's generators; of GPUs, those that are seen here: of several a pool lends its processes one each."""
     cpu: Tensor = state["cpu"]
     torch.set_rng_state(cpu.cpu())
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for device, own in zip(range(seen), state["cuda"], strict=False):
+        torch.cuda.set_rng_state(own, device)
