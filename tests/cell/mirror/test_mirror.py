@@ -181,7 +181,7 @@ def test_mlflow(tmp_path: Path) -> None:
 
 
 def _open_mlflow(folder: Path, number: int) -> None:
-    seconds = replace(IDENTITY, name=f"cell-{number}")
+    seconds = replace(IDENTITY, name=f"cell-{number}", hash=f"{number}" * 64)
     mirror = open_mirror(replace(config("mlflow"), output=str(folder)), seconds, folder)
     mirror.finish(make_cell(50.0))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+import wandb
 from click.testing import CliRunner
 
 from instruct_ablate.cell.mirror.offline_runs import (
@@ -158,12 +159,14 @@ def test_killed_halfway_it_goes_on_with_the_rest(study: Path) -> None:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
-    """A W&B that answers."""
+    """A W&B that answers, to a process that has asked no other: wandb reads where its server is once."""
+    wandb.teardown()
     monkeypatch.setenv("HOME", str(tmp_path))
     running = WandbServer()
     for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
     yield running
+    wandb.teardown()
     running.stop()
 
 
