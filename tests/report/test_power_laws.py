@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_seeds_that_a_budget_lacks_are_left_out() -> None:
     assert over_budgets(none, "original") == ()
 
 
-def test_table_and_terminal_say_the_same_curve() -> None:
+def test_table_and_terminal_say_the_same_curve(tmp_path: Path) -> None:
     every = cells("data_budget.total")
     legend, found = Legend(cell.setting for cell in every), exact(over_budgets(every, "original"))
     table, (line,) = power_table(found, legend), power_lines(found, legend)
@@ -104,7 +105,12 @@ def test_table_and_terminal_say_the_same_curve() -> None:
     assert "at n = 32 it foretells 76." in line
     assert "over n examples (4 budgets)" in line
     study = SimpleNamespace(
-        cells=tuple(every), reference="original", columns=(), stated=Stated(), looks=Looks()
+        folder=tmp_path,
+        cells=tuple(every),
+        reference="original",
+        columns=(),
+        stated=Stated(),
+        looks=Looks(),
     )
     said = list(report_lines(SimpleNamespace(verdicts=(), study=study, power_laws=found, general=())))  # type: ignore[arg-type]
     assert said[0] == "Power law (a n^-b + c):"
