@@ -65,8 +65,13 @@ def content_with_modules(path: Path, code: bytes, name: str = "") -> str:
     such modules it is the hash of the file alone. Those of libraries and of Python are not the user's own. Data files,
     and modules whose names the code makes up while it runs, are not found.
     """
+    return content_of(code, modules_of(path, code, name))
+
+
+def content_of(code: bytes, modules: Sequence[OwnModule]) -> str:
+    """Hash a file of the user's with modules that it imports, as `modules_of` finds them."""
     own = hashlib.sha256(code).hexdigest()
-    found = [[one.name, one.content] for one in modules_of(path, code, name) if one.code.strip()]
+    found = [[one.name, one.content] for one in modules if one.code.strip()]
     return hashlib.sha256(json.dumps([own, *found]).encode()).hexdigest() if found else own
 
 

@@ -33,6 +33,7 @@ from instruct_ablate.metrics import (
 from instruct_ablate.metrics.registry import check_whole, reading_model
 from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.metrics.segmentation import word_notes
+from instruct_ablate.plural import counted
 from instruct_ablate.scores import MetricDescription
 from instruct_ablate.whole_files import inside, read_plain, write_whole
 
@@ -196,7 +197,7 @@ def _rescored(folder: Path, record: CellRecord, metrics: Sequence[Metric]) -> Re
 
 def waiting_runs(count: int, study: Path) -> str:
     """Say that so many W&B runs have earlier scores until they are uploaded."""
-    return f"the new scores of {count} W&B run{'s' * (count != 1)} wait for `instruct-ablate sync {study}`"
+    return f"the new scores of {counted(count, 'W&B run')} wait for `instruct-ablate sync {study}`"
 
 
 def _edited(folder: Path, record: CellRecord) -> dict[str, str]:

@@ -7,7 +7,7 @@ from what was hashed; `setting_of_axes` does what can be done for cells of which
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -158,8 +158,8 @@ class Setting:
 
     def changed(self, **changes: Value) -> Setting:
         """Return the setting with other values; None takes nothing away."""
-        told = make_setting({**self._by_key, **changes}, dict(self.revisions), self.tuned, self.drawn)
-        return replace(told, source=self.source)
+        values = {**self._by_key, **changes}
+        return make_setting(values, dict(self.revisions), self.tuned, self.drawn, self.source)
 
     @cached_property
     def model(self) -> str:
@@ -206,9 +206,10 @@ def make_setting(
     revisions: Mapping[str, str],
     tuned: bool = False,
     drawn: tuple[str, ...] = (),
+    source: str = "",
 ) -> Setting:
     """Make a setting; the order of its keys does not matter."""
-    return Setting(tuple(sorted(values.items())), tuple(sorted(revisions.items())), tuned, drawn)
+    return Setting(tuple(sorted(values.items())), tuple(sorted(revisions.items())), tuned, drawn, source)
 
 
 def model_name(given: str) -> str:
@@ -282,8 +283,7 @@ def setting_from(counted: Mapping[str, Any], names: Names) -> Setting:
         parameters = {"rate": 0.2, "correct": 0.5}  # at these where the variant reads none
         values |= {f"instruction.{k}": shown[k] for k, unread in parameters.items() if shown[k] != unread}
         values["instruction"] = names.instruction
-    setting = make_setting(values, _revisions(counted, baseline), names.tuned, names.drawn)
-    return replace(setting, source=names.source)
+    return make_setting(values, _revisions(counted, baseline), names.tuned, names.drawn, names.source)
 
 
 def _reads(key: str, untuned: bool, baseline: bool) -> bool:

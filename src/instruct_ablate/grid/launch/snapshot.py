@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from instruct_ablate.cell.state.environment import COMMIT_FILE, commit
-from instruct_ablate.own_modules import content_with_modules, modules_of
+from instruct_ablate.own_modules import content_of, modules_of
 from instruct_ablate.prepared import prepared
 from instruct_ablate.schema import config_directory
 
@@ -42,7 +42,7 @@ def own_files(study: Path, extensions: Sequence[str]) -> list[str]:
 def _own_file(study: Path, file: Path) -> Path:
     content = file.read_bytes()
     modules = modules_of(file, content)
-    key = content_with_modules(file, content)[:16]
+    key = content_of(content, modules)[:16]
 
     def write(folder: Path) -> None:
         (folder / file.name).write_bytes(content)
