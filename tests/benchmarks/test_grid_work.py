@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from benchmarks.counting import Layer, Pair, Sizes, Work, forward, training, work_of
@@ -110,19 +111,25 @@ def test_one_layer_may_be_the_lowest_and_the_last() -> None:
     assert work_of(top_adapters(SIZES, top, [one])).total == forward(SIZES, one.tested).total
 
 
+def tiny_config(layers: int) -> Any:
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        hidden_size=8, intermediate_size=12, num_hidden_layers=layers, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=40, tie_word_embeddings=False, attn_implementation="eager",
+    )  # fmt: skip
+
+
 def test_gradients_of_adapters_are_counted_as_pytorch_counts_them() -> None:
     """Two steps that share nothing, all of whose tokens predict: what the second adds is what its passes do."""
     torch = pytest.importorskip("torch")
     from torch.utils.flop_counter import FlopCounterMode
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
     from instruct_ablate.model.training.lora import adapt
     from instruct_ablate.schema import MethodConfig
 
-    config = LlamaConfig(
-        hidden_size=8, intermediate_size=12, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
-        vocab_size=40, tie_word_embeddings=False, attn_implementation="eager",
-    )  # fmt: skip
+    config = tiny_config(3)
     adapted = adapt(LlamaForCausalLM(config), MethodConfig(name="lora", rank=3, layers="top:2"), seed=0)
     sizes, adapters = Sizes.of(config), Adapters.of(config, 2, 3)
     source, target = (1,), tuple(range(2, 9))
@@ -153,12 +160,9 @@ def test_gradients_of_adapters_are_counted_as_pytorch_counts_them() -> None:
 def test_full_tuning_is_counted_as_pytorch_counts_it() -> None:
     torch = pytest.importorskip("torch")
     from torch.utils.flop_counter import FlopCounterMode
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
-    config = LlamaConfig(
-        hidden_size=8, intermediate_size=12, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        vocab_size=40, tie_word_embeddings=False, attn_implementation="eager",
-    )  # fmt: skip
+    config = tiny_config(2)
     model = LlamaForCausalLM(config)
     steps = [(((1,), (2, 3, 4)),), (((5,), (6, 7)),)]
     tested = ((8,), (9, 10, 11, 12))

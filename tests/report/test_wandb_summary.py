@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -14,24 +13,9 @@ from instruct_ablate.report import wandb_summary
 from instruct_ablate.report.report import Report, write_report
 from instruct_ablate.report.wandb_summary import log_summary, mirrored, mirrored_logger, summary_id
 from instruct_ablate.schema import Config, LoggerConfig
+from tests.cell.mirror.runs import Run, opened_by
 from tests.report.cells import make_cell, with_likelihoods
 from tests.report.studies import write_study
-
-
-class Run:
-    """Stands in for a W&B run and notes what it is told."""
-
-    def __init__(self, settings: dict[str, Any], mode: str) -> None:
-        self.settings, self.mode = settings, mode
-        self.summary: dict[str, Any] = {}
-        self.logged: dict[str, Any] = {}
-        self.exit_code: int | None = None
-
-    def log(self, values: dict[str, Any]) -> None:
-        self.logged |= values
-
-    def finish(self, exit_code: int) -> None:
-        self.exit_code = exit_code
 
 
 @pytest.fixture
@@ -45,20 +29,13 @@ def report(tmp_path: Path) -> Report:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
-    found: list[Run] = []
-
-    def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Run:
-        found.append(Run(settings, mode))
-        return found[-1]
-
-    monkeypatch.setattr(wandb_summary, "open_run", open_run)
-    return found
+    return opened_by(wandb_summary, monkeypatch)
 
 
 def test_it_holds_the_reports_tables_verdicts_and_figures(report: Report, opened: list[Run]) -> None:
     name = log_summary(report, mirrored_logger(report.study.folder))
     (run,) = opened
-    given = run.settings
+    given = run.given
     assert (given["id"], given["group"], given["job_type"], given["project"]) == (
         name,
         "s",
@@ -68,7 +45,7 @@ def test_it_holds_the_reports_tables_verdicts_and_figures(report: Report, opened
     assert (given["name"], given["entity"], given["tags"]) == ("s: report", None, ["t"])
     assert given["config"] == {"study": "s", "reference": "original", "commands": []}
     assert given["dir"] == report.folder
-    assert run.mode == "offline"
+    assert run.given["mode"] == "offline"
     assert run.summary == {"cells/done": 1, "cells/missing": 1}
     main = run.logged["main"]
     place = main.columns.index("exact match")

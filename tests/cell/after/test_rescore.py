@@ -6,13 +6,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from instruct_ablate.cell.after.import_predictions import Imported, Source, import_predictions, write_imported
 from instruct_ablate.cell.after.rescore import check_cell, is_behind, lacks_model, rescore_cell, rescore_study
+from instruct_ablate.cell.mirror import wandb_export
 from instruct_ablate.cell.state.instance_scores import read_columns
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.predictions import make_row, read_predictions
@@ -26,7 +26,7 @@ from instruct_ablate.metrics import Selection, aggregate
 from instruct_ablate.prompt.prompt import Likelihood
 from instruct_ablate.scores import MetricDescription
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
-from tests.cell.mirror.test_wandb_run import Run
+from tests.cell.mirror.runs import opened_by
 from tests.conftest import make_task
 from tests.report.studies import small_study
 from tests.scored import instance_score
@@ -72,13 +72,7 @@ def test_scores_are_computed_again_and_the_earlier_record_kept(imported: Importe
 def test_the_cells_wandb_run_is_told_the_new_scores(
     imported: Imported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[Run] = []
-
-    def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Run:
-        opened.append(Run(mode=mode, **settings))
-        return opened[-1]
-
-    monkeypatch.setattr("instruct_ablate.cell.mirror.wandb_export.open_run", open_run)
+    opened = opened_by(wandb_export, monkeypatch)
     folder, before = written(spoiled(imported), tmp_path)
     (folder / "config.yaml").write_text("logger: {name: wandb}\n")
     (folder / "wandb").mkdir()

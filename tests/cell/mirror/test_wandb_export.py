@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -14,7 +13,7 @@ from instruct_ablate.cell.mirror import wandb_export
 from instruct_ablate.cell.mirror.wandb_export import lacks_run, log_exported, tell_again
 from instruct_ablate.cell.mirror.wandb_run import run_id
 from instruct_ablate.schema import Config, LoggerConfig
-from tests.cell.mirror.test_wandb_run import Run
+from tests.cell.mirror.runs import Run, opened_by
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 
@@ -37,13 +36,7 @@ def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_goes_on_in_the_run_of_its_cell(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[Run] = []
-
-    def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Run:
-        opened.append(Run(mode=mode, **settings))
-        return opened[-1]
-
-    monkeypatch.setattr(wandb_export, "open_run", open_run)
+    opened = opened_by(wandb_export, monkeypatch)
     record = make_cell(50.0)
     name = log_exported(tmp_path, record, exported, LoggerConfig("wandb", project="mine", entity="us"))
     (run,) = opened
@@ -65,13 +58,7 @@ def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, lis
     (folder / "wandb").mkdir()
     logger = LoggerConfig("wandb", project="mine", entity="us", mode="online", predictions=1)
     OmegaConf.save(OmegaConf.structured(replace(Config(), logger=logger)), folder / "config.yaml")
-    opened: list[Run] = []
-
-    def open_run(settings: dict[str, Any], mode: str, timeout: float) -> Run:
-        opened.append(Run(mode=mode, **settings))
-        return opened[-1]
-
-    monkeypatch.setattr(wandb_export, "open_run", open_run)
+    opened = opened_by(wandb_export, monkeypatch)
     return folder, opened
 
 

@@ -28,32 +28,13 @@ from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.cell.state.store import TRAINED
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.schema import Config, LoggerConfig
+from tests.cell.mirror.runs import Run
 from tests.cell.mirror.test_mirror import IDENTITY
 from tests.grid.small import TASKS, records, sweep
 from tests.report.cells import make_cell, place
 from tests.report.studies import write_study
 from tests.report.test_columns import OWN, with_own
 from tests.standins import make_config
-
-
-class Run:
-    """Stands in for a W&B run and notes what it is told."""
-
-    def __init__(self, **given: Any) -> None:
-        self.given = given
-        self.summary: dict[str, Any] = {}
-        self.logged: dict[str, Any] = {}
-        self.artifacts: list[Any] = []
-        self.exit_code: int | None = None
-
-    def log(self, values: dict[str, Any]) -> None:
-        self.logged |= values
-
-    def log_artifact(self, artifact: Any) -> None:
-        self.artifacts.append(artifact)
-
-    def finish(self, exit_code: int) -> None:
-        self.exit_code = exit_code
 
 
 @pytest.fixture(autouse=True)
