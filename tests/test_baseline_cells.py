@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.legend import trained_on
 from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.metrics import Score
-from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import TaskCollection

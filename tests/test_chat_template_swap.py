@@ -17,8 +17,8 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.settings import check_prompt
 from instruct_ablate.prompt.template_set import content, every_template, trained_under, under_each
-from instruct_ablate.report.seed_means import build_rows
-from instruct_ablate.report.tables import main_table
+from instruct_ablate.report.rows.seed_means import build_rows
+from instruct_ablate.report.tables.tables import main_table
 from instruct_ablate.schema import BudgetConfig, EvaluationConfig, PromptConfig, TasksConfig, TrainerConfig
 from instruct_ablate.tasks.collection import read_tasks
 from tests.standins import make_config

@@ -18,7 +18,7 @@ from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.instruction.label import parse
-from instruct_ablate.report.at_looks import check_sides, planned_trials
+from instruct_ablate.report.verdicts.at_looks import check_sides, planned_trials
 from instruct_ablate.schema import BudgetConfig, config_directory, plain
 from tests.standins import replace_inputs
 

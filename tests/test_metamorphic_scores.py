@@ -15,7 +15,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics.rouge import rouge
-from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, PromptConfig, TasksConfig
 from instruct_ablate.tasks.readers import starter as starter_reader
 from tests.cell.run.test_stages import folder_of, small

@@ -35,7 +35,7 @@ class AblationSweeper(Sweeper):
         """Run the grid that `arguments` and the declared params span; exit status 1 if cells are not done."""
         from instruct_ablate.grid.expansion import Declared
         from instruct_ablate.grid.sweep import HydraParts, Reporter, run_sweep
-        from instruct_ablate.report.terminal_table import print_summary
+        from instruct_ablate.report.tables.terminal_table import print_summary
 
         declared = (
             Declared({}, []) if self.single else Declared(dict(self.params), [dict(g) for g in self.grids])
@@ -54,7 +54,7 @@ def _close(folder: Any) -> None:
 
 def _judge() -> Any:
     """Make what answers hypotheses; sweeps that run to their end load no statistics."""
-    from instruct_ablate.report.at_looks import StudyJudge
+    from instruct_ablate.report.verdicts.at_looks import StudyJudge
 
     return StudyJudge()
 

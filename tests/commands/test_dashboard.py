@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.report import workspace
+from instruct_ablate.report.dashboards import workspace
 from instruct_ablate.schema import Config, LoggerConfig
 from tests.report.cells import make_cell
 from tests.report.studies import write_study

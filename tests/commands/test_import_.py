@@ -13,8 +13,8 @@ from instruct_ablate.grid.composer import compose_config
 from instruct_ablate.grid.looks import CHAIN, Look
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.instruction.variant import VARIANTS
-from instruct_ablate.report.seed_means import build_rows
-from instruct_ablate.report.tables import main_table, markdown
+from instruct_ablate.report.rows.seed_means import build_rows
+from instruct_ablate.report.tables.tables import main_table, markdown
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 

@@ -102,11 +102,11 @@ def test_the_reports_run_is_logged_offline_and_its_failure_is_only_said(
     monkeypatch.setattr(
         "instruct_ablate.report.report.write_report", lambda folder: f"report of {folder.name}"
     )
-    monkeypatch.setattr("instruct_ablate.report.wandb_summary.mirrored", lambda folder: logger)
-    monkeypatch.setattr("instruct_ablate.report.wandb_summary.log_summary", log_summary)
+    monkeypatch.setattr("instruct_ablate.report.dashboards.wandb_summary.mirrored", lambda folder: logger)
+    monkeypatch.setattr("instruct_ablate.report.dashboards.wandb_summary.log_summary", log_summary)
     _summarise(study)
     assert logged == [("report of s", "offline")]
-    monkeypatch.setattr("instruct_ablate.report.wandb_summary.mirrored", lambda folder: None)
+    monkeypatch.setattr("instruct_ablate.report.dashboards.wandb_summary.mirrored", lambda folder: None)
     _summarise(study)
     assert len(logged) == 1
 

@@ -40,8 +40,8 @@ NOT_RUN = {
     "instruct-ablate prepare model=t5_large_lm_adapt": HUB,
     "instruct-ablate status multirun/kung_peng_definitions": CLUSTER,
     "instruct-ablate sync multirun/ablation": f"{ACCOUNT}: tests/cell/mirror/test_offline_runs.py",
-    "instruct-ablate report multirun/ablation --wandb": f"{ACCOUNT}: tests/report/test_wandb_summary.py",
-    "instruct-ablate dashboard multirun/ablation": f"{ACCOUNT}: tests/report/test_workspace.py",
+    "instruct-ablate report multirun/ablation --wandb": f"{ACCOUNT}: tests/report/dashboards/test_wandb_summary.py",
+    "instruct-ablate dashboard multirun/ablation": f"{ACCOUNT}: tests/report/dashboards/test_workspace.py",
 }
 
 # Blocks that are neither typed nor a file: what they show, by the beginning of their first line.

@@ -12,9 +12,9 @@ from instruct_ablate.cell.mirror.wandb_run import job_type, run_id
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.setting import IMPORTED, Axes, Setting
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.differences import difference_table, differences
-from instruct_ablate.report.seed_means import build_rows
-from instruct_ablate.report.tables import comma_separated, main_table
+from instruct_ablate.report.rows.seed_means import build_rows
+from instruct_ablate.report.tables.differences import difference_table, differences
+from instruct_ablate.report.tables.tables import comma_separated, main_table
 from instruct_ablate.scores import Score, Scores
 from instruct_ablate.tasks.collection import read_tasks
 from tests.goldens import cases

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from instruct_ablate.command_line import group
 from instruct_ablate.report.as_json import place_fields, setting_fields
 from instruct_ablate.report.report import judge_study
-from instruct_ablate.report.tables import tidy
+from instruct_ablate.report.tables.tables import tidy
 from instruct_ablate.tasks.budget import ALL
 from tests.report.cells import make_cell, place
 

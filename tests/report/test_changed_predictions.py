@@ -19,11 +19,11 @@ from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.command_line import group
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.report.across_cells import with_metrics_over_cells
-from instruct_ablate.report.browser import browser_data
 from instruct_ablate.report.frames import StudyFrames
-from instruct_ablate.report.sample import choose, every_block
-from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.page.browser import browser_data
+from instruct_ablate.report.page.sample import choose, every_block
+from instruct_ablate.report.rows.across_cells import with_metrics_over_cells
+from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.report.view.prediction_index import PredictionIndex, Selection
 from tests.report.cells import make_cell
 from tests.report.studies import write_study

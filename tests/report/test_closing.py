@@ -11,10 +11,10 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.closing import above_guess, close, closing_lines, verdict_words
 from instruct_ablate.report.report import judge_study
-from instruct_ablate.report.verdicts import Verdict, judge
+from instruct_ablate.report.verdicts.verdicts import Verdict, judge
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
-from tests.report.test_verdicts import TASKS, study, with_tasks
+from tests.report.verdicts.test_verdicts import TASKS, study, with_tasks
 
 
 def beside_guess(shift: float, noise: float = 1.0) -> list[CellRecord]:

@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.commands.compare import command
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.compare import compare_studies
-from instruct_ablate.report.computed import ASPECTS, apart_lines
+from instruct_ablate.report.rows.computed import ASPECTS, apart_lines
 from tests.report.cells import make_cell, with_likelihoods
 from tests.report.studies import write_study
 

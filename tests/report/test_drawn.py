@@ -13,13 +13,13 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.variant import VARIANTS, variant
-from instruct_ablate.report.contrasts import contrasts
-from instruct_ablate.report.differences import differences
 from instruct_ablate.report.figures.paper import main_caption
-from instruct_ablate.report.seed_means import build_rows
-from instruct_ablate.report.terminal_table import caption, draw_line
-from instruct_ablate.report.trials import Trials
-from instruct_ablate.report.verdicts import judge, lines
+from instruct_ablate.report.rows.seed_means import build_rows
+from instruct_ablate.report.rows.trials import Trials
+from instruct_ablate.report.tables.differences import differences
+from instruct_ablate.report.tables.terminal_table import caption, draw_line
+from instruct_ablate.report.verdicts.contrasts import contrasts
+from instruct_ablate.report.verdicts.verdicts import judge, lines
 from instruct_ablate.schema import BudgetConfig, EvaluationConfig
 from instruct_ablate.tasks.task import Task
 from tests.report.cells import make_cell, place

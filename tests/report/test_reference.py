@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
-from instruct_ablate.report.seed_means import build_rows
-from instruct_ablate.report.verdicts import judge
+from instruct_ablate.report.rows.seed_means import build_rows
+from instruct_ablate.report.verdicts.verdicts import judge
 from tests.report.cells import make_cell
 
 AXES: dict[str, list[object]] = {

@@ -11,7 +11,7 @@ from instruct_ablate.terminal import echo, json_option, narrow_console, print_js
 
 if TYPE_CHECKING:
     from instruct_ablate.long_table import LongTable
-    from instruct_ablate.report.tables import Table
+    from instruct_ablate.report.tables.tables import Table
 
 
 @click.command()
@@ -24,7 +24,7 @@ def command(first: Path, second: Path, as_json: bool) -> None:
     instruct-ablate compare multirun/first multirun/second
     """
     from instruct_ablate.report.compare import compare_studies
-    from instruct_ablate.report.tables import markdown
+    from instruct_ablate.report.tables.tables import markdown
 
     table, told = compare_studies(first, second)
     if as_json:

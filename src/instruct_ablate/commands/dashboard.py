@@ -25,9 +25,9 @@ def command(study: Path, entity: str | None, show: bool) -> None:
     from instruct_ablate.cell.mirror.wandb_run import has_key
     from instruct_ablate.errors import UserError
     from instruct_ablate.grid.study import read_study
-    from instruct_ablate.report.columns import shown_measures
-    from instruct_ablate.report.wandb_summary import mirrored_logger
-    from instruct_ablate.report.workspace import build_workspace
+    from instruct_ablate.report.dashboards.wandb_summary import mirrored_logger
+    from instruct_ablate.report.dashboards.workspace import build_workspace
+    from instruct_ablate.report.rows.columns import shown_measures
 
     logger = mirrored_logger(study)
     owner, known = entity or logger.entity, read_study(study)

@@ -12,7 +12,7 @@ from instruct_ablate.terminal import echo
 
 if TYPE_CHECKING:
     from instruct_ablate.cell.after.export import Source
-    from instruct_ablate.report.model_card import Folder
+    from instruct_ablate.report.documents.model_card import Folder
     from instruct_ablate.schema import LoggerConfig
 
 
@@ -45,7 +45,7 @@ def command(
     """
     from instruct_ablate.cell.after.export import check_shape, new_folder, open_source, write_weights
     from instruct_ablate.model.export import base_folder
-    from instruct_ablate.report.model_card import model_card
+    from instruct_ablate.report.documents.model_card import model_card
     from instruct_ablate.report.show import read_cell
 
     if public and not push:
@@ -88,7 +88,7 @@ def _described(source: Source, title: str, merge: bool, licence: str) -> Folder:
     from instruct_ablate.cell.after.export import hub_id
     from instruct_ablate.model.loading.location import check_checkpoint
     from instruct_ablate.model.loading.packed_models import terms_of
-    from instruct_ablate.report.model_card import Folder
+    from instruct_ablate.report.documents.model_card import Folder
 
     both = check_checkpoint(source.model) == "encoder-decoder"
     adapter = source.method.name == "lora" and not merge

@@ -65,7 +65,7 @@ def command(
         summary,
     )
     from instruct_ablate.grid.rounds import planned_rounds
-    from instruct_ablate.report.at_looks import StudyJudge
+    from instruct_ablate.report.verdicts.at_looks import StudyJudge
 
     if earlier and not decide:
         raise UserError("--from goes with --decide: it names the studies that variances are taken from")
@@ -101,7 +101,7 @@ def _proposal(
     from instruct_ablate.grid.estimate import Estimator, speeds
     from instruct_ablate.grid.plan import with_estimates
     from instruct_ablate.grid.study import read_study
-    from instruct_ablate.report.decide import claims, decide_lines, most_of, price_of
+    from instruct_ablate.report.verdicts.decide import claims, decide_lines, most_of, price_of
 
     if (asked := _asked(cells)) is None:
         raise UserError("--decide: the grid trains nothing; name a data_budget above 0")
@@ -128,8 +128,8 @@ def _asked(cells: list[PlannedCell]) -> Planned | None:
 
 def _noise_floor(cells: list[PlannedCell], beside: list[Study]) -> tuple[str, ...]:
     """Say what differences the trained cells could show, from what the studies under the same output measured."""
-    from instruct_ablate.report.differences import measured_designs
     from instruct_ablate.report.statistics.planned import planned_line
+    from instruct_ablate.report.tables.differences import measured_designs
 
     if (planned := _asked(cells)) is None:
         return ()

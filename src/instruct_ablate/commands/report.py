@@ -42,8 +42,8 @@ def command(
     """
     from instruct_ablate.report.figures.paper import PAPERS, SCREEN
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
-    from instruct_ablate.report.sentences import sentences
-    from instruct_ablate.report.terminal_table import print_rows
+    from instruct_ablate.report.tables.terminal_table import print_rows
+    from instruct_ablate.report.verdicts.sentences import sentences
     from instruct_ablate.whole_files import check_writable
 
     check_writable(output or study / "report", "--output")
@@ -52,7 +52,7 @@ def command(
     if further["checklist"]:
         said.append(f"Checklist: {write_checklist(report)}")
     if further["wandb"]:
-        from instruct_ablate.report.wandb_summary import log_summary, mirrored_logger
+        from instruct_ablate.report.dashboards.wandb_summary import log_summary, mirrored_logger
 
         said.append(f"W&B run: {log_summary(report, mirrored_logger(study))}")
     if as_json:

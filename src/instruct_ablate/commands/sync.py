@@ -65,8 +65,8 @@ def _tell_again(cell: Path) -> None:
 def _summarise(study: Path) -> None:
     """Log the report as it is now, for what goes up with it; where that fails the cells go up without."""
     from instruct_ablate.cell.mirror.loggers import guarded
+    from instruct_ablate.report.dashboards.wandb_summary import log_summary, mirrored
     from instruct_ablate.report.report import write_report
-    from instruct_ablate.report.wandb_summary import log_summary, mirrored
 
     logger = mirrored(study)
     if logger is not None:

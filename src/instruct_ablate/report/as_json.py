@@ -12,13 +12,13 @@ from instruct_ablate.cell.state.legend import budget_on_axis
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.status import cell_statuses
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.report.computed import apart_in
 from instruct_ablate.report.frames import difference_fields, verdict_fields
-from instruct_ablate.report.general import General
-from instruct_ablate.report.power_laws import OverBudgets
-from instruct_ablate.report.seed_means import Mean, Row
-from instruct_ablate.report.tables import Table
-from instruct_ablate.report.template_table import OverTemplates, over_templates
+from instruct_ablate.report.rows.computed import apart_in
+from instruct_ablate.report.rows.seed_means import Mean, Row
+from instruct_ablate.report.tables.general import General
+from instruct_ablate.report.tables.power_laws import OverBudgets
+from instruct_ablate.report.tables.tables import Table
+from instruct_ablate.report.tables.template_table import OverTemplates, over_templates
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.plan import PlannedCell

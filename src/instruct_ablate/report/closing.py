@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from instruct_ablate.grid.study import Study
-from instruct_ablate.report.computed import apart_in
 from instruct_ablate.report.report import Report, write_report
-from instruct_ablate.report.sentences import sentences
+from instruct_ablate.report.rows.computed import apart_in
 from instruct_ablate.report.statistics.claim import Answer
 from instruct_ablate.report.statistics.finding import Finding, deciding
-from instruct_ablate.report.verdicts import Verdict
+from instruct_ablate.report.verdicts.sentences import sentences
+from instruct_ablate.report.verdicts.verdicts import Verdict
 from instruct_ablate.terminal import echo
 
 GUESS = "uniform_guess"

@@ -13,17 +13,17 @@ from instruct_ablate.cell.state.record import GENERAL, CellRecord, Environment
 from instruct_ablate.cell.state.setting import Setting, Value, write
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.plural import counted
-from instruct_ablate.report.columns import compared
-from instruct_ablate.report.computed import ASPECTS, OWN, scored_by, with_model
-from instruct_ablate.report.differences import place_columns
-from instruct_ablate.report.provenance import made_with
-from instruct_ablate.report.seed_means import ABILITY, general_cells
+from instruct_ablate.report.documents.provenance import made_with
+from instruct_ablate.report.rows.columns import compared
+from instruct_ablate.report.rows.computed import ASPECTS, OWN, scored_by, with_model
+from instruct_ablate.report.rows.seed_means import ABILITY, general_cells
+from instruct_ablate.report.rows.trials import Trial, Trials, without_seeds
 from instruct_ablate.report.statistics.comparison import Comparison, compare
 from instruct_ablate.report.statistics.finding import interval_text, probability
 from instruct_ablate.report.statistics.paired import Side, pair
 from instruct_ablate.report.statistics.templates import template_effects
-from instruct_ablate.report.tables import Table
-from instruct_ablate.report.trials import Trial, Trials, without_seeds
+from instruct_ablate.report.tables.differences import place_columns
+from instruct_ablate.report.tables.tables import Table
 
 NUMBERS = ("tested on", "metric", "difference", "95 % interval", "p", "tasks", "seeds", "same")
 SAID = (

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.cell.state.instance_scores import scored_rows
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
-from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.report import Report, judge_study
-from instruct_ablate.report.tables import place_values, tidy
-from instruct_ablate.report.verdicts import Verdict, details
+from instruct_ablate.report.tables.differences import Difference
+from instruct_ablate.report.tables.tables import place_values, tidy
+from instruct_ablate.report.verdicts.verdicts import Verdict, details
 
 if TYPE_CHECKING:
     import pandas as pd

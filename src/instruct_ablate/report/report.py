@@ -11,33 +11,45 @@ from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.grid.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import Hypothesis, parse_hypothesis, stored_hypothesis
-from instruct_ablate.report import provenance
-from instruct_ablate.report.across_cells import with_metrics_over_cells
-from instruct_ablate.report.at_looks import judge_all, looks_of
-from instruct_ablate.report.checklist import checklist
-from instruct_ablate.report.chosen_rates import chosen_lines
-from instruct_ablate.report.columns import main_columns
-from instruct_ablate.report.computed import apart_in
-from instruct_ablate.report.differences import (
+from instruct_ablate.report.documents import provenance
+from instruct_ablate.report.documents.checklist import checklist
+from instruct_ablate.report.figures.figures import draw_figures
+from instruct_ablate.report.figures.paper import SCREEN, Paper, bold_rule, main_caption
+from instruct_ablate.report.figures.score_curves import score_curve_table
+from instruct_ablate.report.page.page import Contents, build_page, page_data
+from instruct_ablate.report.rows.across_cells import with_metrics_over_cells
+from instruct_ablate.report.rows.chosen_rates import chosen_lines
+from instruct_ablate.report.rows.columns import main_columns
+from instruct_ablate.report.rows.computed import apart_in
+from instruct_ablate.report.rows.seed_means import Row, build_rows
+from instruct_ablate.report.rows.single_scores import SingleScores
+from instruct_ablate.report.second_process import Beside
+from instruct_ablate.report.tables.differences import (
     Difference,
     difference_caption,
     difference_table,
     differences,
 )
-from instruct_ablate.report.figures.figures import draw_figures
-from instruct_ablate.report.figures.paper import SCREEN, Paper, bold_rule, main_caption
-from instruct_ablate.report.figures.score_curves import score_curve_table
-from instruct_ablate.report.general import CAPTION as CAPTION_OF_GENERAL
-from instruct_ablate.report.general import General, general_abilities, general_lines, general_table
-from instruct_ablate.report.page import Contents, build_page, page_data
-from instruct_ablate.report.pivot import pivot_table
-from instruct_ablate.report.power_laws import CAPTION, OverBudgets, over_budgets, power_lines, power_table
-from instruct_ablate.report.second_process import Beside
-from instruct_ablate.report.seed_means import Row, build_rows
-from instruct_ablate.report.single_scores import SingleScores
-from instruct_ablate.report.tables import comma_separated, group_table, main_table, write_table, write_tidy
-from instruct_ablate.report.template_table import over_templates, template_table
-from instruct_ablate.report.verdicts import Verdict, lines
+from instruct_ablate.report.tables.general import CAPTION as CAPTION_OF_GENERAL
+from instruct_ablate.report.tables.general import General, general_abilities, general_lines, general_table
+from instruct_ablate.report.tables.pivot import pivot_table
+from instruct_ablate.report.tables.power_laws import (
+    CAPTION,
+    OverBudgets,
+    over_budgets,
+    power_lines,
+    power_table,
+)
+from instruct_ablate.report.tables.tables import (
+    comma_separated,
+    group_table,
+    main_table,
+    write_table,
+    write_tidy,
+)
+from instruct_ablate.report.tables.template_table import over_templates, template_table
+from instruct_ablate.report.verdicts.at_looks import judge_all, looks_of
+from instruct_ablate.report.verdicts.verdicts import Verdict, lines
 from instruct_ablate.whole_files import write_whole
 
 

@@ -12,8 +12,8 @@ from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.differences import differences
-from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.rows.seed_means import build_rows
+from instruct_ablate.report.tables.differences import differences
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 from tests.conftest import make_task
 from tests.left_out import left_out

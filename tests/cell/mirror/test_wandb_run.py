@@ -32,8 +32,8 @@ from tests.cell.mirror.runs import Run
 from tests.cell.mirror.test_mirror import IDENTITY
 from tests.grid.small import TASKS, records, sweep
 from tests.report.cells import make_cell, place
+from tests.report.rows.test_columns import OWN, with_own
 from tests.report.studies import write_study
-from tests.report.test_columns import OWN, with_own
 from tests.standins import make_config
 
 

@@ -23,8 +23,8 @@ from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.extensions import _forget
 from instruct_ablate.grid.study import declare, read_study
-from instruct_ablate.report.provenance import cell_table
-from instruct_ablate.report.tables import markdown
+from instruct_ablate.report.documents.provenance import cell_table
+from instruct_ablate.report.tables.tables import markdown
 from instruct_ablate.schema import BudgetConfig, Config
 from tests.goldens import cases
 from tests.standins import make_config, replace_inputs, work

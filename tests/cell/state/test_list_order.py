@@ -18,7 +18,7 @@ from instruct_ablate.cell.state.setting import UNORDERED
 from instruct_ablate.cell.state.stored_config import IDENTITY
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.grid.study import declare, read_study
-from instruct_ablate.report.seed_means import build_rows
+from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.schema import Config, MethodConfig, ModelConfig, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from tests.standins import make_config, replace_inputs, work

@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from instruct_ablate.cell.state.record import CellRecord, Drawn
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.report.differences import differences
 from instruct_ablate.report.figures import figures
 from instruct_ablate.report.figures.figures import (
     LEAST_HIGH,
@@ -32,10 +31,11 @@ from instruct_ablate.report.figures.legend import names_at_side, names_below
 from instruct_ablate.report.figures.levels import levels
 from instruct_ablate.report.figures.paper import PAPERS
 from instruct_ablate.report.figures.styles import COLOURS, Styles
-from instruct_ablate.report.page import plot
-from instruct_ablate.report.seed_means import build_rows
-from instruct_ablate.report.terminal_table import caption
-from instruct_ablate.report.trials import without_clashes
+from instruct_ablate.report.page.page import plot
+from instruct_ablate.report.rows.seed_means import build_rows
+from instruct_ablate.report.rows.trials import without_clashes
+from instruct_ablate.report.tables.differences import differences
+from instruct_ablate.report.tables.terminal_table import caption
 from instruct_ablate.tasks.budget import ALL
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study

@@ -19,8 +19,8 @@ from instruct_ablate.report.figures.heat_maps import (
     train_by_test,
     trial_name,
 )
-from instruct_ablate.report.seed_means import build_rows
-from instruct_ablate.report.trials import Trial
+from instruct_ablate.report.rows.seed_means import build_rows
+from instruct_ablate.report.rows.trials import Trial
 from tests.report.cells import make_cell, place
 
 

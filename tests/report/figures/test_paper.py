@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from instruct_ablate.commands import report as report_command
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.report.columns import main_columns
 from instruct_ablate.report.figures.figures import draw_figures, over_budget
 from instruct_ablate.report.figures.paper import PAPERS, SCREEN, best, bold_rule, main_caption
 from instruct_ablate.report.figures.styles import Styles
-from instruct_ablate.report.pivot import pivot_table
-from instruct_ablate.report.seed_means import Mean, build_rows
-from instruct_ablate.report.tables import Table, latex, main_table
+from instruct_ablate.report.rows.columns import main_columns
+from instruct_ablate.report.rows.seed_means import Mean, build_rows
+from instruct_ablate.report.tables.pivot import pivot_table
+from instruct_ablate.report.tables.tables import Table, latex, main_table
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 

@@ -12,8 +12,8 @@ import pytest
 from instruct_ablate.cell.state.predictions import to_line
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.report.browser import browser_data
-from instruct_ablate.report.sample import choose, every_block
+from instruct_ablate.report.page.browser import browser_data
+from instruct_ablate.report.page.sample import choose, every_block
 from instruct_ablate.report.view.prediction_index import PredictionIndex, Selection
 from tests.report.studies import HOSTILE, rows_of, small_study
 

@@ -13,11 +13,11 @@ import pytest
 from instruct_ablate.cell.state.predictions import read_predictions, to_line
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report import report
-from instruct_ablate.report.sample import every_block
+from instruct_ablate.report.page.sample import every_block
 from instruct_ablate.report.view.served_page import serve_study
 from instruct_ablate.report.view.server import Server
+from tests.report.page.test_page import browser, wait_for_place
 from tests.report.studies import HOSTILE, small_study
-from tests.report.test_page import browser, wait_for_place
 
 __all__ = ["browser"]
 

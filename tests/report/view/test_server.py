@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.sample import every_block
+from instruct_ablate.report.page.sample import every_block
 from instruct_ablate.report.view.prediction_index import PredictionIndex
 from instruct_ablate.report.view.server import Server
 from tests.report.studies import small_study

@@ -15,9 +15,6 @@ import numpy as np
 from instruct_ablate.cell.state.legend import Legend, budget_on_axis, sorted_budgets
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure, find_metric
-from instruct_ablate.report.budgets import span
-from instruct_ablate.report.columns import compared, own_metrics
-from instruct_ablate.report.differences import Difference
 from instruct_ablate.report.figures.heat_maps import by_category, train_by_test
 from instruct_ablate.report.figures.learning import count_curves, learning_curves
 from instruct_ablate.report.figures.legend import grow_for, names_at_side, put_legend
@@ -25,7 +22,10 @@ from instruct_ablate.report.figures.levels import levels
 from instruct_ablate.report.figures.paper import SCREEN, Paper
 from instruct_ablate.report.figures.score_curves import over_training
 from instruct_ablate.report.figures.styles import Style, Styles
-from instruct_ablate.report.seed_means import Row
+from instruct_ablate.report.rows.budgets import span
+from instruct_ablate.report.rows.columns import compared, own_metrics
+from instruct_ablate.report.rows.seed_means import Row
+from instruct_ablate.report.tables.differences import Difference
 
 log = logging.getLogger(__name__)
 MAIN = "rougeL"

@@ -13,8 +13,8 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.figures.legend import grow_for, names_at_side, names_below, put_legend
-from instruct_ablate.report.seed_means import Row
-from instruct_ablate.report.trials import Trial, tested_as_usual, without_clashes
+from instruct_ablate.report.rows.seed_means import Row
+from instruct_ablate.report.rows.trials import Trial, tested_as_usual, without_clashes
 
 TESTS = "evaluation.instructions"
 MOST_COLUMNS = 12  # settings of a matrix of categories; more cannot be read

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from instruct_ablate.cell.state.legend import Legend, trained_on
 from instruct_ablate.cell.state.setting import Setting
-from instruct_ablate.report.seed_means import Row
+from instruct_ablate.report.rows.seed_means import Row
 
 
 def levels(rows: Sequence[Row], measure: str) -> Iterator[tuple[str, float]]:

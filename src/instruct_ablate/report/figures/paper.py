@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
-from instruct_ablate.report.seed_means import Mean, Row
-from instruct_ablate.report.terminal_table import Places, listed, numbers_said, warnings
+from instruct_ablate.report.rows.seed_means import Mean, Row
+from instruct_ablate.report.tables.terminal_table import Places, listed, numbers_said, warnings
 
 CM = 1 / 2.54  # inches
 

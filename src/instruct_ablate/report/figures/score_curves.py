@@ -10,11 +10,11 @@ from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.setting import Setting
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure
-from instruct_ablate.report.columns import shown_measures
 from instruct_ablate.report.figures.legend import put_legend
 from instruct_ablate.report.figures.styles import Styles
-from instruct_ablate.report.tables import Table
-from instruct_ablate.report.trials import without_clashes
+from instruct_ablate.report.rows.columns import shown_measures
+from instruct_ablate.report.rows.trials import without_clashes
+from instruct_ablate.report.tables.tables import Table
 from instruct_ablate.score_curve import FILE, HELD_OUT, Point, read_points, scored_by_text
 
 MOST = 8  # lines of a figure

@@ -19,8 +19,8 @@ from instruct_ablate.cell.state.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.json_objects import load_json
-from instruct_ablate.report.browser import Gathered
-from instruct_ablate.report.sample import Block
+from instruct_ablate.report.page.browser import Gathered
+from instruct_ablate.report.page.sample import Block
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, inside, opened_plain
 
 log = logging.getLogger(__name__)

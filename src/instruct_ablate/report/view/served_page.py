@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from instruct_ablate.report.browser import browser_head
-from instruct_ablate.report.columns import shown_metrics
-from instruct_ablate.report.page import build_page, page_data
+from instruct_ablate.report.page.browser import browser_head
+from instruct_ablate.report.page.page import build_page, page_data
+from instruct_ablate.report.page.sample import every_block
 from instruct_ablate.report.report import judge_study, page_contents, page_figures
-from instruct_ablate.report.sample import every_block
+from instruct_ablate.report.rows.columns import shown_metrics
 from instruct_ablate.report.view.prediction_index import PredictionIndex
 from instruct_ablate.report.view.server import Server
 

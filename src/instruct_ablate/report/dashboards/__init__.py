@@ -1,0 +1,1 @@
+"""A study on W&B: its own run, and a workspace of panels."""

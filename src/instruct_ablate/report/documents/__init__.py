@@ -1,0 +1,1 @@
+"""What goes with a paper or a model: the checklist, the model card, where the numbers come from."""

@@ -1,0 +1,1 @@
+"""What reports are made of: settings, their seeds and single instances, as rows with readable columns."""

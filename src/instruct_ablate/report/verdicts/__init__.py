@@ -1,0 +1,1 @@
+"""Verdicts on hypotheses: which pairs they are about, what was found, what would decide them."""

@@ -1,0 +1,166 @@
+"""Verdicts at looks: each hypothesis on the seeds of the look that settled it, and what the report says of that."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.errors import UserError
+from instruct_ablate.grid.looks import CHAIN, Decision, Look
+from instruct_ablate.grid.study import read_study
+from instruct_ablate.hypotheses import parse_hypothesis
+from instruct_ablate.report.report import judge_study, report_lines
+from instruct_ablate.report.verdicts.at_looks import StudyJudge, judge_all, judge_at
+from instruct_ablate.report.verdicts.sentences import sentences
+from instruct_ablate.report.verdicts.verdicts import judge
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
+from tests.report.verdicts.test_verdicts import study
+
+EQUAL = "simplified equals original on exact_match within 2"
+BELOW = "simplified is lower than original on exact_match by 3"
+WIDE = "simplified equals original on exact_match within 0.05"
+
+
+def cells_of(seeds: int, noise: float = 0.5) -> list[CellRecord]:
+    """Cells whose identities are as long as real ones."""
+    return [
+        replace(cell, identity=hashlib.sha256(cell.name.encode()).hexdigest())
+        for cell in study(0.1, noise, seeds)
+    ]
+
+
+def look_at(cells: Sequence[CellRecord], done: int, texts: Sequence[str]) -> Look:
+    grid = tuple(cell.identity[:16] for cell in cells)
+    return Look(
+        seeds=(0, 1, 2, 3, 4),
+        done=done,
+        hypotheses=tuple(texts),
+        reference="original",
+        grid=grid,
+        cells=2 * done,
+    )
+
+
+def looked(folder: Path, cells: Sequence[CellRecord], done: Sequence[int], texts: Sequence[str]) -> Path:
+    """A study with looks after so many seeds, taken as a sweep takes them."""
+    write_study(folder, list(cells), tuple(texts))
+    for number in done:
+        look = look_at(cells, number, texts)
+        CHAIN.add(folder, replace(look, decisions=StudyJudge().decide(folder, look)))
+    return folder
+
+
+def test_a_look_reads_the_seeds_that_it_has_and_no_other_cells(tmp_path: Path) -> None:
+    cells = cells_of(5)
+    foreign = [replace(cell, identity="f" * 64, name=f"foreign-{cell.name}") for cell in study(9.0, 0.1, 1)]
+    foreign = [replace(cell, setting=cell.setting.changed(data_budget=99)) for cell in foreign]
+    folder = write_study(tmp_path / "s", [*cells, *foreign])
+    (verdict,) = judge_at(read_study(folder), look_at(cells, 3, [EQUAL]), [parse_hypothesis(EQUAL)])
+    (finding,) = verdict.findings
+    assert (finding.comparison.seeds, verdict.answer) == (3, "supported")
+    assert finding.ruling.level < 0.05
+
+
+def test_an_untuned_model_is_of_every_look_whatever_the_seeds(tmp_path: Path) -> None:
+    made = [make_cell(5.0, data_budget=0), *(make_cell(50.0 + seed, seed=seed) for seed in (7, 5, 6))]
+    cells = [replace(cell, identity=hashlib.sha256(cell.name.encode()).hexdigest()) for cell in made]
+    claim = "original exceeds untuned on rougeL by 1"
+    folder = write_study(tmp_path / "s", cells)
+    look = replace(look_at(cells, 2, [claim]), seeds=(5, 6, 7))
+    (verdict,) = judge_at(read_study(folder), look, [parse_hypothesis(claim)])
+    (finding,) = verdict.findings
+    assert finding.comparison.seeds == 2
+    assert finding.comparison.mean == pytest.approx(((55 + 40) / 2 + (56 + 40) / 2) / 2 - (5 + 40) / 2)
+
+
+def test_what_is_clear_at_two_seeds_is_settled_and_the_report_says_so(tmp_path: Path) -> None:
+    folder = looked(tmp_path / "s", cells_of(5), [2], [EQUAL, BELOW])
+    (look,) = read_study(folder).looks.taken
+    assert look.decisions == (Decision(EQUAL, "supported", True), Decision(BELOW, "refuted", True))
+    text = "\n".join(report_lines(judge_study(folder)))
+    assert (
+        "decided at look 1 (2 of 5 seeds, 4 of 10 cells): p-values and intervals hold over all looks" in text
+    )
+    assert "the study stopped early; all planned seeds might have said otherwise" in text
+    assert all(one.looked.startswith("decided at look 1") for one in judge_study(folder).verdicts)
+    assert "90 % interval over all looks" in text
+    assert all("90 % interval over all looks" in one for one in sentences(judge_study(folder).verdicts))
+    assert "Looks:\n    look 1: 2 of 5 seeds, 4 of 10 cells (" in text
+    assert "stopped, for every hypothesis is settled: 0 of 10 cells saved (0 %), 6 done beyond" in text
+
+
+def test_a_decision_stands_at_its_look_whatever_is_run_afterwards(tmp_path: Path) -> None:
+    folder = looked(tmp_path / "s", cells_of(5), [2, 3], [EQUAL])
+    (verdict,) = judge_study(folder).verdicts
+    assert verdict.findings[0].comparison.seeds == 2
+    assert verdict.looked.startswith("decided at look 1")
+
+
+def test_what_is_open_is_judged_at_the_last_look(tmp_path: Path) -> None:
+    cells = cells_of(5, noise=1.0)
+    folder = write_study(tmp_path / "s", cells, (EQUAL,))
+    CHAIN.add(folder, replace(look_at(cells, 2, [EQUAL]), decisions=(Decision(EQUAL, "undecided", False),)))
+    CHAIN.add(folder, replace(look_at(cells, 3, [EQUAL]), decisions=(Decision(EQUAL, "undecided", False),)))
+    (verdict,) = judge_all(read_study(folder), [parse_hypothesis(EQUAL)])
+    assert verdict.findings[0].comparison.seeds == 3
+    assert verdict.looked.startswith("open after look 2 (3 of 5 seeds")
+    assert "the look said undecided, and the records are no longer what they were" in verdict.looked
+
+
+def test_what_no_further_seed_would_decide_is_left_open(tmp_path: Path) -> None:
+    cells = cells_of(5)
+    folder = write_study(tmp_path / "s", cells, (WIDE,))
+    CHAIN.add(folder, replace(look_at(cells, 2, [WIDE]), decisions=(Decision(WIDE, "undecided", True),)))
+    (verdict,) = judge_all(read_study(folder), [parse_hypothesis(WIDE)])
+    assert verdict.answer == "undecided"
+    assert "left open at look 1" in verdict.looked
+    assert "for no further seed was likely to decide it" in verdict.looked
+
+
+def test_a_hypothesis_that_was_not_looked_at_is_said_to_be_none(tmp_path: Path) -> None:
+    folder = looked(tmp_path / "s", cells_of(2) + cells_of(5)[4:], [2], [EQUAL])
+    verdicts = judge_study(folder, further=[BELOW]).verdicts
+    assert verdicts[0].looked.startswith("decided at look 1")
+    assert "looked at while it ran, and not for this" in verdicts[1].looked
+    assert verdicts[1].findings[0].ruling.level == 0.05
+
+
+def test_without_looks_nothing_changes(tmp_path: Path) -> None:
+    cells = cells_of(3)
+    folder = write_study(tmp_path / "s", cells, (EQUAL,))
+    (verdict,) = judge_study(folder).verdicts
+    (plain,) = judge(read_study(folder).cells, [parse_hypothesis(EQUAL)], "original")
+    assert (verdict.looked, verdict.settled) == ("", True)
+    assert verdict.findings[0].ruling.p_support == pytest.approx(plain.findings[0].ruling.p_support)
+    assert "Looks" not in "\n".join(report_lines(judge_study(folder)))
+
+
+def test_sides_are_looked_for_before_any_cell() -> None:
+    planned = [Identity(c.identity, c.name, c.setting, c.seed, "", {}) for c in cells_of(5)]
+    StudyJudge().check(planned, [EQUAL, BELOW], "original")
+    with pytest.raises(UserError, match=r"until=decided: .* no planned cell is 'delusive'"):
+        StudyJudge().check(planned, [EQUAL.replace("simplified", "delusive")], "original")
+
+
+def test_one_settled_refutation_settles_a_hypothesis() -> None:
+    cells = study(0.1, 0.5, 3)
+    elsewhere = [replace(c, setting=c.setting.changed(data_budget=20)) for c in study(-9.0, 0.3, 3)]
+    (verdict,) = judge([*cells, *elsewhere], [parse_hypothesis(EQUAL)], "original")
+    assert (verdict.answer, verdict.settled) == ("refuted", True)
+    open_ = tuple(
+        replace(f, ruling=replace(f.ruling, settled=f.answer == "refuted")) for f in verdict.findings
+    )
+    assert replace(verdict, findings=open_).settled
+    none = tuple(
+        replace(f, ruling=replace(f.ruling, settled=f.answer != "refuted")) for f in verdict.findings
+    )
+    assert not replace(verdict, findings=none).settled
+    assert np.all([f.ruling.settled for f in verdict.findings])
