@@ -15,8 +15,8 @@ from instruct_ablate.data.micro_batch import NO_PARENT, Packed
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.cuda_attention import takes_whole_batches
 from instruct_ablate.model.modes import shapes_of_any_kind
-from instruct_ablate.model.training.decoder_attention import PackedLayout
-from instruct_ablate.model.training.t5_attention import T5Layout
+from instruct_ablate.model.training.layers.decoder_attention import PackedLayout
+from instruct_ablate.model.training.layers.t5_attention import T5Layout
 
 Results = Iterator[tuple[str, dict[str, Any]]]
 BF16 = torch.bfloat16

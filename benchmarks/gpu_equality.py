@@ -150,7 +150,8 @@ def _captured(
     given: argparse.Namespace, checkpoint: Checkpoint, questions: Any, config: Config
 ) -> dict[str, Any]:
     """Answer greedily with steps captured and with none, and say how many were."""
-    from instruct_ablate.model.decoding import engine_native, step_graph
+    from instruct_ablate.model.decoding import engine_native
+    from instruct_ablate.model.decoding.layers import step_graph
 
     texts = []
     for captured in (False, True):

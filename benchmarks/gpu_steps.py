@@ -15,10 +15,10 @@ from benchmarks.recorded_steps import steps_captured
 from torch import Tensor
 
 from benchmarks import machine
-from instruct_ablate.model.decoding.batch import Batch, Row
-from instruct_ablate.model.decoding.decoder_only import PackedDecoder
-from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
-from instruct_ablate.model.decoding.step_graph import AHEAD, EAGER, refusal
+from instruct_ablate.model.decoding.layers.batch import Batch, Row
+from instruct_ablate.model.decoding.layers.decoder_only import PackedDecoder
+from instruct_ablate.model.decoding.layers.encoder_decoder import EncoderDecoder
+from instruct_ablate.model.decoding.layers.step_graph import AHEAD, EAGER, refusal
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.modes import evaluating
 

@@ -40,8 +40,8 @@ from instruct_ablate.model.decoding.shared_prefix import batches, families
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of
 from instruct_ablate.model.state_store import chain
-from instruct_ablate.model.training.frozen_layers import CHUNK
-from instruct_ablate.model.training.kept_states import tokens_of
+from instruct_ablate.model.training.layers.frozen_layers import CHUNK
+from instruct_ablate.model.training.layers.kept_states import tokens_of
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import read_tasks

@@ -13,9 +13,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from instruct_ablate.model.decoding import decoder_only, engine_native, greedy, kept_prompts
-from instruct_ablate.model.decoding.left_rows import JoinedDecoder
-from instruct_ablate.model.training.kept_states import KeptStates
+from instruct_ablate.model.decoding import engine_native, greedy
+from instruct_ablate.model.decoding.layers import decoder_only, kept_prompts
+from instruct_ablate.model.decoding.layers.left_rows import JoinedDecoder
+from instruct_ablate.model.training.layers.kept_states import KeptStates
 from instruct_ablate.model.training.module import InstructionModule
 
 

@@ -22,7 +22,7 @@ from benchmarks.machine import median_time
 from torch import Tensor, nn
 
 from instruct_ablate.model.attention_scores import Scores
-from instruct_ablate.model.training.cpu_attention import BlockAttention, Plan, blocks
+from instruct_ablate.model.training.layers.cpu_attention import BlockAttention, Plan, blocks
 
 MOST = 2048  # rows of a product, tokens of an attention
 BLOCK = 64  # tokens

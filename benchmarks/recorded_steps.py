@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from instruct_ablate.model.decoding import step_graph
+from instruct_ablate.model.decoding.layers import step_graph
 
 # Values that Python sees, sizes that depend on values, and copies of Python's numbers.
 REFUSED = (

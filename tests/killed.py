@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.model.training import training_state
-from instruct_ablate.model.training.best_weights import BestWeights
+from instruct_ablate.model.training.resume import training_state
+from instruct_ablate.model.training.resume.best_weights import BestWeights
 
 
 class Killed(BaseException):

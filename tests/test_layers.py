@@ -114,7 +114,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("grid.effects", "model.loading.tokenizer"): "prompts are cut as the model's own tokenizer counts",
     ("grid.estimate", "data.batches"): "a plan counts the very steps that the fit will take; numpy alone",
     ("grid.estimate", "model.loading.parameter_count"): "a plan counts parameters without a weight",
-    ("grid.reading_checks", "model.decoding.label_check"): "a check is the code that the use calls",
+    ("grid.reading_checks", "model.decoding.answers.label_check"): "a check is the code that the use calls",
     ("grid.reading_checks", "model.loading.checkpoint"): "labels are told apart by the model's own tokenizer",
     ("grid.reading_checks", "model.loading.location"): "a check is the code that the use calls",
     ("grid.unread", "model.loading.location"): "the kind of model, found out as the check does",

@@ -33,7 +33,7 @@ from instruct_ablate.grid.status import status_table
 from instruct_ablate.grid.study import declare, read_study
 from instruct_ablate.learning_curve import FILE, append_row, keep_rows
 from instruct_ablate.metrics import Scores, score_all
-from instruct_ablate.model.training import training_state
+from instruct_ablate.model.training.resume import training_state
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.report.report import write_report
 from instruct_ablate.schema import Config

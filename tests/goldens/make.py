@@ -90,7 +90,7 @@ def mid_training() -> None:
 def stop_after_two_steps(words: list[str]) -> None:
     """Be `train.py`, and send this very process SIGTERM as soon as the first checkpoint is written."""
     from instruct_ablate import entry
-    from instruct_ablate.model.training import training_state as resume
+    from instruct_ablate.model.training.resume import training_state as resume
 
     save = resume.save
 

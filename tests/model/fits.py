@@ -16,7 +16,7 @@ from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.model.loading.checkpoint import Checkpoint, load_checkpoint
-from instruct_ablate.model.training.dropout import Dropout
+from instruct_ablate.model.training.layers.dropout import Dropout
 from instruct_ablate.model.training.loss import TokenLosses, packed_attention_of
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import (

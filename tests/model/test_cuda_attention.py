@@ -23,10 +23,10 @@ from instruct_ablate.model.cuda_attention import (
     in_one_order,
     takes_whole_batches,
 )
-from instruct_ablate.model.training import decoder_attention, merged_attention, t5_attention
-from instruct_ablate.model.training.decoder_attention import PackedLayout
-from instruct_ablate.model.training.t5_attention import T5Layout
-from tests.model.training.test_decoder_attention import make_packed, random_states
+from instruct_ablate.model.training.layers import decoder_attention, merged_attention, t5_attention
+from instruct_ablate.model.training.layers.decoder_attention import PackedLayout
+from instruct_ablate.model.training.layers.t5_attention import T5Layout
+from tests.model.training.layers.test_decoder_attention import make_packed, random_states
 
 CPU = torch.device("cpu")
 TREE = (NO_PARENT, 0, NO_PARENT, 2, 2)
@@ -166,7 +166,7 @@ def test_elsewhere_than_on_processors_a_layer_is_one_call(
 
     monkeypatch.setattr(cuda_attention, "flash_attention", note)
     monkeypatch.setattr(
-        "instruct_ablate.model.training.decoder_attention.takes_whole_batches", lambda *_: True
+        "instruct_ablate.model.training.layers.decoder_attention.takes_whole_batches", lambda *_: True
     )
     layout = PackedLayout(make_packed(LENGTHS, TREE))
     parts = [torch.empty(1, heads, 149, 8, device="meta") for heads in (4, 2, 2)]

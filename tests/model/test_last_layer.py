@@ -17,13 +17,13 @@ from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.decoding.predict import predict
 from instruct_ablate.model.loading.tiny_families import FAMILIES
-from instruct_ablate.model.training.decoder_attention import PackedLayout
-from instruct_ablate.model.training.dropout import Dropout
+from instruct_ablate.model.training.layers.decoder_attention import PackedLayout
+from instruct_ablate.model.training.layers.dropout import Dropout
 from instruct_ablate.model.training.loss import TokenLosses, packed_attention_of
 from instruct_ablate.model.training.trainable import make_trainable
 from tests.model import decoding_cases
 from tests.model.fits import changed, first_batch, gradients, load, make_config
-from tests.model.training.test_decoder_attention import make_packed, random_states
+from tests.model.training.layers.test_decoder_attention import make_packed, random_states
 
 NAMES = sorted(name for name, family in FAMILIES.items() if family.kind == "decoder-only")
 FEED_FORWARD = {"mlp", "fc2"}  # as families call it, or its last part

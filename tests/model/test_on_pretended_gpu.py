@@ -13,12 +13,12 @@ from torch import Tensor
 
 from benchmarks import gpu_equality
 from instruct_ablate.model import cuda_attention
-from instruct_ablate.model.decoding import step_graph
-from instruct_ablate.model.training.adapted_layers import with_adapters
-from instruct_ablate.model.training.joined_layers import Passing
+from instruct_ablate.model.decoding.layers import step_graph
+from instruct_ablate.model.training.layers.adapted_layers import with_adapters
+from instruct_ablate.model.training.layers.joined_layers import Passing
 from tests.model import test_cuda_attention
 from tests.model.pretended_gpu import GPU, OnGpu, brought, pretended, up
-from tests.model.training.test_adapted_layers import layer, states
+from tests.model.training.layers.test_adapted_layers import layer, states
 
 GIVEN = Namespace(device="cuda", small=True)
 
@@ -113,7 +113,7 @@ def test_offsets_left_on_the_processor_are_noticed(monkeypatch: pytest.MonkeyPat
     """So such a fault in the package would be."""
     own = cuda_attention.moved
     monkeypatch.setattr(
-        "instruct_ablate.model.training.adapted_layers.moved",
+        "instruct_ablate.model.training.layers.adapted_layers.moved",
         lambda rows, there, back: own(rows, torch.arange(len(there)), back),
     )
     with pytest.raises(RuntimeError, match="on one device"):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AttentionInterface
 
-from instruct_ablate.model.training import decoder_attention
+from instruct_ablate.model.training.layers import decoder_attention
 from instruct_ablate.model.transformers_internals import (
     attending,
     bias_attentions,

@@ -146,7 +146,7 @@ def check_general_choices(
 ) -> list[str]:
     """Check that the questions by which general ability is held have choices, which the tokenizer tells apart."""
     from instruct_ablate.instruction.outputs import equal_labels
-    from instruct_ablate.model.decoding.label_check import check_labels
+    from instruct_ablate.model.decoding.answers.label_check import check_labels
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
 
     tested = read_general(general, cache).test
@@ -177,7 +177,7 @@ def check_tokenizer(
     model: ModelConfig, tasks: TasksConfig, cache: Path, prompt: PromptConfig, decoding: str
 ) -> list[str]:
     """Check what only the model's tokenizer tells: labels that it confuses or cuts, a chat template it lacks."""
-    from instruct_ablate.model.decoding.label_check import check_labels, cut_labels, may_cut_labels
+    from instruct_ablate.model.decoding.answers.label_check import check_labels, cut_labels, may_cut_labels
 
     tested, limit = scored_tasks(tasks, cache), prompt.max_target_length
     if not asks_tokenizer(model, tasks, cache, prompt, decoding):
@@ -197,7 +197,7 @@ def asks_tokenizer(
     _: ModelConfig, tasks: TasksConfig, cache: Path, prompt: PromptConfig, decoding: str
 ) -> str:
     """Say what a tokenizer is asked for; empty where it is not."""
-    from instruct_ablate.model.decoding.label_check import may_cut_labels
+    from instruct_ablate.model.decoding.answers.label_check import may_cut_labels
 
     if "chat" in every_template(prompt):
         return "whether the tokenizer has a chat template"

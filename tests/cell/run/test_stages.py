@@ -201,7 +201,7 @@ def test_a_test_begun_by_a_version_that_wrote_each_batchs_answers_apart_says_so(
 def test_a_cell_that_another_machine_tests_says_what_trained_it(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from instruct_ablate.model.training import stretches
+    from instruct_ablate.model.training.resume import stretches
 
     config = small(tmp_path, cache)
     with monkeypatch.context() as there:

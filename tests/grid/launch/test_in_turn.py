@@ -165,7 +165,7 @@ def _text(file: Path) -> str:
 
 
 def _weights(folder: Path) -> list[bytes]:
-    from instruct_ablate.model.training import training_state
+    from instruct_ablate.model.training.resume import training_state
 
     state = training_state.read(folder / "checkpoints" / training_state.TRAINED)
     assert state is not None

@@ -45,7 +45,7 @@ def test_the_model_is_left_as_it_was_and_the_caller_outside_inference_mode(check
 
 
 def test_steps_leave_attention_and_ordered_weights_to_their_batch(checkpoint, monkeypatch):
-    from instruct_ablate.model.decoding import decoder_only
+    from instruct_ablate.model.decoding.layers import decoder_only
 
     changes, steps, used = [], [], set()
     model = checkpoint.model

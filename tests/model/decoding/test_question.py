@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.model.decoding.label_tree import label_tree
+from instruct_ablate.model.decoding.answers.label_tree import label_tree
 from instruct_ablate.model.decoding.question import Question, ask, stop_tokens
 from instruct_ablate.prompt.prompt import Prediction
 from tests.model.decoding_cases import LABELS, make_checkpoint, make_config, make_prompts

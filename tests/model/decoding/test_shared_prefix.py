@@ -1,4 +1,4 @@
-from instruct_ablate.model.decoding.label_tree import label_tree
+from instruct_ablate.model.decoding.answers.label_tree import label_tree
 from instruct_ablate.model.decoding.question import Question
 from instruct_ablate.model.decoding.shared_prefix import SHORTEST, Family, batches, families
 from tests.model.decoding_cases import make_prompts

@@ -9,7 +9,7 @@ import pytest
 
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.model.decoding import engine_native, engine_transformers
-from instruct_ablate.model.decoding.attention import Run, Share
+from instruct_ablate.model.decoding.layers.attention import Run, Share
 from instruct_ablate.model.decoding.question import ask
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from tests.left_out import left_out

@@ -13,13 +13,14 @@ from benchmarks.recorded_steps import steps_captured
 from torch import Tensor
 
 from instruct_ablate.model.adapters import bare
-from instruct_ablate.model.decoding import engine_native, left_rows, tails
-from instruct_ablate.model.decoding.batch import Batch, Row
-from instruct_ablate.model.decoding.decoder_only import PackedDecoder
-from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
-from instruct_ablate.model.decoding.kv_cache import SPARE, RowCache
-from instruct_ablate.model.decoding.left_rows import JoinedDecoder, JoinedEncoderDecoder, taken_out
-from instruct_ablate.model.decoding.ordered_weights import OrderedWeights
+from instruct_ablate.model.decoding import engine_native, tails
+from instruct_ablate.model.decoding.layers import left_rows
+from instruct_ablate.model.decoding.layers.batch import Batch, Row
+from instruct_ablate.model.decoding.layers.decoder_only import PackedDecoder
+from instruct_ablate.model.decoding.layers.encoder_decoder import EncoderDecoder
+from instruct_ablate.model.decoding.layers.kv_cache import SPARE, RowCache
+from instruct_ablate.model.decoding.layers.left_rows import JoinedDecoder, JoinedEncoderDecoder, taken_out
+from instruct_ablate.model.decoding.layers.ordered_weights import OrderedWeights
 from instruct_ablate.model.decoding.predict import predict
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.modes import evaluating

@@ -23,9 +23,9 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.training import fit as fitting
-from instruct_ablate.model.training import training_state
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.model.training.resume import training_state
 from instruct_ablate.schema import Config
 from tests.model.fits import NAMES, changed, load, make_config, make_prompts, same_bits, weights
 
@@ -285,8 +285,8 @@ KILLED = """
 import sys, time, torch
 from pathlib import Path
 from instruct_ablate.model.training.fit import fit
-from instruct_ablate.model.training.best_weights import Choice
-from instruct_ablate.model.training.points import Plan
+from instruct_ablate.model.training.resume.best_weights import Choice
+from instruct_ablate.model.training.resume.points import Plan
 from tests.model.fits import load, make_config, make_prompts
 
 folder, cache, name, selects = sys.argv[1:]

@@ -19,10 +19,11 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.cuda_attention import in_one_order
 from instruct_ablate.model.loading.last_loaded import SHELF
-from instruct_ablate.model.training import joined, joined_layers
-from instruct_ablate.model.training.adapted_layers import AtOnce
+from instruct_ablate.model.training import joined
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.joined import Meeting, generators, set_generators
+from instruct_ablate.model.training.layers import joined_layers
+from instruct_ablate.model.training.layers.adapted_layers import AtOnce
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, MethodConfig

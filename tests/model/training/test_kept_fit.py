@@ -19,9 +19,9 @@ import torch
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.model.training.fit import fit
-from instruct_ablate.model.training.frozen_layers import FrozenLayers
 from instruct_ablate.model.training.kept_fit import kept_states, shown
-from instruct_ablate.model.training.kept_states import KeptStates
+from instruct_ablate.model.training.layers.frozen_layers import FrozenLayers
+from instruct_ablate.model.training.layers.kept_states import KeptStates
 from instruct_ablate.model.training.loss import TokenLosses, packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.trainable import make_trainable
@@ -251,7 +251,7 @@ def test_a_fit_that_goes_on_has_the_same_bits_without_its_store(
 WORKER = """
 import sys
 from pathlib import Path
-from instruct_ablate.model.training.frozen_layers import FrozenLayers
+from instruct_ablate.model.training.layers.frozen_layers import FrozenLayers
 from tests.model.training.test_kept_fit import make, train
 import torch
 torch.set_num_threads(1)

@@ -15,9 +15,9 @@ from instruct_ablate.data.store import Ragged, TokenStore
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.attention_scores import Scores
 from instruct_ablate.model.training import loss
-from instruct_ablate.model.training.cpu_attention import ROWS
+from instruct_ablate.model.training.layers.cpu_attention import ROWS
+from instruct_ablate.model.training.layers.output_layer import OutputLayer
 from instruct_ablate.model.training.loss import TokenLosses, check_model, packed_attention_of
-from instruct_ablate.model.training.output_layer import OutputLayer
 from tests.model.fits import gradients
 from tests.model.windows import KINDS, WINDOW, make_model
 

@@ -16,12 +16,13 @@ from instruct_ablate.errors import Interrupted
 from instruct_ablate.model.adapters import of_pictures
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.loading.parameter_count import parameters, trainable_parameters
-from instruct_ablate.model.training import trainable, training_state
-from instruct_ablate.model.training.dropout import Dropout
+from instruct_ablate.model.training import trainable
 from instruct_ablate.model.training.fit import fit
+from instruct_ablate.model.training.layers.dropout import Dropout
 from instruct_ablate.model.training.loss import TokenLosses, packed_attention_of, token_losses
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.packable import trains
+from instruct_ablate.model.training.resume import training_state
 from instruct_ablate.model.training.trainable import make_trainable
 from instruct_ablate.schema import Config, MethodConfig
 from tests.model.fits import (

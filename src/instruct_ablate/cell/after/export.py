@@ -109,7 +109,7 @@ def _trained(source: Source) -> Checkpoint:
     from instruct_ablate.model.adapters import bare
     from instruct_ablate.model.loading.checkpoint import load_checkpoint
     from instruct_ablate.model.loading.precision import DTYPES
-    from instruct_ablate.model.training import training_state
+    from instruct_ablate.model.training.resume import training_state
     from instruct_ablate.model.training.trainable import make_trainable, set_weights
 
     made = source.record.environment

@@ -25,7 +25,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, Selection, aggregate, score_prediction, score_predictions
 from instruct_ablate.metrics.registry import reading_model
-from instruct_ablate.model.decoding.answer_bound import with_task_outputs
+from instruct_ablate.model.decoding.answers.answer_bound import with_task_outputs
 from instruct_ablate.prompt.build import build_prompts, truncation_note
 from instruct_ablate.prompt.channel import channel_prompts
 from instruct_ablate.prompt.prompt import Prediction, Prompt, Tokens
@@ -78,13 +78,18 @@ def evaluate(
 
     `template` names it where it is one of several.
     """
-    from instruct_ablate.model.decoding.answer_bound import bound_note
+    from instruct_ablate.model.decoding.answers.answer_bound import bound_note
+    from instruct_ablate.model.decoding.answers.label_check import cut_references_note
     from instruct_ablate.model.decoding.engine_native import together, way_note
-    from instruct_ablate.model.decoding.label_check import cut_references_note
     from instruct_ablate.model.decoding.predict import predict
     from instruct_ablate.model.decoding.settings import check_likelihoods
     from instruct_ablate.model.loading.tokenizer import encoding_of
-    from instruct_ablate.model.training.stretches import Stretches, here, of_unknown_place, told_of_tests
+    from instruct_ablate.model.training.resume.stretches import (
+        Stretches,
+        here,
+        of_unknown_place,
+        told_of_tests,
+    )
 
     started, path, name = time.perf_counter(), job.folder / file_name(label, template), named(label, template)
     metrics = selected(job.config).load()

@@ -20,7 +20,7 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.label import originals
 from instruct_ablate.metrics import Metric, aggregate, score_predictions
 from instruct_ablate.metrics.registry import reading_model
-from instruct_ablate.model.decoding.answer_bound import with_task_outputs
+from instruct_ablate.model.decoding.answers.answer_bound import with_task_outputs
 from instruct_ablate.prompt.build import build_prompts, partly_altered
 from instruct_ablate.prompt.channel import channel_prompts
 from instruct_ablate.prompt.prompt import Prompt, Tokens
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from instruct_ablate.data.batches import Schedule
     from instruct_ablate.model.loading.checkpoint import Checkpoint
-    from instruct_ablate.model.training.points import Plan
+    from instruct_ablate.model.training.resume.points import Plan
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def plan_points(
     job: Job, collection: TaskCollection, checkpoint: Checkpoint, tokens: Tokens, schedule: Schedule
 ) -> Plan | None:
     """Return what a fit needs to have the model tested on its way; None where nobody asks for it."""
-    from instruct_ablate.model.training.best_weights import Choice
-    from instruct_ablate.model.training.points import Plan
+    from instruct_ablate.model.training.resume.best_weights import Choice
+    from instruct_ablate.model.training.resume.points import Plan
 
     measure = chosen_by(job.config.trainer)
     if not asks_for_points(job.config.evaluation) or not (job.leads or measure):

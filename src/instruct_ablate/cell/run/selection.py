@@ -18,7 +18,7 @@ from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Task
 
 if TYPE_CHECKING:
-    from instruct_ablate.model.training.best_weights import Choice
+    from instruct_ablate.model.training.resume.best_weights import Choice
 
 BEST = "best:"
 LONGEST = 100  # characters of a measure's name

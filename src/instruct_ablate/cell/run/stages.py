@@ -49,7 +49,7 @@ from instruct_ablate.tasks.task import TaskCollection
 
 if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint
-    from instruct_ablate.model.training.stretches import Stretch
+    from instruct_ablate.model.training.resume.stretches import Stretch
 
 
 def work(job: Job) -> Outcome:
@@ -101,7 +101,7 @@ def _trained_elsewhere(
     import torch
 
     from instruct_ablate.model.processor import device_name
-    from instruct_ablate.model.training.stretches import company, here, told
+    from instruct_ablate.model.training.resume.stretches import company, here, told
 
     weight = next(checkpoint.model.parameters())
     made = environment(

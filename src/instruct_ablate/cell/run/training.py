@@ -32,7 +32,7 @@ from instruct_ablate.tasks.task import TaskCollection
 if TYPE_CHECKING:
     from instruct_ablate.data.batches import Schedule
     from instruct_ablate.model.loading.checkpoint import Checkpoint
-    from instruct_ablate.model.training.stretches import Stretch
+    from instruct_ablate.model.training.resume.stretches import Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of
     from instruct_ablate.model.training.fit import check_trainer, fit
     from instruct_ablate.model.training.packable import as_trained
-    from instruct_ablate.model.training.stretches import read_stretches
+    from instruct_ablate.model.training.resume.stretches import read_stretches
 
     started = time.perf_counter()
     check_trainer(job.config)

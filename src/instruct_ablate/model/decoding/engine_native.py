@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.decoding import engine_transformers
-from instruct_ablate.model.decoding.batch import Batch
-from instruct_ablate.model.decoding.decoder_only import PackedDecoder, attending_packed
+from instruct_ablate.model.decoding.answers.label_tree import token_scores
+from instruct_ablate.model.decoding.answers.references import TokenScores
 from instruct_ablate.model.decoding.early_stop import answer_text, early_stop, is_cut
-from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
 from instruct_ablate.model.decoding.greedy import WHOLE, Part, decode_greedily
-from instruct_ablate.model.decoding.kept_prompts import KeptPrompts, kept_prompts
-from instruct_ablate.model.decoding.label_tree import token_scores
-from instruct_ablate.model.decoding.left_rows import JoinedDecoder, JoinedEncoderDecoder
-from instruct_ablate.model.decoding.ordered_weights import OrderedWeights
+from instruct_ablate.model.decoding.layers.batch import Batch
+from instruct_ablate.model.decoding.layers.decoder_only import PackedDecoder, attending_packed
+from instruct_ablate.model.decoding.layers.encoder_decoder import EncoderDecoder
+from instruct_ablate.model.decoding.layers.kept_prompts import KeptPrompts, kept_prompts
+from instruct_ablate.model.decoding.layers.left_rows import JoinedDecoder, JoinedEncoderDecoder
+from instruct_ablate.model.decoding.layers.ordered_weights import OrderedWeights
 from instruct_ablate.model.decoding.question import Answer, Answers, Question, stop_tokens
-from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.decoding.shared_prefix import Family, batches, families
 from instruct_ablate.model.decoding.support import is_packable
 from instruct_ablate.model.decoding.tails import GROUP, Tails

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from instruct_ablate.model.adapters import bare
+from instruct_ablate.model.decoding.answers.label_tree import LabelTree
+from instruct_ablate.model.decoding.answers.references import TokenScores
 from instruct_ablate.model.decoding.early_stop import text_written
-from instruct_ablate.model.decoding.label_tree import LabelTree
 from instruct_ablate.model.decoding.question import Answer, Answers, Question, stop_tokens
-from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.model.modes import evaluating, exact_logits
 from instruct_ablate.schema import Config

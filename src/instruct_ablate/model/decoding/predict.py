@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.limits import check_limits
 from instruct_ablate.model.decoding import engine_native, engine_vllm
+from instruct_ablate.model.decoding.answers.references import TokenScores
 from instruct_ablate.model.decoding.question import Question, ask
-from instruct_ablate.model.decoding.references import TokenScores
 from instruct_ablate.model.decoding.settings import LIMITS
 from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.prompt.prompt import Prediction, Prompt

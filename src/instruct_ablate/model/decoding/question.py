@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from instruct_ablate.data.encoding import Encoding
-from instruct_ablate.model.decoding.answer_bound import answer_limits
-from instruct_ablate.model.decoding.label_tree import LabelTree, best, label_tree, walk
-from instruct_ablate.model.decoding.references import ReferenceEncoder, References, TokenScores
+from instruct_ablate.model.decoding.answers.answer_bound import answer_limits
+from instruct_ablate.model.decoding.answers.label_tree import LabelTree, best, label_tree, walk
+from instruct_ablate.model.decoding.answers.references import ReferenceEncoder, References, TokenScores
 from instruct_ablate.prompt.prompt import Prediction, Prompt, is_bound
 from instruct_ablate.schema import Config, PromptConfig
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from instruct_ablate.model.decoding.batch import Batch, Row
+from instruct_ablate.model.decoding.layers.batch import Batch, Row
 from instruct_ablate.model.decoding.question import Question
 
 SHORTEST = 8  # a shared prefix of fewer tokens is not worth a pass of its own

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from instruct_ablate.model.decoding.batch import Batch, Row
-from instruct_ablate.model.decoding.decoder_only import PackedDecoder
-from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
-from instruct_ablate.model.decoding.label_tree import label_tree
+from instruct_ablate.model.decoding.answers.label_tree import label_tree
+from instruct_ablate.model.decoding.layers.batch import Batch, Row
+from instruct_ablate.model.decoding.layers.decoder_only import PackedDecoder
+from instruct_ablate.model.decoding.layers.encoder_decoder import EncoderDecoder
 from instruct_ablate.model.families import MERGED, T5_LIKE
 from instruct_ablate.model.layer_kinds import unknown_kind
 from instruct_ablate.model.modes import evaluating

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from instruct_ablate.model.decoding.decoder_only import PackedDecoder
-from instruct_ablate.model.decoding.encoder_decoder import EncoderDecoder
+from instruct_ablate.model.decoding.answers.references import TokenScores
 from instruct_ablate.model.decoding.greedy import WHOLE, Part
-from instruct_ablate.model.decoding.left_rows import Left, taken_out
+from instruct_ablate.model.decoding.layers.decoder_only import PackedDecoder
+from instruct_ablate.model.decoding.layers.encoder_decoder import EncoderDecoder
+from instruct_ablate.model.decoding.layers.left_rows import Left, taken_out
 from instruct_ablate.model.decoding.question import Question
-from instruct_ablate.model.decoding.references import TokenScores
 
 # Chosen by counting steps for answers of real lengths (docs/benchmarks.md). Larger groups save little more, and what a
 # killed cell decodes anew is a group.

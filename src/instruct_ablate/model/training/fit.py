@@ -29,17 +29,17 @@ from instruct_ablate.model.adapters import merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.loading.tokenizer import encoding_of
 from instruct_ablate.model.modes import Shared
-from instruct_ablate.model.training import training_state
-from instruct_ablate.model.training.best_weights import BestWeights
-from instruct_ablate.model.training.dropout import Dropout
 from instruct_ablate.model.training.joined import joining, prepare
 from instruct_ablate.model.training.kept_fit import kept_states
+from instruct_ablate.model.training.layers.dropout import Dropout
 from instruct_ablate.model.training.lightning_internals import find_callbacks_once
 from instruct_ablate.model.training.loss import packed_attention_of
 from instruct_ablate.model.training.module import InstructionModule
-from instruct_ablate.model.training.points import Plan, Points
 from instruct_ablate.model.training.progress import Bar, Curve
-from instruct_ablate.model.training.saver import Meter, Saver
+from instruct_ablate.model.training.resume import training_state
+from instruct_ablate.model.training.resume.best_weights import BestWeights
+from instruct_ablate.model.training.resume.points import Plan, Points
+from instruct_ablate.model.training.resume.saver import Meter, Saver
 from instruct_ablate.model.training.settings import check_prompt_weight, check_trainer
 from instruct_ablate.model.training.strategies import build_strategy, master_copy
 from instruct_ablate.model.training.trainable import make_trainable, set_weights

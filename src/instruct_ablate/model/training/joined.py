@@ -27,9 +27,9 @@ from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.cuda_attention import determinism_put_back
 from instruct_ablate.model.loading.last_loaded import SHELF, with_same_weights
 from instruct_ablate.model.loading.precision import on_gpu
-from instruct_ablate.model.training.dropout import Dropout
-from instruct_ablate.model.training.fused_layers import is_norm
-from instruct_ablate.model.training.joined_layers import (
+from instruct_ablate.model.training.layers.dropout import Dropout
+from instruct_ablate.model.training.layers.fused_layers import is_norm
+from instruct_ablate.model.training.layers.joined_layers import (
     NOT_SHARED,
     JoinedLinear,
     Passing,

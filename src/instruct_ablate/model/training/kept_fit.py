@@ -15,10 +15,10 @@ from instruct_ablate.data.store import TokenStore
 from instruct_ablate.errors import in_a_line
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.state_store import make_store
-from instruct_ablate.model.training.frozen_layers import FrozenLayers
-from instruct_ablate.model.training.kept_states import KeptStates, name_of
+from instruct_ablate.model.training.layers.frozen_layers import FrozenLayers
+from instruct_ablate.model.training.layers.kept_states import KeptStates, name_of
+from instruct_ablate.model.training.layers.output_layer import OutputLayer
 from instruct_ablate.model.training.loss import target_states
-from instruct_ablate.model.training.output_layer import OutputLayer
 from instruct_ablate.model.training.support import trial_batch, trial_sequences
 from instruct_ablate.model.trial import REFUSALS, agree, short_windows, trial_tokens
 from instruct_ablate.schema import Config

@@ -19,17 +19,17 @@ from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.families import MERGED, T5_LIKE
 from instruct_ablate.model.last_layer import few, shortened
 from instruct_ablate.model.modes import evaluating, shapes_of_any_kind
-from instruct_ablate.model.training import decoder_attention, merged_attention, t5_attention
-from instruct_ablate.model.training.dropout import Dropout, WeightsAt
-from instruct_ablate.model.training.fused_layers import compiled, fused
-from instruct_ablate.model.training.large_vocabulary import (
+from instruct_ablate.model.training.layers import decoder_attention, merged_attention, t5_attention
+from instruct_ablate.model.training.layers.dropout import Dropout, WeightsAt
+from instruct_ablate.model.training.layers.fused_layers import compiled, fused
+from instruct_ablate.model.training.layers.large_vocabulary import (
     MasterOf,
     direct_embeddings,
     losses_into,
     master_of_output,
     rows_at_once,
 )
-from instruct_ablate.model.training.output_layer import OutputLayer
+from instruct_ablate.model.training.layers.output_layer import OutputLayer
 from instruct_ablate.model.training.support import (
     check_family,
     plain_logits,
@@ -40,7 +40,7 @@ from instruct_ablate.model.transformers_internals import attending
 from instruct_ablate.model.trial import agree, proven, short_windows
 
 if TYPE_CHECKING:
-    from instruct_ablate.model.training.kept_states import KeptStates
+    from instruct_ablate.model.training.layers.kept_states import KeptStates
 
 ROWS = 256  # target positions whose logits exist at a time
 

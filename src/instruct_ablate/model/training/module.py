@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from instruct_ablate.data.micro_batch import NO_PARENT, EffectiveBatch, MicroBatch, Packed
 from instruct_ablate.errors import UserError
 from instruct_ablate.learning_curve import LOGGED
-from instruct_ablate.model.training.dropout import Dropout
+from instruct_ablate.model.training.layers.dropout import Dropout
 from instruct_ablate.model.training.loss import TokenLosses
 from instruct_ablate.model.training.master_weights import MasterWeights
 from instruct_ablate.model.training.optimizer import build_optimizer, build_schedule, learning_rate

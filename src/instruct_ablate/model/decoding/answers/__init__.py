@@ -1,0 +1,1 @@
+"""Answers as tokens: labels that can be told apart, references, and how long they may get."""
