@@ -87,9 +87,15 @@ def seen_by(model: str, reader: str) -> str | None:
 
 
 def _listed(model: str) -> Preset | None:
-    """Return the preset of a name, a repack's or a hub id's; None for models that are not listed."""
+    """Return the preset of a name, a repack's or a hub id's; None for models that are not listed.
+
+    Of a hub id (or a folder that it was downloaded to) settings have the last part alone: `flan-t5-base`.
+    """
     known = REPACKS.get(model, model)
-    return PRESETS.get(known) or next((one for one in PRESETS.values() if one.path == known), None)
+    if known in PRESETS:
+        return PRESETS[known]
+    ids = {one.path: one for one in PRESETS.values()}
+    return ids.get(known) or {path.rpartition("/")[2]: one for path, one in ids.items()}.get(known)
 
 
 def licence_of(model: str) -> str | None:

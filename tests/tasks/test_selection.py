@@ -127,8 +127,19 @@ def test_patterns_of_training_tasks_name_their_side():
         match=r"tasks.train_include: the pattern 'trian' matches no training task; did you mean 'train'",
     ):
         select(TASKS, config(train_include=["trian"]))
-    with pytest.raises(UserError, match=r"no test task is left: tasks.language=English, tasks.include="):
+    with pytest.raises(UserError, match=r"no test task is left: tasks.include="):
         select(TASKS[-1:], config(include=["train"]))
+
+
+def test_what_left_no_test_task_out_is_not_named():
+    """Data without languages: `tasks.language` stands at its default, and their reader does not take it."""
+    with pytest.raises(
+        UserError, match=r"no test task is left: the data hold 1 task to train on.*tasks.test_split"
+    ):
+        select(TASKS[-1:], config())
+    french = stored("f", languages=(("French",),) * 3)
+    with pytest.raises(UserError, match=r"no test task is left: tasks.language=English. Widen"):
+        select([french], config())
 
 
 def test_the_exactly_labelled_tasks():

@@ -45,7 +45,7 @@ def select(stored: Sequence[Stored], config: TasksConfig) -> tuple[tuple[Stored,
         kept = _of_subset(kept, config.test_subset, notes)
     test = [item for item in kept if item.parsed.test]
     if not test:
-        raise UserError(f"no test task is left: {_said(config)}. Widen them: nothing could be evaluated.")
+        raise UserError(f"no test task is left: {_why_none(config, stored, kept)}")
     if config.test_tasks is not None:
         if config.test_tasks > len(test):
             notes.append(
@@ -164,6 +164,12 @@ def _unmet(given: _Filter, there: Sequence[Stored]) -> list[str]:
     ]
 
 
-def _said(config: TasksConfig) -> str:
-    words = ("language", "categories", "include", "test_categories", "test_include", "test_subset")
-    return ", ".join(f"tasks.{word}={vars(config)[word]}" for word in words if vars(config)[word])
+def _why_none(config: TasksConfig, stored: Sequence[Stored], kept: Sequence[Stored]) -> str:
+    """Name what left test tasks out, and only that: a filter that left nothing out is no advice."""
+    words = ["categories", "include", "test_categories", "test_include", "test_subset"]
+    if any(not _speaks(item, config.language) for item in stored):
+        words.insert(0, "language")
+    if said := ", ".join(f"tasks.{word}={vars(config)[word]}" for word in words if vars(config)[word]):
+        return f"{said}. Widen them: nothing could be evaluated."
+    trained = f"{counted(len(kept), 'task')} to train on" if kept else "nothing"
+    return f"the data hold {trained}, and nothing to test. Say what is tested, by tasks.test_split or tasks.split."

@@ -112,6 +112,16 @@ def test_data_that_are_only_called_as_a_collection_have_a_licence_of_their_own()
     assert "(p3) Apache-2.0" in line(checklist(Study("s", Path("s"), (cell,))), "B2 licences")
 
 
+def test_licences_of_a_mixture_are_those_of_its_parts_and_of_a_hub_id_its_model_s() -> None:
+    parts = ("a: {'tasks.reader': 'p3'}", "b: {'tasks.reader': 'everyday'}")
+    values = {"tasks.reader": "mixture", "tasks.parts": parts}
+    cell = make_cell(50.0, tasks="mixture", model="gpt-4, of May", **values)
+    other = make_cell(50.0, tasks="mixture", model="flan-t5-base", **values)
+    text = line(checklist(Study("s", Path("s"), (cell, other))), "B2 licences")
+    assert "(everyday) made for this package, Apache-2.0; (p3) Apache-2.0 (its data card)" in text
+    assert text.endswith(f"of the model (flan-t5-base) Apache-2.0; (gpt-4, of May) {UNKNOWN}")
+
+
 def test_how_weights_were_chosen_and_on_what() -> None:
     plain = checklist(study_of())
     assert "no development set is recorded" in plain

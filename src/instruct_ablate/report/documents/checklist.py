@@ -6,8 +6,9 @@ What no record says is "not recorded"; nothing is filled in but the licences of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from instruct_ablate.cell.state.contamination import collections_of
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord, Environment
 from instruct_ablate.grid.study import Study
@@ -54,23 +55,17 @@ def _of(cells: Iterable[CellRecord], key: str) -> str:
 def _artifacts(study: Study) -> Iterator[tuple[str, str]]:
     cells = _done(study)
     data, model = _of(cells, "tasks"), _of(cells, "model")
-    named = {(cell.setting.text("tasks"), cell.setting.get("tasks.reader")) for cell in cells}
+    named = {one for cell in cells for one in collections_of(cell.setting)}
+    models = sorted({cell.setting.model for cell in cells})
     hashes = ", ".join(sorted({cell.data_hash[:12] for cell in cells if cell.data_hash})) or UNKNOWN
     yield "B1 creators cited", f"data {data}; model {model}: the citation is {UNKNOWN}"
     licences = (f"({name}) {data_licence(name, reader)}" for name, reader in sorted(named, key=str))
-    yield (
-        "B2 licences",
-        f"of the data {'; '.join(licences) or UNKNOWN}; of the model {_licences(model, licence_of)}",
-    )
+    of_models = "; ".join(f"({name}) {licence_of(name) or UNKNOWN}" for name in models) or UNKNOWN
+    yield "B2 licences", f"of the data {'; '.join(licences) or UNKNOWN}; of the model {of_models}"
     yield "B3 intended use", UNKNOWN
     yield "B4 personal or offensive content", UNKNOWN
     yield "B5 documentation", f"content hash of the data {hashes}; languages and domains {UNKNOWN}"
     yield "B6 statistics", _statistics(cells)
-
-
-def _licences(names: str, known: Callable[[str], str | None]) -> str:
-    """Say the licence of each of some names, as it was published."""
-    return "; ".join(f"({name}) {known(name) or UNKNOWN}" for name in names.split(", "))
 
 
 def _statistics(cells: Sequence[CellRecord]) -> str:

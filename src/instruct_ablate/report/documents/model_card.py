@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from instruct_ablate.cell.state.contamination import collections_of
 from instruct_ablate.cell.state.legend import SHARE
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
@@ -79,7 +80,7 @@ def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
         "prompt and evaluation gives the scores above."
     )
     yield "\n## Licence\n"
-    data = _plain(data_licence(setting.text("tasks"), setting.get("tasks.reader")))
+    data = _plain("; ".join(data_licence(*one) for one in dict.fromkeys(collections_of(setting))))
     base = licence_of(setting.model) or UNKNOWN
     yield f"Of these weights: {folder.licence or UNKNOWN}. Of the data: {data}. The base model's ({base}) holds too."
     yield "\n## How it was made\n"
