@@ -115,6 +115,10 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("grid.estimate", "data.batches"): "a plan counts the very steps that the fit will take; numpy alone",
     ("grid.estimate", "model.loading.parameter_count"): "a plan counts parameters without a weight",
     ("grid.reading_checks", "model.decoding.answers.label_check"): "a check is the code that the use calls",
+    (
+        "grid.token_counts",
+        "model.loading.tokenizer_file",
+    ): "a plan counts tokens by the model's own tokenizer",
     ("grid.reading_checks", "model.loading.checkpoint"): "labels are told apart by the model's own tokenizer",
     ("grid.reading_checks", "model.loading.location"): "a check is the code that the use calls",
     ("grid.unread", "model.loading.location"): "the kind of model, found out as the check does",
@@ -267,7 +271,12 @@ def test_what_is_allowed_is_there_and_heavy_parts_wait_until_called() -> None:
         ("tasks", "instruction", "prompt", "metrics", "baselines", "hypotheses"),
         ("cell.state", "cell.mirror", "cell.after", "report"),
         ("grid", "commands", "command_line", "entry"),
-        ("model.loading.fingerprint", "model.loading.parameter_count", "model.modes"),  # what a plan asks
+        (
+            "model.loading.fingerprint",
+            "model.loading.parameter_count",
+            "model.loading.tokenizer_file",
+            "model.modes",
+        ),  # what a plan asks
     ],
     ids=lambda rooms: str(rooms[0]),
 )

@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.environment import environment
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.store import missing_record
-from instruct_ablate.cost import Cost
 from instruct_ablate.grid import estimate as module
-from instruct_ablate.grid.estimate import BYTES, Characters, Estimator, Speed, speeds, training_memory
+from instruct_ablate.grid.estimate import BYTES, Estimator, training_memory
+from instruct_ablate.grid.speeds import Machine, Speed, Way
+from instruct_ablate.model.loading.random_model import tiny_model
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -24,11 +22,10 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
-from tests.left_out import left_out
 from tests.standins import make_config
 
 SPEED = Speed(tokens=1000, train_seconds=2.0, instances=100, test_seconds=5.0, other_seconds=6.0, cells=2)
-MEASURED = {("tiny_llama", "full"): SPEED}
+MEASURED = {Way("tiny_llama", "full"): SPEED}
 
 
 def cell(folder: Path, **changes: Any) -> Config:
@@ -39,20 +36,6 @@ def cell(folder: Path, **changes: Any) -> Config:
         "trainer": TrainerConfig(batch_size=4, epochs=3),
     }
     return make_config(folder, **{**fields, **changes})
-
-
-def record(folder: Path, model: str = "tiny_llama", state: str = "done", **cost: Any) -> CellRecord:
-    from instruct_ablate.cell.state.identity import identify
-
-    config = make_config(folder, model=ModelConfig(model, source="random"))
-    return replace(
-        missing_record(identify(config)),
-        state=state,  # type: ignore[arg-type]
-        environment=environment("cpu", "fp32"),
-        cost=Cost(**cost),
-        started=100.0,
-        finished=110.0,
-    )
 
 
 def test_a_trained_cell_is_counted(tmp_path: Path) -> None:
@@ -116,6 +99,31 @@ def test_untuned_models_and_baselines_train_nothing(tmp_path: Path) -> None:
     assert baseline.checkpoint_bytes == 0
 
 
+def test_tokens_are_counted_by_the_model_s_own_tokenizer_once_it_is_there(tmp_path: Path) -> None:
+    """Before: four characters were a token whatever the model, and nobody was told."""
+    config = cell(tmp_path)
+    guessed = Estimator({}).estimate(config)
+    folder = tiny_model("tiny_llama", Path(config.cache))
+    found = Estimator({}).estimate(config)
+    assert (guessed.tokens_counted, found.tokens_counted) == (False, True)
+    (folder / "tokenizer.json").rename(folder / "elsewhere.json")
+    assert Estimator({}).estimate(config) == guessed
+    assert found.train_tokens != guessed.train_tokens
+    assert (found.steps, found.train_instances) == (guessed.steps, guessed.train_instances)
+
+
+def test_a_time_says_on_which_machine_it_was_measured(tmp_path: Path) -> None:
+    gpu = Machine("H200", "cuda", "bf16")
+    measured = {**MEASURED, Way("tiny_llama", "full", gpu): replace(SPEED, train_seconds=0.2, last=1.0)}
+    config = cell(tmp_path)
+    found = Estimator(measured).estimate(config)
+    assert found.measured_on == "H200 (cuda, bf16)"
+    assert found.seconds == pytest.approx(found.train_tokens * 0.0002 + 15 * 0.05 + 3)
+    here = Estimator(measured).estimate(replace(config, trainer=replace(config.trainer, accelerator="cpu")))
+    assert here.measured_on == str(Machine())
+    assert here.seconds == pytest.approx(here.train_tokens * 0.002 + 15 * 0.05 + 3)
+
+
 def test_time_is_that_of_the_same_model_and_method(tmp_path: Path) -> None:
     estimator = Estimator(MEASURED)
     found = estimator.estimate(cell(tmp_path))
@@ -126,7 +134,7 @@ def test_time_is_that_of_the_same_model_and_method(tmp_path: Path) -> None:
 
 
 def test_a_model_only_tested_so_far_gives_no_time_of_training(tmp_path: Path) -> None:
-    measured = {("tiny_llama", "full"): Speed(0, 0.0, 100, 5.0, 6.0, 2)}
+    measured = {Way("tiny_llama", "full"): Speed(0, 0.0, 100, 5.0, 6.0, 2)}
     assert Estimator(measured).estimate(cell(tmp_path)).seconds is None
     untuned = cell(tmp_path, data_budget=BudgetConfig(0))
     assert Estimator(measured).estimate(untuned).seconds is not None
@@ -164,43 +172,6 @@ def _counted(real: Any, name: str, calls: list[str]) -> Any:
     return call
 
 
-def test_cells_that_waited_for_others_took_no_more_for_it(tmp_path: Path) -> None:
-    """Before: of cells whose steps were joined the time of all was that of each, and a grid was foretold that long."""
-    took = {"train_tokens": 300, "train_seconds": 4.0, "evaluate_instances": 10, "evaluate_seconds": 1.0}
-    joined = record(tmp_path, **took, prepare_seconds=0.5)
-    assert joined.environment is not None
-    joined = replace(joined, environment=replace(joined.environment, fused=3))
-    assert speeds([joined]) == {("tiny_llama", "full"): Speed(300, 4.0, 10, 1.0, 0.5, 1)}
-
-
-def test_speeds_are_added_up_over_finished_cells(tmp_path: Path) -> None:
-    took = {"train_tokens": 300, "train_seconds": 4.0, "evaluate_instances": 10, "evaluate_seconds": 1.0}
-    records = [
-        record(tmp_path, **took),
-        record(tmp_path, **took, point_seconds=2.0),
-        record(tmp_path, state="failed", **took),
-        record(tmp_path, "tiny_t5", **took),
-        replace(record(tmp_path, **took), environment=None),
-    ]
-    found = speeds(records)
-    assert found == {
-        ("tiny_llama", "full"): Speed(600, 8.0, 20, 2.0, 8.0, 2),
-        ("tiny_t5", "full"): Speed(300, 4.0, 10, 1.0, 5.0, 1),
-    }
-
-
-def test_a_clock_set_back_makes_no_negative_time(tmp_path: Path) -> None:
-    jumped = replace(record(tmp_path, train_seconds=4.0), finished=50.0)
-    assert speeds([jumped])["tiny_llama", "full"].other_seconds == 0.0
-
-
-def test_characters_stand_for_tokens() -> None:
-    tokens = Characters()
-    assert (tokens.count(""), tokens.count("abcd"), tokens.count("abcde")) == (0, 1, 2)
-    assert tokens.clip("abcdefghij", 2) == "abcdefgh"
-    assert tokens.chat("as it is") == "as it is"
-
-
 def test_every_template_of_a_set_is_a_test_of_its_own(tmp_path: Path) -> None:
     one, twelve = (
         Estimator(MEASURED).estimate(cell(tmp_path, prompt=PromptConfig(name)))
@@ -211,17 +182,6 @@ def test_every_template_of_a_set_is_a_test_of_its_own(tmp_path: Path) -> None:
     assert one.seconds is not None
     assert twelve.seconds is not None
     assert twelve.seconds > one.seconds
-
-
-def test_what_is_left_out() -> None:
-    assert left_out(Speed) == {
-        "tokens": 0,
-        "train_seconds": 0.0,
-        "instances": 0,
-        "test_seconds": 0.0,
-        "other_seconds": 0.0,
-        "cells": 0,
-    }
 
 
 FULL, LORA = MethodConfig("full"), MethodConfig("lora")

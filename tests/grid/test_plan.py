@@ -12,7 +12,7 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.store import Records
 from instruct_ablate.commands.plan import command
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Speed
+from instruct_ablate.grid.estimate import AT_ONCE, Estimate
 from instruct_ablate.grid.plan import (
     PlannedCell,
     clock,
@@ -24,11 +24,13 @@ from instruct_ablate.grid.plan import (
 )
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.probe import probe
+from instruct_ablate.grid.speeds import Machine, Speed, Way
 from instruct_ablate.grid.sweep import Plan
 from tests.standins import make_config, replace_inputs
 
 GRID = ("model=tiny_llama", "instruction=original,simplified", "data_budget=0,2", "tasks.test_tasks=2")
-SPEEDS = {("tiny_llama", "full"): Speed(1000, 1.0, 100, 1.0, 1.0, 1)}
+GPU = Machine("H200", "cuda", "bf16")
+SPEEDS = {Way("tiny_llama", "full"): Speed(1000, 1.0, 100, 1.0, 1.0, 1)}
 
 
 def words(folder: Path, *more: str) -> tuple[str, ...]:
@@ -164,6 +166,25 @@ def test_what_a_grid_amounts_to(tmp_path: Path) -> None:
         f"disk: checkpoints up to {AT_ONCE * 2:.2f} GB for each running cell, {AT_ONCE * 2:.2f} GB kept afterwards",
         "time: about 1:03:20, one cell after the other",
     ]
+
+
+@pytest.mark.usefixtures("_inputs")
+def test_what_a_forecast_rests_on_is_said(tmp_path: Path) -> None:
+    cells = [
+        one_cell(tmp_path, measured_on=str(GPU)),
+        one_cell(tmp_path, "done", tokens_counted=False),
+        one_cell(tmp_path, tokens_counted=False, measured_on=str(GPU)),
+    ]
+    measured = {**SPEEDS, Way("tiny_llama", "full", GPU): Speed(1000, 1.0, 100, 1.0, 1.0, 1)}
+    lines = summary(Plan([one.cell for one in cells], [], 3), cells, measured)
+    assert lines[2].startswith(
+        "tokens of tiny_llama: four characters are taken for one, for no tokenizer.json"
+    )
+    assert lines[-2:] == [
+        "time: tiny_llama as measured on H200 (cuda, bf16)",
+        f"time: measured on another machine, and not counted in: tiny_llama on {Machine()}",
+    ]
+    assert not any("characters" in line for line in summary(Plan([cells[0].cell], [], 1), cells[:2]))
 
 
 @pytest.mark.usefixtures("_inputs")

@@ -12,8 +12,8 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.terminal import echo, json_option, make_console, print_json
 
 if TYPE_CHECKING:
-    from instruct_ablate.grid.estimate import Speeds
     from instruct_ablate.grid.plan import PlannedCell
+    from instruct_ablate.grid.speeds import Speeds
     from instruct_ablate.grid.study import Study
     from instruct_ablate.report.statistics.planned import Planned
 
@@ -54,7 +54,6 @@ def command(
 
     instruct-ablate plan instruction=original,delusive seed=0,1 --budget 8h
     """
-    from instruct_ablate.grid.estimate import speeds
     from instruct_ablate.grid.plan import (
         check_planned,
         compose_plan,
@@ -65,6 +64,7 @@ def command(
         summary,
     )
     from instruct_ablate.grid.rounds import planned_rounds
+    from instruct_ablate.grid.speeds import speeds
     from instruct_ablate.report.verdicts.at_looks import StudyJudge
 
     if earlier and not decide:
@@ -73,8 +73,8 @@ def command(
         raise UserError("--truth goes with --decide: it states the difference that power is asked for")
     limit = parse_budget(budget) if budget else None
     plan = compose_plan(overrides)
-    beside = studies_beside(plan)
-    measured = speeds(record for study in beside for record in study.cells)
+    around = studies_beside(plan)
+    measured = speeds(record for study in around for record in study.cells)
     if steps is not None:
         from instruct_ablate.grid.probe import probe
 
@@ -82,7 +82,7 @@ def command(
     cells = planned(plan, measured, limit)
     left = [*check_planned(plan, cells), *planned_rounds(plan.cells, StudyJudge())]
     proposal = _proposal(cells, measured, earlier, truth) if decide else ()
-    lines = (*summary(plan, cells), *left, *_noise_floor(cells, beside), *proposal)
+    lines = (*summary(plan, cells, measured), *left, *_noise_floor(cells, around), *proposal)
     if as_json:
         from instruct_ablate.report.as_json import plan_fields
 
@@ -98,8 +98,9 @@ def _proposal(
     cells: list[PlannedCell], measured: Speeds, earlier: tuple[Path, ...], truth: float | None
 ) -> tuple[str, ...]:
     """Say which seeds, tasks and instances decide the hypotheses, with speeds of the earlier studies too."""
-    from instruct_ablate.grid.estimate import Estimator, speeds
+    from instruct_ablate.grid.estimate import Estimator
     from instruct_ablate.grid.plan import with_estimates
+    from instruct_ablate.grid.speeds import beside, machine_lines, speeds
     from instruct_ablate.grid.study import read_study
     from instruct_ablate.report.verdicts.decide import claims, decide_lines, most_of, price_of
 
@@ -109,9 +110,14 @@ def _proposal(
     identities = [one.cell.identity for one in cells]
     found = claims(config.hypotheses, config.reference, identities, earlier, truth)
     own = speeds(record for folder in earlier for record in read_study(folder).cells)
-    estimator = Estimator({**own, **measured})
-    price = price_of(with_estimates(cells, estimator), estimator)
-    return tuple(decide_lines(found, price, asked, most_of(cells)))
+    every = beside(measured, own)
+    estimator = Estimator(every)
+    again = with_estimates(cells, estimator)
+    used = (
+        (one.cell.config.model.name, one.estimate.measured_on) for one in again if one.estimate.measured_on
+    )
+    lines = decide_lines(found, price_of(again, estimator), asked, most_of(cells))
+    return (*lines, *(machine_lines(every, used) if own else ()))
 
 
 def _asked(cells: list[PlannedCell]) -> Planned | None:

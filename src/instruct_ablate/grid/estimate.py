@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
-from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.data.batches import Schedule
+from instruct_ablate.grid.speeds import Machine, Speed, Speeds, on_one_machine, way
+from instruct_ablate.grid.token_counts import counted_by, token_counts
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.parts import OncePerParts
@@ -21,7 +21,6 @@ from instruct_ablate.tasks.budget import hangs_on_seed, sample
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.general import general_tasks, read_general
 from instruct_ablate.tasks.task import Task, TaskCollection
-from instruct_ablate.top_layers import ALL
 
 LOOKED_AT = 40  # tasks from which the length of prompts is taken
 # Bytes of a checkpoint per trained weight: fp32 masters, and AdamW's two moments (Adafactor's are factored).
@@ -43,29 +42,8 @@ class Estimate:
     test_tasks: int = 0
     task_instances: int = 0  # of a test task, on average
     training_bytes: int | None = None  # weights, gradients and optimiser in memory
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """What was measured of a model: totals over the cells that ran."""
-
-    tokens: int = 0
-    train_seconds: float = 0.0
-    instances: int = 0
-    test_seconds: float = 0.0
-    other_seconds: float = 0.0
-    cells: int = 0
-
-    def __add__(self, other: Speed) -> Speed:
-        return Speed(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
-
-
-Speeds = dict[tuple[str, str], Speed]
-
-
-def way(method: str, layers: str) -> str:
-    """Name what speeds are told apart by beside the model: the method, and the layers that it trains."""
-    return method if layers == ALL else f"{method} {layers}"
+    tokens_counted: bool = True  # by the model's own tokenizer, in a sample; else taken from characters
+    measured_on: str = ""  # the machine that `seconds` go by
 
 
 def training_memory(weights: int, trained: int, method: MethodConfig, trainer: TrainerConfig) -> int:
@@ -78,46 +56,6 @@ def training_memory(weights: int, trained: int, method: MethodConfig, trainer: T
     return int(held * (2 if narrow else 4) + trained * (BYTES[trainer.optimizer] + GRADIENT))
 
 
-class Characters:
-    """`Tokens` where no tokenizer is loaded: about four characters of English a token."""
-
-    def count(self, text: str) -> int:
-        """Return about how many tokens a text has."""
-        return -(-len(text) // 4)
-
-    def clip(self, text: str, limit: int) -> str:
-        """Cut a text."""
-        return text[: 4 * limit]
-
-    def chat(self, text: str) -> str:
-        """Return the text as it is."""
-        return text
-
-
-def speeds(records: Iterable[CellRecord]) -> Speeds:
-    """Add up what finished cells took, by model and method."""
-    found: Speeds = {}
-    for record in records:
-        if record.state == "done" and record.environment is not None:
-            setting, cost = record.setting, record.cost
-            layers = str(setting.get("method.layers") or ALL)
-            key = setting.model, way(str(setting.get("method") or "full"), layers)
-            known = cost.train_seconds + cost.point_seconds + cost.evaluate_seconds
-            other = max(0.0, record.finished - record.started - known)
-            if record.environment.fused:  # it waited for the others, who had that time
-                other = min(other, cost.prepare_seconds)
-            speed = Speed(
-                cost.train_tokens,
-                cost.train_seconds,
-                cost.evaluate_instances,
-                cost.evaluate_seconds,
-                other,
-                1,
-            )
-            found[key] = found[key] + speed if key in found else speed
-    return found
-
-
 class Estimator:
     """Estimates cells, remembering what they share."""
 
@@ -126,7 +64,7 @@ class Estimator:
         self._alike = OncePerParts[Estimate]("seed")
         self._collections: dict[str, TaskCollection] = {}
         self._counts: dict[str, int] = {}
-        self._lengths: dict[str, float] = {}
+        self._lengths: dict[str, tuple[float, bool]] = {}
         self._sizes: dict[str, int | None] = {}
 
     def estimate(self, config: Config) -> Estimate:
@@ -145,17 +83,24 @@ class Estimator:
         if is_baseline(config):
             return Estimate(0, 0, 0, tested, 0, 0.0, *size)
         if is_untuned(config):
-            return Estimate(0, 0, 0, tested, 0, self._seconds(config, 0, tested), *size)
+            made = Estimate(0, 0, 0, tested, 0, self._seconds(config, 0, tested), *size)
+            return replace(made, measured_on=self._measured_on(config, 0))
         examples, trainer = self._examples(config, collection), config.trainer
         schedule = Schedule(examples, trainer.batch_size, trainer.epochs, 0, trainer.max_steps)
         steps = schedule.steps
         due = due_steps(config.evaluation, steps, schedule.steps_per_epoch)
         points = len(due) * point_instances(config, collection, steps * trainer.batch_size, len(due))
         seen = steps * trainer.batch_size if trainer.max_steps else examples * trainer.epochs
-        tokens = int(seen * self._length(config, collection))
+        length, counted = self._length(config, collection)
+        tokens = int(seen * length)
         seconds = self._seconds(config, tokens, tested + points)
         made = Estimate(examples, tokens, steps, tested + points, self._bytes(config), seconds, *size)
-        return replace(made, training_bytes=self._training_bytes(config))
+        return replace(
+            made,
+            training_bytes=self._training_bytes(config),
+            tokens_counted=counted,
+            measured_on=self._measured_on(config, tokens),
+        )
 
     def testing(self, config: Config) -> float | None:
         """Return the seconds that a prediction takes, as in the cell's estimate; None where nothing was measured."""
@@ -189,9 +134,9 @@ class Estimator:
             self._counts[key] = sum(len(task.instances) for task in drawn.tasks)
         return self._counts[key]
 
-    def _length(self, config: Config, collection: TaskCollection) -> float:
-        """Return the tokens of an average training example, from a few tasks."""
-        key = f"{config.tasks} {config.instruction} {config.prompt} {config.data.encodings}"
+    def _length(self, config: Config, collection: TaskCollection) -> tuple[float, bool]:
+        """Return the tokens of an average training example, from a few tasks, and whether they were counted."""
+        key = f"{config.tasks} {config.instruction} {config.prompt} {config.data.encodings} {counted_by(config)}"
         if key not in self._lengths:
             chosen = collection.train[:: max(1, len(collection.train) // LOOKED_AT)]
             tasks = [_cut(task) for task in chosen if task.instances]
@@ -223,17 +168,19 @@ class Estimator:
 
     def _seconds(self, config: Config, tokens: int, tested: int) -> float | None:
         """Return the time from measured speeds; an untuned cell's from any method of its model."""
-        own = way(config.method.name, config.method.layers)
-        known = [
-            speed
-            for (model, trained), speed in self._speeds.items()
-            if model == config.model.name and (not tokens or trained == own)
-        ]
-        speed = sum(known, Speed())
-        if not speed.instances or (tokens and not speed.tokens):
+        if (found := self._speed(config, tokens)) is None:
             return None
+        _, speed = found
         training = tokens * speed.train_seconds / speed.tokens if tokens else 0.0
         return training + tested * speed.test_seconds / speed.instances + speed.other_seconds / speed.cells
+
+    def _speed(self, config: Config, tokens: int) -> tuple[Machine, Speed] | None:
+        own = way(config.method.name, config.method.layers) if tokens else None
+        return on_one_machine(self._speeds, config.trainer, config.model.name, own)
+
+    def _measured_on(self, config: Config, tokens: int) -> str:
+        found = self._speed(config, tokens)
+        return "" if found is None else str(found[0])
 
 
 def point_instances(config: Config, collection: TaskCollection, examples: int, points: int) -> int:
@@ -250,13 +197,16 @@ def _cut(task: Task) -> Task:
     return replace(task, instances=tuple(islice(task.instances, 2)))
 
 
-def _mean_length(tasks: list[Task], config: Config, collection: TaskCollection) -> float:
-    tokens, context = Characters(), Context.of(config, collection, "train")
+def _mean_length(tasks: list[Task], config: Config, collection: TaskCollection) -> tuple[float, bool]:
+    """Return the tokens of an average prompt of these tasks with its target, and whether a tokenizer counted them."""
+    (tokens, counted), context = token_counts(config), Context.of(config, collection, "train")
     prompts = [
         prompt
         for shown in encodings(config.instruction, config.data)
         for prompt in build_prompts(tasks, shown, config.prompt, tokens, context)
     ]
-    limit = config.prompt.max_target_length
-    lengths = [tokens.count(p.source) + min(limit, tokens.count(p.target)) for p in prompts]
-    return sum(lengths) / max(1, len(lengths))
+    source, target = config.prompt.max_source_length, config.prompt.max_target_length
+    lengths = [
+        min(source, tokens.count(p.source)) + min(target, tokens.count_target(p.target)) for p in prompts
+    ]
+    return sum(lengths) / max(1, len(lengths)), counted

@@ -14,12 +14,13 @@ from instruct_ablate.cell.state.contamination import seen_line
 from instruct_ablate.cell.state.rates import rate_line
 from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import UserError, refusal
-from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator, Speeds
+from instruct_ablate.grid.estimate import AT_ONCE, Estimate, Estimator
 from instruct_ablate.grid.expansion import Declared
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.overrides import prepared
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.preflight import planned_faults
+from instruct_ablate.grid.speeds import Speeds, machine_lines
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.grid.sweep import HydraParts, Plan, plan_cells
 from instruct_ablate.grid.template_lengths import template_lines
@@ -159,8 +160,8 @@ def plan_table(cells: Sequence[PlannedCell]) -> Table:
     return table
 
 
-def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
-    """Say in a few lines what the grid amounts to."""
+def summary(plan: Plan, cells: Sequence[PlannedCell], measured: Speeds | None = None) -> list[str]:
+    """Say in a few lines what the grid amounts to, and what that rests on; `measured`: all speeds there are."""
     todo = [one for one in cells if one.state != "done" and one.fits]
     done = sum(one.state == "done" for one in cells)
     over = sum(not one.fits for one in cells)
@@ -172,6 +173,7 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
         f"{counted(sum(e.steps for e in estimates), 'step')}, about "
         f"{counted(sum(e.train_tokens for e in estimates), 'token')}; "
         f"testing: {counted(sum(e.test_instances for e in estimates), 'prediction')}",
+        *_uncounted(todo),
         f"disk: {_disk(todo)}",
         *_frozen(todo),
         *_memory(todo),
@@ -186,7 +188,20 @@ def summary(plan: Plan, cells: Sequence[PlannedCell]) -> list[str]:
         lines.append(f"time: {unknown} of models never measured; --probe 20 measures them")
     if known:
         lines.append(f"time: about {clock(sum(known))}, one cell after the other")
-    return lines
+    used = (
+        (one.cell.config.model.name, one.estimate.measured_on) for one in todo if one.estimate.measured_on
+    )
+    return [*lines, *machine_lines(measured or {}, used)]
+
+
+def _uncounted(todo: Sequence[PlannedCell]) -> Iterator[str]:
+    """Say of which models tokens are not counted, but taken from the length of texts."""
+    models = dict.fromkeys(one.cell.config.model.name for one in todo if not one.estimate.tokens_counted)
+    if models:
+        yield (
+            f"tokens of {', '.join(models)}: four characters are taken for one, for no tokenizer.json is at hand "
+            "(`instruct-ablate prepare` fetches models)"
+        )
 
 
 def _held_out(cells: Sequence[PlannedCell]) -> Iterator[str]:

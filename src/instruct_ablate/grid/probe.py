@@ -9,14 +9,14 @@ from dataclasses import replace
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.estimate import Speeds, speeds, way
 from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.grid.speeds import Speed, Way, speeds, way
 from instruct_ablate.schema import Config
 
 TESTED = (20, 2)  # test tasks, and instances of each, that a probe predicts
 
 
-def probe(cells: Sequence[Cell], steps: int) -> Speeds:
+def probe(cells: Sequence[Cell], steps: int) -> dict[Way, Speed]:
     """Run `steps` steps and a few predictions of every model and method there is, in a folder of its own."""
     if steps < 1:
         raise UserError(f"--probe {steps}: at least one step")

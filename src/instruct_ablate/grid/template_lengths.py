@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.canonical import (
     shown_at_test,
     under_templates,
 )
-from instruct_ablate.grid.estimate import Characters
+from instruct_ablate.grid.token_counts import counted_by, token_counts
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.sample import NO_LIMIT
@@ -28,11 +28,15 @@ LOOKED_AT = 2  # test instances of each task
 def template_lines(configs: Iterable[Config]) -> Iterator[str]:
     """Say once for all cells that are shown alike: how many templates, and which one makes the longest prompts."""
     cells = [one for one in map(effective, configs) if not is_baseline(one)]
-    asked = {f"{one.tasks}{one.prompt}": one for one in sorted(cells, key=is_untuned, reverse=True)}
+    asked = {
+        f"{one.tasks}{one.prompt}{counted_by(one)}": one
+        for one in sorted(cells, key=is_untuned, reverse=True)
+    }
+    several = len({counted_by(one) for one in cells}) > 1
     for config in asked.values():
         each = under_templates(config)
         if len(each) > 1:
-            yield _line(config, dict(each))
+            yield _line(config, dict(each)) + (f" ({config.model.name})" if several else "")
 
 
 def _line(config: Config, each: dict[str, Config]) -> str:
@@ -59,6 +63,6 @@ def _trained(config: Config) -> str:
 def _longest(
     tasks: list[Task], config: Config, instructions: list[InstructionConfig], context: Context
 ) -> int:
-    tokens, prompt = Characters(), replace(config.prompt, max_source_length=NO_LIMIT)
+    (tokens, _), prompt = token_counts(config), replace(config.prompt, max_source_length=NO_LIMIT)
     built = [build_prompts(tasks, shown, prompt, tokens, context) for shown in instructions]
     return max((tokens.count(one.source) for prompts in built for one in prompts), default=0)

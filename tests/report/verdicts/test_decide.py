@@ -17,9 +17,10 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid import probe as probing
-from instruct_ablate.grid.estimate import Estimate, Estimator, Speed
+from instruct_ablate.grid.estimate import Estimate, Estimator
 from instruct_ablate.grid.plan import PlannedCell
 from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.grid.speeds import Speed, Way
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.statistics.outcomes import unpaired_floor
 from instruct_ablate.report.statistics.planned import Planned
@@ -44,7 +45,7 @@ from tests.standins import make_config
 
 CLAIM = "hypotheses=['simplified equals original on rougeL within 20']"
 EXCEEDS = "hypotheses=['simplified exceeds original on rougeL by 1']"
-SPEED = {("tiny_llama", "full"): Speed(1000, 1.0, 100, 1.0, 2.0, 1)}
+SPEED = {Way("tiny_llama", "full"): Speed(1000, 1.0, 100, 1.0, 2.0, 1)}
 
 
 @pytest.fixture(autouse=True)
@@ -202,8 +203,8 @@ def test_the_most_is_what_half_of_the_test_tasks_have(tmp_path: Path, monkeypatc
 
 
 MEASURED = {
-    ("tiny_llama", "full"): Speed(1000, 2.0, 100, 5.0, 6.0, 2),
-    ("tiny_llama", "lora"): Speed(1000, 1.0, 100, 45.0, 6.0, 3),
+    Way("tiny_llama", "full"): Speed(1000, 2.0, 100, 5.0, 6.0, 2),
+    Way("tiny_llama", "lora"): Speed(1000, 1.0, 100, 45.0, 6.0, 3),
 }
 
 

@@ -32,7 +32,12 @@ def tiny_model(name: str, cache: Path) -> Path:
     """Return the folder of a tiny model, made when it is not in the cache yet."""
     if name not in FAMILIES:
         raise unknown("model for model.source=random", name, FAMILIES)
-    return prepared(cache / "models" / f"{name}-{RECIPE}", partial(_make, FAMILIES[name]))
+    return prepared(tiny_folder(name, cache), partial(_make, FAMILIES[name]))
+
+
+def tiny_folder(name: str, cache: Path) -> Path:
+    """Return where a tiny model lies once it is made."""
+    return cache / "models" / f"{name}-{RECIPE}"
 
 
 def shape_of(name: str) -> bytes:

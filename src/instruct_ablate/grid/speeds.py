@@ -1,0 +1,149 @@
+"""Speeds: what finished cells took, by model, method and the machine that they ran on; machines are never mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from instruct_ablate.cell.state.record import CellRecord, Environment
+from instruct_ablate.schema import TrainerConfig
+from instruct_ablate.top_layers import ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a model ran on, as far as its speed hangs on it; `host` where the processor was not noted."""
+
+    processor: str = ""
+    device: str = "cpu"  # its kind, without a number
+    precision: str = "fp32"
+    threads: int = 0
+    host: str = ""
+
+    @classmethod
+    def of(cls, made: Environment) -> Machine:
+        """Return the machine of a cell."""
+        host = "" if made.processor else made.host
+        return cls(made.processor, made.device.partition(":")[0], made.precision, made.threads, host)
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}" if self.threads else ""
+        how = ", ".join(filter(None, (self.device, self.precision, threads)))
+        return f"{self.processor or self.host or 'a machine that was not noted'} ({how})"
+
+    def suits(self, trainer: TrainerConfig) -> bool:
+        """Whether cells with these settings may run on such a machine."""
+        kind = trainer.accelerator
+        fits = kind == "auto" or (kind == "cpu") == (self.device == "cpu")
+        return fits and trainer.precision in ("auto", self.precision)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What was measured of a model: totals over the cells that ran, and when the last of them ended."""
+
+    tokens: int = 0
+    train_seconds: float = 0.0
+    instances: int = 0
+    test_seconds: float = 0.0
+    other_seconds: float = 0.0
+    cells: int = 0
+    last: float = 0.0
+
+    def __add__(self, other: Speed) -> Speed:
+        return Speed(
+            self.tokens + other.tokens,
+            self.train_seconds + other.train_seconds,
+            self.instances + other.instances,
+            self.test_seconds + other.test_seconds,
+            self.other_seconds + other.other_seconds,
+            self.cells + other.cells,
+            max(self.last, other.last),
+        )
+
+
+class Way(NamedTuple):
+    """What speeds are told apart by."""
+
+    model: str
+    method: str
+    machine: Machine = Machine()
+
+
+Speeds = Mapping[Way, Speed]
+
+
+def way(method: str, layers: str) -> str:
+    """Name what speeds are told apart by beside model and machine: the method, and the layers that it trains."""
+    return method if layers == ALL else f"{method} {layers}"
+
+
+def speeds(records: Iterable[CellRecord]) -> dict[Way, Speed]:
+    """Add up what finished cells took, by model, method and machine."""
+    found: dict[Way, Speed] = {}
+    for record in records:
+        if record.state == "done" and record.environment is not None:
+            setting = record.setting
+            layers = str(setting.get("method.layers") or ALL)
+            method = way(str(setting.get("method") or "full"), layers)
+            key = Way(setting.model, method, Machine.of(record.environment))
+            found[key] = found.get(key, Speed()) + _of_cell(record, record.environment)
+    return found
+
+
+def _of_cell(record: CellRecord, made: Environment) -> Speed:
+    cost = record.cost
+    known = cost.train_seconds + cost.point_seconds + cost.evaluate_seconds
+    other = max(0.0, record.finished - record.started - known)
+    if made.fused:  # it waited for the others, who had that time
+        other = min(other, cost.prepare_seconds)
+    tested = cost.evaluate_instances, cost.evaluate_seconds
+    return Speed(cost.train_tokens, cost.train_seconds, *tested, other, 1, record.finished)
+
+
+def beside(measured: Speeds, further: Speeds) -> dict[Way, Speed]:
+    """Return measured speeds, and further ones of what was not measured on any machine."""
+    known = {(one.model, one.method) for one in measured}
+    return {
+        **measured,
+        **{one: speed for one, speed in further.items() if (one.model, one.method) not in known},
+    }
+
+
+def on_one_machine(
+    measured: Speeds, trainer: TrainerConfig, model: str, method: str | None
+) -> tuple[Machine, Speed] | None:
+    """Return what was measured of a model on the one machine that ran it last, among those that suit its settings.
+
+    `method`: trained so, and measured training; None: an untuned model, whose tests are as fast by any method.
+    """
+    found: dict[Machine, Speed] = {}
+    for one, speed in measured.items():
+        if one.model == model and method in (None, one.method) and one.machine.suits(trainer):
+            found[one.machine] = found.get(one.machine, Speed()) + speed
+    whole = {
+        machine: speed
+        for machine, speed in found.items()
+        if speed.instances and (method is None or speed.tokens)
+    }
+    if not whole:
+        return None
+    last = max(whole, key=lambda machine: whole[machine].last)
+    return last, whole[last]
+
+
+def machine_lines(measured: Speeds, used: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Say on which machines the speeds of models were measured (`used`: model and machine), and which were left out."""
+    taken = dict.fromkeys(used)
+    asked = {model for model, _ in taken}
+    for machine in dict.fromkeys(machine for _, machine in taken):
+        models = dict.fromkeys(model for model, own in taken if own == machine)
+        yield f"time: {', '.join(models)} as measured on {machine}"
+    left = dict.fromkeys(
+        f"{one.model} on {one.machine}"
+        for one in measured
+        if one.model in asked and (one.model, str(one.machine)) not in taken
+    )
+    if left:
+        yield f"time: measured on another machine, and not counted in: {'; '.join(left)}"

@@ -1,0 +1,147 @@
+"""Speeds that were measured: added up by model, method and machine, and taken from one machine alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.state.environment import environment
+from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.store import missing_record
+from instruct_ablate.cost import Cost
+from instruct_ablate.grid.speeds import Machine, Speed, Way, beside, machine_lines, on_one_machine, speeds
+from instruct_ablate.schema import ModelConfig, TrainerConfig
+from tests.left_out import left_out
+from tests.standins import make_config
+
+MADE = environment("cpu", "fp32", processor="EPYC", threads=2)
+HERE = Machine("EPYC", "cpu", "fp32", 2)
+GPU = Machine("H200", "cuda", "bf16")
+SLOW, QUICK = Speed(100, 100.0, 10, 10.0, 4.0, 2, 5.0), Speed(1000, 1.0, 100, 1.0, 2.0, 1, 9.0)
+
+
+def record(folder: Path, model: str = "tiny_llama", state: str = "done", **cost: Any) -> CellRecord:
+    config = make_config(folder, model=ModelConfig(model, source="random"))
+    return replace(
+        missing_record(identify(config)),
+        state=state,  # type: ignore[arg-type]
+        environment=MADE,
+        cost=Cost(**cost),
+        started=100.0,
+        finished=110.0,
+    )
+
+
+def test_cells_that_waited_for_others_took_no_more_for_it(tmp_path: Path) -> None:
+    """Before: of cells whose steps were joined the time of all was that of each, and a grid was foretold that long."""
+    took = {"train_tokens": 300, "train_seconds": 4.0, "evaluate_instances": 10, "evaluate_seconds": 1.0}
+    joined = record(tmp_path, **took, prepare_seconds=0.5)
+    assert joined.environment is not None
+    joined = replace(joined, environment=replace(joined.environment, fused=3))
+    assert speeds([joined]) == {Way("tiny_llama", "full", HERE): Speed(300, 4.0, 10, 1.0, 0.5, 1, 110.0)}
+
+
+def test_speeds_are_added_up_over_finished_cells(tmp_path: Path) -> None:
+    took = {"train_tokens": 300, "train_seconds": 4.0, "evaluate_instances": 10, "evaluate_seconds": 1.0}
+    records = [
+        record(tmp_path, **took),
+        record(tmp_path, **took, point_seconds=2.0),
+        record(tmp_path, state="failed", **took),
+        record(tmp_path, "tiny_t5", **took),
+        replace(record(tmp_path, **took), environment=None),
+    ]
+    found = speeds(records)
+    assert found == {
+        Way("tiny_llama", "full", HERE): Speed(600, 8.0, 20, 2.0, 8.0, 2, 110.0),
+        Way("tiny_t5", "full", HERE): Speed(300, 4.0, 10, 1.0, 5.0, 1, 110.0),
+    }
+
+
+def test_a_clock_set_back_makes_no_negative_time(tmp_path: Path) -> None:
+    jumped = replace(record(tmp_path, train_seconds=4.0), finished=50.0)
+    assert speeds([jumped])[Way("tiny_llama", "full", HERE)].other_seconds == 0.0
+
+
+def test_what_is_left_out() -> None:
+    assert left_out(Speed) == {
+        "tokens": 0,
+        "train_seconds": 0.0,
+        "instances": 0,
+        "test_seconds": 0.0,
+        "other_seconds": 0.0,
+        "cells": 0,
+        "last": 0.0,
+    }
+
+
+def test_a_machine_is_told_by_its_processor_and_by_its_host_where_that_was_not_noted() -> None:
+    gpu = replace(MADE, device="cuda:3", precision="bf16", processor="H200", threads=0)
+    assert Machine.of(gpu) == GPU
+    assert str(GPU) == "H200 (cuda, bf16)"
+    assert str(HERE) == "EPYC (cpu, fp32, 2 threads)"
+    early = Machine.of(replace(MADE, processor="", threads=0))
+    assert str(early) == f"{MADE.host} (cpu, fp32)"
+    assert str(replace(HERE, threads=1)).endswith("1 thread)")
+    assert str(Machine()) == "a machine that was not noted (cpu, fp32)"
+
+
+def test_cells_of_two_machines_are_two_speeds(tmp_path: Path) -> None:
+    """Before: they were added up, and a GPU's cells made the processor's seem quick, and the other way round."""
+    here = record(tmp_path, train_tokens=300, train_seconds=4.0)
+    there = replace(
+        here, environment=replace(MADE, device="cuda:0", precision="bf16", processor="H200", threads=0)
+    )
+    assert list(speeds([here, there])) == [Way("tiny_llama", "full", HERE), Way("tiny_llama", "full", GPU)]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "machine"),
+    [
+        (TrainerConfig(), GPU),  # where the last one ended
+        (TrainerConfig(accelerator="cpu"), HERE),
+        (TrainerConfig(accelerator="gpu"), GPU),
+        (TrainerConfig(precision="fp32"), HERE),
+        (TrainerConfig(precision="bf16"), GPU),
+        (TrainerConfig(precision="fp16"), None),
+        (TrainerConfig(accelerator="cpu", precision="bf16"), None),
+    ],
+)
+def test_one_machine_is_gone_by_that_suits_the_settings(
+    trainer: TrainerConfig, machine: Machine | None
+) -> None:
+    measured = {Way("m", "full", HERE): SLOW, Way("m", "full", GPU): QUICK}
+    found = on_one_machine(measured, trainer, "m", "full")
+    assert found == (None if machine is None else (machine, SLOW if machine == HERE else QUICK))
+
+
+def test_an_untuned_model_is_as_quick_by_any_method_of_its_machine() -> None:
+    measured = {Way("m", "full", HERE): SLOW, Way("m", "lora", HERE): QUICK, Way("other", "full", GPU): QUICK}
+    assert on_one_machine(measured, TrainerConfig(), "m", None) == (HERE, SLOW + QUICK)
+    assert on_one_machine(measured, TrainerConfig(), "m", "lora top:2") is None
+    assert on_one_machine(measured, TrainerConfig(), "nobody", None) is None
+
+
+def test_a_machine_that_only_tested_gives_no_time_of_training() -> None:
+    tested = replace(QUICK, tokens=0, train_seconds=0.0)
+    measured = {Way("m", "full", HERE): SLOW, Way("m", "full", GPU): tested}
+    assert on_one_machine(measured, TrainerConfig(), "m", "full") == (HERE, SLOW)
+    assert on_one_machine(measured, TrainerConfig(), "m", None) == (GPU, tested)
+
+
+def test_earlier_studies_fill_what_was_not_measured() -> None:
+    own = {Way("m", "full", HERE): SLOW}
+    further = {Way("m", "full", GPU): QUICK, Way("m", "lora", GPU): QUICK}
+    assert beside(own, further) == {**own, Way("m", "lora", GPU): QUICK}
+
+
+def test_what_times_rest_on_is_said() -> None:
+    measured = {Way("m", "full", HERE): SLOW, Way("m", "full", GPU): QUICK, Way("n", "full", GPU): QUICK}
+    assert list(machine_lines(measured, [("m", str(GPU)), ("n", str(GPU)), ("m", str(GPU))])) == [
+        "time: m, n as measured on H200 (cuda, bf16)",
+        "time: measured on another machine, and not counted in: m on EPYC (cpu, fp32, 2 threads)",
+    ]
+    assert list(machine_lines(measured, [])) == []
