@@ -109,8 +109,8 @@ def cell(words: Sequence[str], peer_batch: int) -> Told:
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
     from instruct_ablate.model.training.lora import adapt
     from instruct_ablate.prompt.build import build_prompts
-    from instruct_ablate.tasks.budget import sample
     from instruct_ablate.tasks.collection import read_tasks
+    from instruct_ablate.tasks.sampling.budget import sample
 
     config = compose_config(words)
     collection = read_tasks(config.tasks, Path(config.cache))

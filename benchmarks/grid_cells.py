@@ -31,8 +31,8 @@ from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config
-from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.sampling.budget import sample
 from instruct_ablate.tasks.task import TaskCollection
 from instruct_ablate.top_layers import top_count
 

@@ -43,8 +43,8 @@ from instruct_ablate.model.state_store import chain
 from instruct_ablate.model.training.layers.frozen_layers import CHUNK
 from instruct_ablate.model.training.layers.kept_states import tokens_of
 from instruct_ablate.prompt.build import build_prompts
-from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.sampling.budget import sample
 
 GOAL = 8 * 3600 * 2 / 100  # processor seconds a cell: a hundred of them in eight hours of two cores
 

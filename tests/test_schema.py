@@ -43,8 +43,8 @@ from instruct_ablate.schema import (
     takes_several,
     typed,
 )
-from instruct_ablate.tasks import budget
 from instruct_ablate.tasks import settings as tasks
+from instruct_ablate.tasks.sampling import budget
 from tests.standins import replace_inputs, work
 
 LIMITS: dict[str, Limits] = {

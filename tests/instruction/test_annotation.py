@@ -16,7 +16,7 @@ from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.label import versions
 from instruct_ablate.schema import Config, InstructionConfig
-from instruct_ablate.tasks.pinned_file import PinnedFile
+from instruct_ablate.tasks.intake.pinned_file import PinnedFile
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
 

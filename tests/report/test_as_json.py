@@ -15,7 +15,7 @@ from instruct_ablate.command_line import group
 from instruct_ablate.report.as_json import place_fields, setting_fields
 from instruct_ablate.report.report import judge_study
 from instruct_ablate.report.tables.tables import tidy
-from instruct_ablate.tasks.budget import ALL
+from instruct_ablate.tasks.sampling.budget import ALL
 from tests.report.cells import make_cell, place
 
 GOLDEN = Path(__file__).parents[1] / "goldens" / "old_study"

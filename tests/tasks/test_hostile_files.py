@@ -17,9 +17,9 @@ from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.json_objects import DoubleKeyError, load_json
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.source import Fault
+from instruct_ablate.tasks.intake.source import Fault
+from instruct_ablate.tasks.intake.task_file import read_task_file
 from instruct_ablate.tasks.task import Task
-from instruct_ablate.tasks.task_file import read_task_file
 from tests.tasks.layout import task_json
 from tests.trees import nodes
 

@@ -21,9 +21,9 @@ from instruct_ablate.grid.estimate import Estimator
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.schema import BudgetConfig, Config, InstructionConfig, PromptConfig, TasksConfig
 from instruct_ablate.tasks import mixture
-from instruct_ablate.tasks.budget import sample
 from instruct_ablate.tasks.collection import check, everything, read_tasks
-from instruct_ablate.tasks.order import order_of_parts
+from instruct_ablate.tasks.sampling.budget import sample
+from instruct_ablate.tasks.sampling.order import order_of_parts
 from instruct_ablate.tasks.task import Task, TaskCollection
 from tests.conftest import make_task
 

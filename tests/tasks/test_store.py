@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
 from instruct_ablate.tasks.store import Instances, content_key, load_or_build, task_content
 from tests.conftest import make_task
 

@@ -17,9 +17,9 @@ from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.schema import Config, MethodConfig, TrainerConfig
 from instruct_ablate.score_curve import USUAL, due_steps, sample_size
-from instruct_ablate.tasks.budget import hangs_on_seed, sample
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.general import general_tasks, read_general
+from instruct_ablate.tasks.sampling.budget import hangs_on_seed, sample
 from instruct_ablate.tasks.task import Task, TaskCollection
 
 LOOKED_AT = 40  # tasks from which the length of prompts is taken

@@ -27,7 +27,7 @@ from instruct_ablate.grid.template_lengths import template_lines
 from instruct_ablate.plural import counted
 from instruct_ablate.schema import config_directory
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.validation import held_out_line
+from instruct_ablate.tasks.sampling.validation import held_out_line
 from instruct_ablate.top_layers import ALL
 
 if TYPE_CHECKING:

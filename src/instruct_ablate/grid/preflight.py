@@ -53,8 +53,9 @@ from instruct_ablate.model.training.settings import (
 from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.settings import check_prompt
 from instruct_ablate.schema import Config
-from instruct_ablate.tasks import budget, collection
+from instruct_ablate.tasks import collection
 from instruct_ablate.tasks.general import check_general
+from instruct_ablate.tasks.sampling import budget
 
 Call = tuple[Callable[..., object], tuple[Any, ...]]
 # Checks of single groups: what stands in the group is all they look at.

@@ -19,7 +19,7 @@ NOTES = ("seen", "own")  # among the tasks: what is known of files, and of own r
 def prepare(config: Config) -> Iterator[str]:
     """Read the tasks and load the model once, yielding what was found; later runs take both from the cache."""
     from instruct_ablate.tasks.collection import read_tasks
-    from instruct_ablate.tasks.validation import held_out_line
+    from instruct_ablate.tasks.sampling.validation import held_out_line
 
     collection = read_tasks(config.tasks, Path(config.cache))
     told = f"{len(collection.train)} training and {counted(len(collection.test), 'test task')}"

@@ -26,8 +26,9 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
-from instruct_ablate.tasks import budget, collection
+from instruct_ablate.tasks import collection
 from instruct_ablate.tasks.general import read_general
+from instruct_ablate.tasks.sampling import budget
 from instruct_ablate.top_layers import ALL
 
 if TYPE_CHECKING:

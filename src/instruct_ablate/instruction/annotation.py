@@ -16,8 +16,8 @@ from pathlib import Path
 from instruct_ablate.errors import UserError
 from instruct_ablate.file_hash import Mark, mark
 from instruct_ablate.instruction.kinds import Kind, Segment
-from instruct_ablate.tasks.data_file import read_json
-from instruct_ablate.tasks.pinned_file import PinnedFile, pinned_file
+from instruct_ablate.tasks.intake.data_file import read_json
+from instruct_ablate.tasks.intake.pinned_file import PinnedFile, pinned_file
 from instruct_ablate.tasks.task import Task
 
 # How the annotation writes the kinds that are told apart here; its other marks ("Input mention") name no content.

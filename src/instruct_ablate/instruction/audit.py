@@ -25,8 +25,8 @@ from instruct_ablate.normalisation import alike
 from instruct_ablate.plural import are, counted
 from instruct_ablate.schema import Config, InstructionConfig
 from instruct_ablate.tasks.label_space import disagreements, read_annotation
+from instruct_ablate.tasks.sampling.validation import held_out_line
 from instruct_ablate.tasks.task import Task, TaskCollection
-from instruct_ablate.tasks.validation import held_out_line
 from instruct_ablate.terminal import echo, print_json
 
 Renderings = Sequence[

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.file_hash import Mark, mark
-from instruct_ablate.tasks.data_file import read_text
+from instruct_ablate.tasks.intake.data_file import read_text
 
 SHIPPED = Path(__file__).parent / "corpus.txt"
 FEWEST = 20  # sentences; fewer would be known after a few draws

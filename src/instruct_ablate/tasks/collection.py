@@ -14,14 +14,15 @@ from instruct_ablate.errors import UserError, UserErrors, unknown
 from instruct_ablate.extensions import decorated
 from instruct_ablate.limits import check_limits
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import few_shot, label_space, mixture, selection, validation
-from instruct_ablate.tasks.choice_check import check_choices, with_real_choices
-from instruct_ablate.tasks.drawn_examples import with_examples
-from instruct_ablate.tasks.order import order_of
+from instruct_ablate.tasks import label_space, mixture
+from instruct_ablate.tasks.intake.choice_check import check_choices, with_real_choices
+from instruct_ablate.tasks.intake.source import MendedError, Source
 from instruct_ablate.tasks.readers.own import read_own
-from instruct_ablate.tasks.repeated import repeated_notes
+from instruct_ablate.tasks.sampling import few_shot, selection, validation
+from instruct_ablate.tasks.sampling.drawn_examples import with_examples
+from instruct_ablate.tasks.sampling.order import order_of
+from instruct_ablate.tasks.sampling.repeated import repeated_notes
 from instruct_ablate.tasks.settings import LIMITS
-from instruct_ablate.tasks.source import MendedError, Source
 from instruct_ablate.tasks.store import Stored, load_or_build
 from instruct_ablate.tasks.task import Task, TaskCollection
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, in_a_line, nearest
 from instruct_ablate.normalisation import label_form, normalised
-from instruct_ablate.tasks.data_file import read_json, read_text
+from instruct_ablate.tasks.intake.data_file import read_json, read_text
 from instruct_ablate.tasks.task import Example, Instance, Task
 
 FEW = 5  # so many distinct outputs are a closed set even where the definition does not state them

@@ -16,7 +16,7 @@ from dataclasses import replace
 from instruct_ablate.errors import UserError, UserErrors, first_line, unknown
 from instruct_ablate.plural import are, counted
 from instruct_ablate.schema import TasksConfig, typed
-from instruct_ablate.tasks.order import order_of_parts
+from instruct_ablate.tasks.sampling.order import order_of_parts
 from instruct_ablate.tasks.task import Part, Task, TaskCollection
 
 READER = "mixture"

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from instruct_ablate.limits import Limit, any_value, one_of, path, shown, text, text_fault, texts, whole
-from instruct_ablate.tasks.few_shot import TRAIN_ON
 from instruct_ablate.tasks.readers.t0 import MIXTURES
-from instruct_ablate.tasks.selection import SUBSETS
+from instruct_ablate.tasks.sampling.few_shot import TRAIN_ON
+from instruct_ablate.tasks.sampling.selection import SUBSETS
 
 NAME = 200  # characters of a column's, split's or category's name
 

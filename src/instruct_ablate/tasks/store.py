@@ -15,7 +15,7 @@ import pyarrow as pa
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.file_hash import mark, settled, sha256_of
 from instruct_ablate.prepared import prepared_as
-from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task import Example, Instance, Task
 from instruct_ablate.whole_files import read_sealed, write_sealed
 

@@ -101,4 +101,6 @@ class TaskCollection:
     content_hash: str = ""  # empty in what a reader of your own returns: made from the tasks
     notes: tuple[str, ...] = ()
     validation: tuple[Task, ...] = ()  # training tasks that are held out
-    order: str = ""  # of the training tasks, where `content_hash` does not tell it: see tasks/order.py
+    order: str = (
+        ""  # of the training tasks, where `content_hash` does not tell it: see tasks/sampling/order.py
+    )

@@ -36,7 +36,7 @@ from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.report.rows.trials import without_clashes
 from instruct_ablate.report.tables.differences import differences
 from instruct_ablate.report.tables.terminal_table import caption
-from instruct_ablate.tasks.budget import ALL
+from instruct_ablate.tasks.sampling.budget import ALL
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
 

@@ -17,7 +17,7 @@ from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.page import browser
 from instruct_ablate.report.page.browser import MOST_TEXT, browser_data, packed, packed_data
 from instruct_ablate.report.page.sample import choose
-from instruct_ablate.tasks.budget import ALL
+from instruct_ablate.tasks.sampling.budget import ALL
 from tests.report.cells import make_cell
 from tests.report.studies import HOSTILE, small_study, write_study
 

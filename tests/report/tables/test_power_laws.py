@@ -17,7 +17,7 @@ from instruct_ablate.report.report import report_lines
 from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.report.tables.power_laws import over_budgets, power_lines, power_table
 from instruct_ablate.report.tables.terminal_table import caption
-from instruct_ablate.tasks.budget import ALL
+from instruct_ablate.tasks.sampling.budget import ALL
 from tests.report.cells import make_cell, make_scores
 
 BUDGETS = (2, 4, 8, 16)

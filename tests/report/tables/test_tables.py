@@ -31,7 +31,7 @@ from instruct_ablate.report.tables.tables import (
     write_tidy,
 )
 from instruct_ablate.scores import MetricDescription
-from instruct_ablate.tasks.budget import ALL
+from instruct_ablate.tasks.sampling.budget import ALL
 from tests.left_out import left_out
 from tests.report.cells import make_cell, make_scores
 from tests.report.rows.test_columns import with_own

@@ -13,7 +13,7 @@ from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.rows.trials import Trials
 from instruct_ablate.report.verdicts.contrasts import UnmatchedError, _pair, contrasts, matches
 from instruct_ablate.report.verdicts.verdicts import judge
-from instruct_ablate.tasks.budget import ALL
+from instruct_ablate.tasks.sampling.budget import ALL
 from tests.report.cells import make_cell, make_scores, place
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from instruct_ablate.errors import UserError, closed
-from instruct_ablate.tasks.choices import references_of
-from instruct_ablate.tasks.ids import id_text
-from instruct_ablate.tasks.rows import read_rows
-from instruct_ablate.tasks.text import NotTextError, Oddities, text_of
+from instruct_ablate.tasks.intake.choices import references_of
+from instruct_ablate.tasks.intake.ids import id_text
+from instruct_ablate.tasks.intake.rows import read_rows
+from instruct_ablate.tasks.intake.text import NotTextError, Oddities, text_of
 
 # What each column may be called: plain names first, then those that may mean something else. Of two names on one
 # line that a file both has, with different content, neither is taken.

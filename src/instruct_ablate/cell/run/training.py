@@ -26,7 +26,7 @@ from instruct_ablate.prompt.build import (
 )
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig, TrainerConfig
-from instruct_ablate.tasks.budget import check_shots, check_trainable, sample
+from instruct_ablate.tasks.sampling.budget import check_shots, check_trainable, sample
 from instruct_ablate.tasks.task import TaskCollection
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from instruct_ablate.schema import (
     PromptConfig,
     TrainerConfig,
 )
-from instruct_ablate.tasks.budget import canonical as canonical_budget
 from instruct_ablate.tasks.general import general_tasks
+from instruct_ablate.tasks.sampling.budget import canonical as canonical_budget
 
 # Baselines that read the instruction (its examples), and those drawn at random.
 READS_INSTRUCTION = frozenset({"copy_demonstration"})

@@ -39,7 +39,7 @@ from instruct_ablate.prompt.template_set import content, every_template, renderi
 from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree, typed
 from instruct_ablate.score_curve import USUAL
 from instruct_ablate.tasks.general import general_name, general_tasks
-from instruct_ablate.tasks.order import USUAL_ORDER
+from instruct_ablate.tasks.sampling.order import USUAL_ORDER
 
 Found = TypeVar("Found")
 PARTS = 3  # of tasks.root that a setting has

@@ -22,7 +22,7 @@ from instruct_ablate.cell.state.setting import (
     write_exactly,
 )
 from instruct_ablate.schema import Config
-from instruct_ablate.tasks.budget import ALL
+from instruct_ablate.tasks.sampling.budget import ALL
 
 _HASH = re.compile(r"[0-9a-f]{16,64}")
 SHARE = "data.altered_share"  # of the examples; what is not altered at all has every share

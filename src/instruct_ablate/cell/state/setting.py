@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import Any
 
 from instruct_ablate.baselines import is_baseline_name
-from instruct_ablate.tasks.budget import ALL
-from instruct_ablate.tasks.order import USUAL_ORDER
+from instruct_ablate.tasks.sampling.budget import ALL
+from instruct_ablate.tasks.sampling.order import USUAL_ORDER
 
 IMPORTED = "imported"  # the method of cells whose predictions were made elsewhere
 GENERAL = "evaluation.general"
-ORDER = "tasks.order"  # no key of the configuration: of the data, as they are read (tasks/order.py)
+ORDER = "tasks.order"  # no key of the configuration: of the data, as they are read (tasks/sampling/order.py)
 Value = str | int | float | bool | None | tuple[str, ...]
 
 # Keys of the configuration that tables know by the name of their group.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from instruct_ablate.cell.state.record import CellRecord, Drawn
 from instruct_ablate.cell.state.setting import Setting
-from instruct_ablate.tasks.budget import ALL
+from instruct_ablate.tasks.sampling.budget import ALL
 
 KEYS = ("data_budget", "data_budget.total")
 TASKS = "data_budget.tasks"

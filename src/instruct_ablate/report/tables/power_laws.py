@@ -18,7 +18,7 @@ from instruct_ablate.report.rows.trials import Trial, Trials
 from instruct_ablate.report.statistics.paired import Side, task_values
 from instruct_ablate.report.statistics.power_law import FEWEST, LEVEL, Interval, PowerLaw, fit
 from instruct_ablate.report.tables.tables import Table
-from instruct_ablate.tasks.budget import ALL
+from instruct_ablate.tasks.sampling.budget import ALL
 
 NOT_TOLD = "not told"
 

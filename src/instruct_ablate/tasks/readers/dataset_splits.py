@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from instruct_ablate.errors import Interrupted, UserError, UserErrors, in_a_line
 from instruct_ablate.hub import WAIT
-from instruct_ablate.tasks.data_file import BROKEN, kind
-from instruct_ablate.tasks.rows import SUFFIXES, data_files, label_names, read_rows
+from instruct_ablate.tasks.intake.data_file import BROKEN, kind
+from instruct_ablate.tasks.intake.rows import SUFFIXES, data_files, label_names, read_rows
 
 log = logging.getLogger(__name__)
 SAID = 500  # characters at most of what a library says of a data set

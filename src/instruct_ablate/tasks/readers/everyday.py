@@ -11,8 +11,8 @@ from pathlib import Path
 
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.intake import Draft, Row, admit
-from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.intake.intake import Draft, Row, admit
+from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
 
 FILE = Path(__file__).parents[1] / "everyday" / "questions.json"
 FIELDS = frozenset(

@@ -11,10 +11,10 @@ from typing import Any
 
 from instruct_ablate.errors import UserError, UserErrors, meant, unknown
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
+from instruct_ablate.tasks.intake.intake import Columns, Draft, Row, admit
+from instruct_ablate.tasks.intake.rows import data_files, files_below
+from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
 from instruct_ablate.tasks.readers.dataset_splits import Split, find_splits
-from instruct_ablate.tasks.rows import data_files, files_below
-from instruct_ablate.tasks.source import Fault, Parsed, Source
 
 FIELDS = frozenset(
     {"root", "train_split", "test_split", "columns", "definition", "labels", "test_instances", "label_spaces"}

@@ -15,13 +15,13 @@ from typing import Any
 from instruct_ablate.constraints import Constraint, make
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import selection
-from instruct_ablate.tasks.intake import Row, first_named
+from instruct_ablate.tasks.intake.intake import Row, first_named
+from instruct_ablate.tasks.intake.rows import data_files, read_rows
+from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
+from instruct_ablate.tasks.intake.text import Number
 from instruct_ablate.tasks.readers import starter
 from instruct_ablate.tasks.readers.verifiable import request_task, with_training
-from instruct_ablate.tasks.rows import data_files, read_rows
-from instruct_ablate.tasks.source import Fault, Parsed, Source
-from instruct_ablate.tasks.text import Number
+from instruct_ablate.tasks.sampling import selection
 
 FIELDS = selection.BY_SIDE | {"root", "test_instances", "validation", "label_spaces"}
 KEY, PROMPT, IDS, KWARGS = "key", "prompt", "instruction_id_list", "kwargs"

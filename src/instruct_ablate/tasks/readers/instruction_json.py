@@ -16,12 +16,12 @@ from typing import Any
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import selection
-from instruct_ablate.tasks.data_file import stem
-from instruct_ablate.tasks.intake import Draft, Row, admit, first_named
-from instruct_ablate.tasks.rows import data_files, read_rows
-from instruct_ablate.tasks.source import Fault, Parsed, Source
-from instruct_ablate.tasks.text import Number, clean
+from instruct_ablate.tasks.intake.data_file import stem
+from instruct_ablate.tasks.intake.intake import Draft, Row, admit, first_named
+from instruct_ablate.tasks.intake.rows import data_files, read_rows
+from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
+from instruct_ablate.tasks.intake.text import Number, clean
+from instruct_ablate.tasks.sampling import selection
 
 FIELDS = selection.BY_SIDE | {
     "root",

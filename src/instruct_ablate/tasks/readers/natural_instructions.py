@@ -10,11 +10,11 @@ from pathlib import Path
 
 from instruct_ablate.errors import UserError, UserErrors, nearest, unknown
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import selection
-from instruct_ablate.tasks.data_file import read_text
+from instruct_ablate.tasks.intake.data_file import read_text
+from instruct_ablate.tasks.intake.source import Fault, MendedError, Parsed, Source
+from instruct_ablate.tasks.intake.task_file import read_task_file
 from instruct_ablate.tasks.readers.download import heal, natural_instructions
-from instruct_ablate.tasks.source import Fault, MendedError, Parsed, Source
-from instruct_ablate.tasks.task_file import read_task_file
+from instruct_ablate.tasks.sampling import selection
 
 FIELDS = selection.BY_SIDE | {
     "root",

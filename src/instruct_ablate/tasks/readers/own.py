@@ -12,9 +12,9 @@ from pathlib import Path
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.extensions import load_function
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.intake import tidied
-from instruct_ablate.tasks.order import USUAL_ORDER
-from instruct_ablate.tasks.source import Fault
+from instruct_ablate.tasks.intake.intake import tidied
+from instruct_ablate.tasks.intake.source import Fault
+from instruct_ablate.tasks.sampling.order import USUAL_ORDER
 from instruct_ablate.tasks.task import Task, TaskCollection
 from instruct_ablate.whole_files import read_sealed, write_sealed
 

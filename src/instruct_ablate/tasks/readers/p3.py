@@ -16,14 +16,14 @@ from typing import Any
 
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import selection
-from instruct_ablate.tasks.data_file import stem
-from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
+from instruct_ablate.tasks.intake.data_file import stem
+from instruct_ablate.tasks.intake.intake import Columns, Draft, Row, admit
+from instruct_ablate.tasks.intake.rows import data_files, read_rows
+from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
 from instruct_ablate.tasks.readers import t0
 from instruct_ablate.tasks.readers.dataset_splits import ask_hub, loading
 from instruct_ablate.tasks.readers.t0 import PER_CHOICE
-from instruct_ablate.tasks.rows import data_files, read_rows
-from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.sampling import selection
 
 FIELDS = selection.BY_SIDE | {
     "root",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import selection
+from instruct_ablate.tasks.intake.source import Source
 from instruct_ablate.tasks.readers.natural_instructions import open_layout
-from instruct_ablate.tasks.source import Source
+from instruct_ablate.tasks.sampling import selection
 
 FOLDER = Path(__file__).parents[1] / "starter"
 FIELDS = (

@@ -15,11 +15,11 @@ from instruct_ablate.constraints import Constraint, make, to_text
 from instruct_ablate.constraints.constraint import KEY
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import selection
-from instruct_ablate.tasks.intake import Columns, Draft, Row, admit
+from instruct_ablate.tasks.intake.intake import Columns, Draft, Row, admit
+from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
 from instruct_ablate.tasks.readers import starter
 from instruct_ablate.tasks.readers.natural_instructions import open_layout
-from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.sampling import selection
 
 FILE = Path(__file__).parents[1] / "verifiable" / "prompts.json"
 FIELDS = selection.BY_SIDE | {

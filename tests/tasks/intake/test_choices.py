@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from instruct_ablate.tasks.choices import choices_of, references_of
-from instruct_ablate.tasks.text import NotTextError
+from instruct_ablate.tasks.intake.choices import choices_of, references_of
+from instruct_ablate.tasks.intake.text import NotTextError
 
 
 @pytest.mark.parametrize(

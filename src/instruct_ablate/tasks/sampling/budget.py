@@ -12,7 +12,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.limits import check_limits, whole
 from instruct_ablate.plural import counted, have
 from instruct_ablate.schema import BudgetConfig, TasksConfig
-from instruct_ablate.tasks import few_shot
+from instruct_ablate.tasks.sampling import few_shot
 from instruct_ablate.tasks.task import Part, Task
 
 FILTERS = ("language", "categories", "include", "split")

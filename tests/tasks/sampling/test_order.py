@@ -12,7 +12,7 @@ import pytest
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import collection
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.order import USUAL_ORDER, order_of, order_of_parts
+from instruct_ablate.tasks.sampling.order import USUAL_ORDER, order_of, order_of_parts
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 from tests.tasks.layout import write_collection
 

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.tasks.rows import data_files, label_names, read_rows
+from instruct_ablate.tasks.intake.rows import data_files, label_names, read_rows
 
 ROWS = [{"a": "ä", "b": ["x", "y"]}, {"a": "2", "b": ["z"]}]
 

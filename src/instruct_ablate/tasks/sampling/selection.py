@@ -11,7 +11,7 @@ from pathlib import Path
 from instruct_ablate.errors import UserError, UserErrors, meant, nearest
 from instruct_ablate.plural import counted
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks import few_shot
+from instruct_ablate.tasks.sampling import few_shot
 from instruct_ablate.tasks.store import Stored
 from instruct_ablate.tasks.task import Task
 

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from instruct_ablate.tasks.source import Fault, Parsed
+from instruct_ablate.tasks.intake.source import Fault, Parsed
+from instruct_ablate.tasks.intake.task_file import read_task_file
 from instruct_ablate.tasks.task import Example
-from instruct_ablate.tasks.task_file import read_task_file
 from tests.tasks.layout import write_task
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from instruct_ablate.tasks.text import NotTextError, Number, Oddities, described, text_of
+from instruct_ablate.tasks.intake.text import NotTextError, Number, Oddities, described, text_of
 
 SEPARATOR = "|||"
 TEXT = "text"

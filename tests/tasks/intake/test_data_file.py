@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.tasks.data_file import kind, parse_json, read_json, read_text, reading, stem
-from instruct_ablate.tasks.rows import data_files, read_rows
+from instruct_ablate.tasks.intake.data_file import kind, parse_json, read_json, read_text, reading, stem
+from instruct_ablate.tasks.intake.rows import data_files, read_rows
 
 ROW = b'{"a": "x"}\n'
 

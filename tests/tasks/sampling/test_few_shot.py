@@ -6,9 +6,9 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.schema import BudgetConfig, TasksConfig
-from instruct_ablate.tasks import few_shot
-from instruct_ablate.tasks.budget import ALL, check_shots, sample
 from instruct_ablate.tasks.collection import check, read_tasks, reader
+from instruct_ablate.tasks.sampling import few_shot
+from instruct_ablate.tasks.sampling.budget import ALL, check_shots, sample
 from instruct_ablate.tasks.task import Instance, TaskCollection
 from tests.conftest import make_task
 

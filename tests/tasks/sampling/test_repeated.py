@@ -8,7 +8,7 @@ from pathlib import Path
 
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.repeated import repeated_notes
+from instruct_ablate.tasks.sampling.repeated import repeated_notes
 from tests.conftest import make_task
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.tasks.pinned_file import PinnedFile, pinned_file
+from instruct_ablate.tasks.intake.pinned_file import PinnedFile, pinned_file
 
 BODY = b'{"a": 1}'
 HASH = hashlib.sha256(BODY).hexdigest()

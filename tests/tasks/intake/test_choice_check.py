@@ -1,7 +1,7 @@
 import pytest
 
 from instruct_ablate.errors import UserErrors
-from instruct_ablate.tasks.choice_check import check_choices, unanswerable, with_real_choices
+from instruct_ablate.tasks.intake.choice_check import check_choices, unanswerable, with_real_choices
 from instruct_ablate.tasks.task import Instance
 from tests.conftest import make_task
 

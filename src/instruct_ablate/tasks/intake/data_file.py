@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.json_objects import DoubleKeyError, each_key_once, repeated
-from instruct_ablate.tasks.text import Number
+from instruct_ablate.tasks.intake.text import Number
 
 # What a broken file makes Python, `json`, `csv`, `gzip` and `pyarrow` (whose errors are ValueErrors and OSErrors)
 # raise. Anything else that is raised meanwhile is a fault of the code, and stays one.

@@ -10,8 +10,15 @@ from typing import Any
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.json_objects import DoubleKeyError
-from instruct_ablate.tasks.data_file import check_regular, kind, open_text, parse_json, read_text, reading
-from instruct_ablate.tasks.text import described
+from instruct_ablate.tasks.intake.data_file import (
+    check_regular,
+    kind,
+    open_text,
+    parse_json,
+    read_text,
+    reading,
+)
+from instruct_ablate.tasks.intake.text import described
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".tsv")
 ABOUT = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")

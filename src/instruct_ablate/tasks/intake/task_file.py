@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.tasks.choices import references_of
-from instruct_ablate.tasks.data_file import read_json
-from instruct_ablate.tasks.intake import Draft, Row, admit
-from instruct_ablate.tasks.source import Fault, Parsed
+from instruct_ablate.tasks.intake.choices import references_of
+from instruct_ablate.tasks.intake.data_file import read_json
+from instruct_ablate.tasks.intake.intake import Draft, Row, admit
+from instruct_ablate.tasks.intake.source import Fault, Parsed
+from instruct_ablate.tasks.intake.text import NotTextError, Oddities, clean, text_of
 from instruct_ablate.tasks.task import Example
-from instruct_ablate.tasks.text import NotTextError, Oddities, clean, text_of
 
 LANGUAGES = ("Input_language", "Output_language", "Instruction_language")
 

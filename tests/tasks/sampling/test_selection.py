@@ -4,9 +4,9 @@ import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
-from instruct_ablate.tasks.selection import check, select, spread
-from instruct_ablate.tasks.selection import test_subset as subset
-from instruct_ablate.tasks.source import Parsed
+from instruct_ablate.tasks.intake.source import Parsed
+from instruct_ablate.tasks.sampling.selection import check, select, spread
+from instruct_ablate.tasks.sampling.selection import test_subset as subset
 from instruct_ablate.tasks.store import Stored
 from tests.conftest import make_task
 

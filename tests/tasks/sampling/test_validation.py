@@ -12,10 +12,10 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.preflight import faults
 from instruct_ablate.schema import BudgetConfig, Config, TasksConfig
-from instruct_ablate.tasks.budget import ALL, sample
 from instruct_ablate.tasks.collection import check, read_tasks, reader
+from instruct_ablate.tasks.sampling.budget import ALL, sample
+from instruct_ablate.tasks.sampling.validation import held_out, held_out_line
 from instruct_ablate.tasks.task import TaskCollection
-from instruct_ablate.tasks.validation import held_out, held_out_line
 from tests.conftest import make_task
 from tests.standins import make_config
 

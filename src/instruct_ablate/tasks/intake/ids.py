@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from instruct_ablate.tasks.text import NotTextError, Oddities, text_of
+from instruct_ablate.tasks.intake.text import NotTextError, Oddities, text_of
 
 
 def id_text(value: object) -> str | None:

@@ -6,7 +6,14 @@ import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import BudgetConfig, TasksConfig
-from instruct_ablate.tasks.budget import ALL, check, check_shots, check_trainable, hangs_on_seed, sample
+from instruct_ablate.tasks.sampling.budget import (
+    ALL,
+    check,
+    check_shots,
+    check_trainable,
+    hangs_on_seed,
+    sample,
+)
 from instruct_ablate.tasks.task import Part
 from tests.conftest import make_task
 

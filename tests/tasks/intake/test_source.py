@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from instruct_ablate.tasks.source import Fault, Parsed, Source
+from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
 from tests.conftest import make_task
 
 

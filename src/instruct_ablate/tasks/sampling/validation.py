@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.plural import counted
-from instruct_ablate.tasks.selection import spread
+from instruct_ablate.tasks.sampling.selection import spread
 from instruct_ablate.tasks.task import Task, TaskCollection
 
 

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from instruct_ablate.tasks.intake import Columns, Draft, Row, admit, first_named, tidied
-from instruct_ablate.tasks.source import Fault, Parsed
+from instruct_ablate.tasks.intake.intake import Columns, Draft, Row, admit, first_named, tidied
+from instruct_ablate.tasks.intake.source import Fault, Parsed
 from instruct_ablate.tasks.task import Instance
 from tests.conftest import make_task
 from tests.left_out import left_out

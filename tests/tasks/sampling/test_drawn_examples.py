@@ -11,7 +11,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
-from instruct_ablate.tasks.drawn_examples import with_examples
+from instruct_ablate.tasks.sampling.drawn_examples import with_examples
 from instruct_ablate.tasks.task import Example, Instance, Task
 from tests.conftest import make_task
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instruct_ablate.tasks.ids import id_text, unique_ids
+from instruct_ablate.tasks.intake.ids import id_text, unique_ids
 
 ODD = st.one_of(
     st.none(), st.integers(0, 3), st.floats(), st.booleans(), st.sampled_from(["a", "a#2", "t-0", "t-1", " ", ""]),

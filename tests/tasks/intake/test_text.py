@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instruct_ablate.tasks.data_file import parse_json
-from instruct_ablate.tasks.text import NotTextError, clean, described, notes_of, text_of
+from instruct_ablate.tasks.intake.data_file import parse_json
+from instruct_ablate.tasks.intake.text import NotTextError, clean, described, notes_of, text_of
 
 
 @pytest.mark.parametrize("text", ["", "null", "None", "007", " a ", "x\r\ny", "é", "😀", "\ufffd"])

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from instruct_ablate.tasks.choices import choices_of, references_of
-from instruct_ablate.tasks.ids import unique_ids
+from instruct_ablate.tasks.intake.choices import choices_of, references_of
+from instruct_ablate.tasks.intake.ids import unique_ids
+from instruct_ablate.tasks.intake.source import Fault, Parsed
+from instruct_ablate.tasks.intake.text import NotTextError, Oddities, clean, notes_of, text_of
 from instruct_ablate.tasks.label_space import derive
-from instruct_ablate.tasks.source import Fault, Parsed
 from instruct_ablate.tasks.task import Example, Instance, Task
-from instruct_ablate.tasks.text import NotTextError, Oddities, clean, notes_of, text_of
 
 T = TypeVar("T")
 _NAMED = 3  # so many rows of a task that cannot be used are named, the others counted

@@ -1,0 +1,1 @@
+"""From files to tasks: rows, texts, choices and ids, by one rule for all readers."""

@@ -1,0 +1,1 @@
+"""Which tasks and instances are trained and tested on, and in which order."""
