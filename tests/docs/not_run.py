@@ -29,7 +29,7 @@ NOT_RUN = {
     "python train.py -m experiment=gemma_laptop": "hours: tests/test_papers_in_small.py",
     "python train.py -m 'evaluation.general={reader: p3": "a folder of one's own: tests/tasks/test_general.py",
     "python train.py -m experiment=yin_2023_definitions instruction.annotation=yin_2023": (
-        "downloads their annotation: tests/instruction/test_annotation.py"
+        "downloads their annotation: tests/instruction/content_kinds/test_annotation.py"
     ),
     "python train.py -m hydra/sweeper=optuna": "an extra, and 20 cells: tests/grid/test_trial.py",
     "python train.py -m experiment=NAME seed=0,1,2,3,4 until=decided": "eleven cells: tests/grid/test_rounds.py",

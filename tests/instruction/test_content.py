@@ -13,8 +13,8 @@ import pytest
 from instruct_ablate.instruction import content
 from instruct_ablate.instruction.content import DROPPED, rules_note
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.segments import VERBS
 from instruct_ablate.instruction.variant import VARIANTS
+from instruct_ablate.instruction.words.segments import VERBS
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from tests.conftest import make_task

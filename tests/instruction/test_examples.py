@@ -9,10 +9,10 @@ import pytest
 
 from instruct_ablate.instruction import examples as e
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.corpus import sentences
 from instruct_ablate.instruction.instruction import shown_to, vary
-from instruct_ablate.instruction.outputs import outputs
 from instruct_ablate.instruction.variant import VARIANTS
+from instruct_ablate.instruction.words.corpus import sentences
+from instruct_ablate.instruction.words.outputs import outputs
 from instruct_ablate.normalisation import label_form
 from instruct_ablate.schema import InstructionConfig, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks

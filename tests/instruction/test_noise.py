@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from instruct_ablate.instruction import noise
+from instruct_ablate.instruction.audit.promise import broken
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.promise import broken
 from instruct_ablate.instruction.variant import VARIANTS
 from tests.conftest import make_task
 

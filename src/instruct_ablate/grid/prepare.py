@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from instruct_ablate.instruction.annotation import PUBLISHED, annotation_of
+from instruct_ablate.instruction.content_kinds.annotation import PUBLISHED, annotation_of
 from instruct_ablate.plural import are, counted
 from instruct_ablate.prepared import damage
 from instruct_ablate.schema import Config

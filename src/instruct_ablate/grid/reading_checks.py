@@ -125,7 +125,7 @@ def check_choices(
     tasks: TasksConfig, cache: Path, evaluation: EvaluationConfig, prompt: PromptConfig
 ) -> list[str]:
     """Check that constrained decoding and ranking have choices, and can tell them apart."""
-    from instruct_ablate.instruction.outputs import equal_labels
+    from instruct_ablate.instruction.words.outputs import equal_labels
     from instruct_ablate.model.decoding.settings import check_channel
 
     decoding = evaluation.decoding
@@ -146,7 +146,7 @@ def check_general_choices(
     general: dict[str, Any], cache: Path, model: ModelConfig, prompt: PromptConfig
 ) -> list[str]:
     """Check that the questions by which general ability is held have choices, which the tokenizer tells apart."""
-    from instruct_ablate.instruction.outputs import equal_labels
+    from instruct_ablate.instruction.words.outputs import equal_labels
     from instruct_ablate.model.decoding.answers.label_check import check_labels
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from instruct_ablate.instruction.annotation import annotation_of
-from instruct_ablate.instruction.content_rules import by_rules
+from instruct_ablate.instruction.content_kinds.annotation import annotation_of
+from instruct_ablate.instruction.content_kinds.content_rules import by_rules
+from instruct_ablate.instruction.content_kinds.kinds import Kind, Segment
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.kinds import Kind, Segment
-from instruct_ablate.instruction.segments import joined
 from instruct_ablate.instruction.variant import variant
+from instruct_ablate.instruction.words.segments import joined
 from instruct_ablate.tasks.task import Task
 
 DROPPED: dict[str, Kind] = {

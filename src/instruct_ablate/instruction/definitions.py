@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.outputs import distinct
 from instruct_ablate.instruction.variant import variant
-from instruct_ablate.instruction.wording import without_wording
+from instruct_ablate.instruction.words.outputs import distinct
+from instruct_ablate.instruction.words.wording import without_wording
 from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Task
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.outputs import as_label, right_answers, wrong_output
 from instruct_ablate.instruction.variant import variant
+from instruct_ablate.instruction.words.outputs import as_label, right_answers, wrong_output
 from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Example, Task
 

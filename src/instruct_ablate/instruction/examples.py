@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.corpus import draw, sentences
-from instruct_ablate.instruction.options import own_options
-from instruct_ablate.instruction.outputs import distinct, outputs, right_answers, wrong_output
 from instruct_ablate.instruction.variant import variant
+from instruct_ablate.instruction.words.corpus import draw, sentences
+from instruct_ablate.instruction.words.options import own_options
+from instruct_ablate.instruction.words.outputs import distinct, outputs, right_answers, wrong_output
 from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Example, Instance, Task
 

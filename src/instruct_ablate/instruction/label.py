@@ -17,8 +17,8 @@ from typing import Any, get_args
 
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.file_hash import sha256_of
-from instruct_ablate.instruction.annotation import PUBLISHED
 from instruct_ablate.instruction.catalogue import find, names
+from instruct_ablate.instruction.content_kinds.annotation import PUBLISHED
 from instruct_ablate.instruction.variant import File, Slot, Variant
 from instruct_ablate.limits import exactly
 from instruct_ablate.schema import InstructionConfig

@@ -11,8 +11,8 @@ import pytest
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.file_hash import sha256_of
-from instruct_ablate.instruction.annotation import PUBLISHED, annotation_of
 from instruct_ablate.instruction.catalogue import find
+from instruct_ablate.instruction.content_kinds.annotation import PUBLISHED, annotation_of
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.label import versions
 from instruct_ablate.schema import Config, InstructionConfig

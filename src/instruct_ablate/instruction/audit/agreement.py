@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from instruct_ablate.instruction.annotation import Annotation
-from instruct_ablate.instruction.content_rules import by_rules
-from instruct_ablate.instruction.kinds import KINDS, Kind, Segment
+from instruct_ablate.instruction.content_kinds.annotation import Annotation
+from instruct_ablate.instruction.content_kinds.content_rules import by_rules
+from instruct_ablate.instruction.content_kinds.kinds import KINDS, Kind, Segment
 from instruct_ablate.tasks.task import Task
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.instruction.segments import joined, segments
+from instruct_ablate.instruction.words.segments import joined, segments
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from instruct_ablate.instruction import outputs as module
-from instruct_ablate.instruction.outputs import (
+from instruct_ablate.instruction.words import outputs as module
+from instruct_ablate.instruction.words.outputs import (
     as_label,
     distinct,
     equal_labels,

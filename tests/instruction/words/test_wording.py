@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from instruct_ablate.instruction.wording import Wording, shared_wording, strip_wording, without_wording
+from instruct_ablate.instruction.words.wording import Wording, shared_wording, strip_wording, without_wording
 from instruct_ablate.tasks.task import Instance
 from tests.conftest import make_task
 

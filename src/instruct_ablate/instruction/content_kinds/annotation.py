@@ -15,7 +15,7 @@ from pathlib import Path
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.file_hash import Mark, mark
-from instruct_ablate.instruction.kinds import Kind, Segment
+from instruct_ablate.instruction.content_kinds.kinds import Kind, Segment
 from instruct_ablate.tasks.intake.data_file import read_json
 from instruct_ablate.tasks.intake.pinned_file import PinnedFile, pinned_file
 from instruct_ablate.tasks.task import Task

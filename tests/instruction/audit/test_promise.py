@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from instruct_ablate.instruction.audit.promise import PROMISES, broken
 from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.promise import PROMISES, broken
 from instruct_ablate.instruction.sentences import SENTENCES
 from instruct_ablate.instruction.variant import Slot
 from instruct_ablate.tasks.task import Example, Instance

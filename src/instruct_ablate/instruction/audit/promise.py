@@ -13,10 +13,10 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.definitions import IRRELEVANT, label_list
 from instruct_ablate.instruction.examples import WORDS
 from instruct_ablate.instruction.noise import STOP_WORDS, meant_words, share, spelled
-from instruct_ablate.instruction.options import own_options
-from instruct_ablate.instruction.outputs import distinct, outputs, right_answers
 from instruct_ablate.instruction.sentences import SENTENCES
 from instruct_ablate.instruction.variant import Variant
+from instruct_ablate.instruction.words.options import own_options
+from instruct_ablate.instruction.words.outputs import distinct, outputs, right_answers
 from instruct_ablate.normalisation import label_form
 from instruct_ablate.plural import counted
 from instruct_ablate.tasks.task import Task

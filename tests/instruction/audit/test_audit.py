@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.instruction.audit import audit, run_audit, write_audit
+from instruct_ablate.instruction.audit.audit import audit, run_audit, write_audit
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.variant import VARIANTS, variant
 from instruct_ablate.schema import Config, DataConfig, InstructionConfig, TasksConfig

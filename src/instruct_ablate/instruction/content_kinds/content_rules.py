@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from instruct_ablate.instruction.kinds import Kind, Segment
-from instruct_ablate.instruction.segments import VERBS, segments
+from instruct_ablate.instruction.content_kinds.kinds import Kind, Segment
+from instruct_ablate.instruction.words.segments import VERBS, segments
 from instruct_ablate.normalisation import label_form
 from instruct_ablate.tasks.task import Task
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.extensions import load_extensions
-from instruct_ablate.instruction.agreement import agreement, table
-from instruct_ablate.instruction.annotation import annotation_of
+from instruct_ablate.instruction.audit.agreement import agreement, table
+from instruct_ablate.instruction.audit.promise import broken
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.check import check_variant
 from instruct_ablate.instruction.content import rules_note
+from instruct_ablate.instruction.content_kinds.annotation import annotation_of
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import Instruction, as_instruction, check_instruction, vary
 from instruct_ablate.instruction.label import label
-from instruct_ablate.instruction.outputs import merged_labels
-from instruct_ablate.instruction.promise import broken
+from instruct_ablate.instruction.words.outputs import merged_labels
 from instruct_ablate.limits import exactly
 from instruct_ablate.normalisation import alike
 from instruct_ablate.plural import are, counted
@@ -99,7 +99,7 @@ def write_audit(
     from jinja2 import Environment
 
     folder.mkdir(parents=True, exist_ok=True)
-    source = (files("instruct_ablate.instruction") / "audit.html.j2").read_text(encoding="utf-8")
+    source = (files("instruct_ablate.instruction.audit") / "audit.html.j2").read_text(encoding="utf-8")
     page, data = folder / f"audit-{name}.html", folder / f"audit-{name}.json"
     ordered = sorted(findings, key=lambda finding: (not finding.violations, finding.task))
     text = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.instruction.corpus import Corpus, draw, sentences
+from instruct_ablate.instruction.words.corpus import Corpus, draw, sentences
 
 
 def test_the_shipped_corpus_has_sentences_of_many_lengths() -> None:

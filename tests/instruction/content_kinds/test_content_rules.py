@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.instruction.agreement import agreement
-from instruct_ablate.instruction.annotation import annotation_of
+from instruct_ablate.instruction.audit.agreement import agreement
 from instruct_ablate.instruction.content import DROPPED
-from instruct_ablate.instruction.content_rules import by_rules, label_places
-from instruct_ablate.instruction.kinds import Kind, Segment
+from instruct_ablate.instruction.content_kinds.annotation import annotation_of
+from instruct_ablate.instruction.content_kinds.content_rules import by_rules, label_places
+from instruct_ablate.instruction.content_kinds.kinds import Kind, Segment
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from tests.conftest import make_task
@@ -36,7 +36,7 @@ AT_MOST: dict[Kind, tuple[int, int]] = {
     "label_definition": (65, 99),
     "details": (93, 99),
 }
-PAGE = Path(__file__).parents[2] / "docs" / "variants.md"
+PAGE = Path(__file__).parents[3] / "docs" / "variants.md"
 
 
 def kinds(definition: str, labels: tuple[str, ...] | None = None) -> list[set[str]]:

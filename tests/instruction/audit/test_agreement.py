@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from instruct_ablate.instruction.agreement import Agreement, agreement, table
-from instruct_ablate.instruction.annotation import Annotation
+from instruct_ablate.instruction.audit.agreement import Agreement, agreement, table
+from instruct_ablate.instruction.content_kinds.annotation import Annotation
 from tests.conftest import make_task
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from instruct_ablate.instruction.options import own_options
+from instruct_ablate.instruction.words.options import own_options
 from instruct_ablate.tasks.task import Example
 
 

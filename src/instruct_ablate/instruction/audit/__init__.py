@@ -1,0 +1,1 @@
+"""The audit of a variant: what it does to each task, and whether it keeps its promise."""
