@@ -33,6 +33,11 @@ class Judge:
         if self.refuses:
             raise UserError(self.refuses)
 
+    def lacking(
+        self, folder: Path, planned: Sequence[Identity], texts: Sequence[str], reference: str
+    ) -> list[str]:
+        return []
+
     def decide(self, folder: Path, look: Look) -> tuple[Decision, ...]:
         self.asked.append(look.done)
         settled = look.done >= self.after

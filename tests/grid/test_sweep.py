@@ -123,6 +123,19 @@ def test_fail_fast_stops_at_the_first_failure(train: Train, tmp_path: Path) -> N
     assert sorted(states(tmp_path).values()) == ["done", "failed", "missing", "missing"]
 
 
+def test_a_claim_without_cells_is_told_before_the_first_one_starts(train: Train, tmp_path: Path) -> None:
+    claims = "hypotheses=[simplified equals original on rougeL within 5,delusive equals original on rougeL within 5]"
+    words = ("-m", "model=tiny_llama", "data_budget=8", claims)
+    first = train(*words, "instruction=original,simplified")
+    assert first.returncode == 0, first.stderr
+    told = [line for line in (first.stdout + first.stderr).splitlines() if "It will end as" in line]
+    assert len(told) == 1
+    assert "'delusive equals original on rougeL within 5': no planned cell is 'delusive'" in told[0]
+    assert states(tmp_path)["tiny_llama-simplified-8-s0"] == "done"
+    second = train(*words, "instruction=delusive,empty")  # the original one is there
+    assert "It will end as" not in second.stdout + second.stderr
+
+
 def test_one_cell_takes_the_same_path(train: Train, tmp_path: Path) -> None:
     assert train("model=tiny_llama").returncode == 0
     assert states(tmp_path) == {"tiny_llama-original-4-s0": "done"}

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.settings import UNTIL
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.claims import Sides, unscored, without_data
 from instruct_ablate.grid.looks import (
     CHAIN,
     MOST_SEEDS,
@@ -33,9 +33,6 @@ from instruct_ablate.grid.looks import (
 )
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import changing
-from instruct_ablate.hypotheses import parse_hypothesis
-from instruct_ablate.metrics import find_measure
-from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.processes import process_count
 
 log = logging.getLogger(__name__)
@@ -45,7 +42,7 @@ FIRST = 2  # seeds at the first look
 Run = Callable[[Sequence[Cell]], None]
 
 
-class Judge(Protocol):
+class Judge(Sides, Protocol):
     """Answers hypotheses from what is on disk; it stands above the grid."""
 
     def check(self, planned: Sequence[Identity], hypotheses: Sequence[str], reference: str) -> None:
@@ -92,7 +89,8 @@ def rounds_of(cells: Sequence[Cell], judge: Judge) -> Rounds:
         )
     seeds = _seeds(cells)
     judge.check([cell.identity for cell in cells], config.hypotheses, config.reference)
-    _check_scored(cells, config.hypotheses)
+    for fault in unscored(cells, config.hypotheses):  # a look would have no data, and leave them so for good
+        raise UserError(f"until=decided: {fault}")
     plan = Look(
         seeds=seeds,
         done=0,
@@ -106,26 +104,16 @@ def rounds_of(cells: Sequence[Cell], judge: Judge) -> Rounds:
     return rounds
 
 
-def _check_scored(cells: Sequence[Cell], hypotheses: Sequence[str]) -> None:
-    """Refuse hypotheses on what no trained cell is scored by: a look would have no data, and leave them so for good."""
-    trained = {selected(cell.config) for cell in cells if not cell.identity.setting.untuned}
-    scored = {metric.name for selection in trained for metric in selection.load()}
-    for text in hypotheses:
-        for clause in parse_hypothesis(text).clauses:
-            if (name := find_measure(clause.metric).metric.name) not in scored:
-                raise UserError(
-                    f"until=decided: {text!r}: no trained cell of the grid is scored by {name}, only by "
-                    f"{', '.join(sorted(scored))}. Add it to {KEY} or state the hypothesis on one of these."
-                )
-
-
 def planned_rounds(cells: Sequence[Cell], judge: Judge) -> list[str]:
-    """Refuse what a sweep of these cells would for the sake of looks, and say in which rounds it would run."""
+    """Refuse what a sweep of these cells would for the sake of looks, and say in which rounds it would run.
+
+    Of a grid that runs whole: which hypotheses it leaves without data.
+    """
     if not wanted(cells):
         for cell in cells:
             config = cell.config
             check_frozen(study_folder(config), [cell.identity.hash], config.hypotheses, config.reference)
-        return []
+        return list(without_data(cells, judge))
     first, *further = (len(own) for own in rounds_of(cells, judge).rounds)
     each = f"then {' + '.join(map(str, further))}"
     return [f"until=decided: a round of {first} cells, {each}, which looks may find needless"]

@@ -30,6 +30,7 @@ from instruct_ablate.cell.state.identity import Contents, identify, regardless_o
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import Records, missing_record, read_record, record_fault
 from instruct_ablate.errors import UserError, UserErrors, refusal, with_kind
+from instruct_ablate.grid.claims import by_study, without_data
 from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.effects import twins
 from instruct_ablate.grid.expansion import Declared, expand
@@ -85,14 +86,17 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
         log.warning("%s", line)
     if wanted(plan.cells):
         return _until_decided(plan.cells, report, _launcher(hydra) if todo else None)
+    if todo and rank() == 0:
+        for line in without_data(plan.cells, report.judge()):
+            log.warning("%s", line)
     launcher = _launcher(hydra) if todo else None
-    by_study = _by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
-    for folder, cells in by_study.items():
+    studies = by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
+    for folder, cells in studies.items():
         declare(folder, [cell.identity for cell in cells], cells[0].config)
     _launch(launcher, ordered(todo), waiting)
     if plan.cells and plan.cells[0].config.detach:
         return 0  # the jobs are queued; how they end is told by `instruct-ablate status`
-    return sum(_summary(folder, cells, report) for folder, cells in by_study.items())
+    return sum(_summary(folder, cells, report) for folder, cells in studies.items())
 
 
 def _until_decided(cells: Sequence[Cell], report: Reporter, launcher: Any) -> int:
@@ -178,13 +182,6 @@ def _add_untuned(cells: dict[str, Cell], contents: Contents) -> None:
 
 def _launcher_name(hydra: HydraParts) -> str:
     return str(hydra.config.hydra.runtime.choices["hydra/launcher"])
-
-
-def _by_study(cells: Sequence[Cell]) -> dict[Path, list[Cell]]:
-    grouped: dict[Path, list[Cell]] = {}
-    for cell in cells:
-        grouped.setdefault(study_folder(cell.config), []).append(cell)
-    return grouped
 
 
 def _todo(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:

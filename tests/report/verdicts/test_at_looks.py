@@ -150,6 +150,30 @@ def test_sides_are_looked_for_before_any_cell() -> None:
         StudyJudge().check(planned, [EQUAL.replace("simplified", "delusive")], "original")
 
 
+def test_hypotheses_that_a_grid_leaves_without_cells_are_named(tmp_path: Path) -> None:
+    """Before: only a sweep that stops said so; any other ran for hours and ended them as "no data"."""
+    cells = cells_of(2)
+    planned = [Identity(c.identity, c.name, c.setting, c.seed, "", {}) for c in cells]
+    absent = EQUAL.replace("simplified", "delusive")
+    one_sided = EQUAL.replace("simplified", "untuned")
+    asked = [EQUAL, absent, one_sided]
+    found = StudyJudge().lacking(tmp_path / "none", planned, asked, "original")
+    assert [text for text in asked if any(repr(text) in line for line in found)] == [absent, one_sided]
+    assert found[0].startswith(f"{absent!r}: no planned cell is 'delusive'; there is instruction: ")
+
+
+def test_cells_that_the_study_has_already_are_a_side_too(tmp_path: Path) -> None:
+    cells = cells_of(2)
+    folder = write_study(tmp_path / "s", cells, (EQUAL,))
+    planned = [
+        Identity(c.identity, c.name, c.setting, c.seed, "", {})
+        for c in cells
+        if c.setting.instruction == "original"
+    ]
+    assert StudyJudge().lacking(folder, planned, [EQUAL], "original") == []
+    assert len(StudyJudge().lacking(tmp_path / "other", planned, [EQUAL], "original")) == 1
+
+
 def test_one_settled_refutation_settles_a_hypothesis() -> None:
     cells = study(0.1, 0.5, 3)
     elsewhere = [replace(c, setting=c.setting.changed(data_budget=20)) for c in study(-9.0, 0.3, 3)]

@@ -31,6 +31,17 @@ class StudyJudge:
         for text in hypotheses:
             check_sides(parse_hypothesis(text), trials, reference, "until=decided")
 
+    def lacking(
+        self, folder: Path, planned: Sequence[Identity], hypotheses: Sequence[str], reference: str
+    ) -> list[str]:
+        """Say why hypotheses have no cells to compare, among those planned and those that the study has."""
+        left = _lacking(planned_trials(planned), hypotheses, reference)
+        if not left or not folder.exists():
+            return list(left.values())
+        whole = {cell.identity: cell for cell in map(_unrun, planned)}
+        whole = {cell.identity: _as_if_done(cell) for cell in read_study(folder).cells} | whole
+        return list(_lacking(Trials(whole.values()), list(left), reference).values())
+
     def decide(self, folder: Path, look: Look) -> tuple[Decision, ...]:
         """Answer a look's hypotheses from the cells that it has."""
         verdicts = judge_at(read_study(folder), look, [parse_hypothesis(text) for text in look.hypotheses])
@@ -43,9 +54,27 @@ def planned_trials(planned: Sequence[Identity]) -> Trials:
 
 
 def _unrun(identity: Identity) -> CellRecord:
+    return _as_if_done(CellRecord(identity.hash, identity.name, identity.setting, identity.seed, "missing"))
+
+
+def _as_if_done(cell: CellRecord) -> CellRecord:
+    """Return a cell of any state as if it were done, with nothing in its scores."""
+    if cell.state == "done":
+        return cell
     scores = Scores(_NOTHING, _NOTHING, (), (), ())
-    blocks = tuple(ScoreBlock(label, "", scores) for label in identity.setting.tests)
-    return CellRecord(identity.hash, identity.name, identity.setting, identity.seed, "done", blocks)
+    blocks = tuple(ScoreBlock(label, "", scores) for label in cell.setting.tests)
+    return replace(cell, state="done", blocks=blocks)
+
+
+def _lacking(trials: Trials, hypotheses: Sequence[str], reference: str) -> dict[str, str]:
+    """Say of each hypothesis without cells on one of its sides why."""
+    found = {}
+    for text in hypotheses:
+        try:
+            check_sides(parse_hypothesis(text), trials, reference, "")
+        except UserError as fault:
+            found[text] = f"{str(fault).removeprefix(': ')}."
+    return found
 
 
 def check_sides(hypothesis: Hypothesis, trials: Trials, reference: str, asker: str) -> tuple[int, ...]:

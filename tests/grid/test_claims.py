@@ -1,0 +1,63 @@
+"""Hypotheses that a grid leaves without data are told before its first cell starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instruct_ablate.cell.state.identity import Identity, identify
+from instruct_ablate.grid.claims import unscored, without_data
+from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.schema import BudgetConfig, InstructionConfig
+from tests.standins import make_config, replace_inputs
+
+CLAIM = "simplified equals original on rougeL within 2"
+UNSCORED = "simplified equals original on reference_log_likelihood_per_byte within 2"
+
+
+class Sides:
+    """Knows the sides of no claim on what is called delusive; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int, tuple[str, ...]]] = []
+
+    def lacking(
+        self, folder: Path, planned: Sequence[Identity], texts: Sequence[str], reference: str
+    ) -> list[str]:
+        self.asked.append((folder.name, len(planned), tuple(texts)))
+        return [f"{text!r}: no side." for text in texts if text.startswith("delusive")]
+
+
+def grid(folder: Path, *hypotheses: str, study: str = "s", budget: int = 4) -> list[Cell]:
+    base = make_config(folder, hypotheses=list(hypotheses), study=study, data_budget=BudgetConfig(budget))
+    configs = [replace(base, instruction=InstructionConfig(one)) for one in ("original", "simplified")]
+    return [Cell((), config, identify(config)) for config in configs]
+
+
+@pytest.fixture(autouse=True)
+def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_inputs(monkeypatch)
+
+
+def test_each_study_of_a_sweep_is_asked_for_its_own(tmp_path: Path) -> None:
+    sides, other = Sides(), CLAIM.replace("simplified", "delusive")
+    cells = [*grid(tmp_path, CLAIM), *grid(tmp_path, CLAIM, other, study="t")]
+    assert list(without_data(cells, sides)) == [
+        f'hypothesis {other!r}: no side. It will end as "no data" unless further cells are asked for.'
+    ]
+    assert sides.asked == [("s", 2, (CLAIM,)), ("t", 2, (CLAIM, other))]
+
+
+def test_a_metric_that_no_trained_cell_has_is_told(tmp_path: Path) -> None:
+    (line,) = without_data(grid(tmp_path, CLAIM, UNSCORED), Sides())
+    assert line.startswith(f"hypothesis {UNSCORED!r}: no trained cell of the grid is scored by reference_log")
+    assert list(unscored(grid(tmp_path, budget=0), [UNSCORED])) == []
+
+
+def test_of_one_cell_nothing_is_said(tmp_path: Path) -> None:
+    sides = Sides()
+    assert list(without_data(grid(tmp_path, UNSCORED)[:1], sides)) == []
+    assert sides.asked == []
