@@ -247,6 +247,8 @@ class TrainerConfig:
     checkpoint_every_steps: int = 50
     # Disk for what layers below all that is trained give, computed once for all cells (method.layers=top:N); 0: none.
     frozen_cache_gb: float = 8.0
+    # all | top:N: an untuned model's test keeps what layers below the last N give; a sweep sets it for its LoRA cells.
+    keep_below: str = "all"
     threads: int | None = None
     progress: bool = True
 

@@ -104,6 +104,13 @@ def test_untuned_and_reference_run_first(train: Train) -> None:
     assert "instruction=original" in launched[1]
 
 
+def test_an_untuned_model_is_told_what_the_others_leave_as_it_is(train: Train, tmp_path: Path) -> None:
+    train("-m", "model=tiny_llama", "method=lora", "method.layers=top:1", "data_budget=2")
+    told = {path.parent.name: path.read_text() for path in (tmp_path / "multirun").glob("*/*/config.yaml")}
+    assert len(told) == 2
+    assert all(("keep_below: top:1" in text) == ("untuned" in name) for name, text in told.items())
+
+
 def test_a_failed_cell_stops_no_other_and_is_named(train: Train, tmp_path: Path) -> None:
     run = train(*GRID, STANDIN_FAIL="simplified")
     assert run.returncode == 1

@@ -35,6 +35,7 @@ from instruct_ablate.grid.composer import Composer, check_choices
 from instruct_ablate.grid.effects import twins
 from instruct_ablate.grid.expansion import Declared, expand
 from instruct_ablate.grid.folder_names import named
+from instruct_ablate.grid.kept_tests import keeping_for_others
 from instruct_ablate.grid.launch.in_turn import is_here, run_in_turn
 from instruct_ablate.grid.launch.launcher import CellLauncher
 from instruct_ablate.grid.launch.slurm_jobs import wait_for_queued
@@ -93,7 +94,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
     studies = by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in studies.items():
         declare(folder, [cell.identity for cell in cells], cells[0].config)
-    _launch(launcher, ordered(todo), waiting)
+    _launch(launcher, keeping_for_others(ordered(todo)), waiting)
     if plan.cells and plan.cells[0].config.detach:
         return 0  # the jobs are queued; how they end is told by `instruct-ablate status`
     return sum(_summary(folder, cells, report) for folder, cells in studies.items())
@@ -107,7 +108,7 @@ def _until_decided(cells: Sequence[Cell], report: Reporter, launcher: Any) -> in
     def run(own: Sequence[Cell]) -> None:
         declare(rounds.folder, [cell.identity for cell in own], cells[0].config)
         todo, waiting = _todo(own)
-        _launch(launcher, ordered(todo), waiting)
+        _launch(launcher, keeping_for_others(ordered(todo)), waiting)
 
     taken = run_rounds(rounds, judge, run)
     return _summary(rounds.folder, taken, report)

@@ -25,12 +25,16 @@ from instruct_ablate.schema import (
 )
 from instruct_ablate.tasks.general import general_tasks
 from instruct_ablate.tasks.sampling.budget import canonical as canonical_budget
+from instruct_ablate.top_layers import ALL
 
 # Baselines that read the instruction (its examples), and those drawn at random.
 READS_INSTRUCTION = frozenset({"copy_demonstration"})
 DRAWN = frozenset({"label_prior", "copy_demonstration"})
 # What an untuned model's predictions still take from the trainer, and a baseline's.
-_INFERENCE = ("precision", "accelerator", "devices", "num_nodes", "threads", "progress", "compile")
+_INFERENCE = (
+    "precision", "accelerator", "devices", "num_nodes", "threads", "progress", "compile", "frozen_cache_gb",
+    "keep_below",
+)  # fmt: skip
 _WITHOUT_MODEL = ("threads", "progress")
 # What is hashed in place of settings that a cell does not use. Frozen: these were the schema's defaults when the first
 # cells were identified, and stay whatever becomes of those. A key that came later stands at its neutral value.
@@ -79,6 +83,7 @@ def effective(config: Config) -> Config:
             evaluation=_evaluation(config),
             data_budget=canonical_budget(config.data_budget),
             data=_data(config.data, config.instruction),
+            trainer=replace(config.trainer, keep_below=ALL),
         )
     shown = parse(config.reference, config.instruction)
     seed = config.seed if drawn_at_test(replace(config, instruction=shown)) else 0

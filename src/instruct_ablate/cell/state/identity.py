@@ -50,7 +50,8 @@ DOES_NOT_COUNT = frozenset(
         # where and how a cell runs
         "trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_nodes", "trainer.threads",
         "trainer.progress", "trainer.micro_batch_tokens", "trainer.activation_checkpointing",
-        "trainer.checkpoint_every_steps", "trainer.frozen_cache_gb", "data.num_workers", "evaluation.save_prompts",
+        "trainer.checkpoint_every_steps", "trainer.frozen_cache_gb", "trainer.keep_below", "data.num_workers",
+        "evaluation.save_prompts",
         # scores while training change nothing of what is trained, unless weights are chosen by them (`_choosing`)
         "evaluation.at", "evaluation.every_steps", "evaluation.every_epochs", "evaluation.at_instances",
         # where results and prepared data lie, how a sweep behaves, what a report asks

@@ -57,6 +57,7 @@ MACHINE = {
     "compile": any_value(),
     "checkpoint_every_steps": whole(1),
     "frozen_cache_gb": number(0, 1_000_000, hint=" (0: nothing is kept)"),
+    "keep_below": layers_limit(),
     "threads": whole(1, 1024).or_null("for as many as there are cores"),
     "progress": any_value(),
 }

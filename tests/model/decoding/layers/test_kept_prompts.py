@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.model.adapters import bare, decoder_layers, merged
 from instruct_ablate.model.decoding.layers.kept_prompts import _Noted, kept_prompts
 from instruct_ablate.model.decoding.predict import predict
@@ -18,7 +19,7 @@ from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.state_store import StateStore
 from instruct_ablate.model.training.lora import adapt
 from instruct_ablate.prompt.prompt import Prediction, Prompt
-from instruct_ablate.schema import Config, MethodConfig
+from instruct_ablate.schema import BudgetConfig, Config, MethodConfig
 from tests.model.decoding_cases import LABELS, make_checkpoint, make_config, make_prompts
 
 TOP = MethodConfig(name="lora", layers="top:1", rank=4, alpha=8)
@@ -189,6 +190,39 @@ def test_cells_share_it_whatever_they_learned(
     for wrote, *others in (counts[:3], counts[3:]):
         assert all(one < wrote - 100 for one in others)
     assert len(list((tmp_path / "frozen").iterdir())) == 2  # of two precisions
+
+
+@pytest.mark.parametrize("decoding", WAYS)
+def test_an_untuned_model_keeps_it_for_others_where_it_is_told(
+    decoding: str, tmp_path: Path, read: Callable[[Checkpoint], list[int]]
+) -> None:
+    (untuned, config), (trained, _), _ = cells(tmp_path, torch.bfloat16)
+
+    def asked(checkpoint: Checkpoint, config: Config) -> int:
+        off = replace(config, trainer=replace(config.trainer, frozen_cache_gb=0))
+        plain, passed = answers(checkpoint, prompts_of(decoding), off), read(checkpoint)
+        assert answers(checkpoint, prompts_of(decoding), config) == plain
+        return sum(passed)
+
+    nothing = replace(config, data_budget=BudgetConfig(0), evaluation=replace(config.evaluation))
+    alone = effective(nothing)
+    assert alone.method.name == "full"
+    asked(untuned, alone)
+    assert not (tmp_path / "frozen").exists()
+    told = effective(replace(nothing, trainer=replace(config.trainer, keep_below=TOP.layers)))
+    wrote = asked(untuned, told)
+    assert entries(tmp_path)
+    before = entries(tmp_path)
+    assert asked(trained, config) < wrote - 100
+    assert asked(untuned, told) < wrote - 100
+    assert entries(tmp_path) == before
+
+
+def test_weights_that_were_trained_are_kept_for_nobody(tmp_path: Path) -> None:
+    config = top(tmp_path)
+    config = replace(config, method=MethodConfig("full"), trainer=replace(config.trainer, keep_below="top:1"))
+    assert config.data_budget.instances_per_task != 0
+    assert kept_prompts(make_checkpoint("tiny_llama", tmp_path).model, effective(config)) is None
 
 
 def test_resumed_permuted_and_of_two_tests(tmp_path: Path) -> None:

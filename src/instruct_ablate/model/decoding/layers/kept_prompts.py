@@ -202,10 +202,12 @@ class _Taken:
 def kept_prompts(model: Any, config: Config) -> KeptPrompts | None:
     """Return the store of what a model's layers below `method.layers` make of test prompts; None where nothing is kept.
 
-    `model` is a plain one that `PackedDecoder` knows.
+    Those of an untuned model are kept for others (`trainer.keep_below`). `model` is a plain one that `PackedDecoder`
+    knows.
     """
-    top, limit = top_count(config.method.layers), int(config.trainer.frozen_cache_gb * 1e9)
-    if config.method.name != "lora" or top is None or not limit or model.device.type != "cpu":
+    layers = config.method.layers if config.method.name == "lora" else config.trainer.keep_below
+    top, limit = top_count(layers), int(config.trainer.frozen_cache_gb * 1e9)
+    if top is None or not limit or model.device.type != "cpu":
         return None
     count = len(decoder_layers(model)) - top
     if count < 1:
