@@ -109,3 +109,61 @@ def test_likelihoods_of_references_are_archived_and_replayed(tmp_path: Path) -> 
     assert "scores: those of 2 cells follow from their predictions" in result.output
     table = (tmp_path / "r" / "report" / "main.csv").read_text()
     assert "-1.25" in table, table
+
+
+def packed_with(study: Path, folder: Path, edits: dict[str, tuple[str, str]]) -> Path:
+    """Pack a study whose report an earlier version wrote in other words, or with other numbers."""
+    from instruct_ablate.archive import pack as module
+    from instruct_ablate.report.report import write_report
+
+    def edited(study: Path, report: Path) -> object:
+        made = write_report(study, report)
+        for name, (now, then) in edits.items():
+            text = (report / name).read_text()
+            assert now in text
+            (report / name).write_text(text.replace(now, then))
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "write_report", edited)
+        pack(study, folder / "a.zip")
+    return folder / "a.zip"
+
+
+def test_other_words_around_the_same_numbers_are_no_difference(study: Path, tmp_path: Path) -> None:
+    """Before: every archive of an earlier version was said to differ, for a caption's wording."""
+    archive = packed_with(
+        study,
+        tmp_path,
+        {
+            "main.tex": ("scores by trained on", "results by what was trained on"),
+            "main.csv": ("50.00", "50.0"),
+        },
+    )
+    result = replay(str(archive), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 0, result.output
+    assert "tables: 14 of 16 the same, byte for byte" in result.output
+    for name in ("main.tex", "main.csv"):
+        assert f"  the same numbers, in other words: {name}\n" in result.output
+    assert "differs" not in result.output
+
+
+def test_other_numbers_are_a_difference_wherever_they_stand(study: Path, tmp_path: Path) -> None:
+    archive = packed_with(
+        study,
+        tmp_path,
+        {
+            "main.csv": ("original,50.00", "original,50.01"),
+            "main.tex": ("over 2 seeds", "over 3 seeds"),
+            "verdicts.txt": ("uninformative: simplified", "supported: simplified"),
+        },
+    )
+    result = replay(str(archive), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 1
+    assert "  differs: main.csv\n" in result.output
+    assert (
+        "  differs: main.tex (its rows are the same; a number or an answer around them is not)\n"
+        in result.output
+    )
+    assert "  differs: verdicts.txt\n" in result.output
+    assert "tables: 13 of 16 the same" in result.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from instruct_ablate.archive.compared import likeness
 from instruct_ablate.archive.manifest import REPORT, STUDY
 from instruct_ablate.archive.unpack import LIMIT, unpack
 from instruct_ablate.cell.after.rescore import Rescored, check_cell
@@ -33,10 +34,12 @@ class Replayed:
     edited: tuple[
         str, ...
     ] = ()  # predictions that are not those of their record's scores, whatever they score
+    reworded: tuple[str, ...] = ()  # tables that say the same in other words, as an earlier version's do
+    around: tuple[str, ...] = ()  # of the other tables: those whose rows are the same
 
     @property
     def same(self) -> bool:
-        """Whether every table is the archived one, and the scores those of the very predictions that are there."""
+        """Whether every table says what the archived one does, and the scores are those of the predictions there."""
         return not self.other_tables and not self.unequal and not self.edited
 
 
@@ -57,16 +60,23 @@ def replay(
         if entry.name.startswith(f"{REPORT}/")
     }
     checked = [check_cell(path.parent, metrics, trust) for path in sorted(study.glob(f"*/{RECORD}"))]
+    before = {name: (report / name).read_bytes() for name in archived if _is_table(name)}
     remove(report)
     write_report(study, report)
     other = _unequal(report, archived)
-    tables = [name for name in archived if _is_table(name)]
-    other_tables = tuple(name for name in other if _is_table(name))
+    alike = {
+        name: likeness(name, before[name], (report / name).read_bytes())
+        for name in other
+        if name in before and (report / name).is_file()
+    }
+    reworded, around = (
+        tuple(name for name in other if alike.get(name) == way) for way in ("in words", "around rows")
+    )
     return Replayed(
         study,
         report,
-        sum(name not in other for name in tables),
-        other_tables,
+        sum(name not in other for name in before),
+        tuple(name for name in other if _is_table(name) and name not in reworded),
         tuple(name for name in other if not _is_table(name)),
         sum(not one.left and not one.changed for one in checked),
         tuple(f"{one.name}{_rules(one)}" for one in checked if one.changed),
@@ -74,6 +84,8 @@ def replay(
             f"{one.name}: {one.left or ', '.join(one.stayed)}" for one in checked if one.left or one.stayed
         ),
         tuple(f"{one.name}: {name}" for one in checked for name in one.edited),
+        reworded,
+        around,
     )
 
 

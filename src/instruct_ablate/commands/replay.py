@@ -60,9 +60,13 @@ def command(
 
 def _lines(replayed: Replayed) -> list[str]:
     """Say what is the same and what is not."""
-    other = len(replayed.other_tables)
-    lines = [f"tables: {replayed.tables} of {replayed.tables + other} the same, byte for byte"]
-    lines += [f"  differs: {name}" for name in replayed.other_tables]
+    every = replayed.tables + len(replayed.other_tables) + len(replayed.reworded)
+    lines = [f"tables: {replayed.tables} of {every} the same, byte for byte"]
+    lines += [f"  the same numbers, in other words: {name}" for name in replayed.reworded]
+    around = dict.fromkeys(
+        replayed.around, " (its rows are the same; a number or an answer around them is not)"
+    )
+    lines += [f"  differs: {name}{around.get(name, '')}" for name in replayed.other_tables]
     lines.append(f"scores: those of {counted(replayed.scored, 'cell')} follow from their predictions")
     lines += [f"  do not: {name}" for name in replayed.unequal]
     lines += [
