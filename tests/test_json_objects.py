@@ -17,7 +17,7 @@ def test_json_is_read_as_ever():
     "text",
     [
         '{"a": "\\ud800", "b": 1e3, "c": NaN}', b'\xef\xbb\xbf{"a": 1}',
-        '{"a": "\u00e4"}'.encode("utf-16"), b'"\xed\xa0\x80"',
+        '{"a": "\u00e4"}'.encode("utf-16"), b'"\xed\xa0\x80"', b'{"a": "\xed\xa0\x80"}',
         "\ufeff[]", "", b"", "[1] 2", '{"a"', b"\xff\xfe\xfd", '"\x00"',
     ],
 )  # fmt: skip
@@ -32,7 +32,7 @@ def test_texts_and_bytes_are_read_or_refused_as_the_library_does(text):
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a": 1, "a": 1}', '[{"b": {"a": 1, "c": 2, "a": 3}}]', '{"a": 1, "\\u0061": 2}']
+    "text", ['{"a": 1, "a": 1}', '[{"b": {"c": 1, "a": 2, "a": 3, "c": 4}}]', '{"a": 1, "\\u0061": 2}']
 )
 def test_a_key_that_stands_twice_is_refused_and_named(text):
     with pytest.raises(DoubleKeyError, match="the key 'a' stands twice in one object"):

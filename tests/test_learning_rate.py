@@ -9,6 +9,7 @@ def test_lora_takes_its_own_rate_and_full_tuning_the_configured_one() -> None:
     assert effective_rate(2e-4, lora) == 2e-3
     assert effective_rate(2e-4, full) == 2e-4
     assert effective_rate(2e-4, MethodConfig("lora")) == 2e-4
+    assert effective_rate(2e-4, MethodConfig("lora", learning_rate_factor=2)) == 4e-4
 
 
 def test_a_rate_is_the_number_that_one_would_write() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import random
+import re
 
 import pytest
+from rich.color import ColorSystem
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -42,12 +44,20 @@ def fill(table: Table, rows: int, words: tuple[str, ...]) -> Table:
     return table
 
 
-def drawn(table: Table, width: int, colour: bool, console: Console | None = None) -> str:
+def drawn(table: Table, width: int, colour: bool, console: Console | None = None) -> list[tuple[str, str]]:
+    """Draw a table: each character, with the code of the style that it stands in."""
     console = console or Console()
     console.file, console.width = io.StringIO(), width
     console._force_terminal = colour
+    console._color_system = ColorSystem.TRUECOLOR if colour else None
     console.print(table)
-    return console.file.getvalue()
+    code, seen = "", []
+    for piece in re.split(r"(\x1b\[[\d;]*m)", console.file.getvalue()):
+        if re.fullmatch(r"\x1b\[[\d;]*m", piece):
+            code = piece.removesuffix("\x1b[0m")
+        else:
+            seen += [(character, code) for character in piece]
+    return seen
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -59,6 +69,7 @@ def test_it_is_drawn_as_rich_draws_it(rows: int, words: tuple[str, ...], width: 
     tables = [fill(kind(**title), rows, words) for kind in (Table, LongTable)]  # type: ignore[arg-type]
     usual, own = (drawn(table, width, colour) for table in tables)
     assert own == usual
+    assert any(code for _, code in own) == colour
     usual, own = (drawn(table, width, colour, make_console()) for table in tables)
     assert own == usual
 

@@ -48,6 +48,8 @@ def test_labels_that_exact_match_takes_for_one(labels: tuple[str, ...], groups: 
     [
         ([("-1", "0")], ("-1", "0", "1"), (("-1", "1"),)),  # what a derived space has lost
         ([("+", "-")], ("+", "-", ""), (("+", "-", ""),)),
+        ([("-1", "0")], ("0", "1"), (("-1", "1"),)),  # a label that is nowhere right
+        ([("Her", "her")], ("HER",), (("Her", "her", "HER"),)),
         ([("Yes", "no")], ("yes", "Yes.", "NO"), ()),  # spellings
         ([("Her", "her")], (), (("Her", "her"),)),
         ([("a", "b"), ("-1", "1")], ("1.0", "10"), (("-1", "1"),)),  # rows with choices of their own

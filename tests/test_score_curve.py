@@ -38,6 +38,7 @@ def point(step: int, tested: str = "original", value: float = 50.0) -> Point:
         (EvaluationConfig(at=[0.0, 0.01, 0.25]), (0, 1, 3)),
         (EvaluationConfig(every_steps=4), (4, 8, 10)),
         (EvaluationConfig(every_epochs=1.0), (4, 8, 10)),
+        (EvaluationConfig(every_epochs=0.25), tuple(range(1, 11))),
         (EvaluationConfig(every_epochs=0.5, at=[0.3]), (2, 3, 4, 6, 8, 10)),
         (EvaluationConfig(), ()),
     ],

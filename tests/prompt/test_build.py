@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import alternated, build_prompts, drawn_reference, truncation_note
 from instruct_ablate.prompt.prompt import Prompt
@@ -78,6 +80,10 @@ def test_truncations_are_counted() -> None:
     assert note is not None
     assert note.startswith("2 prompts: 1 cut at prompt.max_source_length, 1 with fewer examples")
     assert truncation_note(build([long])) is None
+    for changes, told in (({"truncated": True}, "1 cut at"), ({"dropped_examples": 1}, "1 with fewer")):
+        assert told in str(truncation_note([replace(build([long])[0], **changes)])), (
+            "one of the two is enough"
+        )
 
 
 def test_task_level_text_is_counted_once() -> None:

@@ -51,3 +51,8 @@ def test_the_limit_itself_fits() -> None:
     assert room.fits(["a b ", "c"])
     assert not room.fits(["a b ", "c d"])
     assert room.clip("a b c d") == "a b c"
+
+
+def test_every_seam_may_change_the_count() -> None:
+    assert Room(WordTokens(), 3).fits(["a"] * 40)  # one word, once they are joined
+    assert not Room(WordTokens(), 3).fits(["a "] * 40)

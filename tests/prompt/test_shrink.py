@@ -68,3 +68,15 @@ def test_examples_are_left_out_one_at_a_time() -> None:
     for limit, shown in ((27, 4), (24, 3), (21, 2), (18, 1), (15, 0)):
         made = shrink(write, many, ASKED, Room(WordTokens(), limit))
         assert (made.text.count(" o"), made.dropped_examples, made.truncated) == (shown, 5 - shown, False)
+
+
+class SeamTokens(WordTokens):
+    """A tokenizer that needs a further token for a text with an input in it, however short that is."""
+
+    def count(self, text: str) -> int:
+        return super().count(text) + ("w0" in text)
+
+
+def test_the_end_stands_where_not_even_one_token_of_the_input_fits() -> None:
+    made = shrink(write, TOLD, ASKED, Room(SeamTokens(), 4))
+    assert (made.text, made.truncated, made.dropped_examples) == ("Do it.  END", True, 3)

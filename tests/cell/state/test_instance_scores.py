@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.instance_scores import KEYS, checksum, completed, read_columns
+from instruct_ablate.cell.state.instance_scores import KEYS, checksum, completed, is_as_scored, read_columns
 from instruct_ablate.cell.state.predictions import PredictionRow
 from instruct_ablate.cell.state.record import SCORING, ScoreBlock
 from instruct_ablate.metrics import Metric
@@ -63,6 +63,14 @@ def test_the_block_notes_file_checksum_version_and_own_metrics(tmp_path: Path, b
     assert block.metrics == (LENGTH.description,), "built-in ones are known everywhere"
     assert block.scoring == SCORING
     assert replace(block, instances="", sha256="", metrics=(), scoring=0) == BLOCK, "the rest stays"
+
+
+def test_predictions_of_other_bytes_are_not_those_of_the_scores_and_an_early_block_cannot_tell(
+    block: ScoreBlock,
+):
+    assert is_as_scored(block, b"what was predicted")
+    assert not is_as_scored(block, b"what was predicted ")
+    assert is_as_scored(replace(block, sha256=""), b"anything")
 
 
 def test_a_file_that_is_none_or_another_raises_what_readers_expect(tmp_path: Path, block: ScoreBlock):

@@ -18,6 +18,7 @@ from instruct_ablate.cell.state.predictions import (
     partial_path,
     read_predictions,
     to_line,
+    unfinished,
     written_rows,
 )
 from instruct_ablate.errors import UserError
@@ -52,6 +53,8 @@ def test_a_row_gives_prediction_and_score_back() -> None:
     assert ROW.to_prediction().prompt == PROMPT
     assert ROW.score == instance_score(1.0, 0.5, 1 / 3, 1.0, 0.5, brevity=0.25)
     assert make_row(Prediction(PROMPT, "x"), ROW.score, save_prompt=False).prompt == ""
+    ruled = replace(PROMPT, word_rule="unicode")
+    assert from_line(to_line(make_row(Prediction(ruled, "x"), ROW.score))).to_prediction().prompt == ruled
 
 
 def test_likelihoods_are_numbers_by_reference_and_nothing_where_there_are_none(tmp_path: Path) -> None:
@@ -64,6 +67,8 @@ def test_likelihoods_are_numbers_by_reference_and_nothing_where_there_are_none(t
     write(tmp_path / "p.jsonl", [row, ROW])
     assert read_predictions(tmp_path / "p.jsonl") == (row, ROW)
     assert row.to_prediction().likelihoods == told
+    of_nothing = (Likelihood(-1.0, 1, 0), told[1])  # the empty reference: its end token alone
+    assert from_line(to_line(replace(row, likelihoods=of_nothing))).likelihoods == of_nothing
 
 
 @pytest.mark.parametrize("damage", ["[[-1, 2, 3]]", "[[-1, 0, 3], [-1, 2, 3]]", "[[-1], [-1]]", "7"])
@@ -228,3 +233,12 @@ def test_a_cut_answer_is_marked_and_no_other_line_is_changed_for_it() -> None:
     assert from_line(to_line(ROW)) == ROW
     with pytest.raises(TypeError, match="true or false"):
         from_line(to_line(cut).replace('"cut": true', '"cut": 1'))
+
+
+def test_of_many_unfinished_files_the_tenth_is_later_than_the_ninth(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    for number, generation in ((1, None), (3, 10), (2, 9)):
+        lines = "".join(to_line(row) + "\n" for row in rows(number))
+        partial_path(path, generation).write_text(lines, encoding="utf-8")
+    assert unfinished(path) == [partial_path(path, generation) for generation in (None, 9, 10)]
+    assert written_rows(path) == tuple(rows(3))

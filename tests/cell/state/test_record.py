@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from instruct_ablate.cell.state.record import (
     FORMAT,
+    GENERAL,
     PREDICTION,
     RECORD_VERSION,
+    SCORING,
     TRAINING,
     BlockKey,
     CellRecord,
     Failure,
     ScoreBlock,
     Selected,
+    scored_with,
 )
 from instruct_ablate.cell.state.setting import make_setting
+from instruct_ablate.scores import MetricDescription
 from tests.left_out import left_out
 from tests.standins import make_scores
 
@@ -58,3 +64,40 @@ def test_what_is_left_out():
     assert left_out(BlockKey) == {"share": 1.0}
     assert left_out(ScoreBlock) == {"scoring": 0}
     assert left_out(CellRecord) == {"started": 0.0, "finished": 0.0, "version": 2}
+
+
+def test_weights_of_an_earlier_step_have_their_own_score_and_need_not_have_stopped_the_training():
+    chosen = Selected("generation_rougeL", 2, 4, 4, ((2, 7.5), (3, 9.0), (4, 7.0)))
+    assert (chosen.score, chosen.metric, chosen.stopped) == (7.5, "rougeL", False)
+    assert Selected("classification_exact_match", 2, 2, 4, ((2, 7.5),)).metric == "exact_match"
+
+
+def test_scores_by_earlier_rules_are_told_from_todays_and_from_those_of_no_number():
+    block = ScoreBlock("original", "p", make_scores())
+    by = {number: replace(block, scoring=number).by_earlier_rules for number in (0, 1, SCORING)}
+    assert by == {0: False, 1: True, SCORING: False}
+
+
+def test_by_what_scores_are_made():
+    own = MetricDescription("own", "own", code="0123456789")
+    rules = ("scoring rules", "version 3")
+    assert scored_with(3, [own]) == (rules, ("file of metric own", "01234567"))
+    assert scored_with(0, [replace(own, code="")]) == ()
+
+
+def test_a_block_is_called_by_its_template_where_one_of_its_cells_tests_has_several():
+    def block(instruction: str, template: str) -> ScoreBlock:
+        return ScoreBlock(instruction, "p", make_scores(), key=BlockKey(instruction, template))
+
+    blocks = (block("original", "a"), block("original", "b"), block("delusive", "a"))
+    general = block(GENERAL, "a")
+    record = CellRecord("ab", "tiny", make_setting({}, {}), 0, "done", blocks, general=general)
+    assert record.tests == (blocks[:2], blocks[2:])
+    assert [record.test_name(one) for one in record.every_block] == [
+        "original, a",
+        "original, b",
+        "delusive, a",
+        GENERAL,
+    ]
+    single = replace(record, blocks=blocks[1:], general=None)
+    assert [single.test_name(one) for one in single.every_block] == ["original", "delusive"]

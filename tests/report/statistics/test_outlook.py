@@ -122,3 +122,13 @@ def test_equality_is_refuted_on_either_side_and_a_bound_on_one(verb: str, level:
         margin += -beyond if verb == "equals" else beyond
         _, refute = chances(Bound(verb, margin, 0.05, 0.05), squares, None, 5)
         assert float(refute) == pytest.approx(chance, abs=1e-6)
+
+
+def test_equality_is_shown_between_the_bounds_and_refuted_beyond_either():
+    squares = Squares(2, 4, np.array(0.5), np.array(2.0), np.array(0.0), np.array(0.0))
+    error, scale = (2.0 / 20) ** 0.5, (2.0 / 4 * (1 / 2 - 1 / 5)) ** 0.5
+    one, two = (stats.t.ppf(level, 4) * error for level in (0.95, 0.975))
+    others = stats.t(1, 0.5, scale)
+    support, refute = chances(Bound("equals", 2.0, 0.05, 0.05), squares, None, 5)
+    assert float(support) == pytest.approx(others.cdf(2 - one) - others.cdf(one - 2))
+    assert float(refute) == pytest.approx(others.cdf(-2 - two) + others.sf(2 + two))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import ndtr, stdtr
+from scipy.special import ndtr, stdtr, stdtrit
 
 from instruct_ablate.report.statistics.spending import (
     FIRST,
@@ -37,6 +37,18 @@ def test_what_looks_reject_is_what_was_spent(seeds: int):
         error = values[:, :look].std(axis=1, ddof=1) / look**0.5
         rejected |= stdtr(look - 1, -values[:, :look].mean(axis=1) / error) < own
         assert rejected.mean() == pytest.approx(spent(level, look / seeds), abs=0.002)
+
+
+def test_the_last_of_three_seeds_spends_what_is_left_as_areas_of_the_sphere_have_it():
+    """The direction of three normal values is even on the sphere: t of the first two is tan(a) there."""
+    first, last = (stdtrit(look - 1, 1 - own) for look, own in enumerate(nominal_levels(0.05, 3), FIRST))
+    open_share = np.arctan(first) / np.pi + 0.5
+    angle = (np.arange(1_500) + 0.5)[:, None] / 1_500 * open_share * np.pi - np.pi / 2
+    third = (np.arange(2_000) + 0.5)[None, :] / 1_000 - 1
+    total = 2**0.5 * np.sqrt(1 - third**2) * np.sin(angle) + third
+    rejected = total / np.sqrt((3 - total**2) / 2) > last
+    assert open_share == pytest.approx(1 - spent(0.05, 2 / 3))
+    assert open_share * np.mean(rejected) == pytest.approx(0.05 - spent(0.05, 2 / 3), abs=2e-5)
 
 
 def test_the_law_of_large_samples_would_be_rash():
