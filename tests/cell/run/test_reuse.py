@@ -122,6 +122,20 @@ def test_another_cell_is_not_taken_over(tmp_path: Path) -> None:
     assert run_cell(other, answering).notes == ("a note",)
 
 
+def test_a_list_that_needs_no_order_is_the_same_in_any(tmp_path: Path) -> None:
+    """Before: a cell was computed again in the next study where its list of tasks was written in another order."""
+    names = ["starter00*", "starter101*"]
+    one, two = (config_of(tmp_path, study) for study in ("one", "two"))
+    one.tasks.include, two.tasks.include = names, names[::-1]
+    run_cell(one, answering)
+    taken = run_cell(two, never)
+    assert taken.notes[-1] == "taken over from study one, which had done the same cell"
+    assert taken.identity == identify(two).hash != identify(one).hash
+    other = config_of(tmp_path, "three")
+    other.tasks.include = [*names, "starter1*"]
+    assert "taken over" not in str(run_cell(other, answering).notes)
+
+
 def scored_by(folder: Path, study: str, metric: str) -> Config:
     config = config_of(folder, study)
     config.evaluation.metrics = [metric]

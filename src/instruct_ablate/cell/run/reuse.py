@@ -27,7 +27,7 @@ from instruct_ablate.cell.state.canonical import (
     shown_at_test,
     under_templates,
 )
-from instruct_ablate.cell.state.former import UNKNOWN_ORDER, check_order_of, forms
+from instruct_ablate.cell.state.former import UNKNOWN_ORDER, check_order_of, forms, in_another_order
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.instance_scores import completed, is_as_scored
 from instruct_ablate.cell.state.predictions import PredictionRow, from_line, to_line
@@ -97,9 +97,12 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
 
 def _sources(config: Config, identity: Identity) -> Iterator[tuple[Identity, Path]]:
     """Yield the folders that may hold the cell, with the identity that it has there; today's first."""
-    for form in forms(identity, config.evaluation.metrics):
+    metrics = config.evaluation.metrics
+    for form in forms(identity, metrics):
         for source in sorted(Path(config.output).glob(f"*/*-{form.hash[:8]}")):
             yield form, source
+    for study in sorted(Path(config.output).glob("*/")):
+        yield from in_another_order(study, identity, metrics)
 
 
 def _verified(config: Config, identity: Identity, source: Path, record: CellRecord) -> list[Verified]:

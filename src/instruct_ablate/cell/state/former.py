@@ -9,7 +9,7 @@ Nor is anything done again because a list that needs no order (`UNORDERED`) is w
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -77,6 +77,24 @@ def forms(identity: Identity, metrics: Sequence[str]) -> tuple[Identity, ...]:
         identity if own == identity.hash else replace(identity, hash=own, counted=counted, order="")
         for own, counted in found.items()
     )
+
+
+def in_another_order(
+    study: Path, identity: Identity, metrics: Sequence[str]
+) -> Iterator[tuple[Identity, Path]]:
+    """Yield the cells of another study whose lists that need no order stand there in another one than ours, else equal.
+
+    Each with its own identity there. Metrics that earlier versions counted are none, or those asked for now.
+    """
+    if not has_lists(identity.counted):
+        return
+    counted = _former_cells(study, sum(1 for _ in study.glob(f"*/{IDENTITY}")))  # those of now are among them
+    for ours in (identity.counted, _but_order(identity.counted)):
+        for folder in counted.of.get(regardless_of_order(ours), []):
+            told = counted.told[folder]
+            if list(told[KEY]) in ([], [*metrics]):
+                order = "" if folder in counted.lacking else identity.order
+                yield replace(identity, hash=digest(told), counted=dict(told), order=order), folder
 
 
 def check_order_of(folder: Path, identity: Identity, study: Path) -> bool:
@@ -206,15 +224,16 @@ class _Former:
     lacking: frozenset[Path] = frozenset()
 
 
-def _former_cells(study: Path) -> _Former:
+def _former_cells(study: Path, there: int = 0) -> _Former:
+    """Read a study's former cells; anew once folders were added, or more are described (`there`, where counted)."""
     try:
-        return _read(study, study.stat().st_mtime_ns)
+        return _read(study, study.stat().st_mtime_ns, there)
     except OSError:
         return _Former({}, {})
 
 
 @lru_cache(maxsize=8)
-def _read(study: Path, _changed: int) -> _Former:
+def _read(study: Path, _changed: int, _there: int) -> _Former:
     """Read them once for as long as no folder is added: no cell is hashed so any more."""
     every = {path.parent: _told_of(path) for path in sorted(study.glob(f"*/{IDENTITY}"))}
     former = {folder: told for folder, told in every.items() if told is not None and _is_former(told)}
