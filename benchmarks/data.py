@@ -82,7 +82,7 @@ def one_cell(root: Path, cache: Path, instances: int) -> Timing:
     from instruct_ablate.data.datamodule import PromptDataModule
     from instruct_ablate.data.encoding import Encoding
     from instruct_ablate.data.examples import Examples
-    from instruct_ablate.grid.composer import compose_config
+    from instruct_ablate.grid.composing.composer import compose_config
     from instruct_ablate.model.loading.checkpoint import load_tokenizer
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
     from instruct_ablate.tasks.collection import read_tasks

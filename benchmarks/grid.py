@@ -17,8 +17,8 @@ from pathlib import Path
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, now, write_record
 from instruct_ablate.cost import Cost
-from instruct_ablate.grid.composer import compose_config
-from instruct_ablate.grid.plan import compose_plan, planned
+from instruct_ablate.grid.composing.composer import compose_config
+from instruct_ablate.grid.planning.plan import compose_plan, planned
 from instruct_ablate.metrics import Score, Scores
 
 ROOT = Path(__file__).parents[1]

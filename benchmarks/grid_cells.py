@@ -24,7 +24,7 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.store import token_store
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens, encoding_of

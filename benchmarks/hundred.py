@@ -32,7 +32,7 @@ from benchmarks.shapes import CACHE
 
 from instruct_ablate.cell.run import evaluation, runner
 from instruct_ablate.data.store import token_store
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.model.decoding import greedy
 from instruct_ablate.model.decoding.question import ask

@@ -32,7 +32,7 @@ from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWrit
 from instruct_ablate.cell.state.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.cost import Cost
-from instruct_ablate.grid.plan import compose_plan
+from instruct_ablate.grid.planning.plan import compose_plan
 from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell, write_declaration
 from instruct_ablate.metrics.aggregation import aggregate
 from instruct_ablate.scores import Values

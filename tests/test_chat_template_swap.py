@@ -12,7 +12,7 @@ from instruct_ablate.cell.run.stages import Words, prompts_at_test
 from instruct_ablate.cell.state.canonical import effective, shown_at_test, under_templates
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.settings import check_prompt

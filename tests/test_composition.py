@@ -21,7 +21,7 @@ from instruct_ablate.composition import (
     unknown_choice,
 )
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.schema import Config, config_directory
 
 

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.composition import register
-from instruct_ablate.grid.composer import compose_config
-from instruct_ablate.grid.expansion import Declared, expand
+from instruct_ablate.grid.composing.composer import compose_config
+from instruct_ablate.grid.composing.expansion import Declared, expand
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.instruction.label import parse
 from instruct_ablate.report.verdicts.at_looks import check_sides, planned_trials

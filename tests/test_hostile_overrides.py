@@ -10,7 +10,7 @@ import pytest
 
 from instruct_ablate.cell.run import runner
 from instruct_ablate.entry import main
-from instruct_ablate.grid import preflight
+from instruct_ablate.grid.checking import preflight
 from tests.standins import replace_inputs, work
 
 Said = Callable[..., tuple[int, str]]

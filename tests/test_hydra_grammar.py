@@ -12,8 +12,8 @@ import pytest
 from instruct_ablate.composition import groups, keys
 from instruct_ablate.entry import prepared
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.grid.expansion import Declared, expand
-from instruct_ablate.grid.overrides import HYDRA_KEYS, HYDRA_PARTS
+from instruct_ablate.grid.composing.expansion import Declared, expand
+from instruct_ablate.grid.composing.overrides import HYDRA_KEYS, HYDRA_PARTS
 
 REFUSED = [
     (("~hydra/launcher",), "nothing of Hydra's can be left out"),

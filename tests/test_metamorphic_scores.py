@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics.rouge import rouge
 from instruct_ablate.report.rows.seed_means import build_rows

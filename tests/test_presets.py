@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.presets import DATA_LICENCES, PRESETS, REPACKS, data_licence, licence_of, seen_by
 
 CONF = Path(__file__).parents[1] / "conf" / "model"

@@ -21,8 +21,8 @@ from instruct_ablate.baselines import BASELINES
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.predictions import read_predictions
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.composer import compose_config
-from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.checking.preflight import faults
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.report.report import write_report
 from instruct_ablate.schema import (
     BudgetConfig,

@@ -20,10 +20,10 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.composition import explain, keys
 from instruct_ablate.data import settings as data
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.grid import preflight
-from instruct_ablate.grid.composer import compose_config
-from instruct_ablate.grid.overrides import parse, prepared
-from instruct_ablate.grid.preflight import Preflight
+from instruct_ablate.grid.checking import preflight
+from instruct_ablate.grid.checking.preflight import Preflight
+from instruct_ablate.grid.composing.composer import compose_config
+from instruct_ablate.grid.composing.overrides import parse, prepared
 from instruct_ablate.instruction import settings as instruction
 from instruct_ablate.limits import Limits
 from instruct_ablate.metrics import measures

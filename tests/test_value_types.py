@@ -12,9 +12,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from instruct_ablate.composition import _hints, _with_bare_texts, explain, free_keys, text_keys
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.composer import at_key
-from instruct_ablate.grid.overrides import check
-from instruct_ablate.grid.preflight import Preflight
+from instruct_ablate.grid.checking.preflight import Preflight
+from instruct_ablate.grid.composing.composer import at_key
+from instruct_ablate.grid.composing.overrides import check
 from instruct_ablate.schema import Config, plain, takes_several
 from tests.standins import make_config
 

@@ -33,7 +33,7 @@ class AblationSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid that `arguments` and the declared params span; exit status 1 if cells are not done."""
-        from instruct_ablate.grid.expansion import Declared
+        from instruct_ablate.grid.composing.expansion import Declared
         from instruct_ablate.grid.sweep import HydraParts, Reporter, run_sweep
         from instruct_ablate.report.tables.terminal_table import print_summary
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from instruct_ablate.grid.estimate import training_memory
+from instruct_ablate.grid.planning.estimate import training_memory
 from instruct_ablate.model.loading.parameter_count import preset_weights
 from instruct_ablate.presets import PRESETS, REPACKS, Preset
 from instruct_ablate.schema import MethodConfig, TrainerConfig

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.composer import compose_config
-from instruct_ablate.grid.overrides import is_sweep
+from instruct_ablate.grid.composing.composer import compose_config
+from instruct_ablate.grid.composing.overrides import is_sweep
 from instruct_ablate.report.frames import StudyFrames
 from instruct_ablate.schema import Config
 from instruct_ablate.terminal import echo

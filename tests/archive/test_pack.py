@@ -13,7 +13,7 @@ from instruct_ablate.archive.manifest import MANIFEST
 from instruct_ablate.archive.pack import pack
 from instruct_ablate.cell.after.rescore import rescore_study
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.stated import state
+from instruct_ablate.grid.history.stated import state
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
 

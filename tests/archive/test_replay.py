@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.record import SCORING
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.stated import state
+from instruct_ablate.grid.history.stated import state
 from instruct_ablate.metrics import Selection
 from instruct_ablate.prompt.prompt import Likelihood
 from tests.report.cells import make_cell

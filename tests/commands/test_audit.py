@@ -13,7 +13,7 @@ from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.command_line import group
 from instruct_ablate.commands.audit import _in_chat
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.instruction.audit.audit import run_audit
 from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.instruction import Instruction

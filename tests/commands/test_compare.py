@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.command_line import group
-from instruct_ablate.grid.plan import plan_table
+from instruct_ablate.grid.planning.plan import plan_table
 from instruct_ablate.terminal import make_console
-from tests.grid.test_plan import one_cell
+from tests.grid.planning.test_plan import one_cell
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 from tests.standins import replace_inputs

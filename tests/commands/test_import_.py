@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.composer import compose_config
-from instruct_ablate.grid.looks import CHAIN, Look
+from instruct_ablate.grid.composing.composer import compose_config
+from instruct_ablate.grid.history.looks import CHAIN, Look
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.report.rows.seed_means import build_rows

@@ -7,9 +7,9 @@ from click.testing import CliRunner, Result
 
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid import probe as probing
-from instruct_ablate.grid.looks import CHAIN, Decision, Look
+from instruct_ablate.grid.history.looks import CHAIN, Decision, Look
 from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.grid.planning import probe as probing
 from instruct_ablate.grid.speeds import Speed, Speeds, Way
 
 GRID = ("model=tiny_llama", "instruction=original,simplified", "data_budget=2", "logger=none")

@@ -17,7 +17,7 @@ from instruct_ablate.cell.run.training_data import training_data
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import token_store
-from instruct_ablate.grid.prepare import verify
+from instruct_ablate.grid.planning.prepare import verify
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.model.loading.checkpoint import checkpoint_fingerprint, load_checkpoint
 from instruct_ablate.model.loading.tokenizer import TokenizerTokens

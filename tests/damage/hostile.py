@@ -24,7 +24,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.looks import CHAIN, Decision, Look
+from instruct_ablate.grid.history.looks import CHAIN, Decision, Look
 from instruct_ablate.grid.study import declare, read_study
 from instruct_ablate.report.show import read_cell
 from instruct_ablate.schema import Config, InstructionConfig

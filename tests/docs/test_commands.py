@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.command_line import group
-from instruct_ablate.grid.overrides import is_sweep
+from instruct_ablate.grid.composing.overrides import is_sweep
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.python_api import compose
 from tests.docs.blocks import TOP, Block, blocks, printed_commands

@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.former import without_order
 from instruct_ablate.cell.state.identity import Identity, folder_name, identify
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.setting import ORDER
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.schema import Config
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from instruct_ablate.grid.looks import LOOKS, Decision, read_looks, saved
+from instruct_ablate.grid.history.looks import LOOKS, Decision, read_looks, saved
 from tests.grid.small import TASKS, outcome, start, sweep
 
 CLAIM = "original equals untuned on reference_log_likelihood within 0.2"

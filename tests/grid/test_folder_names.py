@@ -13,12 +13,12 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record import Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.composition import register
-from instruct_ablate.grid.composer import Composer
+from instruct_ablate.grid.composing.composer import Composer
 from instruct_ablate.grid.folder_names import marks, named
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import declare
 from instruct_ablate.schema import config_directory
-from tests.grid.test_composer import Loader
+from tests.grid.composing.test_composer import Loader
 from tests.standins import replace_inputs
 
 TINY = ("model=tiny_llama", "data_budget='8'")

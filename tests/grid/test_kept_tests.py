@@ -9,7 +9,7 @@ import pytest
 
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.grid.kept_tests import keeping_for_others
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.schema import BudgetConfig, Config, InstructionConfig, MethodConfig, ModelConfig

@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.looks import LOOKS, Decision, Look, read_looks
+from instruct_ablate.grid.history.looks import LOOKS, Decision, Look, read_looks
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.rounds import rounds_of, run_rounds, wanted
 from instruct_ablate.schema import BudgetConfig, InstructionConfig

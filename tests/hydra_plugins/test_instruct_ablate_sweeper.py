@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.instruct_ablate_sweeper import AblationSweeperConf
 from instruct_ablate.grid import sweep
-from instruct_ablate.grid.expansion import Declared
+from instruct_ablate.grid.composing.expansion import Declared
 from instruct_ablate.report.tables.terminal_table import print_summary
 
 PARAMS = {"seed": "0,1"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.preflight import Preflight
+from instruct_ablate.grid.checking.preflight import Preflight
 from instruct_ablate.metrics import find_measure, load_metrics, score_prediction
 from instruct_ablate.metrics.built_in import exact_match
 from instruct_ablate.metrics.lenient import extracted, lenient_match, mentioned

@@ -70,7 +70,7 @@ def test_what_is_no_tokenizer_of_gpt2_is_refused(tokenizer: Any, monkeypatch: py
 
 
 def test_a_missing_file_is_told_before_a_grid_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from instruct_ablate.grid.reading_checks import check_asked_metrics
+    from instruct_ablate.grid.checking.reading_checks import check_asked_metrics
 
     monkeypatch.setenv("GPT2_TOKENIZER", str(tmp_path / "none.json"))
     multilingual._tokenizer.cache_clear()

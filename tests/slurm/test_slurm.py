@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.state.lock import holder
+from instruct_ablate.grid.history.looks import read_looks
 from instruct_ablate.grid.launch.slurm_queue import read_ticket
-from instruct_ablate.grid.looks import read_looks
 from tests.grid.small import GRID, LONG, TASKS, environment, outcome, records, start, states, sweep
 
 pytestmark = pytest.mark.slurm

@@ -13,8 +13,8 @@ from instruct_ablate.cell.state.canonical import as_general, effective
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record import GENERAL_FILE
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.estimate import Estimator
-from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.checking.preflight import faults
+from instruct_ablate.grid.planning.estimate import Estimator
 from instruct_ablate.schema import (
     BudgetConfig,
     EvaluationConfig,

@@ -16,9 +16,9 @@ from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.setting import NEUTRAL
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.grid.composer import compose_config
-from instruct_ablate.grid.estimate import Estimator
-from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.checking.preflight import faults
+from instruct_ablate.grid.composing.composer import compose_config
+from instruct_ablate.grid.planning.estimate import Estimator
 from instruct_ablate.schema import BudgetConfig, Config, InstructionConfig, PromptConfig, TasksConfig
 from instruct_ablate.tasks import mixture
 from instruct_ablate.tasks.collection import check, everything, read_tasks

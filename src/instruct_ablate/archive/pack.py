@@ -26,8 +26,8 @@ from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import DECLARATION, RECORD
 from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.looks import LOOKS
-from instruct_ablate.grid.stated import STATED
+from instruct_ablate.grid.history.looks import LOOKS
+from instruct_ablate.grid.history.stated import STATED
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.report import write_report
 from instruct_ablate.whole_files import read_inside, whole_file

@@ -97,6 +97,6 @@ def _described(source: Source, title: str, merge: bool, licence: str) -> Folder:
 
 
 def _usual_cache() -> Path:
-    from instruct_ablate.grid.composer import compose_config
+    from instruct_ablate.grid.composing.composer import compose_config
 
     return Path(compose_config(()).cache)

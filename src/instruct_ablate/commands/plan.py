@@ -12,7 +12,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.terminal import echo, json_option, make_console, print_json
 
 if TYPE_CHECKING:
-    from instruct_ablate.grid.plan import PlannedCell
+    from instruct_ablate.grid.planning.plan import PlannedCell
     from instruct_ablate.grid.speeds import Speeds
     from instruct_ablate.grid.study import Study
     from instruct_ablate.report.statistics.planned import Planned
@@ -54,7 +54,7 @@ def command(
 
     instruct-ablate plan instruction=original,delusive seed=0,1 --budget 8h
     """
-    from instruct_ablate.grid.plan import (
+    from instruct_ablate.grid.planning.plan import (
         check_planned,
         compose_plan,
         parse_budget,
@@ -76,7 +76,7 @@ def command(
     around = studies_beside(plan)
     measured = speeds(record for study in around for record in study.cells)
     if steps is not None:
-        from instruct_ablate.grid.probe import probe
+        from instruct_ablate.grid.planning.probe import probe
 
         measured |= probe(plan.cells, steps)
     cells = planned(plan, measured, limit)
@@ -98,8 +98,8 @@ def _proposal(
     cells: list[PlannedCell], measured: Speeds, earlier: tuple[Path, ...], truth: float | None
 ) -> tuple[str, ...]:
     """Say which seeds, tasks and instances decide the hypotheses, with speeds of the earlier studies too."""
-    from instruct_ablate.grid.estimate import Estimator
-    from instruct_ablate.grid.plan import with_estimates
+    from instruct_ablate.grid.planning.estimate import Estimator
+    from instruct_ablate.grid.planning.plan import with_estimates
     from instruct_ablate.grid.speeds import beside, machine_lines, speeds
     from instruct_ablate.grid.study import read_study
     from instruct_ablate.report.verdicts.decide import claims, decide_lines, most_of, price_of

@@ -23,8 +23,8 @@ def command(overrides: tuple[str, ...], compare: bool) -> None:
     """
     from pathlib import Path
 
-    from instruct_ablate.grid.composer import compose_config
-    from instruct_ablate.grid.prepare import prepare, verify
+    from instruct_ablate.grid.composing.composer import compose_config
+    from instruct_ablate.grid.planning.prepare import prepare, verify
 
     config = compose_config(overrides)
     for line in verify(Path(config.cache)) if compare else ():

@@ -17,8 +17,8 @@ from instruct_ablate.cell.state.identity import counting, folder_name
 from instruct_ablate.cell.state.setting import GENERAL, Setting, plain_value, write
 from instruct_ablate.cell.state.store import Records
 from instruct_ablate.composition import WIDE, keys
-from instruct_ablate.grid.composer import Composer, group_of
-from instruct_ablate.grid.overrides import split
+from instruct_ablate.grid.composing.composer import Composer, group_of
+from instruct_ablate.grid.composing.overrides import split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import read_declaration
 from instruct_ablate.metrics.registry import KEY

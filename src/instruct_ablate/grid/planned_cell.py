@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.grid.expansion import Overrides
+from instruct_ablate.grid.composing.expansion import Overrides
 from instruct_ablate.schema import Config
 
 

@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.claims import Sides, unscored, without_data
-from instruct_ablate.grid.looks import (
+from instruct_ablate.grid.history.looks import (
     CHAIN,
     MOST_SEEDS,
     SHORT,

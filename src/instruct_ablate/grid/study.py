@@ -27,8 +27,8 @@ from instruct_ablate.cell.state.setting import ORDER, Setting, completed
 from instruct_ablate.cell.state.store import DECLARATION, RECORD, Records, read_record, record_fault
 from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
 from instruct_ablate.errors import UserError, closed, unknown
-from instruct_ablate.grid.looks import LOOKS, Looks, check_frozen, read_looks
-from instruct_ablate.grid.stated import STATED, Stated, read_stated, state
+from instruct_ablate.grid.history.looks import LOOKS, Looks, check_frozen, read_looks
+from instruct_ablate.grid.history.stated import STATED, Stated, read_stated, state
 from instruct_ablate.processes import command_line
 from instruct_ablate.schema import Config
 from instruct_ablate.whole_files import (

@@ -30,10 +30,14 @@ from instruct_ablate.cell.state.identity import Contents, identify, regardless_o
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.cell.state.store import Records, missing_record, read_record, record_fault
 from instruct_ablate.errors import UserError, UserErrors, refusal, with_kind
+from instruct_ablate.grid.checking.effects import twins
+from instruct_ablate.grid.checking.preflight import Preflight, faults
+from instruct_ablate.grid.checking.unread import unread
+from instruct_ablate.grid.checking.written import ended_alike
 from instruct_ablate.grid.claims import by_study, without_data
-from instruct_ablate.grid.composer import Composer, check_choices
-from instruct_ablate.grid.effects import twins
-from instruct_ablate.grid.expansion import Declared, expand
+from instruct_ablate.grid.composing.composer import Composer, check_choices
+from instruct_ablate.grid.composing.expansion import Declared, expand
+from instruct_ablate.grid.composing.overrides import check_name, for_hydra, split
 from instruct_ablate.grid.folder_names import named
 from instruct_ablate.grid.kept_tests import keeping_for_others
 from instruct_ablate.grid.launch.in_turn import is_here, run_in_turn
@@ -41,13 +45,9 @@ from instruct_ablate.grid.launch.launcher import CellLauncher
 from instruct_ablate.grid.launch.slurm_jobs import wait_for_queued
 from instruct_ablate.grid.launch.slurm_queue import queued
 from instruct_ablate.grid.order import ordered
-from instruct_ablate.grid.overrides import check_name, for_hydra, split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
-from instruct_ablate.grid.preflight import Preflight, faults
 from instruct_ablate.grid.rounds import Judge, rounds_of, run_rounds, wanted
 from instruct_ablate.grid.study import declare
-from instruct_ablate.grid.unread import unread
-from instruct_ablate.grid.written import ended_alike
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.plural import are, counted
 from instruct_ablate.processes import rank

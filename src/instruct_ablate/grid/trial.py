@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.canonical import is_untuned
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.errors import TrialFailedError, UserError, refusal
-from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.grid.study import declare
 from instruct_ablate.processes import rank
 from instruct_ablate.schema import Config

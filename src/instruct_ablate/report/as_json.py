@@ -21,7 +21,7 @@ from instruct_ablate.report.tables.tables import Table
 from instruct_ablate.report.tables.template_table import OverTemplates, over_templates
 
 if TYPE_CHECKING:
-    from instruct_ablate.grid.plan import PlannedCell
+    from instruct_ablate.grid.planning.plan import PlannedCell
     from instruct_ablate.report.report import Report
 
 Fields = dict[str, Any]

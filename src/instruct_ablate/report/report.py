@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.grid.stated import begun, history, standing
+from instruct_ablate.grid.history.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import Hypothesis, parse_hypothesis, stored_hypothesis
 from instruct_ablate.report.documents import provenance

@@ -16,7 +16,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.selection import check_defined, check_selection, chosen_by
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.prompt.template_set import shipped_sets
 from instruct_ablate.schema import (

@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.identity import (
     identify,
 )
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,

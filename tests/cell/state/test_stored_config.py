@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from instruct_ablate.cell.state.stored_config import describe, stored_config, stored_texts
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 
 
 def test_it_is_data_and_nothing_in_it_is_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

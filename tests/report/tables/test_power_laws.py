@@ -11,8 +11,8 @@ import pytest
 
 from instruct_ablate.cell.state.legend import Legend
 from instruct_ablate.cell.state.record import CellRecord, Drawn
-from instruct_ablate.grid.looks import Looks
-from instruct_ablate.grid.stated import Stated
+from instruct_ablate.grid.history.looks import Looks
+from instruct_ablate.grid.history.stated import Stated
 from instruct_ablate.report.report import report_lines
 from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.report.tables.power_laws import over_budgets, power_lines, power_table

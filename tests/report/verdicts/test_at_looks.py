@@ -13,7 +13,7 @@ import pytest
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.looks import CHAIN, Decision, Look
+from instruct_ablate.grid.history.looks import CHAIN, Decision, Look
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.report import judge_study, report_lines

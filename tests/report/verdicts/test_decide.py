@@ -16,10 +16,10 @@ from instruct_ablate.cell.state.identity import Contents, Identity, identify
 from instruct_ablate.cell.state.record import CellRecord
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid import probe as probing
-from instruct_ablate.grid.estimate import Estimate, Estimator
-from instruct_ablate.grid.plan import PlannedCell
 from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.grid.planning import probe as probing
+from instruct_ablate.grid.planning.estimate import Estimate, Estimator
+from instruct_ablate.grid.planning.plan import PlannedCell
 from instruct_ablate.grid.speeds import Speed, Way
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.statistics.outcomes import unpaired_floor

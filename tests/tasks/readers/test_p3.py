@@ -220,7 +220,7 @@ def test_only_templates_named_after_the_original_task_are_evaluated(root):
 
 def test_validation_sets_are_whole_unless_a_limit_is_set(root):
     write(root / "super_glue_rte_must_be_true.jsonl", rows(150))
-    from instruct_ablate.grid.composer import compose_config
+    from instruct_ablate.grid.composing.composer import compose_config
 
     config = compose_config(["tasks=p3", f"tasks.root={root}"]).tasks
     (task,) = read_tasks(config, root.parent / "cache").test
@@ -304,7 +304,7 @@ def test_targets_that_are_none_of_the_choices_are_counted_and_refused_above_a_sh
 
 
 def test_two_equal_choices_in_a_row_are_no_reason_to_refuse(root):
-    from instruct_ablate.grid.reading_checks import check_choices
+    from instruct_ablate.grid.checking.reading_checks import check_choices
     from instruct_ablate.schema import EvaluationConfig, PromptConfig
 
     given = [

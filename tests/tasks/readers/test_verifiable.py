@@ -6,7 +6,7 @@ import pytest
 
 from instruct_ablate.constraints import constraints_of, kinds
 from instruct_ablate.errors import UserErrors
-from instruct_ablate.grid.composer import compose_config
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.metrics import load_metrics
 from instruct_ablate.metrics.constraints import ALL
 from instruct_ablate.schema import TasksConfig

