@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.record.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, now, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.grid.composing.composer import compose_config

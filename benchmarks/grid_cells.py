@@ -21,7 +21,7 @@ from benchmarks.grid_work import Adapters, CellWork, full_tuning, top_adapters
 from benchmarks import cells
 from instruct_ablate.cell.run.evaluation import prompts_at_test
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.store import token_store
 from instruct_ablate.grid.composing.composer import compose_config

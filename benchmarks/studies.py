@@ -27,9 +27,9 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.instance_scores import completed
-from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.record.instance_scores import completed
+from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.grid.planning.plan import compose_plan

@@ -12,7 +12,7 @@ import pytest
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.identity import Data
-from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.record.record import ScoreBlock
 from instruct_ablate.cost import Cost
 from instruct_ablate.metrics import Scores
 from instruct_ablate.schema import (

@@ -12,10 +12,10 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.cell.state.canonical import effective
-from instruct_ablate.cell.state.counterpart import Among, closest, counterparts
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.setting.counterpart import Among, closest, counterparts
+from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.data.settings import check_data
 from instruct_ablate.errors import UserError
 from instruct_ablate.prompt.prompt import Prompt

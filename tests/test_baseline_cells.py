@@ -10,9 +10,9 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from scipy.stats import binom
 
-from instruct_ablate.cell.state.legend import trained_on
-from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import trained_on
 from instruct_ablate.metrics import Score
 from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.schema import TasksConfig

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.extensions import load_extensions
 from instruct_ablate.instruction.context import Context

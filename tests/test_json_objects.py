@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from instruct_ablate.cell.state.predictions import from_line
-from instruct_ablate.cell.state.record_file import CorruptRecordError, loaded
+from instruct_ablate.cell.state.record.predictions import from_line
+from instruct_ablate.cell.state.record.record_file import CorruptRecordError, loaded
 from instruct_ablate.json_objects import DoubleKeyError, load_json
 from instruct_ablate.learning_curve import read_curve
 

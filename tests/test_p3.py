@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from tests.grid.small import sweep
 

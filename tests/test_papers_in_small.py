@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.metrics import Scores, find_measure, mean_scores
 from tests.test_experiments import cells

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from instruct_ablate.baselines import BASELINES
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.grid.composing.composer import compose_config

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.after.rescore import rescore_study
-from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions
 from instruct_ablate.constraints import constraints_of, followed
 from instruct_ablate.metrics.constraints import (
     ALL,

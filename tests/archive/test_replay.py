@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from instruct_ablate.archive.pack import pack
 from instruct_ablate.cell.after.rescore import rescore_study
-from instruct_ablate.cell.state.predictions import read_predictions, to_line
-from instruct_ablate.cell.state.record import SCORING
+from instruct_ablate.cell.state.record.predictions import read_predictions, to_line
+from instruct_ablate.cell.state.record.record import SCORING
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError

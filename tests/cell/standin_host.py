@@ -18,7 +18,12 @@ import pytest
 from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state import heartbeat
-from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row, written_rows
+from instruct_ablate.cell.state.record.predictions import (
+    PredictionRow,
+    PredictionWriter,
+    make_row,
+    written_rows,
+)
 from instruct_ablate.learning_curve import FILE, append_row, keep_rows
 from instruct_ablate.metrics import score_all
 from instruct_ablate.prompt.prompt import Prediction, Prompt

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.schema import (
     BudgetConfig,

@@ -12,7 +12,7 @@ import pytest
 
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.learning_curve import FILE, read_curve
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.schema import BudgetConfig, Config, ModelConfig, TasksConfig

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.record.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError

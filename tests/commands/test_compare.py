@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.cell.state.record.record import Failure
 from instruct_ablate.command_line import group
 from instruct_ablate.grid.planning.plan import plan_table
 from instruct_ablate.terminal import make_console

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.record_file import sealed
+from instruct_ablate.cell.state.record.record_file import sealed
 from tests.damage import damages
 from tests.trees import nodes
 

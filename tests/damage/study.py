@@ -18,14 +18,14 @@ from instruct_ablate.cell.run.evaluation import score_block
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.predictions import (
+from instruct_ablate.cell.state.record.predictions import (
     PredictionRow,
     PredictionWriter,
     make_row,
     read_predictions,
     written_rows,
 )
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.clean import leftovers
 from instruct_ablate.grid.launch.slurm_queue import Ticket, write_ticket

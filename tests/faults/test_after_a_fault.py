@@ -14,7 +14,7 @@ import pytest
 
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state import store
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.schema import LoggerConfig
 from tests.cell.test_faults import done, grid, run_all, start

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.record import FORMAT
+from instruct_ablate.cell.state.record.record import FORMAT
 from tests.goldens import cases, expected
 
 GOLDEN = json.loads((cases.HERE / "identities.json").read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.lock import locked
-from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.record.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.commands.clean import command
 from instruct_ablate.errors import UserError

@@ -10,7 +10,7 @@ import pytest
 from hydra import initialize_config_dir
 
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.cell.state.record.record import Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.composition import register
 from instruct_ablate.grid.composing.composer import Composer

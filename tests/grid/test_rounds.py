@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.state.identity import Identity, identify
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.history.looks import LOOKS, Decision, Look, read_looks

@@ -10,7 +10,7 @@ import pytest
 
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import missing_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.grid.speeds import Machine, Speed, Way, beside, machine_lines, on_one_machine, speeds

@@ -10,8 +10,8 @@ from rich.console import Console
 from instruct_ablate.cell.state.heartbeat import Beat, Heartbeat, this_process
 from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.lock import acquire
-from instruct_ablate.cell.state.record import CellRecord, Failure, ScoreBlock
-from instruct_ablate.cell.state.record_file import to_json
+from instruct_ablate.cell.state.record.record import CellRecord, Failure, ScoreBlock
+from instruct_ablate.cell.state.record.record_file import to_json
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.grid import status as status_module
 from instruct_ablate.grid.launch.slurm_end import OUT_OF_MEMORY

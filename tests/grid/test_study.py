@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from instruct_ablate.cell.state.identity import Data, Identity, identify
-from instruct_ablate.cell.state.record import Failure, ScoreBlock
+from instruct_ablate.cell.state.record.record import Failure, ScoreBlock
 from instruct_ablate.cell.state.store import find_folder, missing_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import Study, declare, forget, read_declaration, read_study

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from instruct_ablate.cell.state.record import CellRecord, Failure, Selected
-from instruct_ablate.cell.state.setting import make_setting
+from instruct_ablate.cell.state.record.record import CellRecord, Failure, Selected
+from instruct_ablate.cell.state.setting.setting import make_setting
 from instruct_ablate.errors import TrialFailedError, UserError
 from instruct_ablate.grid import trial
 from instruct_ablate.grid.study import read_study

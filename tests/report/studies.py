@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.cell.state.record import CellRecord, Failure
-from instruct_ablate.cell.state.record_file import to_json
+from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record.record import CellRecord, Failure
+from instruct_ablate.cell.state.record.record_file import to_json
 from instruct_ablate.cell.state.store import DECLARATION
 from instruct_ablate.grid.study import Declaration, DeclaredCell
 from instruct_ablate.whole_files import write_whole

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from instruct_ablate.archive.pack import pack
 from instruct_ablate.cell.after.rescore import rescore_study
-from instruct_ablate.cell.state.instance_scores import CHANGED, scored_rows
-from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.cell.state.record.instance_scores import CHANGED, scored_rows
+from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.command_line import group
 from instruct_ablate.grid.study import Study, read_study

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.closing import above_guess, close, closing_lines, verdict_words
 from instruct_ablate.report.report import judge_study

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from instruct_ablate.cell.state.record import CellRecord, Environment
+from instruct_ablate.cell.state.record.record import CellRecord, Environment
 from instruct_ablate.commands.compare import command
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.compare import compare_studies

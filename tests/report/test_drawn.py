@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.counterpart import drawn
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.counterpart import drawn
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.variant import VARIANTS, variant

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from instruct_ablate.cell.state.predictions import read_predictions
-from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.cell.state.record.predictions import read_predictions
+from instruct_ablate.cell.state.record.record import Failure
 from instruct_ablate.report.frames import StudyFrames
 from instruct_ablate.report.report import write_report
 from tests.report.cells import make_cell

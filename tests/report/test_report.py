@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from pyarrow import parquet
 
-from instruct_ablate.cell.state.record import CellRecord, Failure
+from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.commands.compare import command as compare_command
 from instruct_ablate.commands.report import command as report_command
 from instruct_ablate.errors import UserError

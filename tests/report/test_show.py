@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from instruct_ablate.cell.state.predictions import read_predictions, to_line
-from instruct_ablate.cell.state.record_file import to_json
+from instruct_ablate.cell.state.record.predictions import read_predictions, to_line
+from instruct_ablate.cell.state.record.record_file import to_json
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.show import Selection, differing, is_right, read_cell, select_rows

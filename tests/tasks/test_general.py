@@ -11,7 +11,7 @@ import pytest
 from instruct_ablate.cell.run.evaluation import file_name
 from instruct_ablate.cell.state.canonical import as_general, effective
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import GENERAL_FILE
+from instruct_ablate.cell.state.record.record import GENERAL_FILE
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.grid.planning.estimate import Estimator

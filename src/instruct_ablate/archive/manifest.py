@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from instruct_ablate.cell.state.record_file import (
+from instruct_ablate.cell.state.record.record_file import (
     CorruptRecordError,
     OtherFormatError,
     decode,

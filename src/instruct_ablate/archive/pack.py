@@ -21,8 +21,8 @@ from instruct_ablate.archive.manifest import (
     manifest_text,
     parse_manifest,
 )
-from instruct_ablate.cell.state.instance_scores import change_told
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.instance_scores import change_told
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import DECLARATION, RECORD
 from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
 from instruct_ablate.errors import UserError

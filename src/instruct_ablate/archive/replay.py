@@ -9,7 +9,7 @@ from instruct_ablate.archive.compared import likeness
 from instruct_ablate.archive.manifest import REPORT, STUDY
 from instruct_ablate.archive.unpack import LIMIT, unpack
 from instruct_ablate.cell.after.rescore import Rescored, check_cell
-from instruct_ablate.cell.state.record import SCORING
+from instruct_ablate.cell.state.record.record import SCORING
 from instruct_ablate.cell.state.store import RECORD
 from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.metrics import BUILT_IN_ALONE, Selection

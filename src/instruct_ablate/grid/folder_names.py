@@ -14,7 +14,7 @@ from typing import Any
 from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.identity import counting, folder_name
-from instruct_ablate.cell.state.setting import GENERAL, Setting, plain_value, write
+from instruct_ablate.cell.state.setting.setting import GENERAL, Setting, plain_value, write
 from instruct_ablate.cell.state.store import Records
 from instruct_ablate.composition import WIDE, keys
 from instruct_ablate.grid.composing.composer import Composer, group_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.cell.state.setting.legend import Legend
 
 C = TypeVar("C", bound=Any)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from instruct_ablate.cell.state.record import CellRecord, Environment
+from instruct_ablate.cell.state.record.record import CellRecord, Environment
 from instruct_ablate.schema import TrainerConfig
 from instruct_ablate.top_layers import ALL
 

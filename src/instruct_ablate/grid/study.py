@@ -13,9 +13,9 @@ from filelock import AcquireReturnProxy, BaseFileLock, Timeout
 
 from instruct_ablate.cell.state.former import UNKNOWN_ORDER, is_of_unknown_order
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.old_record import data_names, modern_declaration, with_data_name
-from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord
-from instruct_ablate.cell.state.record_file import (
+from instruct_ablate.cell.state.record.old_record import data_names, modern_declaration, with_data_name
+from instruct_ablate.cell.state.record.record import RECORD_VERSION, CellRecord
+from instruct_ablate.cell.state.record.record_file import (
     CorruptRecordError,
     OtherFormatError,
     decode,
@@ -23,7 +23,7 @@ from instruct_ablate.cell.state.record_file import (
     sealed,
     to_json,
 )
-from instruct_ablate.cell.state.setting import ORDER, Setting, completed
+from instruct_ablate.cell.state.setting.setting import ORDER, Setting, completed
 from instruct_ablate.cell.state.store import DECLARATION, RECORD, Records, read_record, record_fault
 from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
 from instruct_ablate.errors import UserError, closed, unknown

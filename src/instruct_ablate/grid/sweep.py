@@ -27,7 +27,7 @@ from instruct_ablate.cell.run.points import WITHOUT_POINTS, is_without_points
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify, regardless_of_order
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import Records, missing_record, read_record, record_fault
 from instruct_ablate.errors import UserError, UserErrors, refusal, with_kind
 from instruct_ablate.grid.checking.effects import twins

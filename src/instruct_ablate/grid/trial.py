@@ -14,7 +14,7 @@ from instruct_ablate.cell.run.selection import chosen_by
 from instruct_ablate.cell.run.task_function import INTERRUPTED, composed, run_one
 from instruct_ablate.cell.state.canonical import is_untuned
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.errors import TrialFailedError, UserError, refusal
 from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.grid.study import declare

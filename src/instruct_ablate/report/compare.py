@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from instruct_ablate.cell.state.legend import COLUMNS, Legend, heading
-from instruct_ablate.cell.state.record import GENERAL, CellRecord, Environment
-from instruct_ablate.cell.state.setting import Setting, Value, write
+from instruct_ablate.cell.state.record.record import GENERAL, CellRecord, Environment
+from instruct_ablate.cell.state.setting.legend import COLUMNS, Legend, heading
+from instruct_ablate.cell.state.setting.setting import Setting, Value, write
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.plural import counted
 from instruct_ablate.report.documents.provenance import made_with

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.cell.state.instance_scores import scored_rows
-from instruct_ablate.cell.state.predictions import PredictionRow
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.instance_scores import scored_rows
+from instruct_ablate.cell.state.record.predictions import PredictionRow
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.report.report import Report, judge_study
 from instruct_ablate.report.tables.differences import Difference
 from instruct_ablate.report.tables.tables import place_values, tidy

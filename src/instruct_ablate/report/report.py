@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.grid.history.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import Hypothesis, parse_hypothesis, stored_hypothesis

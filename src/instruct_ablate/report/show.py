@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.instance_scores import scored_rows
-from instruct_ablate.cell.state.predictions import PredictionRow
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.instance_scores import scored_rows
+from instruct_ablate.cell.state.record.predictions import PredictionRow
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, record_fault
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.metrics.built_in import exact_match

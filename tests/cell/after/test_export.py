@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from instruct_ablate.cell.after.export import check_shape, new_folder, open_source
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.state.predictions import read_predictions
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.predictions import read_predictions
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError

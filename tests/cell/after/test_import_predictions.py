@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.after.import_predictions import Matching, Source, import_predictions, write_imported
-from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import read_study

@@ -8,7 +8,7 @@ import pytest
 from instruct_ablate.cell.after.post_mortem import TAIL, record_killed, why
 from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.lock import locked
-from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.cell.state.record.record import Failure
 from instruct_ablate.cell.state.store import missing_record, now, read_record, write_record
 from tests.standins import make_config, replace_inputs
 

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from instruct_ablate.cell.after.import_predictions import Imported, Source, import_predictions, write_imported
 from instruct_ablate.cell.after.rescore import check_cell, is_behind, lacks_model, rescore_cell, rescore_study
 from instruct_ablate.cell.mirror import wandb_export
-from instruct_ablate.cell.state.instance_scores import read_columns
 from instruct_ablate.cell.state.lock import locked
-from instruct_ablate.cell.state.predictions import make_row, read_predictions
-from instruct_ablate.cell.state.record import GENERAL, GENERAL_FILE, SCORING, CellRecord
+from instruct_ablate.cell.state.record.instance_scores import read_columns
+from instruct_ablate.cell.state.record.predictions import make_row, read_predictions
+from instruct_ablate.cell.state.record.record import GENERAL, GENERAL_FILE, SCORING, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.commands.rescore import command
 from instruct_ablate.errors import UserError

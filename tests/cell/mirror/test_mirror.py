@@ -17,7 +17,7 @@ from instruct_ablate.cell.mirror.mirror import open_mirror
 from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.training.module import InstructionModule

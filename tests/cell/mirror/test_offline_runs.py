@@ -23,7 +23,7 @@ from instruct_ablate.cell.mirror.offline_runs import (
 )
 from instruct_ablate.cell.mirror.wandb_export import log_exported, tell_again
 from instruct_ablate.cell.mirror.wandb_run import WandbRun, run_id
-from instruct_ablate.cell.state.record import CellRecord, Failure
+from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.schema import Config, LoggerConfig

@@ -24,7 +24,7 @@ from instruct_ablate.cell.mirror.wandb_run import (
     shown_config,
     tags,
 )
-from instruct_ablate.cell.state.record import Failure
+from instruct_ablate.cell.state.record.record import Failure
 from instruct_ablate.cell.state.store import TRAINED
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.schema import Config, LoggerConfig

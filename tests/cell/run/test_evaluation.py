@@ -17,14 +17,14 @@ from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.predictions import (
+from instruct_ablate.cell.state.record.predictions import (
     PredictionRow,
     discard,
     make_row,
     partial_path,
     read_predictions,
 )
-from instruct_ablate.cell.state.record import BlockKey, ScoreBlock
+from instruct_ablate.cell.state.record.record import BlockKey, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import score_prediction
 from instruct_ablate.model.loading.checkpoint import Checkpoint

@@ -13,7 +13,7 @@ from instruct_ablate.cell.run.evaluation import file_name, score_block
 from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Data, Identity
-from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter, make_row
+from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter, make_row
 from instruct_ablate.errors import BrokenInvariantError
 from instruct_ablate.metrics import score_prediction
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
@@ -170,7 +170,7 @@ def test_a_cell_that_breaks_an_invariant_fails_and_says_why(
 ) -> None:
     def train(job: Any, collection: Any, checkpoint: Any) -> Any:
         from instruct_ablate.cell.run.training import Trained
-        from instruct_ablate.cell.state.record import Drawn
+        from instruct_ablate.cell.state.record.record import Drawn
         from instruct_ablate.cost import Cost
 
         next(checkpoint.model.parameters()).data[0, 0] = math.nan

@@ -19,7 +19,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.state.canonical import effective, shown_at_test
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.training.settings import check_points
 from instruct_ablate.schema import (

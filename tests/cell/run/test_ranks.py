@@ -13,7 +13,7 @@ from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.ranks import follow
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import CellRecord, Failure
+from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.processes import rank
 from tests.standins import make_config, replace_inputs, work

@@ -17,9 +17,9 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.settings import check_names
 from instruct_ablate.cell.state.former import UNKNOWN_ORDER, as_stored
 from instruct_ablate.cell.state.identity import Data, digest, identify
-from instruct_ablate.cell.state.instance_scores import checksum
-from instruct_ablate.cell.state.predictions import make_row, read_predictions
-from instruct_ablate.cell.state.record import SCORING, CellRecord
+from instruct_ablate.cell.state.record.instance_scores import checksum
+from instruct_ablate.cell.state.record.predictions import make_row, read_predictions
+from instruct_ablate.cell.state.record.record import SCORING, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import declare, read_study

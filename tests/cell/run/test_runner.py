@@ -16,7 +16,7 @@ from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.lock import acquire, holder
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import Interrupted, UserError
 from tests.standins import make_config, replace_inputs, work

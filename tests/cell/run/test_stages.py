@@ -14,8 +14,8 @@ import pytest
 from instruct_ablate.cell.run.evaluation import PLACES
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.stages import work
-from instruct_ablate.cell.state.predictions import read_predictions
-from instruct_ablate.cell.state.record import BlockKey, CellRecord
+from instruct_ablate.cell.state.record.predictions import read_predictions
+from instruct_ablate.cell.state.record.record import BlockKey, CellRecord
 from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.model.loading.parameter_count import parameters
 from instruct_ablate.prompt.prompt import Prediction

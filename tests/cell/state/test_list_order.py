@@ -14,7 +14,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state import identity as identities
 from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.identity import identify, regardless_of_order
-from instruct_ablate.cell.state.setting import UNORDERED
+from instruct_ablate.cell.state.setting.setting import UNORDERED
 from instruct_ablate.cell.state.stored_config import IDENTITY
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.grid.study import declare, read_study
@@ -87,7 +87,9 @@ def test_what_an_earlier_version_did_is_found_and_its_seeds_are_one_row(
 ) -> None:
     key, given = "tasks.include", asking(tmp_path, "tasks.include", BACK)
     with monkeypatch.context() as before:
-        before.setattr("instruct_ablate.cell.state.setting.in_order", dict)  # so was it written into records
+        before.setattr(
+            "instruct_ablate.cell.state.setting.setting.in_order", dict
+        )  # so was it written into records
         record = run_cell(given, work)
         assert record.setting.get(key) == ("beta", "alpha")
     study = tmp_path / given.study

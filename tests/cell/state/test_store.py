@@ -8,8 +8,8 @@ import pytest
 
 from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.lock import acquire, locked
-from instruct_ablate.cell.state.record import CellRecord, Failure, State
-from instruct_ablate.cell.state.record_file import sealed, to_json
+from instruct_ablate.cell.state.record.record import CellRecord, Failure, State
+from instruct_ablate.cell.state.record.record_file import sealed, to_json
 from instruct_ablate.cell.state.store import (
     Records,
     find_folder,
@@ -21,7 +21,7 @@ from instruct_ablate.cell.state.store import (
     running_by,
     write_record,
 )
-from tests.cell.state.test_record_file import SETTING, make_record
+from tests.cell.state.record.test_record_file import SETTING, make_record
 from tests.standins import make_config, make_scores, replace_inputs
 
 

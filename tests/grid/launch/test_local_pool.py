@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.launch import local_pool

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record import CellRecord, Environment, Failure
+from instruct_ablate.cell.state.record.record import CellRecord, Environment, Failure
 from instruct_ablate.cell.state.store import missing_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from instruct_ablate.cell.state.record import Environment, Selected
+from instruct_ablate.cell.state.record.record import Environment, Selected
 from instruct_ablate.command_line import group
 from instruct_ablate.cost import Cost
 from instruct_ablate.grid.study import Study

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock, Selected
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock, Selected
 from instruct_ablate.metrics import Scores
 from instruct_ablate.report.documents.model_card import Folder, interval, model_card
 from instruct_ablate.scores import TaskScore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from instruct_ablate.cell.state.record import Environment, Failure
+from instruct_ablate.cell.state.record.record import Environment, Failure
 from instruct_ablate.report.documents.provenance import cell_table, made_with, to_json
 from tests.report.cells import make_cell
 

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgba_array
 from matplotlib.figure import Figure
 
-from instruct_ablate.cell.state.record import CellRecord, Drawn
+from instruct_ablate.cell.state.record.record import CellRecord, Drawn
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.figures import figures

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.figures.heat_maps import (
     MOST_COLUMNS,

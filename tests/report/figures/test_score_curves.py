@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from instruct_ablate.cell.state.record import Selected
+from instruct_ablate.cell.state.record.record import Selected
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.figures.score_curves import MOST, over_training, score_curve_table, score_curves

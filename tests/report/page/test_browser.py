@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.instance_scores import checksum
-from instruct_ablate.cell.state.predictions import read_predictions, to_line
+from instruct_ablate.cell.state.record.instance_scores import checksum
+from instruct_ablate.cell.state.record.predictions import read_predictions, to_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.page import browser
 from instruct_ablate.report.page.browser import MOST_TEXT, browser_data, packed, packed_data

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.predictions import read_predictions
+from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.page.sample import choose, line_reader, read_sample

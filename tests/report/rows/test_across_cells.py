@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.cell.state.record import BlockKey, CellRecord
+from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record.record import BlockKey, CellRecord
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics.built_in import consistency
 from instruct_ablate.report.rows.across_cells import with_metrics_over_cells

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.record import CellRecord, Selected
+from instruct_ablate.cell.state.record.record import CellRecord, Selected
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.rows.chosen_rates import chosen_lines, searches
 from tests.report.cells import make_cell

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import Selection, find_measure
 from instruct_ablate.metrics.likelihood import PER_TOKEN

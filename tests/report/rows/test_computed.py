@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.record import CellRecord, Environment
+from instruct_ablate.cell.state.record.record import CellRecord, Environment
 from instruct_ablate.report.as_json import report_fields
 from instruct_ablate.report.closing import closing_lines
 from instruct_ablate.report.compare import compare_studies

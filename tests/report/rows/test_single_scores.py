@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from instruct_ablate.cell.state.instance_scores import completed
-from instruct_ablate.cell.state.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.instance_scores import completed
+from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import Scores, TaskScore
 from instruct_ablate.report.rows.single_scores import SingleScores, Sorted, _mean, _numbers

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.record import BlockKey, CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.record import BlockKey, CellRecord, ScoreBlock
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.report.rows.trials import Trial, Trials, without_clashes

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.record import BlockKey, CellRecord
+from instruct_ablate.cell.state.record.record import BlockKey, CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import TaskScore
 from instruct_ablate.report.rows.single_scores import SingleScores

@@ -19,7 +19,7 @@ from instruct_ablate.archive.replay import replay
 from instruct_ablate.cell.after.rescore import check_cell, rescore_study
 from instruct_ablate.cell.mirror.score_keys import block_scores, main_scores
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.state.record import GENERAL, GENERAL_FILE, CellRecord
+from instruct_ablate.cell.state.record.record import GENERAL, GENERAL_FILE, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.model.decoding import predict as predicting

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.record import BlockKey
+from instruct_ablate.cell.state.record.record import BlockKey
 from instruct_ablate.report import report
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.tables.pivot import pivot_table

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.record import CellRecord, Drawn
+from instruct_ablate.cell.state.record.record import CellRecord, Drawn
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.grid.history.looks import Looks
 from instruct_ablate.grid.history.stated import Stated
 from instruct_ablate.report.report import report_lines

@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 import pyarrow.parquet as pq
 import pytest
 
-from instruct_ablate.cell.state.record import GENERAL, BlockKey, CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.record import GENERAL, BlockKey, CellRecord, ScoreBlock
 from instruct_ablate.metrics import registry
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.rows.seed_means import build_rows

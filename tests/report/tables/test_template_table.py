@@ -17,7 +17,7 @@ from scipy import stats
 
 from instruct_ablate.cell.mirror.score_keys import block_scores, flat_scores, main_scores
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.instruction.context import hashed
 from instruct_ablate.prompt.prompt import Prediction

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from instruct_ablate.cell.state.contamination import SEEN
+from instruct_ablate.cell.state.setting.contamination import SEEN
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.figures.paper import main_caption
 from instruct_ablate.report.rows.columns import column_heading, main_columns

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.history.looks import CHAIN, Decision, Look
 from instruct_ablate.grid.study import read_study

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
-from instruct_ablate.cell.state.setting import write, write_exactly
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.setting.setting import write, write_exactly
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.rows.trials import Trials
 from instruct_ablate.report.verdicts.contrasts import UnmatchedError, _pair, contrasts, matches

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from instruct_ablate.cell.state.identity import Contents, Identity, identify
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.planned_cell import Cell

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
-from instruct_ablate.cell.state.record import Selected
+from instruct_ablate.cell.state.record.record import Selected
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import TaskScore
 from instruct_ablate.report.verdicts.sensitivity import (

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.verdicts.sentences import sentence, sentences
 from instruct_ablate.report.verdicts.verdicts import judge

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import Scores, TaskScore
 from instruct_ablate.report.closing import verdict_words

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.predictions import to_line
+from instruct_ablate.cell.state.record.predictions import to_line
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.page.browser import browser_data

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.predictions import read_predictions, to_line
+from instruct_ablate.cell.state.record.predictions import read_predictions, to_line
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report import report
 from instruct_ablate.report.page.sample import every_block

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.lock import LockedError, locked
-from instruct_ablate.cell.state.record import CellRecord, Failure
+from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import missing_record, now, read_record, write_record
 
 TAIL = 2000  # characters of a process's last output that its record keeps

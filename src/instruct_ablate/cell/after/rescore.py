@@ -13,10 +13,10 @@ from pathlib import Path
 
 from instruct_ablate.cell.mirror.loggers import guarded
 from instruct_ablate.cell.mirror.wandb_export import tell_again
-from instruct_ablate.cell.state.instance_scores import completed, is_as_scored
 from instruct_ablate.cell.state.lock import LockedError, locked
-from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions, to_line
-from instruct_ablate.cell.state.record import GENERAL, SCORING, CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.instance_scores import completed, is_as_scored
+from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions, to_line
+from instruct_ablate.cell.state.record.record import GENERAL, SCORING, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import RECORD, read_record, write_record
 from instruct_ablate.cell.state.stored_config import stored_flag, stored_number, stored_texts
 from instruct_ablate.errors import UserError, in_a_line

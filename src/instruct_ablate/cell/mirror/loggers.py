@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from instruct_ablate.cell.mirror.score_keys import block_scores, flat_scores
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.errors import with_kind
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from instruct_ablate.cell.state.record import GENERAL, CellRecord
+from instruct_ablate.cell.state.record.record import GENERAL, CellRecord
 from instruct_ablate.metrics import Score, Scores, find_measure, mean_scores
 from instruct_ablate.metrics.measures import measure_names
 

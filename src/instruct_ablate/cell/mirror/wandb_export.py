@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.mirror.wandb_run import log_model, open_run, resolved_mode, run_id, summary, tell
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.stored_config import stored_part
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import LoggerConfig

@@ -18,10 +18,10 @@ from instruct_ablate.cell.mirror.settings import mirrored_name
 from instruct_ablate.cell.mirror.wandb_internals import SERVICE_PROCESS, leave_service, list_packages_once
 from instruct_ablate.cell.state.environment import commit, versions
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.legend import COLUMNS, is_default, trained_on
-from instruct_ablate.cell.state.predictions import read_predictions
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.predictions import read_predictions
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import COLUMNS, is_default, trained_on
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.cell.state.store import TRAINED
 from instruct_ablate.errors import in_a_line
 from instruct_ablate.learning_curve import FILE as CURVE

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.state import identity
-from instruct_ablate.cell.state.instance_scores import completed
-from instruct_ablate.cell.state.notes import prompt_notes, unmarked_note
-from instruct_ablate.cell.state.predictions import (
+from instruct_ablate.cell.state.record.instance_scores import completed
+from instruct_ablate.cell.state.record.notes import prompt_notes, unmarked_note
+from instruct_ablate.cell.state.record.predictions import (
     PredictionRow,
     PredictionWriter,
     discard,
     make_row,
     written_rows,
 )
-from instruct_ablate.cell.state.record import GENERAL, GENERAL_FILE, BlockKey, ScoreBlock
+from instruct_ablate.cell.state.record.record import GENERAL, GENERAL_FILE, BlockKey, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, Selection, aggregate, score_prediction, score_predictions

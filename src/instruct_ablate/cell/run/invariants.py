@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.evaluation import score_block
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.notes import prediction_notes
-from instruct_ablate.cell.state.predictions import PredictionRow, read_predictions
-from instruct_ablate.cell.state.record import ScoreBlock
+from instruct_ablate.cell.state.record.notes import prediction_notes
+from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions
+from instruct_ablate.cell.state.record.record import ScoreBlock
 from instruct_ablate.errors import BrokenInvariantError
 from instruct_ablate.plural import are, counted
 from instruct_ablate.prompt.prompt import Prompt

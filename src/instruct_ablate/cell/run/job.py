@@ -9,7 +9,7 @@ from pathlib import Path
 from instruct_ablate.cell.mirror.loggers import Mirror, Silent
 from instruct_ablate.cell.state.heartbeat import Heartbeat
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import Drawn, Environment, ScoreBlock, Selected
+from instruct_ablate.cell.state.record.record import Drawn, Environment, ScoreBlock, Selected
 from instruct_ablate.cost import Cost
 from instruct_ablate.schema import Config
 

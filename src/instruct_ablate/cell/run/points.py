@@ -15,7 +15,7 @@ from instruct_ablate.cell.run.evaluation import prompts_at_test, selected
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.selection import chosen_by
 from instruct_ablate.cell.state.canonical import is_untuned, shown_at_test, under_templates
-from instruct_ablate.cell.state.record import SCORING, scored_with
+from instruct_ablate.cell.state.record.record import SCORING, scored_with
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.label import originals
 from instruct_ablate.metrics import Metric, aggregate, score_predictions

@@ -29,9 +29,9 @@ from instruct_ablate.cell.state.canonical import (
 )
 from instruct_ablate.cell.state.former import UNKNOWN_ORDER, check_order_of, forms, in_another_order
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.instance_scores import completed, is_as_scored
-from instruct_ablate.cell.state.predictions import PredictionRow, from_line, to_line
-from instruct_ablate.cell.state.record import GENERAL, CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.instance_scores import completed, is_as_scored
+from instruct_ablate.cell.state.record.predictions import PredictionRow, from_line, to_line
+from instruct_ablate.cell.state.record.record import GENERAL, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.cell.state.stored_config import IDENTITY, describe
 from instruct_ablate.errors import UserError, in_a_line

@@ -22,7 +22,7 @@ from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.lock import LockedError, locked
-from instruct_ablate.cell.state.record import CellRecord, Failure
+from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import (
     find_folder,
     forbidden,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instruct_ablate.cell.state.record import Selected
+from instruct_ablate.cell.state.record.record import Selected
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import shown
 from instruct_ablate.metrics import Measure, find_measure

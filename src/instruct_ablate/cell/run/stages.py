@@ -31,9 +31,9 @@ from instruct_ablate.cell.state.canonical import (
     under_templates,
 )
 from instruct_ablate.cell.state.environment import environment, peak_memory
-from instruct_ablate.cell.state.notes import prompt_notes
-from instruct_ablate.cell.state.predictions import PredictionRow, make_row
-from instruct_ablate.cell.state.record import GENERAL, Drawn, Environment
+from instruct_ablate.cell.state.record.notes import prompt_notes
+from instruct_ablate.cell.state.record.predictions import PredictionRow, make_row
+from instruct_ablate.cell.state.record.record import GENERAL, Drawn, Environment
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.points import missed, plan_points, scored_apart
 from instruct_ablate.cell.run.selection import selected_weights, selection_note
-from instruct_ablate.cell.state.record import Drawn, Selected
+from instruct_ablate.cell.state.record.record import Drawn, Selected
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context

@@ -11,7 +11,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from instruct_ablate.cell.state.record import Environment
+from instruct_ablate.cell.state.record.record import Environment
 from instruct_ablate.processes import command_line
 
 PACKAGES = ("instruct-ablate", "torch", "transformers", "pytorch-lightning", "peft", "numpy", "rouge-score")

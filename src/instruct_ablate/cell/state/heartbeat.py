@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from instruct_ablate.cell.state.record_file import CorruptRecordError, from_json, to_json
+from instruct_ablate.cell.state.record.record_file import CorruptRecordError, from_json, to_json
 from instruct_ablate.fence import inside_fence
 from instruct_ablate.progress_lines import ProgressLines
 from instruct_ablate.whole_files import read_plain, write_whole

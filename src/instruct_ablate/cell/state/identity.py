@@ -25,8 +25,16 @@ from instruct_ablate.cell.state.canonical import (
     is_untuned,
     shown_at_test,
 )
-from instruct_ablate.cell.state.record import CHANNEL, FORMAT, PREDICTION, TRAINING
-from instruct_ablate.cell.state.setting import GENERAL, NEUTRAL, ORDER, Names, Setting, in_order, setting_from
+from instruct_ablate.cell.state.record.record import CHANNEL, FORMAT, PREDICTION, TRAINING
+from instruct_ablate.cell.state.setting.setting import (
+    GENERAL,
+    NEUTRAL,
+    ORDER,
+    Names,
+    Setting,
+    in_order,
+    setting_from,
+)
 from instruct_ablate.extensions import code_of, load_extensions, registers_only
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.label import canonical, label, versions

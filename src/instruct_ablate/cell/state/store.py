@@ -16,15 +16,15 @@ from typing import Any
 from instruct_ablate.cell.state.heartbeat import Owner, seems_dead
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.lock import holder
-from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord, State
-from instruct_ablate.cell.state.record_file import (
+from instruct_ablate.cell.state.record.record import RECORD_VERSION, CellRecord, State
+from instruct_ablate.cell.state.record.record_file import (
     CorruptRecordError,
     OtherFormatError,
     parse_record,
     sealed,
     to_json,
 )
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.errors import in_a_line
 from instruct_ablate.fence import inside_fence
 from instruct_ablate.json_objects import load_json

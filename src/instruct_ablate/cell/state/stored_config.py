@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from instruct_ablate.cell.state.omegaconf_internals import as_yaml
-from instruct_ablate.cell.state.record_file import CorruptRecordError, decode
+from instruct_ablate.cell.state.record.record_file import CorruptRecordError, decode
 from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.whole_files import read_inside, write_whole
 

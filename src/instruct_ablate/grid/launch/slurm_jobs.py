@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.after.post_mortem import record_killed
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, record_fault
 from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.grid.launch.slurm_end import how_it_ended

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.canonical import effective
-from instruct_ablate.cell.state.contamination import seen_line
-from instruct_ablate.cell.state.rates import rate_line
+from instruct_ablate.cell.state.setting.contamination import seen_line
+from instruct_ablate.cell.state.setting.rates import rate_line
 from instruct_ablate.composition import explain, register, unreadable
 from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.grid.checking.preflight import planned_faults

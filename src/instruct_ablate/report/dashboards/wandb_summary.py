@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instruct_ablate.cell.mirror.wandb_run import open_run, resolved_mode
-from instruct_ablate.cell.state.legend import Legend
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.stored_config import CONFIG, stored_config
 from instruct_ablate.errors import UserError
 from instruct_ablate.report.tables.differences import difference_table

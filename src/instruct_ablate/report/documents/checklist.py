@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from instruct_ablate.cell.state.contamination import collections_of
-from instruct_ablate.cell.state.rates import rate_line
-from instruct_ablate.cell.state.record import CellRecord, Environment
+from instruct_ablate.cell.state.record.record import CellRecord, Environment
+from instruct_ablate.cell.state.setting.contamination import collections_of
+from instruct_ablate.cell.state.setting.rates import rate_line
 from instruct_ablate.grid.study import Study
 from instruct_ablate.plural import counted
 from instruct_ablate.presets import data_licence, licence_of

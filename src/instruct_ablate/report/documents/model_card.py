@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from instruct_ablate.cell.state.contamination import collections_of
-from instruct_ablate.cell.state.legend import SHARE
-from instruct_ablate.cell.state.rates import rate_line
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.setting.contamination import collections_of
+from instruct_ablate.cell.state.setting.legend import SHARE
+from instruct_ablate.cell.state.setting.rates import rate_line
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.presets import data_licence, licence_of

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from instruct_ablate.cell.state.legend import Legend, heading
-from instruct_ablate.cell.state.record import CellRecord, Environment
+from instruct_ablate.cell.state.record.record import CellRecord, Environment
+from instruct_ablate.cell.state.setting.legend import Legend, heading
 from instruct_ablate.report.tables.tables import Table
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.figures.legend import grow_for, names_at_side, names_below, put_legend
 from instruct_ablate.report.rows.seed_means import Row

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instruct_ablate import learning_curve
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.cell.state.setting.setting import Setting
 
 MOST = 8
 

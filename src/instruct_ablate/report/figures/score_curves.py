@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.figures.legend import put_legend

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.legend import Legend, budget_text, trained_on
-from instruct_ablate.cell.state.predictions import PredictionRow
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.predictions import PredictionRow
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.setting.legend import Legend, budget_text, trained_on
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_metric
 from instruct_ablate.report.page.sample import (

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from instruct_ablate.cell.state.instance_scores import change_told, digest_of
-from instruct_ablate.cell.state.predictions import PredictionRow, from_line
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.instance_scores import change_told, digest_of
+from instruct_ablate.cell.state.record.predictions import PredictionRow, from_line
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.plural import counted
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, read_plain

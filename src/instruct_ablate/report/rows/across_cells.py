@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from instruct_ablate.cell.state.instance_scores import scored_rows
-from instruct_ablate.cell.state.predictions import PredictionRow
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.instance_scores import scored_rows
+from instruct_ablate.cell.state.record.predictions import PredictionRow
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics.measures import NO_MEASURES, Measure, find_measure

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from instruct_ablate.cell.state.record import CellRecord, Drawn
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.record import CellRecord, Drawn
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.tasks.sampling.budget import ALL
 
 KEYS = ("data_budget", "data_budget.total")

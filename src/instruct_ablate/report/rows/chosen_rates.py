@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.rates import RATE, trained_rate
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.cell.state.setting.rates import RATE, trained_rate
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.plural import counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.metrics import Score, find_measure
 from instruct_ablate.metrics.measures import ABILITIES, DIFFERENCES, NO_MEASURES, USUAL, measure_names
 from instruct_ablate.metrics.registry import built_in

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.record import GENERAL, CellRecord
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.record import GENERAL, CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
 from instruct_ablate.report.rows.budgets import unmet_budgets, unmet_tasks

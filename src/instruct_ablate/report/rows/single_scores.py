@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from instruct_ablate.cell.state.instance_scores import KEYS, read_columns
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.instance_scores import KEYS, read_columns
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.rows.trials import Trial

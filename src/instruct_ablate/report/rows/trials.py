@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from instruct_ablate.cell.state.counterpart import (
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.counterpart import (
     BASELINE,
     FREE,
     UNTUNED,
@@ -17,8 +18,7 @@ from instruct_ablate.cell.state.counterpart import (
     drawn,
     kind,
 )
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting, Value
+from instruct_ablate.cell.state.setting.setting import Setting, Value
 from instruct_ablate.metrics import Scores, mean_scores
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.templates import template_effects

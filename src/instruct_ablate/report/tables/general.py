@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from instruct_ablate.cell.state.counterpart import FREE, UNTUNED, kind
-from instruct_ablate.cell.state.legend import Legend, heading
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting, of_untuned
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.counterpart import FREE, UNTUNED, kind
+from instruct_ablate.cell.state.setting.legend import Legend, heading
+from instruct_ablate.cell.state.setting.setting import Setting, of_untuned
 from instruct_ablate.plural import counted
 from instruct_ablate.prompt.template_set import DRAWN, FIRST
 from instruct_ablate.report.rows.seed_means import ABILITY, Mean, forgotten, general_cells, general_mean

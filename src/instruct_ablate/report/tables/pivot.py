@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from instruct_ablate.cell.state.legend import Legend, heading
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend, heading
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.metrics import Score, find_measure, find_metric, mean_scores
 from instruct_ablate.report.figures.paper import best
 from instruct_ablate.report.rows.columns import group_columns

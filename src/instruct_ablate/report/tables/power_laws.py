@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from instruct_ablate.cell.state.legend import Legend, heading
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting, Value
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend, heading
+from instruct_ablate.cell.state.setting.setting import Setting, Value
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.rows.budgets import KEYS, given_budget, shown, unmet_budgets
 from instruct_ablate.report.rows.columns import compared

@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.legend import Legend, budget_on_axis, heading
-from instruct_ablate.cell.state.record import CellRecord
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend, budget_on_axis, heading
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.metrics import Score, Scores, find_measure, find_metric, mean_scores
 from instruct_ablate.metrics.measures import NO_MEASURES
 from instruct_ablate.report.figures.paper import SCREEN, Paper, best

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from instruct_ablate.cell.state.legend import Legend, heading
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import Legend, heading
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.report.rows.columns import compared
 from instruct_ablate.report.rows.trials import Trial, Trials

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instruct_ablate.cell.state.contamination import DOUBTFUL, SEEN, seen, seen_line
-from instruct_ablate.cell.state.counterpart import drawn
-from instruct_ablate.cell.state.legend import Legend, heading, trained_on
-from instruct_ablate.cell.state.rates import rate_line
+from instruct_ablate.cell.state.setting.contamination import DOUBTFUL, SEEN, seen, seen_line
+from instruct_ablate.cell.state.setting.counterpart import drawn
+from instruct_ablate.cell.state.setting.legend import Legend, heading, trained_on
+from instruct_ablate.cell.state.setting.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
 from instruct_ablate.plural import counted

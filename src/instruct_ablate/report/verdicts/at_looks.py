@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.history.looks import Decision, Look, decision_of, look_lines, size
 from instruct_ablate.grid.study import Study, read_study

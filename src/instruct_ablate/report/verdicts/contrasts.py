@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from instruct_ablate.cell.state.counterpart import UNTUNED, kind
-from instruct_ablate.cell.state.setting import Setting, Value, write, write_exactly
+from instruct_ablate.cell.state.setting.counterpart import UNTUNED, kind
+from instruct_ablate.cell.state.setting.setting import Setting, Value, write, write_exactly
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.report.rows.trials import Trial, Trials
 from instruct_ablate.report.statistics.paired import Side

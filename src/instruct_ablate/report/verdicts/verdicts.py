@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 
-from instruct_ablate.cell.state.counterpart import TRAINED, UNTUNED, kind
-from instruct_ablate.cell.state.legend import Legend
-from instruct_ablate.cell.state.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.counterpart import TRAINED, UNTUNED, kind
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.hypotheses import Clause, Hypothesis
 from instruct_ablate.metrics import Scores
 from instruct_ablate.report.rows.single_scores import SingleScores

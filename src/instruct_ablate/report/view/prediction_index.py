@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from instruct_ablate.cell.state.instance_scores import change_told
-from instruct_ablate.cell.state.predictions import PredictionRow, from_line
+from instruct_ablate.cell.state.record.instance_scores import change_told
+from instruct_ablate.cell.state.record.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.json_objects import load_json

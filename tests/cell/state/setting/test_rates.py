@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from instruct_ablate.cell.state.rates import rate_line, trained_rate
+from instruct_ablate.cell.state.setting.rates import rate_line, trained_rate
 from tests.report.cells import place
 
 LORA = place(method="lora", **{"method.learning_rate_factor": 10.0})

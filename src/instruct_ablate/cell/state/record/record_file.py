@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from instruct_ablate.cell.state.old_record import modern_record
-from instruct_ablate.cell.state.record import RECORD_VERSION, CellRecord, Environment
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.record.old_record import modern_record
+from instruct_ablate.cell.state.record.record import RECORD_VERSION, CellRecord, Environment
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.errors import in_a_line
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.registry import describe

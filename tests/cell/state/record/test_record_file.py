@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.record import (
+from instruct_ablate.cell.state.record.record import (
     RECORD_VERSION,
     BlockKey,
     CellRecord,
@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.record import (
     Failure,
     ScoreBlock,
 )
-from instruct_ablate.cell.state.record_file import (
+from instruct_ablate.cell.state.record.record_file import (
     CorruptRecordError,
     OtherFormatError,
     loaded,
@@ -21,7 +21,7 @@ from instruct_ablate.cell.state.record_file import (
     sealed,
     to_json,
 )
-from instruct_ablate.cell.state.setting import make_setting
+from instruct_ablate.cell.state.setting.setting import make_setting
 from instruct_ablate.metrics import Score, TaskScore
 from tests.standins import make_scores
 

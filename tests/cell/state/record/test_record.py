@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.record import (
+from instruct_ablate.cell.state.record.record import (
     FORMAT,
     GENERAL,
     PREDICTION,
@@ -20,7 +20,7 @@ from instruct_ablate.cell.state.record import (
     Selected,
     scored_with,
 )
-from instruct_ablate.cell.state.setting import make_setting
+from instruct_ablate.cell.state.setting.setting import make_setting
 from instruct_ablate.scores import MetricDescription
 from tests.left_out import left_out
 from tests.standins import make_scores

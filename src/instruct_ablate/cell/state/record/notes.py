@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from instruct_ablate.cell.state.predictions import PredictionRow
+from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.normalisation import alike, is_answerable, merged_answers, normalised
 from instruct_ablate.plural import counted

@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.instance_scores import KEYS, checksum, completed, is_as_scored, read_columns
-from instruct_ablate.cell.state.predictions import PredictionRow
-from instruct_ablate.cell.state.record import SCORING, ScoreBlock
+from instruct_ablate.cell.state.record.instance_scores import (
+    KEYS,
+    checksum,
+    completed,
+    is_as_scored,
+    read_columns,
+)
+from instruct_ablate.cell.state.record.predictions import PredictionRow
+from instruct_ablate.cell.state.record.record import SCORING, ScoreBlock
 from instruct_ablate.metrics import Metric
 from instruct_ablate.metrics.registry import built_in
 from tests.standins import make_scores

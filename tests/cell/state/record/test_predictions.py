@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.predictions import (
+from instruct_ablate.cell.state.record.predictions import (
     PredictionRow,
     PredictionWriter,
     discard,
@@ -199,7 +199,7 @@ def test_rows_are_made_durable_now_and_then_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    monkeypatch.setattr("instruct_ablate.cell.state.predictions._SYNC_EVERY", 3)
+    monkeypatch.setattr("instruct_ablate.cell.state.record.predictions._SYNC_EVERY", 3)
     with PredictionWriter(tmp_path / "p.jsonl") as writer:
         monkeypatch.setattr(os, "fsync", lambda handle: events.append("synced"))
         for row in rows(7):

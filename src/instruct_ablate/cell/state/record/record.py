@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from instruct_ablate.cell.state.setting import Setting
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.cost import Cost
 from instruct_ablate.metrics import Scores
 from instruct_ablate.scores import MetricDescription

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from instruct_ablate.cell.state.setting import Setting, Value
+from instruct_ablate.cell.state.setting.setting import Setting, Value
 from instruct_ablate.presets import READERS, seen_by
 
 SEEN = "seen"  # the column's heading

@@ -12,8 +12,8 @@ import pytest
 from instruct_ablate.cell.state import identity as module
 from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, NEUTRAL, Data, counting, identify
-from instruct_ablate.cell.state.old_record import old_setting
-from instruct_ablate.cell.state.setting import (
+from instruct_ablate.cell.state.record.old_record import old_setting
+from instruct_ablate.cell.state.setting.setting import (
     Axes,
     Names,
     Setting,

@@ -10,7 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.setting import Axes, Names, Setting, Value, setting_from, setting_of_axes
+from instruct_ablate.cell.state.setting.setting import (
+    Axes,
+    Names,
+    Setting,
+    Value,
+    setting_from,
+    setting_of_axes,
+)
 from instruct_ablate.json_objects import load_json
 from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
 

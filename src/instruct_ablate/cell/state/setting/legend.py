@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
-from instruct_ablate.cell.state.setting import (
+from instruct_ablate.cell.state.setting.setting import (
     GENERAL,
     GROUPS,
     Setting,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.legend import (
+from instruct_ablate.cell.state.setting.legend import (
     Legend,
     answers_by_itself,
     budget_text,
@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.legend import (
     rank,
     trained_on,
 )
-from instruct_ablate.cell.state.setting import GENERAL, IMPORTED, Setting, Value, make_setting, write
+from instruct_ablate.cell.state.setting.setting import GENERAL, IMPORTED, Setting, Value, make_setting, write
 from instruct_ablate.schema import MethodConfig
 from tests.report.cells import place
 from tests.standins import make_config

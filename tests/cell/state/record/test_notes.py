@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from instruct_ablate.cell.state.notes import _one_answer, prediction_notes, prompt_notes, unmarked_note
-from instruct_ablate.cell.state.predictions import PredictionRow, make_row
+from instruct_ablate.cell.state.record.notes import _one_answer, prediction_notes, prompt_notes, unmarked_note
+from instruct_ablate.cell.state.record.predictions import PredictionRow, make_row
 from instruct_ablate.metrics import InstanceScore
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.cell.state.old_record import (
+from instruct_ablate.cell.state.record.old_record import (
     data_names,
     modern_declaration,
     modern_record,
     with_data_name,
 )
-from instruct_ablate.cell.state.setting import Setting, make_setting
+from instruct_ablate.cell.state.setting.setting import Setting, make_setting
 
 AXES = {
     "tasks": "starter",

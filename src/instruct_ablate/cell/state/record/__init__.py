@@ -1,0 +1,1 @@
+"""Records and predictions of a cell, on disk."""
