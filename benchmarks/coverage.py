@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from tests.report.statistics.worlds import World
 
-from instruct_ablate.report.statistics.components import Matrix, mean_squares
-from instruct_ablate.report.statistics.error import Floor, error_of
+from instruct_ablate.report.statistics.variance.components import Matrix, mean_squares
+from instruct_ablate.report.statistics.variance.error import Floor, error_of
 
 WORLDS = {
     "typical (1.5, 4, 3)": World(1.5, 4, 3, 30),

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from instruct_ablate.report.statistics.components import Squares, mean_squares
-from instruct_ablate.report.statistics.error import Floor, error_of
 from instruct_ablate.report.statistics.outlook import AGREES, NEVER, Bound, chances
 from instruct_ablate.report.statistics.spending import FIRST, look_level
+from instruct_ablate.report.statistics.variance.components import Squares, mean_squares
+from instruct_ablate.report.statistics.variance.error import Floor, error_of
 from tests.report.statistics.worlds import World
 
 LEVEL = 0.05

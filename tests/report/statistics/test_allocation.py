@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from instruct_ablate.report.statistics.allocation import INSTANCES, SEEDS, Need, Price, propose, weakest
-from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.planned import Planned
 from instruct_ablate.report.statistics.power import Aim, Design
+from instruct_ablate.report.statistics.variance.components import Components
 from tests.left_out import left_out
 from tests.report.statistics.worlds import World
 

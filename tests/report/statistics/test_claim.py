@@ -10,11 +10,11 @@ import pytest
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
 from instruct_ablate.report.statistics.claim import advice, aim_of, p_refute, p_support, rulings
 from instruct_ablate.report.statistics.comparison import compare
-from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.looks import Looks
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.power import Design, power
 from instruct_ablate.report.statistics.tried import Tried
+from instruct_ablate.report.statistics.variance.components import Components
 
 
 def clause(text: str) -> Clause:

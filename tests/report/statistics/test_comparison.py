@@ -8,8 +8,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 from instruct_ablate.report.statistics.comparison import compare, holm
-from instruct_ablate.report.statistics.error import Floor
-from instruct_ablate.report.statistics.seed_pool import SeedPool
+from instruct_ablate.report.statistics.variance.error import Floor
+from instruct_ablate.report.statistics.variance.seed_pool import SeedPool
 
 
 def test_tost_and_t_test_agree_with_statsmodels():

@@ -10,7 +10,6 @@ import numpy as np
 
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.statistics.claim import advice, rulings
-from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.finding import (
     Finding,
     counted,
@@ -21,6 +20,7 @@ from instruct_ablate.report.statistics.finding import (
     probability,
 )
 from instruct_ablate.report.statistics.power import Design, Needed
+from instruct_ablate.report.statistics.variance.components import Components
 from tests.report.statistics.test_claim import EQUAL, tried
 
 

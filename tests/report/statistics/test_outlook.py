@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from instruct_ablate.report.statistics.components import Squares, mean_squares
-from instruct_ablate.report.statistics.error import error_of
 from instruct_ablate.report.statistics.outlook import Bound, Outlook, chances
+from instruct_ablate.report.statistics.variance.components import Squares, mean_squares
+from instruct_ablate.report.statistics.variance.error import error_of
 from tests.report.statistics.sequences import (
     QUIET,
     SEEDS_ALONE,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from instruct_ablate.metrics import Scores, TaskScore
-from instruct_ablate.report.statistics.outcomes import Outcomes, unpaired_floor
 from instruct_ablate.report.statistics.paired import Pairing, pair, task_values
+from instruct_ablate.report.statistics.variance.outcomes import Outcomes, unpaired_floor
 from tests.left_out import left_out
 from tests.report.cells import make_scores
 from tests.scored import score

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from instruct_ablate.report.statistics.allocation import Need
-from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.planned import Planned, planned_design, planned_line, planned_of
 from instruct_ablate.report.statistics.power import Design, detectable
+from instruct_ablate.report.statistics.variance.components import Components
 from tests.report.statistics.worlds import World
 
 

@@ -9,8 +9,6 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from instruct_ablate.report.statistics.components import Components
-from instruct_ablate.report.statistics.error import Crossed
 from instruct_ablate.report.statistics.power import (
     Aim,
     Design,
@@ -21,6 +19,8 @@ from instruct_ablate.report.statistics.power import (
     power,
     smallest,
 )
+from instruct_ablate.report.statistics.variance.components import Components
+from instruct_ablate.report.statistics.variance.error import Crossed
 from tests.left_out import left_out
 from tests.report.statistics.worlds import World
 

@@ -10,11 +10,11 @@ from scipy import stats
 
 from instruct_ablate.metrics import Scores
 from instruct_ablate.report.statistics.comparison import compare
-from instruct_ablate.report.statistics.components import mean_squares
-from instruct_ablate.report.statistics.error import error_of
 from instruct_ablate.report.statistics.paired import Pairing, pair
 from instruct_ablate.report.statistics.power import Design, detectable
 from instruct_ablate.report.statistics.templates import crossed, template_effects
+from instruct_ablate.report.statistics.variance.components import mean_squares
+from instruct_ablate.report.statistics.variance.error import error_of
 from tests.report.cells import make_scores
 from tests.report.statistics.worlds import within_bound
 

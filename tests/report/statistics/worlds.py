@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from instruct_ablate.report.statistics.components import Squares
-from instruct_ablate.report.statistics.error import Error, Floor, error_of
+from instruct_ablate.report.statistics.variance.components import Squares
+from instruct_ablate.report.statistics.variance.error import Error, Floor, error_of
 
 
 @dataclass(frozen=True)

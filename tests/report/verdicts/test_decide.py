@@ -22,9 +22,9 @@ from instruct_ablate.grid.planning.estimate import Estimate, Estimator
 from instruct_ablate.grid.planning.plan import PlannedCell
 from instruct_ablate.grid.speeds import Speed, Way
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.report.statistics.outcomes import unpaired_floor
 from instruct_ablate.report.statistics.planned import Planned
 from instruct_ablate.report.statistics.power import Aim
+from instruct_ablate.report.statistics.variance.outcomes import unpaired_floor
 from instruct_ablate.report.tables.differences import measured_designs
 from instruct_ablate.report.verdicts.decide import claims, most_of, price_of
 from instruct_ablate.schema import (

@@ -18,8 +18,8 @@ from instruct_ablate.metrics import find_measure
 from instruct_ablate.presets import data_licence, licence_of
 from instruct_ablate.report.documents.checklist import UNKNOWN
 from instruct_ablate.report.rows.columns import shown_measures
-from instruct_ablate.report.statistics.components import mean_squares
-from instruct_ablate.report.statistics.error import USUAL, error_of
+from instruct_ablate.report.statistics.variance.components import mean_squares
+from instruct_ablate.report.statistics.variance.error import USUAL, error_of
 from instruct_ablate.terminal import shown
 
 

@@ -15,8 +15,8 @@ from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.rows.trials import Trial
-from instruct_ablate.report.statistics.outcomes import Outcomes
 from instruct_ablate.report.statistics.paired import Pairing
+from instruct_ablate.report.statistics.variance.outcomes import Outcomes
 
 Number = TypeVar("Number", np.float64, np.uint64)
 MOST_LAYOUTS = 8  # that are remembered

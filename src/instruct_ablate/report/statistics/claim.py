@@ -13,13 +13,13 @@ from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.statistics.comparison import Comparison, holm
 from instruct_ablate.report.statistics.looks import Looks
 from instruct_ablate.report.statistics.power import LEVEL, Aim, Needed, needed_for
-from instruct_ablate.report.statistics.task_share import (
+from instruct_ablate.report.statistics.tried import Tried, compare_all
+from instruct_ablate.report.statistics.variance.task_share import (
     Vulnerability,
     least_tasks,
     share_within,
     vulnerability,
 )
-from instruct_ablate.report.statistics.tried import Tried, compare_all
 
 Answer = Literal["supported", "refuted", "undecided", "uninformative", "no data"]
 BEYOND = 2.0  # points beyond its bound at which advice takes the truth of "exceeds" and "is lower" to lie

@@ -14,12 +14,18 @@ from typing import Literal
 
 import numpy as np
 
-from instruct_ablate.report.statistics.components import Components, Matrix, Squares, estimates, mean_squares
-from instruct_ablate.report.statistics.error import Error, Floor, error_of
-from instruct_ablate.report.statistics.permutation import permutation_p
 from instruct_ablate.report.statistics.power import Design
-from instruct_ablate.report.statistics.seed_pool import SeedPool
 from instruct_ablate.report.statistics.templates import crossed
+from instruct_ablate.report.statistics.variance.components import (
+    Components,
+    Matrix,
+    Squares,
+    estimates,
+    mean_squares,
+)
+from instruct_ablate.report.statistics.variance.error import Error, Floor, error_of
+from instruct_ablate.report.statistics.variance.permutation import permutation_p
+from instruct_ablate.report.statistics.variance.seed_pool import SeedPool
 
 LIMIT = 100.0  # points, between percentages
 Seeds = Literal["own", "pooled", "left out", "none"]  # where the seeds' variance comes from

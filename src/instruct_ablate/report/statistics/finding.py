@@ -21,7 +21,7 @@ from instruct_ablate.report.statistics.power import (
     detectable,
     equal_margin,
 )
-from instruct_ablate.report.statistics.task_share import least_tasks, share_within
+from instruct_ablate.report.statistics.variance.task_share import least_tasks, share_within
 
 SHOWN = 3  # tasks outside the margin that are named
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-from instruct_ablate.report.statistics.components import Array, Squares
-from instruct_ablate.report.statistics.error import Crossed, Floor, error_of
+from instruct_ablate.report.statistics.variance.components import Array, Squares
+from instruct_ablate.report.statistics.variance.error import Crossed, Floor, error_of
 
 AGREES = 0.9  # chance that the whole grid says the same, from which on a decision is left at that
 NEVER = 0.05  # chance that it decides at all, up to which an open question is left open

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from instruct_ablate.metrics import Scores, find_measure
-from instruct_ablate.report.statistics.components import Matrix
-from instruct_ablate.report.statistics.error import Floor
-from instruct_ablate.report.statistics.informative import Standing
-from instruct_ablate.report.statistics.outcomes import Outcomes, unpaired_floor
+from instruct_ablate.report.statistics.variance.components import Matrix
+from instruct_ablate.report.statistics.variance.error import Floor
+from instruct_ablate.report.statistics.variance.informative import Standing
+from instruct_ablate.report.statistics.variance.outcomes import Outcomes, unpaired_floor
 
 Side = Mapping[int, Scores]  # scores by seed; the untuned model and baselines have the one seed 0
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from instruct_ablate.plural import counted
-from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.finding import noise_floor
 from instruct_ablate.report.statistics.power import Design
+from instruct_ablate.report.statistics.variance.components import Components
 
 # Where nothing was measured: variances between seeds, tasks of 100 instances, and in the rest; of a task's variance
 # so much is its instances' where a tenth of binary outcomes differ between the sides.

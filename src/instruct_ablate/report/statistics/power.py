@@ -14,9 +14,9 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import chdtri, ndtr
 
-from instruct_ablate.report.statistics.components import Array, Components, Squares
-from instruct_ablate.report.statistics.error import Crossed, Error, Floor, error_of
-from instruct_ablate.report.statistics.seed_pool import LEAST_FREEDOM
+from instruct_ablate.report.statistics.variance.components import Array, Components, Squares
+from instruct_ablate.report.statistics.variance.error import Crossed, Error, Floor, error_of
+from instruct_ablate.report.statistics.variance.seed_pool import LEAST_FREEDOM
 
 POWER = 0.8
 LEVEL = 0.05

@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr
 
-from instruct_ablate.report.statistics.components import Array
+from instruct_ablate.report.statistics.variance.components import Array
 
 FIRST = 2  # seeds at the first look
 POWER = 1.5  # of the share of seeds, in the level spent so far

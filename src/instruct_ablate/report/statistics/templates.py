@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from instruct_ablate.metrics import Scores
-from instruct_ablate.report.statistics.components import Matrix, mean_squares
-from instruct_ablate.report.statistics.error import Crossed
+from instruct_ablate.report.statistics.variance.components import Matrix, mean_squares
+from instruct_ablate.report.statistics.variance.error import Crossed
 
 if TYPE_CHECKING:
     from instruct_ablate.report.statistics.paired import Pairing

@@ -7,9 +7,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from instruct_ablate.report.statistics.comparison import LIMIT, Comparison, compare
-from instruct_ablate.report.statistics.informative import uninformative
 from instruct_ablate.report.statistics.paired import Pairing
-from instruct_ablate.report.statistics.seed_pool import SeedPool, pool_seeds
+from instruct_ablate.report.statistics.variance.informative import uninformative
+from instruct_ablate.report.statistics.variance.seed_pool import SeedPool, pool_seeds
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from instruct_ablate.report.rows.trials import Trial, Trials, without_seeds
 from instruct_ablate.report.statistics.comparison import Comparison, holm
 from instruct_ablate.report.statistics.finding import interval_text, points, probability
 from instruct_ablate.report.statistics.paired import Pairing, pair
-from instruct_ablate.report.statistics.permutation import REPLICATES
 from instruct_ablate.report.statistics.power import Design, detectable, equal_margin
 from instruct_ablate.report.statistics.tried import Tried, compare_all
+from instruct_ablate.report.statistics.variance.permutation import REPLICATES
 from instruct_ablate.report.tables.tables import Table
 
 MARGIN = 2.0  # points; what "equivalent" means in the table of differences

@@ -21,13 +21,13 @@ from instruct_ablate.report.rows.single_scores import SingleScores
 from instruct_ablate.report.rows.trials import Trial, Trials
 from instruct_ablate.report.statistics.allocation import INSTANCES, SEEDS, Need, Price, propose, weakest
 from instruct_ablate.report.statistics.claim import aim_of
-from instruct_ablate.report.statistics.components import Components
 from instruct_ablate.report.statistics.finding import points
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.planned import Planned, planned_design
 from instruct_ablate.report.statistics.power import Aim, Design, detectable, equal_margin
-from instruct_ablate.report.statistics.task_share import least_tasks
 from instruct_ablate.report.statistics.tried import compare_all
+from instruct_ablate.report.statistics.variance.components import Components
+from instruct_ablate.report.statistics.variance.task_share import least_tasks
 from instruct_ablate.report.tables.differences import differences, measures
 from instruct_ablate.report.verdicts.at_looks import check_sides, planned_trials
 from instruct_ablate.report.verdicts.contrasts import UnmatchedError, contrasts

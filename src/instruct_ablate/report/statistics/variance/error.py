@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import fdtri, stdtrit
 
-from instruct_ablate.report.statistics.components import Array, Squares
+from instruct_ablate.report.statistics.variance.components import Array, Squares
 
 USUAL = 0.05  # alpha of the usual interval
 HELD = 0.4  # part of a floor that intervals are held to where outcomes differ

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from instruct_ablate.report.statistics.comparison import compare
-from instruct_ablate.report.statistics.task_share import (
+from instruct_ablate.report.statistics.variance.task_share import (
     least_tasks,
     share_within,
     unseen_share,

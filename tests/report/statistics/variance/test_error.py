@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from instruct_ablate.report.statistics.components import Squares, mean_squares
-from instruct_ablate.report.statistics.error import Crossed, Error, Floor, error_of, seed_term
+from instruct_ablate.report.statistics.variance.components import Squares, mean_squares
+from instruct_ablate.report.statistics.variance.error import Crossed, Error, Floor, error_of, seed_term
 from tests.left_out import left_out
 from tests.report.statistics.worlds import World, within_bound
 

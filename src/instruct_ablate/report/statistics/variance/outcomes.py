@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from instruct_ablate.report.statistics.components import Array, Matrix
-from instruct_ablate.report.statistics.error import Floor
+from instruct_ablate.report.statistics.variance.components import Array, Matrix
+from instruct_ablate.report.statistics.variance.error import Floor
 
 SPARSE = 10  # instances that differ, below which their variance says little
 INDEPENDENT = "instances taken as unpaired: their single scores are not at hand"

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from instruct_ablate.report.statistics.comparison import Comparison, compare
-from instruct_ablate.report.statistics.outcomes import Outcomes, adjusted_wald, paired_floor, unpaired_floor
+from instruct_ablate.report.statistics.variance.outcomes import (
+    Outcomes,
+    adjusted_wald,
+    paired_floor,
+    unpaired_floor,
+)
 
 
 def same(score: float, seeds: int = 3, tasks: int = 6, instances: int = 100) -> Outcomes:

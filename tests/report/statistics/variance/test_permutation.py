@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from instruct_ablate.report.statistics.permutation import permutation_p
+from instruct_ablate.report.statistics.variance.permutation import permutation_p
 
 
 def test_permutation_agrees_with_scipy():

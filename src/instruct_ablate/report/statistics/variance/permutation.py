@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from instruct_ablate.report.statistics.components import Matrix
+from instruct_ablate.report.statistics.variance.components import Matrix
 
 REPLICATES = 10_000
 

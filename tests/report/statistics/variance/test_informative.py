@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from instruct_ablate.report.statistics.informative import Standing, uninformative
+from instruct_ablate.report.statistics.variance.informative import Standing, uninformative
 
 
 def guess(mean: float) -> Standing:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtri
 
-from instruct_ablate.report.statistics.components import Matrix, mean_squares
-from instruct_ablate.report.statistics.error import Error, seed_term
+from instruct_ablate.report.statistics.variance.components import Matrix, mean_squares
+from instruct_ablate.report.statistics.variance.error import Error, seed_term
 
 LEAST_FREEDOM = 4.0
 

@@ -11,7 +11,7 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.formula.api import ols
 
-from instruct_ablate.report.statistics.components import estimates, mean_squares
+from instruct_ablate.report.statistics.variance.components import estimates, mean_squares
 
 
 def crossed() -> np.ndarray:

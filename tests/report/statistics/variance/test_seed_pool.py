@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from instruct_ablate.report.statistics.comparison import compare
-from instruct_ablate.report.statistics.seed_pool import pool_seeds
+from instruct_ablate.report.statistics.variance.seed_pool import pool_seeds
 from tests.report.statistics.worlds import within_bound
 
 

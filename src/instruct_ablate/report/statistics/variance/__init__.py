@@ -1,0 +1,1 @@
+"""Where scores vary, and the error of a mean that comes of it."""
