@@ -15,7 +15,7 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.rounds import Judge
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.grid.sweep import Reporter, _summary, _warn_of_model
+from instruct_ablate.grid.sweep import Reporter, _summary, _todo, _warn_of_model
 from instruct_ablate.metrics.likelihood import PER_BYTE, PER_TOKEN
 from tests.grid.conftest import ROOT, Train
 from tests.standins import make_config, replace_inputs, work
@@ -96,6 +96,26 @@ def test_a_sweep_ends_with_its_report_or_with_the_way_to_it(
     assert called == [("table", folder), *([("close", folder)] if done and at_end else [])]
     way = f"Statistics, figures and a page: instruct-ablate report '{folder}'"
     assert (way in capsys.readouterr().out) == (done and not at_end)
+
+
+def test_each_study_is_named_whose_new_scores_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before: a sweep over two studies named the first alone, and told all runs as its."""
+    replace_inputs(monkeypatch)
+    caplog.set_level("INFO")
+    cells = []
+    for study, seed in (("one", 0), ("two", 0), ("two", 1)):
+        config = make_config(tmp_path, study=study, seed=seed)
+        record = run_cell(config, work)
+        cells.append(Cell((), config, replace(identify(config), name=record.name)))
+    monkeypatch.setattr("instruct_ablate.grid.sweep._scored_further", lambda *_: iter(("scored", "runs")))
+    assert _todo(cells) == ([], [])
+    told = [record.getMessage() for record in caplog.records if "wait for" in record.getMessage()]
+    assert told == [
+        f"the new scores of 1 W&B run wait for `instruct-ablate sync {tmp_path / 'one'}`",
+        f"the new scores of 2 W&B runs wait for `instruct-ablate sync {tmp_path / 'two'}`",
+    ]
 
 
 def test_untuned_and_reference_run_first(train: Train) -> None:

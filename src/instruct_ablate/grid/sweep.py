@@ -188,12 +188,14 @@ def _launcher_name(hydra: HydraParts) -> str:
 def _todo(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
     """Leave out what is done, queued already (or failed, with retry=none), and say so; return the queued ones too."""
     todo, kept, in_queue = [], Counter[str](), queued([cell.folder for cell in cells])
-    waiting: list[Cell] = []
+    waiting, to_sync = list[Cell](), Counter[Path]()
     for cell in cells:
         record = read_record(cell.folder, cell.identity.hash)
         if record is not None and record.state in ("done", "other format"):
             kept[record.state] += 1
-            kept.update(_scored_further(cell, record) if record.state == "done" else ())
+            further = tuple(_scored_further(cell, record)) if record.state == "done" else ()
+            kept.update(further)
+            to_sync[study_folder(cell.config)] += further.count("runs")
             kept["no run"] += record.state == "done" and lacks_run(cell.config.logger, cell.folder)
             kept["no curve"] += record.state == "done" and is_without_points(cell.config, cell.folder)
             if record.state == "done" and not is_baseline(cell.config):
@@ -213,7 +215,9 @@ def _todo(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
         log.info("%s: %s, %d to run", counted(len(cells), "cell"), told, len(todo))
     if kept["runs"]:
         leave_service()  # cells begin without it
-        log.info("%s", waiting_runs(kept["runs"], study_folder(cells[0].config)))
+    for study, runs in to_sync.items():
+        if runs:
+            log.info("%s", waiting_runs(runs, study))
     if kept["no run"]:
         log.warning("%d of them: %s", kept["no run"], WITHOUT_RUN)
     if kept["no curve"]:

@@ -13,7 +13,7 @@ import pytest
 
 from instruct_ablate.cell.mirror import mirror as module
 from instruct_ablate.cell.mirror.loggers import Silent
-from instruct_ablate.cell.mirror.mirror import open_mirror
+from instruct_ablate.cell.mirror.mirror import csv_rows, open_mirror
 from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Identity
@@ -138,6 +138,14 @@ def test_a_resumed_cells_csv_has_every_step_once_under_its_own_number(
     assert [int(row["step"]) for row in rows if row["curve/original/rougeL"]] == [3, 6]
     (last,) = [row for row in rows if row["original/task_mean/rougeL"]]
     assert (int(last["step"]), record.cost.train_steps) == (6, 6)
+
+
+def test_steps_are_read_however_a_logger_has_written_them(tmp_path: Path) -> None:
+    """Before: rows at "5.0" were dropped, and a resumed cell lost what was logged before it stopped."""
+    file = tmp_path / "metrics.csv"
+    file.write_text("step,train/loss\n5.0,1.5\n4,2.5\n,3.5\n6.5,1.0\nnan,1.0\ninf,1.0\nx,1.0\n")
+    assert csv_rows(file) == [{"step": 4, "train/loss": "2.5"}, {"step": 5, "train/loss": "1.5"}]
+    assert csv_rows(tmp_path / "none.csv") == []
 
 
 def test_a_resumed_cells_curve_goes_on_in_tensorboard(

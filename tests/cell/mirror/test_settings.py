@@ -100,6 +100,8 @@ def test_loggers_are_there_where_their_package_is(monkeypatch: pytest.MonkeyPatc
 def test_a_name_as_long_as_a_project_is_not_cut() -> None:
     assert mirrored_name(128 * "x") == 128 * "x"
     assert mirrored_name(129 * "x") == 128 * "x"
+    assert mirrored_name("study", ": report") == "study: report"
+    assert mirrored_name(129 * "x", ": report") == 120 * "x" + ": report"
 
 
 ENDS: Ends = {

@@ -79,6 +79,50 @@ def test_identity_makes_the_run(opened: list[Run], tmp_path: Path):
     assert given["id"] == run_id(IDENTITY.hash)
 
 
+def test_a_resumed_cell_logs_no_step_twice(
+    opened: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: the steps since the last checkpoint stood there twice after a kill, for the run goes on."""
+    told: list[tuple[str, int | None]] = []
+
+    class Recording:
+        def __init__(self, experiment: Run) -> None:
+            self.experiment = experiment
+
+        def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+            told.append((next(iter(metrics)), step))
+
+    monkeypatch.setattr("pytorch_lightning.loggers.WandbLogger", Recording)
+
+    def go_on(*steps: int) -> list[tuple[str, int | None]]:
+        told.clear()
+        (logger,) = WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path).loggers()
+        for step in steps:
+            logger.log_metrics({"train/loss": 1.0}, step)
+            logger.log_metrics({"curve/original/rougeL": 1.0}, step)
+        logger.log_metrics({"original/task_mean/rougeL": 1.0}, steps[0])
+        return [*told]
+
+    def killed_after(*steps: int) -> None:
+        (tmp_path / "wandb" / f"offline-run-2026-{run_id(IDENTITY.hash)}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "training.jsonl").write_text(
+            "".join(f'{{"step": {step}, "loss": 1.0}}\n' for step in steps)
+        )
+
+    loss, point, score = "train/loss", "curve/original/rougeL", "original/task_mean/rougeL"
+    assert go_on(1) == [(loss, 1), (point, 1), (score, 1)]
+    killed_after(1, 2, 3)
+    # scores after the last step may have been what it was killed in
+    assert go_on(2, 3, 4) == [(point, 3), (loss, 4), (point, 4), (score, 2)]
+    killed_after(1, 2)  # again, before it had come so far
+    assert go_on(2, 3, 4) == [(point, 3), (loss, 4), (point, 4), (score, 2)]
+
+
+def test_another_logger_s_curve_is_logged_whole(opened: list[Run], tmp_path: Path) -> None:
+    (tmp_path / "training.jsonl").write_text('{"step": 7, "loss": 1.0}\n')
+    assert WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path).before == 0
+
+
 def test_an_unreachable_server_means_offline(opened: list[Run], tmp_path: Path, monkeypatch, caplog):
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     WandbRun(replace(Config(), logger=LoggerConfig("wandb")), IDENTITY, tmp_path)

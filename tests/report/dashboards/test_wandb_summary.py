@@ -56,6 +56,15 @@ def test_it_holds_the_reports_tables_verdicts_and_figures(report: Report, opened
     assert run.exit_code == 0
 
 
+def test_a_long_name_is_cut_as_that_of_its_cells_group_is(report: Report, opened: list[Run]) -> None:
+    """Before: W&B refused the run of a study whose cells it had taken."""
+    long = replace(report, study=replace(report.study, name=200 * "x"))
+    log_summary(long, mirrored_logger(report.study.folder))
+    assert opened[0].given["group"] == 128 * "x"
+    assert opened[0].given["name"] == 120 * "x" + ": report"
+    assert opened[0].given["config"]["study"] == 200 * "x"
+
+
 def test_the_id_is_fixed_for_good() -> None:
     """Another one would leave the run of an earlier report beside that of a later one."""
     assert summary_id("mine", "s") == "e0f12e6450830201"

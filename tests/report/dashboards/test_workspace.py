@@ -43,6 +43,14 @@ def test_without_a_key_it_says_what_to_do(study: Path) -> None:
     assert "wandb login" in str(result.exception)
 
 
+def test_a_long_name_is_looked_for_as_w_and_b_has_it() -> None:
+    """Before: the workspace of such a study was of no run at all."""
+    pytest.importorskip("wandb_workspaces", reason="needs the dashboard extra")
+    made = build_workspace(200 * "x", "p", "e")
+    assert made.name == 118 * "x" + ": ablation"
+    assert f"'{128 * 'x'}'" in str(made.runset_settings.filters)
+
+
 def test_panels_by_variant_and_budget_over_the_studys_runs(study: Path) -> None:
     pytest.importorskip("wandb_workspaces", reason="needs the dashboard extra")
     result = CliRunner().invoke(group, ["dashboard", str(study), "--show"])

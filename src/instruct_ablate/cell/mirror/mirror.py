@@ -78,8 +78,17 @@ def csv_rows(file: Path) -> list[dict[str, Any]]:
         return []
     with file.open(encoding="utf-8", newline="") as opened:
         every = [{name: value for name, value in row.items() if value} for row in csv.DictReader(opened)]
-    rows = [{**row, "step": int(row["step"])} for row in every if row.get("step", "").isdigit()]
+    rows = [{**row, "step": step} for row in every if (step := _step(row.get("step", ""))) is not None]
     return sorted(rows, key=lambda row: row["step"])
+
+
+def _step(text: str) -> int | None:
+    """Read a step, which loggers may have written as 5 or as 5.0; None for what is none."""
+    try:
+        step = float(text)
+    except ValueError:
+        return None
+    return int(step) if step.is_integer() else None
 
 
 def _tensorboard(folder: Path) -> Logger:

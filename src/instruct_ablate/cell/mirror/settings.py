@@ -50,6 +50,6 @@ def check_logger(config: LoggerConfig) -> None:
         )
 
 
-def mirrored_name(name: str) -> str:
-    """Return a study's name as W&B takes it for a group: any letters, at most so many."""
-    return name[:PROJECT]
+def mirrored_name(name: str, tail: str = "") -> str:
+    """Return a study's name as W&B takes it for a group: any letters, at most so many, `tail` among them."""
+    return f"{name[: PROJECT - len(tail)]}{tail}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,13 +29,15 @@ from instruct_ablate.learning_curve import FILE as CURVE
 from instruct_ablate.learning_curve import LOGGED, read_curve
 from instruct_ablate.processes import command_line
 from instruct_ablate.schema import Config, LoggerConfig
-from instruct_ablate.whole_files import inside
+from instruct_ablate.score_curve import LOGGED as POINT
+from instruct_ablate.whole_files import NOT_AS_WRITTEN, inside, read_plain, write_whole
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
 log = logging.getLogger(__name__)
 INIT_SECONDS = 30.0
+NOTED = "logged_steps"  # beside the runs' logs: up to which step earlier tries have told the run
 CURVES = ("loss", "learning_rate", "tokens_per_second")  # of a curve's row, those that a summary holds
 
 
@@ -54,6 +57,7 @@ class WandbRun:
             "dir": folder,
         }
         self.mode = resolved_mode(config.logger)
+        self.before = logged_before(folder, identity)
         try:
             self.run = open_run(settings, self.mode, config.logger.timeout)
         except Exception as error:
@@ -64,10 +68,17 @@ class WandbRun:
             self.mode = "failed"
 
     def loggers(self) -> list[Logger]:
-        """Return Lightning's logger around this run."""
+        """Return Lightning's logger around this run, which is told no step twice."""
         from pytorch_lightning.loggers import WandbLogger
 
-        return [WandbLogger(experiment=self.run)]
+        before = self.before
+
+        class Going(WandbLogger):
+            def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+                if step is None or not _was_logged(metrics, step, before):
+                    super().log_metrics(metrics, step)
+
+        return [Going(experiment=self.run)]
 
     def finish(self, record: CellRecord) -> None:
         """Log scores and predictions; a failed cell is a failed run."""
@@ -82,6 +93,30 @@ class WandbRun:
         trained = self.folder / TRAINED
         if record.state == "done" and self.config.keep_checkpoints and trained.is_file():
             log_model(self.run, record, trained)
+
+
+def logged_before(folder: Path, identity: Identity) -> int:
+    """Return the last step that earlier tries have logged to a cell's run; 0 where none has.
+
+    A killed cell goes on from its last checkpoint and takes the steps behind it again, with the same values; the run
+    goes on too, and W&B takes back nothing. The curve on disk forgets those steps, so that the number is noted.
+    """
+    if not any((folder / "wandb").glob(f"*run-*-{run_id(identity.hash)}")):
+        return 0
+    noted, last = folder / "wandb" / NOTED, 0
+    with contextlib.suppress(OSError, *NOT_AS_WRITTEN):
+        last = int(read_plain(noted))
+    curve = next((row["step"] for row in read_curve(folder / CURVE, last=1)), 0)
+    if curve > last:
+        last = int(curve)
+        write_whole(noted, str(last), durable=False)
+    return last
+
+
+def _was_logged(metrics: Mapping[str, Any], step: int, before: int) -> bool:
+    """Whether an earlier try has logged a step's row, or the scores after a step beyond which it trained."""
+    trained, scored = (any(name.startswith(part) for name in metrics) for part in (LOGGED, POINT))
+    return (trained and step <= before) or (scored and step < before)
 
 
 def tell(run: Any, folder: Path, record: CellRecord, predictions: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instruct_ablate.cell.mirror.settings import mirrored_name
 from instruct_ablate.cell.mirror.wandb_run import open_run, resolved_mode
 from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.stored_config import CONFIG, stored_config
@@ -54,10 +55,10 @@ def log_summary(report: Report, logger: LoggerConfig) -> str:
     name = summary_id(logger.project, study)
     settings = {
         "id": name,
-        "name": f"{study}: report",
+        "name": mirrored_name(study, ": report"),
         "project": logger.project,
         "entity": logger.entity,
-        "group": study,
+        "group": mirrored_name(study),
         "job_type": "summary",
         "tags": list(logger.tags),
         "config": {

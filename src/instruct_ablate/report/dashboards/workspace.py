@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from instruct_ablate.cell.mirror.settings import mirrored_name
 from instruct_ablate.errors import UserError
 from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.metrics import find_measure
@@ -39,14 +40,14 @@ def build_workspace(study: str, project: str, entity: str, measures: Sequence[st
     return ws.Workspace(
         entity=entity,
         project=project,
-        name=f"{study}: ablation",
+        name=mirrored_name(study, ": ablation"),
         sections=[
             *by_axis,
             ws.Section(name="Learning curves", panels=_curves()),
             ws.Section("Cost", panels=_costs()),
         ],
         runset_settings=ws.RunsetSettings(
-            filters=ws.And(ws.Metric("Group") == study, ws.Metric("JobType") != "summary"),
+            filters=ws.And(ws.Metric("Group") == mirrored_name(study), ws.Metric("JobType") != "summary"),
             groupby=[ws.Config(BY["variant"])],
         ),
     )
