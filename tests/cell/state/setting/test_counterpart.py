@@ -70,6 +70,20 @@ def test_a_baseline_and_what_was_imported_share_the_tasks():
     assert pick(trained, elsewhere, model="alpaca") is None
 
 
+@pytest.mark.parametrize("key", ["tasks.order", "tasks.validation", "tasks.leave_out", "tasks.weights"])
+def test_what_is_said_of_training_tasks_parts_no_baseline_and_no_import_from_a_trained_model(key: str):
+    """Super-NaturalInstructions' training tasks stand in an order of their own, which no baseline has."""
+    trained, tested = place(**{key: "a"}), place(**{key: "a", "tasks.test_tasks": 4})
+    for other in (
+        place(data_budget=0, model="uniform_guess"),
+        place(data_budget=0, model="alpaca", method="imported"),
+        place(data_budget=0),
+    ):
+        changed = {"data_budget": 0} if other.model == trained.model else {"model": other.model}
+        assert pick(trained, other, **changed) == other
+        assert pick(tested, other, **changed) is None
+
+
 def test_what_was_imported_stands_against_its_own_models_untuned_answers():
     """Another model's were its untuned ones where that was imported too: the difference was one of two models."""
 

@@ -143,7 +143,9 @@ def _read(key: str, level: int) -> bool:
     if level == UNTUNED:
         return of_untuned(key) and key not in ("data_budget", "instruction")
     if key == "tasks" or key.startswith("tasks."):
-        return True
+        return of_untuned(
+            key
+        )  # the order of training tasks, and what is held out or left out of them, is no baseline's
     return level == BASELINE and key in (NUMBER, "evaluation.metrics")
 
 
