@@ -18,7 +18,15 @@ from rich.table import Table
 from rich.text import Text
 
 from instruct_ablate import command_line, entry, terminal
-from instruct_ablate.terminal import Formatter, complain, echo, make_console, print_json, shown
+from instruct_ablate.terminal import (
+    Formatter,
+    complain,
+    each_line_once,
+    echo,
+    make_console,
+    print_json,
+    shown,
+)
 
 SOURCE = Path(terminal.__file__).parent
 HOSTILE = "a\x1b[2J\x1b]0;title\x07b\rc\x9b31m\u202egnp\u2066\x00\x7f\ud800"
@@ -187,3 +195,16 @@ def test_both_entries_begin_with_it(entry: ModuleType, monkeypatch: pytest.Monke
     monkeypatch.setattr(entry, "write_all_characters", begin)
     with pytest.raises(BegunError):
         entry.main()
+
+
+def test_what_checks_of_many_cells_say_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("instruct_ablate.grid.effects")
+    with each_line_once():
+        for _ in range(3):
+            log.warning("%s is not there", "a")
+            log.info("%s is not there", "a")
+            log.warning("%s is not there", "b")
+    assert caplog.messages == ["a is not there", "b is not there"]
+    log.warning("a is not there")
+    log.warning("a is not there")
+    assert caplog.messages[2:] == ["a is not there"] * 2

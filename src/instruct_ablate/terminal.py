@@ -14,6 +14,8 @@ import math
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -113,6 +115,35 @@ def set_verbosity(level: int) -> None:
     if not logging.getLogger().handlers and not own.handlers:
         own.addHandler(handler := logging.StreamHandler())
         handler.setFormatter(Formatter("%(message)s"))
+
+
+@contextmanager
+def each_line_once() -> Iterator[None]:
+    """Let a log line reach each handler once: checks of cells that are alike but for their seed say the same."""
+    own = logging.getLogger(__name__.partition(".")[0])
+    added = [
+        (handler, _new_lines()) for handler in dict.fromkeys((*logging.getLogger().handlers, *own.handlers))
+    ]
+    for handler, is_new in added:
+        handler.addFilter(is_new)
+    try:
+        yield
+    finally:
+        for handler, is_new in added:
+            handler.removeFilter(is_new)
+
+
+def _new_lines() -> Callable[[logging.LogRecord], bool]:
+    """Return a filter of log records that lets a line of a level pass once."""
+    seen: set[tuple[int, str]] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        line = record.levelno, record.getMessage()
+        known = line in seen
+        seen.add(line)
+        return not known
+
+    return is_new
 
 
 class Formatter(logging.Formatter):

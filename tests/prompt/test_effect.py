@@ -104,8 +104,19 @@ def test_a_part_that_does_nothing_beside_one_that_does_is_noted() -> None:
     idle = view().effect(
         InstructionConfig("simplified", "delusive", num_positive=0), InstructionConfig(num_positive=0)
     )
-    assert (idle.fault, len(idle.notes)) == (None, 1)
+    assert idle.fault is None
+    assert idle.notes == (
+        "instruction=simplified+delusive: num_positive=0, so delusive alone alters no prompt of test tasks",
+    )
+    none = InstructionConfig("response_only", "empty", num_positive=0)
+    assert view().effect(none, InstructionConfig(num_positive=0)) == Effect()
     assert view().effect(InstructionConfig("simplified", "delusive"), ORIGINAL).notes == ()
+
+
+def test_of_tasks_without_an_instance_nothing_is_said() -> None:
+    """That there is nothing to train on is told by another check; the variant is not at fault."""
+    empty = tuple(replace(task, instances=()) for task in TASKS)
+    assert view(empty).effect(InstructionConfig("simplified"), ORIGINAL) == Effect()
 
 
 def test_what_is_cut_off_every_prompt_is_found_with_the_tokenizer() -> None:

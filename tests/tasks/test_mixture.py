@@ -229,6 +229,20 @@ def composed(*more: str) -> Config:
     return compose_config(["tasks=mixture", "model=tiny_llama", *parts, *small, *more])
 
 
+def test_a_reader_s_message_names_the_keys_of_its_part(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "imdb_Reviewer.jsonl").write_text(
+        '{"inputs_pretokenized": "a", "targets_pretokenized": "b"}\n'
+    )
+    prompt_sets = {"reader": "p3", "root": str(tmp_path)}
+    with pytest.raises(
+        UserError, match=r"as tasks\.parts\.few\.test_split, for example tasks\.parts\.few\.test_s"
+    ):
+        read_tasks(tasks(parts={"all": STARTER, "few": prompt_sets}), cache)
+    gone = {"reader": "p3", "root": str(tmp_path / "tasks.old")}
+    with pytest.raises(UserError, match=r"^tasks\.parts\.few\.root=\S+/tasks\.old: "):
+        read_tasks(tasks(parts={"all": STARTER, "few": gone}), cache)
+
+
 def test_weights_without_a_total_are_refused_before_anything_runs(cache: Path) -> None:
     given = composed("tasks.weights.few=2", f"cache={cache}")
     told = faults([given])

@@ -62,11 +62,21 @@ class View:
         name, tasks = label(instruction), f"{self.side} tasks"
         parts = _parts(instruction, reference)
         idle = [_idle(instruction, slot) for slot, _ in parts]
-        notes = [f"instruction={name}: {why}, so {tasks} are shown as before" for why in idle if why]
         working = [part for (_, part), why in zip(parts, idle, strict=True) if not why]
-        if working and not self.alters(instruction, reference):
+        notes = [
+            f"instruction={name}: {why}, so "
+            + (
+                f"{label(part)} alone alters no prompt of {tasks}"
+                if working
+                else f"{tasks} are shown as before"
+            )
+            for (_, part), why in zip(parts, idle, strict=True)
+            if why and not (working and part.examples == "empty")  # none are shown, as asked for twice
+        ]
+        there = any(task.instances for task in self.tasks)  # else nothing is shown, whatever the instruction
+        if working and there and not self.alters(instruction, reference):
             return Effect(f"instruction={name}: {self._no_prompt(instruction)}")
-        if len(parts) > 1:
+        if len(parts) > 1 and there:
             silent = [part for part in working if not self.alters(part, reference)]
             notes += [
                 f"instruction={name}: {label(part)} alone alters no prompt of {tasks}" for part in silent

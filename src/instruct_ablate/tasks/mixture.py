@@ -23,6 +23,9 @@ READER = "mixture"
 FIELDS = frozenset({"parts", "weights", "leave_out", "test_parts", "validation"})
 _OF_ALL = ("validation", "train_on", "parts", "weights", "leave_out", "test_parts", "sha256")
 _NAME = re.compile(r"[\w-]{1,60}")
+_KEY = re.compile(
+    r"(?<![\w./-])tasks\.(?=[a-z])(?!parts\.)"
+)  # of a key in a message, not of a path or module
 Read = Callable[[TasksConfig], TaskCollection]
 
 
@@ -59,7 +62,7 @@ def parts(config: TasksConfig) -> dict[str, TasksConfig]:
 
 def read(config: TasksConfig, read_part: Read) -> TaskCollection:
     """Read all parts and put them together."""
-    whole = {name: read_part(part) for name, part in parts(config).items()}
+    whole = {name: _read(name, part, read_part) for name, part in parts(config).items()}
     tested = config.test_parts or list(whole)
     names = Counter(
         task for one in whole.values() for task in {task.name for task in (*one.train, *one.test)}
@@ -73,7 +76,7 @@ def read(config: TasksConfig, read_part: Read) -> TaskCollection:
     ]
     test = [_kept_apart(task, name, names) for name in tested for task in whole[name].test]
     hashed = repr(sorted((name, one.content_hash) for name, one in whole.items()))
-    notes = [f"{name}: {note}" for name, one in whole.items() for note in one.notes]
+    notes = [f"{name}: {_of_part(name, note)}" for name, one in whole.items() for note in one.notes]
     return TaskCollection(
         READER,
         tuple(train),
@@ -82,6 +85,21 @@ def read(config: TasksConfig, read_part: Read) -> TaskCollection:
         (*notes, *_shared(whole, tested, config.leave_out)),
         order=order_of_parts({name: one.order for name, one in whole.items()}),
     )
+
+
+def _read(name: str, part: TasksConfig, read_part: Read) -> TaskCollection:
+    """Read a part; what its reader says of its keys names them as the mixture has them."""
+    try:
+        return read_part(part)
+    except UserErrors as error:
+        raise UserErrors([_of_part(name, fault) for fault in error.faults]) from error
+    except UserError as error:
+        raise UserError(_of_part(name, str(error))) from error
+
+
+def _of_part(name: str, message: str) -> str:
+    """Name the keys in a message about a part's tasks as the mixture has them."""
+    return _KEY.sub(f"tasks.parts.{name}.", message)
 
 
 def _part_faults(name: str, given: object, check_part: Callable[[TasksConfig], None]) -> Iterator[str]:
@@ -97,20 +115,20 @@ def _part_faults(name: str, given: object, check_part: Callable[[TasksConfig], N
     elif of_all := [key for key in _OF_ALL if given.get(key) not in (None, 0, [], {}, "training_tasks")]:
         yield f"{where}.{of_all[0]} is of the whole mixture, not of a part"
     else:
-        yield from _values_faults(where, given, check_part)
+        yield from _values_faults(name, given, check_part)
 
 
 def _values_faults(
-    where: str, given: Mapping[str, object], check_part: Callable[[TasksConfig], None]
+    name: str, given: Mapping[str, object], check_part: Callable[[TasksConfig], None]
 ) -> Iterator[str]:
     try:
         check_part(typed(TasksConfig, given))
     except UserErrors as error:
-        yield from (fault.replace("tasks.", f"{where}.") for fault in error.faults)
+        yield from (_of_part(name, fault) for fault in error.faults)
     except UserError as error:
-        yield str(error).replace("tasks.", f"{where}.")
+        yield _of_part(name, str(error))
     except ValueError as error:  # what the schema's types refuse
-        yield f"{where}: {first_line(error)}"
+        yield f"tasks.parts.{name}: {first_line(error)}"
 
 
 def _check_names(whole: Mapping[str, TaskCollection], names: Mapping[str, int]) -> None:

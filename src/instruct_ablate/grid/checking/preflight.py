@@ -61,6 +61,7 @@ from instruct_ablate.schema import Config
 from instruct_ablate.tasks import collection
 from instruct_ablate.tasks.general import check_general
 from instruct_ablate.tasks.sampling import budget
+from instruct_ablate.terminal import each_line_once
 
 Call = tuple[Callable[..., object], tuple[Any, ...]]
 # Checks of single groups: what stands in the group is all they look at.
@@ -115,6 +116,7 @@ class Preflight:
         return list(found)
 
 
+@each_line_once()
 def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
     """Return what would stop these cells, each fault once."""
     preflight, found = Preflight(), dict[str, None]()
@@ -127,6 +129,7 @@ def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
 MOST_DRAWN = 60  # cells that a plan checks each; of more, the first seed of every setting
 
 
+@each_line_once()
 def planned_faults(configs: Sequence[Config], ranks_later: bool = False) -> tuple[list[str], list[str]]:
     """Return what would stop these cells as far as no model is loaded for it, and in words what is left to the start.
 

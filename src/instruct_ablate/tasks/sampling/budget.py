@@ -72,11 +72,11 @@ def _shown(config: BudgetConfig) -> tuple[str, int]:
 def check_trainable(tasks: Sequence[Task], config: TasksConfig) -> None:
     """Refuse training tasks without an instance among them."""
     if not any(task.instances for task in tasks):
-        filters = {name: value for name in FILTERS if (value := vars(config)[name])}
+        filters = {name: value for name in (*FILTERS, "train_split") if (value := vars(config)[name])}
         given = ", ".join(f"tasks.{name}={value}" for name, value in filters.items()) or "no filter"
         raise UserError(
-            f"there is nothing to train on: no training task has an instance ({given}, tasks.train_split="
-            f"{config.train_split}). Widen the choice, or test the untuned model: data_budget=0."
+            f"there is nothing to train on: no training task has an instance ({given}). Widen the choice, or test "
+            "the untuned model: data_budget=0."
         )
 
 
