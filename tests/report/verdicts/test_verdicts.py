@@ -223,9 +223,15 @@ def test_an_untuned_model_is_no_support():
         with_tasks(make_cell(1.0, data_budget=0, tested=tested), np.full(TASKS, 70.0))
         for tested in ("original", "delusive")
     ]
-    verdict = answer(cells, "delusive equals original on exact_match within 2 at test")
+    claim = "delusive equals original on exact_match within 2 at test"
+    verdict = answer([*cells, make_cell(None)], claim)
     assert verdict.answer == "uninformative"
     assert "neither side was trained" in list(lines([verdict]))[1]
+    tuned = [replace(cell, setting=replace(cell.setting, tuned=True)) for cell in cells]
+    assert answer([*tuned, make_cell(None)], claim).answer == "supported", "others have trained it"
+    assert answer(cells, claim).answer == "supported", (
+        "nothing is trained: the claim is of models as they come"
+    )
 
 
 def test_single_tasks_have_a_claim_of_their_own():

@@ -19,7 +19,7 @@ class Tried:
     pairing: Pairing
     reference: Hashable  # the side whose seeds other comparisons share
     seedless: bool = False  # neither side has seeds: untuned models and baselines
-    untrained: bool = False  # both sides are an untuned model
+    untrained: bool = False  # both sides are an untuned model, in a study that trains
 
     @property
     def uninformative(self) -> str | None:

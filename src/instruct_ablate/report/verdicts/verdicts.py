@@ -56,6 +56,7 @@ class Judged:
     scores: SingleScores
     looks: Looks | None = None  # where more are planned
     doubled: Trials | None = None  # the trials with those that clash among them, where there are any
+    trains: bool = True  # a cell of it is trained, or is to be
 
 
 def judge(
@@ -68,7 +69,8 @@ def judge(
     """Answer every hypothesis from the cells that are done, with their single scores where these are at hand."""
     trials, legend = Trials(cells), Legend(cell.setting for cell in cells)
     doubled = Trials(cells, keep_clashes=True) if trials.clashes else None
-    study = Judged(trials, reference, scores or SingleScores(), looks, doubled)
+    trains = any(kind(cell.setting) == TRAINED for cell in cells)
+    study = Judged(trials, reference, scores or SingleScores(), looks, doubled, trains)
     chose = {cell.selected.metric for cell in cells if cell.selected is not None}
     verdicts = []
     for hypothesis in hypotheses:
@@ -189,7 +191,9 @@ def compared_at(clause: Clause, contrast: Contrast, study: Judged) -> Tried | No
         pairing.swapped() if contrast.swapped else pairing,
         contrast.opposite,
         seedless=all(map(without_seeds, sides)),
-        untrained=kinds == [UNTUNED, UNTUNED],
+        untrained=study.trains
+        and kinds == [UNTUNED, UNTUNED]
+        and not any(side.setting.tuned for side in sides),
     )
 
 
