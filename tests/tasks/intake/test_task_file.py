@@ -128,6 +128,6 @@ def test_files_missing_unreadable_or_broken(tmp_path):
     broken.write_text('{"Definition": [\n "x",,]}')
     assert "broken JSON at line 2, column 6" in fault(broken)
     broken.write_bytes(b'{"a": "\xff"}')
-    assert "not UTF-8 (byte 7)" in fault(broken)
+    assert "not UTF-8 (byte 7): save it as UTF-8" in fault(broken)
     broken.write_text(json.dumps([1]))
     assert "no JSON object" in fault(broken)

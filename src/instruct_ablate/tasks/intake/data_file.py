@@ -47,8 +47,8 @@ def reading(path: Path, what: str = "") -> Iterator[None]:
 def _fault(error: BaseException, suffix: str) -> str:
     """Say in one line what is wrong with a file."""
     if isinstance(error, UnicodeDecodeError):
-        hint = " (it is UTF-16: save it as UTF-8)" if bytes(error.object[:2]) in _UTF_16 else ""
-        return f"not UTF-8 (byte {error.start}){hint}"
+        found = "it is UTF-16" if bytes(error.object[:2]) in _UTF_16 else f"byte {error.start}"
+        return f"not UTF-8 ({found}): save it as UTF-8"
     if isinstance(error, json.JSONDecodeError):
         return f"broken JSON at line {error.lineno}, column {error.colno}: {error.msg}"
     if isinstance(error, DoubleKeyError):

@@ -68,6 +68,8 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     root = Path(config.root).expanduser()
     if not root.exists() and config.root.count("/") == 1 and not config.root.startswith((".", "/", "~")):
         return _hub(config)
+    if not root.exists():
+        raise UserError(f"tasks.root={root}: no such file or folder of prompt sets.")
     files = _by_set(root)
     names = [
         name for name in files if selection.matches(name, config.include) and not _spelt_out(name, files)
