@@ -87,6 +87,8 @@ def test_an_error_that_says_several_lines_is_told_as_the_place_needs_it():
     assert in_a_line(error, 7) == "no room"
     assert first_line(error) == "no room"
     assert with_kind(error) == "RuntimeError: no room\n left  here"
+    assert with_kind(error, 9) == "RuntimeError: no room l"
+    assert with_kind(MemoryError(), 9) == "MemoryError"
 
 
 SOURCE = Path(__file__).parents[1] / "src"

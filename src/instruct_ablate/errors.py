@@ -28,9 +28,12 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def with_kind(error: BaseException) -> str:
-    """Return a library's error's kind and what it says, as `KeyError: 'a'`; the kind alone where it says nothing."""
-    said = str(error).strip()
+def with_kind(error: BaseException, longest: int | None = None) -> str:
+    """Return a library's error's kind and what it says, as `KeyError: 'a'`; the kind alone where it says nothing.
+
+    `longest`: in one line, and at most so many characters of what it says.
+    """
+    said = str(error).strip() if longest is None else " ".join(str(error).split())[:longest]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import shlex
 from collections import Counter
@@ -42,6 +41,7 @@ from instruct_ablate.grid.folder_names import named
 from instruct_ablate.grid.kept_tests import keeping_for_others
 from instruct_ablate.grid.launch.in_turn import is_here, run_in_turn
 from instruct_ablate.grid.launch.launcher import CellLauncher
+from instruct_ablate.grid.launch.made import launcher_name, make_launcher
 from instruct_ablate.grid.launch.slurm_jobs import wait_for_queued
 from instruct_ablate.grid.launch.slurm_queue import queued
 from instruct_ablate.grid.order import ordered
@@ -86,7 +86,11 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
     for line in (*twins(every), *ended_alike(every)) if todo else ():
         log.warning("%s", line)
     if wanted(plan.cells):
-        return _until_decided(plan.cells, report, _launcher(hydra) if todo else None)
+        return _until_decided(
+            plan.cells,
+            report,
+            _launcher(hydra) if todo else None,
+        )
     if todo and rank() == 0:
         for line in without_data(plan.cells, report.judge()):
             log.warning("%s", line)
@@ -166,7 +170,7 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
 
 def _starts_ranks(hydra: HydraParts) -> bool:
     """Whether the launcher can start several processes for one cell (Slurm's tasks)."""
-    return _launcher_name(hydra).startswith("submitit")
+    return launcher_name(hydra.config).startswith("submitit")
 
 
 def _add_untuned(cells: dict[str, Cell], contents: Contents) -> None:
@@ -179,10 +183,6 @@ def _add_untuned(cells: dict[str, Cell], contents: Contents) -> None:
             kept = [line for line in cell.overrides if not split(line)[1].startswith("data_budget")]
             same = regardless_of_order(identity.counted)
             cells.setdefault(same, Cell((*kept, "data_budget='0'"), config, identity))
-
-
-def _launcher_name(hydra: HydraParts) -> str:
-    return str(hydra.config.hydra.runtime.choices["hydra/launcher"])
 
 
 def _todo(cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
@@ -285,25 +285,7 @@ def _launch_overrides(launcher: Any, cells: Sequence[Cell]) -> None:
 
 
 def _launcher(hydra: HydraParts) -> Any:
-    """Make the launcher; one whose extra is not installed is refused, naming the extra."""
-    from hydra.core.plugins import Plugins
-    from hydra.errors import InstantiationException
-
-    name = _launcher_name(hydra)
-    extra = "slurm" if name.startswith("submitit") else name
-    lacking = UserError(f"hydra/launcher={name} needs an extra: pip install 'instruct-ablate[{extra}]'")
-    if extra == "slurm" and importlib.util.find_spec("submitit") is None:
-        raise lacking
-    try:
-        return Plugins.instance().instantiate_launcher(
-            hydra_context=hydra.context, task_function=hydra.task_function, config=hydra.config
-        )
-    except (InstantiationException, RuntimeError, ImportError) as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from error
-        if extra not in ("joblib", "ray"):
-            raise
-        raise lacking from error
+    return make_launcher(hydra.context, hydra.task_function, hydra.config)
 
 
 def _summary(folder: Path, cells: Sequence[Cell], report: Reporter) -> int:

@@ -145,6 +145,16 @@ def test_a_name_that_is_nowhere_is_told_after_one_question(tmp_path, monkeypatch
     assert "asking the Hugging Face hub" in caplog.text
 
 
+def test_a_hub_error_without_words_is_told_once(tmp_path, monkeypatch):
+    """Before: "the hub gave no answer (TimeoutError: TimeoutError)"."""
+    hub(monkeypatch, TimeoutError())
+    with (
+        pytest.raises(UserError, match=r"gave no answer \(TimeoutError\)\. "),
+        find_splits("own/films", tmp_path),
+    ):
+        pass
+
+
 def test_a_copy_is_read_though_the_hub_be_away(tmp_path, monkeypatch):
     hub(monkeypatch, ConnectionError("no route"))
     with pytest.raises(UserError):

@@ -183,17 +183,21 @@ class Submission:
                 f"export PYTHONPATH={path}${{PYTHONPATH:+:$PYTHONPATH}}",
                 *params.get("setup", ()),
             ]
-        folder = Path(params.pop("submitit_folder"))
+        if not isinstance(folder := params.pop("submitit_folder", None), str):
+            raise UserError(
+                f"hydra.launcher.submitit_folder={folder}: give the folder of the jobs' logs, as conf/hydra/launcher/"
+                f"submitit_{self._cluster}.yaml does"
+            )
         limit = {f"{self._cluster}_max_num_timeout": params.pop("max_num_timeout", 0)}
         try:
-            executor = submitit.AutoExecutor(folder=folder, cluster=self._cluster, **limit)
+            executor = submitit.AutoExecutor(folder=Path(folder), cluster=self._cluster, **limit)
             executor.update_parameters(
                 **{
                     name if name in _COMMON else f"{self._cluster}_{name}": value
                     for name, value in params.items()
                 }
             )
-        except (RuntimeError, ValueError, NameError) as error:
+        except (RuntimeError, ValueError, TypeError, NameError) as error:
             raise UserError(f"hydra/launcher=submitit_{self._cluster}: {in_a_line(error)}") from error
         return executor
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from instruct_ablate.errors import Interrupted, UserError, UserErrors, in_a_line
+from instruct_ablate.errors import Interrupted, UserError, UserErrors, in_a_line, with_kind
 from instruct_ablate.hub import WAIT
 from instruct_ablate.tasks.intake.data_file import BROKEN, kind
 from instruct_ablate.tasks.intake.rows import SUFFIXES, data_files, label_names, read_rows
@@ -96,7 +96,7 @@ def ask_hub(root: str, kept: Path) -> None:
     except Exception as error:
         if not _has_copy(root, kept):
             raise UserError(
-                f"{where}the hub gave no answer ({type(error).__name__}: {in_a_line(error, SAID)}). "
+                f"{where}the hub gave no answer ({with_kind(error, SAID)}). "
                 "Give a folder that is here, or try again where the hub can be reached."
             ) from error
 
