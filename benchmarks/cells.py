@@ -102,9 +102,9 @@ def cell(words: Sequence[str], peer_batch: int) -> Told:
     from rouge_score.rouge_scorer import RougeScorer
 
     from benchmarks import evaluation, training
+    from instruct_ablate.configuration.learning_rate import effective_rate
     from instruct_ablate.grid.composing.composer import compose_config
     from instruct_ablate.instruction.context import Context
-    from instruct_ablate.learning_rate import effective_rate
     from instruct_ablate.model.loading.checkpoint import load_checkpoint
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
     from instruct_ablate.model.training.lora import adapt

@@ -32,7 +32,7 @@ from benchmarks.machine import run_cases
 from benchmarks.shapes import CACHE, make_checkpoint, make_prompts
 
 from instruct_ablate.cell.run.side_by_side import side_by_side
-from instruct_ablate.learning_curve import FILE, read_curve
+from instruct_ablate.disk.learning_curve import FILE, read_curve
 from instruct_ablate.model.loading.checkpoint import Checkpoint, load_checkpoint
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.training.fit import fit

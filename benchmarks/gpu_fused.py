@@ -17,7 +17,7 @@ from benchmarks.fused import apart, config_of, load, prompts_of
 
 from benchmarks import machine
 from instruct_ablate.cell.run.side_by_side import side_by_side
-from instruct_ablate.learning_curve import FILE, read_curve
+from instruct_ablate.disk.learning_curve import FILE, read_curve
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.training.fit import fit
 

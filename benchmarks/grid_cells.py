@@ -22,6 +22,7 @@ from benchmarks import cells
 from instruct_ablate.cell.run.evaluation import prompts_at_test
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record.predictions import read_predictions
+from instruct_ablate.configuration.top_layers import top_count
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.store import token_store
 from instruct_ablate.grid.composing.composer import compose_config
@@ -34,7 +35,6 @@ from instruct_ablate.schema import Config
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.sampling.budget import sample
 from instruct_ablate.tasks.task import TaskCollection
-from instruct_ablate.top_layers import top_count
 
 
 def configs(given: argparse.Namespace, output: Path, cache: Path) -> Iterator[Config]:

@@ -32,11 +32,11 @@ from instruct_ablate.cell.state.record.predictions import PredictionRow, Predict
 from instruct_ablate.cell.state.record.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.cost import Cost
+from instruct_ablate.disk.whole_files import write_whole
 from instruct_ablate.grid.planning.plan import compose_plan
 from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell, write_declaration
 from instruct_ablate.metrics.aggregation import aggregate
 from instruct_ablate.scores import Values
-from instruct_ablate.whole_files import write_whole
 
 VARIANTS = ("original", "simplified", "delusive", "no_definition")
 BUDGETS = (1, 2, 4, 8, 10)

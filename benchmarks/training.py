@@ -129,7 +129,7 @@ class Clock:
 def ours(checkpoint: Checkpoint, prompts: list[Prompt], config: Config, clock: Clock) -> dict[str, Any]:
     from pytorch_lightning.loggers import Logger
 
-    from instruct_ablate.learning_curve import read_curve
+    from instruct_ablate.disk.learning_curve import read_curve
     from instruct_ablate.model.training.fit import fit
 
     class Steps(Logger):

@@ -14,7 +14,7 @@ import pytest
 from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
-from instruct_ablate.extensions import load_extensions
+from instruct_ablate.configuration.extensions import load_extensions
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import instruct
 from instruct_ablate.instruction.variant import VARIANTS

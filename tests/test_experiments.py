@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from instruct_ablate.cell.state.identity import Contents, identify
-from instruct_ablate.composition import register
+from instruct_ablate.configuration.composition import register
 from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.grid.composing.expansion import Declared, expand
 from instruct_ablate.hypotheses import parse_hypothesis

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from instruct_ablate.composition import groups, keys
+from instruct_ablate.configuration.composition import groups, keys
 from instruct_ablate.entry import prepared
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.composing.expansion import Declared, expand

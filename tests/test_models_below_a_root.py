@@ -9,9 +9,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.configuration.presets import PRESETS
 from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.model.loading.random_model import tiny_model
-from instruct_ablate.presets import PRESETS
 from instruct_ablate.schema import Config
 from tests.grid.small import records, sweep
 from tests.test_experiments import cells, composed

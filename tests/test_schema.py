@@ -17,7 +17,7 @@ from instruct_ablate.cell.mirror import settings as mirror
 from instruct_ablate.cell.run import settings as cell
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.composition import explain, keys
+from instruct_ablate.configuration.composition import explain, keys
 from instruct_ablate.data import settings as data
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.checking import preflight

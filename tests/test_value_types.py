@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from instruct_ablate.composition import _hints, _with_bare_texts, explain, free_keys, text_keys
+from instruct_ablate.configuration.composition import _hints, _with_bare_texts, explain, free_keys, text_keys
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.checking.preflight import Preflight
 from instruct_ablate.grid.composing.composer import at_key

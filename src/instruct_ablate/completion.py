@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from instruct_ablate.composition import groups, keys
+from instruct_ablate.configuration.composition import groups, keys
 from instruct_ablate.schema import FURTHER, config_directory, own_directories
 
 LAUNCHER = "hydra/launcher"

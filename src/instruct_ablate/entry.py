@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from instruct_ablate import __version__
-from instruct_ablate.composition import explain, groups, keys, register, unreadable
+from instruct_ablate.configuration.composition import explain, groups, keys, register, unreadable
 from instruct_ablate.errors import TrialFailedError, UserError
 from instruct_ablate.grid.composing.overrides import is_sweep
 from instruct_ablate.grid.composing.overrides import prepared as checked
-from instruct_ablate.processes import rewrite
+from instruct_ablate.process.processes import rewrite
 from instruct_ablate.schema import config_directory
 from instruct_ablate.terminal import complain, echo, write_all_characters
 

@@ -24,10 +24,10 @@ from instruct_ablate.cell.state.record.predictions import (
     make_row,
     written_rows,
 )
-from instruct_ablate.learning_curve import FILE, append_row, keep_rows
+from instruct_ablate.disk.learning_curve import FILE, append_row, keep_rows
+from instruct_ablate.disk.whole_files import write_whole
 from instruct_ablate.metrics import score_all
 from instruct_ablate.prompt.prompt import Prediction, Prompt
-from instruct_ablate.whole_files import write_whole
 from tests.standins import make_config, replace_inputs, work
 
 ROWS = 12

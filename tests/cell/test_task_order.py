@@ -13,7 +13,7 @@ import pytest
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.learning_curve import FILE, read_curve
+from instruct_ablate.disk.learning_curve import FILE, read_curve
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.schema import BudgetConfig, Config, ModelConfig, TasksConfig
 from tests.cell.run.test_stages import folder_of, small

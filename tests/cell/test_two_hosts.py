@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.fence import shut
+from instruct_ablate.disk.fence import shut
 from tests.cell import standin_host
 
 MOMENTS = 10  # at which the first host is suspended, spread over its run

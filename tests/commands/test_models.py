@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from instruct_ablate import models_page
 from instruct_ablate.command_line import group
+from instruct_ablate.pages import models_page
 
 
 def test_models_are_listed_as_a_table_or_as_the_page(monkeypatch: pytest.MonkeyPatch) -> None:

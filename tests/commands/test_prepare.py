@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from instruct_ablate.command_line import group
+from instruct_ablate.disk.whole_files import write_sealed
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.planning.prepare import verify
-from instruct_ablate.whole_files import write_sealed
 
 
 def prepare(*words: str) -> Result:

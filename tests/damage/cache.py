@@ -17,6 +17,7 @@ from instruct_ablate.cell.run.training_data import training_data
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import token_store
+from instruct_ablate.disk.whole_files import remove
 from instruct_ablate.grid.planning.prepare import verify
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.model.loading.checkpoint import checkpoint_fingerprint, load_checkpoint
@@ -28,7 +29,6 @@ from instruct_ablate.schema import Config, ModelConfig, PromptConfig, TasksConfi
 from instruct_ablate.tasks.collection import read_tasks, reader
 from instruct_ablate.tasks.readers import download
 from instruct_ablate.tasks.task import TaskCollection
-from instruct_ablate.whole_files import remove
 from tests.conftest import make_task
 from tests.damage.damages import Subject
 from tests.tasks.layout import write_collection
@@ -55,7 +55,7 @@ def replace_origins(patch: pytest.MonkeyPatch) -> None:
     """Let downloads come from a folder; files are at rest at once, so that what is known of them is noted."""
     patch.setattr(download, "_clone", lambda url, tag, to: shutil.copytree(to.parents[3] / "origin", to))
     patch.setattr(download, "_git", lambda *words: "0" * 40)
-    patch.setattr("instruct_ablate.file_hash.SETTLED", -60.0)
+    patch.setattr("instruct_ablate.disk.file_hash.SETTLED", -60.0)
 
 
 def make(folder: Path) -> None:

@@ -23,13 +23,13 @@ from instruct_ablate.cell.after.rescore import rescore_study
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.command_line import group
+from instruct_ablate.disk.score_curve import FILE as POINTS
+from instruct_ablate.disk.score_curve import Point, add_points
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.history.looks import CHAIN, Decision, Look
 from instruct_ablate.grid.study import declare, read_study
 from instruct_ablate.report.show import read_cell
 from instruct_ablate.schema import Config, InstructionConfig
-from instruct_ablate.score_curve import FILE as POINTS
-from instruct_ablate.score_curve import Point, add_points
 from tests.damage import study
 from tests.damage.mutants import change
 from tests.standins import make_config

@@ -26,12 +26,12 @@ from instruct_ablate.cell.state.record.predictions import (
     written_rows,
 )
 from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.disk.learning_curve import FILE, append_row, keep_rows
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.clean import leftovers
 from instruct_ablate.grid.launch.slurm_queue import Ticket, write_ticket
 from instruct_ablate.grid.status import status_table
 from instruct_ablate.grid.study import declare, read_study
-from instruct_ablate.learning_curve import FILE, append_row, keep_rows
 from instruct_ablate.metrics import Scores, score_all
 from instruct_ablate.model.training.resume import training_state
 from instruct_ablate.prompt.prompt import Prediction, Prompt

@@ -148,5 +148,5 @@ def test_tokens_that_do_not_fit_their_offsets_are_built_again(
     folder = tmp_path / "tokens" / stores(tmp_path)[0]
     np.save(folder / "sources.npy", np.load(folder / "sources.npy")[:-1])
     with monkeypatch.context() as patch:
-        patch.setattr("instruct_ablate.prepared._check", lambda *_, **__: None)
+        patch.setattr("instruct_ablate.disk.prepared._check", lambda *_, **__: None)
         assert np.array_equal(make_store(llama, make_prompts(), tmp_path).lengths, lengths)

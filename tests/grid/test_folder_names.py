@@ -12,7 +12,7 @@ from hydra import initialize_config_dir
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record.record import Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
-from instruct_ablate.composition import register
+from instruct_ablate.configuration.composition import register
 from instruct_ablate.grid.composing.composer import Composer
 from instruct_ablate.grid.folder_names import marks, named
 from instruct_ablate.grid.planned_cell import Cell, study_folder

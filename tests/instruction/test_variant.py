@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from instruct_ablate.configuration.extensions import load_extensions, load_function
 from instruct_ablate.errors import UserError
-from instruct_ablate.extensions import load_extensions, load_function
 from instruct_ablate.instruction import variant as variant_module
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context

@@ -10,8 +10,8 @@ from instruct_ablate.cell.state.record.predictions import PredictionRow, Predict
 from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.cell.state.record.record_file import to_json
 from instruct_ablate.cell.state.store import DECLARATION
+from instruct_ablate.disk.whole_files import write_whole
 from instruct_ablate.grid.study import Declaration, DeclaredCell
-from instruct_ablate.whole_files import write_whole
 from tests.report.cells import make_cell
 from tests.scored import values
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from instruct_ablate.disk.json_objects import DoubleKeyError, load_json
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.json_objects import DoubleKeyError, load_json
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.intake.source import Fault

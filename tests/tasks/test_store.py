@@ -87,7 +87,7 @@ def test_a_change_within_the_same_second_is_a_change(tmp_path, monkeypatch):
         keys.add(content_key(source(files=(file,)), tmp_path))
     assert len(keys) == 3
     assert not (tmp_path / "tasks").exists(), "nothing is noted of a file that was written just now"
-    monkeypatch.setattr("instruct_ablate.file_hash.SETTLED", -10)
+    monkeypatch.setattr("instruct_ablate.disk.file_hash.SETTLED", -10)
     for text in ("abc", "def"):
         file.write_text(text)
         os.utime(file, (5, 5))
@@ -158,7 +158,7 @@ def test_a_damaged_store_is_parsed_again(tmp_path, name):
 
 @pytest.mark.parametrize("content", ["", "0" * 32, "[1]", "null"])
 def test_a_damaged_note_of_a_key_is_not_believed(tmp_path, content, monkeypatch):
-    monkeypatch.setattr("instruct_ablate.file_hash.SETTLED", -10)  # as if written long ago
+    monkeypatch.setattr("instruct_ablate.disk.file_hash.SETTLED", -10)  # as if written long ago
     file = tmp_path / "data"
     file.write_text("one")
     key = content_key(source(files=(file,)), tmp_path)

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
-from instruct_ablate.json_objects import load_json
+from instruct_ablate.disk.json_objects import load_json
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN
 from instruct_ablate.report.statistics.claim import Answer
 from instruct_ablate.report.verdicts.verdicts import MARKS
-from instruct_ablate.whole_files import NOT_AS_WRITTEN
 
 Likeness = Literal["in words", "around rows", "no"]
 _NUMBER = re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")

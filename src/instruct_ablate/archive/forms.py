@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from instruct_ablate.disk.whole_files import opened_plain
 from instruct_ablate.errors import UserError, in_a_line
-from instruct_ablate.whole_files import opened_plain
 
 
 class Readable(Protocol):

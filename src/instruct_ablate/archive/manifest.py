@@ -11,8 +11,8 @@ from instruct_ablate.cell.state.record.record_file import (
     loaded,
     to_json,
 )
+from instruct_ablate.disk.whole_files import is_inside
 from instruct_ablate.errors import UserError, in_a_line
-from instruct_ablate.whole_files import is_inside
 
 MANIFEST = "manifest.json"
 REPORT, STUDY = "report", "study"  # folders of an archive, beside the lock files

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from instruct_ablate import learning_curve, score_curve
 from instruct_ablate.archive.forms import form_of, write_members
 from instruct_ablate.archive.manifest import (
     MANIFEST,
@@ -25,12 +24,13 @@ from instruct_ablate.cell.state.record.instance_scores import change_told
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import DECLARATION, RECORD
 from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
+from instruct_ablate.disk import learning_curve, score_curve
+from instruct_ablate.disk.whole_files import read_inside, whole_file
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.history.looks import LOOKS
 from instruct_ablate.grid.history.stated import STATED
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.report import write_report
-from instruct_ablate.whole_files import read_inside, whole_file
 
 MADE_WITH, READ_WITH = "versions.lock", "versions.report.lock"
 Part = tuple[Entry, Callable[[], bytes]]  # a file of an archive, and how to read it again

@@ -11,10 +11,10 @@ from instruct_ablate.archive.unpack import LIMIT, unpack
 from instruct_ablate.cell.after.rescore import Rescored, check_cell
 from instruct_ablate.cell.state.record.record import SCORING
 from instruct_ablate.cell.state.store import RECORD
-from instruct_ablate.file_hash import sha256_of
+from instruct_ablate.disk.file_hash import sha256_of
+from instruct_ablate.disk.whole_files import remove
 from instruct_ablate.metrics import BUILT_IN_ALONE, Selection
 from instruct_ablate.report.report import write_report
-from instruct_ablate.whole_files import remove
 
 TABLES = (".md", ".csv", ".tex", ".txt", ".json", ".parquet")  # figures and page hang on their libraries too
 

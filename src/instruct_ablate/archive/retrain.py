@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from instruct_ablate.errors import UserError, in_a_line
-from instruct_ablate.processes import after_program
+from instruct_ablate.process.processes import after_program
 from instruct_ablate.terminal import echo
 
 _OWN = ("output", "study", "cache")  # where a run writes is said by whoever replays it

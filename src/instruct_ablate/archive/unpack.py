@@ -17,9 +17,9 @@ from instruct_ablate.archive.manifest import (
     check_member_name,
     parse_manifest,
 )
+from instruct_ablate.disk.whole_files import explained, make_folder
 from instruct_ablate.errors import UserError
 from instruct_ablate.plural import counted
-from instruct_ablate.whole_files import explained, make_folder
 
 MOST_FILES = 200_000
 LIMIT = 8 * 2**30  # bytes of all files together, unless the command says otherwise

@@ -39,7 +39,7 @@ def command(overrides: tuple[str, ...], output: Path, label_spaces: Path | None,
     instruct-ablate audit instruction=delusive tasks.test_tasks=5
     """
     from instruct_ablate.cell.state.canonical import effective
-    from instruct_ablate.extensions import load_extensions
+    from instruct_ablate.configuration.extensions import load_extensions
     from instruct_ablate.grid.composing.composer import compose_config
     from instruct_ablate.instruction.audit.audit import run_audit
     from instruct_ablate.prompt.sample import render_each

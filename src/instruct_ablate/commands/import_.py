@@ -46,7 +46,7 @@ def command(
     )
     from instruct_ablate.cell.run.evaluation import selected
     from instruct_ablate.cell.run.settings import check_names
-    from instruct_ablate.extensions import load_extensions
+    from instruct_ablate.configuration.extensions import load_extensions
     from instruct_ablate.grid.composing.composer import compose_config
     from instruct_ablate.grid.history.looks import check_unlooked
     from instruct_ablate.grid.planned_cell import study_folder

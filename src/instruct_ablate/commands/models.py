@@ -17,7 +17,7 @@ def command(markdown: bool, counts: bool) -> None:
     """
     from rich.table import Table
 
-    from instruct_ablate.models_page import COLUMNS, models_page, rows
+    from instruct_ablate.pages.models_page import COLUMNS, models_page, rows
 
     if counts:
         echo(_counts())

@@ -40,11 +40,11 @@ def command(
 
     instruct-ablate report multirun/ablation --width acl
     """
+    from instruct_ablate.disk.whole_files import check_writable
     from instruct_ablate.report.figures.paper import PAPERS, SCREEN
     from instruct_ablate.report.report import report_lines, write_checklist, write_report
     from instruct_ablate.report.tables.terminal_table import print_rows
     from instruct_ablate.report.verdicts.sentences import sentences
-    from instruct_ablate.whole_files import check_writable
 
     check_writable(output or study / "report", "--output")
     report = write_report(study, output, hypotheses, PAPERS[width] if width else SCREEN)

@@ -14,7 +14,7 @@ def command(markdown: bool) -> None:
 
     instruct-ablate schema > instruct-ablate.schema.json
     """
-    from instruct_ablate.schema_page import configuration_page, json_schema
+    from instruct_ablate.pages.schema_page import configuration_page, json_schema
 
     if markdown:
         echo(configuration_page().removesuffix("\n"))

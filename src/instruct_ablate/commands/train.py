@@ -17,7 +17,7 @@ def command(words: tuple[str, ...]) -> None:
     instruct-ablate train -m instruction=original,simplified seed=0,1
     """
     from instruct_ablate.entry import main
-    from instruct_ablate.processes import PROGRAM
+    from instruct_ablate.process.processes import PROGRAM
 
     sys.argv = [PROGRAM, *words]
     main()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from instruct_ablate.disk.json_objects import load_json
 from instruct_ablate.errors import UserError, closed, in_a_line, unknown
-from instruct_ablate.json_objects import load_json
 
 Value = str | int | tuple[str, ...] | None
 Check = Callable[..., bool]

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.disk.prepared import prepared_as
 from instruct_ablate.errors import UserError
-from instruct_ablate.prepared import prepared_as
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import PromptConfig
 from instruct_ablate.terminal import make_console

@@ -16,13 +16,13 @@ from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.identity import counting, folder_name
 from instruct_ablate.cell.state.setting.setting import GENERAL, Setting, plain_value, write
 from instruct_ablate.cell.state.store import Records
-from instruct_ablate.composition import WIDE, keys
+from instruct_ablate.configuration.composition import WIDE, keys
+from instruct_ablate.configuration.parts import OncePerParts
 from instruct_ablate.grid.composing.composer import Composer, group_of
 from instruct_ablate.grid.composing.overrides import split
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import read_declaration
 from instruct_ablate.metrics.registry import KEY
-from instruct_ablate.parts import OncePerParts
 from instruct_ablate.schema import Config, tree
 from instruct_ablate.tasks.general import general_name
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
+from instruct_ablate.configuration.top_layers import ALL
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.schema import BudgetConfig, Config
-from instruct_ablate.top_layers import ALL
 
 NOTHING = BudgetConfig(0)
 

@@ -33,7 +33,7 @@ from instruct_ablate.grid.history.looks import (
 )
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.study import changing
-from instruct_ablate.processes import process_count
+from instruct_ablate.process.processes import process_count
 
 log = logging.getLogger(__name__)
 DECIDED = UNTIL[1]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from instruct_ablate.cell.state.record.record import CellRecord, Environment
+from instruct_ablate.configuration.top_layers import ALL
 from instruct_ablate.schema import TrainerConfig
-from instruct_ablate.top_layers import ALL
 
 
 @dataclass(frozen=True, slots=True)

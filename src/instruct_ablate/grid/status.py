@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instruct_ablate import learning_curve
 from instruct_ablate.cell.state.heartbeat import Beat, read_beat
 from instruct_ablate.cell.state.lock import holder
 from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.disk import learning_curve
+from instruct_ablate.disk.learning_curve import read_curve
 from instruct_ablate.grid.launch.slurm_end import OUT_OF_MEMORY, out_of_memory
 from instruct_ablate.grid.launch.slurm_queue import read_ticket, seen_queued
 from instruct_ablate.grid.study import Study, read_study
-from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.plural import counted
 
 if TYPE_CHECKING:

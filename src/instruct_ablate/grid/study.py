@@ -26,12 +26,7 @@ from instruct_ablate.cell.state.record.record_file import (
 from instruct_ablate.cell.state.setting.setting import ORDER, Setting, completed
 from instruct_ablate.cell.state.store import DECLARATION, RECORD, Records, read_record, record_fault
 from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
-from instruct_ablate.errors import UserError, closed, unknown
-from instruct_ablate.grid.history.looks import LOOKS, Looks, check_frozen, read_looks
-from instruct_ablate.grid.history.stated import STATED, Stated, read_stated, state
-from instruct_ablate.processes import command_line
-from instruct_ablate.schema import Config
-from instruct_ablate.whole_files import (
+from instruct_ablate.disk.whole_files import (
     NOT_AS_WRITTEN,
     explained,
     make_folder,
@@ -39,6 +34,11 @@ from instruct_ablate.whole_files import (
     shared_lock,
     write_whole,
 )
+from instruct_ablate.errors import UserError, closed, unknown
+from instruct_ablate.grid.history.looks import LOOKS, Looks, check_frozen, read_looks
+from instruct_ablate.grid.history.stated import STATED, Stated, read_stated, state
+from instruct_ablate.process.processes import command_line
+from instruct_ablate.schema import Config
 
 PORTION = 50  # cells that one thread reads in a row: handing over each would cost more than most take
 WAIT = 60.0  # seconds for another command that changes it

@@ -50,7 +50,7 @@ from instruct_ablate.grid.rounds import Judge, rounds_of, run_rounds, wanted
 from instruct_ablate.grid.study import declare
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.plural import are, counted
-from instruct_ablate.processes import rank
+from instruct_ablate.process.processes import rank
 from instruct_ablate.schema import BudgetConfig
 from instruct_ablate.terminal import echo
 

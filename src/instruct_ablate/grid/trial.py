@@ -18,7 +18,7 @@ from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.errors import TrialFailedError, UserError, refusal
 from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.grid.study import declare
-from instruct_ablate.processes import rank
+from instruct_ablate.process.processes import rank
 from instruct_ablate.schema import Config
 
 GRIDS = ("ablation", "basic")  # sweepers that ask for no score

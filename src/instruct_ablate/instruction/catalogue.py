@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from instruct_ablate.configuration.extensions import load_function
 from instruct_ablate.errors import unknown
-from instruct_ablate.extensions import load_function
 from instruct_ablate.instruction import content, definitions, delusive, examples, noise, sentences
 from instruct_ablate.instruction.variant import FIELDS, VARIANTS, Slot, Variant
 

@@ -15,8 +15,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from instruct_ablate.disk.file_hash import sha256_of
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.instruction.catalogue import find, names
 from instruct_ablate.instruction.content_kinds.annotation import PUBLISHED
 from instruct_ablate.instruction.variant import File, Slot, Variant

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
-from instruct_ablate.extensions import decorated, forgets
+from instruct_ablate.configuration.extensions import decorated, forgets
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.tasks.task import Example, Instance, Task
 

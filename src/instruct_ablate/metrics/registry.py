@@ -7,8 +7,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from instruct_ablate.configuration.extensions import (
+    content_of,
+    decorated,
+    forgets,
+    load_extensions,
+    load_function,
+)
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.extensions import content_of, decorated, forgets, load_extensions, load_function
 from instruct_ablate.scores import KINDS, MetricDescription
 from instruct_ablate.tasks.task import Kind
 

@@ -9,11 +9,11 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from instruct_ablate.configuration.top_layers import top_count
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.plural import counted
 from instruct_ablate.schema import MethodConfig
-from instruct_ablate.top_layers import top_count
 
 
 def bare(model: Any) -> Any:

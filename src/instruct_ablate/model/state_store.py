@@ -23,9 +23,9 @@ import torch
 from filelock import Timeout
 from torch import Tensor
 
+from instruct_ablate.disk.prepared import MANIFEST, damage, prepared
+from instruct_ablate.disk.whole_files import explained, put_aside, remove, shared_lock
 from instruct_ablate.errors import UserError, with_kind
-from instruct_ablate.prepared import MANIFEST, damage, prepared
-from instruct_ablate.whole_files import explained, put_aside, remove, shared_lock
 
 log = logging.getLogger(__name__)
 BUCKETS = 32

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from instruct_ablate.configuration.extensions import decorated, forgets, load_function
 from instruct_ablate.errors import UserError, unknown
-from instruct_ablate.extensions import decorated, forgets, load_function
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.room import Room
 from instruct_ablate.schema import PromptConfig

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.disk.whole_files import write_whole
 from instruct_ablate.grid.history.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import Hypothesis, parse_hypothesis, stored_hypothesis
@@ -50,7 +51,6 @@ from instruct_ablate.report.tables.tables import (
 from instruct_ablate.report.tables.template_table import over_templates, template_table
 from instruct_ablate.report.verdicts.at_looks import judge_all, looks_of
 from instruct_ablate.report.verdicts.verdicts import Verdict, lines
-from instruct_ablate.whole_files import write_whole
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import cast
 
+from instruct_ablate.configuration.extensions import decorated
 from instruct_ablate.errors import UserError, UserErrors, unknown
-from instruct_ablate.extensions import decorated
 from instruct_ablate.limits import check_limits
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import label_space, mixture

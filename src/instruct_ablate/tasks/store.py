@@ -12,12 +12,12 @@ from typing import Any, cast, overload
 
 import pyarrow as pa
 
+from instruct_ablate.disk.file_hash import mark, settled, sha256_of
+from instruct_ablate.disk.prepared import prepared_as
+from instruct_ablate.disk.whole_files import read_sealed, write_sealed
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.file_hash import mark, settled, sha256_of
-from instruct_ablate.prepared import prepared_as
 from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
 from instruct_ablate.tasks.task import Example, Instance, Task
-from instruct_ablate.whole_files import read_sealed, write_sealed
 
 FORMAT = "7"  # of the parsed form; a change of a parsing rule needs a new one
 TEXTS = pa.list_(pa.string())

@@ -19,9 +19,9 @@ from instruct_ablate.cell.state.record.predictions import make_row, read_predict
 from instruct_ablate.cell.state.record.record import GENERAL, GENERAL_FILE, SCORING, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.commands.rescore import command
+from instruct_ablate.configuration.extensions import load_extensions
+from instruct_ablate.disk.file_hash import sha256_of
 from instruct_ablate.errors import UserError
-from instruct_ablate.extensions import load_extensions
-from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.metrics import Selection, aggregate
 from instruct_ablate.prompt.prompt import Likelihood
 from instruct_ablate.scores import MetricDescription

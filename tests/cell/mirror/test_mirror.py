@@ -19,7 +19,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
-from instruct_ablate.learning_curve import read_curve
+from instruct_ablate.disk.learning_curve import read_curve
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, LoggerConfig, TrainerConfig
 from tests.cell.run.test_stages import folder_of, small

@@ -20,6 +20,7 @@ from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.state.canonical import effective, shown_at_test
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.disk.score_curve import FILE, Point, add_points, read_points
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.training.settings import check_points
 from instruct_ablate.schema import (
@@ -32,7 +33,6 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
-from instruct_ablate.score_curve import FILE, Point, add_points, read_points
 from instruct_ablate.tasks.collection import read_tasks
 from tests.conftest import make_task
 from tests.standins import make_config

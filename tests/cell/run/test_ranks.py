@@ -15,7 +15,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
-from instruct_ablate.processes import rank
+from instruct_ablate.process.processes import rank
 from tests.standins import make_config, replace_inputs, work
 
 CONTEXT = multiprocessing.get_context("fork")

@@ -15,6 +15,7 @@ from instruct_ablate.cell.run.points import Test, samples_held_out
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.selection import check_defined, check_selection, chosen_by
 from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.disk.score_curve import FILE, Point, read_points
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.prompt.prompt import Prompt
@@ -28,7 +29,6 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
-from instruct_ablate.score_curve import FILE, Point, read_points
 from instruct_ablate.tasks.collection import read_tasks, reader
 from instruct_ablate.tasks.task import TaskCollection
 from tests.cell.run.test_points import cell, folder_of, same, told, trained

@@ -6,7 +6,7 @@ import pytest
 
 from instruct_ablate.cell.run.side_by_side import side_by_side
 from instruct_ablate.model.loading.last_loaded import SHELF
-from instruct_ablate.turns import this_cell
+from instruct_ablate.process.turns import this_cell
 
 
 def test_works_are_done_and_weights_lent_no_longer(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,6 +16,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.stages import work
 from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.cell.state.record.record import BlockKey, CellRecord
+from instruct_ablate.disk.score_curve import FILE, read_points
 from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.model.loading.parameter_count import parameters
 from instruct_ablate.prompt.prompt import Prediction
@@ -28,7 +29,6 @@ from instruct_ablate.schema import (
     TasksConfig,
     TrainerConfig,
 )
-from instruct_ablate.score_curve import FILE, read_points
 from tests.standins import make_config
 
 BLOCKS = ("original", "delusive")

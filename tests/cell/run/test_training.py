@@ -12,9 +12,9 @@ from instruct_ablate.cell.run.training import train
 from instruct_ablate.cell.state.heartbeat import Heartbeat, this_process
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cost import Cost
+from instruct_ablate.disk.score_curve import FILE, Point, add_points
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import BudgetConfig, MethodConfig
-from instruct_ablate.score_curve import FILE, Point, add_points
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config, replace_inputs

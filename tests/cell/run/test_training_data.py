@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from instruct_ablate import extensions
 from instruct_ablate.cell.run import training_data as kept
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.cell.run.training_data import examples_key, training_data
 from instruct_ablate.cell.state.record.record import Drawn
+from instruct_ablate.configuration import extensions
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import token_store

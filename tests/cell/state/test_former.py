@@ -20,8 +20,8 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.former import UNKNOWN_ORDER, _is_done, as_stored, is_of_unknown_order
 from instruct_ablate.cell.state.identity import Data, digest, identify
 from instruct_ablate.cell.state.store import read_record, write_record
+from instruct_ablate.configuration.extensions import _forget
 from instruct_ablate.errors import UserError
-from instruct_ablate.extensions import _forget
 from instruct_ablate.grid.study import declare, read_study
 from instruct_ablate.report.documents.provenance import cell_table
 from instruct_ablate.report.tables.tables import markdown

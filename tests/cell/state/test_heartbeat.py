@@ -21,7 +21,7 @@ from instruct_ablate.cell.state.heartbeat import (
     this_process,
 )
 from instruct_ablate.cell.state.record.record_file import to_json
-from instruct_ablate.whole_files import write_whole
+from instruct_ablate.disk.whole_files import write_whole
 
 FAR = replace(this_process(), host="elsewhere")
 

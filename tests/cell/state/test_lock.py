@@ -15,9 +15,9 @@ import pytest
 from instruct_ablate.cell.state import lock
 from instruct_ablate.cell.state.heartbeat import read_beat, this_process
 from instruct_ablate.cell.state.lock import LockedError, acquire, holder, locked, release
-from instruct_ablate.fence import open_fence
-from instruct_ablate.learning_curve import append_row
-from instruct_ablate.whole_files import write_whole
+from instruct_ablate.disk.fence import open_fence
+from instruct_ablate.disk.learning_curve import append_row
+from instruct_ablate.disk.whole_files import write_whole
 
 CONTEXT = multiprocessing.get_context("fork")
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from instruct_ablate.cell.state.identity import Contents, Data
-from instruct_ablate.composition import keys
+from instruct_ablate.configuration.composition import keys
 from instruct_ablate.grid import sweep
 from instruct_ablate.grid.checking.unread import READ, READERS, unread
 from instruct_ablate.grid.composing.composer import put_at

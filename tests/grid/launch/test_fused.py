@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 
+from instruct_ablate.disk.learning_curve import read_curve
 from instruct_ablate.grid.launch import fused
 from instruct_ablate.grid.launch.fused import groups, run_fused, why_alone
 from instruct_ablate.grid.planned_cell import Cell
-from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
 from instruct_ablate.model.loading.last_loaded import SHELF
+from instruct_ablate.process.turns import this_cell
 from instruct_ablate.schema import BudgetConfig, Config, LoggerConfig, MethodConfig, ModelConfig
-from instruct_ablate.turns import this_cell
 from tests.grid.small import LONG, TASKS, outcome, records, start, sweep
 from tests.model.fits import changed
 from tests.standins import make_config

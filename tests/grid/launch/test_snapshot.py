@@ -58,7 +58,7 @@ def test_what_the_users_own_files_import_of_theirs_is_copied_with_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job whose working directory has other ones by then runs those that were submitted, and knows their hash."""
-    monkeypatch.setattr("instruct_ablate.own_modules._HASHED", {})
+    monkeypatch.setattr("instruct_ablate.configuration.own_modules._HASHED", {})
     file = tmp_path / "my_copied_variants.py"
     file.write_text("from my_copied_words import WORDS\nfrom my_copied.deep import MORE\n")
     (tmp_path / "my_copied").mkdir()
@@ -68,7 +68,7 @@ def test_what_the_users_own_files_import_of_theirs_is_copied_with_them(
     for name in ("my_copied_words.py", "my_copied/deep.py"):
         (tmp_path / name).write_text("WORDS = MORE = 'two'\n")
     program = (
-        "import sys; from instruct_ablate.extensions import load_extensions;"
+        "import sys; from instruct_ablate.configuration.extensions import load_extensions;"
         "print(*load_extensions(sys.argv[1:])); m = sys.modules['my_copied_variants']; print(m.WORDS, m.MORE)"
     )
     words = [sys.executable, "-c", program, copy]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from instruct_ablate.disk.file_hash import sha256_of
 from instruct_ablate.errors import UserError
-from instruct_ablate.file_hash import sha256_of
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.content_kinds.annotation import PUBLISHED, annotation_of
 from instruct_ablate.instruction.context import Context

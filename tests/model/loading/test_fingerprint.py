@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate import file_hash
+from instruct_ablate.disk import file_hash
 from instruct_ablate.model.loading import fingerprint
 from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
 from instruct_ablate.model.loading.location import Facts
@@ -16,7 +16,7 @@ from instruct_ablate.schema import ModelConfig
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instruct_ablate.file_hash.SETTLED", -10)  # as if written long ago
+    monkeypatch.setattr("instruct_ablate.disk.file_hash.SETTLED", -10)  # as if written long ago
 
 
 @pytest.fixture
@@ -73,13 +73,13 @@ def test_a_file_just_written_is_read_each_time(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock of a file system may be too coarse to tell the next change."""
-    monkeypatch.setattr("instruct_ablate.file_hash.SETTLED", 100)
+    monkeypatch.setattr("instruct_ablate.disk.file_hash.SETTLED", 100)
     tick = time.time_ns()
-    monkeypatch.setattr("instruct_ablate.file_hash.mark", lambda path: (7, tick, tick, 1))
+    monkeypatch.setattr("instruct_ablate.disk.file_hash.mark", lambda path: (7, tick, tick, 1))
     before = of(folder, tmp_path)
     assert of(folder, tmp_path) == before
     (folder / "model.safetensors").write_bytes(b"WEIGHTS")
-    monkeypatch.setattr("instruct_ablate.file_hash.SETTLED", -10)
+    monkeypatch.setattr("instruct_ablate.disk.file_hash.SETTLED", -10)
     assert of(folder, tmp_path) != before
 
 

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig
 
-from instruct_ablate import presets
+from instruct_ablate.configuration import presets
+from instruct_ablate.configuration.presets import PRESETS
 from instruct_ablate.model.adapters import reads_text
 from instruct_ablate.model.loading import parameter_count
 from instruct_ablate.model.loading.checkpoint import load_checkpoint
@@ -28,7 +29,6 @@ from instruct_ablate.model.loading.parameter_count import (
 from instruct_ablate.model.loading.random_model import tiny_model
 from instruct_ablate.model.loading.tiny_families import FAMILIES
 from instruct_ablate.model.training.lora import adapt
-from instruct_ablate.presets import PRESETS
 from instruct_ablate.schema import MethodConfig, ModelConfig
 
 FULL = MethodConfig("full")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from instruct_ablate.disk.prepared import MANIFEST
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.loading import random_model
 from instruct_ablate.model.loading.random_model import RECIPE, tiny_fingerprint, tiny_model
 from instruct_ablate.model.loading.tiny_families import FAMILIES
-from instruct_ablate.prepared import MANIFEST
 
 
 @pytest.fixture(scope="module")

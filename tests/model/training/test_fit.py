@@ -20,8 +20,8 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 
 from instruct_ablate.cost import Cost
+from instruct_ablate.disk.learning_curve import read_curve
 from instruct_ablate.errors import Interrupted, UserError
-from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.training import fit as fitting
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.module import InstructionModule

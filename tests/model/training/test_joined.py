@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
+from instruct_ablate.disk.learning_curve import read_curve
 from instruct_ablate.errors import UserError
-from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.cuda_attention import in_one_order
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.training import joined
@@ -25,9 +25,9 @@ from instruct_ablate.model.training.joined import Meeting, generators, set_gener
 from instruct_ablate.model.training.layers import joined_layers
 from instruct_ablate.model.training.layers.adapted_layers import AtOnce
 from instruct_ablate.model.training.module import InstructionModule
+from instruct_ablate.process.turns import SideBySide, Turn
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config, MethodConfig
-from instruct_ablate.turns import SideBySide, Turn
 from tests.model.fits import NAMES, changed, load, make_config, make_prompts
 
 Bits = dict[str, torch.Tensor]

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from instruct_ablate.data.micro_batch import EffectiveBatch
+from instruct_ablate.disk.learning_curve import LOGGED
 from instruct_ablate.errors import UserError
-from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.model.training.loss import packed_attention_of, token_losses
 from instruct_ablate.model.training.module import FP16_SCALE, InstructionModule, idle_batch, set_random_state
 from instruct_ablate.schema import Config

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from instruct_ablate.data.micro_batch import EffectiveBatch
-from instruct_ablate.learning_curve import read_curve
+from instruct_ablate.disk.learning_curve import read_curve
 from instruct_ablate.model.training import progress
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.progress import Bar, Curve
-from instruct_ablate.progress_lines import ProgressLines
+from instruct_ablate.process.progress_lines import ProgressLines
 from tests.model.fits import load, make_config
 
 

@@ -12,7 +12,7 @@ from instruct_ablate.model.training.settings import (
     check_prompt_weight,
     check_trainer,
 )
-from instruct_ablate.processes import RANKS
+from instruct_ablate.process.processes import RANKS
 from instruct_ablate.schema import DataConfig, EvaluationConfig, TrainerConfig
 from tests.model.fits import changed, make_config
 

@@ -9,12 +9,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from instruct_ablate.cell.state.record.record import Selected
+from instruct_ablate.disk.score_curve import FILE, HELD_OUT, Point, add_points
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.figures.score_curves import MOST, over_training, score_curve_table, score_curves
 from instruct_ablate.report.figures.styles import Styles
 from instruct_ablate.report.rows.computed import apart_in
-from instruct_ablate.score_curve import FILE, HELD_OUT, Point, add_points
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 

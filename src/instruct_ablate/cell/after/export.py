@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import TRAINED
 from instruct_ablate.cell.state.stored_config import stored_part
+from instruct_ablate.disk.whole_files import explained, follow_mode, make_folder
 from instruct_ablate.errors import UserError, in_a_line
-from instruct_ablate.processes import PROGRAM, after_program
+from instruct_ablate.process.processes import PROGRAM, after_program
 from instruct_ablate.schema import Config, MethodConfig, ModelConfig
-from instruct_ablate.whole_files import explained, follow_mode, make_folder
 
 if TYPE_CHECKING:
     from instruct_ablate.model.loading.checkpoint import Checkpoint

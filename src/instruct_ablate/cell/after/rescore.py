@@ -19,8 +19,9 @@ from instruct_ablate.cell.state.record.predictions import PredictionRow, read_pr
 from instruct_ablate.cell.state.record.record import GENERAL, SCORING, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import RECORD, read_record, write_record
 from instruct_ablate.cell.state.stored_config import stored_flag, stored_number, stored_texts
+from instruct_ablate.configuration.extensions import admit
+from instruct_ablate.disk.whole_files import inside, read_plain, write_whole
 from instruct_ablate.errors import UserError, in_a_line
-from instruct_ablate.extensions import admit
 from instruct_ablate.metrics import (
     BUILT_IN_ALONE,
     InstanceScore,
@@ -35,7 +36,6 @@ from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.plural import counted
 from instruct_ablate.scores import MetricDescription
-from instruct_ablate.whole_files import inside, read_plain, write_whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from instruct_ablate.cell.mirror.loggers import Mirror, Plain, Silent, guarded
 from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.mirror.wandb_run import WandbRun
 from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.learning_curve import LOGGED
+from instruct_ablate.disk.learning_curve import LOGGED
+from instruct_ablate.disk.score_curve import LOGGED as CURVE
+from instruct_ablate.disk.whole_files import shared_lock
 from instruct_ablate.schema import Config
-from instruct_ablate.score_curve import LOGGED as CURVE
-from instruct_ablate.whole_files import shared_lock
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger

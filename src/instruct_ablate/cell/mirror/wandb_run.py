@@ -24,13 +24,13 @@ from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.setting.legend import COLUMNS, is_default, trained_on
 from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.cell.state.store import TRAINED
+from instruct_ablate.disk.learning_curve import FILE as CURVE
+from instruct_ablate.disk.learning_curve import LOGGED, read_curve
+from instruct_ablate.disk.score_curve import LOGGED as POINT
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, inside, read_plain, write_whole
 from instruct_ablate.errors import in_a_line
-from instruct_ablate.learning_curve import FILE as CURVE
-from instruct_ablate.learning_curve import LOGGED, read_curve
-from instruct_ablate.processes import command_line
+from instruct_ablate.process.processes import command_line
 from instruct_ablate.schema import Config, LoggerConfig
-from instruct_ablate.score_curve import LOGGED as POINT
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, inside, read_plain, write_whole
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger

@@ -16,17 +16,7 @@ from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.selection import chosen_by
 from instruct_ablate.cell.state.canonical import is_untuned, shown_at_test, under_templates
 from instruct_ablate.cell.state.record.record import SCORING, scored_with
-from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.label import originals
-from instruct_ablate.metrics import Metric, aggregate, score_predictions
-from instruct_ablate.metrics.registry import reading_model
-from instruct_ablate.model.decoding.answers.answer_bound import with_task_outputs
-from instruct_ablate.prompt.build import build_prompts, partly_altered
-from instruct_ablate.prompt.channel import channel_prompts
-from instruct_ablate.prompt.prompt import Prompt, Tokens
-from instruct_ablate.prompt.template_set import trained_under
-from instruct_ablate.schema import Config
-from instruct_ablate.score_curve import (
+from instruct_ablate.disk.score_curve import (
     FILE,
     HELD_OUT,
     LOGGED,
@@ -40,6 +30,16 @@ from instruct_ablate.score_curve import (
     sample_size,
     scored_by_text,
 )
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.label import originals
+from instruct_ablate.metrics import Metric, aggregate, score_predictions
+from instruct_ablate.metrics.registry import reading_model
+from instruct_ablate.model.decoding.answers.answer_bound import with_task_outputs
+from instruct_ablate.prompt.build import build_prompts, partly_altered
+from instruct_ablate.prompt.channel import channel_prompts
+from instruct_ablate.prompt.prompt import Prompt, Tokens
+from instruct_ablate.prompt.template_set import trained_under
+from instruct_ablate.schema import Config
 from instruct_ablate.tasks.task import Task, TaskCollection
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate import learning_curve, score_curve
 from instruct_ablate.cell.run.evaluation import file_name, score_block, selected
 from instruct_ablate.cell.run.points import is_without_points
 from instruct_ablate.cell.run.stages import baseline_rows
@@ -34,8 +33,10 @@ from instruct_ablate.cell.state.record.predictions import PredictionRow, from_li
 from instruct_ablate.cell.state.record.record import GENERAL, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.cell.state.stored_config import IDENTITY, describe
+from instruct_ablate.disk import learning_curve, score_curve
+from instruct_ablate.disk.json_objects import load_json
+from instruct_ablate.disk.whole_files import inside, read_inside, write_whole
 from instruct_ablate.errors import UserError, in_a_line
-from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics import BUILT_IN_ALONE, InstanceScore, score_all
 from instruct_ablate.metrics.registry import built_in, reading_model
 from instruct_ablate.metrics.scoring import with_rules
@@ -45,7 +46,6 @@ from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.general import read_general
 from instruct_ablate.tasks.languages import rule_of
 from instruct_ablate.tasks.task import TaskCollection
-from instruct_ablate.whole_files import inside, read_inside, write_whole
 
 log = logging.getLogger(__name__)
 REUSE = ("none", "untuned", "all")

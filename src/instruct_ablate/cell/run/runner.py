@@ -33,13 +33,13 @@ from instruct_ablate.cell.state.store import (
     write_record,
 )
 from instruct_ablate.cell.state.stored_config import describe
+from instruct_ablate.disk.fence import inside_fence
+from instruct_ablate.disk.whole_files import follow_mode, make_way
 from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError, with_kind
-from instruct_ablate.fence import inside_fence
-from instruct_ablate.processes import rank
+from instruct_ablate.process.processes import rank
+from instruct_ablate.process.turns import own_lines
 from instruct_ablate.schema import Config
 from instruct_ablate.terminal import Formatter
-from instruct_ablate.turns import own_lines
-from instruct_ablate.whole_files import follow_mode, make_way
 
 log = logging.getLogger(__name__)
 TRACES = logging.getLogger(f"{__name__}.traces")  # for the cell's log file alone

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.record.record import Selected
+from instruct_ablate.disk.score_curve import asks_for_points
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import shown
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.metrics.registry import built_in
 from instruct_ablate.plural import counted
 from instruct_ablate.schema import Config, EvaluationConfig, TasksConfig, TrainerConfig
-from instruct_ablate.score_curve import asks_for_points
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.task import Task
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.training.joined import Meeting, generators, set_generators
-from instruct_ablate.turns import SideBySide, Turn
+from instruct_ablate.process.turns import SideBySide, Turn
 
 
 def lending() -> AbstractContextManager[None]:

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from instruct_ablate.cell.run.runner import run_cell
-from instruct_ablate.composition import name_tasks
+from instruct_ablate.configuration.composition import name_tasks
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import Config, plain
 

@@ -11,12 +11,12 @@ from instruct_ablate.cell.run.job import Job
 from instruct_ablate.cell.run.points import missed, plan_points, scored_apart
 from instruct_ablate.cell.run.selection import selected_weights, selection_note
 from instruct_ablate.cell.state.record.record import Drawn, Selected
+from instruct_ablate.configuration.learning_rate import effective_rate, effective_rate_text
 from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.label import originals
-from instruct_ablate.learning_rate import effective_rate, effective_rate_text
 from instruct_ablate.prompt.build import (
     altered_note,
     alternated,

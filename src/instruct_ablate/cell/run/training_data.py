@@ -18,22 +18,22 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.identity import counting, functions
+from instruct_ablate.configuration.extensions import code_of, registers_only
 from instruct_ablate.data.draws import varies
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import TokenStore, stored_tokens, token_key
+from instruct_ablate.disk.package_content import package_content
+from instruct_ablate.disk.prepared import prepared_as
+from instruct_ablate.disk.whole_files import put_aside
 from instruct_ablate.errors import UserError
-from instruct_ablate.extensions import code_of, registers_only
 from instruct_ablate.instruction.label import versions
 from instruct_ablate.metrics.registry import KEY
-from instruct_ablate.package_content import package_content
-from instruct_ablate.prepared import prepared_as
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.prompt.template_set import content
 from instruct_ablate.schema import Config, tree
 from instruct_ablate.tasks.store import task_content
 from instruct_ablate.tasks.task import TaskCollection
-from instruct_ablate.whole_files import put_aside
 
 FORMAT = 1
 FOLDER, FILE = "examples", "examples.json"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from instruct_ablate.configuration.top_layers import ALL
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.label import canonical, counted, label, originals, parse
 from instruct_ablate.prompt.template_set import FIRST, template_label, under_each
@@ -25,7 +26,6 @@ from instruct_ablate.schema import (
 )
 from instruct_ablate.tasks.general import general_tasks
 from instruct_ablate.tasks.sampling.budget import canonical as canonical_budget
-from instruct_ablate.top_layers import ALL
 
 # Baselines that read the instruction (its examples), and those drawn at random.
 READS_INSTRUCTION = frozenset({"copy_demonstration"})

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from instruct_ablate.cell.state.record.record import Environment
-from instruct_ablate.processes import command_line
+from instruct_ablate.process.processes import command_line
 
 PACKAGES = ("instruct-ablate", "torch", "transformers", "pytorch-lightning", "peft", "numpy", "rouge-score")
 

@@ -25,11 +25,11 @@ from instruct_ablate.cell.state.store import (
     read_record,
 )
 from instruct_ablate.cell.state.stored_config import IDENTITY
+from instruct_ablate.disk.json_objects import load_json
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, read_plain
 from instruct_ablate.errors import UserError
-from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.tasks.sampling.order import USUAL_ORDER
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
 
 log = logging.getLogger(__name__)
 UNKNOWN_ORDER = (

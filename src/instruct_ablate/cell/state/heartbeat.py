@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from instruct_ablate.cell.state.record.record_file import CorruptRecordError, from_json, to_json
-from instruct_ablate.fence import inside_fence
-from instruct_ablate.progress_lines import ProgressLines
-from instruct_ablate.whole_files import read_plain, write_whole
+from instruct_ablate.disk.fence import inside_fence
+from instruct_ablate.disk.whole_files import read_plain, write_whole
+from instruct_ablate.process.progress_lines import ProgressLines
 
 BEAT = 5.0  # seconds between two beats
 STALE = 60.0  # seconds without a beat after which a cell counts as dead

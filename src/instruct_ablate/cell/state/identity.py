@@ -35,17 +35,17 @@ from instruct_ablate.cell.state.setting.setting import (
     in_order,
     setting_from,
 )
-from instruct_ablate.extensions import code_of, load_extensions, registers_only
+from instruct_ablate.configuration.extensions import code_of, load_extensions, registers_only
+from instruct_ablate.configuration.parts import OncePerParts
+from instruct_ablate.disk.score_curve import USUAL
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.label import canonical, label, versions
 from instruct_ablate.instruction.label import counted as as_counted
 from instruct_ablate.instruction.variant import FIELDS
 from instruct_ablate.metrics.registry import KEY
-from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.template import TEMPLATES, find_template
 from instruct_ablate.prompt.template_set import content, every_template, rendering_of, template_label
 from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree, typed
-from instruct_ablate.score_curve import USUAL
 from instruct_ablate.tasks.general import general_name, general_tasks
 from instruct_ablate.tasks.sampling.order import USUAL_ORDER
 

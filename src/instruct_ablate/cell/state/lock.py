@@ -20,8 +20,8 @@ from pathlib import Path
 from instruct_ablate.cell.state import heartbeat
 from instruct_ablate.cell.state.heartbeat import Heartbeat, Owner, age, is_dead, this_process
 from instruct_ablate.cell.state.record.record_file import CorruptRecordError, from_json, to_json
-from instruct_ablate.fence import Fence, fence, open_fence, shut
-from instruct_ablate.whole_files import (
+from instruct_ablate.disk.fence import Fence, fence, open_fence, shut
+from instruct_ablate.disk.whole_files import (
     explained,
     follow_mode,
     make_folder,

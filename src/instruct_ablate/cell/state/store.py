@@ -25,10 +25,10 @@ from instruct_ablate.cell.state.record.record_file import (
     to_json,
 )
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.disk.fence import inside_fence
+from instruct_ablate.disk.json_objects import load_json
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
 from instruct_ablate.errors import in_a_line
-from instruct_ablate.fence import inside_fence
-from instruct_ablate.json_objects import load_json
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
 
 RECORD, DECLARATION = "record.json", "study.json"
 TRAINED = "checkpoints/trained.ckpt"  # the weights of a cell that keeps them

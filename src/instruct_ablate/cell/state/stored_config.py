@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from instruct_ablate.cell.state.omegaconf_internals import as_yaml
 from instruct_ablate.cell.state.record.record_file import CorruptRecordError, decode
+from instruct_ablate.disk.whole_files import read_inside, write_whole
 from instruct_ablate.errors import UserError, in_a_line
-from instruct_ablate.whole_files import read_inside, write_whole
 
 if TYPE_CHECKING:
     from instruct_ablate.cell.state.identity import Identity

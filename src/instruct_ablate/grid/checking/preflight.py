@@ -15,9 +15,10 @@ from instruct_ablate.cell.mirror.settings import check_logger
 from instruct_ablate.cell.run.selection import check_defined, check_selection
 from instruct_ablate.cell.run.settings import check_folder, check_names, check_place, check_reference
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
+from instruct_ablate.configuration.extensions import load_extensions
+from instruct_ablate.configuration.parts import OncePerParts
 from instruct_ablate.data.settings import check_batches, check_data, check_encodings
 from instruct_ablate.errors import UserError
-from instruct_ablate.extensions import load_extensions
 from instruct_ablate.grid.checking.effects import (
     NeedsTokenizer,
     check_drawn,
@@ -55,7 +56,6 @@ from instruct_ablate.model.training.settings import (
     check_points,
     check_processes,
 )
-from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.settings import check_prompt
 from instruct_ablate.schema import Config
 from instruct_ablate.tasks import collection

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instruct_ablate.configuration.top_layers import ALL
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.limits import text_fault
 from instruct_ablate.metrics.measures import check_columns, check_shown
@@ -29,7 +30,6 @@ from instruct_ablate.schema import (
 from instruct_ablate.tasks import collection
 from instruct_ablate.tasks.general import read_general
 from instruct_ablate.tasks.sampling import budget
-from instruct_ablate.top_layers import ALL
 
 if TYPE_CHECKING:
     from instruct_ablate.tasks.task import Task

@@ -11,15 +11,15 @@ from typing import Any
 
 from instruct_ablate.cell.state.canonical import is_untuned
 from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, Contents, identify
-from instruct_ablate.composition import keys
+from instruct_ablate.configuration.composition import keys
+from instruct_ablate.configuration.parts import OncePerParts
+from instruct_ablate.disk.score_curve import asks_for_points
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.checking.written import cuts, writes
 from instruct_ablate.grid.composing.composer import at_key, put_at
 from instruct_ablate.grid.composing.overrides import split
 from instruct_ablate.limits import shown
-from instruct_ablate.parts import OncePerParts
 from instruct_ablate.schema import MISSING, Config, ModelConfig
-from instruct_ablate.score_curve import asks_for_points
 
 GROUPS = ("instruction", "data_budget", "method", "prompt", "data", "evaluation", "trainer")
 ALWAYS = (  # read wherever something is trained, or in tables

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, get_type_hints
 
-from instruct_ablate.composition import (
+from instruct_ablate.configuration.composition import (
     WIDE,
     explain,
     groups,

@@ -9,7 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.composition import WIDE, check_key, free_keys, groups, keys, shortened, text_keys
+from instruct_ablate.configuration.composition import (
+    WIDE,
+    check_key,
+    free_keys,
+    groups,
+    keys,
+    shortened,
+    text_keys,
+)
 from instruct_ablate.errors import UserError, among, closed, first_line, refusal
 from instruct_ablate.limits import shown
 from instruct_ablate.schema import check_texts

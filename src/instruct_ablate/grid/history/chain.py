@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 
 from instruct_ablate.cell.state.record.record_file import CorruptRecordError, decode
 from instruct_ablate.cell.state.store import now
-from instruct_ablate.json_objects import load_json
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, put_aside, read_plain, write_whole
+from instruct_ablate.disk.json_objects import load_json
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, put_aside, read_plain, write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.launch.worker_process import WORKER, Share, WorkerProcess
 from instruct_ablate.limits import whole
-from instruct_ablate.processes import handling
+from instruct_ablate.process.processes import handling
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.planned_cell import Cell

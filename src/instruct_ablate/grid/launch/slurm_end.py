@@ -7,8 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from instruct_ablate.disk.whole_files import opened_plain
 from instruct_ablate.grid.launch.slurm_queue import Ticket
-from instruct_ablate.whole_files import opened_plain
 
 TAIL = 1 << 14  # bytes of a job's output that are looked at
 OUT_OF_MEMORY = "killed: out of memory: raise hydra.launcher.mem_gb or lower trainer.micro_batch_tokens"

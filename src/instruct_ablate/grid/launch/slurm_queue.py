@@ -9,8 +9,8 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.record.record_file import CorruptRecordError, from_json, to_json
 from instruct_ablate.cell.state.store import read_record
+from instruct_ablate.disk.whole_files import read_plain, write_whole
 from instruct_ablate.errors import UserError
-from instruct_ablate.whole_files import read_plain, write_whole
 
 TICKET = "queue.json"
 

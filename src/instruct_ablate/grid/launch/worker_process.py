@@ -15,8 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.after.post_mortem import TAIL
+from instruct_ablate.disk.whole_files import make_folder, make_way, read_plain
 from instruct_ablate.grid.launch.worker import READY, order
-from instruct_ablate.whole_files import make_folder, make_way, read_plain
 
 if TYPE_CHECKING:
     from instruct_ablate.grid.planned_cell import Cell

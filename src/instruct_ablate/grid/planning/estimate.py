@@ -7,16 +7,16 @@ from itertools import islice
 from pathlib import Path
 
 from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untuned, shown_at_test
+from instruct_ablate.configuration.parts import OncePerParts
 from instruct_ablate.data.batches import Schedule
+from instruct_ablate.disk.score_curve import USUAL, due_steps, sample_size
 from instruct_ablate.grid.speeds import Machine, Speed, Speeds, on_one_machine, way
 from instruct_ablate.grid.token_counts import counted_by, token_counts
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
-from instruct_ablate.parts import OncePerParts
 from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.template_set import template_names
 from instruct_ablate.schema import Config, MethodConfig, TrainerConfig
-from instruct_ablate.score_curve import USUAL, due_steps, sample_size
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.general import general_tasks, read_general
 from instruct_ablate.tasks.sampling.budget import hangs_on_seed, sample

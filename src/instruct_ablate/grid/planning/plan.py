@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.setting.contamination import seen_line
 from instruct_ablate.cell.state.setting.rates import rate_line
-from instruct_ablate.composition import explain, register, unreadable
+from instruct_ablate.configuration.composition import explain, register, unreadable
+from instruct_ablate.configuration.top_layers import ALL
 from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.grid.checking.preflight import planned_faults
 from instruct_ablate.grid.composing.expansion import Declared
@@ -28,7 +29,6 @@ from instruct_ablate.plural import counted
 from instruct_ablate.schema import config_directory
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.sampling.validation import held_out_line
-from instruct_ablate.top_layers import ALL
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from instruct_ablate.disk.prepared import damage
+from instruct_ablate.disk.whole_files import put_aside
 from instruct_ablate.instruction.content_kinds.annotation import PUBLISHED, annotation_of
 from instruct_ablate.plural import are, counted
-from instruct_ablate.prepared import damage
 from instruct_ablate.schema import Config
-from instruct_ablate.whole_files import put_aside
 
 # Prepared folders of the cache: frozen layers' states lie in batches, model by model.
 PREPARED = ("tokens/*", "examples/*", "tasks/*", "models/*", "frozen/*/*")

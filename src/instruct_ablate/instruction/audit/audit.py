@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.extensions import load_extensions
+from instruct_ablate.configuration.extensions import load_extensions
 from instruct_ablate.instruction.audit.agreement import agreement, table
 from instruct_ablate.instruction.audit.promise import broken
 from instruct_ablate.instruction.catalogue import find

@@ -13,8 +13,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from pathlib import Path
 
+from instruct_ablate.disk.file_hash import Mark, mark
 from instruct_ablate.errors import UserError
-from instruct_ablate.file_hash import Mark, mark
 from instruct_ablate.instruction.content_kinds.kinds import Kind, Segment
 from instruct_ablate.tasks.intake.data_file import read_json
 from instruct_ablate.tasks.intake.pinned_file import PinnedFile, pinned_file

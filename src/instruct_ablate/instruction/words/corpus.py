@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from instruct_ablate.disk.file_hash import Mark, mark
 from instruct_ablate.errors import UserError
-from instruct_ablate.file_hash import Mark, mark
 from instruct_ablate.tasks.intake.data_file import read_text
 
 SHIPPED = Path(__file__).parent / "corpus.txt"

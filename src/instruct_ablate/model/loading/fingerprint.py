@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from instruct_ablate.file_hash import Mark, hash_again
+from instruct_ablate.disk.file_hash import Mark, hash_again
+from instruct_ablate.disk.whole_files import read_sealed, write_sealed
 from instruct_ablate.model.loading.location import base_of, facts, is_adapter, local_folder
 from instruct_ablate.model.loading.packed_models import wheel_fingerprint
 from instruct_ablate.model.loading.random_model import tiny_fingerprint
 from instruct_ablate.schema import ModelConfig
-from instruct_ablate.whole_files import read_sealed, write_sealed
 
 COUNTED = frozenset({".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".py"})
 

@@ -16,14 +16,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instruct_ablate.configuration.presets import PRESETS, Preset, shaped_as
+from instruct_ablate.disk.whole_files import read_plain, read_sealed, write_sealed
 from instruct_ablate.model.families import T5_LIKE, Kind
 from instruct_ablate.model.loading.location import base_of, local_folder
 from instruct_ablate.model.loading.random_model import shape_of, tiny_model
 from instruct_ablate.model.loading.tiny_families import FAMILIES
 from instruct_ablate.model.modes import quiet
-from instruct_ablate.presets import PRESETS, Preset, shaped_as
 from instruct_ablate.schema import MethodConfig, ModelConfig
-from instruct_ablate.whole_files import read_plain, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel

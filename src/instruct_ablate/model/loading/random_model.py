@@ -11,10 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instruct_ablate.disk.prepared import prepared
 from instruct_ablate.errors import unknown
 from instruct_ablate.model.loading.tiny_families import FAMILIES, TinyFamily, Words
 from instruct_ablate.model.modes import quiet
-from instruct_ablate.prepared import prepared
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -7,10 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instruct_ablate.disk.whole_files import read_plain
 from instruct_ablate.model.loading.location import local_folder
 from instruct_ablate.model.loading.random_model import tiny_folder
 from instruct_ablate.schema import ModelConfig
-from instruct_ablate.whole_files import read_plain
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -13,10 +13,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+from instruct_ablate.disk.prepared import prepared
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.model.loading.packed_models import MODELS, NAMES, PackedModel, Wheel
 from instruct_ablate.model.modes import quiet
-from instruct_ablate.prepared import prepared
 
 log = logging.getLogger(__name__)
 

@@ -18,13 +18,15 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from instruct_ablate import learning_curve
+from instruct_ablate.configuration.learning_rate import effective_rate
 from instruct_ablate.cost import Cost
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.draws import draws, varies
 from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import TokenStore, token_store
-from instruct_ablate.learning_rate import effective_rate
+from instruct_ablate.disk import learning_curve
+from instruct_ablate.disk.score_curve import FILE as SCORES
+from instruct_ablate.disk.score_curve import keep_points
 from instruct_ablate.model.adapters import merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.loading.tokenizer import encoding_of
@@ -43,11 +45,9 @@ from instruct_ablate.model.training.resume.saver import Meter, Saver
 from instruct_ablate.model.training.settings import check_prompt_weight, check_trainer
 from instruct_ablate.model.training.strategies import build_strategy, master_copy
 from instruct_ablate.model.training.trainable import make_trainable, set_weights
+from instruct_ablate.process.turns import clock
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config
-from instruct_ablate.score_curve import FILE as SCORES
-from instruct_ablate.score_curve import keep_points
-from instruct_ablate.turns import clock
 
 __all__ = ["check_trainer", "fit"]
 log = logging.getLogger(__name__)

@@ -43,8 +43,8 @@ from instruct_ablate.model.training.layers.joined_layers import (
 from instruct_ablate.model.training.loss import losses_of, packed_attention_of, states_for, wanted_tokens
 from instruct_ablate.model.training.module import InstructionModule, Step, random_state, set_random_state
 from instruct_ablate.model.training.trainable import make_trainable
+from instruct_ablate.process.turns import Turn, this_cell
 from instruct_ablate.schema import Config
-from instruct_ablate.turns import Turn, this_cell
 
 log = logging.getLogger(__name__)
 FAULTS = 3  # joined passes that may fail before each cell goes on alone

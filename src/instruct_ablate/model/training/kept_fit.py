@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from instruct_ablate.configuration.top_layers import ALL
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.store import TokenStore
 from instruct_ablate.errors import in_a_line
@@ -22,7 +23,6 @@ from instruct_ablate.model.training.loss import target_states
 from instruct_ablate.model.training.support import trial_batch, trial_sequences
 from instruct_ablate.model.trial import REFUSALS, agree, short_windows, trial_tokens
 from instruct_ablate.schema import Config
-from instruct_ablate.top_layers import ALL
 
 log = logging.getLogger(__name__)
 TRIAL = 5  # tokens of a chunk in the trial: its sequences have more

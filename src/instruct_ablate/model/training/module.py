@@ -13,16 +13,16 @@ from torch.nn.utils import clip_grad_norm_
 from transformers import PreTrainedModel
 
 from instruct_ablate.data.micro_batch import NO_PARENT, EffectiveBatch, MicroBatch, Packed
+from instruct_ablate.disk.learning_curve import LOGGED
 from instruct_ablate.errors import UserError
-from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.model.training.layers.dropout import Dropout
 from instruct_ablate.model.training.loss import TokenLosses
 from instruct_ablate.model.training.master_weights import MasterWeights
 from instruct_ablate.model.training.optimizer import build_optimizer, build_schedule, learning_rate
 from instruct_ablate.model.training.strategies import is_sharded, sharded_like, whole
 from instruct_ablate.model.training.trainable import state_of_trained
+from instruct_ablate.process.turns import this_cell
 from instruct_ablate.schema import TrainerConfig
-from instruct_ablate.turns import this_cell
 
 FP16_SCALE = 2.0**14  # of the loss, so that small gradients do not vanish in fp16; halved where they overflow
 

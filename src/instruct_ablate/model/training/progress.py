@@ -10,11 +10,11 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from instruct_ablate.data.micro_batch import EffectiveBatch
-from instruct_ablate.learning_curve import LOGGED, append_row, keep_rows
+from instruct_ablate.disk.learning_curve import LOGGED, append_row, keep_rows
 from instruct_ablate.model.training.module import InstructionModule
-from instruct_ablate.progress_lines import ProgressLines
+from instruct_ablate.process.progress_lines import ProgressLines
+from instruct_ablate.process.turns import clock
 from instruct_ablate.terminal import make_console
-from instruct_ablate.turns import clock
 
 log = logging.getLogger(__name__)
 

@@ -5,15 +5,15 @@ Imports nothing heavy: a finished study is skipped without torch.
 
 from __future__ import annotations
 
+from instruct_ablate.configuration.learning_rate import LORA
+from instruct_ablate.configuration.top_layers import ALL, layers_limit
 from instruct_ablate.data.settings import check_batches, check_data
+from instruct_ablate.disk.score_curve import asks_for_points
 from instruct_ablate.errors import UserError
-from instruct_ablate.learning_rate import LORA
 from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of, text, texts, whole
 from instruct_ablate.model.loading.precision import NAMES
-from instruct_ablate.processes import process_count
+from instruct_ablate.process.processes import process_count
 from instruct_ablate.schema import Config, DataConfig, EvaluationConfig, MethodConfig, TrainerConfig
-from instruct_ablate.score_curve import asks_for_points
-from instruct_ablate.top_layers import ALL, layers_limit
 
 METHODS = ("full", "lora")
 TARGETS = ("all_linear", "attention")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from instruct_ablate.cell.mirror.settings import mirrored_name
+from instruct_ablate.disk.learning_curve import LOGGED
 from instruct_ablate.errors import UserError
-from instruct_ablate.learning_curve import LOGGED
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.rows.columns import shown_measures
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from instruct_ablate.cell.state.record.record import CellRecord, Environment
 from instruct_ablate.cell.state.setting.contamination import collections_of
 from instruct_ablate.cell.state.setting.rates import rate_line
+from instruct_ablate.configuration.presets import data_licence, licence_of
 from instruct_ablate.grid.study import Study
 from instruct_ablate.plural import counted
-from instruct_ablate.presets import data_licence, licence_of
 from instruct_ablate.report.rows.computed import with_model
 
 UNKNOWN = "not recorded"

@@ -13,9 +13,9 @@ from instruct_ablate.cell.state.setting.contamination import collections_of
 from instruct_ablate.cell.state.setting.legend import SHARE
 from instruct_ablate.cell.state.setting.rates import rate_line
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.configuration.presets import data_licence, licence_of
 from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.presets import data_licence, licence_of
 from instruct_ablate.report.documents.checklist import UNKNOWN
 from instruct_ablate.report.rows.columns import shown_measures
 from instruct_ablate.report.statistics.variance.components import mean_squares

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from instruct_ablate import learning_curve
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.disk import learning_curve
 
 MOST = 8
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.disk.score_curve import FILE, HELD_OUT, Point, read_points, scored_by_text
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.report.figures.legend import put_legend
@@ -15,7 +16,6 @@ from instruct_ablate.report.figures.styles import Styles
 from instruct_ablate.report.rows.columns import shown_measures
 from instruct_ablate.report.rows.trials import without_clashes
 from instruct_ablate.report.tables.tables import Table
-from instruct_ablate.score_curve import FILE, HELD_OUT, Point, read_points, scored_by_text
 
 MOST = 8  # lines of a figure
 SHOWN = ("instruction", "data_budget")  # in a line's name in any case

@@ -13,6 +13,7 @@ from typing import Any
 from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.setting.legend import Legend, budget_text, trained_on
+from instruct_ablate.disk.whole_files import inside
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_metric
 from instruct_ablate.report.page.sample import (
@@ -26,7 +27,6 @@ from instruct_ablate.report.page.sample import (
     read_sample,
 )
 from instruct_ablate.report.rows.columns import shown_metrics
-from instruct_ablate.whole_files import inside
 
 MOST_TEXT = 4_000  # characters of a prompt or an answer
 MOST_PACKED = 24_000_000  # bytes: with figures and tables a page stays below 30 MB

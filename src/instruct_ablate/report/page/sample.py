@@ -15,9 +15,9 @@ from pathlib import Path
 from instruct_ablate.cell.state.record.instance_scores import change_told, digest_of
 from instruct_ablate.cell.state.record.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, explained, read_plain
 from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.plural import counted
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, explained, read_plain
 
 MOST_ROWS = 100_000  # predictions on a page
 REMEMBERED = 8_192  # lines that are read once, however many files hold them

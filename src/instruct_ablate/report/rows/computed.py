@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from instruct_ablate.cell.state.record.record import CellRecord, Environment, scored_with
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.disk.score_curve import FILE, read_points, scored_by_text
 from instruct_ablate.grid.study import Study
 from instruct_ablate.plural import counted
-from instruct_ablate.score_curve import FILE, read_points, scored_by_text
 
 PRECISION, ON = "precision", " on "
 OWN = "instruct-ablate"

@@ -14,13 +14,13 @@ from typing import Any
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.setting.legend import Legend, budget_on_axis, heading
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.disk.whole_files import as_utf8, whole_file, write_whole
 from instruct_ablate.metrics import Score, Scores, find_measure, find_metric, mean_scores
 from instruct_ablate.metrics.measures import NO_MEASURES
 from instruct_ablate.report.figures.paper import SCREEN, Paper, best
 from instruct_ablate.report.rows.columns import OF_THE_DATA, column_heading, group_columns, main_columns
 from instruct_ablate.report.rows.seed_means import Row
 from instruct_ablate.report.tables.terminal_table import Places, few_seeds, measured, unfinished
-from instruct_ablate.whole_files import as_utf8, whole_file, write_whole
 
 CELLS, DONE = "cells", "done"  # the main table's last column
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table

@@ -17,11 +17,11 @@ import numpy as np
 from instruct_ablate.cell.state.record.instance_scores import change_told
 from instruct_ablate.cell.state.record.predictions import PredictionRow, from_line
 from instruct_ablate.cell.state.store import read_record
+from instruct_ablate.disk.json_objects import load_json
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, inside, opened_plain
 from instruct_ablate.errors import UserError
-from instruct_ablate.json_objects import load_json
 from instruct_ablate.report.page.browser import Gathered
 from instruct_ablate.report.page.sample import Block
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, inside, opened_plain
 
 log = logging.getLogger(__name__)
 MOST_FOUND = 8  # selections whose instances are remembered

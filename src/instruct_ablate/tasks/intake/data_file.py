@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from instruct_ablate.disk.json_objects import DoubleKeyError, each_key_once, repeated
 from instruct_ablate.errors import UserError
-from instruct_ablate.json_objects import DoubleKeyError, each_key_once, repeated
 from instruct_ablate.tasks.intake.text import Number
 
 # What a broken file makes Python, `json`, `csv`, `gzip` and `pyarrow` (whose errors are ValueErrors and OSErrors)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from instruct_ablate.disk.file_hash import Mark, mark, sha256_of
+from instruct_ablate.disk.whole_files import put_aside, shared_lock, whole_file
 from instruct_ablate.errors import UserError
-from instruct_ablate.file_hash import Mark, mark, sha256_of
 from instruct_ablate.terminal import echo
-from instruct_ablate.whole_files import put_aside, shared_lock, whole_file
 
 log = logging.getLogger(__name__)
 SECONDS = 60  # without a byte

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from instruct_ablate.disk.json_objects import DoubleKeyError
 from instruct_ablate.errors import UserError
-from instruct_ablate.json_objects import DoubleKeyError
 from instruct_ablate.tasks.intake.data_file import (
     check_regular,
     kind,

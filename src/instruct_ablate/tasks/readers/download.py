@@ -11,9 +11,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, put_aside, read_plain, shared_lock
 from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.terminal import echo
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, put_aside, read_plain, shared_lock
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from instruct_ablate.json_objects import load_json
+from instruct_ablate.disk.json_objects import load_json
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake.intake import Draft, Row, admit
 from instruct_ablate.tasks.intake.source import Fault, Parsed, Source

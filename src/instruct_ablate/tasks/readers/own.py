@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from instruct_ablate.configuration.extensions import load_function
+from instruct_ablate.disk.whole_files import read_sealed, write_sealed
 from instruct_ablate.errors import UserError, UserErrors
-from instruct_ablate.extensions import load_function
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake.intake import tidied
 from instruct_ablate.tasks.intake.source import Fault
 from instruct_ablate.tasks.sampling.order import USUAL_ORDER
 from instruct_ablate.tasks.task import Task, TaskCollection
-from instruct_ablate.whole_files import read_sealed, write_sealed
 
 
 def read_own(config: TasksConfig, cache: Path, registered: Iterable[str]) -> TaskCollection:

@@ -13,7 +13,7 @@ from typing import Any
 
 from instruct_ablate.constraints import Constraint, make, to_text
 from instruct_ablate.constraints.constraint import KEY
-from instruct_ablate.json_objects import load_json
+from instruct_ablate.disk.json_objects import load_json
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake.intake import Columns, Draft, Row, admit
 from instruct_ablate.tasks.intake.source import Fault, Parsed, Source

@@ -11,8 +11,8 @@ from random import Random
 from typing import Any
 
 from instruct_ablate.constraints import Constraint, make, to_text
+from instruct_ablate.disk.whole_files import write_whole
 from instruct_ablate.tasks.verifiable import wordings
-from instruct_ablate.whole_files import write_whole
 
 FILE = Path(__file__).parent / "prompts.json"
 ALONE, IN_PAIRS, IN_TRIPLES = 6, 9, 10  # requests of a task with one, two and three rules

@@ -21,8 +21,8 @@ from instruct_ablate.cell.state.record.predictions import (
     unfinished,
     written_rows,
 )
+from instruct_ablate.disk.fence import Fence, fence, open_fence
 from instruct_ablate.errors import UserError
-from instruct_ablate.fence import Fence, fence, open_fence
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from tests.scored import instance_score
 

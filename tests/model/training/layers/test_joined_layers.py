@@ -18,7 +18,7 @@ from instruct_ablate.model.training.layers.joined_layers import (
     side_of,
 )
 from instruct_ablate.model.training.support import trial_batch
-from instruct_ablate.turns import Turn
+from instruct_ablate.process.turns import Turn
 from tests.model.fits import load, make_config
 
 

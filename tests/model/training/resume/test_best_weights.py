@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from instruct_ablate.disk.learning_curve import read_curve
 from instruct_ablate.errors import Interrupted, UserError
-from instruct_ablate.learning_curve import read_curve
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.resume import training_state

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from instruct_ablate.disk.whole_files import write_sealed
 from instruct_ablate.model.training.layers.adapted_layers import WAY
 from instruct_ablate.model.training.resume import stretches
 from instruct_ablate.model.training.resume.stretches import (
@@ -19,7 +20,6 @@ from instruct_ablate.model.training.resume.stretches import (
     told,
     told_of_tests,
 )
-from instruct_ablate.whole_files import write_sealed
 
 A, B = Place("a", "cuda", "bf16", "torch 2"), Place("b", "cpu", "fp32", "torch 2")
 

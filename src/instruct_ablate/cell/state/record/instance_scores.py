@@ -13,9 +13,9 @@ from typing import Any
 
 from instruct_ablate.cell.state.record.predictions import PredictionRow, content_of, parsed
 from instruct_ablate.cell.state.record.record import SCORING, ScoreBlock
+from instruct_ablate.disk.whole_files import as_utf8, inside, read_inside, read_plain, whole_file
 from instruct_ablate.errors import in_a_line
 from instruct_ablate.metrics import Metric
-from instruct_ablate.whole_files import as_utf8, inside, read_inside, read_plain, whole_file
 
 KEYS = ("task", "instance_id")
 CHANGED = (

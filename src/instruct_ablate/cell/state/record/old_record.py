@@ -18,8 +18,8 @@ from instruct_ablate.cell.state.setting.setting import (
     setting_from,
     setting_of_axes,
 )
-from instruct_ablate.json_objects import load_json
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, read_plain
+from instruct_ablate.disk.json_objects import load_json
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, read_plain
 
 Raw = dict[str, Any]  # JSON as it was read
 

@@ -16,15 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
 
-from instruct_ablate.errors import UserError, in_a_line
-from instruct_ablate.fence import check_fence, inside_fence
-from instruct_ablate.json_objects import load_json
-from instruct_ablate.metrics.built_in import guess_chance
-from instruct_ablate.metrics.constraints import PROMPT_STRICT
-from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
-from instruct_ablate.scores import InstanceScore, Values, value_of, with_values
-from instruct_ablate.tasks.task import Kind, WordRule
-from instruct_ablate.whole_files import (
+from instruct_ablate.disk.fence import check_fence, inside_fence
+from instruct_ablate.disk.json_objects import load_json
+from instruct_ablate.disk.whole_files import (
     NOT_AS_WRITTEN,
     explained,
     follow_mode,
@@ -35,6 +29,12 @@ from instruct_ablate.whole_files import (
     sync_folder,
     whole_file,
 )
+from instruct_ablate.errors import UserError, in_a_line
+from instruct_ablate.metrics.built_in import guess_chance
+from instruct_ablate.metrics.constraints import PROMPT_STRICT
+from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
+from instruct_ablate.scores import InstanceScore, Values, value_of, with_values
+from instruct_ablate.tasks.task import Kind, WordRule
 
 log = logging.getLogger(__name__)
 PARTIAL = ".partial"

@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from instruct_ablate.cell.state.record.old_record import modern_record
 from instruct_ablate.cell.state.record.record import RECORD_VERSION, CellRecord, Environment
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.disk.json_objects import load_json
+from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, as_utf8
 from instruct_ablate.errors import in_a_line
-from instruct_ablate.json_objects import load_json
 from instruct_ablate.metrics.registry import describe
-from instruct_ablate.whole_files import NOT_AS_WRITTEN, as_utf8
 
 T = TypeVar("T")
 _SEAL = ',\n "seal": "'

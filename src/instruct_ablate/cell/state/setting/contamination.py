@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from instruct_ablate.cell.state.setting.setting import Setting, Value
-from instruct_ablate.presets import READERS, seen_by
+from instruct_ablate.configuration.presets import READERS, seen_by
 
 SEEN = "seen"  # the column's heading
 DOUBTFUL = ("yes", "?")

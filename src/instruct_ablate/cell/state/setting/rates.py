@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from instruct_ablate.cell.state.setting.setting import Setting
-from instruct_ablate.learning_rate import effective_rate_text, scaled_rate
+from instruct_ablate.configuration.learning_rate import effective_rate_text, scaled_rate
 
 RATE, FACTOR = "trainer.learning_rate", "method.learning_rate_factor"
 

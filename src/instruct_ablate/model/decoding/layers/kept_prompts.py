@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from instruct_ablate.configuration.top_layers import top_count
 from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.model.adapters import decoder_layers
 from instruct_ablate.model.decoding.answers.label_tree import label_tree
@@ -32,7 +33,6 @@ from instruct_ablate.model.modes import evaluating
 from instruct_ablate.model.state_store import BUCKETS, KEY, StateStore, make_store
 from instruct_ablate.model.trial import REFUSALS, trial_tokens
 from instruct_ablate.schema import Config
-from instruct_ablate.top_layers import top_count
 
 log = logging.getLogger(__name__)
 FORMAT = 1  # raise it when the same layers would give other bits, and when they are laid out otherwise

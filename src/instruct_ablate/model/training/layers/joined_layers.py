@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from instruct_ablate.data.micro_batch import NO_PARENT, MicroBatch, Packed
 from instruct_ablate.model.families import T5_LIKE
 from instruct_ablate.model.training.layers.adapted_layers import is_plain, with_adapters
-from instruct_ablate.turns import Turn
+from instruct_ablate.process.turns import Turn
 
 ENCODER, DECODER = "encoder", "decoder"
 NOT_SHARED = "its model does not share its weights"

@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
+from instruct_ablate.disk.fence import inside_fence
 from instruct_ablate.errors import UserError
-from instruct_ablate.fence import inside_fence
 from instruct_ablate.model.training.resume import training_state
 
 _FILE = re.compile(r"best-(\d+)\.ckpt")

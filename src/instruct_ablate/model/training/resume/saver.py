@@ -19,7 +19,7 @@ from instruct_ablate.model.training.progress import Curve
 from instruct_ablate.model.training.resume import training_state
 from instruct_ablate.model.training.resume.points import Points
 from instruct_ablate.model.training.resume.stretches import Stretches, here
-from instruct_ablate.turns import clock
+from instruct_ablate.process.turns import clock
 
 
 @dataclass

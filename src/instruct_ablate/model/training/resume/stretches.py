@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 import transformers
 
+from instruct_ablate.disk.whole_files import read_sealed, write_sealed
 from instruct_ablate.model.loading.precision import DTYPES
-from instruct_ablate.turns import this_cell
-from instruct_ablate.whole_files import read_sealed, write_sealed
+from instruct_ablate.process.turns import this_cell
 
 FILE = "stretches.json"
 EARLIER = "as by earlier versions"

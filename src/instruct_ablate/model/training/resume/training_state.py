@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
+from instruct_ablate.disk.fence import inside_fence
+from instruct_ablate.disk.whole_files import opened_plain, whole_file
 from instruct_ablate.errors import Interrupted, UserError, in_a_line
-from instruct_ablate.fence import inside_fence
-from instruct_ablate.processes import handling
-from instruct_ablate.turns import this_cell
-from instruct_ablate.whole_files import opened_plain, whole_file
+from instruct_ablate.process.processes import handling
+from instruct_ablate.process.turns import this_cell
 
 log = logging.getLogger(__name__)
 LAST = 2

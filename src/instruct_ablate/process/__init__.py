@@ -1,0 +1,1 @@
+"""Processes: their signals and places, cells that take turns in one, and how far it is."""

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from instruct_ablate.cell.state.identity import functions, identify
+from instruct_ablate.configuration.extensions import (
+    DECORATORS,
+    admit,
+    code_of,
+    load_extensions,
+    load_function,
+)
+from instruct_ablate.errors import UserError
+from instruct_ablate.instruction.catalogue import find
+from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.variant import VARIANTS
+from instruct_ablate.prompt.template import TEMPLATES, find_template
+from instruct_ablate.schema import InstructionConfig, PromptConfig
+from instruct_ablate.tasks.collection import find_reader  # noqa: F401 - the decorators
+from tests.conftest import make_task
+from tests.standins import make_config, replace_inputs
+
+OWN = """
+from pathlib import Path
+
+from instruct_ablate.prompt.template import template
+
+Path("ran").touch()
+
+
+@template
+def mine(instruction, instance, room):
+    return ""
+
+
+def other(instruction, instance, room):
+    return ""
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module of the user's in the working directory."""
+    name = f"own_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    return name
+
+
+@pytest.mark.parametrize("key", DECORATORS)
+@pytest.mark.parametrize("path", ["os.execvp", "builtins.eval", "subprocess.run"])
+def test_any_function_is_none_of_ours(key: str, path: str) -> None:
+    with pytest.raises(UserError, match="decorate the function with @"):
+        load_function(path, key)
+
+
+def test_a_function_is_used_for_what_it_was_decorated_for(own: str) -> None:
+    assert load_function(f"{own}.mine", "prompt.template").__name__ == "mine"
+    with pytest.raises(UserError, match="@template"):
+        load_function(f"{own}.other", "prompt.template")
+    with pytest.raises(UserError, match="@reader"):
+        load_function(f"{own}.mine", "tasks.reader")
+
+
+@pytest.mark.parametrize("path", [".f", "..f", "\0.f", "/x.f", "a b.f"])
+def test_odd_names_are_refused(path: str) -> None:
+    with pytest.raises(UserError, match=r"cannot import|not meant|write module.function"):
+        load_function(path, "prompt.template")
+
+
+def test_what_a_study_names_is_refused_with_the_line_to_type(own: str) -> None:
+    with pytest.raises(UserError, match=f"`rescore S --extensions {own}.py`.*`rescore S --trust`"):
+        admit([f"{own}.mine"], [], False, "rescore S")
+    assert not Path("ran").exists()
+    load_extensions([f"{own}.py"])
+    admit([f"{own}.mine"], ["/elsewhere.py"], False, "rescore S")
+    assert Path("ran").exists()
+
+
+def test_a_trusted_study_s_files_are_loaded(own: str) -> None:
+    admit([f"{own}.mine"], [f"{own}.py"], True, "rescore S")
+    assert Path("ran").exists()
+
+
+def test_a_file_that_fails_is_run_again(tmp_path: Path) -> None:
+    file = tmp_path / "failing_extension.py"
+    file.write_text("raise OSError('not yet')")
+    with pytest.raises(OSError, match="not yet"):
+        load_extensions([str(file)])
+    file.write_text("x = 1")
+    load_extensions([str(file)])
+    assert sys.modules["failing_extension"].x == 1
+    assert make_task()
+
+
+VARIANT = """
+from dataclasses import replace
+from instruct_ablate.instruction.variant import variant
+from instruct_ablate.prompt.template import template
+
+
+@variant("definition")
+def {name}(task, context):
+    return replace(task, definition="{text}")
+
+
+@template
+def {name}_template(instruction, instance, room):
+    return "{text}"
+"""
+
+
+@pytest.fixture
+def _registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instruct_ablate.prompt.template.TEMPLATES", dict(TEMPLATES))
+    for slot, known in VARIANTS.items():
+        monkeypatch.setitem(VARIANTS, slot, dict(known))
+
+
+@pytest.mark.usefixtures("_registries")
+def test_a_file_that_was_edited_runs_again_and_what_it_had_registered_is_gone(tmp_path: Path) -> None:
+    """Within the same second, and of the same size: neither Python's compiled files nor ours may stand in."""
+    file = tmp_path / "edited_extension.py"
+
+    def load(name: str, text: str) -> tuple[str, ...]:
+        file.write_text(VARIANT.format(name=name, text=text))
+        os.utime(file, (1_000_000_000,) * 2)
+        return load_extensions([str(file)])
+
+    def said(name: str) -> str:
+        return find("definition", name).function(make_task(), Context(0)).definition
+
+    first = load("speak", "one")
+    assert said("speak") == "one"
+    assert load("speak", "one") == first
+    assert load("speak", "two") != first
+    assert said("speak") == "two"
+    load("whisp", "six")
+    assert said("whisp") == find_template("whisp_template")(None, None, None) == "six"
+    for looked_up in (lambda: find("definition", "speak"), lambda: find_template("speak_template")):
+        with pytest.raises(UserError, match="unknown"):
+            looked_up()
+
+
+@pytest.mark.parametrize("text", ["def f(:", "x = '\0'"])
+def test_a_file_that_is_not_python_is_told_in_a_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "odd_extension.py"
+    file.write_text(text)
+    with pytest.raises(UserError, match="is not valid Python"):
+        load_extensions([str(file)])
+
+
+def test_the_name_of_a_module_of_python_s_own_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "time.py").touch()
+    with pytest.raises(UserError, match="a module named 'time' exists"):
+        load_extensions([str(tmp_path / "time.py")])
+
+
+@pytest.mark.usefixtures("_registries")
+def test_code_by_dotted_path_counts_and_what_was_edited_under_a_process_is_refused(
+    own: str, tmp_path: Path
+) -> None:
+    """Without, cells of the code as it was before would count as done under the code of now."""
+    file = tmp_path / f"{own}.py"
+    file.write_text(VARIANT.format(name="speak", text="one"))
+
+    def counted(**changes: Any) -> list[str]:
+        config = make_config(tmp_path, **changes)
+        return code_of(functions(config, untuned=False), config.extensions)
+
+    shown = {"instruction": InstructionConfig(f"{own}.speak")}
+    template = {"prompt": PromptConfig(f"{own}.speak_template")}
+    assert counted() == []
+    first = counted(**shown)
+    assert len(first) == 1
+    assert counted(**template) == counted(**shown, **template) == first
+    assert counted(**shown, extensions=[str(file)]) == []  # which counts already
+    file.write_text(VARIANT.format(name="speak", text="two"))
+    with pytest.raises(UserError, match="has changed since this process imported it"):
+        counted(**shown)
+    del sys.modules[own]
+    assert counted(**shown) != first
+
+
+@pytest.mark.usefixtures("_registries")
+def test_an_identity_holds_the_code_that_dotted_paths_name(
+    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_inputs(monkeypatch)
+    hashes, settings = set(), set()
+    for text in ("one", "other"):
+        (tmp_path / f"{own}.py").write_text(VARIANT.format(name="speak", text=text))
+        sys.modules.pop(own, None)
+        found = identify(make_config(tmp_path, instruction=InstructionConfig(f"{own}.speak")))
+        hashes.add(found.hash)
+        settings.add(found.setting)
+    assert len(hashes) == len(settings) == 2
+    assert "own_code" not in identify(make_config(tmp_path)).counted
