@@ -144,6 +144,29 @@ def test_imported_answers_are_a_side():
     assert found(cells, "original exceeds untuned on exact_match by 0") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "other_way"),
+    [
+        (
+            "untuned exceeds uniform_guess on exact_match",
+            "uniform_guess is lower than untuned on exact_match",
+        ),
+        ("untuned exceeds alpaca on exact_match", "alpaca is lower than untuned on exact_match"),
+        ("uniform_guess exceeds alpaca on exact_match", "alpaca is lower than uniform_guess on exact_match"),
+    ],
+)
+def test_a_claim_has_the_same_pairs_whichever_side_is_named_first(text: str, other_way: str):
+    cells = [
+        make_cell(60.0, data_budget=0),
+        make_cell(33.0, model="uniform_guess", data_budget=0),
+        make_cell(20.0, model="alpaca", data_budget=0, method="imported"),
+    ]
+
+    pairs = [{scores for _, *both in found(cells, claim) for scores in both} for claim in (text, other_way)]
+    assert len(pairs[0]) == 2
+    assert pairs[0] == pairs[1]
+
+
 def test_a_baseline_is_not_the_untuned_model():
     cells = [make_cell(60.0), make_cell(33.0, model="uniform_guess", data_budget=0)]
     assert found(cells, "original exceeds untuned on exact_match by 0") == []

@@ -61,12 +61,23 @@ class UnmatchedError(Exception):
 
 
 def contrasts(trials: Trials, clause: Clause, reference: str) -> tuple[Contrast, ...]:
-    """Find every pair of trials that a clause speaks of; `UnmatchedError` where a side is on no cell."""
+    """Find every pair of trials that a clause speaks of; `UnmatchedError` where a side is on no cell.
+
+    Whichever side is named first: where nothing stands against the left one (a baseline has no untuned model), the
+    right one is asked for what stands against it.
+    """
     settings = tuple({trial.setting: None for trial in trials.scores})
-    left, right = meanings(clause, settings, {trial.tested for trial in trials.scores})
-    swapped = _without_seeds(left, settings) and not _without_seeds(right, settings)
-    if swapped:
-        left, right = right, left
+    sides = meanings(clause, settings, {trial.tested for trial in trials.scores})
+    swapped = _without_seeds(sides[0], settings) and not _without_seeds(sides[1], settings)
+    either = (_pairs(trials, clause, reference, sides, way) for way in (swapped, not swapped))
+    return next(filter(None, either), ())
+
+
+def _pairs(
+    trials: Trials, clause: Clause, reference: str, sides: tuple[Meaning, Meaning], swapped: bool
+) -> tuple[Contrast, ...]:
+    """Return what stands against each trial of the left side, or with `swapped` of the right one."""
+    left, right = reversed(sides) if swapped else sides
     claimed = (*_claimed(left), *_claimed(right))
     found = []
     for trial in trials.scores:

@@ -98,6 +98,23 @@ def test_what_was_imported_stands_against_its_own_models_untuned_answers():
     assert pick(trained, trained, own, other, data_budget=0, model="b") == other
 
 
+def test_of_imported_predictions_the_tasks_are_all_that_is_known():
+    """Cells that ran here know how their tasks were chosen; what both answered is in the content."""
+
+    def given(budget: int, content: str = "hash") -> Setting:
+        axes = Axes("t", "original", 2, budget, None, "a", IMPORTED, IMPORTED, IMPORTED, seed=0)
+        return setting_of_axes(axes, content)
+
+    chosen = {"tasks": "t", "tasks.reader": "starter", "tasks.test_tasks": 3, "revisions": {"tasks": "hash"}}
+    guess, untuned = (place(data_budget=0, model=name, **chosen) for name in ("uniform_guess", "tiny"))
+    for budget in (0, 8):
+        assert pick(given(budget), guess, untuned, model="uniform_guess") == guess
+        assert pick(given(budget, "another"), guess, untuned, model="uniform_guess") is None
+    assert pick(given(0), guess, untuned, model="tiny") == untuned
+    assert pick(given(8), guess, untuned, model="tiny") is None, "one is trained, the other is not"
+    assert pick(guess, given(0), model="a") == pick(untuned, given(0), model="a") == given(0)
+
+
 def test_another_model_is_one_trained_alike_before_one_that_is_not():
     both = [place(model="b"), place(model="b", data_budget=0)]
     assert pick(place(), *both, model="b") == both[0]

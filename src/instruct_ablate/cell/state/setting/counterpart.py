@@ -6,7 +6,7 @@ model, a baseline, predictions made elsewhere) is equal where it has all that su
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from instruct_ablate.cell.state.canonical import DRAWN, READS_INSTRUCTION
@@ -57,9 +57,9 @@ def alike(setting: Setting, among: Among) -> tuple[Setting, ...]:
 
 def counterparts(setting: Setting, among: Among, **changed: Value) -> tuple[Setting, ...]:
     """Return all settings that are equal to this one but for `changed`; several where keys follow from it."""
-    target, own, keys = setting.changed(**changed), kind(setting), tuple(sorted(changed))
-    for other in _kinds(own, kind(target), keys):
-        equal = among.equal(target, (own, other), keys)
+    target, keys = setting.changed(**changed), tuple(sorted(changed))
+    for kinds in _kinds(setting, kind(target), keys):
+        equal = among.equal(target, kinds, keys)
         found = tuple(one for one in equal if one != setting and _has(one, target, changed))
         if found := tuple(one for one in found if SHARE in changed or _altered_alike(one, setting)):
             return found
@@ -79,11 +79,23 @@ def _alters(setting: Setting) -> bool:
     return definition != "original" or (examples != "original" and setting.get(NUMBER) != 0)
 
 
-def _kinds(own: int, target: int, keys: Sequence[str]) -> tuple[int, ...]:
-    """Tell which kinds a counterpart can be of: another one only where that is what is changed."""
+def _kinds(setting: Setting, target: int, keys: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Tell which kinds a counterpart can be of: another one only where that is what is changed.
+
+    Of predictions made elsewhere no more is known than the tasks: a baseline, which reads nothing else, or an untuned
+    model stands against them, as they do against it.
+    """
+    own = kind(setting)
     if "data_budget" in keys:
-        return (target,)
-    return tuple(range(own, ELSEWHERE + 1)) if "model" in keys else (own,)
+        yield own, target
+    elif "model" not in keys:
+        yield own, own
+    else:
+        yield from ((own, other) for other in range(own, ELSEWHERE + 1))
+        if setting.imported:
+            yield ELSEWHERE, BASELINE
+        if own == ELSEWHERE:
+            yield ELSEWHERE, UNTUNED
 
 
 def _has(other: Setting, target: Setting, changed: Iterable[str]) -> bool:
@@ -123,12 +135,14 @@ def place(setting: Setting, kinds: tuple[int, int], without: Sequence[str] = ())
     heads = tuple(head for key in without for head in FOLLOWING.get(key, ()))
     varied = level == TRAINED  # the variant and its examples, whatever they are called
     free = {*without, *FREE, *(("instruction", NUMBER) if varied else ())}
+    known = kinds[0] != kinds[1] and bool(setting.revision("tasks"))  # which says what is tested of the tasks
     values = tuple(
         (key, value)
         for key, value in setting.values
         if key not in free
         and not (heads and key.startswith(heads))
         and (kinds[0] == kinds[1] or _read(key, level))
+        and not (level == ELSEWHERE and known and key != "tasks")
     )
     revisions = tuple(
         pair
@@ -143,9 +157,8 @@ def _read(key: str, level: int) -> bool:
     if level == UNTUNED:
         return of_untuned(key) and key not in ("data_budget", "instruction")
     if key == "tasks" or key.startswith("tasks."):
-        return of_untuned(
-            key
-        )  # the order of training tasks, and what is held out or left out of them, is no baseline's
+        # The order of training tasks, and what is held out or left out of them, is no baseline's.
+        return of_untuned(key)
     return level == BASELINE and key in (NUMBER, "evaluation.metrics")
 
 
