@@ -50,11 +50,28 @@ def test_holm_agrees_with_statsmodels_and_leaves_out_what_cannot_be_tested():
     assert holm(list(many)) == pytest.approx(multipletests(many, method="holm")[1])
 
 
-def test_ties_without_a_floor():
-    zero = compare(np.zeros((2, 5)))
-    assert (zero.mean, zero.interval95, zero.p_difference) == (0.0, (0.0, 0.0), 1.0)
-    assert (zero.p_equivalence(1.0), zero.p_exceeds(1.0)) == (0.0, 1.0)
-    assert compare(np.full((2, 5), 3.0)).p_equivalence(1.0) == 1.0
+def test_ties_without_a_floor_leave_nothing_to_judge_an_error_by():
+    """In a unit without bounds (words, nats) no difference seen is no certainty either."""
+    for value in (0.0, 3.0, 0.1 + 0.2):
+        alike = compare(np.full((3, 5), value))
+        assert alike.steady
+        assert alike.mean == pytest.approx(value)
+        numbers = (*alike.interval95, alike.p_difference, alike.p_equivalence(9.0), alike.p_exceeds(-9.0))
+        assert np.isnan(numbers).all()
+        assert not alike.design.known
+    one = compare(np.full((1, 5), 3.0), seedless=True)
+    assert one.steady
+    assert np.isnan(one.p_equivalence(9.0))
+
+
+def test_what_differs_or_has_a_floor_is_tested():
+    some = np.zeros((3, 5))
+    some[0, 0] = 1e-3
+    assert not compare(some).steady
+    floored = compare(np.zeros((3, 5)), Floor(1.0, 4.0))
+    assert not floored.steady
+    assert floored.interval95[0] < 0 < floored.interval95[1]
+    assert not compare(np.array([[4.0]])).steady, "one task says nothing of others for another reason"
 
 
 def test_one_seed_and_no_seeds():

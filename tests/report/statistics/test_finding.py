@@ -150,5 +150,22 @@ def test_a_metric_in_nats_is_told_in_nats_and_no_points_are_advised():
             assert re.search(r"and \d+\.\d\d nats/token on each, the way the mean lies, would undo it", line)
 
 
+def test_nothing_is_decided_by_differences_that_are_all_alike():
+    text = "a equals b on reference_log_likelihood within 2.5; a exceeds b on reference_log_likelihood"
+    one = tried(0.0, tasks=6)
+    alike = replace(one, pairing=replace(one.pairing, percent=False, left=one.pairing.right))
+    for clause in parse_hypothesis(text).clauses:
+        ruling = rulings(clause, [alike])[0]
+        line = finding_line(Finding(clause, "tiny", ruling, advice(clause, ruling), tuple("abcdef")))
+        assert line.startswith(
+            "tiny: undecided (nothing varies); reference_log_likelihood +0.00 nats/token, no interval"
+        )
+        assert "nan" not in line
+        assert "this design" not in line
+        assert line.endswith("leave nothing to judge an error by: more test tasks may differ")
+    share = parse_hypothesis("a equals b on reference_log_likelihood within 2 for 60 % of tasks").clauses[0]
+    assert rulings(share, [alike])[0].answer == "supported", "which counts tasks"
+
+
 def test_two_tasks_can_decide():
     assert "one test task" not in deciding(finding(0.0, tasks=2))

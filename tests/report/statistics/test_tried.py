@@ -59,6 +59,19 @@ def test_a_metric_that_is_no_percentage_has_no_floor_and_no_ceiling():
     assert found.floor.variance == 0
 
 
+def test_alike_differences_without_a_floor_measure_no_seeds_for_others():
+    generator = np.random.default_rng(2)
+    others = [replace(pairing(seeds, generator), percent=False) for seeds in (3, 3, 1)]
+    alike = replace(others[0], left=others[0].right)
+    with_it, without = (
+        compare_all([Tried(one, index) for index, one in enumerate(every)])
+        for every in ((alike, *others), others)
+    )
+    assert with_it[0].steady
+    assert with_it[-1].seeds_from == "pooled"
+    assert with_it[-1].error == without[-1].error
+
+
 def test_what_stands_still_in_every_seed_stays_so():
     still, moved = np.zeros((2, 12)), np.array([[0.0] * 12, [50.0] * 12])
     tasks = tuple("abcdefghijkl")

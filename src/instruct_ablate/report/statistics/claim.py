@@ -83,6 +83,8 @@ def _fixed(
         return "uninformative", reason
     early = looks.too_early(clause, comparison) if looks else ""
     early = "one seed" if comparison.one_seed else early
+    if comparison.steady and clause.share is None:
+        early = early or "nothing varies"
     return ("undecided", early) if early else (None, "")
 
 

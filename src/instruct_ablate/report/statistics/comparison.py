@@ -9,7 +9,7 @@ has no interval.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -28,6 +28,8 @@ from instruct_ablate.report.statistics.variance.permutation import permutation_p
 from instruct_ablate.report.statistics.variance.seed_pool import SeedPool
 
 LIMIT = 100.0  # points, between percentages
+_ALIKE = 1e-9  # of the largest difference, or of one: what rounding alone puts between equal ones
+_UNKNOWN = Components(*3 * (float("nan"),))
 Seeds = Literal["own", "pooled", "left out", "none"]  # where the seeds' variance comes from
 
 
@@ -44,6 +46,9 @@ class Comparison:
     seeds_from: Seeds = "own"
     floor: Floor | None = None
     limit: float = LIMIT  # of what a difference can be
+    steady: bool = (
+        False  # no seed and no task differs from another, and no floor says what instances leave open
+    )
 
     @property
     def one_seed(self) -> bool:
@@ -116,10 +121,17 @@ def compare(
     `floor` is what the test instances leave open; `seedless` says that neither side has seeds (untuned models), so
     that one row is all there is; `pool` is the seeds' variance of other settings, for a comparison of one seed;
     `templates` are effects by template and task, where the differences are means over several templates.
+
+    Differences that are all alike leave nothing to judge an error by, but for a floor: an error of zero would be
+    certainty from nothing. There is no interval and no p then, as of one task.
     """
     matrix = np.asarray(differences, dtype=np.float64)
     squares = mean_squares(matrix)
     seeds, units = matrix.shape
+    steady = units > 1 and not (floor and floor.variance) and _alike(matrix)
+    if steady:
+        missing = np.asarray(np.nan)
+        squares = replace(squares, unit=missing, seed=missing if seeds > 1 else squares.seed)
     known: Seeds = "own" if seeds > 1 else "none" if seedless else "pooled" if pool else "left out"
     pooled = pool.term() if pool and known == "pooled" else None
     seed = 0.0 if known == "none" else pool.variance if pool and known == "pooled" else None
@@ -128,11 +140,17 @@ def compare(
         terms=error_of(squares, floor, pooled, tuple(map(crossed, templates))),
         seeds=seeds,
         units=units,
-        components=estimates(squares, seed),
+        components=_UNKNOWN if steady else estimates(squares, seed),
         effects=tuple(float(effect) for effect in matrix.mean(axis=0)),
         seeds_from=known,
         floor=floor,
+        steady=steady,
     )
+
+
+def _alike(differences: Matrix) -> bool:
+    """Whether all differences are the same number, but for rounding."""
+    return bool(np.ptp(differences) <= _ALIKE * max(1.0, float(np.abs(differences).max())))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -66,7 +66,7 @@ def _parts(finding: Finding) -> Iterator[str]:
     unit = finding.measure.steps
     yield f"{finding.clause.metric} {comparison.mean:+.2f} {unit}, {_interval(ruling)}{p} ({size})"
     yield from _tasks(finding)
-    if comparison.units > 1:
+    if comparison.units > 1 and not comparison.steady:
         yield noise_floor(comparison.design, finding.measure)
     yield from _caveats(finding)
     if finding.answer == "undecided":
@@ -74,7 +74,7 @@ def _parts(finding: Finding) -> Iterator[str]:
 
 
 def verdict_interval(ruling: Ruling) -> tuple[float, float]:
-    """Return the interval that a verdict goes by, of 90 % over all looks; NaN where there is one task alone."""
+    """Return the interval that a verdict goes by, of 90 % over all looks; NaN of one task, or where nothing varies."""
     return ruling.comparison.interval(1 - 2 * ruling.level)
 
 
@@ -87,7 +87,7 @@ def _interval(ruling: Ruling) -> str:
     comparison = ruling.comparison
     low, high = verdict_interval(ruling)
     if math.isnan(low):
-        return "no interval (one task)"
+        return f"no interval ({'all tasks and seeds alike' if comparison.steady else 'one task'})"
     return f"90 % interval{over_looks(ruling)} {low:+.2f} to {high:+.2f}{of_seeds(comparison)}"
 
 
@@ -153,6 +153,8 @@ def deciding(finding: Finding) -> str:
         return "one test task cannot decide it: test on more"
     if comparison.one_seed:
         return "run two more seeds, better four"
+    if comparison.steady and clause.share is None:
+        return "differences that are all alike leave nothing to judge an error by: more test tasks may differ"
     if clause.share is not None:
         return f"it takes at least {counted(least_tasks(clause.share), 'task')}, all of them within"
     if clause.verb != "equals" and not finding.measure.percent:

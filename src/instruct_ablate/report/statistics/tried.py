@@ -41,7 +41,7 @@ def compare_all(tried: Sequence[Tried]) -> tuple[Comparison, ...]:
 
     Where nothing moves seeds do not vary either: what is uninformative measures no seeds for others.
     """
-    measured = [one for one in tried if one.uninformative is None]
+    measured = [one for one in tried if one.uninformative is None and not _compared(one, None).steady]
     pool = pool_seeds([(one.pairing.differences, one.reference) for one in measured])
     return tuple(_compared(one, pool) for one in tried)
 
