@@ -20,6 +20,7 @@ def test_the_eight_forms():
         "one\ntwo",
     )
     assert loose_forms("one") == ("one", "")
+    assert loose_forms("Sure!\n\none") == ("Sure!\n\none", "one", "Sure!", "")
 
 
 def test_a_first_and_a_last_line_do_not_count_loosely():

@@ -84,6 +84,7 @@ def test_title(text, right):
 )
 def test_sections(text, right):
     assert make("sections", name="Part", count=2).met_by(text) is right
+    assert not make("sections", name="P.rt", count=2).met_by(text), "a name is no pattern"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ def test_words_are_runs_of_letters_and_digits(text, count):
         ("Use tools, e.g. a saw, i.e. one that cuts. Fine.", 2),
         ("Pi is 3.14. Yes.", 2),
         ("1. First\n2. Second", 1),
+        ("9. First\n10. Second", 1),
+        ("She is 12. He is 9. We are not.", 3),
         ("The year was 1984. Then came more.", 2),
         ("So did I. You too.", 2),
         ("A heading\n\nA sentence. Another", 3),
@@ -72,6 +74,10 @@ def test_length_in_words_and_sentences():
 )
 def test_paragraphs_with_dividers(text, right):
     assert make("paragraphs", count=2, divider="***").met_by(text) is right
+
+
+def test_an_empty_paragraph_between_dividers_is_none_of_three():
+    assert not make("paragraphs", count=3, divider="***").met_by("One\n***\n***\nTwo")
 
 
 @pytest.mark.parametrize(

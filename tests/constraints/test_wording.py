@@ -66,6 +66,7 @@ def test_keywords_of_other_letters():
 def test_a_forbidden_word_counts_only_by_itself(text, right):
     assert make("forbidden", words=["art", "c++"]).met_by(text) is right
     assert not make("forbidden", words=["c++"]).met_by("I like C++.")
+    assert make("forbidden", words=["a.c"]).met_by("abc")
 
 
 def test_how_often_a_keyword_stands():

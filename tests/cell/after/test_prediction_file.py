@@ -80,6 +80,8 @@ def test_unreadable_files_and_unknown_columns(tmp_path: Path) -> None:
 def test_a_null_prediction_is_no_answer_and_nothing_stands_in(tmp_path: Path) -> None:
     rows = [{"id": 1, "prediction": "x", "answer": "gold"}, {"id": 2, "prediction": None, "answer": "gold"}]
     assert [one.text for one in read_answers(write(tmp_path, *rows))] == ["x", None]
+    rows[1]["prediction"] = []
+    assert [one.text for one in read_answers(write(tmp_path, *rows))] == ["x", None]
     rows[1].pop("prediction")
     assert [one.text for one in read_answers(write(tmp_path, *rows[::-1]))] == [None, "x"]
 
@@ -105,6 +107,12 @@ def test_ambiguous_columns_are_refused_by_name(tmp_path: Path, first: str, secon
     assert len(read_answers(path, {by_hand: second})) == 1
     row[second] = row[first]
     assert len(read_answers(write(tmp_path, row))) == 1, "two columns with the same content are one"
+
+
+def test_columns_that_differ_in_a_later_row_are_not_the_same(tmp_path: Path) -> None:
+    rows = [{"id": 1, "answer": "x", "output": "x"}, {"id": 2, "answer": "x", "output": "y"}]
+    with pytest.raises(UserError, match="could be 'answer' or 'output'"):
+        read_answers(write(tmp_path, *rows))
 
 
 def test_ambiguous_references_matter_only_where_they_count(tmp_path: Path) -> None:
