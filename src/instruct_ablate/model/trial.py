@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -70,9 +70,12 @@ class Verdicts:
 
     state: Hashable
     known: dict[Hashable, bool] = field(default_factory=dict)
+    with_parts: dict[Hashable, dict[Hashable, bool]] = field(default_factory=dict)  # that changed nothing
 
 
 _VERDICTS: WeakKeyDictionary[nn.Module, Verdicts] = WeakKeyDictionary()
+# Trials, with the models' type and precision, that full precision alone has passed: there it is asked first.
+_IN_FULL: set[Hashable] = set()
 
 
 def proven(trial: Callable[[Any], bool], model: Any) -> bool:
@@ -82,15 +85,32 @@ def proven(trial: Callable[[Any], bool], model: Any) -> bool:
     exceed as well; fp32 tells them apart. The same trial of the same weights is not held again.
     """
     name = (trial.func, *sorted(trial.keywords.items())) if isinstance(trial, partial) else trial
+    return held(name, lambda: _passes(trial, name, model), model)
+
+
+def held(name: Hashable, trial: Callable[[], bool], model: Any) -> bool:
+    """Return the verdict of the trial of this name, which is not held again of the same weights."""
     known = _verdicts(model).known
     if name not in known:
-        known[name] = _passes(trial, model)
+        known[name] = trial()
     return known[name]
 
 
 def tried_alike(model: Any, copied: Any) -> None:
     """Let a fresh copy of a model share its verdicts, until the copy's weights are others."""
-    _VERDICTS[copied] = Verdicts(_state(copied), _verdicts(model).known)
+    verdicts = _verdicts(model)
+    _VERDICTS[copied] = Verdicts(_state(copied), verdicts.known, verdicts.with_parts)
+
+
+@contextmanager
+def changing_nothing(model: Any, parts: Hashable) -> Iterator[None]:
+    """Within, a model is given such parts, which as yet change nothing of what it computes.
+
+    Copies of one model with the same parts share what is tried of them from then on, until their weights are others.
+    """
+    verdicts = _verdicts(model)
+    yield
+    _VERDICTS[model] = Verdicts(_state(model), verdicts.with_parts.setdefault(parts, {}))
 
 
 def _verdicts(model: Any) -> Verdicts:
@@ -109,10 +129,31 @@ def _state(model: Any) -> Hashable:
     return tuple((id(one), one.data_ptr(), one.dtype, times) for one, times in parts)
 
 
-def _passes(trial: Callable[[Any], bool], model: Any) -> bool:
+def _passes(trial: Callable[[Any], bool], name: Hashable, model: Any) -> bool:
+    weights = list(model.parameters())
+    precisions = {one.dtype for one in weights}
+    if precisions == {torch.float32} or sum(one.numel() for one in weights) > COPIED:
+        return trial(model)
+    kind = name, type(model), *precisions
+    wide = None
+    if kind in _IN_FULL:
+        with suppress(TypeError):  # a part that cannot be copied; few bits may do
+            wide = _in_full(model)
+    if wide is not None:
+        return trial(wide) or trial(model)
     if trial(model):
         return True
-    weights = list(model.parameters())
-    if all(one.dtype == torch.float32 for one in weights) or sum(one.numel() for one in weights) > COPIED:
+    if not trial(_in_full(model)):
         return False
-    return trial(copy.deepcopy(model).float())
+    _IN_FULL.add(kind)
+    return True
+
+
+def _in_full(model: Any) -> Any:
+    """Return a copy of a model in full precision; its weights are not copied before they are widened."""
+    wide = {
+        id(weight): nn.Parameter(weight.detach().float(), weight.requires_grad)
+        for weight in model.parameters()
+        if weight.dtype != torch.float32
+    }
+    return copy.deepcopy(model, {**wide}).float()

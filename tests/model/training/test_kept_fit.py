@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import torch
 
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.errors import Interrupted
+from instruct_ablate.model.loading.last_loaded import SHELF
 from instruct_ablate.model.training.fit import fit
 from instruct_ablate.model.training.kept_fit import kept_states, shown
 from instruct_ablate.model.training.layers.frozen_layers import FrozenLayers
@@ -114,6 +117,38 @@ def test_results_do_not_depend_on_what_the_store_holds(
     assert same_bits(writer, reader)
     assert same_bits(writer, mended)
     assert same_bits(writer, nothing)
+
+
+def test_cells_of_one_process_try_the_same_layers_and_adapters_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[str] = []
+    for module in ("loss", "kept_fit"):
+        place = f"instruct_ablate.model.training.{module}._agrees"
+        trial = import_module(place.removesuffix("._agrees"))._agrees
+
+        @wraps(trial)
+        def counted(*given: Any, trial: Any = trial, module: str = module, **named: Any) -> bool:
+            held.append(module)
+            return bool(trial(*given, **named))
+
+        monkeypatch.setattr(place, counted)
+    first = make(tmp_path / "cache")
+    other_seed, other_rank = replace(first, seed=1), changed(first, method={"rank": 2})
+    alone = [
+        train(one, tmp_path / f"alone {at}")[0] for at, one in enumerate((first, other_seed, other_rank))
+    ]
+    assert held == ["loss", "kept_fit"] * 3
+    held.clear()
+    SHELF.open()
+    try:
+        told = [train(one, tmp_path / f"next {at}")[0] for at, one in enumerate((first, other_seed))]
+        assert held == ["loss", "kept_fit"]
+        told.append(train(other_rank, tmp_path / "next 2")[0])
+        assert held == ["loss", "kept_fit"] * 2
+    finally:
+        SHELF.close()
+    assert all(map(same_bits, told, alone))
 
 
 def test_a_fit_is_made_of_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from instruct_ablate.model.training.layers.kept_states import KeptStates, name_o
 from instruct_ablate.model.training.layers.output_layer import OutputLayer
 from instruct_ablate.model.training.loss import target_states
 from instruct_ablate.model.training.support import trial_batch, trial_sequences
-from instruct_ablate.model.trial import REFUSALS, agree, short_windows, trial_tokens
+from instruct_ablate.model.trial import REFUSALS, agree, held, short_windows, trial_tokens
 from instruct_ablate.schema import Config
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,9 @@ def _frozen(model: Any, config: Config, notes: list[str]) -> FrozenLayers | None
     frozen = None if why else FrozenLayers.of(model)
     if why is None and frozen is None:
         return None  # every layer learns, or what they all stand on
-    if frozen is not None and not _agrees(model, frozen):
+    if frozen is not None and not held(
+        (_agrees, frozen.count), partial(_agrees, model, frozen), frozen.model
+    ):
         why, frozen = f"of {type(bare(model)).__name__} they cannot be run by themselves", None
     if frozen is None and config.method.layers != ALL:
         notes.append(f"training: the frozen layers' states are computed in every step: {why}")

@@ -11,6 +11,7 @@ from torch import Tensor
 from instruct_ablate.model.adapters import bare, reads_text
 from instruct_ablate.model.training.lora import adapt
 from instruct_ablate.model.transformers_internals import replaced
+from instruct_ablate.model.trial import changing_nothing
 from instruct_ablate.schema import Config
 
 
@@ -28,7 +29,8 @@ def make_trainable(model: Any, config: Config) -> Any:
             setattr(part, name, 0.0)  # of attention, of activations, of whole layers: as families call it
     model.config.use_cache = False
     if config.method.name == "lora":
-        model = adapt(model, config.method, config.seed)
+        with changing_nothing(model, repr(config.method)):  # adapters begin at zero, whatever the seed
+            model = adapt(model, config.method, config.seed)
     else:
         read = reads_text(model)
         for name, weight in model.named_parameters():

@@ -13,9 +13,10 @@ import torch
 
 from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.model.adapters import bare, decoder_layers, merged
-from instruct_ablate.model.decoding.layers.kept_prompts import _Noted, kept_prompts
+from instruct_ablate.model.decoding.layers.kept_prompts import _Noted, _tried, kept_prompts
 from instruct_ablate.model.decoding.predict import predict
 from instruct_ablate.model.loading.checkpoint import Checkpoint
+from instruct_ablate.model.lower_layers import LowerLayers
 from instruct_ablate.model.state_store import StateStore
 from instruct_ablate.model.training.lora import adapt
 from instruct_ablate.prompt.prompt import Prediction, Prompt
@@ -87,10 +88,11 @@ def test_answers_do_not_depend_on_what_is_kept(
     assert all(one.likelihoods for one in plain.values())
     assert not (tmp_path / "off").exists()
     kept = top(tmp_path / "kept", decoding)
+    kept_prompts(bare(checkpoint.model), kept)  # the trial
     wrote = asked(kept)
     assert entries(tmp_path / "kept")
     reading = asked(kept)
-    assert wrote - reading > 5 * len(prompts)  # what is left: the trial, and what follows the prompts
+    assert wrote - reading > 5 * len(prompts)  # what is left: what follows the prompts
     for path in entries(tmp_path / "kept")[::2]:
         shutil.rmtree(path)
     assert reading < asked(kept) < wrote
@@ -271,7 +273,29 @@ def test_a_model_whose_layers_cannot_be_left_out_computes_them(
 
     read = _Noted.read
     monkeypatch.setattr(_Noted, "read", lambda self, turn, layer: read(self, turn, layer) * 1.01)
+    monkeypatch.setattr(f"{kept_prompts.__module__}._TRIED", {})
     assert kept_prompts(model, config) is None
+
+
+def test_the_same_layers_are_tried_once_whatever_stands_above_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, config, tried = make_checkpoint("tiny_llama", tmp_path).model, top(tmp_path), list[LowerLayers]()
+    module = kept_prompts.__module__
+    monkeypatch.setattr(f"{module}._TRIED", {})
+    trial = _tried
+    monkeypatch.setattr(f"{module}._tried", lambda lower: tried.append(lower) or trial(lower))
+    *_, below, above = decoder_layers(model).values()
+    for changed, times in ((above, 1), (above, 1), (below, 2)):
+        assert kept_prompts(model, config) is not None
+        assert len(tried) == (1 if changed is above else times - 1)
+        with torch.no_grad():
+            next(changed.parameters()).mul_(1.01)
+    assert kept_prompts(model, config) is not None
+    assert len(tried) == 2
+    below.forward = below.forward  # somebody else stands in for it
+    assert kept_prompts(model, config) is None
+    assert len(tried) == 2
 
 
 @pytest.mark.parametrize("decoding", WAYS)

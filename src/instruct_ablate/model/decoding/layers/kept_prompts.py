@@ -37,6 +37,9 @@ from instruct_ablate.schema import Config
 log = logging.getLogger(__name__)
 FORMAT = 1  # raise it when the same layers would give other bits, and when they are laid out otherwise
 TRIAL = 6  # tokens of the prefix in the trial
+_TRIED: dict[
+    str, Forms | None
+] = {}  # by the name of the layers: what is above them does not change how they are taken
 
 
 class Gone(Exception):  # noqa: N818 - no error: the passes are computed
@@ -213,17 +216,19 @@ def kept_prompts(model: Any, config: Config) -> KeptPrompts | None:
     if count < 1:
         return None
     lower = LowerLayers(model, count)
-    forms = _tried(lower)
+    if any("forward" in vars(layer) for layer in lower.layers):
+        return None  # somebody else stands in for them
+    name, cache = lower.name("test prompts", FORMAT), Path(config.cache)
+    if name not in _TRIED:
+        _TRIED[name] = _tried(lower)
+    forms = _TRIED[name]
     if forms is None:
         return None
-    name, cache = lower.name("test prompts", FORMAT), Path(config.cache)
     return KeptPrompts(lower, forms, lambda: make_store(cache, name, 1, forms.dtype, limit))
 
 
 def _tried(lower: LowerLayers) -> Forms | None:
     """Return how what the layers give is laid out; None where passes that take it are not those that compute it."""
-    if any("forward" in vars(layer) for layer in lower.layers):
-        return None  # somebody else stands in for them
     try:
         with evaluating(lower.model):
             return _compared(lower)
