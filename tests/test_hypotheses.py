@@ -35,6 +35,17 @@ def test_labels_with_parameters():
     assert (clause.left, clause.margin) == ("deleted(0.2)+delusive", 1.5)
 
 
+def test_a_third_clause_leaves_out_what_the_second_one_said() -> None:
+    text = "simplified equals original on rougeL within 2 at training; exceeds delusive by 1; is lower on exact_match"
+    clauses = parse_hypothesis(text).clauses
+    assert [(one.left, one.right, one.metric) for one in clauses] == [
+        ("simplified", "original", "rougeL"),
+        ("simplified", "delusive", "rougeL"),
+        ("simplified", "delusive", "exact_match"),
+    ]
+    assert [(one.margin, one.where) for one in clauses] == [(2.0, "training"), (1.0, "same"), (0.0, "same")]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -3,7 +3,10 @@
     clause     := side verb side ["on" metric] ["within" | "by" number ["points"]]
                   ["for" number "% of tasks"] ["at training" | "at test"]
     verb       := "equals" | "exceeds" | "is lower than" | "is lower"
-    hypothesis := clause { ";" clause }           (later clauses may leave out what the first one said)
+    hypothesis := clause { ";" clause }
+
+A later clause may leave out a side or the metric: it is then that of the clause before, which may have left it out too.
+Bounds, shares of tasks and `at training` are each clause's own.
 
 A side is a variant's label (original, simplified, delusive, ...), `untuned`, or any value of any key of a setting: bare
 where that says enough (a model's name, `lora`, `constrained`), or as `trainer.learning_rate=1e-4`, several joined by

@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as lightning
 import torch
 
-from instruct_ablate.data.datamodule import Batches, PromptDataModule
+from instruct_ablate.data.datamodule import Batches, PromptDataModule, trains_on_gpu
 from instruct_ablate.data.draws import draws
 from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.data.store import TokenStore
@@ -54,6 +54,26 @@ def test_steps_do_not_depend_on_the_machine(llama_store: TokenStore, changes: di
     one = all_batches(PromptDataModule(llama_store, config(), None))
     other = all_batches(PromptDataModule(llama_store, config(**changes), None))
     assert [examples(batch) for batch in one] == [examples(batch) for batch in other]
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "there", "pinned"),
+    [
+        ("cpu", True, False),
+        ("auto", True, True),
+        ("gpu", True, True),
+        ("auto", False, False),
+        ("cpu", False, False),
+    ],
+)
+def test_memory_is_pinned_for_a_gpu_that_trains(
+    llama_store: TokenStore, monkeypatch: pytest.MonkeyPatch, accelerator: str, there: bool, pinned: bool
+) -> None:
+    """Before: it was for a GPU in sight, though the processor trained."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    asked = config(accelerator=accelerator)
+    assert trains_on_gpu(asked.trainer) == pinned
+    assert PromptDataModule(llama_store, asked, None).train_dataloader().pin_memory == pinned
 
 
 @pytest.mark.parametrize("grouping", ["none", "task"])

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -18,7 +19,7 @@ from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
 from instruct_ablate.data.store import Integers, TokenStore
 from instruct_ablate.data.weighting import Weighting
 from instruct_ablate.errors import UserError
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, TrainerConfig
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ class _Steps(IterableDataset[EffectiveBatch]):
             yield batches.batch(step, order)
 
 
+def trains_on_gpu(trainer: TrainerConfig) -> bool:
+    """Whether a fit with these settings is on a GPU: one that is there, and is not left aside."""
+    return trainer.accelerator != "cpu" and torch.cuda.is_available()
+
+
 class PromptDataModule(LightningDataModule):
     """Training batches of a token store.
 
@@ -171,16 +177,14 @@ class PromptDataModule(LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader[EffectiveBatch]:
-        """Return the loader of effective batches, from `first_step` on."""
-        import torch
-
+        """Return the loader of effective batches, from `first_step` on; in pinned memory where a GPU reads them."""
         workers = self.config.data.num_workers
         return DataLoader(
             _Steps(self.batches(), self.first_step),
             batch_size=None,
             num_workers=workers,
             persistent_workers=False,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=trains_on_gpu(self.config.trainer),
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from instruct_ablate.configuration.top_layers import ALL
-from instruct_ablate.data.datamodule import PromptDataModule
+from instruct_ablate.data.datamodule import PromptDataModule, trains_on_gpu
 from instruct_ablate.data.store import TokenStore
 from instruct_ablate.errors import in_a_line
 from instruct_ablate.model.adapters import bare
@@ -95,7 +95,7 @@ def shown(data: PromptDataModule) -> Iterator[tuple[TokenStore, int]]:
 def _hindrance(config: Config) -> str | None:
     """Name the setting under which nothing is kept."""
     trainer = config.trainer
-    on_cpu = trainer.accelerator == "cpu" or not torch.cuda.is_available()
+    on_cpu = not trains_on_gpu(trainer)
     against = {
         "they are kept on processors alone": not on_cpu,
         "data.packing=false": not config.data.packing,
