@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instruct_ablate.baselines import is_baseline_name
+from instruct_ablate.cell.after.imported_identity import imported_identity, tested_content
 from instruct_ablate.cell.after.prediction_file import Answer, read_answers
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.identity import file_name
@@ -223,14 +222,14 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
         decoding=IMPORTED,
         seed=source.seed,
     )
-    identity = _identity(imported, axes, collection)
     readable = file_name(f"{source.model}-{IMPORTED}-{source.instruction}")
+    identity = imported_identity(imported.rows, axes, collection, study / readable)
     name = f"{readable}-{identity[:8]}"
     file = f"predictions/{file_name(source.instruction)}.jsonl"
     record = CellRecord(
         identity,
         name,
-        setting_of_axes(axes, _tested_content(imported.rows, collection), source.tasks_name),
+        setting_of_axes(axes, tested_content(imported.rows, collection), source.tasks_name),
         source.seed,
         "done",
         (ScoreBlock(source.instruction, file, imported.scores, key=BlockKey(source.instruction)),),
@@ -247,38 +246,6 @@ def write_imported(imported: Imported, source: Source, collection: TaskCollectio
         record = replace(record, blocks=(block,))
         write_record(study / name, record)
     return record
-
-
-def _tested_content(rows: Sequence[PredictionRow], collection: TaskCollection) -> str:
-    """Return the content of what was scored: the collection's hash where that is all of it, under its references.
-
-    Of some instances, or under references of the file's own, it is another one: a mean over these is neither compared
-    with one over others nor averaged with it, though the tasks' names are the same.
-    """
-    whole = _references(collection)
-    scored = {row.key: row.references for row in rows}
-    if scored == whole:
-        return collection.content_hash
-    told = json.dumps([collection.content_hash, sorted(scored.items())])
-    return hashlib.sha256(told.encode()).hexdigest()
-
-
-def _references(collection: TaskCollection) -> dict[Key, tuple[str, ...]]:
-    return {(task.name, one.id): one.references for task in collection.test for one in task.instances}
-
-
-def _identity(imported: Imported, axes: Axes, collection: TaskCollection) -> str:
-    """Hash what makes an imported cell itself: its place in the grid (as text, for ever), tasks, every prediction.
-
-    References that are not the collection's make other scores of the same predictions, and so another cell.
-    """
-    digest = hashlib.sha256(f"{axes}\n{collection.content_hash}\n".encode())
-    for row in imported.rows:
-        digest.update(repr((row.key, row.prediction)).encode())
-    usual = _references(collection)
-    if own := [(row.key, row.references) for row in imported.rows if row.references != usual.get(row.key)]:
-        digest.update(repr(own).encode())
-    return digest.hexdigest()
 
 
 def _write_rows(path: Path, rows: Sequence[PredictionRow]) -> None:
