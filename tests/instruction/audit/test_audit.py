@@ -159,3 +159,31 @@ def test_what_is_left_is_said_and_the_emptied_are_named(
         in said
     )
     assert "what is left of each" in said
+
+
+def test_a_task_that_is_trained_on_and_tested_says_which_of_its_findings_is_which(tmp_path: Path) -> None:
+    """Both sides have other tasks to borrow a definition from: the page and the file had two texts for one name."""
+    (tmp_path / "mine").mkdir()
+    for split in ("train", "test"):
+        rows = [{"text": f"{split} {n}", "label": ("yes", "no")[n % 2]} for n in range(6)]
+        (tmp_path / "mine" / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    own = {
+        "reader": "hf_dataset",
+        "root": str(tmp_path / "mine"),
+        "train_split": "train",
+        "test_split": "test",
+        "definition": "Yes or no?",
+        "columns": {"input": "text", "output": "label"},
+    }
+    tasks = TasksConfig("mixture", parts={"own": own, "starter": {"reader": "starter"}})
+    config = Config(tasks=tasks, instruction=InstructionConfig("misleading"), cache=str(tmp_path / "cache"))
+    run_audit(config, tmp_path / "audit")
+    found = [
+        one
+        for one in json.loads((tmp_path / "audit" / "audit-misleading.json").read_text())["findings"]
+        if one["task"] == "mine"
+    ]
+    assert [one["side"] for one in found] == ["training", "test"]
+    assert found[0]["after"]["definition"] != found[1]["after"]["definition"]
+    page = (tmp_path / "audit" / "audit-misleading.html").read_text()
+    assert all(f'mine <span class="kind">{side}, ' in page for side in ("training", "test"))

@@ -16,7 +16,7 @@ from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.check import check_variant
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.content_kinds.annotation import annotation_of
-from instruct_ablate.instruction.context import Context
+from instruct_ablate.instruction.context import Context, Side
 from instruct_ablate.instruction.instruction import Instruction, as_instruction, check_instruction, vary
 from instruct_ablate.instruction.label import label
 from instruct_ablate.instruction.words.outputs import merged_labels
@@ -33,11 +33,14 @@ Renderings = Sequence[
     tuple[str, str]
 ]  # one test instance's prompt by template; none where there is but one template
 
+SIDES: dict[Side, str] = {"train": "training", "validation": "held out", "test": "test"}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One task before and after the variant; `violations` break its promise, `notes` only inform.
 
+    `side` is what it is looked at for (training, held out, test): a task may stand on two, and be altered otherwise.
     `merges` name labels that exact match takes for one.
     `input_before` and `input_after` are the first instance's, where the variant changes inputs too (P3, response_only).
     """
@@ -52,6 +55,7 @@ class Finding:
     input_before: str = ""
     input_after: str = ""
     merges: tuple[str, ...] = ()
+    side: str = ""
 
     @property
     def left(self) -> str:
@@ -144,10 +148,15 @@ def run_audit(
     check_instruction(config.instruction)
     collection = read_tasks(config.tasks, Path(config.cache))
     held_out = [held_out_line(collection)] if collection.validation else []
-    findings = (
-        *audit(collection.train, config.instruction, Context.of(config, collection, "train")),
-        *audit(collection.validation, config.instruction, Context.of(config, collection, "validation")),
-        *audit(collection.test, config.instruction, Context.of(config, collection, "test")),
+    sides: tuple[tuple[Side, tuple[Task, ...]], ...] = (
+        ("train", collection.train),
+        ("validation", collection.validation),
+        ("test", collection.test),
+    )
+    findings = tuple(
+        replace(finding, side=SIDES[side])
+        for side, tasks in sides
+        for finding in audit(tasks, config.instruction, Context.of(config, collection, side))
     )
     name = label(config.instruction)
     renderings = render(collection)
