@@ -14,7 +14,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state import identity as identities
 from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.identity import identify, regardless_of_order
-from instruct_ablate.cell.state.setting.setting import UNORDERED
+from instruct_ablate.cell.state.setting.unordered import UNORDERED, brought_in_order
 from instruct_ablate.cell.state.stored_config import IDENTITY
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.grid.study import declare, read_study
@@ -105,6 +105,41 @@ def test_what_an_earlier_version_did_is_found_and_its_seeds_are_one_row(
     assert new.identity == identify(replace(asked, seed=1)).hash
     (row,) = build_rows(read_study(study).cells)
     assert (row.seeds, row.clash) == ((0, 1), ())
+
+
+@pytest.mark.usefixtures("_same_inputs")
+def test_a_mixture_of_an_earlier_version_is_the_setting_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: lists within its parts stayed as they were written, and two orders were two rows."""
+
+    def mixed(order: list[str], seed: int) -> Config:
+        parts = {"one": {"reader": "starter", "include": order}}
+        return make_config(tmp_path, tasks=TasksConfig("mixture", parts=parts), seed=seed)
+
+    with monkeypatch.context() as before:
+        before.setattr("instruct_ablate.cell.state.setting.setting.in_order", dict)
+        for seed, order in enumerate((FORTH, BACK)):
+            run_cell(mixed(order, seed), work)
+    text = (tmp_path / "ablation").glob("*/record.json")
+    assert any("['beta', 'alpha']" in path.read_text() for path in text), "so it was written"
+    (row,) = build_rows(read_study(tmp_path / "ablation").cells)
+    assert (row.seeds, row.setting) == ((0, 1), identify(mixed(BACK, 0)).setting)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "one",
+        "one: {",
+        "one: {'a': f()}",
+        "one: {1: [",
+        "one: {'tasks.include': 3}",
+        "one: {'a': " + 9999 * "9" + "}",
+    ],
+)
+def test_parts_that_are_no_data_stay_as_they_are(part: str) -> None:
+    assert brought_in_order("tasks.parts", [part]) == [part]
 
 
 @pytest.mark.usefixtures("_same_inputs")

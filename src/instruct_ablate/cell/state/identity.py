@@ -32,9 +32,9 @@ from instruct_ablate.cell.state.setting.setting import (
     ORDER,
     Names,
     Setting,
-    in_order,
     setting_from,
 )
+from instruct_ablate.cell.state.setting.unordered import in_order
 from instruct_ablate.configuration.extensions import code_of, load_extensions, registers_only
 from instruct_ablate.configuration.parts import OncePerParts
 from instruct_ablate.disk.score_curve import USUAL

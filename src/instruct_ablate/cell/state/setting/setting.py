@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from instruct_ablate.baselines import is_baseline_name
+from instruct_ablate.cell.state.setting.unordered import brought_in_order, in_order
 from instruct_ablate.tasks.sampling.budget import ALL
 from instruct_ablate.tasks.sampling.order import USUAL_ORDER
 
@@ -59,33 +60,6 @@ NEUTRAL: dict[str, Any] = {
 }  # fmt: skip
 
 
-# Lists of which no result hangs on the order, nor on how often a value stands there: names and patterns to select by.
-# Settings have them sorted. An identity hashes them as they are written; `former` finds the cell of another order.
-UNORDERED = frozenset({
-    "tasks.categories", "tasks.include", "tasks.train_categories", "tasks.train_include", "tasks.test_categories",
-    "tasks.test_include", "tasks.test_parts", "method.target_modules",
-})  # fmt: skip
-
-
-def in_order(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values by key, those of a mixture's parts too, with lists that need no order sorted."""
-    return {key: _in_order(key, value) for key, value in values.items()}
-
-
-def has_lists(values: Mapping[str, Any]) -> bool:
-    """Whether there is a list that could as well stand in another order."""
-    return any(
-        has_lists(value) if isinstance(value, Mapping) else key in UNORDERED and bool(value)
-        for key, value in values.items()
-    )
-
-
-def _in_order(key: str, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return in_order(value)
-    return sorted(set(value)) if key in UNORDERED and isinstance(value, list | tuple) else value
-
-
 @dataclass(frozen=True)
 class Setting:
     """Readable values by key, and the revisions of what has a name and a content (tasks, model, extensions)."""
@@ -104,7 +78,7 @@ class Setting:
     def brought_up(fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of a setting as of now, also of one written when metrics or the order of lists counted."""
         values = [
-            [key, [] if key == "evaluation.metrics" else _in_order(key, value)]
+            [key, [] if key == "evaluation.metrics" else brought_in_order(key, value)]
             for key, value in fields["values"]
         ]
         return {**fields, "values": values}
