@@ -90,6 +90,11 @@ def test_a_caption_says_what_differs_what_the_numbers_are_and_what_is_shared():
     assert "differences" not in main_caption("study", rows, ("exact_match",))
 
 
+def test_a_sign_within_a_value_stays_in_the_caption():
+    rows = build_rows([make_cell(60.0, model="a=b"), make_cell(50.0, model="a=b", instruction="simplified")])
+    assert "model a=b" in main_caption("study", rows, main_columns(rows))
+
+
 def test_wide_tables_stand_over_both_columns_and_narrow_ones_in_one():
     wide = Table("t", tuple("abcdefg"), (("x", *"123456"),))
     assert "\\begin{table*}" in latex(wide, "", paper=PAPERS["acl"])

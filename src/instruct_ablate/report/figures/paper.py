@@ -73,6 +73,6 @@ def main_caption(name: str, rows: Sequence[Row], shown: Sequence[str]) -> str:
             f"{name}: scores by {listed(places.headings)}; {'; '.join(numbers_said(rows, shown))}.",
             *(f"{line[0].upper()}{line[1:]}." for line in warnings(rows)),
             bold_rule("column"),
-            f"All rows: {places.shared.replace('=', ' ')}.",
+            f"All rows: {places.shared_by(' ')}.",
         )
     )

@@ -133,8 +133,12 @@ class Places:
     @property
     def shared(self) -> str:
         """Write what all rows have in common."""
+        return self.shared_by("=")
+
+    def shared_by(self, sign: str) -> str:
+        """Write the same with another sign between a heading and its text."""
         shown = [pair for pair in self._legend.shared if pair[0] not in self._keys and pair[1] != "-"]
-        return ", ".join(f"{heading(key)}={_cut(text)}" for key, text in shown)
+        return ", ".join(f"{heading(key)}{sign}{_cut(text)}" for key, text in shown)
 
 
 def _cut(text: str) -> str:

@@ -65,6 +65,17 @@ def test_contents_without_a_name_have_a_column():
     assert (legend.text(one, "extensions"), legend.text(other, "extensions")) == ("@abab", "-")
 
 
+def test_the_caption_names_the_parts_of_a_mixture_and_no_more():
+    """Their whole configuration stood there, cut in its midst."""
+    parts = (
+        "own: {'tasks.reader': 'hf_dataset', 'tasks.definition': 'a: b'}",
+        "st: {'tasks.reader': 'starter'}",
+    )
+    both = [place(**{"tasks.parts": parts}), place(instruction="delusive", **{"tasks.parts": parts})]
+    assert dict(Legend(both).shared)["tasks.parts"] == "own, st"
+    assert "tasks.parts" not in dict(Legend([place()]).shared)
+
+
 def test_the_caption_says_what_is_the_same_and_no_default():
     shared = dict(
         Legend(

@@ -25,6 +25,7 @@ from instruct_ablate.schema import Config
 from instruct_ablate.tasks.sampling.budget import ALL
 
 _HASH = re.compile(r"[0-9a-f]{16,64}")
+PARTS = "tasks.parts"  # of a mixture; a caption names them, and the configuration has the keys of each
 SHARE = "data.altered_share"  # of the examples; what is not altered at all has every share
 
 # Keys that follow from another one, by how they begin. What is neither in its name nor told of all that have it (a
@@ -146,7 +147,9 @@ class Legend:
             if key not in (*self._differing, *self.keys)
             and (key in COLUMNS or not is_default(key, one.get(key)))
         }
-        return tuple((key, self.text(one, key)) for key, one in told.items())
+        return tuple(
+            (key, _names_of_parts(one) if key == PARTS else self.text(one, key)) for key, one in told.items()
+        )
 
     def columns(self, *always: str) -> tuple[str, ...]:
         """Name the keys that differ, those first that are shown in any case."""
@@ -277,6 +280,13 @@ _NAMED = ("tasks.reader", "evaluation.instructions")
 def is_default(key: str, value: Value) -> bool:
     """Whether a value need not be told: the schema's default, or told by another one."""
     return key in _NAMED or (key in _DEFAULTS and _DEFAULTS[key] == value)
+
+
+def _names_of_parts(setting: Setting) -> str:
+    """Name the parts of a mixture: the value is their whole configuration, each as `name: {...}`."""
+    parts = setting.get(PARTS)
+    names = [part.partition(": ")[0] for part in parts] if isinstance(parts, tuple) else []
+    return ", ".join(names) or "-"
 
 
 def content(setting: Setting, key: str) -> str:
