@@ -97,6 +97,25 @@ def test_clauses_stand_in_a_row_and_what_has_no_cells_says_so():
     assert second.startswith("there is nothing yet to tell whether delusive is higher than original")
 
 
+def test_a_clause_has_its_own_reason_though_others_before_it_have_the_same_one():
+    """Before: a reason was told once, and the clauses behind it had the next one's, or none."""
+    text = "delusive exceeds original on rougeL; exceeds original by 1; empty exceeds original"
+    told = said(text, cells(BOTH)).split("; there is nothing yet to tell whether ")
+    assert len(told) == 3
+    assert all("no done cell is 'delusive'" in one for one in told[:2])
+    assert "no done cell is 'empty'" in told[2]
+
+
+def test_a_sentence_counts_the_places_that_are_not_judged():
+    """Before: "at both places" was said of a study that has a third one."""
+    studied = cells(BOTH, budgets=(2, 8, 32))
+    double = [replace(cell, name=f"{cell.name}-again", identity="f" * 64) for cell in studied[-1:]]
+    told = said(EQUAL, [*studied, *double])
+    assert " at both places: " in told
+    assert told.endswith(" - 1 place is not judged, for cells there clash.")
+    assert "not judged" not in said(EQUAL, studied)
+
+
 def test_one_seed_leaves_it_open():
     told = said(EQUAL, cells(BOTH, seeds=1))
     assert told.startswith("it is open whether simplified is equal to original within 2 points")

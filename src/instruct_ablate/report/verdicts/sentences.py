@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
-from instruct_ablate.plural import counted
+from instruct_ablate.plural import are, counted
 from instruct_ablate.report.statistics.claim import Answer
 from instruct_ablate.report.statistics.finding import Finding, of_seeds, over_looks, verdict_interval
-from instruct_ablate.report.verdicts.verdicts import MARKS, Verdict, overall
+from instruct_ablate.report.verdicts.verdicts import MARKS, NOT_JUDGED, Verdict, overall
 
 _IS = {"equals": "is equal to", "exceeds": "is higher than", "is lower": "is lower than"}
 _IS_NOT = {"equals": "differs from", "exceeds": "is not higher than", "is lower": "is not lower than"}
@@ -32,7 +32,9 @@ def sentence(verdict: Verdict) -> str:
         _clause(clause, found, "" if found else next(missing, ""))
         for clause, found in zip(clauses, own, strict=True)
     ]
-    return f"{'; '.join(parts)}."
+    left = sum(NOT_JUDGED in line for line in verdict.left_out)
+    beside = f" - {counted(left, 'place')} {are(left)} not judged, for cells there clash" if left else ""
+    return f"{'; '.join(parts)}{beside}."
 
 
 def _clause(clause: Clause, findings: Sequence[Finding], missing: str) -> str:

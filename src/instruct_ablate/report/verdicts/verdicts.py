@@ -24,6 +24,7 @@ from instruct_ablate.report.verdicts.contrasts import Contrast, UnmatchedError, 
 from instruct_ablate.report.verdicts.sensitivity import UnderMetric, sensitivity_lines, under_metrics
 
 UNMOVED = "the untuned model's score"
+NOT_JUDGED = ": not judged, "  # behind a place, before why
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Verdict:
     hypothesis: Hypothesis
     answer: Answer
     findings: tuple[Finding, ...]
-    open: tuple[str, ...] = ()  # why a clause has no data
+    open: tuple[str, ...] = ()  # why a clause has no data: one for each that has none, in their order
     stated: str = ""  # when, and whether cells had begun by then
     looked: str = ""  # at which look it was reached, of a study that stops when it is decided
     metrics: tuple[tuple[UnderMetric, ...], ...] = ()  # by clause: what it comes to under every metric
@@ -87,8 +88,9 @@ def judge(
         rule = partial(_ruled, study=study)
         metrics = tuple(under_metrics(clause, rule, chose) for clause in hypothesis.clauses)
         every = tuple(finding for part in findings for finding in part)
-        said, beside = (tuple(dict.fromkeys(told)) for told in (reasons, left_out))
-        verdicts.append(Verdict(hypothesis, overall(findings), every, said, metrics=metrics, left_out=beside))
+        beside = tuple(dict.fromkeys(left_out))
+        answer = overall(findings)
+        verdicts.append(Verdict(hypothesis, answer, every, tuple(reasons), metrics=metrics, left_out=beside))
     return tuple(verdicts)
 
 
@@ -136,7 +138,7 @@ def _clashing(clause: Clause, study: Judged, legend: Legend) -> Iterator[str]:
         sides = (one.place, one.opposite)
         double = [name for side in sides for name in trials.clashes.get(side, ())]
         if double:
-            yield f"{_place(one, legend)}: not judged, {_of_one_seed(double)}"
+            yield f"{_place(one, legend)}{NOT_JUDGED}{_of_one_seed(double)}"
         elif [kind(side.setting) for side in sides] == [TRAINED, TRAINED]:
             untuned = trials.untuned(one.place, study.reference)
             if untuned in trials.clashes:
@@ -255,7 +257,7 @@ def details(verdict: Verdict) -> Iterator[str]:
         yield verdict.stated
     if verdict.looked:
         yield verdict.looked
-    yield from verdict.open
+    yield from dict.fromkeys(verdict.open)
     yield from verdict.left_out
     yield from (finding_line(finding) for finding in verdict.findings)
     for rows in verdict.metrics:
