@@ -170,7 +170,8 @@ class PromptConfig:
 class DataConfig:
     """How prompts become batches."""
 
-    grouping: str = "none"  # none | task: a batch's instances of one task share their prefix
+    # none | task: a batch's instances of one task share their prefix | prefix: whichever of a step begin alike do
+    grouping: str = "none"
     group_size: int = 8  # with grouping=task: instances of one task drawn together
     packing: bool = True  # False: padded batches, for comparison
     encodings: str = (

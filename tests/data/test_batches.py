@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instruct_ablate.data.batches import Schedule, pack, pack_padded, runs, schedule, share
+from instruct_ablate.data.batches import Schedule, deal, pack, pack_padded, runs, schedule, share
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import DataConfig, TrainerConfig
 from tests.left_out import left_out
@@ -110,12 +110,24 @@ def test_padded_batches_keep_the_limit(lengths: list[int], limit: int) -> None:
         assert len(batch) == 1 or len(batch) * max(lengths[unit] for unit in batch) <= limit
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+def test_units_are_dealt_out_whole_and_evenly(processes: int) -> None:
+    costs = [7, 1, 9, 3, 3, 8, 2, 6]
+    dealt = deal(costs, processes)
+    assert len(dealt) == processes
+    assert sorted(unit for units in dealt for unit in units) == list(range(8))
+    filled = [sum(costs[unit] for unit in units) for units in dealt]
+    assert max(filled) - min(filled) <= max(costs) - min(costs)
+    assert max(filled) <= sum(costs) / processes + max(costs)
+
+
 def test_schedule_follows_the_configuration() -> None:
     made = schedule(TrainerConfig(batch_size=4, epochs=2), DataConfig(), 7, TASKS)
     assert (made.examples, made.batch_size, made.steps, made.seed, made.tasks) == (45, 4, 24, 7, None)
     grouped = schedule(TrainerConfig(), DataConfig(grouping="task", group_size=3), 7, TASKS)
     assert grouped.tasks is TASKS
     assert grouped.group_size == 3
+    assert schedule(TrainerConfig(batch_size=4, epochs=2), DataConfig(grouping="prefix"), 7, TASKS) == made
 
 
 @pytest.mark.parametrize(
@@ -125,7 +137,7 @@ def test_schedule_follows_the_configuration() -> None:
         (TrainerConfig(max_steps=0), DataConfig(), "trainer.max_steps=0"),
         (TrainerConfig(epochs=0), DataConfig(), "trainer.epochs=0.*untuned"),
         (TrainerConfig(), DataConfig(group_size=0), "data.group_size=0"),
-        (TrainerConfig(), DataConfig(grouping="tasks"), "unknown data.grouping 'tasks'.*none, task"),
+        (TrainerConfig(), DataConfig(grouping="tasks"), "unknown data.grouping 'tasks'.*none, prefix, task"),
     ],
 )
 def test_bad_settings_are_refused(trainer: TrainerConfig, data: DataConfig, message: str) -> None:

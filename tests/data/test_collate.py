@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from instruct_ablate.data.collate import collate, shared_prefix
+from instruct_ablate.data.collate import collate
 from instruct_ablate.data.micro_batch import MicroBatch, Packed
 from instruct_ablate.data.store import TokenStore
 from instruct_ablate.data.weighting import Weighting
@@ -106,20 +106,6 @@ def test_encoder_decoder_losses_are_the_librarys(t5: Checkpoint, t5_store: Token
 
 def ids(*values: int) -> np.ndarray:
     return np.array(values, dtype=np.int32)
-
-
-def test_shared_prefix_leaves_each_source_its_last_token() -> None:
-    long = ids(*range(20))
-    assert shared_prefix([long, long]) == 19
-    assert shared_prefix([long, ids(*range(12))]) == 11
-    assert shared_prefix([long, ids(*range(10), 99, 98, 97)]) == 10
-
-
-def test_short_prefixes_and_single_examples_share_nothing() -> None:
-    long = ids(*range(20))
-    assert shared_prefix([long]) == 0
-    assert shared_prefix([long, ids(0, 1, 2)]) == 0
-    assert shared_prefix([long, ids(0, 1, 99, *range(3, 20))]) == 0
 
 
 def predicted(batch: MicroBatch) -> list[tuple[int, int, float]]:

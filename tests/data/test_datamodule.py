@@ -76,7 +76,7 @@ def test_memory_is_pinned_for_a_gpu_that_trains(
     assert PromptDataModule(llama_store, asked, None).train_dataloader().pin_memory == pinned
 
 
-@pytest.mark.parametrize("grouping", ["none", "task"])
+@pytest.mark.parametrize("grouping", ["none", "task", "prefix"])
 def test_processes_together_do_the_same_steps(llama_store: TokenStore, grouping: str) -> None:
     module = PromptDataModule(llama_store, config(DataConfig(grouping=grouping)), None)
     parts = [replace(module.batches(), rank=rank, processes=3) for rank in range(3)]
@@ -114,6 +114,79 @@ def test_groups_fill_a_micro_batch_by_what_is_computed_once_prefixes_are_shared(
     )
     assert max(batch.tokens for batch in filled) > limit
     assert [len(batch.micro_batches) for batch in filled] == [1] * len(computed)
+
+
+SHARED = DataConfig(grouping="prefix")
+
+
+def long_prompts() -> list[Prompt]:
+    """Prompts that begin so much alike that it pays."""
+    return [
+        replace(one, source=f"Number {at // 7}. " + "Mind what it says. " * 12 + one.source)
+        for at, one in enumerate(make_prompts())
+    ]
+
+
+@pytest.fixture
+def long_store(llama: Checkpoint, cache: Path) -> TokenStore:
+    return make_store(llama, long_prompts(), cache)
+
+
+def computed(batch: EffectiveBatch) -> int:
+    return sum(micro.tokens for micro in batch.micro_batches)
+
+
+@pytest.mark.parametrize("limit", [200, 400, 4096])
+def test_steps_that_share_have_the_examples_of_those_that_do_not(long_store: TokenStore, limit: int) -> None:
+    given = {"batch_size": 8, "micro_batch_tokens": limit}
+    plain = all_batches(PromptDataModule(long_store, config(**given), None))
+    shared = all_batches(PromptDataModule(long_store, config(SHARED, **given), None))
+    assert [examples(batch) for batch in shared] == [examples(batch) for batch in plain]
+    for one, other in zip(shared, plain, strict=True):
+        assert replace(one, micro_batches=()) == replace(other, micro_batches=())
+        assert all(micro.tokens <= limit or len(micro.examples) == 1 for micro in one.micro_batches)
+        assert computed(one) < computed(other)
+    assert any(micro.decoder.grouped for batch in shared for micro in batch.micro_batches)
+
+
+def test_steps_in_which_nothing_is_alike_are_laid_out_as_ever(llama: Checkpoint, cache: Path) -> None:
+    prompts = [replace(one, source=f"{at * 7} {one.source[20:]}") for at, one in enumerate(make_prompts())]
+    store = make_store(llama, prompts, cache)
+    plain = all_batches(PromptDataModule(store, config(), None))
+    for one, other in zip(all_batches(PromptDataModule(store, config(SHARED), None)), plain, strict=True):
+        for a, b in zip(one.micro_batches, other.micro_batches, strict=True):
+            assert torch.equal(a.decoder.ids, b.decoder.ids)
+            assert (a.decoder.lengths, a.decoder.parents) == (b.decoder.lengths, b.decoder.parents)
+
+
+def test_several_processes_share_within_what_each_would_have_alone(long_store: TokenStore) -> None:
+    given = {"batch_size": 21, "micro_batch_tokens": 4096}
+    plain = PromptDataModule(long_store, config(**given), None)
+    shared = PromptDataModule(long_store, config(SHARED, **given), None)
+    order = plain.schedule.order(0)
+    most = max(replace(plain.batches(), rank=r, processes=4).batch(0, order).tokens for r in range(4))
+    parts = [replace(shared.batches(), rank=r, processes=4).batch(0, order) for r in range(4)]
+    assert any(micro.decoder.grouped for part in parts for micro in part.micro_batches)
+    assert max(map(computed, parts)) < most
+
+
+def test_a_fit_may_go_on_with_shared_beginnings(long_store: TokenStore) -> None:
+    """Steps and their order are the same ones, and so is what tells one order from another."""
+    stopped = PromptDataModule(long_store, config(), None)
+    stopped.first_step = 8
+    resumed = PromptDataModule(long_store, config(SHARED), None)
+    resumed.load_state_dict(stopped.state_dict())
+    assert [batch.step for batch in all_batches(resumed)] == [8, 9, 10, 11]
+
+
+def test_examples_of_two_tasks_share_what_they_have_alike(llama: Checkpoint, cache: Path) -> None:
+    """Each is of a task of its own, so nothing but the tokens says what is alike."""
+    prompts = [replace(one, task=str(at)) for at, one in enumerate(long_prompts())]
+    given = config(SHARED, batch_size=21, micro_batch_tokens=4096)
+    first, _ = all_batches(PromptDataModule(make_store(llama, prompts, cache), given, None))
+    (micro,) = first.micro_batches
+    assert len(micro.decoder.lengths) == 21 + 3
+    assert computed(first) < 0.5 * first.tokens
 
 
 def test_an_encoder_shares_no_prefix(t5_store: TokenStore) -> None:
@@ -198,7 +271,7 @@ def test_lightning_resumes_in_the_middle_of_an_epoch(llama_store: TokenStore, tm
     assert fit(llama_store, tmp_path, 12, str(tmp_path / "saved.ckpt")) == [5, 6, 7, 8, 9, 10, 11]
 
 
-@pytest.mark.parametrize("grouping", ["none", "task"])
+@pytest.mark.parametrize("grouping", ["none", "task", "prefix"])
 def test_other_examples_than_the_saved_ones_are_refused(
     llama: Checkpoint, cache: Path, grouping: str
 ) -> None:
@@ -252,4 +325,4 @@ def test_one_process_without_a_trainer(llama_store: TokenStore) -> None:
 
 
 def test_what_is_left_out() -> None:
-    assert left_out(Batches) == {"packing": True, "rank": 0, "processes": 1}
+    assert left_out(Batches) == {"packing": True, "rank": 0, "processes": 1, "sharing": False}

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from instruct_ablate.data.alike import alike
 from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.draws import Draws, draws, varies
 from instruct_ablate.data.store import TokenStore
@@ -143,6 +145,29 @@ def test_batches_follow_the_epoch_and_go_on_where_they_stopped(
         for micro in batch.micro_batches:
             right = [store.targets[i] for i in micro.examples.tolist()]
             assert np.array_equal(micro.labels, np.concatenate(right))
+
+
+def test_beginnings_are_shared_as_an_epoch_draws_them(
+    llama: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each example's tokens, put together again, are those that the epoch shows."""
+    monkeypatch.setattr("instruct_ablate.data.datamodule.alike", partial(alike, least=8))
+    data = DataConfig(encodings="tk_instruct", references="every_epoch", grouping="prefix")
+    made = drawn(llama, cache, data)
+    shared = 0
+    for batch in PromptDataModule(made, config(data), None).train_dataloader():
+        store = made.of_epoch(batch.step // 6)
+        for micro in batch.micro_batches:
+            packed, own = micro.decoder, iter(micro.examples.tolist())
+            parts = [packed.ids[first:last].tolist() for first, last in packed.spans]
+            for part, parent, owner in zip(parts, packed.parents, micro.decoder_owners, strict=True):
+                if owner < 0:
+                    continue
+                example = next(own)
+                shared += parent >= 0
+                whole = (parts[parent] if parent >= 0 else []) + part
+                assert whole == [*store.sources[example].tolist(), *store.targets[example][:-1].tolist()]
+    assert shared
 
 
 def test_grouped_tasks_may_draw_references(llama: Checkpoint, cache: Path) -> None:

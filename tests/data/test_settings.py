@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from instruct_ablate.data.settings import BATCHES, LIMITS, check_batches, check_data, check_encodings
+from instruct_ablate.data.settings import (
+    BATCHES,
+    LIMITS,
+    check_batches,
+    check_data,
+    check_encodings,
+)
 from instruct_ablate.errors import UserError
 from instruct_ablate.schema import DataConfig, PromptConfig, TrainerConfig
 from tests.ends import Ends, check_ends
@@ -40,7 +47,7 @@ def test_what_makes_no_step(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("key", "good", "bad"),
     [
-        ("grouping", ("none", "task"), ("tasks",)),
+        ("grouping", ("none", "task", "prefix"), ("tasks",)),
         ("group_size", (1, 2**31 - 1), (0, 2**31)),
         ("num_workers", (0, 128), (-1, 129)),
         ("packing", (True, False), ()),
@@ -98,8 +105,17 @@ def test_what_templates_do_to_encodings_and_groups() -> None:
         check_encodings(DataConfig(grouping="task"), PromptConfig("set_12", training_template="drawn"))
 
 
+def test_beginnings_are_shared_under_all_that_draws_prompts() -> None:
+    shared = DataConfig(grouping="prefix")
+    check_data(replace(shared, encodings="tk_instruct"))
+    check_data(replace(shared, altered_share=0.5))
+    check_encodings(shared, PromptConfig("set_12", training_template="drawn"))
+    with pytest.raises(UserError, match=r"data.grouping=prefix .*data.packing=false .*choose one of the two"):
+        check_data(replace(shared, packing=False))
+
+
 ENDS: Ends = {
-    "grouping": (("none", "task"), ("tsk", None)),
+    "grouping": (("none", "task", "prefix"), ("tsk", None)),
     "group_size": ((1,), (0,)),
     "encodings": (("one", "tk_instruct"), ("two",)),
     "references": (("one", "every_epoch"), ("all",)),

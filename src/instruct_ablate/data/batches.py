@@ -76,6 +76,17 @@ def share(step: Integers, lengths: Integers, rank: int, processes: int, grouped:
     return step[np.argsort(-lengths[step], kind="stable")][rank::processes]
 
 
+def deal(costs: Sequence[int], processes: int) -> list[list[int]]:
+    """Divide units of given cost among processes that have about as much each: the largest first, to who has least."""
+    dealt: list[list[int]] = [[] for _ in range(processes)]
+    filled = [0] * processes
+    for unit in sorted(range(len(costs)), key=lambda unit: (-costs[unit], unit)):
+        least = filled.index(min(filled))
+        dealt[least].append(unit)
+        filled[least] += costs[unit]
+    return dealt
+
+
 def runs(step: Integers, tasks: Integers) -> list[Integers]:
     """Cut a step's examples where the task changes, same tasks brought together first."""
     ordered = step[np.argsort(tasks[step], kind="stable")]

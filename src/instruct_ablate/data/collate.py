@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from instruct_ablate.data.alike import Ids, shared_prefix
 from instruct_ablate.data.micro_batch import NO_PARENT, MicroBatch, Packed
 from instruct_ablate.data.store import TokenStore
 from instruct_ablate.data.weighting import Weighting
-
-Ids = npt.NDArray[np.int32]
-WORTH_SHARING = 8  # tokens; a shorter prefix costs more to share than to compute
 
 
 @dataclass
@@ -45,19 +43,6 @@ class Layout:
             lengths=lengths,
             parents=tuple(self.parents),
         )
-
-
-def shared_prefix(sources: Sequence[Ids]) -> int:
-    """Return how many tokens all sources begin with, short of the last token of the shortest.
-
-    The last source token predicts the target's first and so stays with its own example.
-    """
-    most = min(len(ids) for ids in sources) - 1
-    if len(sources) < 2 or most < WORTH_SHARING:
-        return 0
-    same = np.logical_and.reduce([ids[:most] == sources[0][:most] for ids in sources[1:]])
-    prefix = most if same.all() else int(np.argmin(same))
-    return prefix if prefix >= WORTH_SHARING else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,8 +13,9 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from instruct_ablate.data.batches import Schedule, pack, pack_padded, runs, schedule, share
-from instruct_ablate.data.collate import collate, shared_prefix
+from instruct_ablate.data.alike import alike, shared_prefix
+from instruct_ablate.data.batches import Schedule, deal, pack, pack_padded, runs, schedule, share
+from instruct_ablate.data.collate import collate
 from instruct_ablate.data.draws import Draws
 from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
 from instruct_ablate.data.store import Integers, TokenStore
@@ -35,6 +37,7 @@ class Batches:
     processes: int = 1
     weighting: Weighting | None = None  # where prompt tokens count too
     draws: Draws | None = None  # where epochs show examples differently
+    sharing: bool = False  # of a step's examples those that begin alike share that, whatever their tasks
 
     def of_epoch(self, epoch: int) -> Batches:
         """Return the maker of an epoch's batches, with the examples as it shows them."""
@@ -43,15 +46,15 @@ class Batches:
     def batch(self, step: int, order: list[Integers]) -> EffectiveBatch:
         """Return this process's part of one step; `order` is that of the step's epoch."""
         chosen = order[step % self.schedule.steps_per_epoch]
-        lengths = self.store.lengths
-        mine = share(chosen, lengths, self.rank, self.processes, self.schedule.tasks is not None)
+        groups = self._alike(chosen) if self.sharing else self._groups(chosen)
+        mine = np.array([example for group in groups for example in group], dtype=np.int64)
         return EffectiveBatch(
-            micro_batches=tuple(self._micro_batches(mine)),
+            micro_batches=tuple(self._micro_batches(groups)),
             step=step,
             epoch=(step + 1) / self.schedule.steps_per_epoch,
             examples=len(chosen),
             target_tokens=int(self.store.targets.lengths[chosen].sum()),
-            tokens=int(lengths[mine].sum()),
+            tokens=int(self.store.lengths[mine].sum()),
             weight=self._weight(chosen),
         )
 
@@ -66,9 +69,8 @@ class Batches:
         )
         return self.weighting.total(sources - len(chosen) + 1, targets)
 
-    def _micro_batches(self, mine: Integers) -> Iterator[MicroBatch]:
-        """Divide examples among micro-batches within the limit."""
-        groups = self._groups(mine)
+    def _micro_batches(self, groups: list[list[int]]) -> Iterator[MicroBatch]:
+        """Divide groups among micro-batches within the limit."""
         divided = (
             pack([self._cost(group) for group in groups], self.limit)
             if self.packing
@@ -77,12 +79,27 @@ class Batches:
         for units in divided:
             yield collate(self.store, [groups[unit] for unit in units], self.start_token, self.weighting)
 
-    def _groups(self, mine: Integers) -> list[list[int]]:
-        """Return examples that share their prefix together, each within the limit; else one by one."""
+    def _groups(self, chosen: Integers) -> list[list[int]]:
+        """Return this process's examples of a step, those of a task together within the limit, else one by one."""
+        lengths = self.store.lengths
+        mine = share(chosen, lengths, self.rank, self.processes, self.schedule.tasks is not None)
         if self.schedule.tasks is None or self.start_token is not None or not self.packing:
             return [[example] for example in mine.tolist()]
         whole = [run.tolist() for run in runs(mine, self.schedule.tasks)]
         return [part for group in whole for part in self._within_limit(group)]
+
+    def _alike(self, chosen: Integers) -> list[list[int]]:
+        """Return this process's examples of a step, those that begin alike together, each within the limit.
+
+        Groups are dealt out whole, and none is more than a process would have if nothing were shared.
+        """
+        every = share(chosen, self.store.lengths, 0, 1, grouped=False)
+        tokens = self.store.lengths[every].tolist()
+        most = min(self.limit, math.ceil(sum(tokens) / self.processes))
+        found = alike([self.store.sources[example] for example in every.tolist()], tokens, most)
+        groups = [every[places].tolist() for places in found]
+        mine = deal([self._cost(group) for group in groups], self.processes)[self.rank]
+        return [groups[unit] for unit in sorted(mine)]
 
     def _within_limit(self, group: list[int]) -> list[list[int]]:
         """Halve a group until each part fits into a micro-batch."""
@@ -174,6 +191,7 @@ class PromptDataModule(LightningDataModule):
             trainer.world_size if trainer else 1,
             Weighting.of(self.config.trainer),
             self.draws,
+            self.config.data.grouping == "prefix",
         )
 
     def train_dataloader(self) -> DataLoader[EffectiveBatch]:

@@ -8,7 +8,7 @@ from instruct_ablate.limits import any_value, check_limits, exactly, number, one
 from instruct_ablate.prompt.template_set import DRAWN, trained_under
 from instruct_ablate.schema import DataConfig, PromptConfig, TrainerConfig
 
-GROUPINGS = ("none", "task")
+GROUPINGS = ("none", "task", "prefix")
 REFERENCES = ("one", "every_epoch")
 LIMITS = {
     "grouping": one_of(GROUPINGS),
@@ -39,6 +39,11 @@ def check_data(config: DataConfig) -> None:
         raise UserError(
             f"data.grouping=task shares a task's prompt among its instances, and data.altered_share="
             f"{exactly(config.altered_share)} shows two of them: choose one of the two."
+        )
+    if config.grouping == "prefix" and not config.packing:
+        raise UserError(
+            "data.grouping=prefix computes once how packed sequences begin alike, and data.packing=false lays each one "
+            "by itself: choose one of the two."
         )
 
 

@@ -275,7 +275,8 @@ def test_answers_that_constraints_check_need_their_metrics(
 
 ASKED = (
     "check_folder", "check_variants", "check_effects", "check_constraints", "check_own_prompts", "check_model_fits",
-    "check_choices", "check_weighted", "check_budget", "check_defined", "check_drawn", "check_processes",
+    "check_choices", "check_weighted", "check_sharing", "check_budget", "check_defined", "check_drawn",
+    "check_processes",
 )  # fmt: skip
 
 

@@ -137,6 +137,14 @@ def test_losses_and_weights_are_those_of_each_cell_alone(
         assert_same(one, other)
 
 
+def test_cells_whose_prompts_begin_alike_are_joined_with_what_they_share(cache: Path, tmp_path: Path) -> None:
+    configs = [changed(one, data={"grouping": "prefix"}) for one in cells(cache)]
+    given, wanted = together(configs, tmp_path / "together"), alone(configs, tmp_path / "alone")
+    assert [one.company for one in given] == [2, 2, 2]
+    for one, other in zip(given, wanted, strict=True):
+        assert_same(one, other)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_adapters_applied_at_once_as_on_a_gpu_give_the_same(
     name: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -43,14 +43,14 @@ def losses_of(model: Any, batch: Any, packing: bool = True) -> tuple[Tensor, dic
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("grouping", ["none", "task"])
+@pytest.mark.parametrize("grouping", ["none", "task", "prefix"])
 def test_losses_and_gradients_are_those_of_each_example_alone(name: str, grouping: str, cache: Path) -> None:
     config = changed(make_config(cache, name, batch_size=14), data={"grouping": grouping})
     checkpoint = load(config)
     batch, store = first_batch(checkpoint, config), make_store(load(config), config)
     assert len(batch.micro_batches) > 1
     shared = any(part.decoder.grouped for part in batch.micro_batches)
-    assert shared == (grouping == "task" and name == "tiny_llama")
+    assert shared == (grouping != "none" and name == "tiny_llama")
     given = []
     for part in batch.micro_batches:
         with packed_attention_of(checkpoint.model):

@@ -227,6 +227,7 @@ WAYS: dict[str, dict[str, Any]] = {
         "trainer": {"micro_batch_tokens": 300},
     },
     "padded": {"data": {"packing": False}},
+    "whatever is alike": {"data": {"grouping": "prefix"}, "trainer": {"micro_batch_tokens": 300}},
 }
 
 

@@ -10,6 +10,7 @@ from instruct_ablate.model.training.settings import (
     check_dropout,
     check_points,
     check_prompt_weight,
+    check_shared,
     check_trainer,
 )
 from instruct_ablate.process.processes import RANKS
@@ -138,10 +139,20 @@ def test_a_slurm_job_of_one_task_is_one_process(tmp_path: Path, monkeypatch: pyt
         check_trainer(make_config(tmp_path, devices=2))
 
 
+def test_an_encoder_has_no_beginning_to_share() -> None:
+    check_shared(DataConfig(grouping="prefix"), encoder_decoder=False)
+    check_shared(DataConfig(grouping="task"), encoder_decoder=True)
+    with pytest.raises(
+        UserError, match=r"data.grouping=prefix: an encoder looks both ways.*Leave it at none"
+    ):
+        check_shared(DataConfig(grouping="prefix"), encoder_decoder=True)
+
+
 @pytest.mark.parametrize(
     ("data", "trainer", "told"),
     [
         ({"grouping": "task"}, {}, "data.grouping=task does"),
+        ({"grouping": "prefix"}, {}, "data.grouping=prefix does"),
         ({"packing": False}, {}, "data.packing=false does"),
         ({}, {"compile": True}, "trainer.compile=true does"),
         ({"packing": False}, {"compile": True}, "data.packing=false and trainer.compile=true does"),

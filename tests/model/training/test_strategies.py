@@ -90,6 +90,8 @@ def run(
     [
         ("tiny_llama", "ddp", "none", "full"),
         ("tiny_llama", "ddp", "task", "lora"),
+        ("tiny_llama", "ddp", "prefix", "full"),
+        ("tiny_llama", "fsdp", "prefix", "full"),
         ("tiny_llama", "fsdp", "none", "full"),
         ("tiny_t5", "ddp", "none", "full"),
         ("tiny_t5", "fsdp", "none", "full"),

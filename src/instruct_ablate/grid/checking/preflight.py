@@ -37,6 +37,7 @@ from instruct_ablate.grid.checking.reading_checks import (
     check_model_fits,
     check_own_prompts,
     check_precision,
+    check_sharing,
     check_tokenizer,
     check_variants,
     check_weighted,
@@ -211,6 +212,7 @@ def cell_checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield check_tokenizer, (config.model, config.tasks, cache, config.prompt, config.evaluation.decoding)
     if not untuned:
         yield check_weighted, (config.model, config.trainer)
+        yield check_sharing, (config.model, config.data)
         yield check_adapted, (config.model, config.method, cache)
         yield check_budget, (config.tasks, cache, config.data_budget)
         yield check_defined, (config.tasks, cache, config.trainer)

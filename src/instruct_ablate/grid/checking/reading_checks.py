@@ -13,11 +13,12 @@ from instruct_ablate.configuration.top_layers import ALL
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.limits import text_fault
 from instruct_ablate.metrics.measures import check_columns, check_shown
-from instruct_ablate.model.training.settings import check_prompt_weight
+from instruct_ablate.model.training.settings import check_prompt_weight, check_shared
 from instruct_ablate.prompt.template_set import every_template
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
+    DataConfig,
     EvaluationConfig,
     InstructionConfig,
     MethodConfig,
@@ -236,6 +237,14 @@ def check_weighted(model: ModelConfig, trainer: TrainerConfig) -> None:
 
     if trainer.prompt_loss_weight:
         check_prompt_weight(trainer, check_checkpoint(model) == "encoder-decoder")
+
+
+def check_sharing(model: ModelConfig, data: DataConfig) -> None:
+    """Check that prompts that begin alike can share that, where it is asked for."""
+    from instruct_ablate.model.loading.location import check_checkpoint
+
+    if data.grouping == "prefix":
+        check_shared(data, check_checkpoint(model) == "encoder-decoder")
 
 
 def asks_layers(_: ModelConfig, method: MethodConfig, __: Path) -> str:

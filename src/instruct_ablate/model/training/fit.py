@@ -42,7 +42,7 @@ from instruct_ablate.model.training.resume import training_state
 from instruct_ablate.model.training.resume.best_weights import BestWeights
 from instruct_ablate.model.training.resume.points import Plan, Points
 from instruct_ablate.model.training.resume.saver import Meter, Saver
-from instruct_ablate.model.training.settings import check_prompt_weight, check_trainer
+from instruct_ablate.model.training.settings import check_prompt_weight, check_shared, check_trainer
 from instruct_ablate.model.training.strategies import build_strategy, master_copy
 from instruct_ablate.model.training.trainable import make_trainable, set_weights
 from instruct_ablate.process.turns import clock
@@ -94,6 +94,7 @@ def fit(
 def _data(checkpoint: Checkpoint, examples: Sequence[Prompt] | Examples, config: Config) -> PromptDataModule:
     """Tokenise the prompts, or map their tokens where that was done before."""
     check_prompt_weight(config.trainer, checkpoint.encoder_decoder)
+    check_shared(config.data, checkpoint.encoder_decoder)
     if isinstance(examples, Examples):
         return PromptDataModule(examples.open(), config, checkpoint.start_token)
     encoding = encoding_of(checkpoint, config.prompt)

@@ -79,7 +79,7 @@ def check_trainer(config: Config) -> None:
 def check_dropout(trainer: TrainerConfig, data: DataConfig) -> None:
     """Refuse dropout where its masks could not follow examples and places."""
     against = {
-        "data.grouping=task": data.grouping == "task",
+        f"data.grouping={data.grouping}": data.grouping != "none",
         "data.packing=false": not data.packing,
         "trainer.compile=true": trainer.compile,
     }
@@ -96,6 +96,15 @@ def check_prompt_weight(trainer: TrainerConfig, encoder_decoder: bool) -> None:
         raise UserError(
             f"trainer.prompt_loss_weight={trainer.prompt_loss_weight}: an encoder-decoder reads its prompt in the "
             "encoder, which predicts no token of it. Leave it at 0, or take a decoder-only model."
+        )
+
+
+def check_shared(config: DataConfig, encoder_decoder: bool) -> None:
+    """Refuse to share prefixes where an encoder reads them, each of whose states depends on all that follows."""
+    if config.grouping == "prefix" and encoder_decoder:
+        raise UserError(
+            "data.grouping=prefix: an encoder looks both ways, so that prompts that begin alike share nothing in it. "
+            "Leave it at none, which has the same steps, or take a decoder-only model."
         )
 
 

@@ -66,6 +66,7 @@ CHANGES: list[dict[str, Any]] = [
     {"instruction": InstructionConfig("deleted", rate=0.2)},
     {"instruction": InstructionConfig("deleted", rate=0.2000001)},  # the label is the same
     {"data": DataConfig(grouping="task")},
+    {"data": DataConfig(grouping="prefix")},
     {"tasks": TasksConfig("starter", include=["a*"])},
     {"tasks": TasksConfig("starter", test_instances=5)},
     {"tasks": TasksConfig("starter", name="mine")},
