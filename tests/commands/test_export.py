@@ -75,3 +75,55 @@ def test_switches_take_no_value() -> None:
 
     switches = {one.name for one in command.params if isinstance(one, click.Option) and one.is_flag}
     assert switches - {"quiet", "verbose"} == {"merge", "public", "trust_remote_code", "wandb"}
+
+
+@pytest.mark.parametrize(("words", "private"), [((), True), (("--public",), False)])
+def test_a_folder_has_its_card_when_it_is_uploaded_and_is_private_unless_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], private: bool
+) -> None:
+    given: dict[str, object] = {}
+
+    def write(source: object, folder: Path, merge: bool) -> None:
+        given["merge"] = merge
+        (folder / "weights").write_text("w")
+
+    def upload(folder: Path, name: str, private: bool) -> str:
+        there = {path.name: path.read_text() for path in folder.iterdir()}
+        given.update(name=name, private=private, there=there)
+        return "https://hub"
+
+    package, source = "instruct_ablate", SimpleNamespace(record=None)
+    for place, stand_in in {
+        "report.show.read_cell": lambda cell: None,
+        "cell.after.export.open_source": lambda *rest: source,
+        "cell.after.export.check_shape": lambda source, merge, push: given.update(shape=(merge, push)),
+        "cell.after.export.write_weights": write,
+        "report.documents.model_card.model_card": lambda record, folder: f"card of {folder}",
+        "commands.export._described": lambda source, title, merge, licence: f"{title} {merge} {licence}",
+        "hub.upload": upload,
+    }.items():
+        monkeypatch.setattr(f"{package}.{place}", stand_in)
+    target = tmp_path / "mine"
+    told = CliRunner().invoke(
+        group,
+        [
+            "export",
+            "CELL",
+            str(target),
+            "--merge",
+            "--cache",
+            ".",
+            "--push",
+            "me/mine",
+            "--license",
+            "mit",
+            *words,
+        ],
+    )
+    assert told.exit_code == 0, told.output
+    assert given == {
+        "shape": (True, True), "merge": True, "name": "me/mine", "private": private,
+        "there": {"README.md": "card of mine True mit", "weights": "w"},
+    }  # fmt: skip
+    assert f"{target}: README.md, weights\n" in told.output
+    assert told.output.endswith("Uploaded: https://hub\n")
