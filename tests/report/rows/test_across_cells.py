@@ -72,6 +72,15 @@ def test_predictions_that_are_gone_leave_the_rest_of_the_row(tmp_path: Path) -> 
     assert with_metrics_over_cells(rows, replace(study, columns=())) == rows
 
 
+def test_one_alone_is_given_to_no_metric(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cell = make_cell(50.0)
+    study = replace(read_study(write_study(tmp_path / "s", [cell])), columns=NAMES)
+    (study.folder / cell.name / cell.blocks[0].predictions).unlink()
+    rows = build_rows(study.cells)
+    assert with_metrics_over_cells(rows, study) == rows
+    assert not caplog.text, "nor read"
+
+
 def test_over_test_instructions_it_is_of_one_cell_and_averaged_over_seeds(tmp_path: Path) -> None:
     cells = []
     for seed in (0, 1):
