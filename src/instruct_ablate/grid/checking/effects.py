@@ -122,6 +122,41 @@ def check_drawn(config: Config) -> None:
         )
 
 
+def check_templates(configs: Sequence[Config]) -> list[str]:
+    """Refuse templates that a grid compares where all tasks bring prompts of their own: no prompt would differ."""
+    found: dict[tuple[str, tuple[str, ...]], None] = {}
+    several = len({config.prompt.template for config in configs}) > 1
+    for cells in _but_for_template(configs).values() if several else ():
+        templates = tuple(dict.fromkeys(cell.prompt.template for cell in cells))
+        if len(templates) > 1 and _all_prompted(cells[0]):
+            found[cells[0].tasks.reader, templates] = None
+    return [
+        f"prompt.template={','.join(templates)}: the tasks of {reader} bring their own prompts, which no template "
+        "changes, so that these cells would be one another's under other names: choose one template."
+        for reader, templates in found
+    ]
+
+
+def _but_for_template(configs: Sequence[Config]) -> dict[str, list[Config]]:
+    """Group cells that differ in their template alone, of those that show it in no other way than in prompts.
+
+    General ability is asked under it, channel prompts are in its words, and a turn's end is that of the chat format.
+    """
+    found: dict[str, list[Config]] = {}
+    for config in configs:
+        shown = config.evaluation
+        if is_baseline(config) or shown.general or shown.decoding == "channel" or config.prompt.end_of_turn:
+            continue
+        found.setdefault(repr(replace(config, prompt=replace(config.prompt, template=""))), []).append(config)
+    return found
+
+
+def _all_prompted(config: Config) -> bool:
+    """Look at training tasks too: the untuned twins of cells that these make different are no reason to refuse them."""
+    read = collection.read_tasks(config.tasks, Path(config.cache))
+    return bool(read.test) and all(task.prompted for task in (*read.train, *read.test))
+
+
 def twins(configs: Sequence[Config]) -> list[str]:
     """Say of which instructions of a grid all prompts are the same, though each differs from the reference's.
 

@@ -24,6 +24,7 @@ from instruct_ablate.grid.checking.effects import (
     check_drawn,
     check_effects,
     check_effects_uncut,
+    check_templates,
 )
 from instruct_ablate.grid.checking.reading_checks import (
     LOADING,
@@ -120,11 +121,14 @@ class Preflight:
 @each_line_once()
 def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
     """Return what would stop these cells, each fault once."""
-    preflight, found = Preflight(), dict[str, None]()
+    preflight, found, sound = Preflight(), dict[str, None](), list[Config]()
     for config in configs:
-        told = preflight.of_values(config) or preflight.of_cell(config, ranks_later)
-        found |= dict.fromkeys(told)
-    return list(found)
+        if told := preflight.of_values(config):
+            found |= dict.fromkeys(told)
+            continue
+        found |= dict.fromkeys(preflight.of_cell(config, ranks_later))
+        sound.append(config)
+    return list(found | dict.fromkeys(faults_of(check_templates, (sound,))))
 
 
 MOST_DRAWN = 60  # cells that a plan checks each; of more, the first seed of every setting
@@ -158,6 +162,7 @@ def planned_faults(configs: Sequence[Config], ranks_later: bool = False) -> tupl
             check(config)
         else:
             once.get(config, check)
+    found |= dict.fromkeys(faults_of(check_templates, (configs,)))
     if len(checked) < len(configs):
         left.setdefault("what is drawn for other seeds than the first of each setting")
     return list(found), list(left)
