@@ -14,6 +14,7 @@ from typing import Protocol
 
 from instruct_ablate.cell.run.settings import UNTIL
 from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.setting.unordered import has_lists
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.claims import Sides, unscored, without_data
@@ -100,7 +101,7 @@ def rounds_of(cells: Sequence[Cell], judge: Judge) -> Rounds:
         cells=0,
     )
     rounds = Rounds(study_folder(config), tuple(_divided(cells, seeds)), plan)
-    check_same(rounds.folder, plan)
+    check_same(rounds.folder, plan, any(has_lists(cell.identity.counted) for cell in cells))
     return rounds
 
 

@@ -155,6 +155,18 @@ def test_the_order_of_hypotheses_is_no_other_plan(tmp_path: Path) -> None:
     assert [look.done for look in read_looks(tmp_path).taken] == [2, 3]
 
 
+def test_where_the_order_of_lists_may_have_made_another_grid_it_is_said(tmp_path: Path) -> None:
+    """Before: two spellings of one grid were refused as two, and nobody could see why."""
+    CHAIN.add(tmp_path, OPEN)
+    other = replace(PLAN, grid=("w" * 16,))
+    with pytest.raises(
+        UserError, match=r"0 of them in this one \(lists of names, tasks\.include .* order of then\)"
+    ):
+        check_same(tmp_path, other, lists=True)
+    with pytest.raises(UserError, match=r"0 of them in this one\. "):
+        check_same(tmp_path, other)
+
+
 def test_a_look_needs_a_seed_and_at_most_those_planned() -> None:
     known = [replace(PLAN, done=done).possible for done in (0, 1, 5, 6)]
     assert known == [False, True, True, False]

@@ -123,8 +123,11 @@ def check_unlooked(folder: Path) -> None:
         )
 
 
-def check_same(folder: Path, look: Look) -> None:
-    """Refuse to go on looking under another plan than the first look's."""
+def check_same(folder: Path, look: Look, lists: bool = False) -> None:
+    """Refuse to go on looking under another plan than the first look's.
+
+    `lists`: cells have lists of names, whose order counts in what a grid is frozen by.
+    """
     taken = read_looks(folder).taken
     if not taken or taken[0].plan == look.plan:
         return
@@ -138,6 +141,9 @@ def check_same(folder: Path, look: Look) -> None:
     else:
         both = len(set(first.grid) & set(look.grid))
         why = f"its grid was {counted(len(first.grid), 'cell')}, {both} of them in this one"
+        why += (
+            " (lists of names, tasks.include and the like, are written in the order of then)" if lists else ""
+        )
     raise _frozen(folder, first, why)
 
 
