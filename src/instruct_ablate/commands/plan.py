@@ -82,7 +82,7 @@ def command(
     cells = planned(plan, measured, limit)
     left = [*check_planned(plan, cells), *planned_rounds(plan.cells, StudyJudge())]
     proposal = _proposal(cells, measured, earlier, truth) if decide else ()
-    lines = (*summary(plan, cells, measured), *left, *_noise_floor(cells, around), *proposal)
+    lines = (*summary(plan, cells, measured), *_unmet(cells), *left, *_noise_floor(cells, around), *proposal)
     if as_json:
         from instruct_ablate.report.as_json import plan_fields
 
@@ -92,6 +92,15 @@ def command(
         make_console().print(plan_table(cells))
     for line in lines:
         echo(line)
+
+
+def _unmet(cells: list[PlannedCell]) -> tuple[str, ...]:
+    """Say which budgets tasks have too few instances for, or the collection too few tasks."""
+    from instruct_ablate.cell.state.record.record import Drawn
+    from instruct_ablate.report.rows.budgets import planned_unmet
+
+    trained = [(one.cell.identity.setting, one.estimate) for one in cells if one.estimate.train_tasks]
+    return tuple(planned_unmet((setting, Drawn(e.train_tasks, e.train_instances)) for setting, e in trained))
 
 
 def _proposal(

@@ -44,6 +44,7 @@ class Estimate:
     training_bytes: int | None = None  # weights, gradients and optimiser in memory
     tokens_counted: bool = True  # by the model's own tokenizer, in a sample; else taken from characters
     measured_on: str = ""  # the machine that `seconds` go by
+    train_tasks: int = 0  # that the training instances are of
 
 
 def training_memory(weights: int, trained: int, method: MethodConfig, trainer: TrainerConfig) -> int:
@@ -63,7 +64,7 @@ class Estimator:
         self._speeds = measured
         self._alike = OncePerParts[Estimate]("seed")
         self._collections: dict[str, TaskCollection] = {}
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, tuple[int, int]] = {}
         self._lengths: dict[str, tuple[float, bool]] = {}
         self._sizes: dict[str, int | None] = {}
 
@@ -85,7 +86,7 @@ class Estimator:
         if is_untuned(config):
             made = Estimate(0, 0, 0, tested, 0, self._seconds(config, 0, tested), *size)
             return replace(made, measured_on=self._measured_on(config, 0))
-        examples, trainer = self._examples(config, collection), config.trainer
+        (tasks, examples), trainer = self._examples(config, collection), config.trainer
         schedule = Schedule(examples, trainer.batch_size, trainer.epochs, 0, trainer.max_steps)
         steps = schedule.steps
         due = due_steps(config.evaluation, steps, schedule.steps_per_epoch)
@@ -100,6 +101,7 @@ class Estimator:
             training_bytes=self._training_bytes(config),
             tokens_counted=counted,
             measured_on=self._measured_on(config, tokens),
+            train_tasks=tasks,
         )
 
     def testing(self, config: Config) -> float | None:
@@ -125,13 +127,14 @@ class Estimator:
             self._collections[key] = read_tasks(config.tasks, Path(config.cache))
         return self._collections[key]
 
-    def _examples(self, config: Config, collection: TaskCollection) -> int:
-        """Count the training instances; which tasks are drawn depends on the seed, how many do not."""
+    def _examples(self, config: Config, collection: TaskCollection) -> tuple[int, int]:
+        """Count the training tasks and instances; which tasks are drawn depends on the seed, how many do not."""
         seed = config.seed if hangs_on_seed(config.data_budget) else 0
         key = f"{config.tasks} {config.data_budget} {seed}"
         if key not in self._counts:
             drawn = sample(collection.train, config.data_budget, seed)
-            self._counts[key] = sum(len(task.instances) for task in drawn.tasks)
+            sizes = [len(task.instances) for task in drawn.tasks if task.instances]
+            self._counts[key] = len(sizes), sum(sizes)
         return self._counts[key]
 
     def _length(self, config: Config, collection: TaskCollection) -> tuple[float, bool]:

@@ -13,6 +13,7 @@ from instruct_ablate.tasks.sampling.budget import ALL
 
 KEYS = ("data_budget", "data_budget.total")
 TASKS = "data_budget.tasks"
+Draws = Iterable[tuple[Setting, Drawn]]  # of cells: what each is trained on, and of which setting it is
 SLACK = 0.01  # of a budget: where so little is missing, it is as good as met
 
 
@@ -24,6 +25,10 @@ def given_budget(setting: Setting) -> tuple[str, int]:
 
 def unmet_budgets(cells: Iterable[CellRecord]) -> dict[Setting, float]:
     """Return what budgets came to that were not met: instances per task, or in all, on average over done cells."""
+    return _unmet(_done(cells))
+
+
+def _unmet(draws: Draws) -> dict[Setting, float]:
 
     def size(setting: Setting, drawn: Drawn) -> float | None:
         key, wanted = given_budget(setting)
@@ -31,32 +36,52 @@ def unmet_budgets(cells: Iterable[CellRecord]) -> dict[Setting, float]:
             return None
         return drawn.instances / (1 if key == KEYS[1] else drawn.tasks)
 
-    means = _means(cells, size)
+    means = _means(draws, size)
     return {setting: mean for setting, mean in means.items() if mean < (1 - SLACK) * given_budget(setting)[1]}
 
 
 def unmet_tasks(cells: Iterable[CellRecord]) -> dict[Setting, float]:
     """Return how many tasks were trained on, on average over done cells, where `data_budget.tasks` asks for more."""
-    means = _means(cells, lambda setting, drawn: drawn.tasks if _whole(setting.get(TASKS)) else None)
+    return _fewer(_done(cells))
+
+
+def _fewer(draws: Draws) -> dict[Setting, float]:
+    means = _means(draws, lambda setting, drawn: drawn.tasks if _whole(setting.get(TASKS)) else None)
     return {setting: mean for setting, mean in means.items() if mean < _whole(setting.get(TASKS))}
 
 
-def _means(cells: Iterable[CellRecord], of: Callable[[Setting, Drawn], float | None]) -> dict[Setting, float]:
-    """Return the mean of a number over the done cells of each setting that have it."""
+def _done(cells: Iterable[CellRecord]) -> Draws:
+    return ((cell.setting, cell.drawn) for cell in cells if cell.state == "done" and cell.drawn is not None)
+
+
+def _means(draws: Draws, of: Callable[[Setting, Drawn], float | None]) -> dict[Setting, float]:
+    """Return the mean of a number over what was drawn for each setting that has it."""
     found: dict[Setting, list[float]] = {}
-    for cell in cells:
-        if cell.state == "done" and cell.drawn is not None:
-            number = of(cell.setting, cell.drawn)
-            if number is not None:
-                found.setdefault(cell.setting, []).append(number)
+    for setting, drawn in draws:
+        if (number := of(setting, drawn)) is not None:
+            found.setdefault(setting, []).append(number)
     return {setting: sum(own) / len(own) for setting, own in found.items()}
 
 
-def unmet_lines(rows: Iterable[tuple[Setting, float | None, float | None]]) -> Iterator[str]:
+def planned_unmet(draws: Draws) -> Iterator[str]:
+    """Say before a grid runs which of its budgets cannot be met: settings, each with what is drawn for a cell."""
+    every = tuple(draws)
+    instances, tasks = _unmet(every), _fewer(every)
+    rows = [
+        (setting, instances.get(setting), tasks.get(setting))
+        for setting in dict.fromkeys(one for one, _ in every)
+    ]
+    for line in unmet_lines(rows, "comes"):
+        yield f"budget: {line}"
+
+
+def unmet_lines(
+    rows: Iterable[tuple[Setting, float | None, float | None]], verb: str = "came"
+) -> Iterator[str]:
     """Say for a caption which budgets were not met, and what they came to: settings, their instances, their tasks."""
     every = tuple(rows)
-    instances = _came_to((*given_budget(setting), size) for setting, size, _ in every)
-    tasks = _came_to((TASKS, _whole(setting.get(TASKS)), count) for setting, _, count in every)
+    instances = _came_to(((*given_budget(setting), size) for setting, size, _ in every), verb)
+    tasks = _came_to(((TASKS, _whole(setting.get(TASKS)), count) for setting, _, count in every), verb)
     if instances:
         yield f"{instances}, for tasks have no more instances"
     if tasks:
@@ -69,7 +94,7 @@ def unmet_lines(rows: Iterable[tuple[Setting, float | None, float | None]]) -> I
         yield f"{tasks}, for {why}"
 
 
-def _came_to(given: Iterable[tuple[str, int, float | None]]) -> str:
+def _came_to(given: Iterable[tuple[str, int, float | None]], verb: str) -> str:
     """Say what numbers at a key came to; empty where all were met."""
     found: dict[tuple[str, int], list[float | None]] = {}
     for key, wanted, size in given:
@@ -79,7 +104,7 @@ def _came_to(given: Iterable[tuple[str, int, float | None]]) -> str:
         if less := [size for size in sizes if size is not None]:
             of = " instances a task on average" if key == KEYS[0] else " in all" if key == KEYS[1] else ""
             rows = " in some rows" if len(less) < len(sizes) else ""
-            parts.append(f"{key}={wanted} came to {span(less)}{of}{rows}")
+            parts.append(f"{key}={wanted} {verb} to {span(less)}{of}{rows}")
     return "; ".join(parts)
 
 
