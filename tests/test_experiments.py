@@ -20,6 +20,8 @@ from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.instruction.label import parse
 from instruct_ablate.report.verdicts.at_looks import check_sides, planned_trials
 from instruct_ablate.schema import BudgetConfig, config_directory, plain
+from instruct_ablate.tasks.collection import read_tasks
+from instruct_ablate.tasks.sampling.budget import sample
 from tests.standins import replace_inputs
 
 FOLDER = config_directory() / "experiment"
@@ -124,6 +126,22 @@ def test_every_claim_has_both_its_sides_in_the_grid(name: str, monkeypatch: pyte
     assert not trials.clashes
     for text in composed(f"experiment={name}").hypotheses:
         assert min(check_sides(parse_hypothesis(text), trials, "original", "test")) > 0
+
+
+@pytest.mark.slow
+def test_categories_are_more_or_fewer_at_one_number_of_tasks_and_examples(
+    shared: Path, tmp_path: Path
+) -> None:
+    """On the real collection, most of whose categories have fewer than eight training tasks."""
+    given = composed("experiment=domain_diversity", f"tasks.root={shared / 'natural-instructions'}")
+    config = plain(given)
+    config.tasks.test_tasks = 1
+    train = read_tasks(config.tasks, tmp_path).train
+    for number in map(int, given.hydra.sweeper.params["data_budget.categories"].split(",")):
+        for seed in range(5):
+            drawn = sample(train, replace(config.data_budget, categories=number), seed).tasks
+            size = len({task.category for task in drawn}), len(drawn), sum(len(t.instances) for t in drawn)
+            assert size == (number, config.data_budget.tasks, config.data_budget.total)
 
 
 @pytest.mark.slow
