@@ -69,6 +69,12 @@ def test_all_that_is_allowed_is_named():
     assert str(unknown("metric", "xyz", {"b", "a"})) == "unknown metric 'xyz'. Allowed: a, b."
 
 
+def test_numbers_among_names_stand_by_their_size():
+    assert str(unknown("choice", "7x", ["all", "10", "8", "100", "2"])).endswith(
+        "Allowed: 2, 8, 10, 100, all."
+    )
+
+
 def test_only_what_is_allowed_goes_through():
     among("metric", "a", ("a", "b"))
     with pytest.raises(UserError, match=r"unknown metric 'c'\. Allowed: a, b"):

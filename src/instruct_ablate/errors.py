@@ -68,8 +68,14 @@ def abbreviates(given: str, name: str) -> bool:
 
 def unknown(what: str, given: str, allowed: Iterable[str]) -> UserError:
     """Build the error for a name that is not among the allowed ones."""
-    names = sorted(allowed)
+    names = sorted(allowed, key=_by_number)
     return UserError(f"unknown {what} {given!r}{meant(given, names)}")
+
+
+def _by_number(name: str) -> tuple[bool, int, str]:
+    """Order names, those that are whole numbers first and by their size."""
+    whole = name.isdecimal()
+    return not whole, int(name) if whole else 0, name
 
 
 def meant(given: str, allowed: Iterable[str]) -> str:

@@ -131,6 +131,14 @@ def test_one_configuration_outside_of_a_sweep(tmp_path: Path) -> None:
         compose_config(["instruction=simplifed"])
 
 
+def test_several_values_are_no_one_cell() -> None:
+    with pytest.raises(
+        UserError, match=r"^instruction=original,simplified names several values, and here is but one"
+    ):
+        compose_config(["instruction=original,simplified"])
+    assert compose_config(["study='a,b'"]).study == "a,b"
+
+
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_several_devices_train_as_one(strategy: str) -> None:
     one = compose_config(("model=tiny_llama", "data_budget=8"))

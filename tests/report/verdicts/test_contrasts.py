@@ -224,7 +224,7 @@ def test_a_side_without_a_cell_says_so_and_what_there_is():
     assert "no done cell is 'lora'; there is instruction: original, simplified" in open_reasons(
         cells, "lora equals full on exact_match within 2"
     )
-    assert "no done cell has trainer.learning_rate=1e-2; there is 0.0001, 1e-05" in open_reasons(
+    assert "no done cell has trainer.learning_rate=1e-2; there is 1e-05, 0.0001" in open_reasons(
         cells, "trainer.learning_rate=1e-2 exceeds trainer.learning_rate=1e-5 on exact_match"
     )
     assert "keys are trainer.learning_rate" in open_reasons(
@@ -323,7 +323,7 @@ def test_a_key_and_a_value_that_no_cell_has():
     reason = open_reasons(cells, "learning_rate=1 exceeds trainer.learning_rate=1e-5 on exact_match")
     assert reason.endswith("no done cell has 'learning_rate'; keys are trainer.learning_rate")
     reason = open_reasons(cells, "trainer.learning_rate=1 exceeds trainer.learning_rate=1e-5 on exact_match")
-    assert "no done cell has trainer.learning_rate=1; there is 0.0001, 1e-05" in reason
+    assert "no done cell has trainer.learning_rate=1; there is 1e-05, 0.0001" in reason
 
 
 def test_sides_of_two_kinds_are_not_held_against_each_other():

@@ -25,7 +25,7 @@ from instruct_ablate.configuration.composition import (
 from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.grid.composing.choice_files import ChoiceFiles
 from instruct_ablate.grid.composing.expansion import Overrides
-from instruct_ablate.grid.composing.overrides import prepared, split
+from instruct_ablate.grid.composing.overrides import is_sweep, prepared, split
 from instruct_ablate.schema import MISSING, Config, config_directory, plain, typed, with_one_zero
 
 Composed = tuple[dict[str, Any], dict[str, str]]  # untyped parts, and the choice of every group
@@ -260,6 +260,10 @@ def compose_config(overrides: Sequence[str]) -> Config:
     from hydra import compose, initialize_config_dir
 
     lines = prepared(overrides)
+    if swept := [line for line in lines if is_sweep(line)]:
+        raise UserError(
+            f"{swept[0]} names several values, and here is but one cell: give one of them, or quote what is one value"
+        )
     register()
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):

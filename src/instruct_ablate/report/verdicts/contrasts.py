@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -275,4 +276,8 @@ def _there(settings: tuple[Setting, ...], tested: set[str]) -> str:
 
 
 def _texts(values: Iterable[Value], key: str) -> list[str]:
-    return sorted(write(value, key) for value in values)
+    numbers = (int, float)
+    by_size = sorted(
+        values, key=lambda one: (float(one) if isinstance(one, numbers) else math.inf, write(one, key))
+    )
+    return [write(value, key) for value in by_size]
