@@ -28,13 +28,15 @@ from pathlib import Path
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record.instance_scores import completed
-from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.cell.state.record.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.disk.whole_files import write_whole
+from instruct_ablate.grid.declaration import Declaration, DeclaredCell, write_declaration
 from instruct_ablate.grid.planning.plan import compose_plan
-from instruct_ablate.grid.study import DECLARATION, Declaration, DeclaredCell, write_declaration
+from instruct_ablate.grid.study import DECLARATION
 from instruct_ablate.metrics.aggregation import aggregate
 from instruct_ablate.scores import Values
 

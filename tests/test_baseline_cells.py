@@ -12,7 +12,7 @@ from scipy.stats import binom
 
 from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.cell.state.setting.legend import trained_on
+from instruct_ablate.cell.state.setting.trained_on import trained_on
 from instruct_ablate.metrics import Score
 from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.schema import TasksConfig

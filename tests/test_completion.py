@@ -10,8 +10,8 @@ from click.shell_completion import BashComplete, ShellComplete
 
 from instruct_ablate.command_line import group
 from instruct_ablate.completion import choices
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.entry import main
-from instruct_ablate.schema import config_directory
 
 
 def offered(words: list[str], incomplete: str, shell: type[ShellComplete] = BashComplete) -> list[str]:

@@ -14,12 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.configuration.composition import register
+from instruct_ablate.configuration.folders import config_directory
+from instruct_ablate.configuration.typed_values import plain
 from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.grid.composing.expansion import Declared, expand
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.instruction.label import parse
 from instruct_ablate.report.verdicts.at_looks import check_sides, planned_trials
-from instruct_ablate.schema import BudgetConfig, config_directory, plain
+from instruct_ablate.schema import BudgetConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.sampling.budget import sample
 from tests.standins import replace_inputs

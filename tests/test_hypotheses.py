@@ -7,9 +7,9 @@ import re
 import pytest
 import yaml
 
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.errors import UserError
 from instruct_ablate.hypotheses import Clause, parse_hypothesis
-from instruct_ablate.schema import config_directory
 
 
 def test_equals():

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from instruct_ablate.schema import config_directory, plain
+from instruct_ablate.configuration.folders import config_directory
+from instruct_ablate.configuration.typed_values import plain
 from tests.test_experiments import FOLDER, composed
 from tests.test_experiments import NAMES as GRIDS
 

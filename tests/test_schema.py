@@ -18,6 +18,7 @@ from instruct_ablate.cell.run import settings as cell
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.configuration.composition import explain, keys
+from instruct_ablate.configuration.typed_values import plain, takes_several
 from instruct_ablate.data import settings as data
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.checking import preflight
@@ -38,10 +39,6 @@ from instruct_ablate.schema import (
     PromptConfig,
     TasksConfig,
     TrainerConfig,
-    config_directory,
-    plain,
-    takes_several,
-    typed,
 )
 from instruct_ablate.tasks import settings as tasks
 from instruct_ablate.tasks.sampling import budget
@@ -360,20 +357,3 @@ def test_a_bare_text_is_a_list_of_one_where_a_list_belongs() -> None:
 def test_what_is_still_to_be_filled_in_is_no_bare_text() -> None:
     assert filled(study="own", extensions=["${study}.py"]).extensions == ["own.py"]
     assert filled(extensions="${hypotheses}", hypotheses=["a", "b"]).extensions == ["a", "b"]
-
-
-def test_the_config_groups_lie_in_the_package_or_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = tmp_path / "src" / "instruct_ablate" / "schema.py"
-    monkeypatch.setattr("instruct_ablate.schema.__file__", str(module))
-    assert config_directory() == tmp_path / "conf"
-    (module.parent / "conf").mkdir(parents=True)
-    assert config_directory() == module.parent / "conf"
-
-
-def test_a_schema_made_once_is_left_as_it_was() -> None:
-    first = typed(TasksConfig, {"reader": "starter", "include": ["a"]})
-    assert isinstance(first, TasksConfig)
-    first.include.append("b")
-    assert typed(TasksConfig, {"reader": "starter"}).include == TasksConfig().include

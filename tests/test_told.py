@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.record.predictions import PredictionWriter, read_predictions, unfinished
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import read_predictions, unfinished
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.entry import main

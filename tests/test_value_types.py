@@ -11,11 +11,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from instruct_ablate.configuration.composition import _hints, _with_bare_texts, explain, free_keys, text_keys
+from instruct_ablate.configuration.typed_values import plain, takes_several
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.checking.preflight import Preflight
 from instruct_ablate.grid.composing.composer import at_key
 from instruct_ablate.grid.composing.overrides import check
-from instruct_ablate.schema import Config, plain, takes_several
+from instruct_ablate.schema import Config
 from tests.standins import make_config
 
 KEYS = dict(_hints(Config))

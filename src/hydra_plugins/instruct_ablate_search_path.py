@@ -11,7 +11,7 @@ class OwnLaunchers(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add the user's own folders; this is called once all plugins have registered their nodes."""
-        from instruct_ablate.schema import config_directory, own_directories
+        from instruct_ablate.configuration.folders import config_directory, own_directories
 
         for own in own_directories():
             search_path.append("user", f"file://{own}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from instruct_ablate.configuration.composition import groups, keys
-from instruct_ablate.schema import FURTHER, config_directory, own_directories
+from instruct_ablate.configuration.folders import FURTHER, config_directory, own_directories
 
 LAUNCHER = "hydra/launcher"
 INSTALLED = {LAUNCHER: ("basic",)}  # choices that come with Hydra

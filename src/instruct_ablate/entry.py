@@ -11,11 +11,11 @@ from typing import NoReturn
 
 from instruct_ablate import __version__
 from instruct_ablate.configuration.composition import explain, groups, keys, register, unreadable
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.errors import TrialFailedError, UserError
 from instruct_ablate.grid.composing.overrides import is_sweep
 from instruct_ablate.grid.composing.overrides import prepared as checked
 from instruct_ablate.process.processes import rewrite
-from instruct_ablate.schema import config_directory
 from instruct_ablate.terminal import complain, echo, write_all_characters
 
 _OPTUNA = "hydra_plugins.hydra_optuna_sweeper"

@@ -18,12 +18,8 @@ import pytest
 from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.state import heartbeat
-from instruct_ablate.cell.state.record.predictions import (
-    PredictionRow,
-    PredictionWriter,
-    make_row,
-    written_rows,
-)
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow, make_row, written_rows
 from instruct_ablate.disk.learning_curve import FILE, append_row, keep_rows
 from instruct_ablate.disk.whole_files import write_whole
 from instruct_ablate.metrics import score_all

@@ -13,8 +13,9 @@ import pytest
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state import heartbeat
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
-from instruct_ablate.grid.study import declare
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow
+from instruct_ablate.grid.declaration import declare
 from instruct_ablate.report.report import write_report
 from tests.damage import study
 from tests.users import GROUP, ONE, OTHER, Running, group_folder, said, start

@@ -11,7 +11,8 @@ from instruct_ablate.cell.state.record.record import ScoreBlock
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.declaration import declare
+from instruct_ablate.grid.study import read_study
 from tests.standins import make_config, make_scores, replace_inputs
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from instruct_ablate.archive.replay import Replayed
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.study import Declaration, write_declaration
+from instruct_ablate.grid.declaration import Declaration, write_declaration
 from instruct_ablate.metrics import Selection
 
 SAME = Replayed(Path("replay/study/s"), Path("replay/report"), 7, (), (), 4, (), ())

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.command_line import group
-from instruct_ablate.grid.study import declare
+from instruct_ablate.grid.declaration import declare
 from tests.standins import make_config, replace_inputs
 
 

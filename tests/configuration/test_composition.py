@@ -20,9 +20,10 @@ from instruct_ablate.configuration.composition import (
     shortened,
     unknown_choice,
 )
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composing.composer import compose_config
-from instruct_ablate.schema import Config, config_directory
+from instruct_ablate.schema import Config
 
 
 def test_every_group_has_a_folder_and_every_folder_is_a_group() -> None:

@@ -26,8 +26,9 @@ from instruct_ablate.command_line import group
 from instruct_ablate.disk.score_curve import FILE as POINTS
 from instruct_ablate.disk.score_curve import Point, add_points
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.declaration import declare
 from instruct_ablate.grid.history.looks import CHAIN, Decision, Look
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.show import read_cell
 from instruct_ablate.schema import Config, InstructionConfig
 from tests.damage import study

@@ -18,9 +18,9 @@ from instruct_ablate.cell.run.evaluation import score_block
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
 from instruct_ablate.cell.state.record.predictions import (
     PredictionRow,
-    PredictionWriter,
     make_row,
     read_predictions,
     written_rows,
@@ -29,9 +29,10 @@ from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.disk.learning_curve import FILE, append_row, keep_rows
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.clean import leftovers
+from instruct_ablate.grid.declaration import declare
 from instruct_ablate.grid.launch.slurm_queue import Ticket, write_ticket
 from instruct_ablate.grid.status import status_table
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import Scores, score_all
 from instruct_ablate.model.training.resume import training_state
 from instruct_ablate.prompt.prompt import Prediction, Prompt

@@ -23,9 +23,11 @@ import pytest
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.grid.clean import leftovers
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.declaration import declare
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.schema import Config
 from tests.damage import study
 from tests.standins import make_config, replace_inputs

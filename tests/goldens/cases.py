@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.after.import_predictions import Source, import_predictions, write_imported
+from instruct_ablate.cell.state.folder_name import folder_name
 from instruct_ablate.cell.state.former import without_order
-from instruct_ablate.cell.state.identity import Identity, folder_name, identify
+from instruct_ablate.cell.state.identity import Identity, identify
 from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.cell.state.setting.setting import ORDER
+from instruct_ablate.cell.state.setting.keys import ORDER
 from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.schema import Config
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.mirror.wandb_run import job_type, run_id
+from instruct_ablate.cell.state.setting.keys import IMPORTED
 from instruct_ablate.cell.state.setting.legend import Legend
-from instruct_ablate.cell.state.setting.setting import IMPORTED, Axes, Setting
+from instruct_ablate.cell.state.setting.setting import Axes, Setting
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.report.tables.differences import difference_table, differences

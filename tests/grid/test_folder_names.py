@@ -13,11 +13,11 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record.record import Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.configuration.composition import register
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.grid.composing.composer import Composer
+from instruct_ablate.grid.declaration import declare
 from instruct_ablate.grid.folder_names import marks, named
 from instruct_ablate.grid.planned_cell import Cell, study_folder
-from instruct_ablate.grid.study import declare
-from instruct_ablate.schema import config_directory
 from tests.grid.composing.test_composer import Loader
 from tests.standins import replace_inputs
 

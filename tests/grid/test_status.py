@@ -15,10 +15,11 @@ from instruct_ablate.cell.state.record.record_file import to_json
 from instruct_ablate.cell.state.store import missing_record, write_record
 from instruct_ablate.disk.learning_curve import FILE, append_row
 from instruct_ablate.grid import status as status_module
+from instruct_ablate.grid.declaration import declare
 from instruct_ablate.grid.launch.slurm_end import OUT_OF_MEMORY
 from instruct_ablate.grid.launch.slurm_queue import Ticket, write_ticket
 from instruct_ablate.grid.status import SHOWN, CellStatus, cell_statuses, status_table
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.study import read_study
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 from tests.standins import make_config, make_scores, replace_inputs

@@ -12,7 +12,8 @@ from instruct_ablate.cell.state.identity import Data, Identity, identify
 from instruct_ablate.cell.state.record.record import Failure, ScoreBlock
 from instruct_ablate.cell.state.store import find_folder, missing_record, write_record
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.study import Study, declare, forget, read_declaration, read_study
+from instruct_ablate.grid.declaration import declare, forget, read_declaration
+from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics import TaskScore
 from instruct_ablate.schema import ReportConfig, TasksConfig
 from tests.standins import make_config, make_scores, replace_inputs
@@ -82,7 +83,7 @@ def test_no_such_study_names_the_nearest(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instruct_ablate.grid.study.os.access", lambda *_: False)
+    monkeypatch.setattr("instruct_ablate.grid.declaration.os.access", lambda *_: False)
     with pytest.raises(UserError, match="no permission to write"):
         declare(tmp_path, cells(tmp_path), make_config(tmp_path))
 
@@ -104,7 +105,7 @@ def test_two_sweeps_of_one_study_at_once_lose_nothing(tmp_path: Path) -> None:
 def test_a_declaration_that_another_process_holds_is_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instruct_ablate.grid.study.WAIT", 0.01)
+    monkeypatch.setattr("instruct_ablate.grid.declaration.WAIT", 0.01)
     declare(tmp_path / "s", cells(tmp_path), make_config(tmp_path))
     with (
         FileLock(tmp_path / "s" / ".study.json.lock"),

@@ -9,9 +9,9 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.launch import fused
-from instruct_ablate.schema import config_directory
 
 CONFIG = config_directory() / "hydra" / "launcher" / "fused.yaml"
 

@@ -10,9 +10,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.grid.launch import local_pool
 from instruct_ablate.grid.launch.local_pool import Share
-from instruct_ablate.schema import config_directory
 
 CONFIG = config_directory() / "hydra" / "launcher" / "local_pool.yaml"
 

@@ -9,7 +9,7 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_store import ConfigStore
 
 from hydra_plugins.instruct_ablate_search_path import OwnLaunchers
-from instruct_ablate.schema import config_directory
+from instruct_ablate.configuration.folders import config_directory
 
 FILES = sorted(path.name for path in (config_directory() / "hydra" / "launcher").glob("*.yaml"))
 

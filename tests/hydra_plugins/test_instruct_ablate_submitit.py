@@ -10,8 +10,8 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from hydra_plugins.instruct_ablate_submitit import LocalLauncher, SlurmLauncher
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.grid.launch import slurm_jobs as submitted
-from instruct_ablate.schema import config_directory
 
 FOLDER = config_directory() / "hydra" / "launcher"
 COMMON = {"name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
-from instruct_ablate.cell.state.setting.legend import answers_by_itself
-from instruct_ablate.cell.state.setting.setting import Setting, Value, make_setting, of_untuned
+from instruct_ablate.cell.state.setting.keys import of_untuned
+from instruct_ablate.cell.state.setting.setting import Setting, Value, make_setting
+from instruct_ablate.cell.state.setting.trained_on import answers_by_itself
 from instruct_ablate.metrics import Scores, TaskScore
 from instruct_ablate.schema import TrainerConfig
 from instruct_ablate.scores import Score

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.cell.state.record.record_file import to_json
 from instruct_ablate.cell.state.store import DECLARATION
 from instruct_ablate.disk.whole_files import write_whole
-from instruct_ablate.grid.study import Declaration, DeclaredCell
+from instruct_ablate.grid.declaration import Declaration, DeclaredCell
 from tests.report.cells import make_cell
 from tests.scored import values
 

@@ -16,7 +16,7 @@ from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.commands.compare import command as compare_command
 from instruct_ablate.commands.report import command as report_command
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.study import read_declaration, write_declaration
+from instruct_ablate.grid.declaration import read_declaration, write_declaration
 from instruct_ablate.report.compare import compare_studies
 from instruct_ablate.report.report import write_report
 from tests.report.cells import make_cell

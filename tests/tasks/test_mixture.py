@@ -14,7 +14,7 @@ import pytest
 from instruct_ablate.cell.run.stages import Words
 from instruct_ablate.cell.run.training import prompts_in_training
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.setting.setting import NEUTRAL
+from instruct_ablate.cell.state.setting.keys import NEUTRAL
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.grid.composing.composer import compose_config

@@ -24,7 +24,7 @@ def command(study: Path, yes: bool, quarantined: bool, forget: tuple[str, ...]) 
     instruct-ablate clean multirun/ablation --yes
     """
     from instruct_ablate.grid.clean import leftovers, remove
-    from instruct_ablate.grid.study import forget as drop
+    from instruct_ablate.grid.declaration import forget as drop
 
     for name in forget:
         drop(study, name)

@@ -83,7 +83,7 @@ def _lines(replayed: Replayed) -> list[str]:
 def _again(study: Path, output: Path, trust: bool, run: bool) -> int:
     """Print the stored commands, or run them."""
     from instruct_ablate.archive.retrain import run_again
-    from instruct_ablate.grid.study import read_declaration
+    from instruct_ablate.grid.declaration import read_declaration
 
     commands = read_declaration(study).commands
     if run:

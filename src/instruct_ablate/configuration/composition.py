@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
+from instruct_ablate.configuration.folders import config_directory
+from instruct_ablate.configuration.typed_values import is_text
 from instruct_ablate.errors import UserError, abbreviates, nearest, unknown
-from instruct_ablate.schema import Config, config_directory, is_text
+from instruct_ablate.schema import Config
 
 WIDE = ("experiment", "debug")  # groups whose choices change all parts of a configuration
 OF_LAUNCHER = "hydra.launcher."

@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.canonical import effective
+from instruct_ablate.cell.state.counting import counting
+from instruct_ablate.cell.state.folder_name import folder_name
 from instruct_ablate.cell.state.former import as_stored
-from instruct_ablate.cell.state.identity import counting, folder_name
-from instruct_ablate.cell.state.setting.setting import GENERAL, Setting, plain_value, write
+from instruct_ablate.cell.state.setting.keys import GENERAL
+from instruct_ablate.cell.state.setting.setting import Setting, plain_value, write
 from instruct_ablate.cell.state.store import Records
 from instruct_ablate.configuration.composition import WIDE, keys
 from instruct_ablate.configuration.parts import OncePerParts
+from instruct_ablate.configuration.typed_values import tree
 from instruct_ablate.grid.composing.composer import Composer, group_of
 from instruct_ablate.grid.composing.overrides import split
+from instruct_ablate.grid.declaration import read_declaration
 from instruct_ablate.grid.planned_cell import Cell, study_folder
-from instruct_ablate.grid.study import read_declaration
 from instruct_ablate.metrics.registry import KEY
-from instruct_ablate.schema import Config, tree
+from instruct_ablate.schema import Config
 from instruct_ablate.tasks.general import general_name
 
 CHOICES = ("prompt", "evaluation", "data", "trainer")  # groups whose choices have no other place in a name

@@ -18,6 +18,7 @@ from instruct_ablate.cell.state.setting.unordered import has_lists
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.claims import Sides, unscored, without_data
+from instruct_ablate.grid.declaration import changing
 from instruct_ablate.grid.history.looks import (
     CHAIN,
     MOST_SEEDS,
@@ -33,7 +34,6 @@ from instruct_ablate.grid.history.looks import (
     standing_decisions,
 )
 from instruct_ablate.grid.planned_cell import Cell, study_folder
-from instruct_ablate.grid.study import changing
 from instruct_ablate.process.processes import process_count
 
 log = logging.getLogger(__name__)

@@ -2,70 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from filelock import AcquireReturnProxy, BaseFileLock, Timeout
-
 from instruct_ablate.cell.state.former import UNKNOWN_ORDER, is_of_unknown_order
-from instruct_ablate.cell.state.identity import Identity
-from instruct_ablate.cell.state.record.old_record import data_names, modern_declaration, with_data_name
-from instruct_ablate.cell.state.record.record import RECORD_VERSION, CellRecord
-from instruct_ablate.cell.state.record.record_file import (
-    CorruptRecordError,
-    OtherFormatError,
-    decode,
-    loaded,
-    sealed,
-    to_json,
-)
-from instruct_ablate.cell.state.setting.setting import ORDER, Setting, completed
+from instruct_ablate.cell.state.record.old_record import data_names, with_data_name
+from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.keys import ORDER
+from instruct_ablate.cell.state.setting.setting import Setting, completed
 from instruct_ablate.cell.state.store import DECLARATION, RECORD, Records, read_record, record_fault
 from instruct_ablate.cell.state.stored_config import CONFIG, IDENTITY
-from instruct_ablate.disk.whole_files import (
-    NOT_AS_WRITTEN,
-    explained,
-    make_folder,
-    read_plain,
-    shared_lock,
-    write_whole,
-)
-from instruct_ablate.errors import UserError, closed, unknown
-from instruct_ablate.grid.history.looks import LOOKS, Looks, check_frozen, read_looks
-from instruct_ablate.grid.history.stated import STATED, Stated, read_stated, state
-from instruct_ablate.process.processes import command_line
-from instruct_ablate.schema import Config
+from instruct_ablate.errors import UserError, closed
+from instruct_ablate.grid.declaration import Declaration, DeclaredCell, read_declaration
+from instruct_ablate.grid.history.looks import LOOKS, Looks, read_looks
+from instruct_ablate.grid.history.stated import STATED, Stated, read_stated
 
 PORTION = 50  # cells that one thread reads in a row: handing over each would cost more than most take
-WAIT = 60.0  # seconds for another command that changes it
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredCell:
-    """A cell that some command asked for."""
-
-    identity: str
-    name: str
-    setting: Setting
-    seed: int
-    data_hash: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What was asked for so far, over all commands of a study."""
-
-    name: str
-    cells: tuple[DeclaredCell, ...] = ()
-    commands: tuple[str, ...] = ()
-    hypotheses: tuple[str, ...] = ()
-    reference: str = "original"
-    columns: tuple[str, ...] = ()
-    version: int = RECORD_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,83 +35,6 @@ class Study:
     columns: tuple[str, ...] = ()  # of the main table; empty: the usual ones
     stated: Stated = field(default_factory=Stated)  # what was claimed when
     looks: Looks = field(default_factory=Looks)  # of a study that stops when it is decided
-
-
-def declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
-    """Add cells to a study's declaration; what earlier commands asked for stays.
-
-    But for a cell that never began and is asked for now with a list in another order: it would be missing for ever.
-    """
-    with changing(folder):
-        _declare(folder, identities, config)
-
-
-@contextmanager
-def changing(folder: Path) -> Iterator[None]:
-    """Hold a study's declaration while it is changed; one of a newer version is left alone."""
-    with explained(folder):
-        make_folder(folder)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(13, "not writable", str(folder))
-        with _held(shared_lock(folder / f".{DECLARATION}.lock")):
-            yield
-
-
-def _held(lock: BaseFileLock) -> AcquireReturnProxy[BaseFileLock]:
-    try:
-        return lock.acquire(timeout=WAIT)
-    except Timeout:
-        raise UserError(
-            f"another process has held {lock.lock_file} for {WAIT:.0f} s; once it has ended, run the command again"
-        ) from None
-
-
-def _declare(folder: Path, identities: Sequence[Identity], config: Config) -> None:
-    check_frozen(folder, [one.hash for one in identities], config.hypotheses, config.reference)
-    before = read_declaration(folder)
-    now = {(one.setting, one.seed, one.data_hash): one.hash for one in identities}
-    cells = {cell.identity: cell for cell in before.cells if not _stands_elsewise(folder, cell, now)}
-    for one in identities:
-        cells[one.hash] = DeclaredCell(one.hash, one.name, one.setting, one.seed, one.data_hash)
-    commands = dict.fromkeys((*before.commands, command_line()))
-    hypotheses = dict.fromkeys((*before.hypotheses, *config.hypotheses))
-    after = replace(
-        before,
-        cells=tuple(cells.values()),
-        commands=tuple(commands),
-        hypotheses=tuple(hypotheses),
-        reference=config.reference,
-        columns=tuple(config.report.columns),
-    )
-    state(folder, after.hypotheses, after.reference, config.evaluation.metrics)
-    if after != before:
-        write_declaration(folder, after)
-
-
-def _stands_elsewise(folder: Path, cell: DeclaredCell, now: Mapping[tuple[Setting, int, str], str]) -> bool:
-    other = now.get((cell.setting, cell.seed, cell.data_hash), cell.identity) != cell.identity
-    return other and not (folder / cell.name).exists()
-
-
-def write_declaration(folder: Path, declaration: Declaration) -> None:
-    """Write what was asked for, in today's version."""
-    write_whole(folder / DECLARATION, sealed(to_json(replace(declaration, version=RECORD_VERSION))))
-
-
-def read_declaration(folder: Path) -> Declaration:
-    """Read what was asked for; an unreadable declaration counts as empty (the records are the truth).
-
-    One that a newer version has written is refused, so that it is neither misread nor written over.
-    """
-    try:
-        raw = loaded(read_plain(folder / DECLARATION).decode())
-        declaration = decode(modern_declaration(raw, folder), Declaration)
-        named = tuple(cell for cell in declaration.cells if Path(cell.name).name == cell.name)
-        return replace(declaration, cells=named)
-    except OtherFormatError as other:
-        raise UserError(f"{folder / DECLARATION}: {other}. Use that version for this study.") from other
-    except (OSError, CorruptRecordError, *NOT_AS_WRITTEN):
-        return Declaration(folder.resolve().name)
 
 
 def read_study(folder: Path, records: Records | None = None) -> Study:
@@ -226,21 +103,6 @@ def _refuse_several(folder: Path, declaration: Declaration, there: Sequence[str]
 def _first_seen(folder: Path) -> str:
     """Return a name in a folder, the first one; hidden ones (locks, code of queued jobs) do not count."""
     return min((path.name for path in folder.iterdir() if not path.name.startswith(".")), default="")
-
-
-def forget(folder: Path, name: str) -> None:
-    """Drop a cell that was removed from what a study asks for; one that still lies there is refused."""
-    with changing(folder):
-        declaration = read_declaration(folder)
-        names = [cell.name for cell in declaration.cells]
-        if name not in names:
-            raise unknown(f"cell of {folder}:", name, names)
-        if read_record(folder / name) is not None:
-            raise UserError(
-                f"{folder / name} is still there: remove that folder first, then forget the cell."
-            )
-        left = tuple(cell for cell in declaration.cells if cell.name != name)
-        write_declaration(folder, replace(declaration, cells=left))
 
 
 def _read(folder: Path, declared: DeclaredCell | None, records: Records) -> CellRecord | None:

@@ -23,12 +23,11 @@ from instruct_ablate.cell.mirror.wandb_internals import leave_service
 from instruct_ablate.cell.mirror.wandb_run import keyless
 from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.run.points import WITHOUT_POINTS, is_without_points
-from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
 from instruct_ablate.cell.state.identity import Contents, identify, regardless_of_order
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import Records, missing_record, read_record, record_fault
-from instruct_ablate.errors import UserError, UserErrors, refusal, with_kind
+from instruct_ablate.errors import UserError, UserErrors, refusal
 from instruct_ablate.grid.checking.effects import twins
 from instruct_ablate.grid.checking.preflight import Preflight, faults
 from instruct_ablate.grid.checking.unread import unread
@@ -37,17 +36,15 @@ from instruct_ablate.grid.claims import by_study, without_data
 from instruct_ablate.grid.composing.composer import Composer, check_choices
 from instruct_ablate.grid.composing.expansion import Declared, expand
 from instruct_ablate.grid.composing.overrides import check_name, for_hydra, split
+from instruct_ablate.grid.declaration import declare
 from instruct_ablate.grid.folder_names import named
 from instruct_ablate.grid.kept_tests import keeping_for_others
-from instruct_ablate.grid.launch.in_turn import is_here, run_in_turn
-from instruct_ablate.grid.launch.launcher import CellLauncher
+from instruct_ablate.grid.launch.hand_over import launch
 from instruct_ablate.grid.launch.made import launcher_name, make_launcher
-from instruct_ablate.grid.launch.slurm_jobs import wait_for_queued
 from instruct_ablate.grid.launch.slurm_queue import queued
 from instruct_ablate.grid.order import ordered
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.rounds import Judge, rounds_of, run_rounds, wanted
-from instruct_ablate.grid.study import declare
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.plural import are, counted
 from instruct_ablate.process.processes import rank
@@ -98,7 +95,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
     studies = by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in studies.items():
         declare(folder, [cell.identity for cell in cells], cells[0].config)
-    _launch(launcher, keeping_for_others(ordered(todo)), waiting)
+    launch(launcher, keeping_for_others(ordered(todo)), waiting)
     if plan.cells and plan.cells[0].config.detach:
         return 0  # the jobs are queued; how they end is told by `instruct-ablate status`
     return sum(_summary(folder, cells, report) for folder, cells in studies.items())
@@ -112,7 +109,7 @@ def _until_decided(cells: Sequence[Cell], report: Reporter, launcher: Any) -> in
     def run(own: Sequence[Cell]) -> None:
         declare(rounds.folder, [cell.identity for cell in own], cells[0].config)
         todo, waiting = _todo(own)
-        _launch(launcher, keeping_for_others(ordered(todo)), waiting)
+        launch(launcher, keeping_for_others(ordered(todo)), waiting)
 
     taken = run_rounds(rounds, judge, run)
     return _summary(rounds.folder, taken, report)
@@ -245,43 +242,6 @@ def _warn_of_model(cell: Cell) -> None:
     record = read_record(cell.folder, cell.identity.hash) if reading_model(metrics.load()) else None
     if record is not None and (names := lacks_model(record, metrics)):
         log.warning("%s: %s", cell.identity.name, model_needed(names))
-
-
-def _launch(launcher: Any, cells: Sequence[Cell], waiting: Sequence[Cell]) -> None:
-    """Hand the cells to the configured launcher, then wait for those that an earlier command has queued.
-
-    What a launcher returns is not trusted: the disk is.
-    """
-    try:
-        if cells:
-            _hand_over(launcher, cells)
-        if waiting and not waiting[0].config.detach:
-            wait_for_queued(waiting)
-    except SystemExit as stop:
-        log.warning("the sweep stopped early (exit status %s)", stop.code)
-
-
-def _hand_over(launcher: Any, cells: Sequence[Cell]) -> None:
-    if cells[0].config.detach and not (isinstance(launcher, CellLauncher) and launcher.can_detach):
-        raise UserError(
-            "detach=true: the cells of this launcher end with the command; add hydra/launcher=submitit_slurm"
-        )
-    if cells[0].config.raise_faults:
-        for cell in cells:
-            run_cell(cell.config)
-    elif isinstance(launcher, CellLauncher):
-        launcher.run(cells)
-    elif is_here(launcher):
-        run_in_turn(launcher, cells)
-    else:
-        _launch_overrides(launcher, cells)
-
-
-def _launch_overrides(launcher: Any, cells: Sequence[Cell]) -> None:
-    try:
-        launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
-    except Exception as error:  # a launcher whose worker was killed; the cells that ended are on disk
-        log.error("the launcher gave up: %s", with_kind(error))
 
 
 def _launcher(hydra: HydraParts) -> Any:

@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.errors import TrialFailedError, UserError, refusal
 from instruct_ablate.grid.checking.preflight import faults
-from instruct_ablate.grid.study import declare
+from instruct_ablate.grid.declaration import declare
 from instruct_ablate.process.processes import rank
 from instruct_ablate.schema import Config
 

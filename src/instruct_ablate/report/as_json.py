@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruct_ablate.cell.state.setting.legend import budget_on_axis
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.cell.state.setting.trained_on import budget_on_axis
 from instruct_ablate.grid.status import cell_statuses
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.report.frames import difference_fields, verdict_fields

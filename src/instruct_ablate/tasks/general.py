@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from instruct_ablate.configuration.typed_values import typed
 from instruct_ablate.errors import UserError, UserErrors, first_line, unknown
 from instruct_ablate.plural import counted
-from instruct_ablate.schema import TasksConfig, typed
+from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.task import TaskCollection
 
 KEY = "evaluation.general"

@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from instruct_ablate.configuration.typed_values import typed
 from instruct_ablate.errors import UserError, UserErrors, first_line, unknown
 from instruct_ablate.plural import are, counted
-from instruct_ablate.schema import TasksConfig, typed
+from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.sampling.order import order_of_parts
 from instruct_ablate.tasks.task import Part, Task, TaskCollection
 

@@ -13,7 +13,8 @@ from instruct_ablate.cell.run.evaluation import file_name, score_block
 from instruct_ablate.cell.run.invariants import check_block, check_inputs, check_weights
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Data, Identity
-from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter, make_row
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow, make_row
 from instruct_ablate.errors import BrokenInvariantError
 from instruct_ablate.metrics import score_prediction
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt

@@ -22,7 +22,8 @@ from instruct_ablate.cell.state.record.predictions import make_row, read_predict
 from instruct_ablate.cell.state.record.record import SCORING, CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.declaration import declare
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import score_all
 from instruct_ablate.prompt.prompt import Likelihood, Prediction, Prompt
 from instruct_ablate.schema import BudgetConfig, Config, TasksConfig

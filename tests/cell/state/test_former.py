@@ -22,7 +22,8 @@ from instruct_ablate.cell.state.identity import Data, digest, identify
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.configuration.extensions import _forget
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.declaration import declare
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.documents.provenance import cell_table
 from instruct_ablate.report.tables.tables import markdown
 from instruct_ablate.schema import BudgetConfig, Config

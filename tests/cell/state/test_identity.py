@@ -1,25 +1,17 @@
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 
 from instruct_ablate.cell.state import identity as module
-from instruct_ablate.cell.state.identity import (
-    DOES_NOT_COUNT,
-    Data,
-    counting,
-    file_name,
-    folder_name,
-    identify,
-)
+from instruct_ablate.cell.state.identity import Data, identify
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.schema import (
     BudgetConfig,
-    Config,
     EvaluationConfig,
     InstructionConfig,
     LoggerConfig,
@@ -27,7 +19,6 @@ from instruct_ablate.schema import (
     PromptConfig,
     TrainerConfig,
 )
-from tests.report.cells import place
 from tests.standins import make_config, replace_inputs
 
 OUT = Path("out")
@@ -170,69 +161,6 @@ def test_users_own_code_counts_by_content(tmp_path: Path) -> None:
     assert identify(make_config(OUT, extensions=[str(file)])).hash != one
     with pytest.raises(UserError, match="extensions: "):
         identify(make_config(OUT, extensions=[str(tmp_path / "none.py")]))
-
-
-def test_every_key_that_does_not_count_exists() -> None:
-    known = {f.name for f in fields(Config)}
-    for name, hint in get_type_hints(Config).items():
-        if is_dataclass(hint):
-            known |= {f"{name}.{part.name}" for part in fields(hint)}
-    assert known >= DOES_NOT_COUNT
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("a-b_c.d+e(0.2)", "a-b_c.d+e(0.2)"),
-        ("a/b c:d", "a_b_c_d"),
-        ("a   b", "a_b"),
-        ("实验é", "实验é"),
-        (101 * "x", 100 * "x"),
-        (61 * "实", 60 * "实"),
-    ],
-)
-def test_names_that_every_file_system_takes(text: str, name: str) -> None:
-    assert file_name(text) == name
-    assert len(file_name(text).encode()) <= 180
-
-
-@pytest.mark.parametrize(
-    ("changes", "name"),
-    [
-        ({}, "tiny-original-8-s3"),
-        ({"instruction": "simplified", "data_budget": 2}, "tiny-simplified-2-s3"),
-        ({"method": "lora"}, "tiny-lora-original-8-s3"),
-        ({"data_budget": 0}, "tiny-untuned"),
-        ({"model": "majority", "data_budget": 0}, "majority"),
-        ({"tasks": "reviews", "tasks.reader": "hf_dataset"}, "tiny-reviews-original-8-s3"),
-        ({"tasks": "starter", "tasks.reader": "starter"}, "tiny-original-8-s3"),
-        (
-            {"tasks": "reviews", "tasks.reader": "x", "model": "majority", "data_budget": 0},
-            "majority-reviews",
-        ),
-    ],
-)
-def test_folders_are_named_by_the_axes_and_a_short_hash(changes: dict[str, Any], name: str) -> None:
-    setting = place(**{"tasks.reader": "starter", **changes})
-    assert folder_name(setting, 3, "0123456789ab") == f"{name}-01234567"
-    assert folder_name(setting, 3, "0123456789ab", ("a", "b c")) == f"{name}-a-b_c-01234567"
-
-
-def test_what_others_have_tuned_is_named_as_it_is() -> None:
-    setting = replace(place(data_budget=0, **{"tasks.reader": "starter"}), tuned=True)
-    assert folder_name(setting, 0, "0123456789ab") == "tiny-as_it_is-01234567"
-
-
-def test_only_groups_are_flattened_and_what_does_not_count_is_left_out() -> None:
-    tree = {
-        "tasks": {"columns": {"input": "a"}, "name": "x"},
-        "seed": 1,
-        "output": "here",
-        "trainer": {"epochs": 2},
-    }
-    assert "tasks.name" in DOES_NOT_COUNT
-    assert "output" in DOES_NOT_COUNT
-    assert counting(tree) == {"tasks.columns": {"input": "a"}, "seed": 1, "trainer.epochs": 2}
 
 
 def test_a_set_of_templates_counts_by_its_texts(tmp_path: Path) -> None:

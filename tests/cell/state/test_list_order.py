@@ -17,7 +17,8 @@ from instruct_ablate.cell.state.identity import identify, regardless_of_order
 from instruct_ablate.cell.state.setting.unordered import UNORDERED, brought_in_order
 from instruct_ablate.cell.state.stored_config import IDENTITY
 from instruct_ablate.errors import Interrupted
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.declaration import declare
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.schema import Config, MethodConfig, ModelConfig, TasksConfig
 from instruct_ablate.tasks.collection import read_tasks

@@ -10,11 +10,12 @@ import yaml
 
 from instruct_ablate.cell.state.identity import Contents, Data
 from instruct_ablate.configuration.composition import keys
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.grid import sweep
 from instruct_ablate.grid.checking.unread import READ, READERS, unread
 from instruct_ablate.grid.composing.composer import put_at
 from instruct_ablate.grid.planning.plan import compose_plan
-from instruct_ablate.schema import Config, config_directory
+from instruct_ablate.schema import Config
 from tests.standins import make_config
 
 LORA = [

@@ -10,9 +10,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from instruct_ablate.configuration.composition import name_tasks, register
+from instruct_ablate.configuration.folders import config_directory
+from instruct_ablate.configuration.typed_values import plain
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.grid.composing.composer import Composer, check_choices, compose_config
-from instruct_ablate.schema import Config, config_directory, plain
+from instruct_ablate.schema import Config
 
 
 class Loader:

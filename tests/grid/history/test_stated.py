@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.grid.declaration import declare
 from instruct_ablate.grid.history.stated import STATED, Statement, history, read_stated, standing, state
-from instruct_ablate.grid.study import declare, read_study
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from tests.left_out import left_out
 from tests.standins import make_config, replace_inputs

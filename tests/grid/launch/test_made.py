@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.launch.made import check_keys
-from instruct_ablate.schema import config_directory
 from tests.grid.conftest import Train
 
 POOL = "hydra_plugins.instruct_ablate_local_pool.LocalPoolLauncher"

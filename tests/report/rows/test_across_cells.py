@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.cell.state.record.record import BlockKey, CellRecord
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics.built_in import consistency

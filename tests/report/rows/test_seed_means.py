@@ -8,7 +8,7 @@ from math import sqrt
 import pytest
 
 from instruct_ablate.cell.state.record.record import GENERAL, CellRecord, ScoreBlock
-from instruct_ablate.cell.state.setting.legend import budget_text, trained_on
+from instruct_ablate.cell.state.setting.trained_on import budget_text, trained_on
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import Scores, TaskScore
 from instruct_ablate.report.rows.seed_means import Mean, Over, Row, build_rows

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from instruct_ablate.cell.state.record.instance_scores import completed
-from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import Scores, TaskScore

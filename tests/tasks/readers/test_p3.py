@@ -8,7 +8,7 @@ from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.readers import t0
-from instruct_ablate.tasks.readers.p3 import FIELDS, clean, open_source
+from instruct_ablate.tasks.readers.p3 import FIELDS, open_source
 from instruct_ablate.tasks.readers.t0 import held_out
 from tests.tasks.readers.test_t0 import HELD_OUT_SETS
 
@@ -68,12 +68,6 @@ def test_rows_without_choices_are_generation(root):
     write(root / "imdb_Sentiment.jsonl", rows(choices=None))
     (train,) = read(root).train
     assert (train.kind, train.answer_choices) == ("generation", ())
-
-
-@pytest.mark.parametrize("text", ["Yes<|endoftext|>", " Yes </s> <pad><pad>", "Yes\n", "Yes"])
-def test_special_tokens_at_the_end_are_stripped(text):
-    assert clean(text) == "Yes"
-    assert clean("a</s>b") == "a</s>b"
 
 
 def test_folders_of_splits_parquet_and_arrow(root):

@@ -99,7 +99,7 @@ def test_too_few_instances_are_named():
 
 
 def cell(tmp_path, *overrides):
-    from instruct_ablate.schema import plain
+    from instruct_ablate.configuration.typed_values import plain
     from tests.test_experiments import composed
 
     words = ["tasks=starter", "model=tiny_t5", "tasks.test_tasks=2", f"cache={tmp_path}", *overrides]

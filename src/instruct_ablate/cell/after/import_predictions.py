@@ -11,14 +11,16 @@ from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.after.imported_identity import imported_identity, tested_content
 from instruct_ablate.cell.after.prediction_file import Answer, read_answers
 from instruct_ablate.cell.state.environment import environment
-from instruct_ablate.cell.state.identity import file_name
+from instruct_ablate.cell.state.folder_name import file_name
 from instruct_ablate.cell.state.lock import locked
 from instruct_ablate.cell.state.record.instance_scores import completed
 from instruct_ablate.cell.state.record.notes import prediction_notes, prompt_notes
-from instruct_ablate.cell.state.record.predictions import PredictionRow, PredictionWriter, discard, make_row
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow, discard, make_row
 from instruct_ablate.cell.state.record.record import BlockKey, CellRecord, ScoreBlock
-from instruct_ablate.cell.state.setting.legend import NOT_TRAINED
-from instruct_ablate.cell.state.setting.setting import IMPORTED, Axes, setting_of_axes
+from instruct_ablate.cell.state.setting.keys import IMPORTED
+from instruct_ablate.cell.state.setting.setting import Axes, setting_of_axes
+from instruct_ablate.cell.state.setting.trained_on import NOT_TRAINED
 from instruct_ablate.cell.state.store import now, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError, nearest

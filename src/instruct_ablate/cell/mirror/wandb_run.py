@@ -21,8 +21,9 @@ from instruct_ablate.cell.state.environment import commit, versions
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.cell.state.setting.legend import COLUMNS, is_default, trained_on
+from instruct_ablate.cell.state.setting.legend import COLUMNS, is_default
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.cell.state.setting.trained_on import trained_on
 from instruct_ablate.cell.state.store import TRAINED
 from instruct_ablate.disk.learning_curve import FILE as CURVE
 from instruct_ablate.disk.learning_curve import LOGGED, read_curve

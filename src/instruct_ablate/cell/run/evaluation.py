@@ -10,16 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.run.job import Job
-from instruct_ablate.cell.state import identity
+from instruct_ablate.cell.state.folder_name import file_name as in_a_path
 from instruct_ablate.cell.state.record.instance_scores import completed
 from instruct_ablate.cell.state.record.notes import prompt_notes, unmarked_note
-from instruct_ablate.cell.state.record.predictions import (
-    PredictionRow,
-    PredictionWriter,
-    discard,
-    make_row,
-    written_rows,
-)
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
+from instruct_ablate.cell.state.record.predictions import PredictionRow, discard, make_row, written_rows
 from instruct_ablate.cell.state.record.record import GENERAL, GENERAL_FILE, BlockKey, ScoreBlock
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
@@ -199,7 +194,7 @@ def file_name(label: str, template: str = "") -> str:
     if label == GENERAL:
         return GENERAL_FILE
     whole = f"{label}--{template}" if template else label
-    readable = identity.file_name(whole)
+    readable = in_a_path(whole)
     if len(whole) > len(readable):  # names that were cut may begin alike
         readable += f"-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
     return f"predictions/{readable}.jsonl"

@@ -7,8 +7,9 @@ from typing import Any
 
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.configuration.composition import name_tasks
+from instruct_ablate.configuration.typed_values import plain
 from instruct_ablate.errors import UserError
-from instruct_ablate.schema import Config, plain
+from instruct_ablate.schema import Config
 
 INTERRUPTED = 143  # exit status of a process that was told to stop
 

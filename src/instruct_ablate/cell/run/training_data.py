@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.cell.state.identity import counting, functions
+from instruct_ablate.cell.state.counting import counting
+from instruct_ablate.cell.state.identity import functions
 from instruct_ablate.configuration.extensions import code_of, registers_only
+from instruct_ablate.configuration.typed_values import tree
 from instruct_ablate.data.draws import varies
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.data.examples import Examples
@@ -31,7 +33,7 @@ from instruct_ablate.instruction.label import versions
 from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.prompt.template_set import content
-from instruct_ablate.schema import Config, tree
+from instruct_ablate.schema import Config
 from instruct_ablate.tasks.store import task_content
 from instruct_ablate.tasks.task import TaskCollection
 

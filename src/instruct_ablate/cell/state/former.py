@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.identity import Identity, digest, regardless_of_order, without_metrics
-from instruct_ablate.cell.state.setting.setting import ORDER
+from instruct_ablate.cell.state.setting.keys import ORDER
 from instruct_ablate.cell.state.setting.unordered import has_lists, in_order
 from instruct_ablate.cell.state.store import (
     DECLARATION,

@@ -1,6 +1,6 @@
 """Identity of a cell: a hash of all that changes its result, and of nothing else.
 
-What does not count is listed here, in one place. A key that is not listed counts, so that a new key can never
+What does not count is listed in one place, `counting.py`. A key that is not listed counts, so that a new key can never
 make two different cells one; one that came later is left out at the value that does what was done before (NEUTRAL).
 `precision: auto` counts as `auto`: the machine that plans a grid is often not the one that runs it; the record says
 which precision was used.
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,18 +24,15 @@ from instruct_ablate.cell.state.canonical import (
     is_untuned,
     shown_at_test,
 )
+from instruct_ablate.cell.state.counting import but_neutral, counting
+from instruct_ablate.cell.state.folder_name import folder_name
 from instruct_ablate.cell.state.record.record import CHANNEL, FORMAT, PREDICTION, TRAINING
-from instruct_ablate.cell.state.setting.setting import (
-    GENERAL,
-    NEUTRAL,
-    ORDER,
-    Names,
-    Setting,
-    setting_from,
-)
+from instruct_ablate.cell.state.setting.keys import ORDER
+from instruct_ablate.cell.state.setting.setting import Names, Setting, setting_from
 from instruct_ablate.cell.state.setting.unordered import in_order
 from instruct_ablate.configuration.extensions import code_of, load_extensions, registers_only
 from instruct_ablate.configuration.parts import OncePerParts
+from instruct_ablate.configuration.typed_values import tree
 from instruct_ablate.disk.score_curve import USUAL
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.label import canonical, label, versions
@@ -45,39 +41,13 @@ from instruct_ablate.instruction.variant import FIELDS
 from instruct_ablate.metrics.registry import KEY
 from instruct_ablate.prompt.template import TEMPLATES, find_template
 from instruct_ablate.prompt.template_set import content, every_template, rendering_of, template_label
-from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig, tree, typed
+from instruct_ablate.schema import Config, InstructionConfig, ModelConfig, TasksConfig
 from instruct_ablate.tasks.general import general_name, general_tasks
 from instruct_ablate.tasks.sampling.order import USUAL_ORDER
 
 Found = TypeVar("Found")
 PARTS = 3  # of tasks.root that a setting has
 CODE = 1  # stays 1: TRAINING and PREDICTION are raised in its place, and scoring does not count
-
-DOES_NOT_COUNT = frozenset(
-    {
-        # where and how a cell runs
-        "trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_nodes", "trainer.threads",
-        "trainer.progress", "trainer.micro_batch_tokens", "trainer.activation_checkpointing",
-        "trainer.checkpoint_every_steps", "trainer.frozen_cache_gb", "trainer.keep_below", "data.num_workers",
-        "evaluation.save_prompts",
-        # scores while training change nothing of what is trained, unless weights are chosen by them (`_choosing`)
-        "evaluation.at", "evaluation.every_steps", "evaluation.every_epochs", "evaluation.at_instances",
-        # where results and prepared data lie, how a sweep behaves, what a report asks
-        "study", "output", "cache", "retry", "reuse", "until", "fail_fast", "raise_faults", "detach", "with_untuned",
-        "keep_checkpoints", "cell_timeout", "hypotheses", "reference", "logger", "report",
-        # stands for itself elsewhere: content hashes, canonical instructions
-        "tasks.sha256",
-        "tasks.root", "model.path", "model.root", "model.name", "model.revision", "model.source",
-        "model.trust_remote_code",
-        "instruction", "evaluation.instructions", "extensions",
-        # names that tables show
-        "tasks.name", "model.tuned",
-        # what the user has agreed to
-        "model.accept_licence",
-        # decides prompt.end_of_source, which counts
-        "model.end_of_source",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -200,7 +170,7 @@ def _identity(config: Config, contents: Contents) -> Identity:
         **_choosing(shaped),
         ORDER: USUAL_ORDER if untuned else data.order,
     }
-    counted = _but_neutral(without_metrics(counted))
+    counted = but_neutral(without_metrics(counted))
     setting = setting_from(counted, _names(shaped))
     own = digest(counted)
     name = folder_name(setting, shaped.seed, own)
@@ -234,37 +204,6 @@ def digest(counted: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
-def counting(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten the configuration, leaving out what does not count."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        key = prefix + name
-        if key in DOES_NOT_COUNT:
-            continue
-        if isinstance(value, dict) and not prefix:
-            flat |= counting(value, f"{key}.")
-        else:
-            flat[key] = (
-                _parts(value) if key == "tasks.parts" else _general(value) if key == GENERAL else value
-            )
-    return flat
-
-
-def _parts(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what counts of the parts of a mixture: the same as of tasks that stand alone."""
-    counted = {name: counting(tree(typed(TasksConfig, part)), "tasks.") for name, part in given.items()}
-    return {name: _but_neutral(part) for name, part in counted.items()}
-
-
-def _general(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what counts of the tasks by which general ability is held: the same as of those that are tested."""
-    return _parts({GENERAL: given})[GENERAL] if given else {}
-
-
-def _but_neutral(counted: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in counted.items() if key not in NEUTRAL or value != NEUTRAL[key]}
-
-
 def _tested(config: Config) -> list[InstructionConfig]:
     return [shown for _, shown in shown_at_test(config)]
 
@@ -295,33 +234,6 @@ def _names(config: Config) -> Names:
 def _end_of(root: str | None) -> str:
     """Return as much of a path or hub id as may tell it from others, and no more: it is written into records."""
     return "/".join([part for part in (root or "").split("/") if part][-PARTS:])
-
-
-def folder_name(setting: Setting, seed: int, identity: str, marks: Sequence[str] = ()) -> str:
-    """Return the readable name with a short hash: `smollm2_135m-simplified-8-s0-1a2b3c4d`.
-
-    `marks` are what it tells besides: what differs from the defaults of the groups' choices.
-    """
-    own_name = setting.get("tasks") not in (None, setting.get("tasks.reader"))
-    tasks = [str(setting.get("tasks"))] if own_name else []
-    if setting.baseline:
-        parts = [setting.model, *tasks]
-    elif setting.untuned:
-        parts = [setting.model, *tasks, "as_it_is" if setting.tuned else "untuned"]
-    else:
-        method = [] if setting.get("method") == "full" else [setting.text("method")]
-        total = setting.get("data_budget.total")
-        budget = setting.text("data_budget") if total is None else f"total_{total}"
-        parts = [setting.model, *tasks, *method, setting.instruction, budget, f"s{seed}"]
-    return f"{file_name('-'.join((*parts, *marks)))}-{identity[:8]}"
-
-
-def file_name(text: str) -> str:
-    """Make a readable name one that every file system takes; what is told apart by it stands behind it.
-
-    Letters of any script stay. A name has at most 255 bytes with what is put behind it, and a letter up to four.
-    """
-    return re.sub(r"[^\w.+()-]+", "_", text)[:100].encode()[:180].decode(errors="ignore")
 
 
 def _data(config: Config) -> Data:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from instruct_ablate.cell.state.canonical import is_untuned
-from instruct_ablate.cell.state.identity import DOES_NOT_COUNT, Contents, identify
+from instruct_ablate.cell.state.counting import DOES_NOT_COUNT
+from instruct_ablate.cell.state.identity import Contents, identify
 from instruct_ablate.configuration.composition import keys
 from instruct_ablate.configuration.parts import OncePerParts
 from instruct_ablate.disk.score_curve import asks_for_points

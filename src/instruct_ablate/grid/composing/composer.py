@@ -22,11 +22,13 @@ from instruct_ablate.configuration.composition import (
     unknown_choice,
     unreadable,
 )
+from instruct_ablate.configuration.folders import config_directory
+from instruct_ablate.configuration.typed_values import plain, typed, with_one_zero
 from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.grid.composing.choice_files import ChoiceFiles
 from instruct_ablate.grid.composing.expansion import Overrides
 from instruct_ablate.grid.composing.overrides import is_sweep, prepared, split
-from instruct_ablate.schema import MISSING, Config, config_directory, plain, typed, with_one_zero
+from instruct_ablate.schema import MISSING, Config
 
 Composed = tuple[dict[str, Any], dict[str, str]]  # untyped parts, and the choice of every group
 _REFERENCE = re.compile(r"\$\{(?!oc\.env)")

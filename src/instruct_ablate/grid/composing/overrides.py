@@ -18,9 +18,9 @@ from instruct_ablate.configuration.composition import (
     shortened,
     text_keys,
 )
+from instruct_ablate.configuration.typed_values import check_texts
 from instruct_ablate.errors import UserError, among, closed, first_line, refusal
 from instruct_ablate.limits import shown
-from instruct_ablate.schema import check_texts
 
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:$-]+)(=(?P<value>.*))?$", re.DOTALL)
 # What a command may give of Hydra's: all else lays out folders, logs and jobs, and these are the cells' here.

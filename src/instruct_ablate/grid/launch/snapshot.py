@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from instruct_ablate.cell.state.environment import COMMIT_FILE, commit
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.configuration.own_modules import content_of, modules_of
 from instruct_ablate.disk.prepared import prepared
-from instruct_ablate.schema import config_directory
 
 PACKAGE = Path(__file__).parents[2]
 CODE = ".code"  # in the study's folder

@@ -13,6 +13,7 @@ from instruct_ablate.cell.state.canonical import effective
 from instruct_ablate.cell.state.setting.contamination import seen_line
 from instruct_ablate.cell.state.setting.rates import rate_line
 from instruct_ablate.configuration.composition import explain, register, unreadable
+from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.configuration.top_layers import ALL
 from instruct_ablate.errors import UserError, refusal
 from instruct_ablate.grid.checking.preflight import planned_faults
@@ -26,7 +27,6 @@ from instruct_ablate.grid.speeds import Speeds, machine_lines
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.grid.sweep import HydraParts, Plan, plan_cells
 from instruct_ablate.plural import counted
-from instruct_ablate.schema import config_directory
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.sampling.validation import held_out_line
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from instruct_ablate.cell.state.setting.legend import Legend, budget_on_axis, sorted_budgets
+from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.cell.state.setting.trained_on import budget_on_axis, sorted_budgets
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.figures.heat_maps import by_category, train_by_test

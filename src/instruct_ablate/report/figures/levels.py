@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from instruct_ablate.cell.state.setting.legend import Legend, trained_on
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.cell.state.setting.trained_on import trained_on
 from instruct_ablate.report.rows.seed_means import Row
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
-from instruct_ablate.cell.state.setting.legend import Legend, budget_text, trained_on
+from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.cell.state.setting.trained_on import budget_text, trained_on
 from instruct_ablate.disk.whole_files import inside
 from instruct_ablate.errors import UserError
 from instruct_ablate.metrics import find_metric

@@ -10,7 +10,7 @@ from typing import Any
 
 import instruct_ablate
 from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.cell.state.setting.legend import budget_on_axis, sorted_budgets
+from instruct_ablate.cell.state.setting.trained_on import budget_on_axis, sorted_budgets
 from instruct_ablate.grid.history.stated import history
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.setting.counterpart import FREE, UNTUNED, kind
+from instruct_ablate.cell.state.setting.keys import of_untuned
 from instruct_ablate.cell.state.setting.legend import Legend, heading
-from instruct_ablate.cell.state.setting.setting import Setting, of_untuned
+from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.plural import counted
 from instruct_ablate.prompt.template_set import DRAWN, FIRST
 from instruct_ablate.report.rows.seed_means import ABILITY, Mean, forgotten, general_cells, general_mean

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.cell.state.setting.legend import Legend, budget_on_axis, heading
+from instruct_ablate.cell.state.setting.legend import Legend, heading
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.cell.state.setting.trained_on import budget_on_axis
 from instruct_ablate.disk.whole_files import as_utf8, whole_file, write_whole
 from instruct_ablate.metrics import Score, Scores, find_measure, find_metric, mean_scores
 from instruct_ablate.metrics.measures import NO_MEASURES

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from instruct_ablate.cell.state.setting.contamination import DOUBTFUL, SEEN, seen, seen_line
 from instruct_ablate.cell.state.setting.counterpart import drawn
-from instruct_ablate.cell.state.setting.legend import Legend, heading, trained_on
+from instruct_ablate.cell.state.setting.legend import Legend, heading
 from instruct_ablate.cell.state.setting.rates import rate_line
+from instruct_ablate.cell.state.setting.trained_on import trained_on
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
 from instruct_ablate.plural import counted

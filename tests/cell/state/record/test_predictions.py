@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from instruct_ablate.cell.state.record.prediction_writer import PredictionWriter
 from instruct_ablate.cell.state.record.predictions import (
     PredictionRow,
-    PredictionWriter,
     discard,
     from_line,
     make_row,
@@ -160,23 +160,6 @@ def test_a_full_disk_loses_no_finished_row(tmp_path: Path) -> None:
     assert written_rows(path) == tuple(rows(1))
 
 
-@pytest.mark.parametrize("kind", ["garbage", "pipe", "folder", "link"])
-def test_what_is_damaged_of_an_unfinished_file_is_put_aside(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "original.jsonl"
-    one = partial_path(path)
-    {
-        "garbage": lambda: one.write_bytes(os.urandom(100) + b"\n"),
-        "pipe": lambda: os.mkfifo(one),
-        "folder": one.mkdir,
-        "link": lambda: one.symlink_to("/etc/hostname"),
-    }[kind]()
-    assert written_rows(path) == ()
-    assert [aside.name for aside in tmp_path.iterdir()] == [f"{one.name}.damaged-1"]
-    with PredictionWriter(path) as writer:
-        writer.finish()
-    assert path.read_bytes() == b""
-
-
 def test_a_later_process_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "original.jsonl"
     fence(tmp_path, Fence(1, lambda: None))
@@ -199,7 +182,7 @@ def test_rows_are_made_durable_now_and_then_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    monkeypatch.setattr("instruct_ablate.cell.state.record.predictions._SYNC_EVERY", 3)
+    monkeypatch.setattr("instruct_ablate.cell.state.record.prediction_writer._SYNC_EVERY", 3)
     with PredictionWriter(tmp_path / "p.jsonl") as writer:
         monkeypatch.setattr(os, "fsync", lambda handle: events.append("synced"))
         for row in rows(7):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from instruct_ablate.cell.state.identity import counting
+from instruct_ablate.cell.state.counting import counting
 from instruct_ablate.cell.state.setting.contamination import readers_tested, seen, seen_line
 from instruct_ablate.cell.state.setting.setting import Axes, Setting, plain_value, setting_of_axes
 

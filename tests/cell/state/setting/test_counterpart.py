@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from instruct_ablate.cell.state.setting.counterpart import Among, alike, closest, counterparts, kind, shape
-from instruct_ablate.cell.state.setting.setting import IMPORTED, Axes, Setting, setting_of_axes
+from instruct_ablate.cell.state.setting.keys import IMPORTED
+from instruct_ablate.cell.state.setting.setting import Axes, Setting, setting_of_axes
 from tests.report.cells import place
 
 

@@ -7,17 +7,9 @@ from dataclasses import replace
 import pytest
 
 from instruct_ablate.cell.state.identity import identify
-from instruct_ablate.cell.state.setting.legend import (
-    Legend,
-    answers_by_itself,
-    budget_text,
-    content,
-    heading,
-    is_default,
-    rank,
-    trained_on,
-)
-from instruct_ablate.cell.state.setting.setting import GENERAL, IMPORTED, Setting, Value, make_setting, write
+from instruct_ablate.cell.state.setting.keys import GENERAL, IMPORTED
+from instruct_ablate.cell.state.setting.legend import Legend, content, heading, is_default, rank
+from instruct_ablate.cell.state.setting.setting import Setting, Value, make_setting, write
 from instruct_ablate.schema import MethodConfig
 from tests.report.cells import place
 from tests.standins import make_config
@@ -111,25 +103,6 @@ def test_untuned_reference_others_and_numbers_by_size():
     assert first.index(settings[2]) < first.index(settings[1])
 
 
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"instruction": "delusive"}, "delusive"),
-        ({"data_budget": 0}, "(untuned)"),
-        ({"data_budget": 0, "model": "uniform_guess"}, "(uniform_guess)"),
-        ({"data_budget": 0, "model": "api", "method": "imported"}, "(api)"),
-    ],
-)
-def test_what_was_trained_on(changes, text):
-    setting = place(**changes)
-    assert trained_on(setting) == text
-    assert budget_text(setting) == ("8" if "data_budget" not in changes else "-")
-
-
-def test_what_others_have_tuned_is_not_called_untuned():
-    assert trained_on(replace(place(data_budget=0), tuned=True)) == "(as it is)"
-
-
 def test_no_two_settings_look_the_same():
     settings = [
         place(),
@@ -147,17 +120,6 @@ def test_no_two_settings_look_the_same():
         {tuple(legend.text(one, key) for key in (*legend.keys, "instruction")) for one in settings}
     ) == len(settings)
     assert heading("instruction.num_positive") == "examples"
-
-
-def test_what_means_nothing_to_a_setting_is_a_dash():
-    guess = place(model="majority", data_budget=0)
-    api = place(model="api", data_budget=0, method="imported")
-    legend = Legend([place(), guess, api])
-    texts = {key: [legend.text(one, key) for one in (place(), guess, api)] for key in ("model", "method")}
-    assert texts == {"model": ["tiny", "-", "api"], "method": ["full", "-", "-"]}
-    assert [legend.text(one, "data_budget") for one in (place(), guess, api)] == ["8", "-", "-"]
-    assert [legend.text(one, "prompt") for one in (place(), guess, api)] == ["tk_instruct", "-", "-"]
-    assert [answers_by_itself(one) for one in (place(), guess, api)] == [False, True, True]
 
 
 def test_values_sort_none_numbers_texts():

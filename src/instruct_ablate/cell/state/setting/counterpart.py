@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from instruct_ablate.cell.state.canonical import DRAWN, READS_INSTRUCTION
+from instruct_ablate.cell.state.setting.keys import of_untuned
 from instruct_ablate.cell.state.setting.legend import FOLLOWING, SHARE
-from instruct_ablate.cell.state.setting.setting import Setting, Value, of_untuned
+from instruct_ablate.cell.state.setting.setting import Setting, Value
 from instruct_ablate.instruction.catalogue import names
 from instruct_ablate.instruction.variant import VARIANTS
 

@@ -12,17 +12,10 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
-from instruct_ablate.cell.state.setting.setting import (
-    GENERAL,
-    GROUPS,
-    Setting,
-    Value,
-    of_untuned,
-    plain_value,
-    write_exactly,
-)
+from instruct_ablate.cell.state.setting.keys import GENERAL, GROUPS, of_untuned
+from instruct_ablate.cell.state.setting.setting import Setting, Value, plain_value, write_exactly
+from instruct_ablate.cell.state.setting.trained_on import answers_by_itself, trained_on
 from instruct_ablate.schema import Config
-from instruct_ablate.tasks.sampling.budget import ALL
 
 _HASH = re.compile(r"[0-9a-f]{16,64}")
 PARTS = "tasks.parts"  # of a mixture; a caption names them, and the configuration has the keys of each
@@ -70,7 +63,6 @@ HEADINGS = {
     "instruction.num_positive": "examples",
     "evaluation.decoding": "decoding",
 }
-NOT_TRAINED = ("untuned", "as it is")  # what tables call models of which nothing is trained here
 Rank = tuple[int, float, str]
 Name = tuple[Value, tuple[tuple[str, Value], ...]]  # a key's value, and the keys that follow from it
 
@@ -78,39 +70,6 @@ Name = tuple[Value, tuple[tuple[str, Value], ...]]  # a key's value, and the key
 def heading(key: str) -> str:
     """Return a key's heading: its own name, but for the few that tables know by another one."""
     return HEADINGS.get(key, key)
-
-
-def trained_on(setting: Setting) -> str:
-    """Return what tables say of training: a variant, the untuned model, or the name of what was not trained here."""
-    if not setting.untuned:
-        return setting.instruction
-    if answers_by_itself(setting):
-        return f"({setting.model})"
-    untuned, as_it_is = NOT_TRAINED
-    return f"({as_it_is})" if setting.tuned else f"({untuned})"
-
-
-def answers_by_itself(setting: Setting) -> bool:
-    """Whether answers come from a baseline or from elsewhere: no model was asked here, and no prompt of ours shown."""
-    return setting.baseline or setting.imported
-
-
-def budget_text(setting: Setting) -> str:
-    """Return what tables say of the budget: nothing where nothing was trained."""
-    return "-" if setting.untuned else setting.text("data_budget")
-
-
-def budget_on_axis(setting: Setting) -> int | str | None:
-    """Return a budget as an axis of instances per task has it; None where it is a number of examples in all."""
-    if setting.get("data_budget.total") is not None:
-        return None
-    return setting.text("data_budget") if setting.budget == ALL else setting.budget
-
-
-def sorted_budgets(settings: Iterable[Setting]) -> list[int | str | None]:
-    """Return the budgets of trained settings as an axis has them, once each: numbers, then "all", then totals."""
-    places = {budget_on_axis(one): one.budget for one in settings}
-    return sorted(places, key=lambda budget: (places[budget], budget is None))
 
 
 class Legend:

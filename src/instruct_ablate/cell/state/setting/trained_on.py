@@ -1,0 +1,43 @@
+"""What tables say of a setting's training: its variant and its budget, or that nothing was trained here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.tasks.sampling.budget import ALL
+
+NOT_TRAINED = ("untuned", "as it is")  # what tables call models of which nothing is trained here
+
+
+def trained_on(setting: Setting) -> str:
+    """Return what tables say of training: a variant, the untuned model, or the name of what was not trained here."""
+    if not setting.untuned:
+        return setting.instruction
+    if answers_by_itself(setting):
+        return f"({setting.model})"
+    untuned, as_it_is = NOT_TRAINED
+    return f"({as_it_is})" if setting.tuned else f"({untuned})"
+
+
+def answers_by_itself(setting: Setting) -> bool:
+    """Whether answers come from a baseline or from elsewhere: no model was asked here, and no prompt of ours shown."""
+    return setting.baseline or setting.imported
+
+
+def budget_text(setting: Setting) -> str:
+    """Return what tables say of the budget: nothing where nothing was trained."""
+    return "-" if setting.untuned else setting.text("data_budget")
+
+
+def budget_on_axis(setting: Setting) -> int | str | None:
+    """Return a budget as an axis of instances per task has it; None where it is a number of examples in all."""
+    if setting.get("data_budget.total") is not None:
+        return None
+    return setting.text("data_budget") if setting.budget == ALL else setting.budget
+
+
+def sorted_budgets(settings: Iterable[Setting]) -> list[int | str | None]:
+    """Return the budgets of trained settings as an axis has them, once each: numbers, then "all", then totals."""
+    places = {budget_on_axis(one): one.budget for one in settings}
+    return sorted(places, key=lambda budget: (places[budget], budget is None))
