@@ -67,10 +67,8 @@ def command(
     from instruct_ablate.grid.speeds import speeds
     from instruct_ablate.report.verdicts.at_looks import StudyJudge
 
-    if earlier and not decide:
-        raise UserError("--from goes with --decide: it names the studies that variances are taken from")
-    if truth is not None and not decide:
-        raise UserError("--truth goes with --decide: it states the difference that power is asked for")
+    if not decide:
+        _check_undecided(earlier, truth)
     limit = parse_budget(budget) if budget else None
     plan = compose_plan(overrides)
     around = studies_beside(plan)
@@ -101,6 +99,14 @@ def _unmet(cells: list[PlannedCell]) -> tuple[str, ...]:
 
     trained = [(one.cell.identity.setting, one.estimate) for one in cells if one.estimate.train_tasks]
     return tuple(planned_unmet((setting, Drawn(e.train_tasks, e.train_instances)) for setting, e in trained))
+
+
+def _check_undecided(earlier: tuple[Path, ...], truth: float | None) -> None:
+    """Refuse options of --decide where it is not there."""
+    if earlier:
+        raise UserError("--from goes with --decide: it names the studies that variances are taken from")
+    if truth is not None:
+        raise UserError("--truth goes with --decide: it states the difference that power is asked for")
 
 
 def _proposal(

@@ -73,12 +73,8 @@ def evaluate(
 
     `template` names it where it is one of several.
     """
-    from instruct_ablate.model.decoding.answers.answer_bound import bound_note
-    from instruct_ablate.model.decoding.answers.label_check import cut_references_note
-    from instruct_ablate.model.decoding.engine_native import together, way_note
-    from instruct_ablate.model.decoding.predict import predict
+    from instruct_ablate.model.decoding.engine_native import together
     from instruct_ablate.model.decoding.settings import check_likelihoods
-    from instruct_ablate.model.loading.tokenizer import encoding_of
     from instruct_ablate.model.training.resume.stretches import (
         Stretches,
         here,
@@ -101,29 +97,17 @@ def evaluate(
     if len(finished) < len(prompts):
         stretches.write()
     with PredictionWriter(path, tuple(rows.values())) as writer:
-        done = len(finished)
-        job.heartbeat.progress(f"evaluate {name}", done, len(prompts))
-        for prediction in predict(checkpoint, prompts, job.config, finished, bool(likely), met):
-            prompt, told = prediction.prompt, prediction.likelihoods
-            score = score_prediction(
-                prediction.text, prompt.references, prompt.choices, metrics, prompt.word_rule, told
-            )
-            row = make_row(prediction, score, job.config.evaluation.save_prompts)
+        job.heartbeat.progress(f"evaluate {name}", len(finished), len(prompts))
+        new = _predicted(job.config, checkpoint, prompts, finished, metrics, met)
+        for done, row in enumerate(new, len(finished) + 1):
             writer.append(row)
             rows[row.key] = row
-            done += 1
             job.heartbeat.progress(f"evaluate {name}", done, len(prompts))
         writer.finish()
     whole = _complete(rows, prompts)
     block = completed(job.folder, _block(job, label, whole, template), whole, metrics)
-    cut = cut_references_note(prompts, checkpoint.tokenizer, job.config.prompt.max_target_length)
-    bound = bound_note(prompts, encoding_of(checkpoint, job.config.prompt), job.config)
     noted = (
-        truncation_note(prompts),
-        cut,
-        bound,
-        *prompt_notes(prompts),
-        way_note(checkpoint, job.config),
+        *_notes_of_prompts(prompts, checkpoint, job.config),
         told_of_tests(stretches.before, len(finished), len(prompts), place),
         unmarked_note(
             of_unknown_place(stretches.before, len(finished)), prompts, job.config.evaluation.decoding
@@ -133,6 +117,41 @@ def evaluate(
     notes = tuple(f"test, {name}: {note}" for note in noted if note)
     seconds = time.perf_counter() - started
     return Tested(block, seconds, len(prompts) - len(finished), notes, batches)
+
+
+def _predicted(
+    config: Config,
+    checkpoint: Checkpoint,
+    prompts: Sequence[Prompt],
+    finished: frozenset[tuple[str, str]],
+    metrics: Sequence[Metric],
+    met: list[str],
+) -> Iterator[PredictionRow]:
+    """Yield the rows of prompts that are not finished, scored, as their answers come; `met` is added to."""
+    from instruct_ablate.model.decoding.predict import predict
+
+    for prediction in predict(checkpoint, prompts, config, finished, bool(reading_model(metrics)), met):
+        prompt, told = prediction.prompt, prediction.likelihoods
+        score = score_prediction(
+            prediction.text, prompt.references, prompt.choices, metrics, prompt.word_rule, told
+        )
+        yield make_row(prediction, score, config.evaluation.save_prompts)
+
+
+def _notes_of_prompts(
+    prompts: Sequence[Prompt], checkpoint: Checkpoint, config: Config
+) -> Iterator[str | None]:
+    """Yield what a reader should know of the prompts, and of how this model answers them."""
+    from instruct_ablate.model.decoding.answers.answer_bound import bound_note
+    from instruct_ablate.model.decoding.answers.label_check import cut_references_note
+    from instruct_ablate.model.decoding.engine_native import way_note
+    from instruct_ablate.model.loading.tokenizer import encoding_of
+
+    yield truncation_note(prompts)
+    yield cut_references_note(prompts, checkpoint.tokenizer, config.prompt.max_target_length)
+    yield bound_note(prompts, encoding_of(checkpoint, config.prompt), config)
+    yield from prompt_notes(prompts)
+    yield way_note(checkpoint, config)
 
 
 def _earlier_rows(

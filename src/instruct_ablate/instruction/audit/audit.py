@@ -15,7 +15,7 @@ from instruct_ablate.instruction.audit.promise import broken
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.check import check_variant
 from instruct_ablate.instruction.content import rules_note
-from instruct_ablate.instruction.content_kinds.annotation import annotation_of
+from instruct_ablate.instruction.content_kinds.annotation import Annotation, annotation_of
 from instruct_ablate.instruction.context import Context, Side
 from instruct_ablate.instruction.instruction import Instruction, as_instruction, check_instruction, vary
 from instruct_ablate.instruction.label import label
@@ -163,13 +163,7 @@ def run_audit(
     page, data = write_audit(findings, name, folder, renderings)
     lines = [*held_out, *_share(config, name), *_broken(findings), *_left(findings)]
     if config.instruction.annotation is not None:
-        annotation = annotation_of(config.instruction.annotation, config.cache)
-        for side, tasks in (("training", collection.train), ("test", collection.test)):
-            there = sum(annotation.segments(task) is not None for task in tasks)
-            lines += [
-                f"rules against the annotation, {there} of {counted(len(tasks), f'{side} definition')}:"
-            ]
-            lines += [table(agreement(tasks, annotation))]
+        lines += _compared_kinds(collection, annotation_of(config.instruction.annotation, config.cache))
     if published is not None:
         lines += _compared_spaces((*collection.train, *collection.validation, *collection.test), published)
     counts = _summary(findings)
@@ -221,6 +215,14 @@ def _left(findings: Sequence[Finding]) -> Iterator[str]:
 def _these(names: Sequence[str]) -> str:
     """Name the first of some tasks, in brackets."""
     return f" ({', '.join([*names[:3], *(['...'] if len(names) > 3 else [])])})" if names else ""
+
+
+def _compared_kinds(collection: TaskCollection, annotation: Annotation) -> Iterator[str]:
+    """Say how the rules for kinds of content agree with an annotation, on either side."""
+    for side, tasks in (("training", collection.train), ("test", collection.test)):
+        there = sum(annotation.segments(task) is not None for task in tasks)
+        yield f"rules against the annotation, {there} of {counted(len(tasks), f'{side} definition')}:"
+        yield table(agreement(tasks, annotation))
 
 
 def _compared_spaces(tasks: Sequence[Task], path: Path) -> Iterator[str]:

@@ -124,11 +124,7 @@ def _train(
     """Train and return the trained weights in fp32, with what they cost and what was met."""
     notes = data.notes
     checkpoints, settings = folder / "checkpoints", config.trainer
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    state = training_state.latest(checkpoints)
-    if state is not None:
-        data.load_state_dict(state["data"])
-        log.info("going on after step %d of %d", state["step"], data.steps)
+    state = _beginning(checkpoints, data)
     products = next(model.parameters()).dtype
     subject: Any = master_copy(model) if settings.strategy == "fsdp" else model
     dropout = Dropout(settings.dropout, config.seed) if settings.dropout else None
@@ -163,11 +159,24 @@ def _train(
     if trainer.is_global_zero:
         chosen = {} if choice is None else {"validation": choice.state()}
         weights = weights if choice is None else best.load(choice.best)
-        told = {"notes": notes} if notes else {}
-        made = {"masters": weights, "cost": asdict(cost), **told, **chosen}
-        training_state.write(checkpoints / training_state.TRAINED, made)
+        _write_trained(checkpoints, {"masters": weights, "cost": asdict(cost), **chosen}, notes)
         best.drop()
     return weights, cost, notes
+
+
+def _write_trained(checkpoints: Path, made: dict[str, Any], notes: list[str]) -> None:
+    """Write what a whole fit made, from which a run that is killed after it goes on."""
+    training_state.write(checkpoints / training_state.TRAINED, made | ({"notes": notes} if notes else {}))
+
+
+def _beginning(checkpoints: Path, data: PromptDataModule) -> Any:
+    """Return the state that a fit goes on from, with `data` put where it stood; None where it begins."""
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    state = training_state.latest(checkpoints)
+    if state is not None:
+        data.load_state_dict(state["data"])
+        log.info("going on after step %d of %d", state["step"], data.steps)
+    return state
 
 
 def _trainer(config: Config, steps: int, callbacks: list[Callback], loggers: Sequence[Logger]) -> Trainer:

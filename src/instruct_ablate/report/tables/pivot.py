@@ -72,12 +72,9 @@ def pivot_table(
         trained = legend.text(cell.setting, "instruction")
         for tested, group, score in _groups(cell, by):
             variant = _variant(trained, cell.setting, tested)
-            for metric in metrics:
-                if (value := score.get(metric)) is not None:
-                    key = metric, group, place
-                    if key not in lines:
-                        lines[key] = _Line(score.instances)
-                    lines[key].add(variant, cell.seed, value)
+            for metric, value in _measured(score, metrics):
+                line = lines.setdefault((metric, group, place), _Line(score.instances))
+                line.add(variant, cell.seed, value)
     _spread(
         lines,
         {tuple(legend.text(cell.setting, key) for key in keys) for cell in done if cell.setting.untuned},
@@ -93,6 +90,13 @@ def pivot_table(
         for place in best(means[key], find_metric(key[0]).higher_is_better)
     )
     return Table(f"By {by} and variant", (*named, "instances", *variants), body, len(named), bold)
+
+
+def _measured(score: Score, metrics: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield those of the metrics that there are, with their values."""
+    for metric in metrics:
+        if (value := score.get(metric)) is not None:
+            yield metric, value
 
 
 def _groups(cell: CellRecord, by: str) -> Iterator[tuple[str, Place, Score]]:

@@ -230,11 +230,12 @@ def parsed(path: Path, content: bytes) -> tuple[PredictionRow, ...]:
 def written_rows(path: Path) -> tuple[PredictionRow, ...]:
     """Return the rows that are there already, of a complete or an unfinished file; what is damaged is put aside."""
     for one in (path, *reversed(unfinished(path))):
-        if os.path.lexists(one):
-            try:
-                return read_predictions(one)
-            except UserError as fault:
-                with inside_fence(path):
-                    aside = put_aside(one)
-                log.warning("%s; it was put aside as %s and is predicted again", fault, aside.name)
+        if not os.path.lexists(one):
+            continue
+        try:
+            return read_predictions(one)
+        except UserError as fault:
+            with inside_fence(path):
+                aside = put_aside(one)
+            log.warning("%s; it was put aside as %s and is predicted again", fault, aside.name)
     return ()

@@ -105,18 +105,27 @@ class KeptStates:
         turn = os.getpid() % max(1, len(left))  # several processes begin in different places
         left = left[turn:] + left[:turn]
         for wait in (False, True):
-            for bucket in list(left):
-                try:
-                    with self.store.filling(bucket, wait) as mine:
-                        if mine:
-                            self._fill(bucket, sequences, chains, buckets[bucket])
-                            left.remove(bucket)
-                except (
-                    UserError
-                ) as error:  # a cache that is somebody else's: the states are computed in every step
-                    self.store.full = str(error)
-                    left.remove(bucket)
+            left = [one for one in left if not self._filled(one, wait, sequences, chains, buckets[one])]
         self._way.clear()
+
+    def _filled(
+        self,
+        bucket: int,
+        wait: bool,
+        sequences: Sequence[tuple[TokenStore, int]],
+        chains: Sequence[Sequence[bytes]],
+        numbers: Sequence[int],
+    ) -> bool:
+        """Fill a bucket if its turn is ours; return whether it can be left alone from now on."""
+        assert self.store is not None
+        try:
+            with self.store.filling(bucket, wait) as mine:
+                if mine:
+                    self._fill(bucket, sequences, chains, numbers)
+        except UserError as error:  # a cache that is somebody else's: the states are computed in every step
+            self.store.full = str(error)
+            return True
+        return mine
 
     def _new(
         self,
