@@ -92,6 +92,22 @@ def test_a_model_that_was_never_trained_keeps_its_line():
     assert pivot_table([], "task").lines == ()
 
 
+def test_an_untuned_model_stands_beside_its_own_places_alone():
+    cells = [
+        make_cell(exact, model=model, data_budget=budget)
+        for model, own in (("tiny", (5.0, 50.0, 60.0)), ("larger", (7.0, 70.0, 80.0)))
+        for budget, exact in zip((0, 8, 32), own, strict=True)
+    ]
+    table = pivot_table(cells, "category")
+    for model, untuned in (("tiny", "5.0"), ("larger", "7.0")):
+        for budget in ("8", "32"):
+            assert (
+                of(table, metric="exact match", category="Logic", model=model, budget=budget)["(untuned)"]
+                == untuned
+            )
+    assert "-" not in {line[table.headings.index("budget")] for line in table.lines}
+
+
 def test_cells_that_are_one_setting_and_seed_are_a_clash():
     table = pivot_table([make_cell(50.0), replace(make_cell(60.0), name="other")], "category")
     assert of(table, metric="exact match", category="Logic")["original"] == "clash"
