@@ -2,7 +2,8 @@
 
 Each prints its table and writes JSON to benchmarks/results/. Real prompts are used where ../shared is at hand.
 Options are handed on. `fused` (cells in joined steps), `gpu` (what a GPU must show), `hundred` (LoRA cells,
-extrapolated) and `limits` (shares of what is attainable) run where they are named only.
+extrapolated), `limits` (shares of what is attainable) and `shared` (steps that share beginnings) run where they are
+named only.
 """
 
 import itertools
@@ -42,6 +43,7 @@ def named_only() -> dict[str, list[str]]:
         "gpu": ["--json", str(RESULTS / "gpu.json")],
         "hundred": [*real, "--json", str(RESULTS / "hundred.json")],
         "limits": [*real, "--json", str(RESULTS / "limits.json")],
+        "shared": [*real, "--json", str(RESULTS / "shared.json")],
     }
 
 

@@ -1,6 +1,7 @@
 """A whole grid, wall clock from cold caches: one `train.py -m` against one script per cell.
 
     python benchmarks/cells.py [--root DIR] [--definitions ...] [--budgets 1 2] [--seeds 0 1] [--json FILE]
+    python benchmarks/cells.py --data shared [--both trainer.batch_size=16]
     python benchmarks/cells.py --method lora --layers top:8 --both trainer.epochs=4 prompt.max_target_length=32
 
 The grid is definitions x budgets x seeds and the untuned model. The peer's script does for one cell what Tk-Instruct's
@@ -54,6 +55,11 @@ def words_of(given: argparse.Namespace, folder: Path, cache: Path) -> list[str]:
     ]
 
 
+def own_words(given: argparse.Namespace) -> list[str]:
+    """What this package alone is asked for: the peer has no such thing, and trains the same steps."""
+    return [*([f"data={given.data}"] if given.data != "packed" else []), *given.override]
+
+
 def with_model(folder: Path) -> Path:
     """Return a cache that holds the converted model and nothing else."""
     cache = folder / "cache"
@@ -69,7 +75,7 @@ def ours(given: argparse.Namespace, folder: Path) -> list[Told]:
         f"seed={','.join(map(str, given.seeds))}",
     ]
     words = words_of(given, folder, with_model(folder))
-    run([str(ROOT / "train.py"), "-m", *axes, *given.override, *words])
+    run([str(ROOT / "train.py"), "-m", *axes, *own_words(given), *words])
     return []
 
 
@@ -200,6 +206,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--method", choices=["full", "lora"], default="full", help="of both sides")
     parser.add_argument("--layers", default="all", help="that are adapted, as top:8, on both sides")
     parser.add_argument("--both", nargs="*", default=[], help="more settings, of both sides")
+    parser.add_argument(
+        "--data", choices=["packed", "shared"], default="packed", help="of this package: shared beginnings"
+    )
     parser.add_argument("--override", nargs="*", default=[], help="more for this package's command line")
     parser.add_argument("--repetitions", type=int, default=1)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a busy machine")

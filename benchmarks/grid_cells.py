@@ -40,7 +40,7 @@ from instruct_ablate.tasks.task import TaskCollection
 def configs(given: argparse.Namespace, output: Path, cache: Path) -> Iterator[Config]:
     """Yield the configurations of the untuned cell and of all others; `given` are the options of `cells`."""
     grid = itertools.product(given.definitions, given.budgets, given.seeds)
-    words = [*given.override, *cells.words_of(given, output, cache)]
+    words = [*cells.own_words(given), *cells.words_of(given, output, cache)]
     for definition, budget, seed in ((given.definitions[0], 0, given.seeds[0]), *grid):
         yield compose_config([f"instruction={definition}", f"data_budget={budget}", f"seed={seed}", *words])
 

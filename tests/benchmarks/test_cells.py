@@ -47,6 +47,11 @@ def test_both_sides_are_asked_for_the_same(monkeypatch: pytest.MonkeyPatch, tmp_
             *command
         }
     assert ["hydra/launcher=basic" in command for command in asked] == [True] + [False] * 7
+    asked.clear()
+    shared = cells.options().parse_args([*words, "--data", "shared"])
+    cells.ours(shared, tmp_path / "shared")
+    cells.theirs(shared, tmp_path / "others")
+    assert ["data=shared" in command for command in asked] == [True] + [False] * 7
     plain = cells.words_of(cells.options().parse_args([]), tmp_path, tmp_path)
     assert not any(word.startswith("method") for word in plain)
 
