@@ -37,6 +37,13 @@ class Drawn:
         self.drawn.append(table if refresh else "not drawn yet")
 
 
+def test_a_study_that_has_not_begun_is_told(tmp_path: Path) -> None:
+    result = CliRunner().invoke(group, ["status", str(tmp_path)])
+    assert (result.exit_code, f"{tmp_path.name}: no cell was asked for yet" in result.output) == (0, True), (
+        result.output
+    )
+
+
 SEEN: list[Drawn] = []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.terminal import json_option, make_console, print_json
+from instruct_ablate.terminal import echo, json_option, make_console, print_json
 
 
 @click.command()
@@ -33,7 +33,11 @@ def command(study: Path, watch: bool, every: float, as_json: bool) -> None:
         print_json(status_fields(study))
         return
     if not watch:
-        make_console().print(status_table(study))
+        table = status_table(study)
+        if not table.row_count:  # it would show no title either
+            echo(f"{study.resolve().name}: no cell was asked for yet")
+            return
+        make_console().print(table)
         return
     try:
         with Live(status_table(study), auto_refresh=False, console=make_console()) as live:

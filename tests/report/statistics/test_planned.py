@@ -39,7 +39,7 @@ def test_more_of_everything_finds_less():
 
 def test_one_seed_and_one_task():
     assert "one seed decides nothing; 3 seeds" in planned_line(Planned(1, 12, 100), [])
-    assert "say nothing of other tasks" in planned_line(Planned(3, 1, 100), [])
+    assert "1 test task of 100 instances says nothing of other tasks" in planned_line(Planned(3, 1, 100), [])
 
 
 def test_a_grid_is_what_most_of_its_settings_have():

@@ -59,7 +59,7 @@ def planned_line(planned: Planned, measured: Sequence[Design]) -> str:
     known = [one for one in measured if one.known and one.seeds > 1]
     size = f"{counted(planned.tasks, 'test task')} of {counted(planned.instances, 'instance')}"
     if planned.tasks < 2:
-        return f"noise floor: {size} say nothing of other tasks"
+        return f"noise floor: {size} {'says' if planned.tasks == 1 else 'say'} nothing of other tasks"
     seeds = max(planned.seeds, LEAST_SEEDS) if planned.seeds < 2 else planned.seeds
     design = planned_design(replace(planned, seeds=seeds), known)
     parts = design.parts
