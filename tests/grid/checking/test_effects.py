@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.grid.checking.effects import check_drawn, check_effects, check_templates, twins
+from instruct_ablate.grid.checking.effects import (
+    check_drawn,
+    check_effects,
+    check_numbers,
+    check_templates,
+    twins,
+)
 from instruct_ablate.grid.checking.preflight import faults, planned_faults
 from instruct_ablate.schema import (
     BudgetConfig,
@@ -247,3 +253,32 @@ def test_templates_of_a_mixture_are_an_axis_where_a_task_takes_them(
     prompts = (PromptConfig("plain"), PromptConfig("tk_instruct"))
     trained = [make_config(tmp_path, prompt=one) for one in prompts]
     assert check_templates([*trained, *(replace(one, data_budget=BudgetConfig(0)) for one in trained)]) == []
+
+
+def test_numbers_of_examples_that_no_task_has_make_no_axis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = TaskCollection("mine", (FULL,), (FULL,), "hash")
+    monkeypatch.setattr("instruct_ablate.tasks.collection.read_tasks", lambda config, cache: two)
+    cells = [
+        make_config(tmp_path, instruction=InstructionConfig(num_positive=number), seed=seed)
+        for number in (6, 1, 2)
+        for seed in (0, 1)
+    ]
+    (fault,) = check_numbers(cells)
+    assert fault.startswith("instruction.num_positive=2,6: ")
+    assert fault in faults(cells)
+    assert fault in planned_faults(cells)[0]
+    assert check_numbers(cells[2:]) == []  # 1 and 2
+    none = [replace(one, instruction=replace(one.instruction, examples="empty")) for one in cells]
+    assert check_numbers(none) == []  # the same cell, under one name
+    assert check_numbers([replace(one, data_budget=BudgetConfig(0)) for one in cells]) == []
+
+
+def test_numbers_of_examples_are_an_axis_where_training_or_tests_have_them(tmp_path: Path) -> None:
+    """Training tasks have two here, test tasks none."""
+    cells = [
+        make_config(tmp_path, instruction=InstructionConfig(num_positive=number)) for number in (1, 2, 3)
+    ]
+    (fault,) = check_numbers(cells)
+    assert fault.startswith("instruction.num_positive=2,3: ")

@@ -24,6 +24,7 @@ from instruct_ablate.grid.checking.effects import (
     check_drawn,
     check_effects,
     check_effects_uncut,
+    check_numbers,
     check_templates,
 )
 from instruct_ablate.grid.checking.reading_checks import (
@@ -128,7 +129,12 @@ def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
             continue
         found |= dict.fromkeys(preflight.of_cell(config, ranks_later))
         sound.append(config)
-    return list(found | dict.fromkeys(faults_of(check_templates, (sound,))))
+    return list(found | dict.fromkeys(_faults_of_axes(sound)))
+
+
+def _faults_of_axes(configs: Sequence[Config]) -> list[str]:
+    """Return the faults of what a grid compares, which no cell has by itself."""
+    return [fault for check in (check_templates, check_numbers) for fault in faults_of(check, (configs,))]
 
 
 MOST_DRAWN = 60  # cells that a plan checks each; of more, the first seed of every setting
@@ -162,7 +168,7 @@ def planned_faults(configs: Sequence[Config], ranks_later: bool = False) -> tupl
             check(config)
         else:
             once.get(config, check)
-    found |= dict.fromkeys(faults_of(check_templates, (configs,)))
+    found |= dict.fromkeys(_faults_of_axes(configs))
     if len(checked) < len(configs):
         left.setdefault("what is drawn for other seeds than the first of each setting")
     return list(found), list(left)
