@@ -65,12 +65,14 @@ def contrasts(trials: Trials, clause: Clause, reference: str) -> tuple[Contrast,
     """Find every pair of trials that a clause speaks of; `UnmatchedError` where a side is on no cell.
 
     Whichever side is named first: where nothing stands against the left one (a baseline has no untuned model), the
-    right one is asked for what stands against it.
+    right one is asked for what stands against it. An instruction variant is of what the other side names, which is
+    not asked for one: it would stand against its own tests.
     """
     settings = tuple({trial.setting: None for trial in trials.scores})
     sides = meanings(clause, settings, {trial.tested for trial in trials.scores})
     swapped = _without_seeds(sides[0], settings) and not _without_seeds(sides[1], settings)
-    either = (_pairs(trials, clause, reference, sides, way) for way in (swapped, not swapped))
+    ways = (swapped,) if any(isinstance(side, Variant) for side in sides) else (swapped, not swapped)
+    either = (_pairs(trials, clause, reference, sides, way) for way in ways)
     return next(filter(None, either), ())
 
 
@@ -85,6 +87,8 @@ def _pairs(
         if not _plays(trial, left, clause, reference):
             continue
         for other in _opposites(trial, right, clause, (trials, reference)):
+            if other == trial:
+                continue
             ours, theirs = trials.scores[trial], trials.scores[other]
             seedless = trials.stands_for_all(other) and not set(ours) <= set(theirs)
             found.append(Contrast(trial, other, ours, theirs, seedless, claimed, swapped))
