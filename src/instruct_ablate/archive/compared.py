@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from decimal import Decimal, DecimalException
 from typing import Any, Literal, get_args
 
 from instruct_ablate.disk.json_objects import load_json
@@ -20,7 +21,10 @@ from instruct_ablate.report.verdicts.verdicts import MARKS
 Likeness = Literal["in words", "around rows", "no"]
 _NUMBER = re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _ANSWER = re.compile("|".join(rf"\b{re.escape(one)}\b" for one in get_args(Answer)))
-_ROW = {".md": re.compile(r"^\|"), ".tex": re.compile(r"\\\\$|^\\begin\{tabular\}")}
+_ROW = {
+    ".md": re.compile(r"^\|"),
+    ".tex": re.compile(r"^(?!\\caption).*\\\\$|^\\begin\{(tabular|longtable)\}"),
+}
 
 
 def likeness(name: str, one: bytes, other: bytes) -> Likeness:
@@ -60,7 +64,7 @@ def _parts(kind: str, text: str) -> tuple[list[object], list[object]]:
     return rows, prose
 
 
-def _cell(text: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _cell(text: str) -> tuple[tuple[str, ...], tuple[object, ...]]:
     """Return the words of a row, and its numbers as numbers: 50.0 is 50.00."""
     return tuple(_NUMBER.sub("#", text).split()), tuple(map(_value, _NUMBER.findall(text)))
 
@@ -73,8 +77,12 @@ def _said(line: str) -> Iterator[object]:
     yield from map(_value, _NUMBER.findall(line))
 
 
-def _value(number: str) -> float:
-    return float(number.replace(",", ""))
+def _value(number: str) -> object:
+    """Read a number with all of its digits: hashes have some, which rounding would make one another's."""
+    try:
+        return Decimal(number.replace(",", ""))
+    except DecimalException:
+        return number
 
 
 def _same_columns(one: bytes, other: bytes) -> bool:
