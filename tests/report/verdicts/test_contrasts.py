@@ -167,6 +167,20 @@ def test_a_claim_has_the_same_pairs_whichever_side_is_named_first(text: str, oth
     assert pairs[0] == pairs[1]
 
 
+@pytest.mark.parametrize("model", ["untuned", "alpaca", "tiny"])
+def test_nothing_stands_against_its_own_tests_where_a_variant_names_no_other_cell(model: str):
+    """Before: the untuned model on the originals was held against itself, and "original equals untuned" supported."""
+    imported = {"model": "alpaca", "method": "imported"} if model == "alpaca" else {}
+    one = block_of(make_cell(60.0, data_budget=0, **imported), "delusive", 4.0)
+    for text in (f"original equals {model}", f"{model} equals original"):
+        assert found([one], f"{text} on exact_match within 2 at test") == []
+
+
+def test_a_trained_model_named_by_a_value_is_not_held_against_itself():
+    both = block_of(make_cell(60.0), "delusive", 50.0)
+    assert found([both], "tiny exceeds original on exact_match at test") == [(8, 50.0, 60.0)]
+
+
 def test_a_baseline_is_not_the_untuned_model():
     cells = [make_cell(60.0), make_cell(33.0, model="uniform_guess", data_budget=0)]
     assert found(cells, "original exceeds untuned on exact_match by 0") == []
