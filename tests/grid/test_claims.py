@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Identity, identify
+from instruct_ablate.cell.state.store import write_record
 from instruct_ablate.grid.claims import unscored, without_data
-from instruct_ablate.grid.planned_cell import Cell
+from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.schema import BudgetConfig, InstructionConfig
-from tests.standins import make_config, replace_inputs
+from tests.standins import make_config, replace_inputs, work
 
 CLAIM = "simplified equals original on rougeL within 2"
 UNSCORED = "simplified equals original on reference_log_likelihood_per_byte within 2"
@@ -55,6 +57,18 @@ def test_a_metric_that_no_trained_cell_has_is_told(tmp_path: Path) -> None:
     (line,) = without_data(grid(tmp_path, CLAIM, UNSCORED), Sides())
     assert line.startswith(f"hypothesis {UNSCORED!r}: no trained cell of the grid is scored by reference_log")
     assert list(unscored(grid(tmp_path, budget=0), [UNSCORED])) == []
+
+
+def test_a_metric_that_cells_of_before_have_is_no_loss(tmp_path: Path) -> None:
+    """Before: a study's later grid was told that such a hypothesis would have no data, though it had some."""
+    early, *_ = grid(tmp_path, CLAIM, UNSCORED)
+    record = run_cell(early.config, work)
+    assert len(list(without_data(grid(tmp_path, CLAIM, UNSCORED), Sides()))) == 1
+    (block,) = record.blocks
+    overall = replace(block.scores.overall, values=(("reference_log_likelihood_per_byte", -1.0),))
+    blocks = (replace(block, scores=replace(block.scores, overall=overall)),)
+    write_record(study_folder(early.config) / record.name, replace(record, blocks=blocks))
+    assert list(without_data(grid(tmp_path, CLAIM, UNSCORED), Sides())) == []
 
 
 def test_of_one_cell_nothing_is_said(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 from instruct_ablate.cell.run.evaluation import selected
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.grid.planned_cell import Cell, study_folder
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.metrics.registry import KEY
@@ -37,17 +38,29 @@ def without_data(cells: Sequence[Cell], sides: Sides) -> Iterator[str]:
         texts = list(dict.fromkeys(text for cell in own for text in cell.config.hypotheses))
         planned = [cell.identity for cell in own]
         found = sides.lacking(folder, planned, texts, own[0].config.reference)
-        for why in (*found, *unscored(own, texts)):
+        bare = list(unscored(own, texts))
+        if bare and folder.is_dir():  # where cells of before may have what these have not
+            bare = list(unscored(own, texts, _scored_before(folder)))
+        for why in (*found, *bare):
             yield f'hypothesis {why} It will end as "no data" unless further cells are asked for.'
 
 
-def unscored(cells: Sequence[Cell], hypotheses: Sequence[str]) -> Iterator[str]:
-    """Say which hypotheses are on a metric that no trained cell of a grid is scored by."""
+def _scored_before(folder: Path) -> frozenset[str]:
+    """Name the metrics that trained cells of a study have scores by."""
+    trained = (cell for cell in read_study(folder).cells if not cell.setting.untuned)
+    overall = (block.scores.overall for cell in trained for block in cell.blocks)
+    return frozenset(name for score in overall for name, value in score.values if value is not None)
+
+
+def unscored(
+    cells: Sequence[Cell], hypotheses: Sequence[str], before: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """Say which hypotheses are on a metric that no trained cell of a grid is scored by, and none was before."""
     trained = {selected(cell.config) for cell in cells if not cell.identity.setting.untuned}
     scored = {metric.name for selection in trained for metric in selection.load()}
     for text in hypotheses:
         for clause in parse_hypothesis(text).clauses:
-            if scored and (name := find_measure(clause.metric).metric.name) not in scored:
+            if scored and (name := find_measure(clause.metric).metric.name) not in scored | before:
                 yield (
                     f"{text!r}: no trained cell of the grid is scored by {name}, only by "
                     f"{', '.join(sorted(scored))}. Add it to {KEY} or state the hypothesis on one of these."
