@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from instruct_ablate.cell.state.counting import counting
-from instruct_ablate.cell.state.setting.contamination import readers_tested, seen, seen_line
+from instruct_ablate.cell.state.setting.contamination import parts_of, readers_tested, seen, seen_line
 from instruct_ablate.cell.state.setting.setting import Axes, Setting, plain_value, setting_of_axes
 
 
@@ -53,10 +53,15 @@ def test_of_a_mixture_the_parts_that_are_tested_count() -> None:
 
 def test_a_mixture_that_was_composed_says_its_parts() -> None:
     """The texts of parts are read as a cell's setting has them."""
-    parts = {"a": {"reader": "natural_instructions", "root": "x"}, "b": {"reader": "starter"}}
+    parts = {
+        "a": {"reader": "natural_instructions", "root": "x"},
+        "my part.2": {"reader": "starter"},
+        "own": {"reader": "my_module.read"},
+    }
     counted = counting({"tasks": {"reader": "mixture", "parts": parts}})
     values = (("tasks.parts", plain_value(counted["tasks.parts"])), ("tasks.reader", "mixture"))
-    assert readers_tested(Setting(values)) == ("natural_instructions", "starter")
+    assert readers_tested(Setting(values)) == ("natural_instructions", "starter", "my_module.read")
+    assert [name for name, _ in parts_of(Setting(values))] == list(parts)
 
 
 def test_imported_predictions_are_of_the_tasks_that_their_name_says() -> None:

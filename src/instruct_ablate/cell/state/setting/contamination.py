@@ -10,7 +10,7 @@ from instruct_ablate.configuration.presets import READERS, seen_by
 
 SEEN = "seen"  # the column's heading
 DOUBTFUL = ("yes", "?")
-_PART = re.compile(r"([\w-]+): \{'tasks\.reader': '(\w+)'")  # of `tasks.parts` as a setting has it
+_PART = re.compile(r"(.+?): \{'tasks\.reader': '([\w.]+)'")  # of `tasks.parts` as a setting has it
 
 
 def seen(setting: Setting) -> str:
