@@ -68,3 +68,14 @@ def test_a_preset_of_the_hub_is_read_from_its_cache(tmp_path: Path, monkeypatch:
 
 def test_kinds_are_told_by_what_every_encoder_decoder_writes(tmp_path: Path) -> None:
     assert counted("tiny_t5", tmp_path).count("a") == 1 + counted("tiny_t5", tmp_path, False).count("a")
+
+
+def test_a_vocabulary_without_latin_letters_is_counted_too(tmp_path: Path) -> None:
+    """Before: a plan ended in an IndexError, for it looked at the tokens of one letter."""
+    from tokenizers import Tokenizer, models
+
+    Tokenizer(models.BPE({"1": 0, "2": 1}, [])).save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "config.json").write_text("{}")
+    tokens = tokens_of_file(tmp_path / "tokenizer.json", True)
+    assert tokens is not None
+    assert (tokens.count("121"), tokens.count("a"), tokens.count_target("1")) == (3, 0, 2)

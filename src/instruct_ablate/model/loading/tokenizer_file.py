@@ -28,7 +28,7 @@ class FileTokens:
     def __init__(self, tokenizer: Tokenizer, closes: bool) -> None:
         self._tokenizer = tokenizer
         mask = tokenizer.encode("a").special_tokens_mask
-        self._dropped = 1 if mask[-1] and not closes else 0
+        self._dropped = 1 if mask[-1:] == [1] and not closes else 0
         self._ids = lru_cache(REMEMBERED)(self._encode)
 
     def count(self, text: str) -> int:
