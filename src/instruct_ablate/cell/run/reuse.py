@@ -102,7 +102,8 @@ def _sources(config: Config, identity: Identity) -> Iterator[tuple[Identity, Pat
         for source in sorted(Path(config.output).glob(f"*/*-{form.hash[:8]}")):
             yield form, source
     for study in sorted(Path(config.output).glob("*/")):
-        yield from in_another_order(study, identity, metrics)
+        if study.name != config.study:  # there the cell itself is of any order (`as_stored`)
+            yield from in_another_order(study, identity, metrics)
 
 
 def _verified(config: Config, identity: Identity, source: Path, record: CellRecord) -> list[Verified]:

@@ -233,7 +233,7 @@ def _former_cells(study: Path, there: int = 0) -> _Former:
         return _Former({}, {})
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _read(study: Path, _changed: int, _there: int) -> _Former:
     """Read them once for as long as no folder is added: no cell is hashed so any more."""
     every = {path.parent: _told_of(path) for path in sorted(study.glob(f"*/{IDENTITY}"))}
