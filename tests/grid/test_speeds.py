@@ -138,6 +138,20 @@ def test_earlier_studies_fill_what_was_not_measured() -> None:
     assert beside(own, further) == {**own, Way("m", "lora", GPU): QUICK}
 
 
+def test_an_untuned_models_tests_are_no_measure_of_training() -> None:
+    """Before: `plan --decide --from` had no time of training, where the study beside had its untuned model alone."""
+    tested = replace(QUICK, tokens=0, train_seconds=0.0, last=20.0)
+    for machine in (HERE, GPU):
+        every = beside({Way("m", "full", HERE): tested}, {Way("m", "full", machine): SLOW})
+        found = on_one_machine(every, TrainerConfig(), "m", "full")
+        assert found is not None
+        assert (found[0], found[1].tokens, found[1].train_seconds) == (machine, 100, 100.0)
+        assert on_one_machine(every, TrainerConfig(), "m", None) == (HERE, every[Way("m", "full", HERE)])
+    assert beside({Way("m", "full", HERE): tested}, {Way("m", "full", HERE): tested}) == {
+        Way("m", "full", HERE): tested
+    }
+
+
 def test_what_times_rest_on_is_said() -> None:
     measured = {Way("m", "full", HERE): SLOW, Way("m", "full", GPU): QUICK, Way("n", "full", GPU): QUICK}
     assert list(machine_lines(measured, [("m", str(GPU)), ("n", str(GPU)), ("m", str(GPU))])) == [

@@ -103,12 +103,16 @@ def _of_cell(record: CellRecord, made: Environment) -> Speed:
 
 
 def beside(measured: Speeds, further: Speeds) -> dict[Way, Speed]:
-    """Return measured speeds, and further ones of what was not measured on any machine."""
-    known = {(one.model, one.method) for one in measured}
-    return {
-        **measured,
-        **{one: speed for one, speed in further.items() if (one.model, one.method) not in known},
-    }
+    """Return measured speeds, and further ones of what was not measured on any machine.
+
+    What was tested alone, as an untuned model is, says nothing of how fast such a model trains.
+    """
+    known = {(one.model, one.method) for one, speed in measured.items() if speed.tokens}
+    found = dict(measured)
+    for one, speed in further.items():
+        if (one.model, one.method) not in known and (speed.tokens or one not in found):
+            found[one] = found.get(one, Speed()) + speed
+    return found
 
 
 def on_one_machine(

@@ -55,7 +55,7 @@ def test_a_mixture_that_was_composed_says_its_parts() -> None:
     """The texts of parts are read as a cell's setting has them."""
     parts = {
         "a": {"reader": "natural_instructions", "root": "x"},
-        "my part.2": {"reader": "starter"},
+        "my-part_2": {"reader": "starter"},
         "own": {"reader": "my_module.read"},
     }
     counted = counting({"tasks": {"reader": "mixture", "parts": parts}})
