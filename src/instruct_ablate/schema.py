@@ -28,16 +28,13 @@ class TasksConfig:
     test_categories: list[str] = field(default_factory=list)  # the same for test tasks alone
     test_include: list[str] = field(default_factory=list)
     test_tasks: int | None = None  # this many test tasks, spread over categories; null: all
-    test_subset: str | None = (
-        None  # exactly_labelled: the 57 test tasks of Kung & Peng's comparison with guessing
-    )
+    # exactly_labelled: the 57 test tasks of Kung & Peng's comparison with guessing
+    test_subset: str | None = None
     test_instances: int | None = 100  # the first so many instances of each test task; null: all
-    train_on: str = (
-        "training_tasks"  # or test_task: shots of each test task, disjoint from its test instances
-    )
-    validation: int = (
-        0  # so many training tasks are held out, to choose weights by: neither trained on nor tested
-    )
+    # training_tasks | test_task: shots of each test task, disjoint from its test instances
+    train_on: str = "training_tasks"
+    # so many training tasks are held out, to choose weights by: neither trained on nor tested
+    validation: int = 0
     label_spaces: str | None = None  # YAML file with label spaces that override the derived ones
     # Only for `hf_dataset`: one Hugging Face data set as one task.
     train_split: str | None = None
@@ -50,9 +47,8 @@ class TasksConfig:
     mixture: str | None = None
     # Only for `mixture`: collections by names of your own, each with the keys of `tasks` that its reader uses.
     parts: dict[str, Any] = field(default_factory=dict)  # name -> keys of tasks
-    weights: dict[str, float] = field(
-        default_factory=dict
-    )  # of parts in data_budget.total; empty: by tasks alone
+    # of parts in data_budget.total; empty: by tasks alone
+    weights: dict[str, float] = field(default_factory=dict)
     leave_out: str | None = None  # a part that is not trained on, and tested all the same
     test_parts: list[str] = field(default_factory=list)  # the parts that are tested; empty: all
     name: str | None = None  # what tables show; null: the name of the choice, as of tasks=reviews
@@ -70,12 +66,10 @@ class InstructionConfig:
     explanations: bool = False
     rate: float = 0.2  # share of words that a noisy definition changes
     correct: float = 0.5  # share of right labels for examples=partly_correct
-    annotation: str | None = (
-        None  # yin_2023 (theirs, downloaded) or a file: annotated definitions that no_..._content follow
-    )
-    corpus: str | None = (
-        None  # text file, a sentence a line, that ood_inputs are drawn from; null: the shipped one
-    )
+    # yin_2023 (theirs, downloaded) or a file: annotated definitions that no_..._content follow
+    annotation: str | None = None
+    # text file, a sentence a line, that ood_inputs are drawn from; null: the shipped one
+    corpus: str | None = None
 
 
 @dataclass

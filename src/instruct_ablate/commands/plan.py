@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from instruct_ablate.grid.planning.plan import PlannedCell
     from instruct_ablate.grid.speeds import Speeds
     from instruct_ablate.grid.study import Study
+    from instruct_ablate.grid.sweep import Plan
     from instruct_ablate.report.statistics.planned import Planned
 
 
@@ -64,7 +65,6 @@ def command(
         summary,
     )
     from instruct_ablate.grid.rounds import planned_rounds
-    from instruct_ablate.grid.speeds import speeds
     from instruct_ablate.report.verdicts.at_looks import StudyJudge
 
     if not decide:
@@ -72,11 +72,7 @@ def command(
     limit = parse_budget(budget) if budget else None
     plan = compose_plan(overrides)
     around = studies_beside(plan)
-    measured = speeds(record for study in around for record in study.cells)
-    if steps is not None:
-        from instruct_ablate.grid.planning.probe import probe
-
-        measured |= probe(plan.cells, steps)
+    measured = _measured(plan, around, steps)
     cells = planned(plan, measured, limit)
     left = [*check_planned(plan, cells), *planned_rounds(plan.cells, StudyJudge())]
     proposal = _proposal(cells, measured, earlier, truth) if decide else ()
@@ -90,6 +86,18 @@ def command(
         make_console().print(plan_table(cells))
     for line in lines:
         echo(line)
+
+
+def _measured(plan: Plan, around: list[Study], steps: int | None) -> Speeds:
+    """Return the speeds of the studies around a grid, and of a probe of so many steps where one is asked for."""
+    from instruct_ablate.grid.speeds import speeds
+
+    measured = speeds(record for study in around for record in study.cells)
+    if steps is None:
+        return measured
+    from instruct_ablate.grid.planning.probe import probe
+
+    return measured | probe(plan.cells, steps)
 
 
 def _unmet(cells: list[PlannedCell]) -> tuple[str, ...]:

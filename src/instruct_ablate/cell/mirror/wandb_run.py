@@ -52,11 +52,7 @@ class WandbRun:
 
     def __init__(self, config: Config, identity: Identity, folder: Path) -> None:
         self.config, self.folder = config, folder
-        settings = {
-            "config": shown_config(config, identity),
-            **_names(config, identity),
-            "dir": folder,
-        }
+        settings = {"config": shown_config(config, identity), **_names(config, identity), "dir": folder}
         self.mode = resolved_mode(config.logger)
         self.before = logged_before(folder, identity)
         try:

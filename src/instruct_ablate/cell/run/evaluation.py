@@ -115,8 +115,7 @@ def evaluate(
         *met,
     )
     notes = tuple(f"test, {name}: {note}" for note in noted if note)
-    seconds = time.perf_counter() - started
-    return Tested(block, seconds, len(prompts) - len(finished), notes, batches)
+    return Tested(block, time.perf_counter() - started, len(prompts) - len(finished), notes, batches)
 
 
 def _predicted(

@@ -184,12 +184,11 @@ class Legend:
     def _contents_of(self, key: str) -> Mapping[Name, frozenset[str]]:
         """Return the contents that stand under a name with all the keys that follow from it."""
         found: dict[Name, frozenset[str]] = {}
-        imports = [one for one in self._settings if one.imported and one.revision(key)]
         for setting in self._settings:
             if setting.revision(key) and not setting.imported:
                 name = _named(setting, key)
                 found[name] = found.get(name, frozenset()) | {content(setting, key)}
-        homes = {one: _homes(one, key, found) for one in imports}
+        homes = {one: _homes(one, key, found) for one in self._settings if one.imported and one.revision(key)}
         for one, names in homes.items():
             for name in names:
                 found[name] |= {content(one, key)}
