@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from instruct_ablate import command_line, entry, terminal
+from instruct_ablate.grid.checking import effects
 from instruct_ablate.terminal import (
     Formatter,
     complain,
@@ -198,7 +199,7 @@ def test_both_entries_begin_with_it(entry: ModuleType, monkeypatch: pytest.Monke
 
 
 def test_what_checks_of_many_cells_say_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    log = logging.getLogger("instruct_ablate.grid.effects")
+    log = logging.getLogger(effects.__name__)
     with each_line_once():
         for _ in range(3):
             log.warning("%s is not there", "a")

@@ -83,20 +83,25 @@ def opened_members(path: Path) -> Iterator[Iterator[Member]]:
     """Open an archive and give its files one after another; what is no such archive is a `UserError`."""
     form = form_of(path)
     try:
-        with opened_plain(path) as file:
-            if form == ".zip":
-                yield _zip_members(file)
-            elif form == ".tar.gz":
-                with gzip.GzipFile(fileobj=file) as packed:
-                    yield _tar_members(packed.read)
-            else:
-                import pyarrow as pa
-
-                with pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd") as packed:
-                    yield _tar_members(packed.read)
+        with opened_plain(path) as file, _unpacked(file, form) as content:
+            yield _zip_members(content) if form == ".zip" else _tar_members(content.read)
     except UNREADABLE as error:
         why = in_a_line(error, 120)
         raise UserError(f"{path} cannot be read as {form}: {why}") from error
+
+
+def _unpacked(file: IO[bytes], form: str) -> contextlib.AbstractContextManager[Any]:
+    """Return what is read of an archive: a zip as it lies there, of the others what was packed as a whole."""
+    if form == ".zip":
+        return contextlib.nullcontext(file)
+    if form == ".tar.gz":
+        return gzip.GzipFile(fileobj=file)
+    import pyarrow as pa
+
+    stream: contextlib.AbstractContextManager[Any] = pa.CompressedInputStream(
+        pa.PythonFile(file, mode="r"), "zstd"
+    )
+    return stream
 
 
 def _zip_members(file: IO[bytes]) -> Iterator[Member]:

@@ -80,15 +80,20 @@ def whole_file(path: Path, durable: bool = True, key: str = "output") -> Iterato
             if durable:
                 _sync(temporary)
             follow_mode(temporary)
-            with inside_fence(path):
-                if path.is_dir() and not path.is_symlink():
-                    _clear(path)
-                temporary.replace(path)
+            _put(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         if durable:
             sync_folder(path.parent)
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Give a file its name, in the place of whatever had it: a folder is cleared away."""
+    with inside_fence(path):
+        if path.is_dir() and not path.is_symlink():
+            _clear(path)
+        temporary.replace(path)
 
 
 def make_folder(path: Path) -> None:

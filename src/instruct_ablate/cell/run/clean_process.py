@@ -224,11 +224,9 @@ def _told(number: object) -> str:
 
 def _open_files(folder: Path) -> list[str]:
     """Name the files of a cell that are still open, its output aside."""
-    found, home = [], str(folder.resolve())
+    found, home = list[tuple[int, str]](), str(folder.resolve())
     with contextlib.suppress(OSError):
         for link in Path("/proc/self/fd").iterdir():
             with contextlib.suppress(OSError):
-                target = str(link.readlink())
-                if int(link.name) > 2 and target.startswith(home):
-                    found.append(f"{target} is still open")
-    return found
+                found.append((int(link.name), str(link.readlink())))
+    return [f"{target} is still open" for number, target in found if number > 2 and target.startswith(home)]

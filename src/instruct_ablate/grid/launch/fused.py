@@ -42,11 +42,7 @@ def run_fused(launcher: Any, cells: Sequence[Cell], most: int, tokens: int | Non
             if len(group) == 1 or tokens is None:
                 _in_turn(launcher, group, restore, (done, many))
             else:
-                names = ", ".join(cell.identity.name for cell in group)
-                log.info("cells up to %d of %d: %s", done + len(group), many, names)
-                _together(launcher, group, tokens)
-                for cell in group:
-                    restore(cell.folder)
+                _together(launcher, group, tokens, restore, (done, many))
             done += len(group)
 
 
@@ -136,7 +132,14 @@ def _in_turn(launcher: Any, cells: Sequence[Cell], restore: Restore, place: tupl
             restore(cell.folder)
 
 
-def _together(launcher: Any, cells: Sequence[Cell], tokens: int) -> None:
+def _together(
+    launcher: Any, cells: Sequence[Cell], tokens: int, restore: Restore, place: tuple[int, int]
+) -> None:
+    """Run cells at once, `tokens` a joined pass; `place` as for those that run in turn."""
     from instruct_ablate.cell.run.side_by_side import side_by_side
 
+    names = ", ".join(cell.identity.name for cell in cells)
+    log.info("cells up to %d of %d: %s", place[0] + len(cells), place[1], names)
     side_by_side({cell.identity.name: partial(launcher.task_function, cell.config) for cell in cells}, tokens)
+    for cell in cells:
+        restore(cell.folder)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,11 @@ def shown(data: PromptDataModule) -> Iterator[tuple[TokenStore, int]]:
             return
         store = data.store if data.draws is None else data.draws.of_epoch(epoch)
         begin, end = max(data.first_step - epoch * each, 0), min(plan.steps - epoch * each, each)
-        for step in plan.order(epoch)[begin:end]:
-            for example in step.tolist():
-                if example not in seen:
-                    seen.add(example)
-                    yield store, example
+        steps = plan.order(epoch)[begin:end]
+        for example in chain.from_iterable(step.tolist() for step in steps):
+            if example not in seen:
+                seen.add(example)
+                yield store, example
 
 
 def _hindrance(config: Config) -> str | None:
