@@ -58,6 +58,7 @@ def _stretches(beside: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], li
         starts = np.arange(end - 1, -1, -1)
         depths = np.concatenate([[0], np.minimum.accumulate(beside[: end - 1][::-1])])
         spared = depths * (end - 1 - starts)
+        # An example alone may be above the limit: it cannot be divided.
         fits = (whole[end] - whole[starts] - spared <= limit) | (starts == end - 1)
         best = int(np.argmax(np.where(fits, saved[starts] + spared, -1)))  # of equal ones the shortest
         saved[end], first[end] = saved[starts[best]] + spared[best], starts[best]

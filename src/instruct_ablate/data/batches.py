@@ -40,6 +40,7 @@ class Schedule:
     @property
     def steps(self) -> int:
         """Steps of the whole fit: `max_steps` where given, else what the epochs make (at least one)."""
+        # 0.07 epochs of 100 steps are 7, of which floats make 7.000000000000001.
         return self.max_steps or max(1, math.ceil(self.epochs * self.steps_per_epoch - 1e-9))
 
     def order(self, epoch: int) -> list[Integers]:
@@ -124,6 +125,7 @@ def pack_padded(lengths: Sequence[int], limit: int) -> list[list[int]]:
 def _shuffled(count: int, seed: int, epoch: int) -> Integers:
     """Return 0 … count-1 in random order, the same on every machine (raw PCG64 numbers are specified)."""
     numbers = np.random.PCG64([seed, epoch]).random_raw(count)
+    # Stable: an order of equal numbers that is numpy's own matter might change with it.
     return np.argsort(numbers, kind="stable")
 
 

@@ -110,9 +110,11 @@ def _with_prompts(
         if place.prefix:
             shared[place.parent] = shared.get(place.parent, 0.0) + scale
     for number, (source, place, scale) in enumerate(zip(sources, places, scales, strict=True)):
+        # Taken out by the first example that shares it, so that it is predicted once.
         if (together := shared.pop(place.parent, None) if place.prefix else None) is not None:
             within = np.arange(place.prefix - 1) + place.parent
             added.add(within, source[1 : place.prefix], NO_PARENT, together * weighting.prompt)
+        # A prefix's last token predicts what follows in each example, which differs: it counts for each by itself.
         before = [place.parent + place.prefix - 1] if place.prefix else []
         own = np.arange(len(source) - place.prefix - 1) + place.begin
         at = np.concatenate([np.array(before, dtype=np.int64), own])

@@ -83,6 +83,7 @@ class Batches:
         """Return this process's examples of a step, those of a task together within the limit, else one by one."""
         lengths = self.store.lengths
         mine = share(chosen, lengths, self.rank, self.processes, self.schedule.tasks is not None)
+        # An encoder looks both ways, so that of its prompts nothing can be shared; no more can it of padded rows.
         if self.schedule.tasks is None or self.start_token is not None or not self.packing:
             return [[example] for example in mine.tolist()]
         whole = [run.tolist() for run in runs(mine, self.schedule.tasks)]
@@ -199,6 +200,7 @@ class PromptDataModule(LightningDataModule):
         workers = self.config.data.num_workers
         return DataLoader(
             _Steps(self.batches(), self.first_step),
+            # A step is whole as it comes: the loader has nothing to lay together.
             batch_size=None,
             num_workers=workers,
             persistent_workers=False,

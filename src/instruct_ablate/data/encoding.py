@@ -85,6 +85,7 @@ class Encoding:
             else json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
         )
         parts: list[Any] = [self.tokenizer.eos_token_id, self.tokenizer.bos_token_id, self.encoder_decoder]
+        # Added only where it is not the usual: what is tokenised already keeps its key.
         parts += [] if self.end_of_target in (None, self._end) else ["targets end with", self.end_of_target]
         parts += [] if self.end_of_source else ["sources without their end"]
         if not self.encoder_decoder and parts[0] is not None and parts[0] == parts[1]:

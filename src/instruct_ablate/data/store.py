@@ -122,6 +122,7 @@ def stored_tokens(
         lambda unfinished: _write(unfinished, prompts(), encoding, config),
         lambda whole: _open(whole, encoding.encoder_decoder),
     )
+    # A key is read from a cache too (`training_data`): its store must be of as many prompts as was noted.
     if len(store) != count:
         raise RuntimeError(f"{folder} holds {len(store)} prompts, {count} were asked for")
     return store
@@ -137,6 +138,7 @@ def token_key(prompts: Sequence[Prompt], encoding: Encoding, config: PromptConfi
     digest = hashlib.sha256(json.dumps([FORMAT, encoding.fingerprint(), *limits]).encode())
     for prompt in prompts:
         texts = [text.encode() for text in (prompt.task, prompt.source, prompt.target)]
+        # With their lengths, so that no other division of the same text has the same hash.
         digest.update(b"%d %d %d " % tuple(len(text) for text in texts))
         digest.update(b"".join(texts))
     return digest.hexdigest()

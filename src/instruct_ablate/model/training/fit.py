@@ -66,8 +66,10 @@ def fit(
     Goes on from `folder`/checkpoints where an earlier fit of the same cell was stopped; raises `Interrupted` after
     writing a checkpoint when told to stop.
     """
+    # Before adapters are added: cells side by side share the model as it was loaded.
     prepare(checkpoint.model, config)
     model = make_trainable(checkpoint.model, config)
+    # There once the fit was whole: a cell that was killed in its tests trains no more.
     finished = training_state.read(folder / "checkpoints" / training_state.TRAINED)
     if finished is None:
         started = time.perf_counter()
@@ -125,6 +127,7 @@ def _train(
     notes = data.notes
     checkpoints, settings = folder / "checkpoints", config.trainer
     state = _beginning(checkpoints, data)
+    # Read before the fp32 copy: FSDP computes in the precision that the model was loaded in.
     products = next(model.parameters()).dtype
     subject: Any = master_copy(model) if settings.strategy == "fsdp" else model
     dropout = Dropout(settings.dropout, config.seed) if settings.dropout else None
@@ -190,15 +193,18 @@ def _trainer(config: Config, steps: int, callbacks: list[Callback], loggers: Seq
         devices=settings.devices,
         num_nodes=settings.num_nodes,
         strategy=build_strategy(settings),
+        # What is left alone: the trainer of a fit that goes on is new, and counts from 0.
         max_steps=steps,
         callbacks=callbacks,
         logger=list(loggers) or False,
         log_every_n_steps=1,
+        # States are the saver's: they lie between steps, and training goes on from them to the same bits.
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         # On GPUs some kernels have no deterministic form: those warn.
         deterministic=True if on_cpu else "warn",
+        # The data module deals each step out among processes itself.
         use_distributed_sampler=False,
     )
 

@@ -42,6 +42,7 @@ def kept_states(
     if frozen is None:
         yield None
         return
+    # Two tokens tell the width and the precision of what is kept.
     like = frozen.chunk(torch.tensor(trial_tokens(bare(model), 2)), []).states
     limit = int(config.trainer.frozen_cache_gb * 1e9)
     store = make_store(Path(config.cache), name_of(frozen), like.shape[-1], like.dtype, limit)
@@ -80,6 +81,7 @@ def shown(data: PromptDataModule) -> Iterator[tuple[TokenStore, int]]:
     plan = data.schedule
     each, seen = plan.steps_per_epoch, set[int]()
     for epoch in range(data.first_step // each, -(-plan.steps // each)):
+        # Of draws each epoch has a store of its own: the same number is another text there.
         if data.draws is not None:
             seen = set()
         elif len(seen) == plan.examples:

@@ -59,6 +59,7 @@ def check_layers(config: ModelConfig, method: MethodConfig, cache: Path) -> None
     model = empty_model(config, cache, check_checkpoint(config))
     if model is None:
         return
+    # Peft refuses a name only where it finds no layer for any: one of several that is misspelt would pass.
     names = [name for name, _ in model.named_modules()]
     missing = [t for t in method.target_modules if not any(is_called(name, t) for name in names)]
     if missing:

@@ -76,6 +76,7 @@ class PackedAttention:
                 t5 = self.model.config.model_type in T5_LIKE
                 alone = not self.model.config.is_encoder_decoder
                 changes.enter_context(attending(self.model, _attention_of(self.model)))
+                # Of an encoder-decoder all last states are read: nothing can be left out.
                 changes.enter_context(shortened(bare(self.model), "packed") if alone else nullcontext())
                 changes.enter_context(t5_attention.corner_bias(self.model) if t5 else nullcontext())
             return changes.pop_all()
@@ -194,6 +195,7 @@ def check_model(model: PreTrainedModel, packing: bool = True) -> None:
     """Refuse models whose loss would silently be computed wrong here; what no configuration tells, a trial does."""
     check_family(model, packing)
     inner = bare(model)
+    # Encoder-decoders are held to their own forward pass by `packable`.
     if model.config.is_encoder_decoder or proven(partial(_agrees, packing=packing), inner):
         return
     raise UserError(

@@ -56,6 +56,7 @@ class MasterWeights:
     def sum_over_processes(self) -> None:
         """Add up the gradients of all processes, in place."""
         for master in self.masters:
+            # A process without an example of this step has no gradient, and all must take part in the sum.
             if master.grad is None:
                 master.grad = torch.zeros_like(master)
             torch.distributed.all_reduce(master.grad)

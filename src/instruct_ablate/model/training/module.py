@@ -102,10 +102,12 @@ class InstructionModule(LightningModule):
         if answer is not None:
             return float(answer)
         loss = self.alone(batch)
+        # A loss that is no number does not come of the scale: `training_step` refuses it.
         while self.scale > 1.0 and math.isfinite(loss) and not self._weights.finite():
             self.scale /= 2
             self._optimizer.zero_grad(set_to_none=True)
             loss = self.alone(batch)
+        # Before clipping, whose bound is for the gradients' own norm.
         if self.scale != 1.0:
             self._weights.multiply(1 / self.scale)
         return loss
@@ -124,6 +126,7 @@ class InstructionModule(LightningModule):
             torch.distributed.all_reduce(total)
             if not sharded:
                 self._weights.sum_over_processes()
+        # Read once a step, not a micro-batch: a GPU is waited for.
         return float(total)
 
     def part(self, micro_batch: MicroBatch, batch: EffectiveBatch) -> Any:
@@ -135,6 +138,7 @@ class InstructionModule(LightningModule):
         if micro_batch.weights is not None:
             return (losses * micro_batch.weights).sum() / batch.weight
         if self.config.loss == "per_token":
+            # A division would round otherwise: finished cells' losses are those of this product, to the bit.
             return losses.sum() * (1.0 / batch.target_tokens)
         lengths = torch.bincount(micro_batch.owners)
         return (losses / lengths[micro_batch.owners]).sum() / batch.examples
@@ -156,6 +160,7 @@ class InstructionModule(LightningModule):
         masters = self._weights.masters
         if self.config.gradient_clip is not None:
             self.norm = float(whole(clip_grad_norm_(masters, self.config.gradient_clip)))
+        # Through Lightning's wrapper: by its steps the trainer counts up to `max_steps`.
         optimizer: Any = self.optimizers()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -186,6 +191,7 @@ class InstructionModule(LightningModule):
                 inner[place] = {name: _like(value, master) for name, value in inner[place].items()}
         self._optimizer.load_state_dict(state["optimizer"])
         self.schedule.last_epoch = state["schedule"]
+        # A schedule gives the optimiser its rate when it takes a step, and none is taken here.
         for group, factor in zip(self._optimizer.param_groups, self.schedule.lr_lambdas, strict=True):
             group["lr"] = group["initial_lr"] * factor(state["schedule"])
         self.done = state["step"]

@@ -39,9 +39,11 @@ def build_schedule(optimizer: torch.optim.Optimizer, config: TrainerConfig, step
 
     def factor(step: int) -> float:
         if step < warmup:
+            # So no step has a rate of 0, and the first one after the warm-up has the full rate.
             return (step + 1) / (warmup + 1)
         if config.schedule == "constant":
             return 1.0
+        # Asked once more behind the last step, and a fit may be warm-up alone: hence both bounds.
         return max(0.0, (steps - step) / max(1, steps - warmup))
 
     return LambdaLR(optimizer, factor)

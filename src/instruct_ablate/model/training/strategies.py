@@ -52,6 +52,7 @@ def shard(losses: nn.Module, device: torch.device, products: torch.dtype) -> Non
 
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     policy = MixedPrecisionPolicy(param_dtype=products, reduce_dtype=torch.float32)
+    # From within outwards, as FSDP2 asks: the whole takes what no layer has taken.
     for layers in [part for part in losses.modules() if isinstance(part, nn.ModuleList)]:
         if any(type(layer).__name__.endswith(("Layer", "Block")) for layer in layers):
             for layer in layers:
@@ -71,6 +72,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 def sharded_like(tensor: Tensor, pattern: Tensor) -> Tensor:
     """Return a whole tensor divided as `pattern` is."""
+    # An optimiser's state holds numbers besides (Adam's count of steps), which are nobody's share.
     if not is_sharded(pattern) or tensor.shape != pattern.shape:
         return tensor
     from torch.distributed.tensor import distribute_tensor

@@ -138,6 +138,7 @@ class Adapted(torch.autograd.Function):
         pairs = matrices[::2], matrices[1::2]
         of_both = map(layout.unstacked, (of_downs, of_ups), pairs)
         for of_down, of_up, scale, down, up in zip(*of_both, scales, *pairs, strict=True):
+            # The product took `up` times its scale, so that its own gradient has the scale once more.
             found += [of_down.to(down.dtype), of_up.to(up.dtype).mul_(scale)]
         return None if back is None else back.view_as(states), None, None, None, None, *found
 
@@ -146,6 +147,7 @@ def _prepared(
     layout: PartByPart | AtOnce, scales: Sequence[float], matrices: Sequence[Tensor], dtype: torch.dtype
 ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """Return the adapters' matrices as products take them: in the states' precision, the scale within the second."""
+    # Scaled in the matrices' own precision and rounded then: one rounding, where the output's would be two.
     ups = [(up * scale).to(dtype) for up, scale in zip(matrices[1::2], scales, strict=True)]
     return layout.stacked([down.to(dtype) for down in matrices[::2]]), layout.stacked(ups)
 
@@ -195,6 +197,7 @@ def is_plain(layer: Any) -> bool:
     down, up = layer.lora_A[name], layer.lora_B[name]
     still = isinstance(layer.lora_dropout[name], nn.Identity)
     plain = type(down) is nn.Linear and type(up) is nn.Linear and down.bias is None and up.bias is None
+    # Weights are read here past the modules: who listens to one, or stands in for it, would not be asked.
     return still and plain and not any("forward" in vars(one) or listened_to(one) for one in (base, down, up))
 
 

@@ -80,6 +80,7 @@ def blocks(
     for first in range(begin, stop, ROWS):
         last = min(first + ROWS, stop)
         spans = (*before, (start, last)) if causal else tuple(before)
+        # Where the window reaches over all that a block sees, it hides nothing and needs no mask.
         narrow = window if window is not None and length - beyond + last - start > window else None
         skipped = 0 if narrow is None or free else max(0, length + first - start + 1 - narrow)
         seen = tuple(_without(spans, skipped))
@@ -107,6 +108,7 @@ class BlockAttention(torch.autograd.Function):
         plan: Plan,
     ) -> Tensor:
         """Return (1, tokens, heads, dim), the order in which the next linear layer reads it."""
+        # The bias is among what is saved below, which ends with the backward pass; a plan might not.
         ctx.plan, ctx.group = replace(plan, low=None), query.shape[1] // key.shape[1]
         folded, keys, values = _fold(query, ctx.group), key[0].contiguous(), value[0].contiguous()
         before, scores_of = _before_products(plan.scores, query.dtype)
@@ -131,6 +133,7 @@ class BlockAttention(torch.autograd.Function):
         query, key, value, output, *rest = ctx.saved_tensors
         low = rest[0] if rest else None
         slopes = _fold(gradients[0].transpose(1, 2), ctx.group)
+        # What softmax's gradient takes off, from outputs as FlashAttention has it: fewer numbers a row than weights.
         delta = (gradients[0].float() * output.float()).sum(-1, keepdim=True)
         delta = _fold(delta.transpose(1, 2), ctx.group).to(query.dtype)
         of_query = torch.empty_like(query)
@@ -144,6 +147,7 @@ class BlockAttention(torch.autograd.Function):
             rows = slice(block.first * ctx.group, block.last * ctx.group)
             slope = slopes[:, rows]
             scores = scores_of.of_products(torch.bmm(query[:, rows], _cut(keys_across, block, 2)))
+            # Before `_weights`, which uses the scores up.
             growth = scores_of.growth(scores)
             weights = _weights(scores, low, block, ctx.group)
             shown = weights if drop is None else _dropped(weights, drop, block)
@@ -152,6 +156,7 @@ class BlockAttention(torch.autograd.Function):
             if drop is not None:
                 scores = _dropped(scores, drop, block)
             scores.sub_(delta[:, rows]).mul_(weights)
+            # Before `growth`: the bias is added to scores that are scaled and capped already.
             if of_bias is not None:
                 _bias_of(of_bias, block).add_(scores)
             if isinstance(growth, Tensor) or growth != 1.0:
@@ -170,6 +175,7 @@ def _before_products(scores: Scores, dtype: torch.dtype) -> tuple[float, Scores]
     A power of two moves no digit, so that it may stand before: queries are fewer than scores, for the same bits. Not so
     in fp16, whose small numbers lose digits.
     """
+    # Of `frexp`'s fractions 0.5 is that of powers of two alone.
     if scores.cap is not None or dtype == torch.float16 or math.frexp(scores.scale)[0] != 0.5:
         return 1.0, scores
     return scores.scale, replace(scores, scale=1.0)

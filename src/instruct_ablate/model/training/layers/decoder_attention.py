@@ -53,6 +53,7 @@ class PackedLayout:
 
     def blocks(self, window: int | None, last: bool = False) -> list[Block]:
         """Return the blocks of all segments, those of one window made once; `last`: of the queries wanted alone."""
+        # A window beyond the longest sequence hides nothing: such layers share the blocks of those without.
         window = None if window is not None and window >= self.longest else window
         if (window, last) not in self._blocks:
             self._blocks[window, last] = [
@@ -90,6 +91,7 @@ class PackedLayout:
         Of the last layer the queries may be those of the wanted tokens alone.
         """
         few = query.shape[2] < key.shape[2]
+        # Kernels know neither masks of dropout nor a cap on scores: there blocks serve GPUs, too.
         if query.device.type == "cpu" or site is not None or scores.cap is not None:
             plan = Plan(self.blocks(scores.window, few), scores, site)
             result: Tensor = BlockAttention.apply(query, key, value, None, plan)  # type: ignore[no-untyped-call]

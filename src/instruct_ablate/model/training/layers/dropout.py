@@ -55,6 +55,7 @@ class Dropout:
         seq2seq = inner.config.is_encoder_decoder
         encoder = set(inner.get_encoder().modules()) if seq2seq else set[nn.Module]()
         self._sites = {
+            # By name and not by place: adapters that are added between leave a module's draws as they are.
             part: (hashed("site", name), ENCODER if part in encoder else DECODER)
             for name, part in inner.named_modules()
         }

@@ -37,6 +37,7 @@ def _shifted(values: Tensor, bits: int) -> Tensor:
 
 def places(examples: Tensor, positions: Tensor, fit: int, side: int) -> Tensor:
     """Return a 64-bit number for each token; `fit` stands for the seed and the step."""
+    # Doubled, so that no place in a source has the number of one in a target.
     return mixed(mixed(examples ^ signed(fit)) ^ (2 * positions + side))
 
 
@@ -112,6 +113,7 @@ def _kept(first: Tensor, second: Tensor, channels: Tensor, rate: float) -> Tenso
     drawn.bitwise_xor_(second)
     for shift, factor in _SHORT:
         drawn.bitwise_xor_((drawn >> shift) & ((1 << (32 - shift)) - 1)).mul_(signed(factor, 32))
+    # As 32-bit numbers with a sign these begin at -2^31: the lowest share of them is dropped.
     return drawn >= round(rate * 2**32) - 2**31
 
 
@@ -120,6 +122,7 @@ def _channels(count: int, kind: int, device: str) -> Tensor:
     """Return a 32-bit number for each channel; `kind` tells heads from what they look at."""
     numbers = torch.arange(count, device=device, dtype=torch.int64)
     return (
+        # splitmix64's own increment: without it the hash of 0 would be 0.
         mixed((2 * numbers + kind) ^ signed(0x9E3779B97F4A7C15))
         .view(torch.int32)
         .view(-1, 2)[:, 0]

@@ -50,6 +50,7 @@ class FrozenLayers(LowerLayers):
         except UserError:
             return None
         count = next((at for at, layer in enumerate(layers) if _learns(layer)), len(layers))
+        # States are caught where the next layer takes them: one has to stand above.
         count = min(count, len(layers) - 1)
         if count < 1:
             return None
@@ -75,6 +76,7 @@ class FrozenLayers(LowerLayers):
             pass
         finally:
             hook.remove()
+        # Calls are counted as layers: one that attends twice would shift the keys of all behind it.
         if len(layout.own) != self.count:
             raise ValueError(f"{self.count} layers attended {len(layout.own)} times")
         return Chunk(found[0][0], tuple(layout.own))

@@ -36,6 +36,7 @@ class RMSNorm(torch.autograd.Function):
             wide = part.float()
             torch.mean(wide * wide, -1, keepdim=True, out=scale)
             scale.add_(epsilon).rsqrt_()
+            # Rounded here, and then multiplied: the order of transformers' norms.
             into.copy_(wide * scale)
             into.mul_(weight)
         ctx.save_for_backward(states, weight, inverse)
@@ -50,6 +51,7 @@ class RMSNorm(torch.autograd.Function):
         output, wide_weight = torch.empty_like(flat), weight.float()
         of_weight = torch.zeros_like(wide_weight)
         for part, slope, scale, into in _rows(flat, slopes, inverse, output):
+            # A copy in fp32, too: it is written over below, and the gradient is the caller's.
             normed, wide = part * scale, slope.to(torch.float32, copy=True)
             product = wide * normed
             of_weight += product.sum(0)
@@ -92,6 +94,7 @@ class GatedOutput(torch.autograd.Function):
         gate, up, weight = ctx.saved_tensors
         activate, slope = ACTIVATIONS[ctx.activation]
         active, of_weight = activate(gate), None
+        # Before `active` is written over.
         if ctx.needs_input_grad[2]:
             of_weight = gradients[0].flatten(0, -2).T @ (active * up).flatten(0, -2)
         slopes = gradients[0] @ weight

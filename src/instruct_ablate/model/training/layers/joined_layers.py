@@ -38,6 +38,7 @@ class Passing:
         decoder = [part.decoder.total for part in parts]
         self._lengths = {DECODER: {sum(decoder): decoder}}
         if wanted is not None:
+            # A layer tells by its number of rows which it is given; where all are wanted both are the same.
             self._lengths[DECODER].setdefault(sum(wanted), list(wanted))
         if encoder := [part.encoder.total for part in parts if part.encoder is not None]:
             self._lengths[ENCODER] = {sum(encoder): encoder}

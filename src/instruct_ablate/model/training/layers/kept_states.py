@@ -61,6 +61,7 @@ class KeptStates:
             if parent != NO_PARENT:
                 begin, end = spans[parent]
                 whole = self._sequence(np.concatenate([ids[begin:end], ids[first:last]]))
+                # Its states follow from its own tokens alone, so that any child's sequence has them.
                 parts.setdefault(parent, whole[: end - begin])
                 parts[at] = whole[end - begin :]
         for at, (first, last) in enumerate(spans):
@@ -106,6 +107,7 @@ class KeptStates:
         left = left[turn:] + left[:turn]
         for wait in (False, True):
             left = [one for one in left if not self._filled(one, wait, sequences, chains, buckets[one])]
+        # Its chunks hold keys and values of every frozen layer, and training needs the room.
         self._way.clear()
 
     def _filled(
@@ -136,6 +138,7 @@ class KeptStates:
         """Return the chunks of some sequences that are not stored, in the order in which they are computed."""
         assert self.store is not None
         new: dict[bytes, _New] = {}
+        # Those that begin alike in turn: `_reach` computes only what a sequence does not share with the last one.
         for number in sorted(numbers, key=lambda one: b"".join(chains[one])):
             if all(key in self.store for key in chains[number]):
                 continue

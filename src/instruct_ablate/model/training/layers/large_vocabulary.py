@@ -105,6 +105,7 @@ class _Losses(torch.autograd.Function):
             rows = _rows_of(labels, first, last)
             chosen[rows] = logits[rows, labels[rows] - first]
         ctx.save_for_backward(states, weight, labels, totals)
+        # Not among the saved tensors: autograd would refuse that the backward pass writes over it.
         ctx.head, ctx.master, ctx.kept = head, master, kept
         return totals - chosen
 
@@ -113,6 +114,7 @@ class _Losses(torch.autograd.Function):
         states, weight, labels, totals = ctx.saved_tensors
         kept, ctx.kept = ctx.kept, None  # it is written over
         first_of_all = ctx.master.grad is None
+        # The first gradient of a step is written slice by slice: there are no zeros to make and add to.
         of_weight = torch.empty_like(ctx.master) if first_of_all else ctx.master.grad
         of_states = torch.zeros_like(states, dtype=torch.float32) if kept is None else None
         for first, last in _slices(states, weight):

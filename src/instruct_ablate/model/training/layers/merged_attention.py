@@ -132,6 +132,7 @@ def attend(
     layout: Sides, query: Tensor, key: Tensor, value: Tensor, scores: Scores, site: Site | None = None
 ) -> Tensor:
     """Return the attention of all sequences, (1, tokens, heads, dim), from (1, heads, tokens, dim)."""
+    # Kernels know neither masks of dropout nor a cap on scores: there blocks serve GPUs, too.
     if query.device.type == "cpu" or site is not None or scores.cap is not None:
         plan = Plan(layout.blocks(scores.window), scores, site)
         result: Tensor = BlockAttention.apply(query, key, value, None, plan)  # type: ignore[no-untyped-call]

@@ -150,12 +150,14 @@ def corner_bias(model: Any) -> Iterator[None]:
 
 def position_bias(attention: Any, *_: Any, **__: Any) -> Tensor:
     """Return the bias (heads, longest, longest) in fp32, of which each sequence has the corner of its length."""
+    # Not the lengths that transformers hands over: those are of the whole packed row.
     longest = attention.longest
     device = attention.relative_attention_bias.weight.device
     distance = torch.arange(1 - longest, longest, device=device)
     bucket = position_buckets(attention, distance)
     # fp32, because the gradient sums over all pairs at a distance, in all layers.
     by_distance: Tensor = attention.relative_attention_bias(bucket).float().T
+    # Row q is the stretch of distances from -q on: one look-up a distance, not one a pair of tokens.
     return by_distance.unfold(1, longest, 1).flip(1)
 
 

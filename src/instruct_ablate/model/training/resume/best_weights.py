@@ -39,6 +39,7 @@ class Choice:
     def best(self) -> int:
         """The step of the best point."""
         sign = 1 if self.higher_is_better else -1
+        # Of equal ones `max` takes the first, and points come in the order of their steps.
         return max(self.scores, key=lambda one: sign * one[1])[0]
 
     @property
@@ -69,6 +70,7 @@ class BestWeights:
         states = training_state.steps(self.folder)
         oldest = int(states[0].stem.removeprefix("step-")) if states else 0
         passed = [one for one in self._steps() if one <= oldest]
+        # The last of these is the best that the oldest checkpoint knows of: going on from there may end with it.
         self._drop(passed[:-1])
 
     def forget_after(self, step: int) -> None:

@@ -63,6 +63,7 @@ class Points(Callback):
         if trainer.is_global_zero:
             self._test(module, step)
         choice = self.plan.choice
+        # All processes must come to a broadcast: whether there is one follows from the plan alone.
         if choice is not None and choice.patience is not None:
             stops = choice.stops if trainer.world_size == 1 else trainer.strategy.broadcast(choice.stops)
             trainer.should_stop = trainer.should_stop or stops

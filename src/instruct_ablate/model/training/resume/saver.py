@@ -36,6 +36,7 @@ class Meter:
         aside = self.points.seconds if self.points else 0.0
         tokens = self.before.train_tokens + self.curve.tokens
         share = self.before.padding_share
+        # A record holds the share alone: the padded places before a resume are worked out of it.
         padding = self.before.train_tokens * share / (1 - share) + self.curve.padding
         return Cost(
             train_seconds=self.before.train_seconds + clock() - self.started - aside,
@@ -62,6 +63,7 @@ class Saver(Callback):
         """Go on from the state, and listen for signals (after Lightning has set its own handlers)."""
         assert isinstance(module, InstructionModule)
         self._listening.enter_context(self.stop.listening())
+        # Not before: masters and optimiser are made once the model is on its device.
         if self.state is not None:
             module.restore(self.state)
             self.state = None  # its memory is the masters' now
@@ -75,6 +77,7 @@ class Saver(Callback):
         assert isinstance(module, InstructionModule)
         reason = self._stop_reason(trainer)
         due = module.done % self.every == 0
+        # After the last step the trained weights themselves are written, by the fit.
         ends = module.done >= module.steps or trainer.should_stop
         if (due or reason) and not ends:
             self._save(trainer, module)

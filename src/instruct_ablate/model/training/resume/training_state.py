@@ -66,6 +66,7 @@ def read(path: Path) -> dict[str, Any] | None:
     try:
         with opened_plain(path):
             pass  # a pipe would be waited for, a link followed
+        # `weights_only`: a checkpoint lies in a study, and reading a study runs no code.
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Interrupted:
         raise  # told to stop while it was read: it is not damaged
