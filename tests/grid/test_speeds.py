@@ -61,6 +61,14 @@ def test_speeds_are_added_up_over_finished_cells(tmp_path: Path) -> None:
     }
 
 
+def test_imported_predictions_are_no_measure(tmp_path: Path) -> None:
+    """Before: an untuned model was foretold to take no time, where predictions in its name had been imported last."""
+    own = record(tmp_path, evaluate_instances=10, evaluate_seconds=5.0)
+    given = record(tmp_path, evaluate_instances=1000)
+    given = replace(given, setting=given.setting.changed(method="imported"), finished=200.0)
+    assert speeds([own, given]) == speeds([own])
+
+
 def test_a_clock_set_back_makes_no_negative_time(tmp_path: Path) -> None:
     jumped = replace(record(tmp_path, train_seconds=4.0), finished=50.0)
     assert speeds([jumped])[Way("tiny_llama", "full", HERE)].other_seconds == 0.0

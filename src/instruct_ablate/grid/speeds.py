@@ -80,11 +80,11 @@ def way(method: str, layers: str) -> str:
 
 
 def speeds(records: Iterable[CellRecord]) -> dict[Way, Speed]:
-    """Add up what finished cells took, by model, method and machine."""
+    """Add up what finished cells took, by model, method and machine; imported predictions took nothing here."""
     found: dict[Way, Speed] = {}
     for record in records:
-        if record.state == "done" and record.environment is not None:
-            setting = record.setting
+        setting = record.setting
+        if record.state == "done" and record.environment is not None and not setting.imported:
             layers = str(setting.get("method.layers") or ALL)
             method = way(str(setting.get("method") or "full"), layers)
             key = Way(setting.model, method, Machine.of(record.environment))
