@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping
 from instruct_ablate.cell.state.setting.keys import GENERAL, GROUPS, of_untuned
 from instruct_ablate.cell.state.setting.setting import Setting, Value, plain_value, write_exactly
 from instruct_ablate.cell.state.setting.trained_on import answers_by_itself, trained_on
+from instruct_ablate.cell.state.setting.unordered import PARTS
 from instruct_ablate.schema import Config
 
 _HASH = re.compile(r"[0-9a-f]{16,64}")
-PARTS = "tasks.parts"  # of a mixture; a caption names them, and the configuration has the keys of each
 SHARE = "data.altered_share"  # of the examples; what is not altered at all has every share
 
 # Keys that follow from another one, by how they begin. What is neither in its name nor told of all that have it (a
@@ -243,8 +243,7 @@ def is_default(key: str, value: Value) -> bool:
 def _names_of_parts(setting: Setting) -> str:
     """Name the parts of a mixture: the value is their whole configuration, each as `name: {...}`."""
     parts = setting.get(PARTS)
-    names = [part.partition(": ")[0] for part in parts] if isinstance(parts, tuple) else []
-    return ", ".join(names) or "-"
+    return ", ".join(part.partition(": ")[0] for part in parts) if isinstance(parts, tuple) and parts else "-"
 
 
 def content(setting: Setting, key: str) -> str:
