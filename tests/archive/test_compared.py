@@ -59,6 +59,7 @@ def test_the_caption_of_a_table_over_several_pages_is_no_row() -> None:
         ("a,b\n1,x\n", "a,b\n1,y\n", "no"),
         ("a,b\n1,2\n", "a,b\n1,2\n3,4\n", "no"),
         ("a\n3e999ab\n", "a\n4e998ab\n", "no"),  # pieces of hashes, which no float tells apart
+        ("a\n1.2.3\n", "a\n1.20.3\n", "no"),  # versions
         ("a\n9007199254740993\n", "a\n9007199254740992\n", "no"),
         (f"a\n1e{30 * '9'}\n", f"a\n1e{29 * '9'}8\n", "no"),
     ],

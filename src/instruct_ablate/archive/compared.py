@@ -19,7 +19,9 @@ from instruct_ablate.report.statistics.claim import Answer
 from instruct_ablate.report.verdicts.verdicts import MARKS
 
 Likeness = Literal["in words", "around rows", "no"]
-_NUMBER = re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(
+    r"\d+(?:\.\d+){2,}|[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?"
+)  # or a version, as text
 _ANSWER = re.compile("|".join(rf"\b{re.escape(one)}\b" for one in get_args(Answer)))
 _ROW = {
     ".md": re.compile(r"^\|"),
@@ -78,7 +80,10 @@ def _said(line: str) -> Iterator[object]:
 
 
 def _value(number: str) -> object:
-    """Read a number with all of its digits: hashes have some, which rounding would make one another's."""
+    """Read a number with all of its digits: hashes have some, which rounding would make one another's.
+
+    What is none, as a version of three parts, is a text: 1.2.3 is not 1.20.3.
+    """
     try:
         return Decimal(number.replace(",", ""))
     except DecimalException:
