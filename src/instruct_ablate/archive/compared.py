@@ -41,6 +41,7 @@ def likeness(name: str, one: bytes, other: bytes) -> Likeness:
         texts = one.decode(), other.decode()
         if name.endswith(".json"):
             mine, theirs = map(load_json, texts)
+            # By what they print: NaN is NaN there, and true is not 1.
             return "in words" if repr(mine) == repr(theirs) else "no"
         kind = name[name.rfind(".") :]
         (rows, prose), (their_rows, their_prose) = (_parts(kind, text) for text in texts)
@@ -50,6 +51,7 @@ def likeness(name: str, one: bytes, other: bytes) -> Likeness:
         return "no"
     if prose == their_prose:
         return "in words"
+    # Without rows the prose is all that a file says.
     return "around rows" if rows else "no"
 
 

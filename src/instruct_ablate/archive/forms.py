@@ -63,6 +63,7 @@ def _write_tar(file: Any, members: Iterable[tuple[str, bytes]]) -> None:
     for name, data in members:
         info = tarfile.TarInfo(name)
         info.size, info.mode = len(data), 0o644
+        # Not GNU's form: of pax `_long_name` reads the one record it needs, and refuses the others.
         file.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict"))
         file.write(data)
         file.write(bytes(-len(data) % BLOCK))
@@ -73,6 +74,7 @@ def _write_zip(file: IO[bytes], members: Iterable[tuple[str, bytes]]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, data in members:
             info = zipfile.ZipInfo(name)  # of 1980, where time begins for zip
+            # 3 is Unix, whose mode follows; by default it is the system at hand, and the bytes would hang on it.
             info.compress_type, info.create_system = zipfile.ZIP_DEFLATED, 3
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             archive.writestr(info, data)
@@ -108,6 +110,7 @@ def _zip_members(file: IO[bytes]) -> Iterator[Member]:
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
+            # 0 is what systems without Unix modes write; the first bit of the flags says that it is encrypted.
             if kind not in (0, stat.S_IFREG) or info.is_dir() or info.flag_bits & 1:
                 raise UserError(f"{info.filename[:100]!r} in it is no plain file")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

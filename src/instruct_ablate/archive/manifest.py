@@ -47,6 +47,7 @@ def parse_manifest(data: bytes) -> Manifest:
     """Read a manifest; one that names a file outside the archive, or one twice, is refused."""
     try:
         raw = loaded(data.decode())
+        # Before it is decoded: fields that only a newer version knows would pass for damage.
         if isinstance(raw.get("archive"), int) and raw["archive"] > VERSION:
             raise UserError(f"it was written in format {raw['archive']} by a newer version")
         manifest = decode(raw, Manifest)
@@ -55,6 +56,7 @@ def parse_manifest(data: bytes) -> Manifest:
     names = [manifest.study, *(entry.name for entry in manifest.files)]
     for name in names:
         check_member_name(name)
+    # Folded, for where letters' case does not count the second of two such files would be written over the first.
     if "/" in manifest.study or len({name.casefold() for name in names[1:]}) < len(manifest.files):
         raise UserError(f"its {MANIFEST} names a file twice, or its study is called by a path")
     return manifest
@@ -63,6 +65,9 @@ def parse_manifest(data: bytes) -> Manifest:
 def check_member_name(name: str) -> None:
     """Refuse a name that is not that of a file inside the archive, on whatever system it is unpacked."""
     parts = name.split("/")
+    # 255 bytes are what file systems take for one name.
     sound = is_inside(name) and not any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts)
+    # Backslashes and drives (C:) lead out of the folder on Windows, where this one may be unpacked; control characters
+    # would reach a terminal.
     if not sound or "\\" in name or ":" in parts[0] or any(ord(letter) < 32 for letter in name):
         raise UserError(f"{name[:100]!r} is no name of a file inside it")

@@ -89,6 +89,7 @@ def _members(manifest: Manifest, parts: list[Part]) -> Iterator[tuple[str, bytes
     yield MANIFEST, manifest_text(manifest).encode()
     for entry, (_, read) in zip(manifest.files, parts, strict=True):
         data = read()
+        # The manifest stands first and has every checksum, so files are read twice: in between one may have changed.
         if _entry(entry.name, data) != entry:
             raise UserError(
                 f"{entry.name} has changed while the archive was written; run the same command again."

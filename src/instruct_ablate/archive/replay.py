@@ -61,6 +61,7 @@ def replay(
     }
     checked = [check_cell(path.parent, metrics, trust) for path in sorted(study.glob(f"*/{RECORD}"))]
     before = {name: (report / name).read_bytes() for name in archived if _is_table(name)}
+    # An archived file that is not made again must not pass for one that was.
     remove(report)
     write_report(study, report)
     other = _unequal(report, archived)

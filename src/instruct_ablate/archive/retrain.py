@@ -18,6 +18,7 @@ _MANY = ("-m", "--multirun")
 _LOUD = ("-v", "--verbose", "-q", "--quiet")
 _SINGLE = "hydra.sweeper.single=true"  # how a command without -m was stored once, -m put before it
 _CODE = re.compile(r"[^\W\d]\w*\.[^\W\d]\w*")  # module.function, or a Python file
+# Not train.py: an installed package has none.
 _ENTRY = "from instruct_ablate.entry import main; main()"
 
 
@@ -38,6 +39,7 @@ def command_words(command: str, output: Path, study: str, trust: bool = False) -
             continue
         if (
             not given
+            # Hydra's own keys name classes to make and folders to write to: an archive must not say which.
             or key.lstrip("+~").startswith("hydra")
             or not re.fullmatch(r"\+{0,2}[\w./@-]+", key)
             or key[0] == "-"

@@ -33,10 +33,12 @@ def unpack(archive: Path, target: Path, limit: int = LIMIT) -> Manifest:
         raise UserError(f"no archive at {archive}.")
     with explained(target, key="--output"):
         make_folder(target.parent)
+        # Beside the target, so that it takes its name in one step, on the same file system.
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", dir=target.parent))
     try:
         with opened_members(archive) as members:
             manifest = _unpacked(archive, members, temporary, limit)
+        # What mkdtemp makes nobody else may read.
         temporary.chmod(0o755)
         temporary.rename(target)
     finally:

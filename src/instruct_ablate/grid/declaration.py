@@ -80,6 +80,7 @@ def changing(folder: Path) -> Iterator[None]:
         make_folder(folder)
         if not os.access(folder, os.W_OK):
             raise PermissionError(13, "not writable", str(folder))
+        # A file of its own: study.json is replaced at every change, and a lock on it would be on one that is gone.
         with _held(shared_lock(folder / f".{DECLARATION}.lock")):
             yield
 
@@ -133,6 +134,7 @@ def read_declaration(folder: Path) -> Declaration:
     try:
         raw = loaded(read_plain(folder / DECLARATION).decode())
         declaration = decode(modern_declaration(raw, folder), Declaration)
+        # A name is joined to the study's folder: one with a path in it (../..) would lead out.
         named = tuple(cell for cell in declaration.cells if Path(cell.name).name == cell.name)
         return replace(declaration, cells=named)
     except OtherFormatError as other:

@@ -49,12 +49,14 @@ def read_study(folder: Path, records: Records | None = None) -> Study:
             f"no study at {folder}{closed(folder.name, beside)} Give the folder of a study, such as multirun/NAME."
         )
     try:
+        # For its error alone: glob passes over what may not be read, and the study would look empty.
         next(folder.iterdir(), None)
     except OSError as error:
         raise UserError(f"{folder} cannot be read: {error.strerror}") from error
     declaration = read_declaration(folder)
     there = sorted(path.parent.name for path in folder.glob(f"*/{RECORD}"))
     _refuse_several(folder, declaration, there)
+    # A cell is known by the hash at the end of its folder's name, whatever stands before it.
     by_hash = {name[-8:]: name for name in there}
     declared = {by_hash.get(cell.identity[:8], cell.name): cell for cell in declaration.cells}
     names = list(dict.fromkeys([*declared, *there]))

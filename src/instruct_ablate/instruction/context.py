@@ -15,6 +15,7 @@ Side = Literal["train", "validation", "test"]
 
 def hashed(*parts: object) -> int:
     """Return a 64-bit number made of `parts` alone: the same on every machine and in every process."""
+    # A sign that names do not have: ("a", "bc") and ("ab", "c") are two.
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 

@@ -64,6 +64,7 @@ def irrelevant(task: Task, context: Context) -> Task:
 
 
 def _others(task: Task, context: Context) -> list[Task]:
+    # By the text, not by the name: tasks that share a definition would mislead nobody.
     same = label_form(task.definition)
     return [other for other in context.tasks if other.definition and label_form(other.definition) != same]
 

@@ -154,6 +154,7 @@ def permuted(task: Task, context: Context) -> Task:
     )
     before = list(shown)
     chance = context.random(task, "permuted")
+    # Of two examples every other draw is the order that they had; examples that are all alike have no other.
     while len(set(before)) > 1 and shown == before:
         chance.shuffle(shown)
     return replace(task, positive_examples=(*shown, *rest))

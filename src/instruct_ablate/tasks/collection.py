@@ -99,6 +99,7 @@ def _registered(config: TasksConfig, folder: Path) -> TaskCollection:
     packaged = label_space.read_overrides(label_space.OVERRIDES)
     # Of all that was read, so that what is selected of it changes no task's labels.
     both = label_space.of_both_sides(*_sides(stored))
+    # The later one holds: what the user says, else the package's corrections, else what is derived.
     collection = _collect(source, kept, (*source.notes, *notes), both | packaged | own, config)
     return _checked(collection, config, packaged.keys() - own.keys())
 

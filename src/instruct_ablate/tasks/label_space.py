@@ -65,6 +65,7 @@ def _stated_share(counts: Counter[str], definition: str) -> float:
 
 
 def _states(text: str, label: str) -> bool:
+    # Not \b, which is no end beside a sign: labels may be "(A)" or "C++".
     return re.search(rf"(?<!\w){re.escape(label)}(?!\w)", text) is not None
 
 

@@ -76,6 +76,7 @@ def read(config: TasksConfig, read_part: Read) -> TaskCollection:
         if name != config.leave_out
     ]
     test = [_kept_apart(task, name, names) for name in tested for task in whole[name].test]
+    # Of all parts, whatever their weights and whichever is left out: such mixtures share the untuned model.
     hashed = repr(sorted((name, one.content_hash) for name, one in whole.items()))
     notes = [f"{name}: {_of_part(name, note)}" for name, one in whole.items() for note in one.notes]
     return TaskCollection(

@@ -69,6 +69,7 @@ class Chain(Generic[E]):
         dated = replace(entry, time=now(), before=entries[-1].hash if entries else "", version=self.version)
         whole = replace(dated, hash=_hash(dated))
         line = json.dumps(asdict(whole), ensure_ascii=False)
+        # Written whole and renamed, not appended to: a kill leaves no half line for the next entry to follow.
         write_whole(folder / self.file, f"{self._text(folder)}{line}\n")
         return whole
 
@@ -91,6 +92,7 @@ class Chain(Generic[E]):
                 raise CorruptRecordError(f"written by a newer version (format {raw['version']})")
             entry = decode(raw, self.kind)
             known = _hash(entry)
+            # A time that is no date would raise where it is shown, far from the file that has it.
             datetime.fromtimestamp(entry.time, timezone.utc)
         except NOT_AS_WRITTEN as error:
             raise CorruptRecordError(f"it is no {self.noun}") from error
@@ -102,5 +104,6 @@ class Chain(Generic[E]):
 
 
 def _hash(entry: Entry) -> str:
+    # Sorted and in ASCII: the hash is of what an entry says, not of how its line is written.
     text = json.dumps(asdict(replace(entry, hash="")), ensure_ascii=True, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

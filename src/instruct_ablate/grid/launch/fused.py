@@ -35,6 +35,7 @@ LOGGERS = ("none", "csv", "tensorboard")  # that may be open for several cells a
 def run_fused(launcher: Any, cells: Sequence[Cell], most: int, tokens: int | None) -> None:
     """Run the cells by the launcher's task function; one that raises is told, and the others go on."""
     hydra, many = launcher.config.hydra, len(cells)
+    # Hydra's own `run_job` does this for every job; cells that we run ourselves would go without.
     configure_log(hydra.job_logging, hydra.verbose)
     done = 0
     with restoring(cells) as restore:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# There is no public name for it, and by its type alone can be told that cells run here.
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import configure_log
 
@@ -27,6 +28,7 @@ Restore = Callable[[Path], None]
 
 def is_here(launcher: Any) -> bool:
     """Whether a launcher is Hydra's basic one, and nothing is asked of Hydra itself before or after a cell."""
+    # Not isinstance: what is derived from it may do more than run cells one after another.
     if type(launcher) is not BasicLauncher:
         return False
     given: Any = launcher
@@ -56,6 +58,7 @@ def run_here(launcher: Any, cell: Cell) -> None:
 def restoring(cells: Sequence[Cell]) -> Iterator[Restore]:
     """Give what puts the process back after a cell: nothing to do for one cell alone, or without models."""
     models = [cell.config for cell in cells if not is_baseline(cell.config)]
+    # Signal handlers are among what is put back, which Python allows on its main thread alone.
     if len(cells) == 1 or not models or threading.current_thread() is not threading.main_thread():
         yield lambda folder: None
         return

@@ -53,6 +53,7 @@ def visible_gpus() -> list[str]:
 
 def shares(n: int | None, threads: int | None = None) -> list[Share]:
     """Divide the machine into `n` shares; by default one per GPU, else one per four cores."""
+    # Not `os.cpu_count()`, which counts cores that a batch system or taskset has given to others, too.
     gpus, cores = visible_gpus(), len(os.sched_getaffinity(0))
     n = (len(gpus) or max(1, cores // 4)) if n is None else n
     if n < 1:
@@ -114,6 +115,7 @@ class Pool:
             self._running.remove(one)
             self._free.append(one.share)
             if one.cell is not None:
+                # Ended by our own signals a cell is interrupted, not failed.
                 if status != 0 and not self._stops:
                     words = one.last_words()
                     record_killed(one.cell.folder, one.cell.identity, why(status), one.since, words)

@@ -34,6 +34,7 @@ def make_launcher(context: Any, task_function: Any, config: Any) -> Any:
             hydra_context=context, task_function=task_function, config=config
         )
     except (InstantiationException, RuntimeError, ImportError) as error:
+        # Hydra wraps what a launcher's own checks refuse: the user is shown our line without it.
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from error
         if extra not in ("joblib", "ray"):

@@ -40,6 +40,7 @@ def how_it_ended(ticket: Ticket) -> str:
 def out_of_memory(ticket: Ticket) -> bool:
     """Tell whether a job's own output says that it took more memory than it was given."""
     try:
+        # The ticket is data of the study and can name anything: a pipe would wait for ever, a link lead elsewhere.
         with opened_plain(Path(ticket.output)) as file:
             file.seek(-min(TAIL, os.fstat(file.fileno()).st_size), os.SEEK_END)
             return _MEMORY.search(file.read()) is not None
@@ -49,6 +50,7 @@ def out_of_memory(ticket: Ticket) -> bool:
 
 def _told(ticket: Ticket) -> tuple[str, int]:
     """Return a job's last state and the signal that ended it, while Slurm remembers it (some minutes)."""
+    # The id comes from a file of the study: scontrol must not take it for an option.
     if re.fullmatch(r"[0-9]+(_[0-9]+)?", ticket.job) is None:
         return "", 0
     words = ["scontrol", "--oneliner", "show", "job", ticket.job]

@@ -140,6 +140,7 @@ class Submission:
         try:
             states = queue()
         except SlurmSilentError as silent:
+            # The exponent of a power of two: beyond this one the wait is LONGEST anyway.
             self._unanswered = min(self._unanswered + 1, 10)
             self._say(f"Slurm does not answer ({silent.why}); the jobs are waited for")
             return []
@@ -180,6 +181,7 @@ class Submission:
         if self._cluster == "slurm":  # a process of this machine is started at once, with the code of now
             path = shlex.quote(str(search_path(code).absolute()))
             params["setup"] = [
+                # No colon behind it where PYTHONPATH is empty: Python would take that for the working directory.
                 f"export PYTHONPATH={path}${{PYTHONPATH:+:$PYTHONPATH}}",
                 *params.get("setup", ()),
             ]
@@ -271,6 +273,7 @@ def _wait(submission: Submission, jobs: Mapping[str, tuple[Cell, Any]], cluster:
         submission.wait(jobs)
     except KeyboardInterrupt:
         if cluster == "slurm":
+            # scancel takes an array's own number for all of its parts.
             arrays = dict.fromkeys(job.partition("_")[0] for job in jobs)
             log.warning("the jobs go on without this command; `scancel %s` ends them", " ".join(arrays))
         else:

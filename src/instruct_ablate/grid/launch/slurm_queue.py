@@ -58,6 +58,7 @@ def tickets(folders: Iterable[Path]) -> dict[Path, Ticket]:
 
 def queue() -> Mapping[str, str]:
     """Return Slurm's jobs of this user that are not over, by id: RUNNING, PENDING (why)."""
+    # Without --array the waiting parts of an array are one line, 12_[3-7], in which no cell's job is found.
     words = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T (%r)"]
     try:
         told = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout

@@ -24,6 +24,7 @@ def snapshot(study: Path) -> Path:
     for name, source in sorted(places.items()):
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
             if "__pycache__" not in path.parts:
+                # A zero byte behind the name and a hash of fixed length: no two trees run together into the same bytes.
                 digest.update(f"{name}/{path.relative_to(source)}\0".encode())
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     return prepared(study / CODE / digest.hexdigest()[:16], lambda folder: _copy(places, folder))

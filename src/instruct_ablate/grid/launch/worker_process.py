@@ -25,6 +25,7 @@ WORKER = (sys.executable, "-m", "instruct_ablate.grid.launch.worker")
 OUTPUT = "output.txt"  # what is printed while a cell runs
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+# Of torch and numpy, whichever library they were built with, and of tokenizers (Rust's rayon).
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
@@ -43,6 +44,7 @@ class WorkerProcess:
         self.share, self._left = share, cells
         self._extensions = list(first.config.extensions)
         self._answers, answers = os.pipe()
+        # The pool looks at all its processes in turn, and must not wait for one of them.
         os.set_blocking(self._answers, False)
         make_folder(first.folder)
         make_way(first.folder / OUTPUT)

@@ -52,6 +52,7 @@ def searches(cells: Iterable[CellRecord]) -> list[Search]:
 
 def _search(by_rate: dict[Setting, dict[int, float]], measure: str) -> Iterator[Search]:
     settings = sorted(by_rate, key=lambda setting: trained_rate(setting) or 0.0)
+    # Over the seeds that every rate has, or a rate would be chosen for the luck of its seeds.
     seeds = set.intersection(*(set(scores) for scores in by_rate.values()))
     if seeds:
         means = tuple(sum(by_rate[one][seed] for seed in seeds) / len(seeds) for one in settings)

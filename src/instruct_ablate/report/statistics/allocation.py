@@ -69,6 +69,7 @@ def propose(needs: Sequence[Need], price: Price, most: Planned, wanted: float = 
     """Return the cheapest size within `most` at which every claim has this power; None where there is none."""
     best: Planned | None = None
     for size in _sizes(most):
+        # Two tasks are the fewest: what costs as much with those alone needs no search, which is the dear part.
         if best is not None and price.of(replace(size, tasks=2)) >= price.of(best):
             continue
         tasks = _least_tasks(needs, size, most.tasks, wanted)

@@ -102,6 +102,7 @@ def _p_values(
 
 def _steps(own: Sequence[Sequence[float]], place: int) -> tuple[int, int]:
     """Return by how much Holm's correction divides the levels at a place, for support and refutation."""
+    # Holm's step: so many p-values are no smaller. NaN is no smaller than anything, and counts as no test.
     support, refute = (max(1, sum(value >= values[place] for value in values)) for values in own)
     return support, refute
 
@@ -145,6 +146,7 @@ def p_refute(clause: Clause, comparison: Comparison, looks: Looks | None = None)
     else:
         p = comparison.p_exceeds(-clause.margin)
     p = looks.p_value(p, comparison) if looks else p
+    # Twice: it is the better of two one-sided tests.
     return float(np.minimum(1.0, 2 * p)) if clause.verb == "equals" else p
 
 

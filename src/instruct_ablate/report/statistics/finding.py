@@ -75,6 +75,7 @@ def _parts(finding: Finding) -> Iterator[str]:
 
 def verdict_interval(ruling: Ruling) -> tuple[float, float]:
     """Return the interval that a verdict goes by, of 90 % over all looks; NaN of one task, or where nothing varies."""
+    # Two one-sided tests at a level reject just where the interval of 1 - 2 levels does: 90 % goes with 5 %.
     return ruling.comparison.interval(1 - 2 * ruling.level)
 
 
@@ -157,6 +158,7 @@ def deciding(finding: Finding) -> str:
         return "differences that are all alike leave nothing to judge an error by: more test tasks may differ"
     if clause.share is not None:
         return f"it takes at least {counted(least_tasks(clause.share), 'task')}, all of them within"
+    # How far the truth may lie beyond a bound is stated in points (BEYOND): of nats or words there is no such number.
     if clause.verb != "equals" and not finding.measure.percent:
         return "more seeds or test tasks would narrow the interval"
     needed = finding.needed

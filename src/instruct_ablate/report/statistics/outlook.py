@@ -18,6 +18,7 @@ from instruct_ablate.report.statistics.variance.error import Crossed, Floor, err
 
 AGREES = 0.9  # chance that the whole grid says the same, from which on a decision is left at that
 NEVER = 0.05  # chance that it decides at all, up to which an open question is left open
+# Added to a deviation, so that seeds that are all alike divide by no zero.
 _NONE = 1e-12
 
 
@@ -55,10 +56,13 @@ def chances(
     Further seeds bring no further templates: what these leave open (`crossed`) stays.
     """
     seeds, units = squares.seeds, squares.units
+    # The mean of K seeds lies off that of the first k by a variance of sigma^2 (1 / k - 1 / K). A seed's own variance
+    # is that of its mean over tasks, its share of the rest included: further seeds are tested on the same tasks.
     left = (planned - seeds) / (planned * seeds)
     scale = np.sqrt(np.maximum(squares.seed / units * left, 0.0)) + _NONE
     at_end = error_of(_at_end(squares, planned), floor, crossed=crossed)
     support = at_end.half_width(2 * bound.support)
+    # The p that refutes equality is doubled already (`p_refute`), so its level is not.
     refute = at_end.half_width((1 if bound.verb == "equals" else 2) * bound.refute)
 
     def below(edge: Array) -> Array:

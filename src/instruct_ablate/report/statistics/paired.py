@@ -47,8 +47,10 @@ class Pairing:
         if self.outcomes is not None:
             return self.outcomes.floor
         if not self.percent:
+            # p (1 - p) bounds what lies between 0 and 1; without such ends a mean says nothing of how instances vary.
             return Floor(0.0, 1.0)
         counts = np.array(self.instances, dtype=np.float64)
+        # Seeds share their test instances: more of them leave no less open.
         return unpaired_floor(self.left.mean(axis=0), self.right.mean(axis=0), counts)
 
     @property
@@ -63,6 +65,7 @@ class Pairing:
         return self._standings(slice(row, row + 1)) if self.percent else None
 
     def _standings(self, rows: slice) -> tuple[Standing, Standing]:
+        # Kish's effective number, as in `adjusted_wald`: tasks weigh alike, however many instances each has.
         pairs = len(self.tasks) ** 2 / sum(1 / count for count in self.instances)
         known = ((name, [one for one in values[rows] if not math.isnan(one)]) for name, values in self.levels)
         levels = tuple((name, float(np.mean(values))) for name, values in known if values)
@@ -118,6 +121,7 @@ def _guess(
     for scores in sides:
         guesses = [task.score.get("uniform_guess") for task in scores.tasks if task.score.name in names]
         known = [guess for guess in guesses if guess is not None]
+        # Over some of the tasks it would be another level than the one that the sides could stand at.
         found.append(float(np.mean(known)) if len(known) == len(names) else math.nan)
     return () if all(map(math.isnan, found)) else (("the uniform guess", tuple(found)),)
 

@@ -43,6 +43,7 @@ def planned_design(planned: Planned, measured: Sequence[Design]) -> Design:
     """Return the design with the variances of earlier comparisons (their means), else with the assumed ones."""
     if measured:
         return Design(_mean([one.parts for one in measured]), planned.seeds, planned.tasks)
+    # A tenth of differences of 1 or -1 around a mean near 0 has a variance of 0.1, in squared points of 0.1 * 100^2.
     noise = DIFFERING * 1e4 / planned.instances
     unit = ASSUMED.unit - DIFFERING * 1e4 / INSTANCES + noise
     rest = ASSUMED.rest * max(1.0, INSTANCES / planned.instances)  # as `Need.at` has it

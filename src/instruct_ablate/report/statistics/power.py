@@ -55,6 +55,7 @@ class Design:
         one, two, three = _chi_squares(seeds, tasks)
         seed, rest = (parts.rest + tasks * parts.seed) * one, parts.rest * three
         squares = Squares(seeds, tasks, np.zeros(_POINTS), seed, unit * two, rest)
+        # One seed is judged by the pool of other settings, which has so many degrees of freedom at the least.
         pooled = Error(parts.seed, LEAST_FREEDOM, 0.0, 1.0) if seeds < 2 else None
         floor = Floor(self.floor / tasks, max(tasks - 1.0, 1.0), whole=True)
         crossed = tuple(_by_chance(one, place) for place, one in enumerate(self.crossed))
@@ -155,12 +156,15 @@ def _chi_squares(seeds: int, tasks: int) -> tuple[Array, Array, Array]:
 
 def _by_chance(one: Crossed, place: int) -> Crossed:
     """Return a further effect with its square as chance will have it, at points of their own."""
+    # The additive sequence in one dimension (golden ratio), turned for each further effect: two at the same points
+    # would be great and small together.
     tails = (0.5 + (0.6180339887498949 + place * 2**0.5) * np.arange(1, _POINTS + 1)) % 1
     return replace(one, square=float(one.square) * chdtri(one.freedom, tails) / one.freedom)
 
 
 def smallest(decides: Callable[[int], bool], start: int, limit: int) -> int | None:
     """Bisect for the first number from `start` on that decides; None beyond `limit`."""
+    # To bisect is right since power grows with seeds and with tasks.
     if start > limit or not decides(limit):
         return start if start <= limit and decides(start) else None
     if decides(start):

@@ -97,12 +97,14 @@ def _curves(sizes: Array, means: Array) -> tuple[Array, Array, Array]:
 def _designs(sizes: tuple[float, ...]) -> tuple[tuple[Array, Array], ...]:
     """Return for every exponent the design at these budgets and its inverse: a study's curves share theirs."""
     made = np.array(sizes)
+    # In units of the smallest budget: a thousand to the power of -5 would be lost beside the column of ones.
     designs = [np.stack([(made / made[0]) ** -one, np.ones_like(made)], axis=1) for one in EXPONENTS]
     return tuple((design, np.linalg.pinv(design)) for design in designs)
 
 
 def _drawn(values: Array) -> Array:
     """Return the budgets' means of resampled studies [draws, budgets]."""
+    # The same draws each time: the same disk gives the same report, byte for byte.
     chance = np.random.default_rng(0)
     _, seeds, tasks = values.shape
     made: list[Any] = []

@@ -122,6 +122,7 @@ def sequential_p(p: float, look: int, seeds: int) -> float:
     quantile = float(ndtri(min(max(p, 1e-300), 1 - 1e-15)))
     if quantile >= own[-1]:
         return 1.0
+    # Beyond the table p-values go on in proportion: they keep their order, by which Holm's correction goes.
     if quantile < own[0]:
         return float(p / ndtr(own[0]) * _LEAST)
     return float(ndtr(np.interp(quantile, own, overall)))

@@ -50,6 +50,7 @@ def _by_task(pairing: Pairing, own: Mapping[int, Scores], measure: str) -> Matri
     """Return a template's values by task, meaned over seeds; what is not defined is NaN, and so is the error then."""
     from instruct_ablate.report.statistics.paired import task_values
 
+    # An untuned model has one seed, which stands against every seed of the other side.
     alone, places = own[min(own)], tuple(zip(pairing.tasks, pairing.instances, strict=True))
     seeds = [task_values(own.get(seed, alone), measure) for seed in pairing.seeds]
     values = np.array([[one.get(place, np.nan) for place in places] for one in seeds])

@@ -97,6 +97,7 @@ def judge_at(study: Study, look: Look, hypotheses: Sequence[Hypothesis]) -> tupl
     cells = [
         cell
         for cell in study.cells
+        # Seeds that were run after a look are none of it, whatever they say: its tests are of those that it had.
         if look.has(cell.identity) and (cell.setting.untuned or cell.seed in there)
     ]
     scores = SingleScores(cells, study.folder)

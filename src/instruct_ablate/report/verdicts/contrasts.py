@@ -255,6 +255,7 @@ def matches(given: str, value: Value, key: str = "") -> bool:
     """Whether a text is how a person writes a key's value: 1e-4 and 0.0001 are one, and so are `all` and its number."""
     if given in (write(value, key), write(value)):
         return True
+    # To Python True is a number, and equals 1.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:

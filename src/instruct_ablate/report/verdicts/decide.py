@@ -146,6 +146,7 @@ def _usable(sides: tuple[Trial, Trial], design: Design, pairing: Pairing) -> lis
     """Return what has measured all components: two seeds, two tasks."""
     if design.seeds < 2 or not design.known:
         return []
+    # The harmonic mean, for the noise goes with 1 / instances.
     instances = len(pairing.instances) / sum(1 / count for count in pairing.instances)
     return [((*sides, pairing.seeds), (design, instances))]
 

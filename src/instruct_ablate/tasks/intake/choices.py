@@ -61,10 +61,12 @@ def _split(text: str) -> object:
     if SEPARATOR in text:
         return [part.strip() for part in text.split(SEPARATOR)]
     if text.strip().startswith(("[", "{")):
+        # Lists as JSON has them, and as Python prints them into a CSV file; `literal_eval` runs no code.
         for parse in (json.loads, ast.literal_eval):
             try:
                 parsed = parse(text.strip())
                 return list(parsed.values()) if _is_lettered(parsed) else _opened(parsed)
+            # The last two come of text that is nested too deeply.
             except (ValueError, SyntaxError, RecursionError, MemoryError):
                 continue
     return text

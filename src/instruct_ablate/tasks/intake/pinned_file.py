@@ -67,6 +67,7 @@ def _fetch(file: PinnedFile, path: Path) -> None:
     with whole_file(path, key="cache") as temporary:
         try:
             with urllib.request.urlopen(file.url, timeout=SECONDS) as answer:
+                # However much a server sends: what is cut off here has another hash, and is refused for it.
                 temporary.write_bytes(answer.read(LARGEST))
         except urllib.error.HTTPError as error:
             raise _failed(file, f"the server answers {error.code} {error.reason}") from error

@@ -150,6 +150,7 @@ def _by_turns(ranked: Sequence[Task], count: int, seed: int) -> list[Task]:
     groups: dict[str, list[Task]] = {}
     for task in ranked:
         groups.setdefault(task.category, []).append(task)
+    # Marked, or a category would be drawn by the same number as a task of its name.
     drawn = sorted(groups, key=lambda name: _rank(seed, f"category\0{name}"))[:count]
     turns = [(turn, at, task) for at, name in enumerate(drawn) for turn, task in enumerate(groups[name])]
     return [task for _, _, task in sorted(turns, key=lambda one: one[:2])]
@@ -161,6 +162,7 @@ def _divided(ranked: Sequence[Task], total: int) -> dict[str, int]:
     for task in ranked:
         groups.setdefault(task.part, []).append(task)
     weights = {part: 1.0 if part is None else part.weight for part in groups}
+    # Shares are dealt out one by one: a total of a billion would take minutes for examples that are not there.
     shares = _shares(weights, min(total, _most(weights, groups)))
     return {name: n for part, tasks in groups.items() for name, n in _spread(tasks, shares[part]).items()}
 
@@ -176,6 +178,7 @@ def _most(weights: Mapping[Part | None, float], groups: Mapping[Part | None, Seq
 def _shares(weights: Mapping[Part | None, float], total: int) -> dict[Part | None, int]:
     """Round shares by Sainte-Laguë's method, under which a larger total gives no part less."""
     shares = dict.fromkeys(weights, 0)
+    # Of equal claims the part that is named first comes first; parts themselves have no order to compare by.
     queue = [(1 / weight, at, part) for at, (part, weight) in enumerate(weights.items()) if weight]
     heapq.heapify(queue)
     for _ in range(total if queue else 0):
@@ -204,6 +207,7 @@ def _rank(seed: int, name: str) -> bytes:
 
 
 def _cut(task: Task, count: int, seed: int) -> Task:
+    # All are shuffled and the first ones taken, not so many drawn: a smaller budget is then part of a larger one.
     order = list(range(len(task.instances)))
     random.Random(_rank(seed, task.name)).shuffle(order)
     return task.only([task.instances[position] for position in order[:count]])

@@ -112,6 +112,7 @@ class Error:
     def _tail(self, distance: float) -> float:
         """Find the alpha / 2 at which the interval just reaches `distance`."""
 
+        # Found by turning the interval round, not from one t: its parts hang on alpha, and the two must agree.
         def gap(exponent: float) -> float:
             return float(self.half_width(2 * np.exp(exponent))) - distance
 

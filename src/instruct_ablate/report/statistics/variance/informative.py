@@ -32,6 +32,7 @@ class Standing:
     @property
     def interval(self) -> tuple[float, float]:
         """The adjusted 95 % interval of the mean over test instances."""
+        # Wald's interval has no width at 0 and at 100 %, where it is needed here.
         z = float(ndtri(0.975))
         number = self.instances + z**2
         share = (self.mean / 100 * self.instances + z**2 / 2) / number

@@ -20,7 +20,9 @@ def permutation_p(differences: Matrix, seed: int = 0, replicates: int = REPLICAT
     by_unit = differences.mean(axis=0)
     if by_unit.size < 2:
         return float("nan")
+    # Sums of the same numbers in another order round apart: what is as large but for that counts as extreme.
     extreme = np.abs(_signs(by_unit.size, seed, replicates) @ by_unit) >= abs(by_unit.sum()) - 1e-12
+    # The signs as they are count as one draw more: of a sample of signs no p may be 0.
     return float((1 + extreme.sum()) / (1 + replicates))
 
 

@@ -38,6 +38,7 @@ def pool_seeds(measured: Sequence[tuple[Matrix, Hashable]]) -> SeedPool | None:
     usable = [(m, reference) for m, reference in measured if m.shape[0] > 1 and m.shape[1] > 1]
     sharing = Counter(reference for _, reference in usable)
     freedoms = np.array([m.shape[0] - 1.0 for m, _ in usable])
+    # Two differences from one reference correlate by a half, and their squares by the square of that.
     effective = float(sum(f / (1 + (sharing[r] - 1) / 4) for f, (_, r) in zip(freedoms, usable, strict=True)))
     if effective < LEAST_FREEDOM:
         return None
