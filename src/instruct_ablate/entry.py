@@ -48,6 +48,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # whoever read our words has gone, as in `train.py --help | head -1`
+        # Python flushes standard output once more as it ends, and would meet the broken pipe again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 

@@ -142,6 +142,7 @@ def _entry(path: Path) -> list[Any]:
 
 
 def _write_manifest(folder: Path, entries: dict[str, list[Any]]) -> None:
+    # The list is kept as a text of its own, so that the very characters that are read are those that were hashed.
     text = json.dumps(entries, indent=1, sort_keys=True)
     write_whole(folder / MANIFEST, json.dumps({"sha256": _digest(text.encode()), "files": text}), key="cache")
 

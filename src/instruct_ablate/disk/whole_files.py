@@ -72,6 +72,7 @@ def whole_file(path: Path, durable: bool = True, key: str = "output") -> Iterato
     """Yield a temporary path to write to, which takes the name `path` once the block has ended well."""
     with explained(path, key):
         make_folder(path.parent)
+        # In the same folder, for a rename replaces a file only within a file system; cut, so that the ending has room.
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
@@ -81,6 +82,7 @@ def whole_file(path: Path, durable: bool = True, key: str = "output") -> Iterato
                 _sync(temporary)
             follow_mode(temporary)
             _put(temporary, path)
+        # Ctrl-C as well leaves no temporary file.
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -227,6 +229,7 @@ def inside(folder: Path, name: str) -> Path:
 def read_inside(folder: Path, name: str) -> bytes:
     """Read a file of a cell by a name that was read from a study, following no link below `folder`."""
     *above, last = _parts(folder, name)
+    # From handle to handle: what is checked by its path and opened afterwards could be a link by then.
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in above:

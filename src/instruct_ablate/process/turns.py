@@ -108,6 +108,7 @@ class Turn(threading.Thread):
 
     def throw(self, kind: type[BaseException]) -> None:
         """Raise in the thread, wherever it is."""
+        # Python itself has no way to raise in another thread.
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident or 0), ctypes.py_object(kind))
 
 

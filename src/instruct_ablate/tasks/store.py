@@ -70,6 +70,7 @@ class Instances(Sequence[Instance]):
         return f"Instances({len(self)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # For another process, plain instances: the mapping of the file is this one's.
         return tuple, (list(self),)
 
     def inputs(self) -> pa.Array:
@@ -126,10 +127,12 @@ def content_key(source: Source, cache: Path) -> str:
         return key
     total = hashlib.sha256(json.dumps([FORMAT, source.name, source.key]).encode())
     for path in source.files:
+        # The name alone: the same files in another place are the same collection, and are parsed once.
         total.update(os.fsencode(path.name))
         if path.is_file() and os.access(path, os.R_OK):
             total.update(bytes.fromhex(sha256_of(path)))
     key = total.hexdigest()[:32]
+    # Looked at again: what was changed while it was read must not be remembered as what it was before.
     if certain and [mark(path) for path in source.files] == marks:
         write_sealed(memo, key, "cache")
     return key

@@ -112,6 +112,7 @@ class Preflight:
         """Make the calls that were not made yet with the same arguments; return the faults of all."""
         found: dict[str, None] = {}
         for function, arguments in calls:
+            # By what they print: configurations hold lists, and so have no hash.
             key = f"{function.__module__}.{function.__qualname__}{arguments!r}"
             if key not in self._results:
                 self._results[key] = faults_of(function, arguments)

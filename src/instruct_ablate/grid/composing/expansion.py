@@ -68,6 +68,7 @@ def _values(override: Any) -> list[list[str]]:
         raise UserError(
             f"{override.input_line}: give values, as a,b or range(1,4); an interval cannot be counted"
         )
+    # Not `>`: a range from or to nan has a length of nan, which is not above anything.
     if override.is_range_sweep() and not _length(override.value()) <= MOST:
         raise UserError(f"{override.input_line} names more than {MOST} values, or no end of them")
     key = override.get_key_element()

@@ -108,6 +108,7 @@ class Estimator:
         """Return the seconds that a prediction takes, as in the cell's estimate; None where nothing was measured."""
         shaped = effective(config)
         tokens = 0 if is_untuned(shaped) else 1  # trained: of its own method alone
+        # The difference, for a cell's other seconds are in both and fall out.
         two, one = (self._seconds(shaped, tokens, tested) for tested in (2, 1))
         return None if two is None or one is None else two - one
 

@@ -59,6 +59,7 @@ def draw(corpus: Corpus, length: int, number: int, chance: random.Random) -> tup
         )
     left, drawn = {words: len(known) for words, known in corpus.by_length.items()}, dict[int, int]()
     for _ in range(number):
+        # Taken off below: far from all lengths that there are every weight would be 0 in floating point.
         nearest = min((words - length) ** 2 for words, count in left.items() if count)
         weights = [
             count * math.exp((nearest - (words - length) ** 2) / 50) if count else 0.0

@@ -25,6 +25,7 @@ def _find_known(task: Task) -> dict[str, frozenset[str]]:
     }
     for example in task.positive_examples:
         known[" ".join(example.input.split())].add(label_form(example.output))
+    # By the first word most instances are told apart before all of a long input is cut into words.
     beginnings = {text.split(" ", 1)[0] for text in known}
     for instance in task.instances:
         if next(iter(instance.input.split(None, 1)), "").rstrip() not in beginnings:

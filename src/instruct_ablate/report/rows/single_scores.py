@@ -66,6 +66,7 @@ class SingleScores:
             return pairing
         both = [[one for one in side if one] for side in (left, right)]
         outcomes = _aligned(pairing.tasks, both, metric.name)
+        # Scores of a file that the record's means are not made of must not say how sure these are.
         if outcomes is None or not np.allclose(outcomes.differences, pairing.differences, atol=1e-6):
             return pairing
         return replace(pairing, outcomes=outcomes)

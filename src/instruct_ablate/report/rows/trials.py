@@ -45,6 +45,7 @@ class Trials:
         self.clashes: dict[Trial, tuple[str, ...]] = {}
         self._seeds: dict[Setting, set[int]] = {}  # of its cells in any state
         names: dict[Trial, dict[int, list[str]]] = {}
+        # Sums hang on their order by rounding: the same study gives the same report, whatever its folders are called.
         for cell in sorted(cells, key=lambda cell: (cell.seed, cell.identity)):
             self._seeds.setdefault(cell.setting, set()).add(cell.seed)
             for blocks in cell.tests if cell.state == "done" else ():

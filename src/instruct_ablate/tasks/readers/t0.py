@@ -93,6 +93,7 @@ def _data_set(name: str, known: Iterable[str]) -> str | None:
 
 def capped(rows: Iterable[T], templates: int, name: str) -> Sequence[T]:
     """Return all rows of a prompt set, or its share of MOST where its data set has more; drawn by its name alone."""
+    # A reservoir: how many rows there are is known at their end alone, and no more than MOST are held.
     chance, kept, count = random.Random(name), list[tuple[int, T]](), 0
     for row in rows:
         if count < MOST:
