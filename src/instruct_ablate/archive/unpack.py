@@ -49,6 +49,7 @@ def unpack(archive: Path, target: Path, limit: int = LIMIT) -> Manifest:
 def _unpacked(archive: Path, members: Iterator[Member], folder: Path, limit: int) -> Manifest:
     try:
         manifest = _manifest(members)
+        # Against small files that unpack to more than a disk holds; a size below zero must not make up for another.
         total = sum(max(entry.size, 0) for entry in manifest.files)
         if total > limit or len(manifest.files) > MOST_FILES:
             raise UserError(

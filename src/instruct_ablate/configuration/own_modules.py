@@ -103,6 +103,7 @@ def _to_be_imported(search: _Search) -> tuple[OwnModule, ...]:
     for one in found:
         _check_as_imported(one)
     if found and not any(isinstance(one, _AsHashed) for one in sys.meta_path):
+        # Before Python's own finders, which would read the file again, or find another one of that name.
         sys.meta_path.insert(0, _AsHashed())
     _HASHED.update({one.name: one for one in found})
     return found

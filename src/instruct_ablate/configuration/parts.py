@@ -25,6 +25,7 @@ class OncePerParts(Generic[T]):
     def get(self, config: Config, find: Callable[[Config], T]) -> T:
         """Return what is known of a configuration of these parts, else find it."""
         key = tuple(
+            # With its type: to Python 1, 1.0 and True are one key.
             (type(value), value) if isinstance(value, _PLAIN) else id(value)
             for name, value in vars(config).items()
             if name not in self._without

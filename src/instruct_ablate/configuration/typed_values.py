@@ -36,6 +36,7 @@ def typed(kind: type, values: Any) -> Any:
 def with_one_zero(node: Any) -> Any:
     """Return a configuration, or a part of one, without the zero that has a minus: it is written as another number."""
     if isinstance(node, float):
+        # Minus zero and zero add up to zero; every other number stays what it is.
         return node + 0.0
     if isinstance(node, list):
         return [with_one_zero(one) for one in node]

@@ -106,6 +106,7 @@ def constraints_of(references: tuple[str, ...]) -> tuple[Constraint, ...]:
 
 
 def _from_text(text: str) -> Constraint | None:
+    # Just as `to_text` begins: what tasks have for right outputs is not parsed, JSON among it.
     if not text.startswith(f'{{"{KEY}":'):
         return None
     try:

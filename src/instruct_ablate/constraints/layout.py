@@ -33,6 +33,7 @@ def _refused(name: str) -> float:
 def is_json(given: str, value: str) -> bool:
     """Whether the whole text, but for a fence of three backticks around it, is one JSON value."""
     try:
+        # Python reads NaN and Infinity too, which are no JSON.
         parsed = json.loads(_unfenced(given.strip()), parse_constant=_refused)
     except (ValueError, RecursionError):
         return False

@@ -95,6 +95,7 @@ def _neighbours(word: str) -> list[int]:
 def _misspelt(word: str, chance: random.Random) -> str:
     at = chance.choice(_neighbours(word))
     one, other = word[at], word[at + 1]
+    # Two letters that are alike change nothing by changing places.
     forms = [one, one + one + other] + ([other + one] if one != other else [])
     return word[:at] + chance.choice(forms) + word[at + 2 :]
 

@@ -92,6 +92,7 @@ def mean_values(rows: Iterable[Values]) -> Values:
             values.setdefault(name, []).append(value)
     places = {metric.name: place for place, metric in enumerate(described())}
     names = sorted(values, key=lambda name: places.get(name, len(places)))
+    # fsum rounds once, so that a mean does not hang on the order of its rows.
     return tuple((name, math.fsum(values[name]) / len(values[name])) for name in names)
 
 

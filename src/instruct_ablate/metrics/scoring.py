@@ -108,6 +108,7 @@ def score_all(
     `workers` processes share the work; None: one, unless there is so much that more pay off.
     """
     items = [_item(one) for one in with_rules(predictions)]
+    # Short answers repeat: of a task with labels there are few different pairs of answer and references.
     distinct = tuple(dict.fromkeys(items))
     if workers is None:
         workers = 1 if len(distinct) < _WORTH_A_POOL else 4

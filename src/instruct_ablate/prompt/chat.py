@@ -16,6 +16,7 @@ def chat(instruction: Instruction, instance: Instance, room: Room) -> Rendered:
 
     def turn(told: Instruction, asked: Instance) -> Pieces:
         text = room.tokens.chat("".join(write(told, asked)))
+        # Where it stands last: a definition or an example may hold the same text.
         return text.rpartition(asked.input.strip()) if asked.input.strip() else (text, "", "")
 
     return shrink(turn, instruction, instance, room)

@@ -26,6 +26,7 @@ def make_launcher(context: Any, task_function: Any, config: Any) -> Any:
     name = launcher_name(config)
     extra = "slurm" if name.startswith("submitit") else name
     lacking = UserError(f"hydra/launcher={name} needs an extra: pip install 'instruct-ablate[{extra}]'")
+    # Our launcher imports it where it queues jobs, and would miss it only there.
     if extra == "slurm" and importlib.util.find_spec("submitit") is None:
         raise lacking
     check_keys(name, config.hydra.launcher)

@@ -94,6 +94,7 @@ class Submission:
         code = snapshot(study) if cells else Path()
         executor = self._executor(code)
         configs = [_with_own_files(cell.config, study) for cell in cells]
+        # Read before they are queued: a job of this machine starts at once, and may have ended by the time we look.
         before = [read_record(cell.folder, cell.identity.hash) for cell in cells]
         with _one_line(self._cluster):
             jobs = executor.map_array(CellJob(), configs)

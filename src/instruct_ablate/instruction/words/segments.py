@@ -60,6 +60,7 @@ def _ends(before: str, following: str) -> bool:
     text = before.strip()
     if len(text.split()) < 2 or _OPENING.fullmatch(text):
         return False
+    # Cut inside of brackets or a quotation, what is left out would leave them open.
     if before.count("(") > before.count(")") or before.count('"') % 2:
         return False
     if _ABBREVIATED.search(text) and not (text.endswith("etc.") and following.isupper()):

@@ -187,6 +187,7 @@ def compared_at(clause: Clause, contrast: Contrast, study: Judged) -> Tried | No
     pairing = study.trials.over_templates(pairing, sides, clause.metric)
     pairing = study.scores.added(pairing, sides, clause.metric)
     kinds = [kind(side.setting) for side in sides]
+    # Two trained sides at its score were moved by nothing; where one is the untuned model, its score is what is asked.
     if kinds == [TRAINED, TRAINED]:
         pairing = _beside_untuned(pairing, contrast.place, clause.metric, study)
     return Tried(
@@ -238,6 +239,7 @@ def overall(findings: Sequence[Sequence[Finding]]) -> Answer:
         return "refuted"
     if any(part == {"uninformative"} for part in answers):
         return "uninformative"
+    # A place where nothing could move counts neither for nor against what the others say.
     return "supported" if every <= {"supported", "uninformative"} else "undecided"
 
 

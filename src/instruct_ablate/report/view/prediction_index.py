@@ -58,6 +58,7 @@ class PredictionIndex:
         self._tasks: dict[str, list[int]] = {}
         self._columns: list[_Column | None] = [None] * len(self._blocks)
         self._found: dict[tuple[object, ...], tuple[int, ...]] = {}
+        # Each request has a thread of its own, and what is known of the files grows as they are looked at.
         self._lock = threading.Lock()
 
     def look(self, selection: Selection, place: int = 0, at: str = "") -> dict[str, Any]:
@@ -108,6 +109,7 @@ class PredictionIndex:
             open_still = [number for number in numbers if number not in hits]
             for number, line in self._lines(column, open_still):
                 raw = line.decode(errors="replace").lower()
+                # To look into the bytes is quick and to parse a line is not; a letter may stand there as its \u escape.
                 if (escaped in raw or "\\u" in raw) and (row := _row(line)) is not None:
                     hits |= {number} if _holds(row, wanted) else set()
         return hits

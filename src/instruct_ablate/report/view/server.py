@@ -21,6 +21,7 @@ from instruct_ablate.report.view.prediction_index import PredictionIndex, Select
 HERE = "127.0.0.1"
 SLOW = 30.0  # seconds that a request may take to arrive
 MOST_FIELDS = 12
+# What models wrote is shown on the page: should any of it ever run there, it reaches nobody.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -74,11 +75,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send the page or predictions to whom knows the token and means this machine."""
+        # One alone, and ours: a page whose name is made to mean this machine (DNS rebinding) says its own name.
         if self.headers.get_all("Host", []) not in [[host] for host in self.server.hosts]:
             self._send(HTTPStatus.FORBIDDEN, b"this host name is not served\n")
             return
         path, _, query = self.path.partition("?")
         token, _, name = path.removeprefix("/").partition("/")
+        # How long it takes tells nothing of how much of a token was right.
         if not hmac.compare_digest(token.encode(errors="replace"), self.server.token.encode()):
             self._send(HTTPStatus.FORBIDDEN, b"open the address that `instruct-ablate view` printed\n")
         elif name == "":
