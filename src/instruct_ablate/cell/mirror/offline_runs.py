@@ -111,6 +111,7 @@ def sync_runs(
 def wandb_sync(logs: Sequence[Path], workers: int) -> str:
     """Upload logs by `wandb sync`; return its last words where it failed."""
     command = [sys.executable, "-m", "wandb", "sync", "-n", str(workers), *map(str, logs)]
+    # With nothing to read from: nobody is asked for a key.
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     told = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     faults = [line for line in told if "ERROR" in line or "error" in line.lower()]

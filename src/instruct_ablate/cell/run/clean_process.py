@@ -190,6 +190,7 @@ def _signals() -> Undo:
     kept = {number: signal.getsignal(number) for number in SIGNALS}
 
     def undo() -> None:
+        # An alarm that one cell has set must not ring in the next.
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in kept.items():
             signal.signal(number, handler)

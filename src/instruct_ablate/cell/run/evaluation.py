@@ -175,6 +175,7 @@ def _earlier_rows(
 def write_rows(job: Job, label: str, rows: Iterable[PredictionRow], template: str = "") -> ScoreBlock:
     """Write rows that are scored already, and average."""
     path = job.folder / file_name(label, template)
+    # A baseline answers all at once: there is nothing to go on from.
     discard(path)
     kept = tuple(rows)
     with PredictionWriter(path) as writer:

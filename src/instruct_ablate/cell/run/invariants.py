@@ -85,6 +85,7 @@ def check_block(
     # Before rows are read: of such rows their reader would say where they stand, not which score it is.
     if fault := _number_fault(block):
         raise BrokenInvariantError(f"{where}: {fault}. {ADVICE}")
+    # From the disk: what is held against the scores is what a reader will find.
     rows = read_predictions(folder / block.predictions)
     fault = (
         _rows_fault(rows, prompts)
@@ -112,6 +113,7 @@ def _rows_fault(rows: Sequence[PredictionRow], prompts: Sequence[Prompt]) -> str
             return f"{prompt.task}, {prompt.instance_id} was cut into words by another rule than the task's"
         if (row.references, row.choices) != (prompt.references, prompt.choices):
             return f"{prompt.task}, {prompt.instance_id} was scored against other references than the task's"
+        # Empty under `evaluation.save_prompts=false`.
         if row.prompt not in ("", prompt.source):
             return f"{prompt.task}, {prompt.instance_id} was predicted from another prompt than the task's"
     return None
@@ -143,6 +145,7 @@ def _scores_fault(block: ScoreBlock, rows: Sequence[PredictionRow]) -> str | Non
     """Say which score is not the mean of the rows."""
     again = dict(_numbers(score_block(block.instruction, rows).scores))
     for name, value in _numbers(block.scores):
+        # To the bit: the same code takes the means of the same rows, in the same order.
         if again.pop(name, None) != value:
             return f"{name} is {value} in the record, but not by its predictions"
     return f"{next(iter(again))} is missing in the record" if again else None

@@ -89,6 +89,7 @@ def plan_points(
     from instruct_ablate.model.training.resume.points import Plan
 
     measure = chosen_by(job.config.trainer)
+    # Who only trains along tests nothing; where weights are chosen it has to hear when training stops.
     if not asks_for_points(job.config.evaluation) or not (job.leads or measure):
         return None
     due = due_steps(job.config.evaluation, schedule.steps, schedule.steps_per_epoch)

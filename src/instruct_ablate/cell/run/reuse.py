@@ -197,6 +197,7 @@ def _read(source: Path, block: ScoreBlock, collection: TaskCollection) -> tuple[
     references = {(task.name, one.id): one.references for task in collection.test for one in task.instances}
     text = _decoded(read_inside(source, block.predictions), block)
     rows = {row.key: row for row in _rows(text, block)}
+    # Lines are counted besides: of two rows of one instance `rows` has one.
     if rows.keys() != references.keys() or text.count("\n") != len(rows):
         raise UserError(f"{block.predictions} does not hold one prediction for each instance")
     if any(row.references != references[key] for key, row in rows.items()):
@@ -227,6 +228,7 @@ def _decoded(data: bytes, block: ScoreBlock) -> str:
 
 def _rows(text: str, block: ScoreBlock) -> Sequence[PredictionRow]:
     try:
+        # Not `splitlines`: an answer may hold U+2028, which these lines of JSON hold unescaped.
         return [from_line(line) for line in text.split("\n") if line]
     except _NO_ROW as error:
         raise UserError(

@@ -65,6 +65,7 @@ def run_cell(config: Config, work: Work | None = None) -> CellRecord:
     identity = as_stored(study, identify(config))
     folder = find_folder(study, identity)
     identity = replace(identity, name=folder.name)
+    # One lock for all processes of a cell, which the first one has.
     if rank() > 0:
         return _follow(config, identity, folder, work or _work)
     try:
@@ -119,10 +120,12 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
         mirror = open_mirror(config, identity, folder, lost)
         job = Job(effective(config), identity, folder, cell.heartbeat, mirror)
         record = _finish(folder, _guarded(job, running, work, config.cell_timeout))
+        # After the record is on the disk, so that nothing a logging service does can cost it.
         with guarded(f"logger {config.logger.name}", lost):
             mirror.finish(record)
         if lost:
             record = _finish(folder, replace(record, notes=(*record.notes, *lost)))
+    # After the final record alone: a cell that is killed before goes on from them.
     if record.state == "done" and not config.keep_checkpoints:
         with inside_fence(folder):
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # they were for resuming alone
@@ -132,6 +135,7 @@ def _run_locked(config: Config, cell: Cell, work: Work) -> CellRecord:
 def _begin(config: Config, identity: Identity, folder: Path, before: CellRecord | None) -> CellRecord:
     """Write down that the cell runs, with what it was asked for."""
     describe(folder, config, identity)
+    # Kept while the cell runs: the next failure counts its attempts on.
     failure = before.failure if before else None
     running = replace(missing_record(identity), state="running", started=now(), failure=failure)
     write_record(folder, running)
@@ -205,6 +209,7 @@ def _finish(folder: Path, record: CellRecord) -> CellRecord:
 def _logged(folder: Path) -> Iterator[None]:
     """Keep what is logged in the cell's own file too."""
     try:
+        # A logging handler would follow a link, or wait for a pipe, that lies there.
         make_way(folder / "log.txt")
         handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
         follow_mode(folder / "log.txt")

@@ -57,6 +57,7 @@ def work(job: Job) -> Outcome:
     job.heartbeat.progress("prepare")
     collection = read_tasks(job.config.tasks, Path(job.config.cache))
     general = _general_collection(job.config)
+    # Before anything is loaded: files may have been edited since the grid was planned.
     check_inputs(
         job.identity,
         collection.content_hash,
@@ -68,6 +69,7 @@ def work(job: Job) -> Outcome:
         return _baseline(job, collection) if job.leads else _outcome([], Cost(), (), environment())
     with _timed() as prepared:
         checkpoint, precision = _load(job)
+    # After the weights are read: what changes in their files from now on changes nothing here.
     check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
     notes: tuple[str, ...] = (*model_notes(job.config.model), *collection.notes)
     cost, chosen = Cost(), None

@@ -79,6 +79,7 @@ class _Stop:
     def _repeat(self, number: int) -> None:
         while not self._over.wait(AGAIN):
             self._again = True
+            # By a signal: only in a handler can something be raised in the main thread.
             signal.pthread_kill(_main(), number)
 
     def heeded(self) -> None:
@@ -117,6 +118,7 @@ def interruptible() -> Iterator[None]:
     Their error, and Ctrl-C's, may be swallowed where it is raised (in a library's `__del__`, say): then it is raised
     again a second later, and at the latest here, so that no cell follows.
     """
+    # Python sets handlers of signals in the main thread alone.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -180,4 +182,5 @@ def _end(reason: str, hung: Callable[[str], None]) -> None:
     try:
         hung(f"{reason} and did not react; its process was ended")
     finally:
+        # `SystemExit` would end this watchdog's thread alone, and the main one does not react; 124 as of `timeout`.
         os._exit(124)

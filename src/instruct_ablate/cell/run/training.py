@@ -70,6 +70,7 @@ def train(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> Train
     job.heartbeat.progress("train", 0, schedule.steps)
     cost, met = fit(checkpoint, examples, config, job.folder, job.mirror.loggers(), points)
     notes = (*notes, *met, *scored_apart(job))
+    # From the disk: a fit may have gone on in several processes, one after the other.
     by = tuple(read_stretches(job.folder / "checkpoints"))
     cost = replace(cost, prepare_seconds=cost.prepare_seconds + prepared)
     if points is None or points.choice is None:
@@ -126,4 +127,5 @@ def _schedule(config: TrainerConfig, examples: int) -> Schedule:
     """Return how many steps the fit will take, for those who watch it."""
     from instruct_ablate.data.batches import Schedule
 
+    # Its seed decides the order alone, not the number of steps.
     return Schedule(examples, config.batch_size, config.epochs, 0, config.max_steps)

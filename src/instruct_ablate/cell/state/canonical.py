@@ -83,9 +83,12 @@ def effective(config: Config) -> Config:
             evaluation=_evaluation(config),
             data_budget=canonical_budget(config.data_budget),
             data=_data(config.data, config.instruction),
+            # An untuned cell keeps what others read; what trained weights give nobody else could use.
             trainer=replace(config.trainer, keep_below=ALL),
         )
+    # Whichever variant a grid trains, its untuned model is one cell: `same` is the reference there.
     shown = parse(config.reference, config.instruction)
+    # One cell for all seeds, unless the tests' examples are drawn by them.
     seed = config.seed if drawn_at_test(replace(config, instruction=shown)) else 0
     untuned = replace(
         config,

@@ -86,4 +86,5 @@ def _git(folder: Path, *words: str) -> str | None:
 
 def peak_memory() -> int:
     """Return the largest resident size of this process so far, in bytes."""
+    # In bytes on macOS, in KiB elsewhere.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -192,6 +192,7 @@ def _check_order(study: Path, identity: Identity) -> None:
 def _taken_for(study: Path, identity: str) -> str | None:
     """Return the order that is not the usual one and that a study has declared a cell with; None where it has not."""
     try:
+        # By the time of its last change, too: a sweep that declares more cells writes the file anew.
         return _declared(study, (study / DECLARATION).stat().st_mtime_ns).get(identity)
     except OSError:
         return None

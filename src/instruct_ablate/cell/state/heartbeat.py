@@ -68,6 +68,8 @@ def _started(pid: int) -> str | None:
     One that has ended, and whose parent has not asked for its end yet (a zombie), is none: it writes no more.
     """
     try:
+        # A process's name stands in brackets and may hold brackets itself: what is read follows the last one.
+        # The start is field 22 of proc(5), the state field 3.
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if state in ("Z", "X") else rest[18]
     except (OSError, IndexError, ValueError):
@@ -123,9 +125,11 @@ def is_dead(folder: Path, owner: Owner, stale: float | None = None, watch: float
     here = alive_here(owner)
     if here is not None:
         return not here
+    # A beat dated ahead of the file system's own clock proves no life: the counter is watched.
     if 0 <= age(folder / "heartbeat") <= (STALE if stale is None else stale):
         return False
     before = read_beat(folder)
+    # Long enough for two beats of a process that lives.
     time.sleep(2.5 * BEAT if watch is None else watch)
     after = read_beat(folder)
     return (before and before.counter) == (after and after.counter)
@@ -167,4 +171,5 @@ class Heartbeat:
         last = self._last
         self._last = dataclasses.replace(last, counter=last.counter + 1, time=time.time())
         with contextlib.suppress(Exception):  # a full disk must not end the cell through its heartbeat
+            # Not flushed to the disk: after a power cut there is no life to tell of.
             write_whole(self._folder / "heartbeat", to_json(self._last), durable=False)

@@ -148,6 +148,7 @@ def _identity(config: Config, contents: Contents) -> Identity:
     counted = {
         "format": FORMAT,
         "code": CODE,
+        # A version of what a cell does not do stays 1: raising it must make no other cell of that one.
         "training": 1 if untuned else TRAINING,
         "prediction": 1 if baseline else PREDICTION,
         "channel": CHANNEL if shaped.evaluation.decoding == "channel" else 1,

@@ -81,6 +81,7 @@ def acquire(folder: Path, judge: Judge = is_dead) -> Owner:
         _refuse_held(folder, generation, judge)
     mine = (seen[-1] if seen else 0) + 1
     try:
+        # The former lock is the gate of its owner's writes: nobody may stand between asking for it and renaming.
         with shut(folder / f"lock-{mine - 1}"):
             _take(folder, seen, mine, owner)
     except (
@@ -95,11 +96,13 @@ def _take(folder: Path, seen: Sequence[int], mine: int, owner: Owner) -> None:
     """Make the next generation, and remove those before."""
     with explained(folder / f"lock-{mine}"):
         taken = _make(folder, mine, owner)
+    # A generation that was not there when we looked is another process's of this moment: we step back.
     others = [n for n in _generations(folder) if n != mine and n not in seen]
     if not taken or others:
         if taken:
             (folder / f"lock-{mine}").unlink(missing_ok=True)
         raise LockedError(folder, holder(folder))
+    # Once ours is there: generations never start again, so that the folder is never without a lock.
     for generation in seen:
         with contextlib.suppress(OSError):
             remove(folder / f"lock-{generation}")
@@ -162,6 +165,7 @@ def _make(folder: Path, generation: int, owner: Owner) -> bool:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(to_json(owner))
             file.flush()
+            # Before it has its name: a lock without content names no owner.
             os.fsync(file.fileno())
         follow_mode(Path(temporary))
         return _link(Path(temporary), path)

@@ -32,6 +32,7 @@ def stored_config(folder: Path) -> Mapping[str, Any]:
 
     try:
         text = read_inside(folder, CONFIG).decode()
+        # As plain YAML, which resolves no `${...}` of a study; the loader in C, where there is one, is the faster.
         tree = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except FileNotFoundError:
         return {}

@@ -92,6 +92,7 @@ def read_columns(folder: Path, name: str) -> Any:
     import pyarrow.parquet as pq
 
     try:
+        # Read by `read_inside`, which follows no link, and not by name: arrow would open what that leads to.
         table = pq.ParquetFile(pa.BufferReader(read_inside(folder, name))).read(use_threads=False)
         if len(set(table.column_names)) < len(table.column_names):
             raise ValueError("two columns have one name")

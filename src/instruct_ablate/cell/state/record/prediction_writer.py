@@ -62,6 +62,7 @@ class PredictionWriter:
     def append(self, row: PredictionRow) -> None:
         """Write one row, whole or not at all."""
         line = to_line(row).encode() + b"\n"
+        # Before each row: who was taken over in the meantime writes nothing more.
         check_fence(self.path)
         with explained(self.path):
             try:
@@ -74,6 +75,7 @@ class PredictionWriter:
     def finish(self) -> None:
         """Make the file durable and give it its final name."""
         with explained(self.path):
+            # Content before name: the final name says that all of it is there.
             os.fsync(self._file.fileno())
             self._file.close()
             with inside_fence(self.path):

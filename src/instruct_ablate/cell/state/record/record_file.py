@@ -20,6 +20,7 @@ from instruct_ablate.errors import in_a_line
 from instruct_ablate.metrics.registry import describe
 
 T = TypeVar("T")
+# The last key of the text: all before it is what the checksum is of, byte by byte.
 _SEAL = ',\n "seal": "'
 REPEATED = (Setting, Environment)  # what many records of a study have alike
 MOST_KNOWN = 10_000
@@ -69,6 +70,7 @@ def loaded(text: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise CorruptRecordError(f"an object expected, {type(raw).__name__} found")
     body, seal, _ = text.rpartition(_SEAL)
+    # What an early version wrote has no seal to be held against.
     if raw.pop("seal", None) != _checksum(body) and seal:
         raise CorruptRecordError("it is not as it was written")
     newest = 1 if "format" in raw else RECORD_VERSION  # version 1 called it "format"
@@ -93,6 +95,7 @@ def parse_record(text: str, folder: Path | None = None) -> CellRecord:
     raw = loaded(text)
     try:
         record = decode(modern_record(raw, folder) if "axes" in raw else raw, CellRecord)
+        # Of the user's own metrics tables know what records say: none of their code is loaded.
         describe(metric for block in record.every_block for metric in block.metrics)
         return record
     except NOT_AS_WRITTEN as error:
