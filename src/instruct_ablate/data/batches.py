@@ -74,6 +74,7 @@ def share(step: Integers, lengths: Integers, rank: int, processes: int, grouped:
     """
     if grouped:
         return np.array_split(step, processes)[rank]
+    # Stable: all processes have to divide a step alike.
     return step[np.argsort(-lengths[step], kind="stable")][rank::processes]
 
 
@@ -90,6 +91,7 @@ def deal(costs: Sequence[int], processes: int) -> list[list[int]]:
 
 def runs(step: Integers, tasks: Integers) -> list[Integers]:
     """Cut a step's examples where the task changes, same tasks brought together first."""
+    # Stable: within a task examples stay in the order in which they were drawn, and groups are cut from that.
     ordered = step[np.argsort(tasks[step], kind="stable")]
     changes = np.flatnonzero(np.diff(tasks[ordered])) + 1
     return np.split(ordered, changes) if len(step) else []

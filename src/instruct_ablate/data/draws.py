@@ -78,6 +78,7 @@ def draws(
         sources.append(len(shown))
         targets.append(len(right))
         rows += [
+            # Sources and targets are drawn apart: row n has the n-th of each, and the shorter list goes round.
             replace(prompt, source=shown[place % len(shown)], target=right[place % len(right)])
             for place in range(max(len(shown), len(right)))
         ]

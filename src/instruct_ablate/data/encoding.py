@@ -97,6 +97,7 @@ class Encoding:
         """Tokenise many texts at once."""
         if not texts:
             return []
+        # Not verbose: it would warn of texts beyond the model's length, which are cut to the limit anyway.
         batch = self.tokenizer(
             list(texts), add_special_tokens=special, return_attention_mask=False, verbose=False
         )

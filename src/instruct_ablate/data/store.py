@@ -201,6 +201,7 @@ def _open(folder: Path, encoder_decoder: bool) -> TokenStore:
 def _ragged(folder: Path, name: str, count: int) -> Ragged:
     ids = np.memmap(folder / f"{name}.bin", dtype=np.int32, mode="r")
     offsets = np.load(folder / f"{name}.npy")
+    # A `ValueError` says that it is damaged: `prepared_as` then builds it again.
     if (
         len(offsets) != count + 1
         or offsets[0] != 0

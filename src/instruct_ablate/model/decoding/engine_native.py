@@ -111,6 +111,7 @@ class _Asking:
 
     def closed(self, answers: Answers) -> list[Answer]:
         """Return all answers of a batch: the caller's code is none of its business."""
+        # Attention is swapped once a batch: to look at every module again is felt in a step of few rows.
         packed = not self.checkpoint.encoder_decoder
         with evaluating(self.model), attending_packed(self.model) if packed else nullcontext():
             return list(answers)
@@ -131,6 +132,7 @@ class _Asking:
         asked: list[TokenScores | None] = [None] * len(members)
 
         def once_read() -> None:
+            # In place: the answers to come, and the rows that wait in `tails`, hold this very list.
             asked[:] = self._reference_scores(decoder, members)
 
         yield from self._written(decoder, members, asked, once_read, tails.of(decoder, members, asked))

@@ -86,6 +86,7 @@ def _generate(
         max_new_tokens=max(question.most for question in members), pad_token_id=checkpoint.tokenizer.pad_token_id,
         decoder_start_token_id=checkpoint.start_token, forced_bos_token_id=None, forced_eos_token_id=None,
     )  # fmt: skip
+    # `generate` returns what it began with, too: the start token, or the prompt.
     answers = written[:, 1 if checkpoint.encoder_decoder else ids.shape[1] :].tolist()
     return [
         text_written(question, answer, stops, checkpoint.tokenizer, config.evaluation)

@@ -85,6 +85,7 @@ def _free(
 
 def _bound(vllm: Any, engine: Any, questions: Sequence[Question], config: Config) -> Answers:
     """Score every label as a continuation of its source."""
+    # 0: those of the prompt's own tokens alone. vLLM writes one token at least, which nobody reads.
     sampling = vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
     labels = [[token for _, token in path] for question in questions for path in question.label_tree.paths]
     sources = [question.ids for question in questions for _ in question.label_tree.paths]

@@ -50,6 +50,7 @@ def _split(ids: Sequence[Ids], members: tuple[int, ...], depth: int) -> tuple[in
     branches = list(_branches(ids, common)) if depth and len(ids) > 1 else [slice(0, len(ids))]
     for branch in branches:
         stay = sum(len(one) - shared for one in ids[branch])
+        # A branch that is all of them would be cut the same way again.
         below = _split(ids[branch], members[branch], depth - 1) if 1 < len(ids[branch]) < len(ids) else None
         if below is not None and below[0] < stay:
             cost, parts = cost + below[0], parts + below[1]
@@ -94,6 +95,7 @@ def batches(
         for place in sorted(family.members, key=lambda member: (len(questions[member].ids), member)):
             row = Row(questions[place].ids[family.shared :], None, questions[place].tree)
             length = len(row.tokens) + row.nodes
+            # In the cache rows are filled up to the longest: places have a bound, too, of twice the tokens.
             if rows and (size + length > tokens or max(longest, length) * (len(rows) + 1) > 2 * tokens):
                 yield _batch(prefixes, rows)
                 prefixes, rows, size, longest, opened = [], [], 0, 0, False

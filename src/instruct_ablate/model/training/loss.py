@@ -151,6 +151,7 @@ def states_for(
 
 def wanted_tokens(batch: MicroBatch) -> Tensor | None:
     """Return the tokens that the last layer runs for where that leaves out enough, None for all."""
+    # Rows may come several times: a shared prefix's last token predicts one token for each example.
     return few(torch.unique(batch.rows), batch.decoder.total)
 
 
@@ -250,6 +251,7 @@ def losses_of(
     if master is not None:
         return losses_into(states, labels, head, master)
     rows = rows_at_once(model.config.get_text_config().vocab_size, ROWS)
+    # Few enough to be kept: the backward pass need not compute them again.
     if len(states) <= rows:
         return _losses(states, labels, head)
     pieces = zip(torch.split(states, rows), torch.split(labels, rows), strict=True)

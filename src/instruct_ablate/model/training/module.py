@@ -81,6 +81,7 @@ class InstructionModule(LightningModule):
         """Take one optimiser step."""
         self.rate = learning_rate(self._optimizer)
         self.loss = self._gradients(batch)
+        # Before the optimiser's step: no such number gets into weights or a checkpoint.
         if not math.isfinite(self.loss):
             raise UserError(
                 f"the loss became {self.loss} at step {self.done + 1} of {self.steps} (learning rate "
@@ -187,6 +188,7 @@ class InstructionModule(LightningModule):
         self._weights.load(state["masters"])
         inner = state["optimizer"]["state"]
         for place, master in enumerate(self._weights.masters):
+            # Whole in the checkpoint, and divided among processes as the masters are.
             if place in inner:
                 inner[place] = {name: _like(value, master) for name, value in inner[place].items()}
         self._optimizer.load_state_dict(state["optimizer"])

@@ -26,6 +26,7 @@ def build_optimizer(weights: Sequence[nn.Parameter], config: TrainerConfig) -> t
         weights,
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
+        # Else it would choose rates of its own, and scale them by the weights.
         relative_step=False,
         scale_parameter=False,
         warmup_init=False,

@@ -29,6 +29,7 @@ class Curve(Callback):
         self.tokens = self.examples = self.padding = 0
         self.seconds = self.speed = 0.0
         self._started = clock()
+        # Steps behind the checkpoint that a fit goes on from are taken again, and their rows written again.
         keep_rows(path, first_step)
 
     def on_train_batch_start(

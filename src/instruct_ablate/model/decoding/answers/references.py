@@ -40,6 +40,7 @@ class ReferenceEncoder:
     def __init__(self, prompts: Sequence[Prompt], encoding: Encoding, limit: int) -> None:
         texts = list(dict.fromkeys(text for prompt in prompts for text in prompt.references))
         every = zip(texts, *encoding.targets(texts, limit), strict=True)
+        # Of a reference that is cut the model is asked for what is left, whose bytes these are then.
         self._known: Mapping[str, tuple[list[int], int]] = {
             text: (ids, _bytes(_decoded(ids, encoding) if cut else text)) for text, ids, cut in every
         }

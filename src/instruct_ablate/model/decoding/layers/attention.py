@@ -114,6 +114,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scor
         )
     if mask is None:
         mask = _near(tuple(range(query.shape[2])), 0, query.shape[2], str(query.device))
+    # Softmax in fp32, as transformers' own attention of families with a cap has it.
     capped = scores.of_products(torch.matmul(query, key.transpose(2, 3))).masked_fill_(~mask, float("-inf"))
     return torch.matmul(capped.softmax(-1, dtype=torch.float32).to(query.dtype), value)
 
@@ -149,6 +150,7 @@ def step_attention(
     """
     keys, values = own
     room = max((share.keys.shape[1] for share in shares), default=0)
+    # Rows behind a shorter prefix, or none, leave columns unwritten: minus infinity gives those no weight.
     products = query.new_full((*query.shape[:3], room + keys.shape[2]), float("-inf"))
     products[..., room:] = _hide(scores.of_products(torch.matmul(query, keys.transpose(2, 3))), hidden)
     for share in shares:

@@ -51,6 +51,7 @@ def runs(batch: Batch, trees: bool = False) -> list[Run]:
         before, nodes = batch.prefix_length(row), row.nodes if trees else 0
         mask = None
         if before or nodes:
+            # By the very tree: questions with equal choices hold one, and it lives as long as the batch does.
             key = (before, len(row.tokens), id(tree))
             if key not in masks:
                 masks[key] = tree_mask(before, len(row.tokens), tree)

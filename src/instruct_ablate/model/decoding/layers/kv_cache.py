@@ -152,6 +152,7 @@ class RowCache:
         first = int(self.starts.min())
         self.starts, self.end, self.columns = self.starts - first, self.end - first, self.columns - first
         for layer, (keys, values) in self.layers.items():
+            # Whole buffers again: products of slices take several times as long.
             self._put(layer, keys[rows, :, first:].contiguous(), values[rows, :, first:].contiguous())
 
     def stretches(self, window: int | None = None) -> list[Stretch]:

@@ -145,6 +145,7 @@ class JoinedEncoderDecoder(EncoderDecoder):
         rows, columns = _packed(everyone, torch.zeros_like(lengths), lengths)
         cross: list[Pair] = []
         for _ in range(len(self.parts[0].cross or ())):
+            # Taken out, so that no layer's sources lie in memory twice for long.
             own = [part.cross.pop(0) for part in self.parts if part.cross is not None]
             pair: list[Tensor] = []
             for states in zip(*own, strict=True):

@@ -86,7 +86,9 @@ def _ordered(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
 @lru_cache(maxsize=256)
 def _same(outputs: int, inputs: int, biased: bool, threads: int) -> bool:
     """Whether both ways give the same bits, for sums that are nothing but what rounding leaves: each order shows."""
+    # A generator of its own: a trial must move nobody's draws.
     draw = torch.Generator().manual_seed(0)
+    # `threads` is of the cache's key alone: another number of them may take other kernels.
     half = inputs // 2
     places = torch.randperm(2 * half, generator=draw)
     weight = torch.zeros(min(outputs, 1024), inputs)

@@ -69,6 +69,7 @@ class CudaCapture:
                 output = step()
         finally:
             current.wait_stream(self.stream)
+        # It was made on another stream, which must not give its memory away while this one reads it.
         output.record_stream(current)
         return output
 
@@ -215,6 +216,7 @@ class StepGraph:
         try:
             for pair in self.cache.layers.values():
                 for states in pair:
+                    # So that a replay that writes nothing there is found out.
                     states[:, :, self.cache.end] = 0
             given = replay()
             return _differs(given, wanted) or next(

@@ -41,6 +41,7 @@ def of_trees(trees: Sequence[LabelTree], start: int, device: torch.device) -> tu
     ids = torch.full((len(trees), width), start)
     places = torch.zeros(len(trees), width, dtype=torch.long)
     sees = torch.zeros(len(trees), width, width, dtype=torch.bool)
+    # Every place does, what fills up too: softmax over nothing would be NaN.
     sees[:, :, 0] = True
     for row, tree in enumerate(trees):
         ids[row, 1 : 1 + len(tree)] = torch.tensor(tree.tokens, dtype=torch.long)

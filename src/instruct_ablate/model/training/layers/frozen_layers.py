@@ -95,6 +95,7 @@ class _Behind(PackedLayout):
         self.positions = torch.arange(start, end)
         offsets = torch.tensor([0, end], dtype=torch.int32)
         whole = Packed(torch.zeros(end, dtype=torch.int64), torch.arange(end), offsets, (end,), (NO_PARENT,))
+        # The chunk brings its own queries alone, which a layout knows as the tokens wanted of a whole.
         super().__init__(whole, wanted=self.positions)
         self.before = before
         self.own: list[tuple[Tensor, Tensor]] = []

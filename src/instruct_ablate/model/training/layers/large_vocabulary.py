@@ -116,6 +116,7 @@ class _Losses(torch.autograd.Function):
         first_of_all = ctx.master.grad is None
         # The first gradient of a step is written slice by slice: there are no zeros to make and add to.
         of_weight = torch.empty_like(ctx.master) if first_of_all else ctx.master.grad
+        # A sum over slices, and so in fp32.
         of_states = torch.zeros_like(states, dtype=torch.float32) if kept is None else None
         for first, last in _slices(states, weight):
             products = F.linear(states, weight[first:last]) if kept is None else kept[:, first:last]

@@ -129,6 +129,7 @@ def _stack(stack: Any, packed: Packed, layouts: dict[str, T5Layout], encoded: Te
     """Run one stack, as transformers' `T5Stack.forward` does, with the bias of our own."""
     states: Tensor = stack.dropout(stack.embed_tokens(packed.ids[None]))
     for attention in bias_attentions(stack):
+        # The layer makes the bias within its own forward pass: that is told here for which length.
         attention.longest = max(packed.lengths)
     bias = None
     for block in stack.block:

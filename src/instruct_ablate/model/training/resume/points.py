@@ -46,6 +46,7 @@ class Points(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Test the model before its first step, where that is planned."""
         assert isinstance(module, InstructionModule)
+        # A fit that goes on has been tested so when it began.
         if self.first_step == 0:
             self._take(trainer, module, 0)
 
