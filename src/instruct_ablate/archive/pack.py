@@ -102,6 +102,7 @@ def _study_parts(study: Study, lacking: list[str]) -> Iterator[Part]:
     place = f"{STUDY}/{study.name}"
     for name in (DECLARATION, STATED, LOOKS):
         yield from _present(study.folder, name, f"{place}/{name}", None)
+    # By name: the same study gives the same bytes, in whatever order its folders are listed.
     for cell in sorted(study.cells, key=lambda cell: cell.name):
         folder = study.folder / cell.name
         for name in (CONFIG, IDENTITY, RECORD, learning_curve.FILE, score_curve.FILE):

@@ -21,6 +21,7 @@ def read_curve(path: Path, last: int | None = None) -> list[dict[str, float]]:
     try:
         with opened_plain(path) as file:
             if last is not None:
+                # This may be in the midst of a row: what is left of it reads as none.
                 file.seek(max(0, path.stat().st_size - _LONGEST_ROW * last))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:

@@ -183,6 +183,7 @@ def _compare(folder: Path, name: str, entry: list[Any], whole: bool) -> bool:
     """Compare one file; True for one that is the same with another time of change."""
     (size, changed, digest), path = entry, folder / name
     try:
+        # Not `stat`: a link would be taken for the file that it leads to.
         state = path.lstat()
         if not stat.S_ISREG(state.st_mode):
             raise DamagedError(f"{name}: not a plain file")

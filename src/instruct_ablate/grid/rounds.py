@@ -97,6 +97,7 @@ def rounds_of(cells: Sequence[Cell], judge: Judge) -> Rounds:
         done=0,
         hypotheses=tuple(dict.fromkeys(config.hypotheses)),
         reference=config.reference,
+        # Sorted, so that cells that are asked for in another order are no other plan.
         grid=tuple(sorted(cell.identity.hash[:SHORT] for cell in cells)),
         cells=0,
     )

@@ -94,6 +94,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
     launcher = _launcher(hydra) if todo else None
     studies = by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
     for folder, cells in studies.items():
+        # Before anything runs: a cell that never begins is missing then, not unheard of.
         declare(folder, [cell.identity for cell in cells], cells[0].config)
     launch(launcher, keeping_for_others(ordered(todo)), waiting)
     if plan.cells and plan.cells[0].config.detach:
@@ -149,6 +150,7 @@ def plan_cells(hydra: HydraParts, declared: Declared, arguments: Sequence[str]) 
         except UserError as fault:
             found |= dict.fromkeys(fault.faults if isinstance(fault, UserErrors) else (str(fault),))
         else:
+            # Lists whose order changes no result make one cell, which has the hash of how it was written first.
             cells.setdefault(regardless_of_order(identity.counted), Cell(overrides, config, identity))
     if not found and len(cells) < len(asked):
         log.info(

@@ -63,6 +63,7 @@ class Context:
 
     def random(self, task: Task, purpose: str) -> random.Random:
         """Return a generator that depends on the seed, the task's name and the purpose alone."""
+        # With the purpose: drawn by one sequence, what several variants do to a task would hang together.
         return random.Random(hashed(self.seed, task.name, purpose))
 
     def whole(self, task: Task) -> Task:

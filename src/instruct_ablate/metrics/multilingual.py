@@ -34,6 +34,7 @@ def _tokenizer(place: str | None) -> Callable[[str], tuple[str, ...]]:
             f"rouge of GPT-2's tokens: its tokenizer cannot be read from {place or 'the hub'} ({in_a_line(error)}): "
             f"set {VARIABLE} to its tokenizer.json."
         ) from error
+    # Another tokenizer in its place would give numbers that look like the protocol's.
     if loaded.get_vocab_size() != VOCABULARY:
         raise UserError(
             f"{VARIABLE}={place}: {loaded.get_vocab_size()} tokens, GPT-2's tokenizer has {VOCABULARY}."

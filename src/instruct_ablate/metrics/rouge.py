@@ -114,6 +114,7 @@ def _f(matches: int, said: Words, right: Words) -> float:
     return float(_fmeasure()(precision, recall))
 
 
+# Few are kept: ROUGE-1 and ROUGE-L ask for the same texts one after the other.
 @lru_cache(maxsize=8)
 def best_rouge(prediction: str, references: tuple[str, ...], rule: WordRule) -> tuple[float, float]:
     """Return the best ROUGE-1 and the best ROUGE-L over the references, each by itself (as Tk-Instruct)."""

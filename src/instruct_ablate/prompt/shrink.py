@@ -37,6 +37,7 @@ def _cut(write: Write, instruction: Instruction, instance: Instance, room: Room,
     text = "".join(write(instruction, instance))
     allowed = room.tokens.count(instance.input)
     while allowed > 0 and not room.fits([text]):
+        # One at least, so that it comes to an end however the tokenizer joins what is left.
         allowed -= max(1, room.tokens.count(text) - room.limit)
         short = room.tokens.clip(instance.input, allowed) if allowed > 0 else ""
         text = "".join(write(instruction, replace(instance, input=short)))

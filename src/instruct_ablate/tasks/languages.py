@@ -52,4 +52,5 @@ def is_other_script(text: str) -> bool:
 
 @lru_cache(maxsize=2**16)
 def _is_other(letter: str) -> bool:
+    # Normalised, for full-width and mathematical letters are Latin ones in another dress.
     return not unicodedata.name(unicodedata.normalize("NFKC", letter)[0], "").startswith("LATIN")

@@ -26,6 +26,7 @@ def launch(launcher: Any, cells: Sequence[Cell], waiting: Sequence[Cell]) -> Non
             _hand_over(launcher, cells)
         if waiting and not waiting[0].config.detach:
             wait_for_queued(waiting)
+    # `fail_fast` ends a launcher so; what became of all cells is told all the same.
     except SystemExit as stop:
         log.warning("the sweep stopped early (exit status %s)", stop.code)
 

@@ -23,6 +23,7 @@ def snapshot(study: Path) -> Path:
     digest = hashlib.sha256()
     for name, source in sorted(places.items()):
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            # What Python compiles beside the files comes and goes while they stay as they are.
             if "__pycache__" not in path.parts:
                 # A zero byte behind the name and a hash of fixed length: no two trees run together into the same bytes.
                 digest.update(f"{name}/{path.relative_to(source)}\0".encode())

@@ -116,6 +116,7 @@ def _ends(ours: str, theirs: Sequence[str]) -> list[int] | None:
     whole = "".join(theirs)
     if ours == whole:
         return ends
+    # autojunk would pass over frequent letters in definitions of 200 and more.
     matcher = SequenceMatcher(None, whole, ours, autojunk=False)
     blocks = matcher.get_matching_blocks()
     if 2 * sum(block.size for block in blocks) < ALIKE * (len(whole) + len(ours)):

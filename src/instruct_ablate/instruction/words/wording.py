@@ -59,6 +59,7 @@ def _middle(first: list[str], others: list[list[str]]) -> list[list[str]]:
         kept: list[list[str]] = []
         start = 0
         for run in runs:
+            # autojunk would pass over frequent words in prompts of 200 pieces and more; a wording has them, too.
             matcher = SequenceMatcher(None, run, other[start:], autojunk=False)
             blocks = [b for b in matcher.get_matching_blocks() if _words(run[b.a : b.a + b.size]) >= SHORTEST]
             kept += [run[block.a : block.a + block.size] for block in blocks]

@@ -70,6 +70,7 @@ def packed_data(
         text = packed({"browser": browser_data(study, sample, columns), **rest})
         if len(text) <= MOST_PACKED or sample.rows <= FEWEST:
             return text
+        # A tenth less than in proportion: texts are not all of one length, and each try packs all anew.
         most = int(0.9 * sample.rows * MOST_PACKED / len(text))
 
 

@@ -32,6 +32,7 @@ def _unmet(draws: Draws) -> dict[Setting, float]:
 
     def size(setting: Setting, drawn: Drawn) -> float | None:
         key, wanted = given_budget(setting)
+        # data_budget=all asks for what there is, which is always met.
         if not drawn.tasks or wanted >= ALL:
             return None
         return drawn.instances / (1 if key == KEYS[1] else drawn.tasks)

@@ -102,7 +102,7 @@ def _p_values(
 
 def _steps(own: Sequence[Sequence[float]], place: int) -> tuple[int, int]:
     """Return by how much Holm's correction divides the levels at a place, for support and refutation."""
-    # Holm's step: so many p-values are no smaller. NaN is no smaller than anything, and counts as no test.
+    # Holm's step: so many p-values are no smaller; NaN, which is no test, compares as false and is not among them.
     support, refute = (max(1, sum(value >= values[place] for value in values)) for values in own)
     return support, refute
 

@@ -130,6 +130,7 @@ def compare(
     seeds, units = matrix.shape
     steady = units > 1 and not (floor and floor.variance) and _alike(matrix)
     if steady:
+        # NaN goes on into error, interval and p-values by itself: nobody further on need ask.
         missing = np.asarray(np.nan)
         squares = replace(squares, unit=missing, seed=missing if seeds > 1 else squares.seed)
     known: Seeds = "own" if seeds > 1 else "none" if seedless else "pooled" if pool else "left out"

@@ -71,6 +71,7 @@ def _bound(law: _Open | None, look: int, increment: float) -> float:
 
     def excess(log_room: float) -> float:
         above = float(law.above(np.array([np.pi / 2 - np.exp(log_room)]), look)[0])
+        # On the way to the root there may be no chance left, of which there is no logarithm.
         return float(np.log(max(above, 1e-300)) - np.log(increment))
 
     from scipy.optimize import brentq  # which takes a fifth of a second: few studies are looked at in between

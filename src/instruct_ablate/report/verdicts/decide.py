@@ -162,6 +162,7 @@ def _claimed(
     aim = None if clause.share is not None else aim_of(clause, places, truth)
     least = 2 if clause.share is None else least_tasks(clause.share)
     if not measured:
+        # Of any size: `Need.at` brings it to the one that is asked for.
         assumed = planned_design(Planned(3, 12, 100), [])
         return Claimed(text, Need(aim, assumed, 100, least), places, f"ASSUMED, measured nowhere; {_PILOT}")
     parts = np.mean([(d.parts.seed, d.parts.unit, d.parts.rest, d.floor, n) for d, n in measured], axis=0)

@@ -21,7 +21,7 @@ from instruct_ablate.report.view.prediction_index import PredictionIndex, Select
 HERE = "127.0.0.1"
 SLOW = 30.0  # seconds that a request may take to arrive
 MOST_FIELDS = 12
-# What models wrote is shown on the page: should any of it ever run there, it reaches nobody.
+# What models wrote is shown on the page: should any of it ever run there, it can fetch from this server alone.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

@@ -107,7 +107,7 @@ def _has_copy(root: str, kept: Path) -> bool:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     *owner, name = root.split("/")
-    # As `datasets` names the folders of its copies; it can be asked for one only by loading it.
+    # As `datasets` itself names the folders of its copies, so that one is found without loading it.
     called = "___".join((*owner, camelcase_to_snakecase(name)))  # WildChat: wild_chat
     return (kept / called).is_dir() or (Path(HF_HUB_CACHE) / f"datasets--{root.replace('/', '--')}").is_dir()
 

@@ -30,7 +30,7 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     files = files_below(root) if root.is_dir() else data_files(root) if root.exists() else ()
     names = FIELDS - {"test_instances", "label_spaces", "examples"}
     used = {name: value for name, value in asdict(config).items() if name in names}
-    # Files count by their own names and content elsewhere: of which split they are, the folders above can say.
+    # `content_key` has a file's own name and content: of which split it is, the folders above it can say.
     key = {**used, "files": [str(path.relative_to(root)) for path in files]}
     return Source("hf_dataset", files, partial(_parse, config, cache), key=json.dumps(key, sort_keys=True))
 

@@ -82,6 +82,7 @@ def _checked(given: str, content: str, config: TasksConfig, cache: Path) -> str:
     """
     if not given:
         return ""
+    # Without the place: the same data somewhere else are the same tasks.
     settings = {**dataclasses.asdict(config), "root": None}
     key = hashlib.sha256(json.dumps([given, settings], sort_keys=True).encode()).hexdigest()
     seen = cache / "tasks" / "own" / key[:32]

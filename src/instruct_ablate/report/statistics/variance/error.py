@@ -93,6 +93,7 @@ class Error:
         """Return half the width of the two-sided interval at level 1 - alpha."""
         whole, beyond = self._parts
         sum_ = whole + beyond
+        # Where nothing varies the quantile is taken times zero, whatever the share.
         share = np.divide(whole, sum_, out=np.ones_like(sum_), where=sum_ != 0)
         least = (1.0 if self.whole_floor else HELD) * stdtrit(self.floor_freedom, np.asarray(alpha) / 2) ** 2
         square = np.maximum(_quantile_square(share, *self._freedoms, alpha) * sum_, least * self.floor)

@@ -51,6 +51,7 @@ def paired_floor(effects: Sequence[Array], binary: bool) -> Floor:
     within = np.array([((effect - effect.mean()) ** 2).sum() for effect in effects])
     freedom = float((counts - 1).sum())
     pooled = within.sum() / freedom if freedom else 0.0
+    # A task of one instance has no variance of its own, and is given that of all.
     squares = np.where(counts > 1, within / np.maximum(counts - 1, 1), pooled)
     variance = float((squares / counts).mean()) / counts.size
     differing = sum(int(np.count_nonzero(effect)) for effect in effects)
