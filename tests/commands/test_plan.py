@@ -142,6 +142,16 @@ def test_the_rounds_of_a_sweep_that_stops_are_told(tmp_path: Path) -> None:
     assert "until=decided" not in plan(tmp_path, "seed=0,1,2,3,4", CLAIM, "--brief").output
 
 
+def test_claims_that_a_grid_leaves_without_cells_are_told(tmp_path: Path) -> None:
+    claims = f"{CLAIM[:-1]},delusive equals original on exact_match within 5]"
+    told = plan(tmp_path, claims, "--brief")
+    assert told.exit_code == 0, told.output
+    (line,) = [one for one in told.output.splitlines() if "It will end as" in one]
+    assert line.startswith(
+        "hypothesis 'delusive equals original on exact_match within 5': no planned cell is"
+    )
+
+
 def test_a_grid_beyond_what_a_study_was_looked_at_for_is_refused(tmp_path: Path) -> None:
     look = Look((0, 1, 2, 3, 4), 2, ("a",), "original", ("x" * 16,), 1, (Decision("a", "supported", True),))
     CHAIN.add(tmp_path / "looked", look)
