@@ -35,6 +35,7 @@ def chosen_by(trainer: TrainerConfig) -> Measure | None:
             f"trainer.select={shown(trainer.select)}: give last, or best:MEASURE, such as best:rougeL, to choose the "
             "weights of the point that scores best on held-out training tasks (tasks.validation)."
         )
+    # Cut, so that whatever is given in its place is refused in one short line.
     measure = find_measure(name[:LONGEST])
     names = [one.name for one in built_in() if one.reads in READS and one.name != "uniform_guess"]
     if measure.metric.name not in names:

@@ -89,5 +89,6 @@ def check_place(key: str, place: str) -> None:
         check_folder(key, place)
     finally:
         with contextlib.suppress(OSError):
+            # The deepest first, and none that somebody has written to in the meantime: only empty ones can be removed.
             for path in made:
                 path.rmdir()

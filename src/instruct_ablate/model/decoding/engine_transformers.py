@@ -81,6 +81,7 @@ def _generate(
     """Decode greedily, each row up to its limit."""
     model: Any = checkpoint.model
     stops = stop_tokens(model, encoding_of(checkpoint, config.prompt))
+    # Nothing is forced: BART's targets have no `<s>` of their own in training, and so none here.
     written = model.generate(
         input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, num_beams=1, eos_token_id=sorted(stops),
         max_new_tokens=max(question.most for question in members), pad_token_id=checkpoint.tokenizer.pad_token_id,

@@ -55,6 +55,7 @@ def _engine(vllm: Any, checkpoint: Checkpoint, config: Config, folder: Path) -> 
     """Load the weights as they are now."""
     write_checkpoint(checkpoint, folder)
     model = checkpoint.model
+    # No prompt with its answer is longer; by itself vLLM plans for the longest that the model takes.
     room = config.prompt.max_source_length + config.prompt.max_target_length
     return vllm.LLM(
         model=str(folder), dtype=str(model.dtype).removeprefix("torch."), max_model_len=room, seed=config.seed,

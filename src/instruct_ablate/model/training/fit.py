@@ -227,4 +227,5 @@ def _quiet_lightning() -> Iterator[None]:
                 logging.getLogger(name).setLevel(level)
 
 
+# Cells side by side end in any order: the last one to leave puts all back.
 quiet_lightning = Shared(_quiet_lightning)

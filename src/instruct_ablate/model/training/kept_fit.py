@@ -67,6 +67,7 @@ def _frozen(model: Any, config: Config, notes: list[str]) -> FrozenLayers | None
     frozen = None if why else FrozenLayers.of(model)
     if why is None and frozen is None:
         return None  # every layer learns, or what they all stand on
+    # Not held again for a further cell of the same weights: its adapters begin at zero and change nothing.
     if frozen is not None and not held(
         (_agrees, frozen.count), partial(_agrees, model, frozen), frozen.model
     ):

@@ -44,6 +44,7 @@ def adapt(model: PreTrainedModel, config: MethodConfig, seed: int) -> Any:
         use_rslora=config.rslora,
         use_dora=config.dora,
     )
+    # The draw is the seed's alone, and moves no generator that later steps draw from.
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         try:

@@ -87,6 +87,7 @@ def packed_attention_of(
     model: PreTrainedModel, packing: bool = True, compiling: bool = False, dropout: Dropout | None = None
 ) -> Iterator[PackedAttention]:
     """Let `model` attend within packed segments, its norms and gates fused (or compiled); undone at the end."""
+    # Without cuDNN's attention, which is built anew for every number of tokens and adds up gradients in any order.
     with shapes_of_any_kind():
         check_model(model, packing)
         attention = PackedAttention(model, packing, dropout)

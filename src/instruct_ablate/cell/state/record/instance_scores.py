@@ -79,6 +79,7 @@ def _write(path: Path, rows: Sequence[PredictionRow]) -> None:
     names = dict.fromkeys(name for row in rows for name, _ in row.values)
     columns = {name: pa.array([row.get(name) for row in rows], pa.float64()) for name in names}
     ids = {
+        # Half a surrogate pair, which JSON may hold, is no text to arrow.
         "task": pa.array([as_utf8(row.task) for row in rows]).dictionary_encode(),
         "instance_id": pa.array([as_utf8(row.instance_id) for row in rows]),
     }

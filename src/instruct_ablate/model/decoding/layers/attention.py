@@ -194,4 +194,5 @@ def _attention(
     return output.transpose(1, 2), None
 
 
+# The last layer runs twice where few tokens are wanted: with these alone, beside the keys of all.
 AttentionInterface.register(NAME, taking_turns(_attention))

@@ -181,4 +181,5 @@ def _check(keywords: dict[str, Any]) -> None:
             raise UserError(f"this model's attention uses {name}, which training here does not know.")
 
 
+# The last layer runs twice where few tokens are wanted: with these alone, beside the keys of all.
 AttentionInterface.register(NAME, taking_turns(_attention))
