@@ -15,7 +15,7 @@ from instruct_ablate.cell.run.evaluation import write_rows
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.settings import check_names
-from instruct_ablate.cell.state.former import UNKNOWN_ORDER, as_stored
+from instruct_ablate.cell.state.former import UNKNOWN_ORDER, as_stored, in_another_order
 from instruct_ablate.cell.state.identity import Data, digest, identify
 from instruct_ablate.cell.state.record.instance_scores import checksum
 from instruct_ablate.cell.state.record.predictions import make_row, read_predictions
@@ -123,6 +123,18 @@ def test_another_cell_is_not_taken_over(tmp_path: Path) -> None:
     assert run_cell(other, answering).notes == ("a note",)
 
 
+def test_a_cell_whose_identity_was_made_from_something_else_is_not_taken_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_cell(config_of(tmp_path, "one"), answering)
+    file = folder_of(config_of(tmp_path, "one")) / "identity.json"
+    told = json.loads(file.read_text())
+    told["counted"]["evaluation.decoding"] = "rank"
+    file.write_text(json.dumps(told))
+    assert run_cell(config_of(tmp_path, "two"), answering).notes == ("a note",)
+    assert "its identity was made from another evaluation.decoding" in caplog.text
+
+
 def test_a_list_that_needs_no_order_is_the_same_in_any(tmp_path: Path) -> None:
     """Before: a cell was computed again in the next study where its list of tasks was written in another order."""
     names = ["starter00*", "starter101*"]
@@ -135,6 +147,20 @@ def test_a_list_that_needs_no_order_is_the_same_in_any(tmp_path: Path) -> None:
     other = config_of(tmp_path, "three")
     other.tasks.include = [*names, "starter1*"]
     assert "taken over" not in str(run_cell(other, answering).notes)
+
+
+@pytest.mark.parametrize(("counted", "found"), [([], True), (["lenient_match"], True), (["another"], False)])
+def test_of_earlier_cells_that_counted_metrics_those_of_now_are_looked_for(
+    counted: list[str], found: bool, tmp_path: Path
+) -> None:
+    one, two = (config_of(tmp_path, study) for study in ("one", "two"))
+    one.tasks.include, two.tasks.include = ["b", "a"], ["a", "b"]
+    told = {**identify(one).counted, "evaluation.metrics": counted}
+    folder = tmp_path / "one" / "cell"
+    folder.mkdir(parents=True)
+    (folder / "identity.json").write_text(json.dumps({"identity": digest(told), "counted": told}))
+    there = list(in_another_order(tmp_path / "one", identify(two), ["lenient_match"]))
+    assert [(identity.hash, where) for identity, where in there] == [(digest(told), folder)] * found
 
 
 def scored_by(folder: Path, study: str, metric: str) -> Config:

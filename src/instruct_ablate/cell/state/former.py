@@ -90,8 +90,9 @@ def in_another_order(
     if not has_lists(identity.counted):
         return
     counted = _former_cells(study, sum(1 for _ in study.glob(f"*/{IDENTITY}")))  # those of now are among them
-    for ours in (identity.counted, _but_order(identity.counted)):
-        for folder in counted.of.get(regardless_of_order(ours), []):
+    forms_of_now = (identity.counted, _but_order(identity.counted))  # of the usual order one and the same
+    for ours in dict.fromkeys(map(regardless_of_order, forms_of_now)):
+        for folder in counted.of.get(ours, []):
             told = counted.told[folder]
             if list(told[KEY]) in ([], [*metrics]):
                 order = "" if folder in counted.lacking else identity.order
