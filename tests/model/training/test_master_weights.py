@@ -5,6 +5,9 @@ import torch
 from torch import nn
 
 from instruct_ablate.model.training.master_weights import MasterWeights
+from instruct_ablate.model.training.optimizer import build_optimizer
+from instruct_ablate.model.trial import proven
+from instruct_ablate.schema import TrainerConfig
 
 
 def test_fp32_weights_are_their_own_masters() -> None:
@@ -36,6 +39,27 @@ def test_small_updates_add_up_that_bf16_alone_would_lose() -> None:
     for _ in range(100):
         alone += 1e-3
     assert float(alone) == 1.0
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_step_makes_other_weights_of_those_that_were_tried(optimizer: str, dtype: torch.dtype) -> None:
+    """Before: AdamW's fused step counts no write, and fp32 weights were held for those before it."""
+    model, tried = nn.Linear(3, 2).to(dtype), []
+
+    def trial(one: nn.Module) -> bool:
+        tried.append(one)
+        return True
+
+    weights = MasterWeights(model.parameters())
+    steps = build_optimizer(weights.masters, TrainerConfig(optimizer=optimizer))
+    for times in (1, 2):
+        assert proven(trial, model)
+        assert proven(trial, model)
+        assert len(tried) == times
+        model(torch.ones(1, 3, dtype=dtype)).sum().backward()
+        steps.step()
+        weights.publish()
 
 
 def test_gradients_are_summed_in_fp32_and_freed() -> None:

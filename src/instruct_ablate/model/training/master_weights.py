@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import increment_version
 
 from instruct_ablate.model.training.strategies import is_sharded, sharded_like, whole
 
@@ -63,10 +64,15 @@ class MasterWeights:
 
     @torch.no_grad()
     def publish(self) -> None:
-        """Copy the masters into the model's weights."""
+        """Copy the masters into the model's weights; what is its own master has been written to.
+
+        A fused optimiser does not count that, and whoever asks whether weights are still the same (`model/trial`) would
+        take trained ones for those that were loaded.
+        """
         for parameter, master in zip(self.parameters, self.masters, strict=True):
             if parameter is not master:
                 parameter.copy_(master)
+        increment_version(self.masters)
 
     def finite(self) -> bool:
         """Whether no gradient overflowed, on any process."""
