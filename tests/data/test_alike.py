@@ -85,6 +85,12 @@ def test_groups_come_in_the_order_of_their_first_example() -> None:
     assert alike(sources, lengths, 1000, least=31) == [[one] for one in range(6)]
 
 
+@pytest.mark.parametrize(("shared", "groups"), [(31, [[0], [1]]), (32, [[0, 1]])])
+def test_what_is_too_short_to_gain_by_is_not_shared(shared: int, groups: list[list[int]]) -> None:
+    sources = [ids(*range(shared), 100 + number, 0) for number in range(2)]
+    assert alike(sources, [len(source) + 1 for source in sources], 1000) == groups
+
+
 def test_a_limit_cuts_a_group() -> None:
     sources = [ids(*range(100), number, number) for number in range(6)]
     lengths = [103] * 6  # a group of n has 100 + 3n

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytorch_lightning as lightning
 import torch
@@ -11,7 +12,7 @@ import torch
 from instruct_ablate.data.datamodule import Batches, PromptDataModule, trains_on_gpu
 from instruct_ablate.data.draws import draws
 from instruct_ablate.data.micro_batch import EffectiveBatch
-from instruct_ablate.data.store import TokenStore
+from instruct_ablate.data.store import Ragged, TokenStore
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.prompt.prompt import Prompt
@@ -168,6 +169,31 @@ def test_several_processes_share_within_what_each_would_have_alone(long_store: T
     parts = [replace(shared.batches(), rank=r, processes=4).batch(0, order) for r in range(4)]
     assert any(micro.decoder.grouped for part in parts for micro in part.micro_batches)
     assert max(map(computed, parts)) < most
+
+
+def written(sources: list[list[int]], targets: list[list[int]]) -> TokenStore:
+    """A store of these tokens."""
+    parts = [
+        Ragged(np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)]))
+        for rows in (sources, targets)
+    ]
+    return TokenStore(*parts, np.zeros(len(sources), dtype=np.int64), 0, False)
+
+
+@pytest.mark.parametrize(("limit", "processes", "most"), [(4096, 1, 840), (300, 1, 280), (4096, 4, 280)])
+def test_no_group_is_more_than_a_micro_batch_or_than_a_process_has_alone(
+    limit: int, processes: int, most: int
+) -> None:
+    """Ten examples of 120 tokens of which 40 are alike: one group of 840, or several of three, of 280 each."""
+    tokens = [[*range(40), *range(100 * at, 100 * at + 78)] for at in range(1, 11)]
+    store = written(tokens, [[1, 2]] * 10)
+    module = PromptDataModule(store, config(SHARED, batch_size=10, micro_batch_tokens=limit), None)
+    parts = [replace(module.batches(), rank=rank, processes=processes) for rank in range(processes)]
+    batches = [part.batch(0, module.schedule.order(0)) for part in parts]
+    assert sorted(one for batch in batches for one in examples(batch)) == list(range(10))
+    found = [micro for batch in batches for micro in batch.micro_batches]
+    assert max(micro.tokens + len(micro.examples) for micro in found) == most
+    assert all(batch.micro_batches for batch in batches)
 
 
 def test_a_fit_may_go_on_with_shared_beginnings(long_store: TokenStore) -> None:
