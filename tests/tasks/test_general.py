@@ -23,7 +23,6 @@ from instruct_ablate.schema import (
     PromptConfig,
     TasksConfig,
 )
-from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.general import check_general, read_general
 from tests.standins import make_config
 
@@ -32,21 +31,6 @@ EVERYDAY = {"reader": "everyday"}
 
 def asking(general: dict[str, Any] | None = None, **changes: Any) -> EvaluationConfig:
     return EvaluationConfig(general=EVERYDAY if general is None else general, **changes)
-
-
-def test_the_shipped_questions_are_eighty_with_four_choices_each(tmp_path: Path) -> None:
-    read = read_tasks(TasksConfig("everyday", test_instances=None), tmp_path)
-    assert [len(task.instances) for task in read.test] == [10] * 8
-    assert not read.train
-    ids = [one.id for task in read.test for one in task.instances]
-    assert len(set(ids)) == 80
-    for task in read.test:
-        assert task.kind == "classification"
-        choices = dict(task.answer_choices)
-        for one in task.instances:
-            assert len(choices[one.id]) == len(set(choices[one.id])) == 4
-            assert one.references[0] in choices[one.id]
-            assert list(choices[one.id]) == sorted(choices[one.id]), "of equal ones the first is chosen"
 
 
 def test_it_counts_and_its_absence_does_not(tmp_path: Path) -> None:

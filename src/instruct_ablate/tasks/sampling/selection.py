@@ -157,9 +157,14 @@ def _unmet(given: _Filter, there: Sequence[Stored]) -> list[str]:
         ]
     names = [task.name for task in tasks]
     side = "training" if given.sides == (False,) else "test"
+    return unmatched(given.key, given.wanted, names, f"{side} task")
+
+
+def unmatched(key: str, patterns: Sequence[str], names: Sequence[str], what: str) -> list[str]:
+    """Return a sentence for each pattern of a key that fits none of the names; `what` says whose names they are."""
     return [
-        f"{given.key}: the pattern {pattern!r} matches no {side} task{nearest(pattern, names)}"
-        for pattern in given.wanted
+        f"{key}: the pattern {pattern!r} matches no {what}{nearest(pattern, names)}"
+        for pattern in patterns
         if not any(fnmatchcase(name, pattern) for name in names)
     ]
 
