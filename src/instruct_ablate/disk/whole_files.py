@@ -245,7 +245,13 @@ def read_inside(folder: Path, name: str) -> bytes:
 def is_inside(name: str) -> bool:
     """Tell whether a name can be that of a file inside a folder."""
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
+    within = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    return within and "\0" not in name and as_utf8(name) == name
+
+
+def is_folder_name(name: str) -> bool:
+    """Tell whether a name can be that of a folder which stands in another one."""
+    return is_inside(name) and PurePosixPath(name).parts == (name,)
 
 
 def _parts(folder: Path, name: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from instruct_ablate.cell.state.store import DECLARATION, read_record
 from instruct_ablate.disk.whole_files import (
     NOT_AS_WRITTEN,
     explained,
+    is_folder_name,
     make_folder,
     read_plain,
     shared_lock,
@@ -135,7 +136,7 @@ def read_declaration(folder: Path) -> Declaration:
         raw = loaded(read_plain(folder / DECLARATION).decode())
         declaration = decode(modern_declaration(raw, folder), Declaration)
         # A name is joined to the study's folder: one with a path in it (../..) would lead out.
-        named = tuple(cell for cell in declaration.cells if Path(cell.name).name == cell.name)
+        named = tuple(cell for cell in declaration.cells if is_folder_name(cell.name))
         return replace(declaration, cells=named)
     except OtherFormatError as other:
         raise UserError(f"{folder / DECLARATION}: {other}. Use that version for this study.") from other

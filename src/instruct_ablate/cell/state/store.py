@@ -27,7 +27,14 @@ from instruct_ablate.cell.state.record.record_file import (
 from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.disk.fence import inside_fence
 from instruct_ablate.disk.json_objects import load_json
-from instruct_ablate.disk.whole_files import NOT_AS_WRITTEN, explained, is_inside, read_plain, write_whole
+from instruct_ablate.disk.whole_files import (
+    NOT_AS_WRITTEN,
+    explained,
+    is_folder_name,
+    is_inside,
+    read_plain,
+    write_whole,
+)
 from instruct_ablate.errors import in_a_line
 
 RECORD, DECLARATION = "record.json", "study.json"
@@ -61,7 +68,7 @@ def _declared_name(study: Path, identity: str) -> str | None:
         name = next(str(cell["name"]) for cell in cells if cell["identity"] == identity)
     except (OSError, StopIteration, *NOT_AS_WRITTEN):
         return None
-    return name if name.endswith(f"-{identity[:8]}") and Path(name).name == name else None
+    return name if name.endswith(f"-{identity[:8]}") and is_folder_name(name) else None
 
 
 def holds(folder: Path, identity: str) -> bool:
