@@ -18,6 +18,7 @@ from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.model.loading.checkpoint import Checkpoint, load_checkpoint
 from instruct_ablate.model.training.layers.dropout import Dropout
 from instruct_ablate.model.training.loss import TokenLosses, packed_attention_of
+from instruct_ablate.model.training.trainable import make_trainable
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import (
     BudgetConfig,
@@ -30,6 +31,7 @@ from instruct_ablate.schema import (
 )
 
 NAMES = ("tiny_llama", "tiny_t5")
+TOP = MethodConfig(name="lora", layers="top:1", rank=4, alpha=8)
 
 
 def make_prompts(count: int = 14) -> list[Prompt]:
@@ -138,3 +140,10 @@ def dropping_sites(checkpoint: Checkpoint, config: Config) -> list[str]:
     with packed_attention_of(checkpoint.model, dropout=dropout), torch.no_grad():
         TokenLosses(checkpoint.model, dropout=dropout)(batch, 0)
     return seen
+
+
+def adapted(cache: Path, name: str = "tiny_llama", **method: Any) -> tuple[Any, Checkpoint, Config]:
+    """A model with adapters in its last layer alone, with checkpoint and configuration; keywords as of `method`."""
+    config = replace(make_config(cache, name), method=replace(TOP, **method))
+    checkpoint = load(config)
+    return make_trainable(checkpoint.model, config), checkpoint, config

@@ -14,7 +14,7 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state import identity as identities
 from instruct_ablate.cell.state.former import as_stored
 from instruct_ablate.cell.state.identity import identify, regardless_of_order
-from instruct_ablate.cell.state.setting.unordered import UNORDERED, brought_in_order
+from instruct_ablate.cell.state.setting.unordered import UNORDERED
 from instruct_ablate.cell.state.stored_config import IDENTITY
 from instruct_ablate.errors import Interrupted
 from instruct_ablate.grid.declaration import declare
@@ -126,21 +126,6 @@ def test_a_mixture_of_an_earlier_version_is_the_setting_of_now(
     assert any("['beta', 'alpha']" in path.read_text() for path in text), "so it was written"
     (row,) = build_rows(read_study(tmp_path / "ablation").cells)
     assert (row.seeds, row.setting) == ((0, 1), identify(mixed(BACK, 0)).setting)
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        "one",
-        "one: {",
-        "one: {'a': f()}",
-        "one: {1: [",
-        "one: {'tasks.include': 3}",
-        "one: {'a': " + 9999 * "9" + "}",
-    ],
-)
-def test_parts_that_are_no_data_stay_as_they_are(part: str) -> None:
-    assert brought_in_order("tasks.parts", [part]) == [part]
 
 
 @pytest.mark.usefixtures("_same_inputs")

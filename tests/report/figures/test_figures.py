@@ -27,8 +27,6 @@ from instruct_ablate.report.figures.figures import (
     over_budget,
 )
 from instruct_ablate.report.figures.heat_maps import by_category, train_by_test
-from instruct_ablate.report.figures.legend import names_at_side, names_below
-from instruct_ablate.report.figures.levels import levels
 from instruct_ablate.report.figures.paper import PAPERS
 from instruct_ablate.report.figures.styles import COLOURS, Styles
 from instruct_ablate.report.page.page import plot
@@ -77,43 +75,6 @@ def test_an_empty_study_draws_nothing(tmp_path: Path):
     assert draw(write_study(tmp_path / "s", [make_cell(None)]), tmp_path / "f") == {}
 
 
-def test_levels_name_the_untuned_model_and_the_guess_once():
-    cells = [
-        make_cell(5.0, data_budget=0),
-        make_cell(50.0, data_budget=0, model="uniform_guess"),
-        make_cell(3.0, data_budget=0, model="copy_input"),
-        make_cell(60.0),
-    ]
-    drawn = list(levels(build_rows(cells), "exact_match"))
-    assert sorted(drawn) == [("copy input", 3.0), ("uniform guess", 50.0), ("untuned", 5.0)]
-    two = [*cells, make_cell(7.0, data_budget=0, model="larger")]
-    assert {name for name, _ in levels(build_rows(two), "rougeL")} == {
-        "tiny, untuned", "larger, untuned", "copy input", "uniform guess",
-    }  # fmt: skip
-
-
-def test_each_test_set_has_a_uniform_guess_of_its_own():
-    """Before: one line, that of the first row, stood for all."""
-
-    def guessing(cell, value):
-        block = cell.blocks[0]
-        kinds = tuple(
-            replace(
-                one, values=(*(v for v in one.values if v[0] != "uniform_guess"), ("uniform_guess", value))
-            )
-            for one in block.scores.kinds
-        )
-        return replace(cell, blocks=(replace(block, scores=replace(block.scores, kinds=kinds)),))
-
-    cells = [guessing(make_cell(60.0), 50.0), guessing(make_cell(60.0, tasks="mine"), 25.0)]
-    assert sorted(levels(build_rows(cells), "exact_match")) == [
-        ("uniform guess, mine", 25.0),
-        ("uniform guess, starter", 50.0),
-    ]
-    alike = [make_cell(60.0), make_cell(60.0, tasks="mine")]
-    assert list(levels(build_rows(alike), "exact_match")) == [("uniform guess", 50.0)]
-
-
 def test_a_budget_that_was_not_met_says_what_it_came_to(axes: Any):
     cells = [replace(make_cell(60.0, data_budget=n), drawn=Drawn(3, 3 * min(n, 10))) for n in (8, 64)]
     rows = build_rows(cells)
@@ -138,16 +99,6 @@ def test_a_caption_says_how_many_tasks_there_were():
     assert "data_budget.tasks=6 came to 2, for there are no more" in caption(build_rows(cells))
     enough = [replace(cell, drawn=Drawn(6, 48)) for cell in cells]
     assert "came to" not in caption(build_rows(enough))
-
-
-def test_levels_say_what_the_untuned_model_was_tested_on_where_there_is_more_than_one_test():
-    untuned = make_cell(5.0, data_budget=0)
-    both = (untuned.blocks[0], replace(untuned.blocks[0], instruction="simplified"))
-    drawn = [
-        name
-        for name, _ in levels(build_rows([replace(untuned, blocks=both), make_cell(60.0)]), "exact_match")
-    ]
-    assert {"untuned, tested on original", "untuned, tested on simplified"} <= set(drawn)
 
 
 @pytest.fixture
@@ -394,13 +345,3 @@ def test_short_names_stand_beside_what_they_name():
         5.2,
     )
     assert [label.get_text() for label in axes.get_yticklabels()] == ["original", "simplified"]
-
-
-def test_every_name_is_told_once_by_its_number_or_letters():
-    axes = Figure(figsize=(5.2, 3.6)).subplots()
-    names = [f"{'long ' * 20}{number}" for number in range(30)]
-    signs, key = names_at_side(axes, names)
-    assert key == [f"{sign}: {name}" for sign, name in zip(signs, names, strict=True)]
-    letters, _ = names_below(axes, names)
-    assert len({*letters}) == 30
-    assert letters[25:28] == ["z", "aa", "ab"]
