@@ -57,14 +57,8 @@ def as_utf8(text: str) -> str:
 
 # What reading JSON that is not what it should be may raise.
 NOT_AS_WRITTEN = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-)
+    ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError,
+)  # fmt: skip
 
 
 @contextlib.contextmanager
