@@ -13,7 +13,7 @@ from instruct_ablate.grid.launch.snapshot import own_files, search_path, snapsho
 
 def code_of(environment: dict[str, str]) -> list[str]:
     program = (
-        "import instruct_ablate.schema as s, instruct_ablate.cell.state.environment as e;"
+        "import instruct_ablate.configuration.folders as s, instruct_ablate.cell.state.environment as e;"
         "print(s.__file__, s.config_directory(), e.commit())"
     )
     words = [sys.executable, "-c", program]
