@@ -53,7 +53,7 @@ def _close(folder: Any) -> None:
 
 
 def _judge() -> Any:
-    """Make what answers hypotheses; sweeps that run to their end load no statistics."""
+    """Make what answers hypotheses; sweeps that state none load no statistics."""
     from instruct_ablate.report.verdicts.at_looks import StudyJudge
 
     return StudyJudge()

@@ -47,14 +47,14 @@ def _inputs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_study_of_a_sweep_is_asked_for_its_own(tmp_path: Path) -> None:
     sides, other = Sides(), CLAIM.replace("simplified", "delusive")
     cells = [*grid(tmp_path, CLAIM), *grid(tmp_path, CLAIM, other, study="t")]
-    assert list(without_data(cells, sides)) == [
+    assert list(without_data(cells, lambda: sides)) == [
         f'hypothesis {other!r}: no side. It will end as "no data" unless further cells are asked for.'
     ]
     assert sides.asked == [("s", 2, (CLAIM,)), ("t", 2, (CLAIM, other))]
 
 
 def test_a_metric_that_no_trained_cell_has_is_told(tmp_path: Path) -> None:
-    (line,) = without_data(grid(tmp_path, CLAIM, UNSCORED), Sides())
+    (line,) = without_data(grid(tmp_path, CLAIM, UNSCORED), Sides)
     assert line.startswith(f"hypothesis {UNSCORED!r}: no trained cell of the grid is scored by reference_log")
     assert list(unscored(grid(tmp_path, budget=0), [UNSCORED])) == []
 
@@ -63,15 +63,22 @@ def test_a_metric_that_cells_of_before_have_is_no_loss(tmp_path: Path) -> None:
     """Before: a study's later grid was told that such a hypothesis would have no data, though it had some."""
     early, *_ = grid(tmp_path, CLAIM, UNSCORED)
     record = run_cell(early.config, work)
-    assert len(list(without_data(grid(tmp_path, CLAIM, UNSCORED), Sides()))) == 1
+    assert len(list(without_data(grid(tmp_path, CLAIM, UNSCORED), Sides))) == 1
     (block,) = record.blocks
     overall = replace(block.scores.overall, values=(("reference_log_likelihood_per_byte", -1.0),))
     blocks = (replace(block, scores=replace(block.scores, overall=overall)),)
     write_record(study_folder(early.config) / record.name, replace(record, blocks=blocks))
-    assert list(without_data(grid(tmp_path, CLAIM, UNSCORED), Sides())) == []
+    assert list(without_data(grid(tmp_path, CLAIM, UNSCORED), Sides)) == []
 
 
 def test_of_one_cell_nothing_is_said(tmp_path: Path) -> None:
     sides = Sides()
-    assert list(without_data(grid(tmp_path, UNSCORED)[:1], sides)) == []
+    assert list(without_data(grid(tmp_path, UNSCORED)[:1], lambda: sides)) == []
     assert sides.asked == []
+
+
+def test_without_hypotheses_nothing_is_loaded_to_answer_them(tmp_path: Path) -> None:
+    def made() -> Sides:
+        raise AssertionError("nobody asked")
+
+    assert list(without_data(grid(tmp_path), made)) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -32,12 +32,17 @@ def by_study(cells: Sequence[Cell]) -> dict[Path, list[Cell]]:
     return grouped
 
 
-def without_data(cells: Sequence[Cell], sides: Sides) -> Iterator[str]:
-    """Say which hypotheses will have no data when all of a grid is done, though it has more than one cell."""
+def without_data(cells: Sequence[Cell], make_sides: Callable[[], Sides]) -> Iterator[str]:
+    """Say which hypotheses will have no data when all of a grid is done, though it has more than one cell.
+
+    `make_sides` is called where there are hypotheses alone: what knows the sides has statistics to load.
+    """
     for folder, own in by_study(cells).items() if len(cells) > 1 else ():
         texts = list(dict.fromkeys(text for cell in own for text in cell.config.hypotheses))
+        if not texts:
+            continue
         planned = [cell.identity for cell in own]
-        found = sides.lacking(folder, planned, texts, own[0].config.reference)
+        found = make_sides().lacking(folder, planned, texts, own[0].config.reference)
         bare = list(unscored(own, texts))
         if bare and folder.is_dir():  # where cells of before may have what these have not
             bare = list(unscored(own, texts, _scored_before(folder)))

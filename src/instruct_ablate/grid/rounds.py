@@ -115,7 +115,7 @@ def planned_rounds(cells: Sequence[Cell], judge: Judge) -> list[str]:
         for cell in cells:
             config = cell.config
             check_frozen(study_folder(config), [cell.identity.hash], config.hypotheses, config.reference)
-        return list(without_data(cells, judge))
+        return list(without_data(cells, lambda: judge))
     first, *further = (len(own) for own in rounds_of(cells, judge).rounds)
     each = f"then {' + '.join(map(str, further))}"
     return [f"until=decided: a round of {first} cells, {each}, which looks may find needless"]

@@ -89,7 +89,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
             _launcher(hydra) if todo else None,
         )
     if todo and rank() == 0:
-        for line in without_data(plan.cells, report.judge()):
+        for line in without_data(plan.cells, report.judge):
             log.warning("%s", line)
     launcher = _launcher(hydra) if todo else None
     studies = by_study(plan.cells) if rank() == 0 else {}  # further processes of a cell keep no books
