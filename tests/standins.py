@@ -45,7 +45,9 @@ def make_config(folder: Path, **changes: Any) -> Config:
 def replace_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every cell the same data and weights, without reading any."""
     monkeypatch.setattr("instruct_ablate.cell.state.identity._data", lambda config: Data("data"))
-    monkeypatch.setattr("instruct_ablate.cell.state.identity._fingerprint", lambda config: config.model.name)
+    monkeypatch.setattr(
+        "instruct_ablate.cell.state.identity.weights_fingerprint", lambda config: config.model.name
+    )
     monkeypatch.setattr("instruct_ablate.grid.checking.preflight.cell_checks", lambda config, ranks_later: [])
     monkeypatch.setattr("instruct_ablate.grid.sweep.twins", lambda configs: [])
 

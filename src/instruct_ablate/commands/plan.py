@@ -122,8 +122,8 @@ def _proposal(
 ) -> tuple[str, ...]:
     """Say which seeds, tasks and instances decide the hypotheses, with speeds of the earlier studies too."""
     from instruct_ablate.grid.planning.estimate import Estimator
-    from instruct_ablate.grid.planning.plan import with_estimates
-    from instruct_ablate.grid.speeds import beside, machine_lines, speeds
+    from instruct_ablate.grid.planning.plan import measured_lines, with_estimates
+    from instruct_ablate.grid.speeds import beside, speeds
     from instruct_ablate.grid.study import read_study
     from instruct_ablate.report.verdicts.decide import claims, decide_lines, most_of, price_of
 
@@ -136,11 +136,8 @@ def _proposal(
     every = beside(measured, own)
     estimator = Estimator(every)
     again = with_estimates(cells, estimator)
-    used = (
-        (one.cell.config.model.name, one.estimate.measured_on) for one in again if one.estimate.measured_on
-    )
     lines = decide_lines(found, price_of(again, estimator), asked, most_of(cells))
-    return (*lines, *(machine_lines(every, used) if own else ()))
+    return (*lines, *(measured_lines(every, again) if own else ()))
 
 
 def _asked(cells: list[PlannedCell]) -> Planned | None:

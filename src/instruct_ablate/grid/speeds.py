@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from instruct_ablate.cell.state.record.record import CellRecord, Environment
 from instruct_ablate.configuration.top_layers import ALL
+from instruct_ablate.plural import counted
 from instruct_ablate.schema import TrainerConfig
 
 
@@ -28,7 +29,7 @@ class Machine:
         return cls(made.processor, made.device.partition(":")[0], made.precision, made.threads, host)
 
     def __str__(self) -> str:
-        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}" if self.threads else ""
+        threads = counted(self.threads, "thread") if self.threads else ""
         how = ", ".join(filter(None, (self.device, self.precision, threads)))
         return f"{self.processor or self.host or 'a machine that was not noted'} ({how})"
 

@@ -209,14 +209,17 @@ def test_a_cell_whose_inputs_change_as_it_starts_fails(
 ) -> None:
     """Between its identity and the reading of its files: the result would stand under another's name."""
     name, before = BEFORE[what]
-    monkeypatch.setattr(f"instruct_ablate.cell.state.identity._{name}", lambda config: before)
+    monkeypatch.setattr(f"instruct_ablate.cell.state.identity.{name}", lambda config: before)
     record = run_cell(small(tmp_path, cache, data_budget=BudgetConfig(0)))
     assert record.state == "failed"
     assert record.failure is not None
     assert "changed while the cell started" in record.failure.reason
 
 
-BEFORE = {"data": ("data", Data("as it was before")), "checkpoint": ("fingerprint", "as it was before")}
+BEFORE = {
+    "data": ("_data", Data("as it was before")),
+    "checkpoint": ("weights_fingerprint", "as it was before"),
+}
 
 
 def test_inputs_that_are_others_than_the_cell_is_known_by_are_refused() -> None:

@@ -118,7 +118,7 @@ def test_the_data_and_the_weights_count_by_content(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_same_weights_under_another_name_are_the_same_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_fingerprint", lambda config: "weights")
+    monkeypatch.setattr(module, "weights_fingerprint", lambda config: "weights")
     elsewhere = ModelConfig("copy", path="some/folder")
     assert identify(make_config(OUT)).hash == identify(make_config(OUT, model=elsewhere)).hash
 

@@ -41,7 +41,9 @@ IN_NONE = {
 @pytest.fixture(autouse=True)
 def _no_content(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("instruct_ablate.cell.state.identity._data", lambda config: Data("data"))
-    monkeypatch.setattr("instruct_ablate.cell.state.identity._fingerprint", lambda config: config.model.name)
+    monkeypatch.setattr(
+        "instruct_ablate.cell.state.identity.weights_fingerprint", lambda config: config.model.name
+    )
 
 
 def told(configs: list[Config], *arguments: str) -> list[str]:

@@ -29,7 +29,9 @@ HALF = replace(ROWS, instances=(*ROWS.instances, Instance("b", "in", ("x",))))
 @pytest.fixture(autouse=True)
 def _no_content(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("instruct_ablate.cell.state.identity._data", lambda config: Data("data"))
-    monkeypatch.setattr("instruct_ablate.cell.state.identity._fingerprint", lambda config: config.model.name)
+    monkeypatch.setattr(
+        "instruct_ablate.cell.state.identity.weights_fingerprint", lambda config: config.model.name
+    )
 
 
 def give_tasks(monkeypatch: pytest.MonkeyPatch, *tasks: Any, held: tuple[Any, ...] = ()) -> None:

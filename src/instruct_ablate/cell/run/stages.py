@@ -31,6 +31,7 @@ from instruct_ablate.cell.state.canonical import (
     under_templates,
 )
 from instruct_ablate.cell.state.environment import environment, peak_memory
+from instruct_ablate.cell.state.identity import weights_fingerprint
 from instruct_ablate.cell.state.record.notes import prompt_notes
 from instruct_ablate.cell.state.record.predictions import PredictionRow, make_row
 from instruct_ablate.cell.state.record.record import GENERAL, Drawn, Environment
@@ -70,7 +71,7 @@ def work(job: Job) -> Outcome:
     with _timed() as prepared:
         checkpoint, precision = _load(job)
     # After the weights are read: what changes in their files from now on changes nothing here.
-    check_inputs(job.identity, collection.content_hash, _fingerprint(job.config))
+    check_inputs(job.identity, collection.content_hash, weights_fingerprint(job.config))
     notes: tuple[str, ...] = (*model_notes(job.config.model), *collection.notes)
     cost, chosen = Cost(), None
     drawn: Drawn | None = None
@@ -130,12 +131,6 @@ def _load(job: Job) -> tuple[Checkpoint, str]:
     kind = check_checkpoint(job.config.model)
     precision = resolve_precision(trainer.precision, trainer.accelerator, kind == "encoder-decoder")
     return load_checkpoint(job.config.model, getattr(torch, DTYPES[precision]), cache), precision
-
-
-def _fingerprint(config: Config) -> str:
-    from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
-
-    return checkpoint_fingerprint(config.model, Path(config.cache))
 
 
 def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list[Tested]:

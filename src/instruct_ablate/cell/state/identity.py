@@ -111,7 +111,7 @@ class Contents:
 
     def checkpoint(self, config: Config) -> str:
         """Return the fingerprint of the weights."""
-        return self._once("checkpoint", config.model, config.cache, lambda: _fingerprint(config))
+        return self._once("checkpoint", config.model, config.cache, lambda: weights_fingerprint(config))
 
     def _once(
         self, kind: str, part: TasksConfig | ModelConfig, cache: str, find: Callable[[], Found]
@@ -252,8 +252,8 @@ def _general_hash(config: Config) -> str:
     return read_general(config.evaluation.general, Path(config.cache)).content_hash
 
 
-def _fingerprint(config: Config) -> str:
-    """Return the fingerprint of the weights."""
+def weights_fingerprint(config: Config) -> str:
+    """Return the fingerprint of a cell's weights, as they lie on disk now."""
     from instruct_ablate.model.loading.fingerprint import checkpoint_fingerprint
 
     return checkpoint_fingerprint(config.model, Path(config.cache))

@@ -10,9 +10,9 @@ from pathlib import Path
 from instruct_ablate.cell.state.environment import COMMIT_FILE, commit
 from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.configuration.own_modules import content_of, modules_of
+from instruct_ablate.disk.package_content import PACKAGE
 from instruct_ablate.disk.prepared import prepared
 
-PACKAGE = Path(__file__).parents[2]
 CODE = ".code"  # in the study's folder
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
 

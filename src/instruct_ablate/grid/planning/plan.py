@@ -188,10 +188,13 @@ def summary(plan: Plan, cells: Sequence[PlannedCell], measured: Speeds | None = 
         lines.append(f"time: {unknown} of models never measured; --probe 20 measures them")
     if known:
         lines.append(f"time: about {clock(sum(known))}, one cell after the other")
-    used = (
-        (one.cell.config.model.name, one.estimate.measured_on) for one in todo if one.estimate.measured_on
-    )
-    return [*lines, *machine_lines(measured or {}, used)]
+    return [*lines, *measured_lines(measured or {}, todo)]
+
+
+def measured_lines(measured: Speeds, cells: Sequence[PlannedCell]) -> Iterator[str]:
+    """Say on which machines the times of cells rest, and which of those measured are left out."""
+    used = ((one.cell.config.model.name, one.estimate.measured_on) for one in cells)
+    return machine_lines(measured, (pair for pair in used if pair[1]))
 
 
 def _uncounted(todo: Sequence[PlannedCell]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from instruct_ablate.cell.state.setting.setting import Setting, Value
+from instruct_ablate.cell.state.setting.unordered import PARTS
 from instruct_ablate.configuration.presets import READERS, seen_by
 
 SEEN = "seen"  # the column's heading
@@ -42,7 +43,7 @@ def collections_of(setting: Setting) -> tuple[tuple[str, Value], ...]:
 
 def parts_of(setting: Setting) -> tuple[tuple[str, str], ...]:
     """Return the parts of a mixture with their readers; none of tasks that are no mixture."""
-    parts = setting.get("tasks.parts")
+    parts = setting.get(PARTS)
     found = (_PART.match(part) for part in parts) if isinstance(parts, tuple) else ()
     return tuple((part[1], part[2]) for part in found if part)
 

@@ -37,9 +37,8 @@ from instruct_ablate.schema import Config
 log = logging.getLogger(__name__)
 FORMAT = 1  # raise it when the same layers would give other bits, and when they are laid out otherwise
 TRIAL = 6  # tokens of the prefix in the trial
-_TRIED: dict[
-    str, Forms | None
-] = {}  # by the name of the layers: what is above them does not change how they are taken
+# By the name of the layers: what is above them does not change how they are taken.
+_TRIED: dict[str, Forms | None] = {}
 
 
 class Gone(Exception):  # noqa: N818 - no error: the passes are computed
