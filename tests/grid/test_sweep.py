@@ -256,23 +256,27 @@ def test_sigterm_stops_the_sweep_and_the_same_command_goes_on(train: Train, tmp_
     assert set(states(tmp_path).values()) == {"done"}
 
 
-@pytest.mark.slow
-def test_a_finished_study_of_200_cells_is_skipped_in_little_memory(train: Train, tmp_path: Path) -> None:
-    code = (
-        "import re, pytest, tests.grid.standin_train as s, instruct_ablate.grid.sweep as w;"
-        "from tests.standins import work; from instruct_ablate.cell.run.runner import run_cell;"
-        "p = pytest.MonkeyPatch();"
-        "s.replace_inputs(p);"
-        "p.setattr(w, '_launch', lambda h, cells, waiting: [run_cell(c.config, work) for c in cells]);"
-        "s.main(); print('peak', *re.findall(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read()))"
-    )
-    grid = ["-m", "instruction=simplified,delusive,original,no_definition,no_examples", "seed=0,1,2,3"]
-    words = [sys.executable, "-c", code, *grid, "data_budget=1,2,3,4,5,8,10,20,50,100", "with_untuned=false"]
+@pytest.mark.parametrize(
+    ("cells", "axes"),
+    [
+        (2, ["instruction=simplified,original"]),
+        pytest.param(
+            200,
+            [
+                "instruction=simplified,delusive,original,no_definition,no_examples",
+                "seed=0,1,2,3",
+                "data_budget=1,2,3,4,5,8,10,20,50,100",
+            ],
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_finished_study_is_skipped_in_little_memory(cells: int, axes: list[str], tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "tests.grid.skipped_train", "-m", *axes, "with_untuned=false"]
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT}/src", "PATH": "/usr/bin:/bin"}
     subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)
     again = subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
-    assert "200 done and skipped" in again.stdout
-    # Not getrusage: its peak is inherited from the process that started this one.
+    assert f"{cells} done and skipped" in again.stdout
     assert int(again.stdout.rpartition("peak ")[2]) < 300 * 1024
 
 

@@ -171,25 +171,38 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbSer
 
 
 def log_cell(
-    folder: Path, record: CellRecord, hash_: str, losses: Sequence[float] = (), mode: str = "offline"
+    folder: Path,
+    record: CellRecord,
+    hash_: str,
+    losses: Sequence[float] = (),
+    mode: str = "offline",
+    measured: bool = False,
 ) -> None:
     """Mirror a cell: its curve, then its end."""
     config = replace(Config(), study="s", logger=LoggerConfig("wandb", mode=mode))
     run = WandbRun(config, replace(IDENTITY, hash=hash_, name=record.name), folder)
     for loss in losses:
         run.run.log({"loss": loss})
+    # wandb measures the machine in the background; a run of milliseconds may be over before.
+    deadline = time.monotonic() + 60
+    while measured and "memory_percent" not in run.run._system_metrics:
+        assert time.monotonic() < deadline, "wandb measures no memory"
+        time.sleep(0.05)
     run.finish(record)
 
 
 @pytest.mark.slow
-def test_wandbs_own_reader_finds_all_that_a_cell_told(server: WandbServer, tmp_path: Path) -> None:
+def test_wandbs_own_reader_finds_all_that_a_cell_told(
+    server: WandbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_X_STATS_BUFFER_SIZE", "1")  # a run tells what it has measured so far
     done, failed = make_cell(50.0), replace(make_cell(None), name="broken", identity="b" * 64, state="failed")
     failed = replace(failed, failure=Failure("it broke", "trace"))
     study = tmp_path / "s"
     write_study(study, [done, failed])
     first = replace(make_cell(None), name=done.name, state="failed", failure=Failure("at first", ""))
     log_cell(study / done.name, first, "a" * 64, [3.0])
-    log_cell(study / done.name, done, "a" * 64, [2.0, 1.0])
+    log_cell(study / done.name, done, "a" * 64, [2.0, 1.0], measured=True)
     log_cell(study / "broken", failed, "b" * 64)
     (study / done.name / "identity.json").touch()
     runs = offline_runs(study)
