@@ -123,9 +123,12 @@ def test_every_token_but_the_first_is_predicted_from_the_one_before_it(llama_sto
     assert predicted(batch) == sorted(zip(whole[:-1], whole[1:], weights, strict=True))
 
 
-def test_a_shared_prompt_is_predicted_once_and_counts_for_all(llama_store: TokenStore) -> None:
-    alone = collate(llama_store, [[0], [1], [2]], None, Weighting(0.5))
-    together = collate(llama_store, [[0, 1, 2]], None, Weighting(0.5))
+@pytest.mark.parametrize("weighting", [Weighting(0.5), Weighting(0.5, per_example=True)])
+def test_a_shared_prompt_is_predicted_once_and_counts_for_all(
+    llama_store: TokenStore, weighting: Weighting
+) -> None:
+    alone = collate(llama_store, [[0], [1], [2]], None, weighting)
+    together = collate(llama_store, [[0, 1, 2]], None, weighting)
     prefix = together.decoder.lengths[0]
     assert len(alone.rows) - len(together.rows) == 2 * (prefix - 1)
     sums: list[dict[tuple[int, int], float]] = [{}, {}]
@@ -135,3 +138,5 @@ def test_a_shared_prompt_is_predicted_once_and_counts_for_all(llama_store: Token
     assert sums[0] == pytest.approx(sums[1])
     assert float(together.weights.sum()) == pytest.approx(float(alone.weights.sum()))  # type: ignore[union-attr]
     assert (together.owners == -1).sum() == prefix - 1
+    if weighting.per_example:
+        assert float(together.weights.sum()) == pytest.approx(3)  # type: ignore[union-attr]
