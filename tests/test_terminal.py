@@ -214,3 +214,14 @@ def test_what_checks_of_many_cells_say_is_said_once(caplog: pytest.LogCaptureFix
     log.warning("a is not there")
     log.warning("a is not there")
     assert caplog.messages[3:] == ["a is not there"] * 2
+
+
+def test_lines_of_a_command_that_has_set_up_no_logging_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    said = io.StringIO()
+    monkeypatch.setattr(logging, "lastResort", logging.StreamHandler(said))
+    log = logging.getLogger(effects.__name__)
+    with each_line_once():
+        log.warning("a is not there")
+        log.warning("a is not there")
+    assert said.getvalue() == "a is not there\n"

@@ -121,9 +121,9 @@ def set_verbosity(level: int) -> None:
 def each_line_once() -> Iterator[None]:
     """Let a log line reach each handler once: checks of cells that are alike but for their seed say the same."""
     own = logging.getLogger(__name__.partition(".")[0])
-    added = [
-        (handler, _new_lines()) for handler in dict.fromkeys((*logging.getLogger().handlers, *own.handlers))
-    ]
+    # The last is where lines go of a command that has set up no logging, such as `plan`.
+    handlers = (*logging.getLogger().handlers, *own.handlers, logging.lastResort)
+    added = [(handler, _new_lines()) for handler in dict.fromkeys(handlers) if handler is not None]
     for handler, is_new in added:
         handler.addFilter(is_new)
     try:

@@ -17,6 +17,7 @@ from instruct_ablate.cell.run.stages import work
 from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.cell.state.record.record import BlockKey, CellRecord
 from instruct_ablate.disk.score_curve import FILE, read_points
+from instruct_ablate.instruction.shortage import told_shortages
 from instruct_ablate.instruction.variant import VARIANTS
 from instruct_ablate.model.loading.parameter_count import parameters
 from instruct_ablate.prompt.prompt import Prediction
@@ -24,6 +25,7 @@ from instruct_ablate.schema import (
     BudgetConfig,
     Config,
     EvaluationConfig,
+    InstructionConfig,
     ModelConfig,
     PromptConfig,
     TasksConfig,
@@ -94,6 +96,21 @@ def test_baselines_need_no_model(tmp_path: Path, cache: Path, name: str) -> None
     if name.startswith("copy"):
         rows = read_predictions(folder_of(config, record) / record.blocks[0].predictions)
         assert all(row.prediction for row in rows)
+
+
+@pytest.mark.parametrize(("name", "notes"), [("copy_demonstration", 1), ("majority", 0)])
+def test_fewer_examples_than_are_to_be_shown_are_noted_where_they_are_read(
+    tmp_path: Path, cache: Path, name: str, notes: int
+) -> None:
+    instruction = InstructionConfig(num_positive=9)
+    model = ModelConfig(name, source="baseline")
+    record = run_cell(small(tmp_path, cache, instruction=instruction, model=model))
+    assert record.state == "done", record.failure
+    told = [*told_shortages(record.notes)]
+    assert len(told) == notes
+    assert all(
+        line.startswith("instruction.num_positive=9: ") and " test tasks have fewer " in line for line in told
+    )
 
 
 def older(folder: Path) -> None:

@@ -14,7 +14,8 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cost import Cost
 from instruct_ablate.disk.score_curve import FILE, Point, add_points
 from instruct_ablate.errors import UserError
-from instruct_ablate.schema import BudgetConfig, MethodConfig
+from instruct_ablate.instruction.shortage import told_shortages
+from instruct_ablate.schema import BudgetConfig, DataConfig, InstructionConfig, MethodConfig
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config, replace_inputs
@@ -97,6 +98,20 @@ def test_more_than_there_is_is_used_as_it_is_and_said(tmp_path: Path, seen: list
     notes = run(tmp_path, BudgetConfig(50)).notes
     assert len(seen[0]) == 12
     assert notes
+
+
+def test_fewer_examples_than_are_to_be_shown_are_noted_but_not_of_several_encodings(
+    tmp_path: Path, seen: list[Any]
+) -> None:
+    three = InstructionConfig(num_positive=3)
+    notes = run(tmp_path, BudgetConfig(2), instruction=three).notes
+    (line,) = told_shortages(notes)
+    assert line.startswith(
+        "instruction.num_positive=3: 2 of 2 training tasks have fewer positive examples: a (2 of 3)"
+    )
+    assert f"training: {line}" in notes
+    several = run(tmp_path, BudgetConfig(2), instruction=three, data=DataConfig(encodings="tk_instruct"))
+    assert [*told_shortages(several.notes)] == []
 
 
 def test_how_a_model_is_trained_is_followed_and_said(

@@ -117,6 +117,7 @@ def calls(config: Config, ranks_later: bool = False) -> dict[str, tuple[Any, ...
 
 def test_what_is_checked_of_each_kind_of_cell(tmp_path: Path) -> None:
     always = {"check_folder", "check_variants", "check_effects", "check_constraints"}
+    always |= {"tell_few_examples", "tell_few_tasks"}
     models = {
         "check_own_prompts",
         "check_model_fits",
@@ -276,7 +277,7 @@ def test_answers_that_constraints_check_need_their_metrics(
 ASKED = (
     "check_folder", "check_variants", "check_effects", "check_constraints", "check_own_prompts", "check_model_fits",
     "check_choices", "check_weighted", "check_sharing", "check_budget", "check_defined", "check_drawn",
-    "check_processes",
+    "check_processes", "tell_few_examples", "tell_few_tasks", "tell_few_instances",
 )  # fmt: skip
 
 

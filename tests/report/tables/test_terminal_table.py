@@ -185,6 +185,14 @@ def test_the_caption_says_at_which_rates_methods_were_trained():
     assert "as trained" not in caption(build_rows([make_cell(60.0)]))
 
 
+def test_the_caption_names_tasks_with_fewer_examples_than_are_to_be_shown():
+    line = "instruction.num_positive=3: 1 of 2 test tasks has fewer positive examples: two (2 of 3)"
+    cells = [replace(make_cell(60.0, seed=seed), notes=(f"test, original: {line}",)) for seed in (0, 1)]
+    told = caption(build_rows([*cells, make_cell(60.0, instruction="delusive")]))
+    assert told.count(line) == 1
+    assert line not in caption(build_rows([replace(cells[0], state="failed"), make_cell(60.0, seed=2)]))
+
+
 def test_what_models_have_seen_of_their_tests_has_a_column_and_a_sentence():
     tests = {"tasks.reader": "natural_instructions"}
     seen, not_seen = (make_cell(60.0, model=name, **tests) for name in ("flan_t5_base", "t5_base_lm_adapt"))

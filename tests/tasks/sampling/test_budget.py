@@ -13,6 +13,7 @@ from instruct_ablate.tasks.sampling.budget import (
     check_trainable,
     hangs_on_seed,
     sample,
+    unmet,
 )
 from instruct_ablate.tasks.task import Part
 from tests.conftest import make_task
@@ -81,6 +82,24 @@ def test_more_than_exists_is_used_as_is_and_said():
     assert "12 tasks have fewer and are used as they are: task0 (30)" in budgeted.notes[1]
     assert "and 7 more" in budgeted.notes[1]
     assert not sample(TASKS, BudgetConfig(30, 12), 0).notes
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"tasks": 13},
+        {"total": 361},
+        {"total": 360},
+        {"instances_per_task": 30},
+        {"instances_per_task": 62, "repeat": 2},
+    ],
+)
+def test_what_will_not_be_met_is_known_without_drawing(keys):
+    given = BudgetConfig(**{"instances_per_task": 31, **keys})
+    drawn, known = sample(TASKS, given, 3).notes, unmet(TASKS, given)
+    assert known == (drawn[:1] if given.tasks else drawn)
+    assert unmet(TASKS, BudgetConfig(0)) == ()
 
 
 def test_negative_budgets_are_refused():

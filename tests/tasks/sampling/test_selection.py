@@ -5,7 +5,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake.source import Parsed
-from instruct_ablate.tasks.sampling.selection import check, select, spread
+from instruct_ablate.tasks.sampling.selection import check, select, spread, unmet_numbers
 from instruct_ablate.tasks.sampling.selection import test_subset as subset
 from instruct_ablate.tasks.store import Stored
 from tests.conftest import make_task
@@ -24,6 +24,18 @@ TASKS = [stored(f"t{n}", "ABC"[n % 3]) for n in range(9)] + [stored("train", "D"
 
 def names(kept):
     return [item.parsed.task.name for item in kept]
+
+
+def test_numbers_of_test_tasks_that_are_not_met_are_told_from_other_notes():
+    _, notes = select(
+        [*TASKS, stored("hindi", languages=(("Hindi",), ("Hindi",)))],
+        config(test_tasks=99, language="English"),
+    )
+    assert len(notes) == 2
+    (line,) = unmet_numbers(notes)
+    assert line == "tasks.test_tasks=99: the collection has 9 test tasks; all are used"
+    of_part = "own: tasks.parts.own.test_tasks=99: the collection has 9 test tasks; all are used"
+    assert unmet_numbers([of_part, "task1: 3 rows left out"]) == [of_part]
 
 
 def test_all_are_kept_by_default():

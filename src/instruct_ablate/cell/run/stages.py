@@ -39,6 +39,7 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import vary
+from instruct_ablate.instruction.shortage import shortage_notes
 from instruct_ablate.instruction.shown_answers import shown_answers_note
 from instruct_ablate.model.loading.packed_models import model_notes
 from instruct_ablate.prompt.prompt import Prompt
@@ -145,6 +146,7 @@ def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list
         noted = (
             rules_note(collection.test, shown.definition, context),
             shown_answers_note(collection.test, shown, context),
+            *shortage_notes(collection.test, shown, context, "test"),
         )
         further = [f"test, {label}: {note}" for note in noted if note]
         for template, config in under_templates(job.config):
@@ -217,8 +219,11 @@ def _baseline(job: Job, collection: TaskCollection) -> Outcome:
         with _timed() as took:
             prompts = prompts_at_test(job.config, collection, shown, Words())
             block = write_rows(job, label, _answered(job.config, collection, shown, prompts))
-        answers = shown_answers_note(collection.test, shown, Context.of(job.config, collection, "test"))
-        noted = (*prompt_notes(prompts), answers if job.config.model.name in READS_INSTRUCTION else None)
+        noted: list[str | None] = [*prompt_notes(prompts)]
+        if job.config.model.name in READS_INSTRUCTION:
+            context = Context.of(job.config, collection, "test")
+            noted += [shown_answers_note(collection.test, shown, context)]
+            noted += shortage_notes(collection.test, shown, context, "test")
         notes = tuple(f"test, {label}: {note}" for note in noted if note)
         tested.append(_checked(job, Tested(block, took[0], len(prompts), notes), prompts))
     return _outcome(tested, Cost(), collection.notes, environment())

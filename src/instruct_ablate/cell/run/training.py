@@ -17,6 +17,7 @@ from instruct_ablate.instruction.content import rules_note
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.label import originals
+from instruct_ablate.instruction.shortage import shortage_notes
 from instruct_ablate.prompt.build import (
     altered_note,
     alternated,
@@ -98,6 +99,8 @@ def prompts_in_training(
         rules_note(budgeted.tasks, config.instruction.definition, known),
         altered_note(prompts, config.data.altered_share, config.seed),
     )
+    if len(encodings(config.instruction, config.data)) == 1:  # else their numbers are not those configured
+        noted = (*noted, *shortage_notes(budgeted.tasks, config.instruction, context, "training"))
     return prompts, (*budgeted.notes, *(f"training: {note}" for note in noted if note))
 
 

@@ -45,6 +45,7 @@ from instruct_ablate.grid.checking.reading_checks import (
     check_weighted,
     faults_of,
 )
+from instruct_ablate.grid.checking.shortages import tell_few_examples, tell_few_instances, tell_few_tasks
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.settings import check_instruction
 from instruct_ablate.metrics.measures import check_columns
@@ -208,8 +209,12 @@ def cell_checks(config: Config, ranks_later: bool) -> Iterator[Call]:
     yield check_folder, ("output", config.output)
     shown = tuple(instruction for _, instruction in shown_at_test(config))
     drawn = replace(Config(), tasks=config.tasks, cache=config.cache, seed=config.seed)
-    trained_on = None if untuned else encodings(config.instruction, config.data)[-1]
+    ways = encodings(config.instruction, config.data)
+    trained_on = None if untuned else ways[-1]
     yield check_variants, (drawn, trained_on, shown)
+    numbers = trained_on if len(ways) == 1 else None  # of several encodings, `check_drawn` tells
+    yield tell_few_examples, (replace(drawn, model=config.model), numbers, shown)
+    yield tell_few_tasks, (config.tasks, cache)
     seen = replace(drawn, model=config.model, prompt=config.prompt, reference=config.reference)
     yield check_effects, (seen, trained_on, shown)
     yield check_constraints, (config.tasks, cache, config.evaluation.metrics, config.extensions)
@@ -227,6 +232,7 @@ def cell_checks(config: Config, ranks_later: bool) -> Iterator[Call]:
         yield check_sharing, (config.model, config.data)
         yield check_adapted, (config.model, config.method, cache)
         yield check_budget, (config.tasks, cache, config.data_budget)
+        yield tell_few_instances, (config.tasks, cache, config.data_budget)
         yield check_defined, (config.tasks, cache, config.trainer)
         yield check_drawn, (replace(drawn, instruction=config.instruction, data=config.data),)
     if not ranks_later:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from instruct_ablate.cell.state.record.record import GENERAL, CellRecord
 from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.instruction.shortage import told_shortages
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
 from instruct_ablate.report.rows.budgets import unmet_budgets, unmet_tasks
@@ -61,6 +62,7 @@ class Row:
     ways: tuple[str, ...] = ()  # precision and device of the cells that it is a mean of
     scored: tuple[tuple[str, str], ...] = ()  # what these were scored by: versions and files, by name
     unmet: float | None = None  # what a budget came to that was not met, per task or in all
+    shortages: tuple[str, ...] = ()  # which tasks had fewer examples than an instruction is to show
     unmet_tasks: float | None = None  # how many tasks were trained on, where more were asked for
 
     def mean(self, measure: str) -> Mean | None:
@@ -86,7 +88,7 @@ def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tupl
     )
     rows = (_row(trial, trials, unfinished.get(trial, {}), reference) for trial in order)
     ways, scored = _ways(every), _scored(every)
-    unmet, fewer = unmet_budgets(every), unmet_tasks(every)
+    unmet, fewer, short = unmet_budgets(every), unmet_tasks(every), _shortages(every)
     return tuple(
         replace(
             _with_general(row, general, reference),
@@ -94,6 +96,7 @@ def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tupl
             scored=scored.get(row.setting, ()),
             unmet=unmet.get(row.setting),
             unmet_tasks=fewer.get(row.setting),
+            shortages=short.get(row.setting, ()),
         )
         for row in rows
     )
@@ -115,6 +118,15 @@ def _scored(cells: Sequence[CellRecord]) -> dict[Setting, tuple[tuple[str, str],
         if cell.state == "done":
             found.setdefault(cell.setting, set()).update(scored_by(cell).items())
     return {setting: tuple(sorted(scored)) for setting, scored in found.items()}
+
+
+def _shortages(cells: Sequence[CellRecord]) -> dict[Setting, tuple[str, ...]]:
+    """Return what the done cells of each setting note of examples that tasks do not have."""
+    found: dict[Setting, dict[str, None]] = {}
+    for cell in cells:
+        if cell.state == "done":
+            found.setdefault(cell.setting, {}).update(dict.fromkeys(told_shortages(cell.notes)))
+    return {setting: tuple(lines) for setting, lines in found.items()}
 
 
 def general_cells(cells: Iterable[CellRecord]) -> list[CellRecord]:

@@ -164,7 +164,8 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     apart = ways_sentence((row.setting, row.ways) for row in rows)
     scored = scored_sentence(row.scored for row in rows)
     unmet = unmet_lines((row.setting, row.unmet, row.unmet_tasks) for row in rows)
-    told = (rate_line(settings), seen_line(settings), draw_line(rows), *unmet, apart, scored)
+    short = dict.fromkeys(line for row in rows for line in row.shortages)
+    told = (rate_line(settings), seen_line(settings), draw_line(rows), *unmet, *short, apart, scored)
     return [line for line in told if line]
 
 

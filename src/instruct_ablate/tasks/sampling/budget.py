@@ -114,12 +114,31 @@ def sample(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> Budgeted:
         return Budgeted(())
     check_parts(tasks, config)
     chosen, notes = _choose(tasks, config, seed)
-    distinct = _shown(config)[1] // config.repeat
-    alike = config.total is None
-    counts = {task.name: distinct for task in chosen} if alike else _divided(chosen, distinct)
+    counts = _counts(chosen, config)
     kept = tuple(_cut(task, counts[task.name], seed) for task in tasks if counts.get(task.name))
-    notes += _shortages(kept, distinct, config)
+    notes += _shortages(kept, config)
     return Budgeted(tuple(_repeated(task, config.repeat) for task in kept), tuple(notes))
+
+
+def unmet(tasks: Sequence[Task], config: BudgetConfig) -> tuple[str, ...]:
+    """Say what of a budget the tasks do not come to, as `sample` does, without drawing.
+
+    Where the seed chooses the tasks, of their number alone.
+    """
+    if config.instances_per_task == 0:
+        return ()
+    chosen, notes = _choose(tasks, config, 0)
+    if hangs_on_seed(config):
+        return tuple(notes)
+    counts = _counts(chosen, config)
+    there = [task.only(task.instances[: counts[task.name]]) for task in tasks if counts.get(task.name)]
+    return (*notes, *_shortages(there, config))
+
+
+def _counts(chosen: Sequence[Task], config: BudgetConfig) -> dict[str, int]:
+    """Return how many different instances of each task are to be drawn."""
+    distinct = _shown(config)[1] // config.repeat
+    return {task.name: distinct for task in chosen} if config.total is None else _divided(chosen, distinct)
 
 
 def _choose(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> tuple[list[Task], list[str]]:
@@ -218,8 +237,9 @@ def _repeated(task: Task, times: int) -> Task:
     return task if times == 1 else replace(task, instances=tuple(task.instances) * times)
 
 
-def _shortages(drawn: Sequence[Task], wanted: int, config: BudgetConfig) -> list[str]:
+def _shortages(drawn: Sequence[Task], config: BudgetConfig) -> list[str]:
     """Say where fewer instances are there than were wanted, of a task or in all."""
+    wanted = _shown(config)[1] // config.repeat
     if config.total is not None:
         there = sum(len(task.instances) for task in drawn)
         return [f"{_wanted('total', config)}: there are {there}"] if there < wanted else []

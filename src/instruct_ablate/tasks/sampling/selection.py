@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,6 +17,7 @@ from instruct_ablate.tasks.store import Stored
 from instruct_ablate.tasks.task import Task
 
 SUBSETS = ("exactly_labelled",)  # of test_subsets.yaml
+_UNMET = re.compile(r"\btasks\.(parts\.[\w-]+\.)?(test_tasks|test_subset)=")  # in notes of `select`
 BY_SIDE = frozenset({"train_categories", "train_include", "test_categories", "test_include"})
 
 
@@ -59,6 +61,11 @@ def select(stored: Sequence[Stored], config: TasksConfig) -> tuple[tuple[Stored,
     if all(item.parsed.test for item in kept):
         notes.append("no training task is left: only untuned models and baselines can be evaluated")
     return tuple(kept), tuple(notes)
+
+
+def unmet_numbers(notes: Sequence[str]) -> list[str]:
+    """Return what a collection notes of test tasks that are asked for and not there; of a mixture's parts, too."""
+    return [note for note in notes if _UNMET.search(note)]
 
 
 def test_subset(name: str) -> frozenset[str]:
