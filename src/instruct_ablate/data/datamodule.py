@@ -18,6 +18,7 @@ from instruct_ablate.data.batches import Schedule, deal, pack, pack_padded, runs
 from instruct_ablate.data.collate import collate
 from instruct_ablate.data.draws import Draws
 from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
+from instruct_ablate.data.settings import unshared
 from instruct_ablate.data.store import Integers, TokenStore
 from instruct_ablate.data.weighting import Weighting
 from instruct_ablate.errors import UserError
@@ -83,8 +84,7 @@ class Batches:
         """Return this process's examples of a step, those of a task together within the limit, else one by one."""
         lengths = self.store.lengths
         mine = share(chosen, lengths, self.rank, self.processes, self.schedule.tasks is not None)
-        # An encoder looks both ways, so that of its prompts nothing can be shared; no more can it of padded rows.
-        if self.schedule.tasks is None or self.start_token is not None or not self.packing:
+        if self.schedule.tasks is None or unshared(self.packing, self.start_token is not None):
             return [[example] for example in mine.tolist()]
         whole = [run.tolist() for run in runs(mine, self.schedule.tasks)]
         return [part for group in whole for part in self._within_limit(group)]

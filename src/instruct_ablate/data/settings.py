@@ -27,6 +27,13 @@ BATCHES = {
 }
 
 
+def unshared(packing: bool, encoder_decoder: bool) -> str:
+    """Say why examples that begin alike share nothing; empty where they do."""
+    if encoder_decoder:
+        return "an encoder looks both ways, so that prompts that begin alike share nothing in it"
+    return "" if packing else "data.packing=false lays each sequence by itself, so that none share anything"
+
+
 def check_data(config: DataConfig) -> None:
     """Refuse a grouping that is not there, and numbers that make no batch."""
     check_limits("data", config, LIMITS)

@@ -12,6 +12,7 @@ from instruct_ablate.grid.checking.preflight import faults
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
+    DataConfig,
     EvaluationConfig,
     InstructionConfig,
     MethodConfig,
@@ -259,6 +260,18 @@ def test_a_grid_over_a_set_has_no_faults_and_a_lost_one_is_told(tmp_path: Path) 
     assert faults([make_config(tmp_path, prompt=PromptConfig("set_12", training_template="drawn"))]) == []
     (fault,) = faults([make_config(tmp_path, prompt=PromptConfig("set_21"))])
     assert "did you mean 'set_12'" in fault
+
+
+def test_a_start_says_where_tasks_drawn_together_share_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    grouped = DataConfig(grouping="task")
+    cells = [
+        make_config(tmp_path, data=grouped, seed=seed, model=ModelConfig("tiny_t5", source="random"))
+        for seed in (0, 1)
+    ]
+    assert faults(cells) == []
+    assert sum(line.startswith("data.grouping=task: an encoder") for line in caplog.messages) == 1
 
 
 def test_answers_that_constraints_check_need_their_metrics(

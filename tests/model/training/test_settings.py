@@ -141,11 +141,27 @@ def test_a_slurm_job_of_one_task_is_one_process(tmp_path: Path, monkeypatch: pyt
 
 def test_an_encoder_has_no_beginning_to_share() -> None:
     check_shared(DataConfig(grouping="prefix"), encoder_decoder=False)
-    check_shared(DataConfig(grouping="task"), encoder_decoder=True)
     with pytest.raises(
         UserError, match=r"data.grouping=prefix: an encoder looks both ways.*Leave it at none"
     ):
         check_shared(DataConfig(grouping="prefix"), encoder_decoder=True)
+
+
+@pytest.mark.parametrize(
+    ("packing", "encoder_decoder", "why"),
+    [
+        (True, True, "an encoder looks both ways"),
+        (False, False, "data.packing=false lays"),
+        (True, False, ""),
+    ],
+)
+def test_tasks_drawn_together_that_share_nothing_are_told(
+    caplog: pytest.LogCaptureFixture, packing: bool, encoder_decoder: bool, why: str
+) -> None:
+    check_shared(DataConfig(grouping="task", packing=packing), encoder_decoder)
+    check_shared(DataConfig(packing=packing), encoder_decoder)
+    assert [message.partition(" ")[0] for message in caplog.messages] == ["data.grouping=task:"] * bool(why)
+    assert why in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,9 @@ def test_include(folder, tmp_path):
         folder, tmp_path / "cache", train_split="train", test_split="eval", include=["answer*", "name*"]
     )
     assert [task.definition for task in collection.train] == ["Answer yes or no.", "Name a colour."]
+    given = {"train_split": "train", "test_split": "eval"}
+    with pytest.raises(UserError, match=r"tasks\.include: the pattern 'nane\*' matches no task"):
+        read(folder, tmp_path / "cache", **given, include=["answer*", "nane*"])
 
 
 @pytest.mark.parametrize(

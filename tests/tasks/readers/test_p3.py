@@ -93,10 +93,19 @@ def test_rows_for_each_choice_are_not_counted_again(root):
 
 
 def test_other_test_sets_by_globs(root):
-    collection = read(root, test_split="imdb_*, absent")
-    assert [task.name for task in collection.test] == ["imdb_Sentiment"]
+    collection = read(root, test_split="imdb_*, super_glue_rte_*")
+    assert [task.name for task in collection.test] == ["imdb_Sentiment", "super_glue_rte_must_be_true"]
     with pytest.raises(UserError, match=r"none of T0's eleven .*tasks\.test_split"):
         read(root, include=["imdb*"])
+
+
+def test_patterns_that_fit_nothing_are_refused_beside_one_that_fits(root):
+    with pytest.raises(UserErrors) as caught:
+        read(root, include=["*", "imbd_Sentiment"], test_split="imdb_*, 123")
+    assert caught.value.faults == (
+        "tasks.include: the pattern 'imbd_Sentiment' matches no task; did you mean 'imdb_Sentiment'?",
+        "tasks.test_split: the pattern '123' matches no prompt set",
+    )
 
 
 def test_bad_input(root, tmp_path):

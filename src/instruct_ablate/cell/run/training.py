@@ -94,13 +94,13 @@ def prompts_in_training(
         config, lambda one: build_prompts(budgeted.tasks, one, config.prompt, tokens, context)
     )
     known = context.under(config.instruction)
-    noted = (
+    noted = [
         truncation_note(prompts),
         rules_note(budgeted.tasks, config.instruction.definition, known),
         altered_note(prompts, config.data.altered_share, config.seed),
-    )
+    ]
     if len(encodings(config.instruction, config.data)) == 1:  # else their numbers are not those configured
-        noted = (*noted, *shortage_notes(budgeted.tasks, config.instruction, context, "training"))
+        noted += shortage_notes(budgeted.tasks, config.instruction, context, "training")
     return prompts, (*budgeted.notes, *(f"training: {note}" for note in noted if note))
 
 

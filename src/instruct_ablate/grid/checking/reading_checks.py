@@ -240,10 +240,10 @@ def check_weighted(model: ModelConfig, trainer: TrainerConfig) -> None:
 
 
 def check_sharing(model: ModelConfig, data: DataConfig) -> None:
-    """Check that prompts that begin alike can share that, where it is asked for."""
+    """Check that prompts that begin alike can share that, where it is asked for; what shares nothing is told."""
     from instruct_ablate.model.loading.location import check_checkpoint
 
-    if data.grouping == "prefix":
+    if data.grouping != "none":
         check_shared(data, check_checkpoint(model) == "encoder-decoder")
 
 

@@ -5,15 +5,19 @@ Imports nothing heavy: a finished study is skipped without torch.
 
 from __future__ import annotations
 
+import logging
+
 from instruct_ablate.configuration.learning_rate import LORA
 from instruct_ablate.configuration.top_layers import ALL, layers_limit
-from instruct_ablate.data.settings import check_batches, check_data
+from instruct_ablate.data.settings import check_batches, check_data, unshared
 from instruct_ablate.disk.score_curve import asks_for_points
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import MANY, any_value, check_limits, number, one_of, text, texts, whole
 from instruct_ablate.model.loading.precision import NAMES
 from instruct_ablate.process.processes import process_count
 from instruct_ablate.schema import Config, DataConfig, EvaluationConfig, MethodConfig, TrainerConfig
+
+log = logging.getLogger(__name__)
 
 METHODS = ("full", "lora")
 TARGETS = ("all_linear", "attention")
@@ -100,11 +104,20 @@ def check_prompt_weight(trainer: TrainerConfig, encoder_decoder: bool) -> None:
 
 
 def check_shared(config: DataConfig, encoder_decoder: bool) -> None:
-    """Refuse to share prefixes where an encoder reads them, each of whose states depends on all that follows."""
+    """Refuse to share prefixes where an encoder reads them; of tasks drawn together, say where they share nothing.
+
+    Those steps are others than without, so that cells of either kind of model may be asked for with them.
+    """
+    why = unshared(config.packing, encoder_decoder)
     if config.grouping == "prefix" and encoder_decoder:
         raise UserError(
-            "data.grouping=prefix: an encoder looks both ways, so that prompts that begin alike share nothing in it. "
-            "Leave it at none, which has the same steps, or take a decoder-only model."
+            f"data.grouping=prefix: {why}. Leave it at none, which has the same steps, or take a decoder-only model."
+        )
+    if config.grouping == "task" and why:
+        log.warning(
+            "data.grouping=task: %s. Its steps draw the instances of a task together all the same, and are no faster "
+            "than those of data.grouping=none",
+            why,
         )
 
 

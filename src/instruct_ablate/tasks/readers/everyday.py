@@ -14,7 +14,7 @@ from instruct_ablate.disk.json_objects import load_json
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake.intake import Draft, Row, admit
 from instruct_ablate.tasks.intake.source import Fault, Parsed, Source
-from instruct_ablate.tasks.sampling.selection import matches, unmatched
+from instruct_ablate.tasks.sampling.selection import matches, unincluded
 
 FILE = Path(__file__).parents[1] / "everyday" / "questions.json"
 FIELDS = frozenset(
@@ -32,7 +32,7 @@ def _parse(include: Sequence[str]) -> Iterator[Parsed | Fault]:
     """Yield the tasks; choices stand in order of the alphabet: of equally likely ones the first is chosen."""
     content = load_json(FILE.read_bytes())
     names = [task["name"] for task in content["tasks"]]
-    yield from map(Fault, unmatched("tasks.include", include, names, "task of it"))
+    yield from map(Fault, unincluded(include, names))
     for task in content["tasks"]:
         if not matches(task["name"], include):
             continue

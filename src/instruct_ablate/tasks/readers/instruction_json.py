@@ -53,9 +53,9 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     else:
         sides = [(path, None) for path in train]
     parse = partial(_parse, sides, config.include)
-    return Source(
-        "instruction_json", tuple(path for path, _ in sides), parse, key=f"{config.include} {sides}"
-    )
+    # What earlier versions parsed under patterns was not held against all of them.
+    key = f"each of {config.include} {sides}" if config.include else f"{config.include} {sides}"
+    return Source("instruction_json", tuple(path for path, _ in sides), parse, key=key)
 
 
 def _files(root: Path, split: str | None) -> list[Path]:
@@ -83,8 +83,10 @@ def _parse(sides: list[tuple[Path, bool | None]], include: list[str]) -> Iterato
             test = _held_out(instruction) if side is None else side
             groups.setdefault((instruction, test), []).append(_row(row, f"{path}: record {at + 1}"))
         yield from map(Fault, first_named(faults))
+    named = {key: _name(key[0]) for key in groups}
+    yield from map(Fault, selection.unincluded(include, [*named.values()]))
     for (instruction, test), rows in groups.items():
-        name = _name(instruction)
+        name = named[instruction, test]
         if selection.matches(name, include):
             yield admit(_draft(name, instruction, rows), test)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -56,8 +55,9 @@ def open_layout(root: Path, config: TasksConfig, name: str) -> Source:
     if not folder.is_dir():
         raise unknown("tasks.split", config.split, [path.name for path in (root / "splits").iterdir()])
     lists = [folder / f"{side}_tasks.txt" for side in ("train", "test")]
-    train, test = ([n for n in _names(path) if selection.matches(n, config.include)] for path in lists)
-    _check(root, lists, (train, test), config.include)
+    listed = [_names(path) for path in lists]
+    train, test = ([n for n in names if selection.matches(n, config.include)] for names in listed)
+    _check(root, lists, (train, test), selection.unincluded(config.include, [*listed[0], *listed[1]]))
     wanted = {**dict.fromkeys(train, False), **dict.fromkeys(test, True)}
     files = [(root / "tasks" / f"{task}.json", side) for task, side in wanted.items()]
     twice = sorted(set(train) & set(test))
@@ -78,8 +78,8 @@ def _names(path: Path) -> list[str]:
     )
 
 
-def _check(root: Path, lists: list[Path], names: tuple[list[str], list[str]], patterns: list[str]) -> None:
-    """Refuse tasks of a split list that have no file, and patterns that match nothing; all at once."""
+def _check(root: Path, lists: list[Path], names: tuple[list[str], list[str]], unmet: list[str]) -> None:
+    """Refuse tasks of a split list that have no file, and what is said of patterns that fit none; all at once."""
     present = {path.stem for path in (root / "tasks").glob("*.json")}
     faults = [
         f"{path}: task {name!r} has no file {root / 'tasks' / name}.json{nearest(name, present)}"
@@ -87,12 +87,7 @@ def _check(root: Path, lists: list[Path], names: tuple[list[str], list[str]], pa
         for name in side
         if name not in present
     ]
-    listed = [*names[0], *names[1]]
-    faults += [
-        f"tasks.include: the pattern {pattern!r} matches no task of the split{nearest(pattern, present)}"
-        for pattern in patterns
-        if not any(fnmatchcase(name, pattern) for name in listed)
-    ]
+    faults += unmet
     if len(faults) > 20:
         hint = "Give a complete copy, or narrow it by tasks.include."
         faults = [*faults[:20], f"and {len(faults) - 20} more. {hint}"]

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.errors import UserError, nearest
+from instruct_ablate.errors import UserError, UserErrors, nearest
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake.data_file import stem
 from instruct_ablate.tasks.intake.rows import data_files, read_rows
@@ -60,6 +60,9 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
     ]
     if not names:
         raise UserError(f"tasks.root={root}: no prompt sets there{_hint(config, files)}")
+    unmet = selection.unincluded(config.include, [*files])
+    if unmet := unmet + selection.unmatched("tasks.test_split", _globs(config), [*files], "prompt set"):
+        raise UserErrors(unmet)
     sides, notes = _sides(names, config)
     sets, used = [], []
     for name, test in sides.items():
@@ -130,7 +133,11 @@ def _source(
 def _tested(name: str, config: TasksConfig) -> bool:
     if config.test_split is None:
         return t0.is_evaluated(name)
-    return selection.matches(name, [pattern.strip() for pattern in config.test_split.split(",")])
+    return selection.matches(name, _globs(config))
+
+
+def _globs(config: TasksConfig) -> list[str]:
+    return [] if config.test_split is None else [pattern.strip() for pattern in config.test_split.split(",")]
 
 
 def _hint(config: TasksConfig, files: dict[str, list[Path]]) -> str:

@@ -176,6 +176,11 @@ def unmatched(key: str, patterns: Sequence[str], names: Sequence[str], what: str
     ]
 
 
+def unincluded(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return a sentence for each pattern of `tasks.include` that fits no task of a collection; for every reader."""
+    return unmatched("tasks.include", patterns, names, "task")
+
+
 def _why_none(config: TasksConfig, stored: Sequence[Stored], kept: Sequence[Stored]) -> str:
     """Name what left test tasks out, and only that: a filter that left nothing out is no advice."""
     words = ["categories", "include", "test_categories", "test_include", "test_subset"]
