@@ -97,6 +97,13 @@ def test_a_machine_is_told_by_its_processor_and_by_its_host_where_that_was_not_n
     assert str(Machine()) == "a machine that was not noted (cpu, fp32)"
 
 
+def test_cells_that_train_other_layers_are_two_speeds(tmp_path: Path) -> None:
+    whole = record(tmp_path, train_tokens=300, train_seconds=4.0)
+    whole = replace(whole, setting=whole.setting.changed(**{"method": "lora", "method.layers": "all"}))
+    upper = replace(whole, setting=whole.setting.changed(**{"method.layers": "top:2"}))
+    assert [one.method for one in speeds([whole, upper])] == ["lora", "lora top:2"]
+
+
 def test_cells_of_two_machines_are_two_speeds(tmp_path: Path) -> None:
     """Before: they were added up, and a GPU's cells made the processor's seem quick, and the other way round."""
     here = record(tmp_path, train_tokens=300, train_seconds=4.0)
@@ -140,6 +147,12 @@ def test_a_machine_that_only_tested_gives_no_time_of_training() -> None:
     assert on_one_machine(measured, TrainerConfig(), "m", None) == (GPU, tested)
 
 
+def test_a_machine_that_tested_nothing_gives_no_time() -> None:
+    """Records of earlier versions have no number of predictions, and no time of one follows from them."""
+    measured = {Way("m", "full", HERE): SLOW, Way("m", "full", GPU): replace(QUICK, instances=0)}
+    assert on_one_machine(measured, TrainerConfig(), "m", "full") == (HERE, SLOW)
+
+
 def test_earlier_studies_fill_what_was_not_measured() -> None:
     own = {Way("m", "full", HERE): SLOW}
     further = {Way("m", "full", GPU): QUICK, Way("m", "lora", GPU): QUICK}
@@ -165,5 +178,10 @@ def test_what_times_rest_on_is_said() -> None:
     assert list(machine_lines(measured, [("m", str(GPU)), ("n", str(GPU)), ("m", str(GPU))])) == [
         "time: m, n as measured on H200 (cuda, bf16)",
         "time: measured on another machine, and not counted in: m on EPYC (cpu, fp32, 2 threads)",
+    ]
+    assert list(machine_lines(measured, [("m", str(HERE)), ("n", str(GPU))])) == [
+        "time: m as measured on EPYC (cpu, fp32, 2 threads)",
+        "time: n as measured on H200 (cuda, bf16)",
+        "time: measured on another machine, and not counted in: m on H200 (cuda, bf16)",
     ]
     assert list(machine_lines(measured, [])) == []

@@ -36,6 +36,7 @@ class Machine:
     def suits(self, trainer: TrainerConfig) -> bool:
         """Whether cells with these settings may run on such a machine."""
         kind = trainer.accelerator
+        # Not by its name: "gpu" asks for the same as "cuda", which is what a machine is noted with.
         fits = kind == "auto" or (kind == "cpu") == (self.device == "cpu")
         return fits and trainer.precision in ("auto", self.precision)
 
@@ -96,6 +97,7 @@ def speeds(records: Iterable[CellRecord]) -> dict[Way, Speed]:
 def _of_cell(record: CellRecord, made: Environment) -> Speed:
     cost = record.cost
     known = cost.train_seconds + cost.point_seconds + cost.evaluate_seconds
+    # A clock that was set back while a cell ran would make it a negative time.
     other = max(0.0, record.finished - record.started - known)
     if made.fused:  # it waited for the others, who had that time
         other = min(other, cost.prepare_seconds)

@@ -71,7 +71,7 @@ def canonical(config: InstructionConfig) -> InstructionConfig:
     }
     if config.examples == "empty" or config.num_positive == 0:
         defaults |= {"examples": "empty", "num_positive": 0, "correct": InstructionConfig.correct}
-        used.discard("correct")
+        used.discard("correct")  # where no examples are shown, none are right or wrong
     return replace(config, **{key: value for key, value in defaults.items() if key not in used})
 
 

@@ -61,6 +61,7 @@ def _again(record: CellRecord) -> str:
     """Say what to type for a cell like this one that keeps its weights."""
     words: list[str] = []
     if record.environment is not None:
+        # In its own study the cell is done, and would be skipped: `keep_checkpoints` makes it no other one.
         own = ("study", "keep_checkpoints")
         words = [w for w in after_program(record.environment.command) if w.split("=")[0] not in own]
     again = shlex.join([*PROGRAM.split(), *words, "study=kept", "keep_checkpoints=true"])
@@ -124,6 +125,7 @@ def _trained(source: Source) -> Checkpoint:
         raise UserError(
             f"{source.folder / TRAINED} does not hold the weights of {source.model.name}: {in_a_line(error)}"
         ) from error
+    # `make_trainable` turns it off, and the folder would tell whoever generates with it to leave it off.
     bare(model).config.use_cache = True
     return replace(checkpoint, model=model.eval())
 
@@ -137,10 +139,11 @@ def new_folder(target: Path) -> Iterator[Path]:
         )
     with explained(target, "FOLDER"):
         make_folder(target.absolute().parent)
+        # Beside its place: a folder is not renamed from one file system into another.
         unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.absolute().parent))
         try:
             yield unfinished
-            follow_mode(unfinished)
+            follow_mode(unfinished)  # `mkdtemp` makes folders for their owner alone
             unfinished.rename(target)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -58,6 +58,6 @@ def seen_line(settings: Iterable[Setting]) -> str | None:
     words = {"yes": "has probably seen", "?": "may have seen"}
     parts = [
         f"{', '.join(models)} {words[known]} {collection}"
-        for (known, collection), models in sorted(said.items(), reverse=True)
+        for (known, collection), models in sorted(said.items(), reverse=True)  # "yes" comes before "?"
     ]
     return f"contamination: {'; '.join(parts)} (docs/models.md)" if parts else None
