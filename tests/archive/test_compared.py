@@ -72,6 +72,8 @@ def test_json_is_what_it_holds() -> None:
     assert likeness("t.json", b'{"a": [1, "x"]}', b'{ "a" : [1,"x"]}') == "in words"
     assert likeness("t.json", b'{"a": 1}', b'{"a": 2}') == "no"
     assert likeness("t.json", b'{"a": 1}', b"{") == "no"
+    assert likeness("t.json", b'{"a": 1}', b'{"a": true}') == "no"
+    assert likeness("t.json", b'{"a": NaN}', b'{ "a": NaN}') == "in words"
     assert likeness("t.md", b"\xff", b"a") == "no"
 
 

@@ -148,7 +148,7 @@ def test_a_machine_that_only_tested_gives_no_time_of_training() -> None:
 
 
 def test_a_machine_that_tested_nothing_gives_no_time() -> None:
-    """Records of earlier versions have no number of predictions, and no time of one follows from them."""
+    """The time of a prediction is divided by their number."""
     measured = {Way("m", "full", HERE): SLOW, Way("m", "full", GPU): replace(QUICK, instances=0)}
     assert on_one_machine(measured, TrainerConfig(), "m", "full") == (HERE, SLOW)
 
