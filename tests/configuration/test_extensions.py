@@ -91,12 +91,51 @@ def test_a_trusted_study_s_files_are_loaded(own: str) -> None:
 def test_a_file_that_fails_is_run_again(tmp_path: Path) -> None:
     file = tmp_path / "failing_extension.py"
     file.write_text("raise OSError('not yet')")
-    with pytest.raises(OSError, match="not yet"):
+    with pytest.raises(UserError, match=r"OSError: not yet, failing_extension\.py, line 1"):
         load_extensions([str(file)])
     file.write_text("x = 1")
     load_extensions([str(file)])
     assert sys.modules["failing_extension"].x == 1
     assert make_task()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 1\n\nx / 0", r"\(ZeroDivisionError: division by zero, NAME.py, line 3\): mend it there"),
+        (
+            "import no_such_library",
+            r"\(ModuleNotFoundError: .*, NAME.py, line 1\): install it, or put it beside",
+        ),
+        ("import sys\nsys.exit()", r"\(SystemExit, NAME.py, line 2\)"),
+        ("import json\njson.loads('')", r"\(JSONDecodeError: .*, NAME.py, line 2\)"),
+        ("x = 1\nimport NAME_beside", r"\(KeyError: 'a', NAME_beside.py, line 1\)"),
+        ("x = 1\nimport NAME_unfinished", r"\(SyntaxError: .*, NAME_unfinished.py, line 2\)"),
+    ],
+)
+def test_what_a_file_raises_is_told_in_a_line_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+    """Before: a traceback, in every command."""
+    name = f"raising_{abs(hash(text))}"
+    file = tmp_path / f"{name}.py"
+    file.write_text(text.replace("NAME", name))
+    (tmp_path / f"{name}_beside.py").write_text("{}['a']")
+    (tmp_path / f"{name}_unfinished.py").write_text("x = 1\ndef f(:")
+    with pytest.raises(UserError, match=told.replace("NAME", name)) as raised:
+        load_extensions([str(file)])
+    assert len(str(raised.value).splitlines()) == 1
+    assert str(raised.value).startswith(f"extensions: '{file}' cannot be run (")
+
+
+def test_what_a_named_function_s_module_raises_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("raising_module.py").write_text("x = 1\n{}['a']")
+    with pytest.raises(
+        UserError, match=r"\(KeyError: 'a', raising_module.py, line 2\). Give module.function"
+    ):
+        load_function("raising_module.f", "prompt.template")
 
 
 VARIANT = """

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
-from instruct_ablate.configuration.own_modules import PACKAGE, content_with_modules, import_as_hashed
-from instruct_ablate.errors import UserError, in_a_line
+from instruct_ablate.configuration.own_modules import PACKAGE, content_with_modules, import_as_hashed, is_own
+from instruct_ablate.errors import UserError, in_a_line, with_kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 # The key that names a function, and the decorator that such a function carries.
@@ -46,9 +47,12 @@ def load_function(path: str, key: str) -> Callable[..., Any]:
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = import_as_hashed(module_name)
-    except (ImportError, ValueError, TypeError) as error:
+    except UserError:
+        raise
+    except Exception as error:
+        # whatever a module of the user's raises while it runs
         raise UserError(
-            f"{key} {path!r}: cannot import module {module_name!r} ({in_a_line(error)}). "
+            f"{key} {path!r}: cannot import module {module_name!r} ({_fault(error)}). "
             "Give module.function with the module in the working directory, or list its file in `extensions`."
         ) from error
     function = vars(module).get(name)
@@ -86,7 +90,7 @@ def _load(file: str, path: Path) -> str:
         _forget(path.stem)
         module = importlib.util.module_from_spec(spec)
         vars(module)[_CONTENT] = content
-        _run(module, _compiled(code, file))
+        _run(module, _compiled(code, file), file)
     _LOADED.add(path.stem)
     return content
 
@@ -98,14 +102,36 @@ def _compiled(code: bytes, file: str) -> CodeType:
         raise UserError(f"extensions: {file!r} is not valid Python: {in_a_line(error)}.") from error
 
 
-def _run(module: ModuleType, code: CodeType) -> None:
-    """Run a file's code as it was read: Python's own cache of compiled files goes by their time of change."""
+def _run(module: ModuleType, code: CodeType, file: str) -> None:
+    """Run a file's code as it was read: Python's own cache of compiled files goes by their time of change.
+
+    `UserError` says what it raises, and where.
+    """
     sys.modules[module.__name__] = module
+    whole = False
     try:
         exec(code, vars(module))
-    except BaseException:
-        del sys.modules[module.__name__]  # another try runs it again, instead of finding half of it
+        whole = True
+    except UserError:
         raise
+    except (Exception, SystemExit) as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        advice = (
+            "install it, or put it beside the file" if missing else "mend it there, and run the command again"
+        )
+        raise UserError(f"extensions: {file!r} cannot be run ({_fault(error)}): {advice}.") from error
+    finally:
+        if not whole:
+            del sys.modules[module.__name__]  # another try runs it again, instead of finding half of it
+
+
+def _fault(error: BaseException) -> str:
+    """Return an error's kind, what it says, and the last place of the user's own code that it came through."""
+    frames = [(Path(one.filename), one.lineno) for one in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append((Path(error.filename), error.lineno))
+    own = [(path, line) for path, line in frames if is_own(path)]
+    return with_kind(error, longest=300) + (f", {own[-1][0].name}, line {own[-1][1]}" if own else "")
 
 
 def code_of(functions: Iterable[Callable[..., Any]], files: Sequence[str]) -> list[str]:

@@ -156,6 +156,12 @@ class _Search:
             ) from error
 
 
+def is_own(path: Path) -> bool:
+    """Whether a file that code was run from is the user's: neither Python's, nor a library's, nor this package's."""
+    ours = path.resolve().is_relative_to(Path(__file__).resolve().parents[1])
+    return not ours and path.suffix == ".py" and not _is_installed(path.resolve())
+
+
 def _is_installed(path: Path) -> bool:
     """Whether a file is Python's or a library's."""
     return any(part in _INSTALLED for part in path.parts) or any(map(path.is_relative_to, _STANDARD))
