@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from instruct_ablate.data.encoding import Encoding
+from instruct_ablate.model.decoding.answers.label_tree import ROOT, label_tree
 from instruct_ablate.model.decoding.engine_native import answer, together, way_note
 from instruct_ablate.model.decoding.question import ask
 from instruct_ablate.model.decoding.tails import GROUP
@@ -149,3 +152,16 @@ def test_company_is_noted_where_an_answer_is_written_and_nowhere_else(checkpoint
         answers(checkpoint, prompts, config)
         assert together(checkpoint, config, prompts) == (GROUP if written else 1)
         assert bool(written) == (decoding == "greedy" or prompts is not labelled)
+
+
+@pytest.mark.parametrize("family", ["tiny_llama", "tiny_t5"])
+def test_a_question_bound_to_a_label_without_a_token_is_bound(tmp_path, family):
+    """Before: a tree without a node that is read was taken for none, and the answer written freely."""
+    checkpoint = make_checkpoint(family, tmp_path)
+    encoding = Encoding(checkpoint.tokenizer, checkpoint.encoder_decoder)
+    (bound,) = ask(make_prompts(1, 1, ("yes",)), encoding, make_config("rank"))
+    tree = label_tree(("",), ((encoding.end,),))
+    assert (tree.size, tree.paths) == (0, (((ROOT, encoding.end),),))
+    empty = replace(bound, tree=tree)
+    (found,) = answer(checkpoint, [empty], make_config("rank"), lambda question: False)
+    assert (found.text, found.cut) == ("", False)

@@ -51,7 +51,9 @@ def answer(
         yield from engine_transformers.answer(checkpoint, questions, config, finished)
         return
     asking = _Asking(checkpoint, model, config, OrderedWeights(model))
-    bound, free = [question for question in questions if question.tree], [q for q in questions if not q.tree]
+    bound, free = (
+        [one for one in questions if (one.tree is not None) == is_bound] for is_bound in (True, False)
+    )
     for part, size in ((bound, 1), (free, GROUP)):
         grouped = [Family(0, tuple(range(len(part))))] if checkpoint.encoder_decoder else families(part)
         made = batches(part, grouped, config.evaluation.batch_tokens)

@@ -127,7 +127,7 @@ def _turned(prompts: Sequence[Prompt], encoding: Encoding, config: PromptConfig)
     sources = encoding.sources([source for source, _, _ in asked], config.max_source_length)
     targets, _ = encoding.targets([text for _, text, _ in asked], config.max_target_length)
     for ids, target, ((_, text, label), same) in zip(sources, targets, asked.items(), strict=True):
-        # An input of one token keeps its end: a tree without a node that is read would pass for none.
+        # An input of one token keeps its end: it alone would be a tree without a node that is read.
         tree = label_tree((text,), (target[:-1] if len(target) > 2 else target,))
         yield Question(
             tuple(ids),

@@ -11,7 +11,7 @@ TREE = label_tree(("a", "ab", "c"), IDS)
 def test_common_beginnings_are_merged():
     assert TREE.tokens == (5, 6, 7, 8, 6)
     assert TREE.parents == (ROOT, 0, 1, ROOT, 3)
-    assert len(TREE) == 5
+    assert TREE.size == 5
 
 
 def test_depths_count_from_the_source():
@@ -38,7 +38,7 @@ def test_one_token_labels():
 
 def test_token_scores_are_log_softmax_along_the_paths():
     torch.manual_seed(0)
-    logits = torch.randn(1 + len(TREE), 10)
+    logits = torch.randn(1 + TREE.size, 10)
     expected = logits.log_softmax(-1).tolist()
     scores = token_scores(TREE, logits)
     assert [len(row) for row in scores] == [2, 4, 3]

@@ -30,8 +30,12 @@ class LabelTree:
     parents: tuple[int, ...]
     paths: tuple[tuple[tuple[int, int], ...], ...] = field(repr=False)
 
-    def __len__(self) -> int:
-        """Number of nodes the model reads."""
+    @property
+    def size(self) -> int:
+        """Number of nodes the model reads; 0 where all labels are their end alone.
+
+        Not its length: an empty tree would be as false as none, and its question pass for one that is bound to nothing.
+        """
         return len(self.tokens)
 
     @cached_property
@@ -45,7 +49,7 @@ class LabelTree:
     @cached_property
     def sees(self) -> Tensor:
         """Which nodes (columns) each node (rows) sees: its ancestors and itself."""
-        seen = torch.eye(len(self), dtype=torch.bool)
+        seen = torch.eye(self.size, dtype=torch.bool)
         for node, parent in enumerate(self.parents):
             if parent != ROOT:
                 seen[node] |= seen[parent]

@@ -66,7 +66,7 @@ def parts(trees: Sequence[LabelTree], vocabulary: int, padded: bool = False) -> 
     room, start = max(1, LOGITS // vocabulary), 0
     total = widest = 0
     for place, tree in enumerate(trees):
-        size, wide = 1 + len(tree), max(widest, 1 + len(tree))
+        size, wide = 1 + tree.size, max(widest, 1 + tree.size)
         if place > start and (wide * (place - start + 1) if padded else total + size) > room:
             yield slice(start, place)
             start, total, wide = place, 0, size

@@ -26,7 +26,7 @@ class Row:
     @property
     def nodes(self) -> int:
         """Number of label tokens read behind the row's own."""
-        return 0 if self.tree is None else len(self.tree)
+        return 0 if self.tree is None else self.tree.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _alike(rows: Sequence[Row], trees: bool) -> Iterator[tuple[Row, int]]:
 
 def tree_mask(before: int, own: int, tree: LabelTree | None) -> Tensor:
     """Return who sees whom: all see the prefix, own tokens the earlier ones, label tokens their ancestors too."""
-    nodes = 0 if tree is None else len(tree)
+    nodes = 0 if tree is None else tree.size
     mask = torch.ones(own + nodes, before + own + nodes, dtype=torch.bool).tril(before)
     if tree is not None:
         mask[own:, before + own :] = tree.sees

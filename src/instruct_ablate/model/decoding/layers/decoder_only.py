@@ -163,13 +163,13 @@ class PackedDecoder:
                 own = self.batch.rows[row]
                 before = self.batch.prefix_length(own) + len(own.tokens) - 1
                 mask = tree_mask(before, 1, tree).to(self.device)
-                runs.append((row, Run(len(tokens), 1, 1 + len(tree), None, mask, tree_places(1, tree))))
+                runs.append((row, Run(len(tokens), 1, 1 + tree.size, None, mask, tree_places(1, tree))))
                 tokens += [own.tokens[-1], *tree.tokens]
                 places += [before + place for place in tree_places(1, tree)]
             layout = Behind(self.cache, runs)
             wanted = torch.arange(len(tokens), device=self.device)
             logits = self._forward(self._tensor(tokens), self._tensor(places), layout, wanted)
-            yield from torch.split(logits, [1 + len(tree) for tree in trees[part]])
+            yield from torch.split(logits, [1 + tree.size for tree in trees[part]])
 
     def _runs(self, trees: bool) -> list[Run]:
         joined = runs(self.batch, trees)

@@ -116,7 +116,7 @@ class EncoderDecoder:
         ids, target = of_trees(trees, self.start, self.device)
         cross = [(keys[part], values[part]) for keys, values in self.cross]
         logits = self.layers.decode(self.model, ids, target, _only_new, cross, self.real[part])
-        return [one[: 1 + len(tree)] for one, tree in zip(logits, trees, strict=True)]
+        return [one[: 1 + tree.size] for one, tree in zip(logits, trees, strict=True)]
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> Pair:
         """Keep one token's key and value (rows, heads, 1, dim); return all of the target so far."""

@@ -37,15 +37,15 @@ def of_trees(trees: Sequence[LabelTree], start: int, device: torch.device) -> tu
 
     What fills a row up sees the start token alone, and nothing sees it.
     """
-    width = 1 + max(map(len, trees))
+    width = 1 + max(tree.size for tree in trees)
     ids = torch.full((len(trees), width), start)
     places = torch.zeros(len(trees), width, dtype=torch.long)
     sees = torch.zeros(len(trees), width, width, dtype=torch.bool)
     # Every place does, what fills up too: softmax over nothing would be NaN.
     sees[:, :, 0] = True
     for row, tree in enumerate(trees):
-        ids[row, 1 : 1 + len(tree)] = torch.tensor(tree.tokens, dtype=torch.long)
-        places[row, 1 : 1 + len(tree)] = torch.tensor(tree.depths, dtype=torch.long) + 1
-        sees[row, 1 : 1 + len(tree), 1 : 1 + len(tree)] = tree.sees
+        ids[row, 1 : 1 + tree.size] = torch.tensor(tree.tokens, dtype=torch.long)
+        places[row, 1 : 1 + tree.size] = torch.tensor(tree.depths, dtype=torch.long) + 1
+        sees[row, 1 : 1 + tree.size, 1 : 1 + tree.size] = tree.sees
     places = places.to(device)
     return ids.to(device), Target(places, places, ~sees.to(device))
