@@ -9,20 +9,20 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from instruct_ablate.data.alike import alike, shared_prefix
 from instruct_ablate.data.batches import Schedule, deal, pack, pack_padded, runs, schedule, share
 from instruct_ablate.data.collate import collate
+from instruct_ablate.data.device import is_on_gpu
 from instruct_ablate.data.draws import Draws
 from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
 from instruct_ablate.data.settings import unshared
 from instruct_ablate.data.store import Integers, TokenStore
 from instruct_ablate.data.weighting import Weighting
 from instruct_ablate.errors import UserError
-from instruct_ablate.schema import Config, TrainerConfig
+from instruct_ablate.schema import Config
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,6 @@ class _Steps(IterableDataset[EffectiveBatch]):
             yield batches.batch(step, order)
 
 
-def trains_on_gpu(trainer: TrainerConfig) -> bool:
-    """Whether a fit with these settings is on a GPU: one that is there, and is not left aside."""
-    return trainer.accelerator != "cpu" and torch.cuda.is_available()
-
-
 class PromptDataModule(LightningDataModule):
     """Training batches of a token store.
 
@@ -204,7 +199,7 @@ class PromptDataModule(LightningDataModule):
             batch_size=None,
             num_workers=workers,
             persistent_workers=False,
-            pin_memory=trains_on_gpu(self.config.trainer),
+            pin_memory=is_on_gpu(self.config.trainer),
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -123,10 +123,12 @@ def _load(job: Job) -> tuple[Checkpoint, str]:
     """Load the checkpoint in the precision meant for this machine."""
     import torch
 
+    from instruct_ablate.data.device import is_on_gpu
     from instruct_ablate.model.loading.checkpoint import check_checkpoint, load_checkpoint
     from instruct_ablate.model.loading.precision import DTYPES, resolve_precision
 
     trainer, cache = job.config.trainer, Path(job.config.cache)
+    is_on_gpu(trainer)  # a GPU that is asked for and not there is told before anything is read
     if trainer.threads is not None:
         torch.set_num_threads(trainer.threads)
     kind = check_checkpoint(job.config.model)
@@ -136,10 +138,13 @@ def _load(job: Job) -> tuple[Checkpoint, str]:
 
 def _tests(job: Job, collection: TaskCollection, checkpoint: Checkpoint) -> list[Tested]:
     """Test under each test-time instruction and template."""
+    from instruct_ablate.data.device import is_on_gpu
     from instruct_ablate.model.loading.tokenizer import TokenizerTokens
 
     tokens = TokenizerTokens.of(checkpoint.tokenizer, job.config.prompt)
-    _to_device(checkpoint, job.config.trainer.accelerator)
+    if is_on_gpu(job.config.trainer):
+        model: Any = checkpoint.model
+        model.to("cuda")
     blocks = []
     for label, shown in shown_at_test(job.config):
         context = Context.of(job.config, collection, "test").under(shown)
@@ -177,15 +182,6 @@ def _checked(job: Job, tested: Tested, prompts: Sequence[Prompt], template: str 
     """Hold a block to its invariants, and add what they note."""
     name = named(tested.block.instruction, template)
     return replace(tested, notes=(*tested.notes, *check_block(job.folder, tested.block, prompts, name)))
-
-
-def _to_device(checkpoint: Checkpoint, accelerator: str) -> None:
-    """Put the model where it is tested: the GPU, where there is one and it is not refused."""
-    import torch
-
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        model: Any = checkpoint.model
-        model.to("cuda")
 
 
 def _outcome(

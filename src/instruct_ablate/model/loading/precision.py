@@ -29,13 +29,15 @@ def resolve_precision(name: str, accelerator: str, encoder_decoder: bool) -> Pre
             "trainer.precision=fp16 does not work with encoder-decoder (T5) models: their activations "
             "overflow fp16 and the loss becomes NaN. Use trainer.precision=bf16 or fp32."
         )
-    if name == "fp16" and not on_gpu(accelerator):
+    if name == "fp16" and not _is_for_gpu(accelerator):
         raise UserError("trainer.precision=fp16 needs a GPU. Use trainer.precision=bf16 or fp32 on the CPU.")
     return name  # type: ignore[return-value]
 
 
-def on_gpu(accelerator: str) -> bool:
-    """Whether a fit with this accelerator setting runs on a GPU."""
+def _is_for_gpu(accelerator: str) -> bool:
+    """Whether a fit with this accelerator setting is meant for a GPU, though none may be here: grids are checked where
+    they are launched.
+    """
     import torch
 
     return accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
@@ -45,6 +47,6 @@ def _fast_in_bf16(accelerator: str) -> bool:
     """Whether bf16 products are at least as fast as fp32 ones on the device that will be used."""
     import torch
 
-    if on_gpu(accelerator):
+    if _is_for_gpu(accelerator):
         return torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= AMPERE
     return bool(FAST_CPU_FLAGS & instruction_sets())

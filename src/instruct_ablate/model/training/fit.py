@@ -20,7 +20,8 @@ from torch import Tensor
 
 from instruct_ablate.configuration.learning_rate import effective_rate
 from instruct_ablate.cost import Cost
-from instruct_ablate.data.datamodule import PromptDataModule, trains_on_gpu
+from instruct_ablate.data.datamodule import PromptDataModule
+from instruct_ablate.data.device import is_on_gpu
 from instruct_ablate.data.draws import draws, varies
 from instruct_ablate.data.examples import Examples
 from instruct_ablate.data.store import TokenStore, token_store
@@ -184,7 +185,7 @@ def _beginning(checkpoints: Path, data: PromptDataModule) -> Any:
 
 def _trainer(config: Config, steps: int, callbacks: list[Callback], loggers: Sequence[Logger]) -> Trainer:
     settings = config.trainer
-    on_cpu = not trains_on_gpu(settings)
+    on_cpu = not is_on_gpu(settings)
     # Determinism would also have every new tensor filled with NaN, against reading what was never written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     find_callbacks_once()

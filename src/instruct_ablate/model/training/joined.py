@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from instruct_ablate.data.device import is_on_gpu
 from instruct_ablate.data.micro_batch import EffectiveBatch, MicroBatch
 from instruct_ablate.errors import with_kind
 from instruct_ablate.model.adapters import bare
 from instruct_ablate.model.cuda_attention import determinism_put_back
 from instruct_ablate.model.loading.last_loaded import SHELF, with_same_weights
-from instruct_ablate.model.loading.precision import on_gpu
 from instruct_ablate.model.training.layers.dropout import Dropout
 from instruct_ablate.model.training.layers.fused_layers import is_norm
 from instruct_ablate.model.training.layers.joined_layers import (
@@ -214,7 +214,7 @@ def prepare(model: Any, config: Config) -> None:
     """
     cell = this_cell()
     if cell is not None and cell.meeting is not None:
-        if on_gpu(config.trainer.accelerator):
+        if is_on_gpu(config.trainer):
             model.to("cuda")
         cell.meeting.begin(model, config)
 

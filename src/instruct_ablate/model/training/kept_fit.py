@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from instruct_ablate.configuration.top_layers import ALL
-from instruct_ablate.data.datamodule import PromptDataModule, trains_on_gpu
+from instruct_ablate.data.datamodule import PromptDataModule
+from instruct_ablate.data.device import is_on_gpu
 from instruct_ablate.data.store import TokenStore
 from instruct_ablate.errors import in_a_line
 from instruct_ablate.model.adapters import bare
@@ -99,7 +100,7 @@ def shown(data: PromptDataModule) -> Iterator[tuple[TokenStore, int]]:
 def _hindrance(config: Config) -> str | None:
     """Name the setting under which nothing is kept."""
     trainer = config.trainer
-    on_cpu = not trains_on_gpu(trainer)
+    on_cpu = not is_on_gpu(trainer)
     against = {
         "they are kept on processors alone": not on_cpu,
         "data.packing=false": not config.data.packing,
