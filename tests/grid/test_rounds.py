@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from instruct_ablate.cell.state.identity import Identity, identify
-from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
-from instruct_ablate.cell.state.store import write_record
+from instruct_ablate.cell.state.record.record import CellRecord, Failure, ScoreBlock
+from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.history.looks import LOOKS, Decision, Look, read_looks
 from instruct_ablate.grid.planned_cell import Cell
@@ -72,11 +72,16 @@ class Run:
             sorted({cell.identity.seed for cell in cells if not cell.identity.setting.untuned})
         )
         for cell in cells:
-            one, state = cell.identity, "failed" if cell.identity.seed == self.broken else "done"
+            one, failed = cell.identity, cell.identity.seed == self.broken
             cell.folder.mkdir(parents=True, exist_ok=True)
             block = ScoreBlock("original", "predictions/original.jsonl", make_scores())
-            record = CellRecord(one.hash, one.name, one.setting, one.seed, state, (block,))  # type: ignore[arg-type]
+            record = CellRecord(one.hash, one.name, one.setting, one.seed, "done", (block,))
+            if failed:
+                record = replace(record, state="failed", blocks=(), failure=Failure("it broke", ""))
             write_record(cell.folder, record)
+            written = read_record(cell.folder, one.hash)
+            assert written is not None, "a record that is read as none says nothing of its state"
+            assert (written.state == "failed") == failed
 
 
 def test_the_first_round_has_two_seeds_and_all_that_has_none(tmp_path: Path) -> None:
