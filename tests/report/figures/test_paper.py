@@ -32,6 +32,11 @@ from tests.report.studies import write_study
         ([Mean(50.0, 1.0, 2), Mean(41.1, None, 1), Mean(10.0, None, 1)], {0, 1}),
         ([Mean(50.0, None, 1), Mean(49.9, None, 1)], {0}),  # a single seed has no interval
         ([Mean(90.0, 0.0, 3), Mean(90.0, 0.0, 3)], set()),  # all of them
+        # Equal but for rounding, as means over other tasks are: both are the best, whichever stands first.
+        ([Mean(31.944444444444443, None, 1), Mean(31.944444444444446, None, 1), Mean(9.0, None, 1)], {0, 1}),
+        ([Mean(31.944444444444446, None, 1), Mean(31.944444444444443, None, 1), Mean(9.0, None, 1)], {0, 1}),
+        ([Mean(50.0, 1.0, 2), Mean(50.0, None, 1), Mean(45.0, None, 1)], set()),  # 45 overlaps 50 ± 9.0
+        ([Mean(50.0, None, 1), Mean(50.0, 1.0, 2), Mean(45.0, None, 1)], set()),
         ([None, None], set()),
         ([], set()),
     ],

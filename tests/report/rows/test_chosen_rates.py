@@ -57,6 +57,26 @@ def test_rates_stand_in_their_order_and_of_equal_ones_the_smaller_is_chosen() ->
     assert (search.scores, search.best) == ((10.0, 40.0, 40.0), 1)
 
 
+def test_rates_that_rounding_alone_sets_apart_are_equal() -> None:
+    """The same three scores in another order have another plain sum, and other ones of one sum another mean."""
+    low, middle, high = (100 * number / 24 for number in (1, 5, 4))
+    held = {1e-4: (high, middle, low), 1e-3: (low, middle, high)}
+    (search,) = searches(
+        [cell(one, lr, seed=seed) for lr, own in held.items() for seed, one in enumerate(own)]
+    )
+    assert search.scores[0] == search.scores[1]
+    assert search.best == 0
+    held = {
+        1e-4: (100 * (0 / 24), 100 * (11 / 24), 100 * (12 / 24)),
+        1e-3: (100 * (1 / 24), 100 * (10 / 24), 100 * (12 / 24)),
+    }
+    (search,) = searches(
+        [cell(one, lr, seed=seed) for lr, own in held.items() for seed, one in enumerate(own)]
+    )
+    assert search.scores[0] < search.scores[1], "else this shows nothing"
+    assert search.best == 0
+
+
 def test_where_less_is_better_the_least_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     known = find_measure("rougeL")
     errors = replace(known, metric=replace(known.metric, higher_is_better=False))

@@ -10,6 +10,7 @@ from scipy.special import stdtrit
 
 from instruct_ablate.report.rows.seed_means import Mean, Row
 from instruct_ablate.report.tables.terminal_table import Places, listed, numbers_said, warnings
+from instruct_ablate.scores import exceeds
 
 CM = 1 / 2.54  # inches
 
@@ -44,9 +45,16 @@ def best(means: Sequence[Mean | None], higher: bool) -> frozenset[int]:
         return frozenset()
     spans = {place: _span(mean) for place, mean in enumerate(means) if mean is not None}
     sign = 1 if higher else -1
-    low, high = spans[max(known, key=lambda place: sign * sum(spans[place]))]
-    near = frozenset(place for place in known if spans[place][0] <= high and spans[place][1] >= low)
+    values = {place: sign * mean.value for place, mean in enumerate(means) if mean is not None}
+    top = max(values.values())
+    # Means that rounding alone sets apart are all the best.
+    firsts = [spans[place] for place in known if not exceeds(top, values[place])]
+    near = frozenset(place for place in known if any(_overlap(spans[place], first) for first in firsts))
     return near if len(near) < len(known) else frozenset()
+
+
+def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return not exceeds(one[0], other[1]) and not exceeds(other[0], one[1])
 
 
 def _span(mean: Mean) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import fmean
 
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.setting.legend import Legend
@@ -17,6 +18,7 @@ from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.plural import counted
 from instruct_ablate.report.rows.trials import without_clashes
+from instruct_ablate.scores import exceeds
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,9 @@ class Search:
     @property
     def best(self) -> int:
         """The place of the chosen rate; of equal ones the smaller rate's."""
-        better = max if find_measure(self.measure).metric.higher_is_better else min
-        return self.scores.index(better(self.scores))
+        sign = 1 if find_measure(self.measure).metric.higher_is_better else -1
+        top = max(sign * score for score in self.scores)
+        return next(place for place, score in enumerate(self.scores) if not exceeds(top, sign * score))
 
 
 def searches(cells: Iterable[CellRecord]) -> list[Search]:
@@ -55,7 +58,7 @@ def _search(by_rate: dict[Setting, dict[int, float]], measure: str) -> Iterator[
     # Over the seeds that every rate has, or a rate would be chosen for the luck of its seeds.
     seeds = set.intersection(*(set(scores) for scores in by_rate.values()))
     if seeds:
-        means = tuple(sum(by_rate[one][seed] for seed in seeds) / len(seeds) for one in settings)
+        means = tuple(fmean(by_rate[one][seed] for seed in seeds) for one in settings)
         yield Search(tuple(settings), means, len(seeds), measure)
 
 

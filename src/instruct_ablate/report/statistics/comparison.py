@@ -26,9 +26,9 @@ from instruct_ablate.report.statistics.variance.components import (
 from instruct_ablate.report.statistics.variance.error import Error, Floor, error_of
 from instruct_ablate.report.statistics.variance.permutation import permutation_p
 from instruct_ablate.report.statistics.variance.seed_pool import SeedPool
+from instruct_ablate.scores import ROUNDING
 
 LIMIT = 100.0  # points, between percentages
-_ALIKE = 1e-9  # of the largest difference, or of one: what rounding alone puts between equal ones
 _UNKNOWN = Components(*3 * (float("nan"),))
 Seeds = Literal["own", "pooled", "left out", "none"]  # where the seeds' variance comes from
 
@@ -151,7 +151,7 @@ def compare(
 
 def _alike(differences: Matrix) -> bool:
     """Whether all differences are the same number, but for rounding."""
-    return bool(np.ptp(differences) <= _ALIKE * max(1.0, float(np.abs(differences).max())))
+    return bool(np.ptp(differences) <= ROUNDING * max(1.0, float(np.abs(differences).max())))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

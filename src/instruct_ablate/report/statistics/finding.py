@@ -21,7 +21,7 @@ from instruct_ablate.report.statistics.power import (
     detectable,
     equal_margin,
 )
-from instruct_ablate.report.statistics.variance.task_share import least_tasks, share_within
+from instruct_ablate.report.statistics.variance.task_share import inside, least_tasks, share_within
 
 SHOWN = 3  # tasks outside the margin that are named
 
@@ -111,7 +111,7 @@ def _tasks(finding: Finding) -> Iterator[str]:
     named = [
         f"{task} {effect:+.{finding.measure.digits}f}"
         for effect, task in apart
-        if abs(effect) > clause.margin
+        if not inside(effect, clause.margin)
     ]
     more = ", ..." if len(named) > SHOWN else ""
     outside = f"; outside: {', '.join(named[:SHOWN])}{more}" if named else ""

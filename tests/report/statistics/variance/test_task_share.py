@@ -8,6 +8,7 @@ from scipy import stats
 
 from instruct_ablate.report.statistics.comparison import compare
 from instruct_ablate.report.statistics.variance.task_share import (
+    inside,
     least_tasks,
     share_within,
     unseen_share,
@@ -40,6 +41,15 @@ def test_agrees_with_the_exact_binomial_test():
     assert (found.within, found.tasks) == (55, 57)
     assert found.p_support == pytest.approx(stats.binomtest(55, 57, 0.9, "greater").pvalue)
     assert found.p_refute == pytest.approx(stats.binomtest(55, 57, 0.9, "less").pvalue)
+
+
+def test_a_task_at_its_margin_lies_within_whatever_rounding_makes_of_it():
+    """Of 100 instances 56 right ones less 54 are 2.0000000000000071 points, of 52 less 50 they are 2."""
+    effects = [100.0 * ((number + 2) / 100) - 100.0 * (number / 100) for number in range(99)]
+    assert max(effects) > 2.0
+    assert share_within(effects, 2.0).within == 99
+    assert share_within([-one for one in effects], 2.0).within == 99
+    assert not inside(2.01, 2.0)
 
 
 def heavy(generator: np.random.Generator, tasks: int) -> np.ndarray:

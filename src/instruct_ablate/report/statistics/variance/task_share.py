@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from instruct_ablate.scores import exceeds
+
 LEVEL = 0.05
 SHARE = 0.9
 WHOLE = 100.0  # points: the largest effect that a task can have on percentages
@@ -44,6 +46,11 @@ class TaskShare:
     p_refute: float
 
 
+def inside(effect: float, margin: float) -> bool:
+    """Whether a task's effect lies within the margin, the margin itself included."""
+    return not exceeds(abs(effect), margin)
+
+
 def share_within(effects: Sequence[float], margin: float, share: float = SHARE) -> TaskShare:
     """Test by the binomial law whether at least this share of tasks lie within the margin.
 
@@ -52,7 +59,7 @@ def share_within(effects: Sequence[float], margin: float, share: float = SHARE) 
     """
     from scipy import stats  # which takes half a second: not every report asks for it
 
-    within, tasks = sum(abs(effect) <= margin for effect in effects), len(effects)
+    within, tasks = sum(inside(effect, margin) for effect in effects), len(effects)
     above = float(stats.binom.sf(within - 1, tasks, share))
     return TaskShare(within, tasks, share, above, float(stats.binom.cdf(within, tasks, share)))
 
