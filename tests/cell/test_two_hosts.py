@@ -55,7 +55,7 @@ def progressed(folder: Path, share: float) -> bool:
 
 
 def suspend(process: subprocess.Popen[str], folder: Path, share: float) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 200
     while not (any(folder.rglob("lock-*")) and progressed(folder, share)):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
@@ -87,13 +87,13 @@ def inside(folder: Path) -> bool:
 def test_a_woken_host_leaves_the_cell_that_it_lost(tmp_path: Path, moment: int) -> None:
     first = start(tmp_path, "one", 0.08)
     suspend(first, tmp_path, moment / MOMENTS)
-    end, said = time.monotonic() + 60, "running"
+    end, said = time.monotonic() + 200, "running"
     while said != "done two" and time.monotonic() < end:  # until the first one's last beat is old enough
-        said = start(tmp_path, "two", 0.0).communicate(timeout=60)[0].splitlines()[-1]
+        said = start(tmp_path, "two", 0.0).communicate(timeout=200)[0].splitlines()[-1]
     assert said == "done two"
     after = contents(tmp_path)
     first.send_signal(signal.SIGCONT)
-    said, told = first.communicate(timeout=60)
+    said, told = first.communicate(timeout=200)
     assert said.splitlines()[-1] == "done two", "it reports the cell as the other host has done it"
     told += "".join(path.read_text() for path in tmp_path.rglob("log.txt"))  # where a cell's log is open
     if moment:  # before its first row it may not have looked yet whose the cell is, and finds it done
@@ -119,22 +119,22 @@ def test_nobody_takes_over_between_the_question_and_the_rename(
     (beat,) = tmp_path.rglob("heartbeat")
     os.utime(beat, (1, 1))  # long ago
     before = contents(tmp_path)
-    told, why = start(tmp_path, "two", 0.0).communicate(timeout=60)
+    told, why = start(tmp_path, "two", 0.0).communicate(timeout=200)
     assert "done" not in told
     assert "is being run by" in why
     assert contents(tmp_path) == before
     first.send_signal(end)
-    told, _ = first.communicate(timeout=60)
+    told, _ = first.communicate(timeout=200)
     assert told.split() == (["done", "one"] if end == signal.SIGCONT else [])
     winner = "one" if end == signal.SIGCONT else "two"
-    assert start(tmp_path, "two", 0.0).communicate(timeout=60)[0].split() == ["done", winner]
+    assert start(tmp_path, "two", 0.0).communicate(timeout=200)[0].split() == ["done", winner]
     written = {path.name: len(path.read_text().splitlines()) for path in tmp_path.rglob("*.jsonl*")}
     assert written == {"original.jsonl": standin_host.ROWS, "training.jsonl": standin_host.ROWS}
 
 
 def suspended(process: subprocess.Popen[str]) -> None:
     """Wait until a process has stopped itself."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 200
     while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end

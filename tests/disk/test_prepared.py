@@ -54,7 +54,7 @@ def test_builds_once(tmp_path: Path) -> None:
 
 def test_of_two_processes_one_builds_and_the_other_waits(tmp_path: Path) -> None:
     both = [start(tmp_path / "x", 1.0) for _ in range(2)]
-    said = [process.communicate(timeout=60)[0].split() for process in both]
+    said = [process.communicate(timeout=200)[0].split() for process in both]
     assert sorted(said) == [["building", "there"], ["there"]]
 
 

@@ -84,7 +84,7 @@ def test_told_to_stop_it_goes_on_from_the_same_step(tmp_path: Path, number: sign
     running = start_sweep(tmp_path, *words)
     cell = _training(tmp_path, 5)
     running.send_signal(number)
-    assert running.wait(timeout=60) != 0
+    assert running.wait(timeout=400) != 0
     assert states(tmp_path) == ["interrupted"]
     assert list(cell.glob("checkpoints/step-*.ckpt"))
     assert sweep(tmp_path, *words).returncode == 0
@@ -93,7 +93,7 @@ def test_told_to_stop_it_goes_on_from_the_same_step(tmp_path: Path, number: sign
 
 def _training(folder: Path, steps: int) -> Path:
     """Wait until the only cell of the study has taken so many steps; return its folder."""
-    limit = time.monotonic() + 90
+    limit = time.monotonic() + 400
     while time.monotonic() < limit:
         for curve in folder.glob("multirun/ablation/*/training.jsonl"):
             if curve.read_text().count("\n") >= steps:
@@ -108,7 +108,7 @@ def test_two_sweeps_of_one_study_at_once_run_every_cell_once(
     configs = grid(tmp_path, whole[0] / "cache", "s")
     both = [start(configs), start(list(reversed(configs)))]
     for process in both:
-        process.join(120)
+        process.join()
     run_all(configs)  # a cell that the other sweep was busy with when this one came to it
     assert same(done(tmp_path / "s"), whole[1])
     for path in (tmp_path / "s").glob("*/training.jsonl"):
@@ -193,7 +193,7 @@ def test_a_cell_killed_in_a_pool_is_recorded_and_runs_again(tmp_path: Path) -> N
     assert record is not None
     assert owner is not None
     os.kill(owner.pid, signal.SIGKILL)
-    output, _ = running.communicate(timeout=60)
+    output, _ = running.communicate(timeout=400)
     assert running.returncode == 1
     assert "killed by SIGKILL" in output
     assert states(tmp_path) == ["failed"]
@@ -212,7 +212,7 @@ def test_a_warm_process_that_is_killed_takes_one_cell_with_it(tmp_path: Path) ->
     owner = store.holder(cell)
     assert owner is not None
     os.kill(owner.pid, signal.SIGKILL)
-    output, _ = running.communicate(timeout=120)
+    output, _ = running.communicate(timeout=400)
     assert running.returncode == 1
     assert "killed by SIGKILL" in output
     assert states(tmp_path) == ["done", "done", "failed"]
@@ -224,7 +224,7 @@ def test_a_warm_process_that_is_killed_takes_one_cell_with_it(tmp_path: Path) ->
 
 
 def _until(reached: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + 400
     while not reached():
         assert time.monotonic() < limit, "it took too long"
         time.sleep(0.02)

@@ -26,7 +26,7 @@ def train(tmp_path: Path) -> Train:
             env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 

@@ -33,7 +33,7 @@ def sweep(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess
     """Run `train.py -m` in a folder."""
     return subprocess.run(
         [sys.executable, str(ROOT / "train.py"), "-m", *words],
-        cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=240, check=False,
+        cwd=folder, env=environment(**more), capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
 
 

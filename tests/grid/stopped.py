@@ -60,6 +60,6 @@ def _interrupt(process: subprocess.Popen[str], file: Path, seconds: float = 300.
         time.sleep(0.05)
     assert process.poll() is None, process.communicate()[0]
     os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=120)[0]
+    said = process.communicate(timeout=300)[0]
     assert process.returncode != 0, said
     return said

@@ -241,7 +241,7 @@ def test_a_read_only_study_is_one_clear_message(train: Train, tmp_path: Path) ->
 def test_sigterm_stops_the_sweep_and_the_same_command_goes_on(train: Train, tmp_path: Path) -> None:
     code = (
         "import time, pytest, tests.grid.standin_train as s; from tests import standins; p = pytest.MonkeyPatch();"
-        "s.replace_inputs(p); p.setattr(s.runner, '_work', lambda job: time.sleep(60)); s.main()"
+        "s.replace_inputs(p); p.setattr(s.runner, '_work', lambda job: time.sleep(250)); s.main()"
     )
     words = [sys.executable, "-c", code, "model=tiny_llama"]
     process = subprocess.Popen(
@@ -250,7 +250,7 @@ def test_sigterm_stops_the_sweep_and_the_same_command_goes_on(train: Train, tmp_
     while not list(tmp_path.glob("multirun/*/*/record.json")):  # a lock beats before there is a record
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) != 0
+    assert process.wait(timeout=200) != 0
     assert set(states(tmp_path).values()) == {"interrupted"}
     assert train("model=tiny_llama").returncode == 0
     assert set(states(tmp_path).values()) == {"done"}

@@ -7,11 +7,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from instruct_ablate.errors import Interrupted
+from instruct_ablate.process import turns
 from instruct_ablate.process.turns import SideBySide, ToldToStop, Turn, clock, own_lines, this_cell
 
 GENERATORS = (random.getstate, random.setstate)
@@ -65,23 +67,28 @@ def test_generators_are_each_cells_own() -> None:
     assert one == other == wanted
 
 
-def test_the_clock_stands_still_while_others_run() -> None:
+def test_the_clock_stands_still_while_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
     took: list[float] = []
+    now = [0.0]
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(turns, "time", SimpleNamespace(perf_counter=lambda: now[0]))
 
     def work(seconds: float) -> None:
         started = clock()
-        time.sleep(seconds)
+        passes(seconds)
         asked(None)
         took.append(clock() - started)
 
     def meet(cells: Sequence[Turn]) -> None:
-        time.sleep(0.2)
+        passes(0.2)
         for cell in cells:
             cell.share = 0.05
 
     run([lambda: work(0.0), lambda: work(0.3)], meet)
-    assert 0.05 <= took[0] < 0.2
-    assert 0.35 <= took[1] < 0.5
+    assert took == pytest.approx([0.05, 0.35])
 
 
 def test_who_asks_for_the_end_ends_all() -> None:

@@ -72,7 +72,7 @@ CONF
 export SLURM_CONF=$folder/slurm.conf
 slurmctld -i >"$folder/log/start.log" 2>&1
 slurmd >>"$folder/log/start.log" 2>&1
-for _ in $(seq 60); do
+for _ in $(seq 400); do
   if sinfo --noheader --format=%T 2>/dev/null | grep -q idle; then echo "$SLURM_CONF"; exit 0; fi
   sleep 0.5
 done

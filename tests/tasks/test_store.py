@@ -121,7 +121,7 @@ def test_a_killed_builder_leaves_nothing_half_made(tmp_path):
     started = context.Event()
     builder = context.Process(target=_build, args=(tmp_path, started, 60, context.Queue()))
     builder.start()
-    assert started.wait(20)
+    assert started.wait(200)
     assert builder.pid
     os.kill(builder.pid, signal.SIGKILL)
     builder.join()
@@ -137,9 +137,9 @@ def test_of_two_builders_one_waits_and_maps(tmp_path):
         context.Process(target=_build, args=(tmp_path, event, 0.5, built)) for event in (started, second)
     ]
     workers[0].start()
-    assert started.wait(20)
+    assert started.wait(200)
     workers[1].start()
-    pids = {built.get(timeout=20) for _ in workers}
+    pids = {built.get(timeout=200) for _ in workers}
     for worker in workers:
         worker.join()
     assert pids == {worker.pid for worker in workers}

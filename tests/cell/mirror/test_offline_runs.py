@@ -184,7 +184,7 @@ def log_cell(
     for loss in losses:
         run.run.log({"loss": loss})
     # wandb measures the machine in the background; a run of milliseconds may be over before.
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while measured and "memory_percent" not in run.run._system_metrics:
         assert time.monotonic() < deadline, "wandb measures no memory"
         time.sleep(0.05)
@@ -292,7 +292,7 @@ def test_wandb_lost_once_a_cell_has_begun_ends_no_cell(server: WandbServer, tmp_
     while process.poll() is None and not server.runs:
         time.sleep(0.05)
     server.stop()
-    told, _ = process.communicate(timeout=200)
+    told, _ = process.communicate(timeout=400)
     assert process.returncode == 0, told
     (cell,) = records(tmp_path).values()
     assert cell.state == "done"

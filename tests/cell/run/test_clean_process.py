@@ -124,12 +124,18 @@ def test_what_cannot_be_put_back_is_told(
     assert clean.restore(tmp_path) == []
 
 
-def test_a_thread_that_is_about_to_end_is_waited_for(clean: CleanProcess, tmp_path: Path) -> None:
+def test_a_thread_that_is_about_to_end_is_waited_for(
+    clean: CleanProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PATIENCE", 60)  # however busy the machine is
     threading.Timer(0.1, lambda: None).start()
     assert clean.restore(tmp_path) == []
 
 
-def test_threads_that_a_library_keeps_are_left_alone(clean: CleanProcess, tmp_path: Path) -> None:
+def test_threads_that_a_library_keeps_are_left_alone(
+    clean: CleanProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PATIENCE", 60)
     over = threading.Event()
     threading.Thread(target=over.wait, name="OtelBatchLogRecordProcessor", daemon=True).start()
     started = time.monotonic()

@@ -69,7 +69,7 @@ class TestSwallowed:
         class Told:
             def __del__(self) -> None:
                 os.kill(os.getpid(), number)
-                time.sleep(5)
+                time.sleep(60)
 
         Told()
 
@@ -79,12 +79,12 @@ class TestSwallowed:
     def test_it_is_raised_again(self, number: signal.Signals, error: type[BaseException]) -> None:
         def cell() -> None:
             self.in_a_destructor(number)
-            time.sleep(5)
+            time.sleep(60)
 
         handler, began = signal.getsignal(number), time.monotonic()
         with pytest.raises(error), interruptible():
             cell()
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 50
         assert signal.getsignal(number) is handler
 
     @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ class TestSwallowed:
         def cell() -> None:
             try:
                 os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(5)
+                time.sleep(60)
             finally:
                 time.sleep(0.4)  # it would be raised again some three times
                 done.append("cleaned up")
                 try:
                     os.kill(os.getpid(), signal.SIGINT)
-                    time.sleep(5)
+                    time.sleep(60)
                 except KeyboardInterrupt:
                     done.append("told again")
 
@@ -139,7 +139,7 @@ def test_ctrl_c_that_is_handled_elsewhere_is_left_alone() -> None:
 
 def test_the_time_limit_raises() -> None:
     with pytest.raises(TimedOutError, match="cell_timeout"), time_limit(0.1 / 3600, nothing):
-        time.sleep(5)
+        time.sleep(60)
 
 
 class TestTheAlarmAgain:
@@ -157,19 +157,19 @@ class TestTheAlarmAgain:
             def __del__(self) -> None:
                 began = time.monotonic()
                 try:
-                    time.sleep(5)
+                    time.sleep(60)
                 finally:
                     ends.append(time.monotonic() - began)
 
         def cell() -> None:
             Slow()
-            time.sleep(5)
+            time.sleep(60)
 
         began = time.monotonic()
         with pytest.raises(TimedOutError, match="cell_timeout"), time_limit(0.1 / 3600, nothing, grace=20):
             cell()
-        assert [end < 4 for end in ends] == [True]
-        assert time.monotonic() - began < 4
+        assert [end < 50 for end in ends] == [True]
+        assert time.monotonic() - began < 50
 
     def test_swallowed_by_whoever_takes_all_errors(self) -> None:
         met: list[str] = []
@@ -177,10 +177,10 @@ class TestTheAlarmAgain:
         def cell() -> None:
             for _ in range(2):
                 try:
-                    time.sleep(5)
+                    time.sleep(60)
                 except Exception as error:
                     met.append(str(error))
-            time.sleep(5)
+            time.sleep(60)
 
         with pytest.raises(TimedOutError), time_limit(0.1 / 3600, nothing, grace=20):
             cell()
@@ -192,7 +192,7 @@ class TestTheAlarmAgain:
 
         def cell() -> None:
             try:
-                time.sleep(5)
+                time.sleep(60)
             except TimedOutError as error:
                 time.sleep(0.3)
                 done.append("handled")
@@ -213,7 +213,7 @@ class TestTheAlarmAgain:
         def late(which: int, seconds: float, interval: float = 0.0) -> tuple[float, float]:
             calls.append(seconds)
             if len(calls) == 2:  # the first time that it is put off
-                time.sleep(5)
+                time.sleep(60)
             return put(which, seconds, interval)
 
         monkeypatch.setattr(signal, "setitimer", late)
@@ -239,7 +239,7 @@ def test_a_cell_that_hangs_ends_with_its_process_and_the_reason_is_kept(tmp_path
         "    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n"
         "    time.sleep(60)\n"
     )
-    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 124
+    assert subprocess.run([sys.executable, "-c", code], timeout=200, check=False).returncode == 124
     assert "did not react" in (tmp_path / "told").read_text()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -411,7 +410,7 @@ def test_a_cell_trains_alike_on_examples_that_were_kept(
     assert losses[0] == losses[1]
 
 
-def test_tasks_of_long_ago_are_quickly_known(tmp_path: Path, llama: Checkpoint) -> None:
+def test_tasks_of_long_ago_are_known_at_once(tmp_path: Path, llama: Checkpoint) -> None:
     """What is stored of tasks is known by its hash: no instance is looked at."""
     config = of_folder(tmp_path, collection_folder(tmp_path / "data", "mouse"))
     collection = read_tasks(config.tasks, Path(config.cache))
@@ -420,6 +419,4 @@ def test_tasks_of_long_ago_are_quickly_known(tmp_path: Path, llama: Checkpoint) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kind, "__iter__", lambda self: pytest.fail("looked at"))
         patch.setattr(kind, "__getitem__", lambda self, at: pytest.fail("looked at"))
-        started = time.process_time()
         assert examples_key(config, collection, encoding_of(llama))
-    assert time.process_time() - started < 5

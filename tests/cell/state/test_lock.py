@@ -189,15 +189,15 @@ def test_file_systems_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def _contend(folder: Path, results: Any, barrier: Any) -> None:
-    barrier.wait(60)
+    barrier.wait(200)
     try:
         owner = acquire(folder)
     except LockedError:
         results.put(0)
-        barrier.wait(60)
+        barrier.wait(200)
         return
     results.put(1)
-    barrier.wait(60)  # the winner holds it until all have tried, however slow the machine is
+    barrier.wait(200)  # the winner holds it until all have tried, however slow the machine is
     release(folder, owner)
 
 
@@ -208,7 +208,7 @@ def test_of_many_processes_at_most_one_gets_it(tmp_path: Path, stale: bool) -> N
     results = CONTEXT.Queue()
     barrier = CONTEXT.Barrier(8)
     processes = [run(_contend, tmp_path, results, barrier) for _ in range(8)]
-    won = sum(results.get(timeout=60) for _ in processes)
+    won = sum(results.get(timeout=200) for _ in processes)
     for process in processes:
         process.join()
     assert won == 1

@@ -14,10 +14,10 @@ local = pytest.importorskip("submitit.local.local", reason="needs the slurm extr
 
 
 def test_a_local_job_is_told_to_stop_by_sigterm(tmp_path: Path) -> None:
-    with subprocess.Popen(["sleep", "60"]) as process:
+    with subprocess.Popen(["sleep", "250"]) as process:
         terminate(local.LocalJob(tmp_path, str(process.pid), process=process))
         told = "submitit's LocalJob keeps its process under another name than _process"
-        assert process.wait(timeout=10) == -signal.SIGTERM, told
+        assert process.wait(timeout=200) == -signal.SIGTERM, told
 
 
 def test_a_job_without_a_process_is_over(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def _watched(cells: list[Cell]) -> Iterator[tuple[int, int, int]]:
 def test_a_worker_without_orders_ends_at_once(tmp_path: Path) -> None:
     read, write = os.pipe()
     words = [sys.executable, "-m", "instruct_ablate.grid.launch.worker", str(write)]
-    ended = subprocess.run(words, stdin=subprocess.DEVNULL, pass_fds=[write], check=False, timeout=60)
+    ended = subprocess.run(words, stdin=subprocess.DEVNULL, pass_fds=[write], check=False, timeout=200)
     os.close(write)
     assert ended.returncode == 0
     assert os.read(read, len(READY)) == b""
@@ -176,7 +176,7 @@ def test_orders_are_answered_until_one_is_the_last_or_leaves_something(
         orders += order(config, tmp_path / name / "output.txt", last)
     read, write = os.pipe()
     words = [sys.executable, "-c", SERVED, str(write)]
-    subprocess.run(words, input=orders, pass_fds=[write], check=True, timeout=60)
+    subprocess.run(words, input=orders, pass_fds=[write], check=True, timeout=200)
     os.close(write)
     assert os.read(read, 100) == answered
     os.close(read)

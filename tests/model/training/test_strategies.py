@@ -78,7 +78,7 @@ def run(
     command = [*start, str(script), str(folder), str(cache), name, strategy, str(devices), grouping, method]
     root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": f"{root}:{root / 'src'}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     losses = [json.loads(line)["loss"] for line in (folder / "training.jsonl").read_text().splitlines()]
     return torch.load(folder / "final.pt", weights_only=True), losses

@@ -262,7 +262,7 @@ def compiled(folder: Path, bodies: Sequence[str]) -> bytes:
     )
     (folder / "t.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stdout[-2000:]
     return (folder / "t.pdf").read_bytes()
 

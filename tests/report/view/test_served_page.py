@@ -52,6 +52,7 @@ def test_the_page_holds_no_predictions_and_may_ask_where_it_comes_from(server: S
 @pytest.mark.browser
 def test_it_pages_filters_and_searches_as_the_page_does(server: Server, browser: Any):
     shown, problems = browser.new_page(), []
+    shown.set_default_timeout(200_000)
     shown.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
     shown.on("pageerror", lambda error: problems.append(str(error)))
     shown.on(
@@ -59,7 +60,7 @@ def test_it_pages_filters_and_searches_as_the_page_does(server: Server, browser:
         lambda r: None if r.url.startswith((server.url, "blob:", "data:")) else problems.append(r.url),
     )
     shown.goto(server.url)
-    shown.wait_for_selector("body[data-ready]", timeout=20_000)
+    shown.wait_for_selector("body[data-ready]", timeout=200_000)
     wait_for_place(shown, "1 of 4")
     assert shown.locator("#b-instance .answer").count() == 9
     assert HOSTILE in shown.locator("#b-instance .answer .said").first.inner_text()
@@ -69,7 +70,7 @@ def test_it_pages_filters_and_searches_as_the_page_does(server: Server, browser:
     shown.locator("#b-wrong").select_option(label="simplified, budget 2, seed 0")
     wait_for_place(shown, "1 of 1")
     shown.reload()
-    shown.wait_for_selector("body[data-ready]", timeout=20_000)
+    shown.wait_for_selector("body[data-ready]", timeout=200_000)
     wait_for_place(shown, "1 of 1")
     shown.locator("#b-right").select_option("")
     shown.locator("#b-wrong").select_option("")
@@ -96,8 +97,9 @@ def test_prompts_that_differ_in_several_places_are_marked_word_by_word(
         row = replace(read_predictions(path)[0], prompt=prompt)
         path.write_text(f"{to_line(row)}\n", encoding="utf-8")
     shown = browser.new_page()
+    shown.set_default_timeout(200_000)
     shown.goto(server.url)
-    shown.wait_for_selector("body[data-ready]", timeout=20_000)
+    shown.wait_for_selector("body[data-ready]", timeout=200_000)
     cards = [shown.locator("#b-instance .answer").nth(place) for place in range(len(prompts))]
     assert [card.locator("pre").text_content() for card in cards] == list(prompts), "a mark adds no letter"
     marks = [[text.strip() for text in card.locator("mark:not(.gone)").all_text_contents()] for card in cards]

@@ -34,7 +34,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def get(
     server: Server, path: str, host: str | None = None, method: str = "GET"
 ) -> tuple[HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=200)
     connection.putrequest(method, path, skip_host=True)
     connection.putheader("Host", host if host is not None else f"127.0.0.1:{server.server_port}")
     connection.endheaders()
@@ -92,7 +92,7 @@ def test_a_name_that_was_bound_to_this_machine_is_not_served(server: Server, hos
 
 
 def test_two_host_names_are_none(server: Server):
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=200)
     connection.putrequest("GET", f"/{server.token}/")
     connection.putheader("Host", "evil.example")
     connection.endheaders()
@@ -153,7 +153,7 @@ def test_what_is_no_choice_is_refused_in_a_line(server: Server, query: str):
 
 def test_a_request_that_is_none_ends_no_server(server: Server, capsys: pytest.CaptureFixture[str]):
     for sent in (b"\r\n\r\n", b"GET\r\n\r\n", b"GET //[ HTTP/1.1\r\n\r\n", b"\x00\xff\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", server.server_port), timeout=30) as raw:
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=200) as raw:
             raw.sendall(sent)
             raw.shutdown(socket.SHUT_WR)
             while raw.recv(4096):
