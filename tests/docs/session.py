@@ -1,7 +1,8 @@
 """A process that runs the guide's commands one after another in one folder, so that torch is imported once.
 
 Usage: python session.py STEPS.json ENDS.json. A step is [kind, text]: `shell`, `python`, `train` or `instruct-ablate`,
-the latter two as this process; how each ended is [status, output, seconds of processor time].
+the latter two as this process; how each ended is
+[status, output, seconds of processor time], written after every step.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def main(steps: Path, ends: Path) -> None:
     for kind, text in json.loads(steps.read_text(encoding="utf-8")):
         ended.append(captured(kind, text))
         os.chdir(home)
-        ends.write_text(json.dumps(ended), encoding="utf-8")
+        part = ends.with_suffix(".part")  # whoever waits for a step reads the file meanwhile
+        part.write_text(json.dumps(ended), encoding="utf-8")
+        part.replace(ends)
 
 
 if __name__ == "__main__":
