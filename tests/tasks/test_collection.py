@@ -62,6 +62,18 @@ def test_the_content_hash_does_not_depend_on_place_or_order(root, tmp_path):
     assert read_tasks(config(moved), tmp_path / "other").content_hash == here
 
 
+def test_rows_in_another_order_are_other_content_for_ids_of_doubled_rows_go_by_their_place(root, tmp_path):
+    rows = [{"id": "a", "input": f"Question {n}?", "output": ["yes"]} for n in range(3)]
+    read = []
+    for given in (rows, rows[::-1]):
+        write_task(root / "tasks" / "task3_c.json", Instances=given)
+        read.append(read_tasks(config(root), tmp_path / "cache"))
+    ids = [{one.input: one.id for one in each.test[0].instances} for each in read]
+    assert [*ids[0].values()] == ["a", "a#2", "a#3"]
+    assert ids[1]["Question 0?"] == "a#3"
+    assert read[0].content_hash != read[1].content_hash
+
+
 def test_all_faults_are_told_at_once(root, tmp_path):
     write_task(root / "tasks/task1_a.json", Instances=[])
     write_task(root / "tasks/task2_b.json", Definition="")

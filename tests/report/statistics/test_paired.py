@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from instruct_ablate.metrics import Scores, TaskScore
-from instruct_ablate.report.statistics.paired import Pairing, pair, task_values
+from instruct_ablate.report.statistics.paired import Pairing, dropped_words, pair, task_values
 from instruct_ablate.report.statistics.variance.outcomes import Outcomes, unpaired_floor
 from tests.left_out import left_out
 from tests.report.cells import make_scores
@@ -48,6 +48,9 @@ def test_tasks_scored_on_other_instances_are_dropped_and_named():
     assert found is not None
     assert found.tasks == ("task_g",)
     assert found.dropped == ("task_c",)
+    assert dropped_words(found.dropped).endswith("as many instances: task_c")
+    assert dropped_words(tuple("abcde")).endswith("a, b, c and 2 more")
+    assert dropped_words(()) == ""
 
 
 def at(exact: dict[str, tuple[int, float, float | None]]) -> Scores:

@@ -177,6 +177,19 @@ def test_the_caption_counts_what_is_corrected_for_and_says_what_is_not():
     assert "(this seed)" in alone
 
 
+def test_the_caption_names_tasks_that_not_both_sides_have():
+    cells = [make_cell(50.0), make_cell(45.0, instruction="simplified")]
+    (block,) = cells[1].blocks
+    fewer = replace(block.scores, tasks=block.scores.tasks[1:])
+    assert "tasks are left out" not in difference_caption(differences(cells, "original"))
+    cells[1] = replace(cells[1], blocks=(replace(block, scores=fewer),))
+    said = difference_caption(differences(cells, "original"))
+    assert (
+        "In some, tasks are left out, for both sides do not have them on as many instances: task_c. Finds"
+        in said
+    )
+
+
 def test_table_lines_fit_the_headings():
     cells = [make_cell(50.0), make_cell(45.0, instruction="simplified")]
     table = difference_table(differences(cells, "original"), Legend(cell.setting for cell in cells))

@@ -57,6 +57,30 @@ def test_far_outside_is_refuted():
     assert answer(study(-8.0, 1.0)).answer == "refuted"
 
 
+def test_tasks_that_one_side_alone_was_tested_on_are_named():
+    """Of a mixture the content says nothing of which parts are tested, and predictions made elsewhere do not know."""
+    cells = study(0.1, 0.5)
+    assert not any("left out" in line for line in lines([answer(cells)]))
+    every = np.array([task.score.get("exact_match") for task in cells[0].blocks[0].scores.tasks])
+    cells[0] = with_tasks(cells[0], every[:-5])
+    (finding,) = answer(cells).findings
+    assert finding.comparison.units == TASKS - 5
+    (line,) = (line for line in lines([answer(cells)]) if "left out" in line)
+    assert "left out, for both sides do not have them on as many instances: t25, t26, t27 and 2 more" in line
+
+
+def test_cells_of_the_same_rows_in_another_order_are_never_held_against_each_other():
+    """Doubled rows are told apart by their place, so that ids of two orders are not the same rows'."""
+    cells = study(0.1, 0.5)
+    moved = [
+        replace(cell, setting=replace(cell.setting, revisions=(("tasks", content),)))
+        for cell, content in zip(cells, ("one order", "another") * 3, strict=True)
+    ]
+    assert answer(moved).answer == "no data"
+    alike = [replace(cell, setting=replace(cell.setting, revisions=(("tasks", "one"),))) for cell in cells]
+    assert answer(alike).answer == "supported"
+
+
 def test_noise_leaves_it_undecided_and_says_what_would_decide():
     verdict = answer(study(0.0, 20.0))
     assert verdict.answer == "undecided"

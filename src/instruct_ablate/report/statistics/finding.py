@@ -12,6 +12,7 @@ from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.plural import counted
 from instruct_ablate.report.statistics.claim import BEYOND, Answer, Ruling
 from instruct_ablate.report.statistics.comparison import Comparison
+from instruct_ablate.report.statistics.paired import dropped_words
 from instruct_ablate.report.statistics.power import (
     LEVEL,
     MOST_SEEDS,
@@ -35,6 +36,7 @@ class Finding:
     ruling: Ruling
     needed: Needed
     tasks: tuple[str, ...]
+    dropped: tuple[str, ...] = ()  # that one side alone was tested on, or on another number of instances
 
     @property
     def answer(self) -> Answer:
@@ -66,6 +68,8 @@ def _parts(finding: Finding) -> Iterator[str]:
     unit = finding.measure.steps
     yield f"{finding.clause.metric} {comparison.mean:+.2f} {unit}, {_interval(ruling)}{p} ({size})"
     yield from _tasks(finding)
+    if finding.dropped:
+        yield dropped_words(finding.dropped)
     if comparison.units > 1 and not comparison.steady:
         yield noise_floor(comparison.design, finding.measure)
     yield from _caveats(finding)

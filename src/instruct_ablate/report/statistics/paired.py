@@ -14,6 +14,7 @@ from instruct_ablate.report.statistics.variance.error import Floor
 from instruct_ablate.report.statistics.variance.informative import Standing
 from instruct_ablate.report.statistics.variance.outcomes import Outcomes, unpaired_floor
 
+NAMED = 3  # tasks left out that are named
 Side = Mapping[int, Scores]  # scores by seed; the untuned model and baselines have the one seed 0
 
 
@@ -101,6 +102,14 @@ def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pair
     guess = _guess([ours for ours, _ in pairs.values()], metric, names)
     percent = find_measure(metric).percent
     return Pairing(left, right, tuple(values), names, counts, tuple(dropped), guess, percent=percent)
+
+
+def dropped_words(dropped: Sequence[str]) -> str:
+    """Name the tasks that a comparison leaves out; empty where it leaves out none."""
+    if not dropped:
+        return ""
+    named = ", ".join(dropped[:NAMED]) + (f" and {len(dropped) - NAMED} more" if len(dropped) > NAMED else "")
+    return f"left out, for both sides do not have them on as many instances: {named}"
 
 
 def one_for_all(side: Side) -> Scores | None:

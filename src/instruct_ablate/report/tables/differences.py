@@ -16,7 +16,7 @@ from instruct_ablate.report.rows.single_scores import SingleScores
 from instruct_ablate.report.rows.trials import Trial, Trials, without_seeds
 from instruct_ablate.report.statistics.comparison import Comparison, holm
 from instruct_ablate.report.statistics.finding import interval_text, points, probability
-from instruct_ablate.report.statistics.paired import Pairing, pair
+from instruct_ablate.report.statistics.paired import Pairing, dropped_words, pair
 from instruct_ablate.report.statistics.power import Design, detectable, equal_margin
 from instruct_ablate.report.statistics.tried import Tried, compare_all
 from instruct_ablate.report.statistics.variance.permutation import REPLICATES
@@ -153,14 +153,16 @@ def difference_caption(found: Sequence[Difference]) -> str:
     unequal, equal = (counted(number, "comparison") for number in tests)
     single = any(one.comparison.one_seed for one in found)
     alone = "(this seed): of one seed, whose interval leaves other seeds out; no test. " if single else ""
+    dropped = sorted({task for one in found for task in one.pairing.dropped})
+    left_out = f"In some, tasks are {dropped_words(dropped)}. " if dropped else ""
     return (
         "Percentage points (of metrics in another unit, that unit; of these no equality within points is tested), "
         "paired by seed and task before rounding. The 95 % interval and p (difference), two-sided, are one inference, "
         f"in which seeds and tasks are crossed random effects (Student's t); p (equal within {MARGIN:g}) is of two "
         f"one-sided tests; p (permutation) is of {REPLICATES:,} sign flips over tasks, for these seeds alone. The "
         f"p-values of difference and equality are Holm-corrected over this table ({unequal} and {equal}); permutation "
-        f"p-values and intervals are not. {alone}Finds, can show equal within: the smallest true difference that one "
-        "uncorrected test of this design finds, and the smallest margin, at 80 % power."
+        f"p-values and intervals are not. {alone}{left_out}Finds, can show equal within: the smallest true difference "
+        "that one uncorrected test of this design finds, and the smallest margin, at 80 % power."
     )
 
 

@@ -173,7 +173,14 @@ def _findings(
     ]
     ruled = rulings(clause, [one for _, one in tried], study.looks)
     return tuple(
-        Finding(clause, _place(contrast, legend), ruling, advice(clause, ruling), one.pairing.tasks)
+        Finding(
+            clause,
+            _place(contrast, legend),
+            ruling,
+            advice(clause, ruling),
+            one.pairing.tasks,
+            one.pairing.dropped,
+        )
         for (contrast, one), ruling in zip(tried, ruled, strict=True)
     )
 
