@@ -5,11 +5,13 @@ import huggingface_hub
 import pytest
 
 from instruct_ablate.errors import UserError, UserErrors
+from instruct_ablate.grid.composing.composer import compose_config
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.collection import read_tasks
 from instruct_ablate.tasks.readers import t0
 from instruct_ablate.tasks.readers.p3 import FIELDS, open_source
 from instruct_ablate.tasks.readers.t0 import held_out
+from instruct_ablate.tasks.sampling import selection
 from tests.tasks.readers.test_t0 import HELD_OUT_SETS
 
 
@@ -97,6 +99,27 @@ def test_other_test_sets_by_globs(root):
     assert [task.name for task in collection.test] == ["imdb_Sentiment", "super_glue_rte_must_be_true"]
     with pytest.raises(UserError, match=r"none of T0's eleven .*tasks\.test_split"):
         read(root, include=["imdb*"])
+
+
+def test_data_sets_of_t0_that_are_not_there_are_noted_and_told_before_the_first_cell(root):
+    held_out, trained = selection.unmet_numbers(read(root, mixture="t0").notes)
+    assert held_out.startswith(
+        "tasks.root: 10 of T0's 11 held-out data sets are not there: super_glue_cb, anli_r1"
+    )
+    assert trained.startswith(
+        "tasks.root: 37 of T0's 38 data sets of tasks.mixture=t0 are not there: adversarial_qa"
+    )
+    assert trained.endswith(" and 29 more")
+    assert len(selection.unmet_numbers(read(root).notes)) == 1
+    assert selection.unmet_numbers(read(root, test_split="imdb_*").notes) == []
+    assert selection.unmet_numbers(read(root, include=["*"]).notes) == [], "somebody has chosen"
+
+
+def test_what_is_tested_can_be_named_for_a_grid_of_several_collections(monkeypatch):
+    lines = ["experiment=kung_peng_t0", "tasks=p3"]
+    assert compose_config(lines).tasks.test_split is None
+    monkeypatch.setenv("P3_TEST_SPLIT", "imdb_*")
+    assert compose_config(lines).tasks.test_split == "imdb_*"
 
 
 def test_patterns_that_fit_nothing_are_refused_beside_one_that_fits(root):

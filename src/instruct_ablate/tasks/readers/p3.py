@@ -91,7 +91,32 @@ def _sides(names: Sequence[str], config: TasksConfig) -> tuple[dict[str, bool], 
     notes = _noted(
         apart, "left out: T0 neither trains nor is evaluated on them (tasks.test_split names others)"
     )
+    notes += _absent(sides, config)
     return sides, notes + _noted(strange, "trained on that T0 is not (tasks.mixture=t0 leaves them out)")
+
+
+def _absent(sides: Mapping[str, bool], config: TasksConfig) -> tuple[str, ...]:
+    """Note which of T0's data sets are not there at all, where nobody has chosen among them."""
+    if config.include:
+        return ()
+    known = list[tuple[str, Iterable[str], bool]]()
+    if config.test_split is None:
+        known.append(("held-out data sets", t0.HELD_OUT, True))
+    if config.mixture:
+        known.append((f"data sets of tasks.mixture={config.mixture}", t0.MIXTURES[config.mixture], False))
+    notes = []
+    for what, data_sets, tested in known:
+        there = {_of_t0(name, config, tested) for name, test in sides.items() if test == tested}
+        if missing := [one for one in data_sets if one not in there]:
+            shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
+            notes.append(
+                f"tasks.root: {len(missing)} of T0's {len([*data_sets])} {what} are not there: {shown}"
+            )
+    return tuple(notes)
+
+
+def _of_t0(name: str, config: TasksConfig, tested: bool) -> str | None:
+    return t0.held_out(name) if tested else t0.trained_on(name, config.mixture or "t0")
 
 
 def _noted(names: Sequence[str], what: str) -> tuple[str, ...]:
@@ -123,7 +148,8 @@ def _source(
         raise UserError(
             "none of T0's eleven held-out data sets is among the prompt sets "
             f"({', '.join(item.name for item in sets[:5])}, ...): name those to test on by globs, "
-            "separated by commas, as tasks.test_split, for example tasks.test_split='imdb_*'."
+            "separated by commas, as tasks.test_split, for example tasks.test_split='imdb_*' (in a grid that has other "
+            "collections, too, as the environment's P3_TEST_SPLIT)."
         )
     mixed = f" mixture={config.mixture}" if config.mixture else ""
     key += f" test={config.test_split} include={config.include}{mixed}"

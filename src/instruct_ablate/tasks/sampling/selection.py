@@ -17,7 +17,8 @@ from instruct_ablate.tasks.store import Stored
 from instruct_ablate.tasks.task import Task
 
 SUBSETS = ("exactly_labelled",)  # of test_subsets.yaml
-_UNMET = re.compile(r"\btasks\.(parts\.[\w-]+\.)?(test_tasks|test_subset)=")  # in notes of `select`
+# In notes of `select`, and of the reader of P3 on data sets of T0's that are not there.
+_UNMET = re.compile(r"\btasks\.(parts\.[\w-]+\.)?((test_tasks|test_subset)=|root: \d+ of T0's )")
 BY_SIDE = frozenset({"train_categories", "train_include", "test_categories", "test_include"})
 
 
