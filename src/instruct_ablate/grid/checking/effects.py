@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 
 from instruct_ablate.cell.state.canonical import (
@@ -19,7 +19,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context, Side
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.instruction import instruct
-from instruct_ablate.instruction.label import canonical, label, originals, parse
+from instruct_ablate.instruction.label import label, originals, parse
 from instruct_ablate.prompt.effect import Bytes, View
 from instruct_ablate.prompt.prompt import Tokens
 from instruct_ablate.prompt.sample import NO_LIMIT
@@ -122,75 +122,6 @@ def check_drawn(config: Config) -> None:
         )
 
 
-def check_templates(configs: Sequence[Config]) -> list[str]:
-    """Refuse templates that a grid compares where all tasks bring prompts of their own: no prompt would differ."""
-    found: dict[tuple[str, tuple[str, ...]], None] = {}
-    several = len({config.prompt.template for config in configs}) > 1
-    for cells in _but_for_template(configs).values() if several else ():
-        templates = tuple(dict.fromkeys(cell.prompt.template for cell in cells))
-        if len(templates) > 1 and _all_prompted(cells[0]):
-            found[cells[0].tasks.reader, templates] = None
-    return [
-        f"prompt.template={','.join(templates)}: the tasks of {reader} bring their own prompts, which no template "
-        "changes, so that these cells would be one another's under other names: choose one template."
-        for reader, templates in found
-    ]
-
-
-def _but_for_template(configs: Sequence[Config]) -> dict[str, list[Config]]:
-    """Group cells that differ in their template alone, of those that show it in no other way than in prompts.
-
-    General ability is asked under it, channel prompts are in its words, and a turn's end is that of the chat format.
-    """
-    found: dict[str, list[Config]] = {}
-    for config in configs:
-        shown = config.evaluation
-        if is_baseline(config) or shown.general or shown.decoding == "channel" or config.prompt.end_of_turn:
-            continue
-        found.setdefault(repr(replace(config, prompt=replace(config.prompt, template=""))), []).append(config)
-    return found
-
-
-def _all_prompted(config: Config) -> bool:
-    """Look at training tasks too: the untuned twins of cells that these make different are no reason to refuse them."""
-    read = collection.read_tasks(config.tasks, Path(config.cache))
-    return bool(read.test) and all(task.prompted for task in (*read.train, *read.test))
-
-
-def check_numbers(configs: Sequence[Config]) -> list[str]:
-    """Refuse numbers of examples that a grid compares where the tasks have no more of them: no prompt would differ."""
-    found: dict[str, None] = {}
-    for cells in _but_for_number(configs).values():
-        read = collection.read_tasks(cells[0].tasks, Path(cells[0].cache))
-        for one, other in pairwise(cells):
-            if canonical(one.instruction) != canonical(other.instruction) and _equal(one, other, read):
-                numbers = f"{one.instruction.num_positive},{other.instruction.num_positive}"
-                found[
-                    f"instruction.num_positive={numbers}: the tasks of {one.tasks.reader} have no examples that one "
-                    f"shows and the other does not (instruction={label(one.instruction)}), so that their cells would "
-                    "be one another's under other names: choose one number, or other tasks."
-                ] = None
-    return list(found)
-
-
-def _but_for_number(configs: Sequence[Config]) -> dict[str, list[Config]]:
-    """Group what is shown otherwise in the number of positive examples alone, by that number; one cell for each."""
-    found: dict[str, dict[int, Config]] = {}
-    several = len({config.instruction.num_positive for config in configs}) > 1
-    for config in configs if several else ():
-        if not is_baseline(config) and not is_untuned(config):
-            plain = replace(config.instruction, num_positive=0)
-            shown = (
-                config.tasks,
-                config.model,
-                config.prompt,
-                config.evaluation.instructions,
-                config.reference,
-            )
-            found.setdefault(repr((plain, *shown)), {}).setdefault(config.instruction.num_positive, config)
-    return {key: [own[number] for number in sorted(own)] for key, own in found.items() if len(own) > 1}
-
-
 def twins(configs: Sequence[Config]) -> list[str]:
     """Say of which instructions of a grid all prompts are the same, though each differs from the reference's.
 
@@ -206,7 +137,7 @@ def twins(configs: Sequence[Config]) -> list[str]:
             cells[0].tasks, Path(cells[0].cache)
         )  # once: all of a grid have the same
         pairs = combinations(trained.values(), 2)
-        found |= dict.fromkeys(_same(pair) for pair in pairs if _equal(*pair, read))
+        found |= dict.fromkeys(_same(pair) for pair in pairs if equal_prompts(*pair, read))
         found |= dict.fromkeys(_same_at_test(_view(cells[0], read, "test"), tests))
     return list(found)
 
@@ -221,7 +152,7 @@ def _grids(configs: Sequence[Config]) -> dict[str, list[Config]]:
     return grids
 
 
-def _equal(one: Config, other: Config, read: TaskCollection) -> bool:
+def equal_prompts(one: Config, other: Config, read: TaskCollection) -> bool:
     """Tell whether two cells are trained and tested on the same prompts."""
     shown, theirs = shown_at_test(one), shown_at_test(other)
     if len(shown) != len(theirs) or _view(one, read, "train").alters(one.instruction, other.instruction):

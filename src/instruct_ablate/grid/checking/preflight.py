@@ -19,13 +19,12 @@ from instruct_ablate.configuration.extensions import load_extensions
 from instruct_ablate.configuration.parts import OncePerParts
 from instruct_ablate.data.settings import check_batches, check_data, check_encodings
 from instruct_ablate.errors import UserError
+from instruct_ablate.grid.checking.axes import check_numbers, check_templates
 from instruct_ablate.grid.checking.effects import (
     NeedsTokenizer,
     check_drawn,
     check_effects,
     check_effects_uncut,
-    check_numbers,
-    check_templates,
 )
 from instruct_ablate.grid.checking.reading_checks import (
     LOADING,
