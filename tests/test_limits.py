@@ -26,6 +26,7 @@ class Some:
     count: int | None = 1
     share: float = 0.5
     name: str = "a"
+    kind: str | None = "x"
     names: list[str] = field(default_factory=list)
 
 
@@ -33,6 +34,7 @@ LIMITS = {
     "count": whole(1, 10).or_null("for all"),
     "share": number(0, 1, above=True),
     "name": one_of(("a", "abc")),
+    "kind": one_of(("x", "y")).or_null("for any"),
     "names": texts(5),
 }
 
@@ -53,6 +55,7 @@ def test_ends_belong_to_the_limits() -> None:
         (Some(share=math.inf), "share=inf"),
         (Some(share=1.01), "at most 1"),
         (Some(name="abcd"), "did you mean 'abc'"),
+        (Some(kind="z"), r"Allowed: x, y, or null for any$"),
         (Some(names=["123456"]), "at most 5"),
         (Some(names=[""]), "is empty"),
         (Some(names="abc"), "must be a list"),  # type: ignore[arg-type]

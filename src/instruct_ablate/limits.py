@@ -39,7 +39,9 @@ def check_limits(group: str, config: Any, limits: Limits) -> None:
         if value is None and limit.null is not None:
             continue
         if (fault := limit.fault(key, value)) is not None:
-            faults.append(fault + (f", or null {limit.null}" if limit.null is not None else ""))
+            # A name that is not among the allowed ones is told in a sentence, which goes on here.
+            or_null = f", or null {limit.null}" if limit.null is not None else ""
+            faults.append(fault.removesuffix(".") + or_null if or_null else fault)
     if faults:
         raise refusal(faults)
 

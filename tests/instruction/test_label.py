@@ -114,3 +114,15 @@ def test_a_users_file_counts_by_what_is_in_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"instruction\.corpus=.*: no such file"):
         versions([one])
     assert not any(told.startswith("corpus ") for told in versions([Config(corpus=str(file))])), "not read"
+
+
+@pytest.mark.parametrize(
+    ("config", "what_to_give"),
+    [
+        (Config("no_input_content", annotation="yin_2024"), "yin_2023 names the published one"),
+        (Config(examples="ood_inputs", corpus="nowhere.txt"), "null for those shipped"),
+    ],
+)
+def test_a_file_that_is_missing_is_told_with_what_to_give(config: Config, what_to_give: str) -> None:
+    with pytest.raises(UserError, match=what_to_give):
+        versions([config])

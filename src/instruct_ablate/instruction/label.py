@@ -10,7 +10,7 @@ A single name is the only part that differs from the original; "no_definition" a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -18,13 +18,15 @@ from typing import Any, get_args
 from instruct_ablate.disk.file_hash import sha256_of
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.instruction.catalogue import find, names
-from instruct_ablate.instruction.content_kinds.annotation import PUBLISHED
+from instruct_ablate.instruction.content_kinds.annotation import PUBLISHED, annotation_file
 from instruct_ablate.instruction.variant import File, Slot, Variant
+from instruct_ablate.instruction.words.corpus import corpus_file
 from instruct_ablate.limits import exactly
 from instruct_ablate.schema import InstructionConfig
 
 _ONE = re.compile(r"([\w.]+)(?:\(([\d.]+(?:e-\d+)?)\))?")
 _NONE: dict[Slot, str] = {"definition": "no_definition", "examples": "no_examples"}
+_FILES: dict[File, Callable[[str], Path]] = {"annotation": annotation_file, "corpus": corpus_file}
 
 
 def label(config: InstructionConfig) -> str:
@@ -88,13 +90,10 @@ def counted(config: InstructionConfig) -> dict[str, Any]:
     return {key: value for key, value in vars(canonical(config)).items() if key not in get_args(File)}
 
 
-def _digest(key: str, path: str) -> str:
+def _digest(key: File, path: str) -> str:
     if key == "annotation" and path in PUBLISHED:
         return PUBLISHED[path].sha256
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise UserError(f"instruction.{key}={path}: no such file.")
-    return sha256_of(file)
+    return sha256_of(_FILES[key](path))
 
 
 def _one(variant: Variant, config: InstructionConfig) -> str:

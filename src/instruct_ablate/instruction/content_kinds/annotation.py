@@ -67,16 +67,19 @@ def _read(path: Path, seen: Mark | None) -> Annotation:
 
 def annotation_of(path: str, cache: str) -> Annotation:
     """Read the user's file, or the published one by its name; one that has not changed is read once."""
-    if path in PUBLISHED:
-        downloaded = pinned_file(PUBLISHED[path], Path(cache))
-        return _read(downloaded, mark(downloaded))
+    file = pinned_file(PUBLISHED[path], Path(cache)) if path in PUBLISHED else annotation_file(path)
+    return _read(file, mark(file))
+
+
+def annotation_file(path: str) -> Path:
+    """Return the place of the user's own annotation; a `UserError` where there is none."""
     file = Path(path).expanduser()
     if not file.is_file():
         raise UserError(
             f"instruction.annotation={path}: no such file; {', '.join(PUBLISHED)} names the published one, which is "
             "downloaded."
         )
-    return _read(file, mark(file))
+    return file
 
 
 def _entry(path: Path, value: object) -> tuple[str, Marked]:

@@ -40,15 +40,23 @@ def _read(path: Path, seen: Mark | None) -> Corpus:
 
 def sentences(path: str | None) -> Corpus:
     """Read a text file, a sentence a line; null: the one that is shipped."""
-    file = SHIPPED if path is None else Path(path).expanduser()
-    if not file.is_file():
-        raise UserError(f"instruction.corpus={path}: no such file.")
+    file = SHIPPED if path is None else corpus_file(path)
     found = _read(file, mark(file))
     if found.size < FEWEST:
         raise UserError(
             f"instruction.corpus={path}: it has {found.size} different lines; give at least {FEWEST} sentences."
         )
     return found
+
+
+def corpus_file(path: str) -> Path:
+    """Return the place of the user's own sentences; a `UserError` where there are none."""
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UserError(
+            f"instruction.corpus={path}: no such file; give a text file, a sentence a line, or null for those shipped."
+        )
+    return file
 
 
 def draw(corpus: Corpus, length: int, number: int, chance: random.Random) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def _clone(url: str, tag: str, folder: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise _failed(url, tag, "it took more than three hours") from error
     if ended.returncode:
-        raise _failed(url, tag, f"git clone ended with status {ended.returncode}; is the network there?")
+        raise _failed(url, tag, f"git clone ended with status {ended.returncode} (is the network there?)")
     if not (folder / "tasks").is_dir() or not (folder / "splits").is_dir():
         raise _failed(url, tag, "it holds no folders tasks/ and splits/")
 

@@ -24,8 +24,9 @@ def read_own(config: TasksConfig, cache: Path, registered: Iterable[str]) -> Tas
     try:
         function = load_function(config.reader, "tasks.reader")
     except UserError as error:
+        why = str(error).removesuffix(".")
         raise UserError(
-            f"tasks.reader={config.reader}: cannot import it ({error}) Or give one of: {', '.join(sorted(registered))}."
+            f"tasks.reader={config.reader}: cannot import it ({why}). Or give one of: {', '.join(sorted(registered))}."
         ) from error
     collection = function(config)
     if not isinstance(collection, TaskCollection):
