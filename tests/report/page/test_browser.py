@@ -48,6 +48,19 @@ def test_instances_stand_under_every_variant(tmp_path: Path):
     assert data["note"] == ""
 
 
+def test_an_answer_stands_beside_the_references_that_it_was_scored_by(tmp_path: Path):
+    """One study may hold two data sets: what was mended in between has one id and other right outputs."""
+    study = read_study(small_study(tmp_path / "s"))
+    path = study.folder / study.cells[1].name / study.cells[1].blocks[0].predictions
+    text = path.read_text()
+    path.write_text(text.replace('"references": ["positive"]', '"references": ["negative", "no"]'))
+    assert path.read_text() != text
+    one = browser_data(study.folder, choose(study.cells))["tasks"]["task_c"]["instances"]["i1"]
+    assert one["references"] == ["positive"]
+    assert one["answers"][1][5:] == [0, ["negative", "no"]]
+    assert all(len(answer) == 5 for answer in one["answers"][:1] + one["answers"][2:])
+
+
 def test_predictions_that_are_gone_or_damaged_are_told_and_the_rest_is_shown(tmp_path: Path):
     study = read_study(small_study(tmp_path / "s"))
     prediction_file(study).unlink()

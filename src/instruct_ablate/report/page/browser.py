@@ -52,7 +52,10 @@ class Gathered:
         prompt, answer = self._numbered(row.prompt), self._numbered(row.prediction)
         known = dict(reversed(row.values))  # the first counts, as in `row.get`
         values = [None if (value := known.get(name)) is None else round(value, 3) for name in self.metrics]
-        found["answers"].append([column, prompt, answer, row.right, values, *([1] if row.cut else [])])
+        # Of two data sets in one study an instance of one name may have other right outputs in each.
+        own = [] if list(row.references) == found["references"] else [list(row.references)]
+        said = [int(row.cut), *own] if row.cut or own else []
+        found["answers"].append([column, prompt, answer, row.right, values, *said])
 
     def _numbered(self, text: str) -> int:
         half = MOST_TEXT // 2  # the instance's own input stands at a prompt's end

@@ -237,12 +237,13 @@ function startBrowser(data) {
     box.append(whole);
     return box;
   };
-  const card = ({ kind, texts }, [column, prompt, text, exact, values, cut], first) => {
+  const card = ({ kind, texts }, [column, prompt, text, exact, values, cut, references], first) => {
     const made = element("div", "answer"), good = exact >= 1;
     // Text that is generated is rarely equal to its reference: it is not marked as wrong for that.
     const mark = good ? ["right", "✓ "] : kind === "classification" ? ["wrong", "✗ "] : ["", ""];
     made.append(element("h3", "", name(columns[column])));
     made.append(element("p", `said ${mark[0]}`, `${mark[1]}${texts[text] || "(nothing)"}`));
+    if (references) made.append(element("p", "", `other references in its data: ${references.join(" | ")}`));
     if (cut) made.append(element("p", "quiet", "ended at its greatest length"));
     made.append(element("p", "quiet", metrics.map((name, i) => [name, values[i]])
       .filter(([, value]) => value !== null).map((pair) => pair.join(" ")).join(", ")));
