@@ -54,6 +54,10 @@ REFUSED = [
     (("hydra/launcher=local_pool", "hydra.launcher.cells=3"), "it is a key of hydra/launcher=fused."),
     (
         ("hydra/launcher=local_pool", "hydra.launcher.cels=3"),
+        "chosen; did you mean 'hydra.launcher.cells', a key of hydra/launcher=fused? `python train.py hydra/launcher=",
+    ),
+    (
+        ("hydra/launcher=local_pool", "hydra.launcher.colour=3"),
         "chosen. `python train.py hydra/launcher=NAME --cfg",
     ),
     (("hydra/launcher=local_pool", "hydra.launcher.n=0"), "hydra.launcher.n"),

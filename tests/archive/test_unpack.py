@@ -161,6 +161,8 @@ def test_a_target_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="choose another --output"):
         unpack(path, tmp_path / "t")
     with pytest.raises(UserError, match="no archive at"):
+        unpack(tmp_path / "mistyped.zip", tmp_path / "t")
+    with pytest.raises(UserError, match="no archive at"):
         unpack(tmp_path / "none.zip", tmp_path / "t2")
 
 

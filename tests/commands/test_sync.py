@@ -58,8 +58,9 @@ def test_it_says_what_went_up_and_what_is_left(study: Path, monkeypatch: pytest.
     assert run(study).output.startswith("2 offline logs: 1 uploaded before, 1 to upload")
 
 
-def test_no_study_is_told(tmp_path: Path) -> None:
-    assert "no study at" in str(run(tmp_path / "nowhere").exception)
+def test_no_study_is_told_with_the_nearest_one(study: Path) -> None:
+    assert "no study at" in str(run(study / "nowhere").exception)
+    assert "; did you mean 'one'? Give the folder" in str(run(study / "ona").exception)
 
 
 @pytest.mark.parametrize(("number", "taken"), [("0", False), ("1", True), ("64", True), ("65", False)])

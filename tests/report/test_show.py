@@ -141,8 +141,14 @@ def test_names_that_are_not_there_are_answered(study: Path, words: tuple[str, ..
 
 
 def test_what_is_no_cell_or_not_done_is_refused(study: Path) -> None:
-    with pytest.raises(UserError, match="a cell is a folder such as"):
+    with pytest.raises(
+        UserError, match=r"a cell is a folder such as .*; this is a study, whose cells `instruct-ablate"
+    ):
         select_rows(study, Selection())
+    with pytest.raises(UserError, match=rf"a cell is a folder such as .*; did you mean '{ORIGINAL}'\?"):
+        select_rows(study / ORIGINAL[:-1], Selection())
+    with pytest.raises(UserError, match=r"a cell is a folder such as .* with a record\.json in it\.$"):
+        select_rows(study / "nowhere" / ORIGINAL, Selection())
     record = study / ORIGINAL / "record.json"
     record.write_text(to_json(replace(read_cell(study / ORIGINAL), state="interrupted", blocks=())))
     with pytest.raises(UserError, match="the cell is interrupted"):

@@ -27,10 +27,10 @@ LIMIT = 8 * 2**30  # bytes of all files together, unless the command says otherw
 
 def unpack(archive: Path, target: Path, limit: int = LIMIT) -> Manifest:
     """Unpack an archive into `target`, which is made; a fault leaves nothing behind."""
-    if target.exists() or target.is_symlink():
-        raise UserError(f"{target} is there already: choose another --output, or remove it first.")
     if not archive.is_file():
         raise UserError(f"no archive at {archive}.")
+    if target.exists() or target.is_symlink():
+        raise UserError(f"{target} is there already: choose another --output, or remove it first.")
     with explained(target, key="--output"):
         make_folder(target.parent)
         # Beside the target, so that it takes its name in one step, on the same file system.

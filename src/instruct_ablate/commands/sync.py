@@ -25,9 +25,9 @@ def command(study: Path, workers: int, summary: bool, dry_run: bool) -> None:
     from instruct_ablate.cell.mirror.offline_runs import offline_runs, overtaken, sync_runs
     from instruct_ablate.cell.mirror.wandb_run import has_key
     from instruct_ablate.errors import UserError
+    from instruct_ablate.grid.study import check_study
 
-    if not study.is_dir():
-        raise UserError(f"no study at {study}. Give the folder of a study, such as multirun/NAME.")
+    check_study(study)
     runs = offline_runs(study)
     waiting = [run for run in runs if run.finished and not run.uploaded]
     before = sum(run.uploaded for run in runs)

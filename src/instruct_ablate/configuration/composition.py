@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -136,8 +137,16 @@ def _unknown_of_launcher(key: str) -> UserError:
 
     leaf = key.removeprefix(OF_LAUNCHER)
     files = sorted((config_directory() / "hydra" / "launcher").glob("*.yaml"))
-    having = [f"hydra/launcher={file.stem}" for file in files if leaf in OmegaConf.load(file)]
-    where = f"; it is a key of {', '.join(having)}." if having else "."
+    having: dict[str, list[str]] = {}  # the launchers that have a key
+    for file in files:
+        for name in OmegaConf.load(file):
+            having.setdefault(str(name), []).append(f"hydra/launcher={file.stem}")
+    if leaf in having:
+        where = f"; it is a key of {', '.join(having[leaf])}."
+    elif close := get_close_matches(leaf, having, n=1, cutoff=ALIKE):
+        where = f"; did you mean {OF_LAUNCHER + close[0]!r}, a key of {', '.join(having[close[0]])}?"
+    else:
+        where = "."
     return UserError(
         f"unknown key {key!r} of the launcher that was chosen{where} "
         "`python train.py hydra/launcher=NAME --cfg hydra --package hydra.launcher` lists a launcher's keys."

@@ -37,17 +37,22 @@ class Study:
     looks: Looks = field(default_factory=Looks)  # of a study that stops when it is decided
 
 
+def check_study(folder: Path) -> None:
+    """Refuse a study's folder that is not there, naming the nearest one beside it."""
+    if not folder.is_dir():
+        beside = [path.name for path in folder.parent.glob("*/")] if folder.parent.is_dir() else []
+        raise UserError(
+            f"no study at {folder}{closed(folder.name, beside)} Give the folder of a study, such as multirun/NAME."
+        )
+
+
 def read_study(folder: Path, records: Records | None = None) -> Study:
     """Read a study from disk, at any moment; cells asked for and not there are `missing`.
 
     `records` are those that the command has read before.
     """
     once = records or Records()
-    if not folder.is_dir():
-        beside = [path.name for path in folder.parent.glob("*/")] if folder.parent.is_dir() else []
-        raise UserError(
-            f"no study at {folder}{closed(folder.name, beside)} Give the folder of a study, such as multirun/NAME."
-        )
+    check_study(folder)
     try:
         # For its error alone: glob passes over what may not be read, and the study would look empty.
         next(folder.iterdir(), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from typing import Any
 from instruct_ablate.cell.state.record.instance_scores import scored_rows
 from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.cell.state.store import read_record, record_fault
-from instruct_ablate.errors import UserError, unknown
+from instruct_ablate.cell.state.store import DECLARATION, RECORD, read_record, record_fault
+from instruct_ablate.errors import UserError, closed, unknown
 from instruct_ablate.metrics.built_in import exact_match
 from instruct_ablate.metrics.constraints import PROMPT_STRICT
 
@@ -42,12 +43,17 @@ def read_cell(folder: Path) -> CellRecord:
     """Read the record of the cell at `folder`; one that cannot be read, or that is none, is refused."""
     record = read_record(folder)
     if record is None:
-        why = (
-            record_fault(folder)
-            or "a cell is a folder such as multirun/STUDY/CELL, with a record.json in it."
-        )
-        raise UserError(f"{folder}: {why}")
+        raise UserError(f"{folder}: {record_fault(folder) or _no_cell(folder)}")
     return record
+
+
+def _no_cell(folder: Path) -> str:
+    """Say what is wrong with a folder that no cell is at: the name of one beside it, perhaps, or the study's own."""
+    usual = "a cell is a folder such as multirun/STUDY/CELL, with a record.json in it"
+    if os.path.lexists(folder / DECLARATION):
+        return f"{usual}; this is a study, whose cells `instruct-ablate status {folder}` lists."
+    beside = [path.parent.name for path in folder.parent.glob(f"*/{RECORD}")]
+    return f"{usual}{closed(folder.name, beside)}"
 
 
 def select_rows(folder: Path, selection: Selection, notes: list[str] | None = None) -> tuple[Shown, ...]:

@@ -322,8 +322,26 @@ def test_what_wandb_sync_says(monkeypatch: pytest.MonkeyPatch, status: int, out:
         return CompletedProcess(words, status, stdout=out, stderr="")
 
     monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr("instruct_ablate.cell.mirror.offline_runs._no_answer", lambda: "")
     assert wandb_sync([Path("a"), Path("b")], 3) == said
     assert seen[0][1:] == ["-m", "wandb", "sync", "-n", "3", "a", "b"]
+
+
+def test_a_server_that_cannot_be_reached_is_told_before_it_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = WandbServer(refusals=0)
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("subprocess.run", lambda words, **_: CompletedProcess(words, 0, stdout="", stderr=""))
+    assert wandb_sync([Path("a")], 1) == ""
+    assert not caplog.messages
+    server.stop()
+    assert wandb_sync([Path("a")], 1) == ""
+    (told,) = caplog.messages
+    assert told.startswith(f"no answer from {server.url} (")
+    assert "refused" in told
 
 
 def test_logs_go_up_so_many_at_once_and_a_silent_failure_has_a_reason(

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from instruct_ablate.cell.mirror.wandb_run import server_address
 from instruct_ablate.cell.state.store import read_record
+from instruct_ablate.errors import in_a_line
 
 ATTEMPTS = 4
 PAUSE = 15.0  # seconds before a second attempt; each further one waits twice as long
 AT_ONCE = 100  # logs handed to one `wandb sync`
+ANSWER = 10.0  # seconds within which a server that can be reached answers
+
+logger = logging.getLogger(__name__)
 
 Upload = Callable[[Sequence[Path], int], str]
 
@@ -108,8 +116,25 @@ def sync_runs(
     return Synced(uploaded, tuple([(run, why or "wandb sync left it") for run in left] + open_))
 
 
+def _no_answer() -> str:
+    """Return why W&B's server cannot be reached, or nothing: `wandb sync` tries for longer than a night, unheard."""
+    try:
+        with urllib.request.urlopen(server_address(), timeout=ANSWER):
+            return ""
+    except urllib.error.HTTPError:
+        return ""  # an answer
+    except (OSError, ValueError) as error:
+        return in_a_line(error)
+
+
 def wandb_sync(logs: Sequence[Path], workers: int) -> str:
     """Upload logs by `wandb sync`; return its last words where it failed."""
+    if why := _no_answer():
+        logger.warning(
+            "no answer from %s (%s). W&B tries on until there is one; Ctrl-C ends that, and the same command goes on",
+            server_address(),
+            why,
+        )
     command = [sys.executable, "-m", "wandb", "sync", "-n", str(workers), *map(str, logs)]
     # With nothing to read from: nobody is asked for a key.
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)

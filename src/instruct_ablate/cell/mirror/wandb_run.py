@@ -295,4 +295,9 @@ def has_key() -> bool:
         found = netrc.netrc()
     except (OSError, netrc.NetrcParseError):
         return False
-    return urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).netloc in found.hosts
+    return urlsplit(server_address()).netloc in found.hosts
+
+
+def server_address() -> str:
+    """Return the address of W&B's server, or of the user's own."""
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
