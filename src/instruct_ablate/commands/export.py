@@ -45,7 +45,7 @@ def command(
     """
     from instruct_ablate.cell.after.export import check_shape, new_folder, open_source, write_weights
     from instruct_ablate.model.export import base_folder
-    from instruct_ablate.report.documents.model_card import model_card
+    from instruct_ablate.report.documents.model_card import TAKEN_BACK, model_card
     from instruct_ablate.report.show import read_cell
 
     if public and not push:
@@ -58,7 +58,7 @@ def command(
         card = model_card(source.record, _described(source, folder.name, merge, licence))
         (unfinished / "README.md").write_text(card, encoding="utf-8")
     echo(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
-    echo(f"Take it back: instruct-ablate train model={folder} data_budget=0")
+    echo(f"Take it back: instruct-ablate train model={folder} {TAKEN_BACK}")
     if (place := base_folder(folder)) is not None:
         echo(f"The adapter stands on {place}, a folder of this machine; --merge makes one that stands alone.")
     if logger is not None:

@@ -55,6 +55,12 @@ def test_front_matter_is_yaml_and_says_only_what_is_known() -> None:
     assert "| original | exact_match | 45.0 |" in card
 
 
+def test_a_model_that_was_trained_is_not_taken_back_as_untuned() -> None:
+    assert "`instruct-ablate train model=FOLDER model.tuned=true data_budget=0` with" in model_card(
+        cell(40.0), Folder("mine", "ForCausalLM")
+    )
+
+
 def test_which_weights_they_are() -> None:
     chosen = replace(cell(40.0, 50.0), selected=Selected("rougeL", 2, 3, 4, ((2, 7.5),)))
     folder = Folder("mine", "ForCausalLM")

@@ -22,6 +22,9 @@ from instruct_ablate.report.statistics.variance.components import mean_squares
 from instruct_ablate.report.statistics.variance.error import USUAL, error_of
 from instruct_ablate.terminal import shown
 
+# With FOLDER as the model, what gives a cell of the exported weights that no table takes for an untuned model.
+TAKEN_BACK = "model.tuned=true data_budget=0"
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -76,7 +79,7 @@ def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
     yield "```python\n" + _use(folder) + "\n```\n"
     yield (
         "Prompts were written by the template "
-        f"`{_plain(setting.text('prompt'))}`. `instruct-ablate train model=FOLDER data_budget=0` with the same tasks, "
+        f"`{_plain(setting.text('prompt'))}`. `instruct-ablate train model=FOLDER {TAKEN_BACK}` with the same tasks, "
         "prompt and evaluation gives the scores above."
     )
     yield "\n## Licence\n"
