@@ -142,7 +142,7 @@ def pad(packed: Packed, fill: int) -> tuple[Tensor, Tensor]:
     """
     mask = torch.arange(max(packed.lengths), device=packed.ids.device) < packed.offsets.diff()[:, None]
     ids = torch.full(mask.shape, fill, dtype=packed.ids.dtype, device=packed.ids.device)
-    ids[mask] = packed.ids
+    ids[mask] = packed.ids  # the mask's places are counted row by row, as the segments follow one another
     return ids, mask
 
 

@@ -139,6 +139,7 @@ def _seeds(cells: Sequence[Cell]) -> tuple[int, ...]:
         )
     if len(sets) > 1:
         raise UserError("until=decided needs the same seeds for every setting")
+    # A set has an order of its own, by which the same seeds would be another plan to the next command.
     return tuple(sorted(sets.pop()))
 
 

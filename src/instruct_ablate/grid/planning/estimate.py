@@ -91,6 +91,7 @@ class Estimator:
         steps = schedule.steps
         due = due_steps(config.evaluation, steps, schedule.steps_per_epoch)
         points = len(due) * point_instances(config, collection, steps * trainer.batch_size, len(due))
+        # Epochs by examples, not by steps: the last step of one may have fewer than the others.
         seen = steps * trainer.batch_size if trainer.max_steps else examples * trainer.epochs
         length, counted = self._length(config, collection)
         tokens = int(seen * length)
