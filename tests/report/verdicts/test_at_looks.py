@@ -17,7 +17,7 @@ from instruct_ablate.grid.history.looks import CHAIN, Decision, Look
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.hypotheses import parse_hypothesis
 from instruct_ablate.report.report import judge_study, report_lines
-from instruct_ablate.report.verdicts.at_looks import StudyJudge, judge_all, judge_at
+from instruct_ablate.report.verdicts.at_looks import StudyJudge, judge_all, judge_at, looks_of
 from instruct_ablate.report.verdicts.sentences import sentences
 from instruct_ablate.report.verdicts.verdicts import judge
 from tests.report.cells import make_cell
@@ -188,3 +188,52 @@ def test_one_settled_refutation_settles_a_hypothesis() -> None:
     )
     assert not replace(verdict, findings=none).settled
     assert np.all([f.ruling.settled for f in verdict.findings])
+
+
+def test_what_seeds_may_still_decide_is_not_settled(tmp_path: Path) -> None:
+    cells = cells_of(5, noise=6.0)
+    folder = write_study(tmp_path / "s", cells, (EQUAL,))
+    (decision,) = StudyJudge().decide(folder, look_at(cells, 2, [EQUAL]))
+    assert decision == Decision(EQUAL, "undecided", False)
+
+
+def test_a_study_that_came_to_its_last_seed_has_not_stopped_early(tmp_path: Path) -> None:
+    folder = looked(tmp_path / "s", cells_of(5), [5], [EQUAL])
+    (verdict,) = judge_study(folder).verdicts
+    assert (
+        verdict.looked
+        == "decided at look 1 (5 of 5 seeds, 10 of 10 cells): p-values and intervals hold over all looks"
+    )
+
+
+def test_cells_that_are_not_done_are_not_counted_as_beyond_a_look(tmp_path: Path) -> None:
+    *before, last, other = cells_of(5)
+    left = [replace(cell, state="interrupted", blocks=()) for cell in (last, other)]
+    folder = looked(tmp_path / "s", [*before, *left], [2], [EQUAL])
+    (*_, line) = looks_of(read_study(folder))
+    assert line.endswith("2 of 10 cells saved (20 %), 4 done beyond what it took")
+
+
+def test_planned_cells_are_a_side_beside_those_that_the_study_has(tmp_path: Path) -> None:
+    there, planned = list[CellRecord](), list[CellRecord]()
+    for cell in cells_of(2):
+        (there if cell.setting.instruction == "original" else planned).append(cell)
+    folder = write_study(tmp_path / "s", there, (EQUAL,))
+    asked = [Identity(c.identity, c.name, c.setting, c.seed, "", {}) for c in planned]
+    assert StudyJudge().lacking(folder, asked, [EQUAL], "original") == []
+
+
+def test_every_clause_needs_two_sides(tmp_path: Path) -> None:
+    cells = cells_of(2)
+    lone = [c for c in cells if c.setting.instruction == "simplified"]
+    cells += [
+        replace(
+            c, identity=f"1{c.identity}", setting=c.setting.changed(instruction="delusive", data_budget=99)
+        )
+        for c in lone
+    ]
+    planned = [Identity(c.identity, c.name, c.setting, c.seed, "", {}) for c in cells]
+    assert StudyJudge().lacking(tmp_path / "none", planned, [EQUAL], "original") == []
+    both = f"{EQUAL}; {EQUAL.replace('simplified', 'delusive')}"
+    (line,) = StudyJudge().lacking(tmp_path / "none", planned, [both], "original")
+    assert line.endswith("no two cells of the grid are its two sides.")
