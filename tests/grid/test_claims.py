@@ -11,8 +11,7 @@ import pytest
 
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Identity, identify
-from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.cell.state.store import write_record
+from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.grid.claims import unscored, without_data
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.schema import BudgetConfig, InstructionConfig
@@ -74,13 +73,13 @@ def test_a_metric_that_cells_of_before_have_is_no_loss(tmp_path: Path) -> None:
     assert len(list(without_data(grid(tmp_path, CLAIM, UNSCORED), Sides))) == 1
     (block,) = record.blocks
 
-    def scored(value: float | None) -> CellRecord:
-        overall = replace(block.scores.overall, values=(("reference_log_likelihood_per_byte", value),))
-        return replace(record, blocks=(replace(block, scores=replace(block.scores, overall=overall)),))
-
-    untuned = replace(scored(-1.0), setting=record.setting.changed(data_budget=0))
-    for before, lines in ((scored(None), 1), (untuned, 1), (scored(-1.0), 0)):
-        write_record(study_folder(early.config) / record.name, before)
+    overall = replace(block.scores.overall, values=(("reference_log_likelihood_per_byte", -1.0),))
+    scored = replace(record, blocks=(replace(block, scores=replace(block.scores, overall=overall)),))
+    untuned = replace(scored, setting=record.setting.changed(data_budget=0))
+    folder = study_folder(early.config) / record.name
+    for before, lines in ((untuned, 1), (scored, 0)):
+        write_record(folder, before)
+        assert read_record(folder) == before
         assert len(list(without_data(grid(tmp_path, CLAIM, UNSCORED), Sides))) == lines
 
 

@@ -54,7 +54,7 @@ def _scored_before(folder: Path) -> frozenset[str]:
     """Name the metrics that trained cells of a study have scores by."""
     trained = (cell for cell in read_study(folder).cells if not cell.setting.untuned)
     overall = (block.scores.overall for cell in trained for block in cell.blocks)
-    return frozenset(name for score in overall for name, value in score.values if value is not None)
+    return frozenset(name for score in overall for name, _ in score.values)
 
 
 def unscored(
