@@ -237,6 +237,13 @@ def test_values_that_are_equal_and_not_the_same_stay_what_they_are() -> None:
     assert [repr(row["trainer.epochs"]) for row in tidy(cells)][::2] == ["1", "1.0", "True"]
 
 
+def test_contents_of_one_name_are_told_apart_in_tidy_rows(tmp_path: Path):
+    cells = [make_cell(50.0, revisions={"tasks": content}) for content in ("a1", "b2")]
+    write_tidy(cells, tmp_path / "tidy.parquet")
+    rows = pq.read_table(tmp_path / "tidy.parquet").to_pylist()
+    assert [row["tasks@"] for row in rows] == ["a1", "a1", "b2", "b2"]
+
+
 def test_latex_escapes():
     text = latex(Table("t", ("a_b", "50 %"), (("x & y", "1 ± 2"),)), "100 % of $1 #2")
     assert r"a\_b" in text
