@@ -157,7 +157,12 @@ def test_a_resumed_cells_curve_goes_on_in_tensorboard(
     _, folder, steps = resumed(tmp_path, monkeypatch, "tensorboard")
     events = EventAccumulator(str(folder / "tensorboard"))
     events.Reload()
-    assert sorted({point.step for point in events.Scalars("train/loss")}) == steps
+    curve = read_curve(folder / "training.jsonl")
+    assert [point.step for point in events.Scalars("train/loss")] == steps, "before: step 3 twice"
+    assert [point.value for point in events.Scalars("train/loss")] == pytest.approx(
+        [row["loss"] for row in curve], rel=1e-6
+    )
+    assert [point.step for point in events.Scalars("curve/original/rougeL")] == [3, 6]
 
 
 @pytest.mark.slow  # its store is set up by dozens of migrations
@@ -170,7 +175,10 @@ def test_a_resumed_cell_goes_on_in_its_mlflow_run(tmp_path: Path, monkeypatch: p
     (told,) = client.search_runs([client.get_experiment_by_name("ablation").experiment_id])
     assert (told.info.run_name, told.info.status) == (record.name, "FINISHED")
     history = client.get_metric_history(told.info.run_id, "train/loss")
-    assert sorted({point.step for point in history}) == steps
+    assert sorted(point.step for point in history) == steps, "before: step 3 twice"
+    scored = client.get_metric_history(told.info.run_id, "curve/original/rougeL")
+    assert sorted(point.step for point in scored) == [3, 6]
+    assert told.data.metrics["original/task_mean/rougeL"] == pytest.approx(score_of(record))
 
 
 @pytest.mark.slow  # its store is set up by dozens of migrations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +93,25 @@ def _step(text: str) -> int | None:
 
 
 def _tensorboard(folder: Path) -> Logger:
+    """Open the cell's events; of an earlier try's, those that a resumed cell takes again are marked as overtaken."""
     from pytorch_lightning.loggers import TensorBoardLogger
+    from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-    return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
+    resumed = any((folder / "tensorboard").glob("events.out.*"))
+
+    class Going(TensorBoardLogger):
+        _overtaken = not resumed
+
+        def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+            trains = any(name.startswith(TRAINING) for name in metrics)
+            if step is not None and trains and not self._overtaken:
+                # TensorBoard leaves out what stands before this mark and is of its step or a later one.
+                mark = Event(step=step, session_log=SessionLog(status=SessionLog.START))
+                self.experiment.file_writer.add_event(mark)
+                self._overtaken = True
+            super().log_metrics(metrics, step)
+
+    return Going(folder, name="tensorboard", version="", default_hp_metric=False)
 
 
 def _mlflow(config: Config, identity: Identity) -> Logger:
@@ -108,7 +125,32 @@ def _mlflow(config: Config, identity: Identity) -> Logger:
     uri = f"sqlite:///{store}"
     with shared_lock(store.with_name(".mlflow.lock")):
         before = _earlier_run(uri, config.study, identity.hash)
-    return MLFlowLogger(experiment_name=config.study, run_name=identity.name, tracking_uri=uri, run_id=before)
+
+    @cache
+    def logged(name: str) -> frozenset[int]:
+        return _logged_steps(uri, before, name)
+
+    class Going(MLFlowLogger):
+        def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+            # MLflow takes back nothing: what an earlier try has logged of the training is not told again.
+            new = {
+                name: value
+                for name, value in metrics.items()
+                if not (name.startswith(TRAINING) and step in logged(name))
+            }
+            if new:
+                super().log_metrics(new, step)
+
+    return Going(experiment_name=config.study, run_name=identity.name, tracking_uri=uri, run_id=before)
+
+
+def _logged_steps(uri: str, run: str | None, name: str) -> frozenset[int]:
+    """Return the steps at which a run has a value of this name; none of a run that begins."""
+    from mlflow.tracking import MlflowClient
+
+    if run is None:
+        return frozenset()
+    return frozenset(point.step for point in MlflowClient(tracking_uri=uri).get_metric_history(run, name))
 
 
 def _earlier_run(uri: str, name: str, identity: str) -> str | None:
