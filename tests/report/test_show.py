@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.record.predictions import read_predictions, to_l
 from instruct_ablate.cell.state.record.record_file import to_json
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
-from instruct_ablate.report.show import Selection, differing, is_right, read_cell, select_rows
+from instruct_ablate.report.show import Selection, Shown, differing, is_right, read_cell, select_rows, spread
 
 GOLDEN = Path(__file__).parents[1] / "goldens" / "old_study"
 ORIGINAL, SIMPLIFIED = "tiny_llama-original-2-s0-b383ea47", "tiny_llama-simplified-2-s0-f25739e8"
@@ -65,6 +65,43 @@ def test_one_task_alone(study: Path) -> None:
     chosen = select_rows(study / ORIGINAL, Selection(task))
     assert len(chosen) == 3
     assert {one.row.task for one in chosen} == {task}
+
+
+def test_a_few_rows_are_of_as_many_tasks_as_can_be(study: Path) -> None:
+    """Before: the first rows, which were all of the first task."""
+    every = select_rows(study / ORIGINAL, Selection())
+    tasks = list(dict.fromkeys(one.row.task for one in every))
+    assert (len(every), len(tasks)) == (18, 6)
+    for most in (1, 4, 6, 8, 17):
+        chosen = spread(every, most)
+        counts = [sum(one.row.task == task for one in chosen) for task in tasks]
+        assert sum(counts) == len(chosen) == most
+        assert max(counts) - min(counts) <= 1
+        assert chosen == tuple(one for one in every if one in chosen), "in their order"
+    assert spread(every, 1) == every[:1]
+    assert spread(every, 0) == spread(every, 18) == spread(every, 99) == every
+    said = show(study / ORIGINAL, "--limit", 6).output
+    assert all(f"\n{task} " in said for task in tasks)
+
+
+def test_a_few_rows_are_of_several_test_instructions_too(study: Path) -> None:
+    (first, *_) = select_rows(study / ORIGINAL, Selection())
+    sizes = {("a", "t1"): 5, ("a", "t2"): 1, ("b", "t1"): 5, ("b", "t2"): 1}
+    rows = [
+        Shown(tested, replace(first.row, task=task, instance_id=str(number)))
+        for (tested, task), size in sizes.items()
+        for number in range(size)
+    ]
+    told = [
+        [(one.tested, one.row.task, one.row.instance_id) for one in spread(rows, most)] for most in (2, 7)
+    ]
+    assert told[0] == [("a", "t1", "0"), ("b", "t1", "0")]
+    assert told[1] == [
+        *(("a", "t1", number) for number in "012"),
+        ("a", "t2", "0"),
+        *(("b", "t1", number) for number in "01"),
+        ("b", "t2", "0"),
+    ]  # the third round has room for one
 
 
 def test_two_cells_are_held_against_each_other(study: Path) -> None:

@@ -19,7 +19,13 @@ from instruct_ablate.terminal import echo, json_option, print_json
 @click.option(
     "--wrong", is_flag=True, help="Only what exact match finds wrong; with --diff, of the second cell."
 )
-@click.option("--limit", default=5, show_default=True, type=click.IntRange(min=0), help="How many; 0: all.")
+@click.option(
+    "--limit",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How many, spread over the tasks; 0: all.",
+)
 @json_option
 def command(
     cells: tuple[Path, ...], diff: bool, task: str, tested: str, wrong: bool, limit: int, as_json: bool
@@ -28,7 +34,7 @@ def command(
 
     instruct-ablate show multirun/ablation/CELL --wrong --limit 10
     """
-    from instruct_ablate.report.show import Selection, differing, lines, row_fields, select_rows
+    from instruct_ablate.report.show import Selection, differing, lines, row_fields, select_rows, spread
 
     if len(cells) != (2 if diff else 1):
         raise UserError("show takes one cell, or --diff and two")
@@ -38,7 +44,7 @@ def command(
     rows = select_rows(last, Selection(task, tested, wrong and not diff), notes)
     if diff:
         rows = differing(sides[0], rows, wrong)
-    chosen = rows[: limit or None]
+    chosen = spread(rows, limit)
     if as_json:
         print_json({"of": len(rows), "notes": notes, "rows": [row_fields(row) for row in chosen]})
         return

@@ -86,6 +86,25 @@ def _chosen(record: CellRecord, folder: Path, selection: Selection, notes: list[
         raise unknown("task", selection.task, sorted(tasks))
 
 
+def spread(rows: Sequence[Shown], most: int) -> tuple[Shown, ...]:
+    """Return at most so many rows (0: all), of as many tasks and test instructions as can be, in their order.
+
+    As many of each as of any other, as far as there are; the first ones of each.
+    """
+    if not most or most >= len(rows):
+        return tuple(rows)
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, one in enumerate(rows):
+        places.setdefault((one.tested, one.row.task), []).append(place)
+    taken: list[int] = []
+    while (left := most - len(taken)) > 0:
+        each = [places[key] for key in places if places[key]]
+        # Fewer than there are groups: at even distances, so that the first test instruction's are not all of them.
+        asked = each if left >= len(each) else [each[at * len(each) // left] for at in range(left)]
+        taken += [own.pop(0) for own in asked]
+    return tuple(rows[place] for place in sorted(taken))
+
+
 def is_right(row: PredictionRow) -> bool:
     """Whether a prediction equals a reference under exact match, in generation too, or keeps to its constraints."""
     kept = row.get(PROMPT_STRICT)
