@@ -111,6 +111,21 @@ def test_a_trained_cell_is_computed_in_each_study_unless_asked_otherwise(tmp_pat
     assert "taken over from study" in taken.notes[-1]
 
 
+def test_of_many_studies_that_have_the_cell_the_first_by_name_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"study{number:02}" for number in range(12)]
+    first, *rest = names
+    run_cell(config_of(tmp_path, first), answering)
+    source = folder_of(config_of(tmp_path, first))
+    for name in reversed(rest):
+        shutil.copytree(source, tmp_path / name / source.name)
+    (source / "predictions" / "original.jsonl").write_text("{}\n")
+    taken = run_cell(config_of(tmp_path, "a_new_one"), never)
+    assert f"taken over from study {names[1]}, which had done the same cell" in taken.notes
+    assert f"the cell of study {first} is not taken over" in caplog.text
+
+
 def test_nothing_is_taken_over_where_it_is_not_wanted(tmp_path: Path) -> None:
     run_cell(config_of(tmp_path, "one"), answering)
     assert run_cell(config_of(tmp_path, "two", reuse="none"), answering).notes == ("a note",)
