@@ -42,6 +42,17 @@ def test_full_training_forgets_what_only_lora_reads() -> None:
     assert effective(make_config(OUT, method=lora)).method == lora
 
 
+def test_a_trained_cell_keeps_nothing_for_others_to_read() -> None:
+    for method in (MethodConfig("full"), MethodConfig("lora", layers="top:1")):
+        plain = make_config(OUT, method=method)
+        asked = replace(plain, trainer=replace(plain.trainer, keep_below="top:1"))
+        assert asked.trainer != effective(asked).trainer
+        assert effective(asked) == effective(plain)
+    untuned = make_config(OUT, data_budget=BudgetConfig(0))
+    asked = replace(untuned, trainer=replace(untuned.trainer, keep_below="top:1"))
+    assert effective(asked).trainer.keep_below == "top:1"
+
+
 def test_the_untuned_model_depends_on_no_training_axis() -> None:
     plain = effective(make_config(OUT, data_budget=BudgetConfig(0)))
     for changes in (
