@@ -33,6 +33,17 @@ def test_what_follows_from_a_name_is_not_said_again():
     assert Legend([*settings, further]).keys == ("tasks", "tasks.definition")
 
 
+def test_an_order_that_all_have_is_told_in_words_and_by_its_hash_where_it_tells_rows_apart() -> None:
+    """Before: tasks.order=0a1b2c3d4e5f in every caption."""
+    one, other = place(**{"tasks.order": "0a1b2c3d4e5f"}), place(**{"tasks.order": "ffffffffffff"})
+    legend = Legend([one, replace(one, tuned=True)])
+    assert dict(legend.shared)["tasks.order"] == "as read, not by name"
+    assert "tasks.order" not in dict(Legend([place()]).shared)
+    both = Legend([one, other])
+    assert both.keys == ("tasks.order",)
+    assert [both.text(setting, "tasks.order") for setting in (one, other)] == ["0a1b2c3d4e5f", "ffffffffffff"]
+
+
 def test_two_contents_of_one_name_show_their_revisions():
     one, other = place(revisions={"tasks": "3f2a" * 16}), place(revisions={"tasks": "3f2b" * 16})
     legend = Legend([one, other])

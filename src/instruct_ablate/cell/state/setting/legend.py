@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
-from instruct_ablate.cell.state.setting.keys import GENERAL, GROUPS, of_untuned
+from instruct_ablate.cell.state.setting.keys import GENERAL, GROUPS, ORDER, of_untuned
 from instruct_ablate.cell.state.setting.setting import Setting, Value, plain_value, write_exactly
 from instruct_ablate.cell.state.setting.trained_on import answers_by_itself, trained_on
 from instruct_ablate.cell.state.setting.unordered import PARTS
@@ -106,8 +106,9 @@ class Legend:
             if key not in (*self._differing, *self.keys)
             and (key in COLUMNS or not is_default(key, one.get(key)))
         }
+        words = {PARTS: _names_of_parts, ORDER: lambda _: "as read, not by name"}  # in place of a hash
         return tuple(
-            (key, _names_of_parts(one) if key == PARTS else self.text(one, key)) for key, one in told.items()
+            (key, words[key](one) if key in words else self.text(one, key)) for key, one in told.items()
         )
 
     def columns(self, *always: str) -> tuple[str, ...]:
