@@ -235,9 +235,7 @@ def _former_cells(study: Path, there: int = 0) -> _Former:
         return _Former({}, {})
 
 
-@lru_cache(
-    maxsize=1024
-)  # studies beside each other: with fewer places, each cell would read all of them anew
+@lru_cache(maxsize=1024)  # studies: with fewer places than there are, each cell would read all of them anew
 def _read(study: Path, _changed: int, _there: int) -> _Former:
     """Read them once for as long as no folder is added: no cell is hashed so any more."""
     every = {path.parent: _told_of(path) for path in sorted(study.glob(f"*/{IDENTITY}"))}
