@@ -13,8 +13,18 @@ from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import missing_record
 from instruct_ablate.cost import Cost
-from instruct_ablate.grid.speeds import Machine, Speed, Way, beside, machine_lines, on_one_machine, speeds
-from instruct_ablate.schema import ModelConfig, TrainerConfig
+from instruct_ablate.data.settings import GROUPINGS
+from instruct_ablate.grid.speeds import (
+    Machine,
+    Speed,
+    Way,
+    beside,
+    machine_lines,
+    on_one_machine,
+    speeds,
+    way_of,
+)
+from instruct_ablate.schema import DataConfig, MethodConfig, ModelConfig, TrainerConfig
 from tests.left_out import left_out
 from tests.standins import make_config
 
@@ -102,6 +112,22 @@ def test_cells_that_train_other_layers_are_two_speeds(tmp_path: Path) -> None:
     whole = replace(whole, setting=whole.setting.changed(**{"method": "lora", "method.layers": "all"}))
     upper = replace(whole, setting=whole.setting.changed(**{"method.layers": "top:2"}))
     assert [one.method for one in speeds([whole, upper])] == ["lora", "lora top:2"]
+
+
+def test_cells_that_group_their_steps_are_two_speeds(tmp_path: Path) -> None:
+    """Before: `plan` gave packed cells the time of grouped ones, and the other way round."""
+    packed = record(tmp_path, train_tokens=300, train_seconds=4.0)
+    grouped = replace(packed, setting=packed.setting.changed(**{"data.grouping": "prefix"}))
+    assert [one.method for one in speeds([packed, grouped])] == ["full", "full data.grouping=prefix"]
+    upper = make_config(
+        tmp_path, method=MethodConfig("lora", layers="top:2"), data=DataConfig(grouping="task")
+    )
+    assert way_of(upper) == "lora top:2 data.grouping=task"
+    for grouping in GROUPINGS:
+        config = make_config(tmp_path, data=DataConfig(grouping=grouping))
+        setting = packed.setting.changed(**{"data.grouping": grouping})
+        (only,) = speeds([replace(packed, setting=setting)])
+        assert only.method == way_of(config), "measured and asked for by one name"
 
 
 def test_cells_of_two_machines_are_two_speeds(tmp_path: Path) -> None:

@@ -249,7 +249,7 @@ def test_what_is_not_known_of_a_grid_is_said(tmp_path: Path) -> None:
     assert "over the budget" not in lines[0]
     assert lines[2] == "disk: checkpoints of unknown size: `instruct-ablate prepare` fetches the model first"
     assert lines[3:] == [
-        "time: 1 cell of models never measured; --probe 20 measures them",
+        "time: 1 cell of models never measured so; --probe 20 measures them",
         "time: about 0:01:00, one cell after the other",
     ]
     assert len(summary(Plan([], [], 0), [one_cell(tmp_path, "done")])) == 3

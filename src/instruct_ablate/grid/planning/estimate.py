@@ -10,7 +10,7 @@ from instruct_ablate.cell.state.canonical import effective, is_baseline, is_untu
 from instruct_ablate.configuration.parts import OncePerParts
 from instruct_ablate.data.batches import Schedule
 from instruct_ablate.disk.score_curve import USUAL, due_steps, sample_size
-from instruct_ablate.grid.speeds import Machine, Speed, Speeds, on_one_machine, way
+from instruct_ablate.grid.speeds import Machine, Speed, Speeds, on_one_machine, way_of
 from instruct_ablate.grid.token_counts import counted_by, token_counts
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.encodings import encodings
@@ -180,7 +180,7 @@ class Estimator:
         return training + tested * speed.test_seconds / speed.instances + speed.other_seconds / speed.cells
 
     def _speed(self, config: Config, tokens: int) -> tuple[Machine, Speed] | None:
-        own = way(config.method.name, config.method.layers) if tokens else None
+        own = way_of(config) if tokens else None
         return on_one_machine(self._speeds, config.trainer, config.model.name, own)
 
     def _measured_on(self, config: Config, tokens: int) -> str:

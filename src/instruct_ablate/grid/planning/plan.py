@@ -120,7 +120,7 @@ def _planned(plan: Plan, estimator: Estimator, budget: float | None) -> Iterator
         if state != "done":
             if estimate.seconds is None and budget is not None:
                 raise UserError(
-                    f"--budget: no cell of model={cell.config.model.name} was measured; add --probe 20"
+                    f"--budget: no cell of model={cell.config.model.name} was measured training so; add --probe 20"
                 )
             spent += estimate.seconds or 0.0
         yield PlannedCell(cell, state, estimate, state == "done" or budget is None or spent <= budget)
@@ -185,7 +185,7 @@ def summary(plan: Plan, cells: Sequence[PlannedCell], measured: Speeds | None = 
     known = [seconds for seconds in times if seconds is not None]
     if len(known) < len(times):
         unknown = counted(len(times) - len(known), "cell")
-        lines.append(f"time: {unknown} of models never measured; --probe 20 measures them")
+        lines.append(f"time: {unknown} of models never measured so; --probe 20 measures them")
     if known:
         lines.append(f"time: about {clock(sum(known))}, one cell after the other")
     return [*lines, *measured_lines(measured or {}, todo)]
