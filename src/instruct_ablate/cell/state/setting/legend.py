@@ -106,10 +106,7 @@ class Legend:
             if key not in (*self._differing, *self.keys)
             and (key in COLUMNS or not is_default(key, one.get(key)))
         }
-        words = {PARTS: _names_of_parts, ORDER: lambda _: "as read, not by name"}  # in place of a hash
-        return tuple(
-            (key, words[key](one) if key in words else self.text(one, key)) for key, one in told.items()
-        )
+        return tuple((key, _in_words(one, key) or self.text(one, key)) for key, one in told.items())
 
     def columns(self, *always: str) -> tuple[str, ...]:
         """Name the keys that differ, those first that are shown in any case."""
@@ -241,8 +238,10 @@ def is_default(key: str, value: Value) -> bool:
     return key in _NAMED or (key in _DEFAULTS and _DEFAULTS[key] == value)
 
 
-def _names_of_parts(setting: Setting) -> str:
-    """Name the parts of a mixture: the value is their whole configuration, each as `name: {...}`."""
+def _in_words(setting: Setting, key: str) -> str:
+    """Write what is a hash, or a mixture's parts, each as `name: {...}`, for people; empty for all other keys."""
+    if key != PARTS:
+        return "as read, not by name" if key == ORDER else ""
     parts = setting.get(PARTS)
     return ", ".join(part.partition(": ")[0] for part in parts) if isinstance(parts, tuple) and parts else "-"
 
