@@ -88,6 +88,13 @@ def test_channel_prompts_of_another_version_are_other_cells_and_no_others_are() 
     assert "channel" not in identify(guess).counted
 
 
+def test_weights_chosen_by_another_version_are_other_cells_and_no_others_are() -> None:
+    last = identify(make_config(OUT))
+    best = identify(make_config(OUT, trainer=TrainerConfig(select="best:rougeL")))
+    assert "choosing" not in last.counted
+    assert best.counted["choosing"] == 2
+
+
 def test_a_parameter_counts_where_the_variant_reads_it() -> None:
     deleted = InstructionConfig("deleted")
     assert identify(make_config(OUT, instruction=deleted)) != identify(

@@ -26,7 +26,7 @@ from instruct_ablate.cell.state.canonical import (
 )
 from instruct_ablate.cell.state.counting import but_neutral, counting
 from instruct_ablate.cell.state.folder_name import folder_name
-from instruct_ablate.cell.state.record.record import CHANNEL, FORMAT, PREDICTION, TRAINING
+from instruct_ablate.cell.state.record.record import CHANNEL, CHOOSING, FORMAT, PREDICTION, TRAINING
 from instruct_ablate.cell.state.setting.keys import ORDER
 from instruct_ablate.cell.state.setting.setting import Names, Setting, setting_from
 from instruct_ablate.cell.state.setting.unordered import in_order
@@ -180,14 +180,14 @@ def _identity(config: Config, contents: Contents) -> Identity:
 
 
 def _choosing(config: Config) -> dict[str, Any]:
-    """Return when and on how much the weights are chosen, where they are: then it changes the result."""
+    """Return how, when and on how much the weights are chosen, where they are: then it changes the result."""
     if config.trainer.select == "last":
         return {}
     given = vars(config.evaluation)
     points = {name: given[name] for name in ("every_steps", "every_epochs")}
     points["at_instances"] = config.evaluation.at_instances or USUAL
     points["at"] = sorted({float(share) for share in config.evaluation.at})
-    return {f"evaluation.{name}": value for name, value in points.items()}
+    return {"choosing": CHOOSING, **{f"evaluation.{name}": value for name, value in points.items()}}
 
 
 def regardless_of_order(counted: Mapping[str, Any]) -> str:

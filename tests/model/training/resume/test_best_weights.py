@@ -57,6 +57,20 @@ def test_of_equal_points_the_earlier_is_the_best(higher: bool, step: int) -> Non
     assert again.scores == choice.scores
 
 
+@pytest.mark.parametrize("higher", [True, False])
+def test_points_that_rounding_alone_sets_apart_are_equal(higher: bool) -> None:
+    # Means of three tasks' exact match with the same right answers in all.
+    near = ((100 / 3 + 50 + 100 / 7) / 3, (100 / 7 + 50 + 100 / 3) / 3)
+    assert 0 < abs(near[0] - near[1]) < 1e-12
+    for one, other in (near, near[::-1]):
+        choice = Choice(higher, patience=1)
+        assert choice.add(1, one)
+        assert not choice.add(2, other)
+        assert choice.best == 1
+        assert choice.stops
+    assert Choice(scores=[(1, 1.0), (2, 1.0001)]).best == 2
+
+
 def test_patience_counts_points_without_a_better_one() -> None:
     choice, stops = Choice(patience=2), []
     assert not choice.stops

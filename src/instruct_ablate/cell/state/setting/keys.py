@@ -41,12 +41,13 @@ WITHOUT_MODEL = ("evaluation.metrics", "evaluation.instructions")
 
 
 # Keys that came after the first identities, each with the value that does what was done before; there it is left out.
-# "training", "prediction" and "channel" are versions, not keys: what an older version has trained or predicted is of
-# version 1.
+# "training", "prediction", "channel" and "choosing" are versions, not keys: what an older version has trained,
+# predicted or chosen is of version 1.
 # `evaluation.batch_tokens` did not count once; sums of rows depend in their last bits on who stands beside them, and
 # what is decoded with them (docs/benchmarks.md has the figures).
 NEUTRAL: dict[str, Any] = {
-    "training": 1, "prediction": 1, "channel": 1, "evaluation.batch_tokens": 16384,
+    "training": 1, "prediction": 1, "channel": 1, "choosing": 1,
+    "evaluation.batch_tokens": 16384,
     "prompt.end_of_source": True, "prompt.add_task_name": False, "data.encodings": "one", "data.references": "one",
     "data.altered_share": 1.0,
     "tasks.mixture": None, "tasks.examples": 0, "trainer.loss": "per_token", "trainer.dropout": 0.0,

@@ -16,6 +16,7 @@ from torch import Tensor
 from instruct_ablate.disk.fence import inside_fence
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.training.resume import training_state
+from instruct_ablate.scores import exceeds
 
 _FILE = re.compile(r"best-(\d+)\.ckpt")
 
@@ -39,8 +40,12 @@ class Choice:
     def best(self) -> int:
         """The step of the best point."""
         sign = 1 if self.higher_is_better else -1
-        # Of equal ones `max` takes the first, and points come in the order of their steps.
-        return max(self.scores, key=lambda one: sign * one[1])[0]
+        chosen, highest = self.scores[0]
+        for step, score in self.scores[1:]:
+            # Means of several tasks that have one total differ in the last bit: no later point is better by that.
+            if exceeds(sign * score, sign * highest):
+                chosen, highest = step, score
+        return chosen
 
     @property
     def stops(self) -> bool:
