@@ -342,6 +342,9 @@ def test_a_server_that_cannot_be_reached_is_told_before_it_is_waited_for(
     (told,) = caplog.messages
     assert told.startswith(f"no answer from {server.url} (")
     assert "refused" in told
+    monkeypatch.setenv("WANDB_BASE_URL", "https://no address/")
+    assert wandb_sync([Path("a")], 1) == ""
+    assert "control characters" in caplog.messages[-1]
 
 
 def test_logs_go_up_so_many_at_once_and_a_silent_failure_has_a_reason(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 from wandb import Table
 
 from instruct_ablate.cell.mirror import wandb_run
@@ -21,6 +22,7 @@ from instruct_ablate.cell.mirror.wandb_run import (
     open_run,
     resolved_mode,
     run_id,
+    server_address,
     shown_config,
     tags,
 )
@@ -345,6 +347,10 @@ def test_a_key_lies_in_the_environment_or_in_netrc_under_the_servers_name(
     assert has_key()
     monkeypatch.setenv("WANDB_BASE_URL", "https://own.example:8080/path")
     assert not has_key()
+    monkeypatch.setenv("NETRC", str(tmp_path / "own"))
+    (tmp_path / "own").write_text("machine own.example:8080 login user password abc\n")
+    assert has_key()
+    monkeypatch.delenv("NETRC")
     monkeypatch.setenv("WANDB_API_KEY", "abc")
     assert has_key()
     monkeypatch.setenv("WANDB_API_KEY", "")
@@ -352,6 +358,17 @@ def test_a_key_lies_in_the_environment_or_in_netrc_under_the_servers_name(
     assert has_key()
     (tmp_path / ".netrc").write_text("nonsense")
     assert not has_key()
+
+
+def test_the_key_that_wandb_login_keeps_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from wandb.sdk.lib.wbauth.wbnetrc import write_netrc_auth
+
+    for name in ("WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_netrc_auth(host=str(wandb.Settings().base_url), api_key="k" * 40)
+    assert has_key()
+    assert server_address() == wandb.Settings().base_url
 
 
 def test_what_runs_are_grouped_by_stands_under_axes():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import os
 import subprocess
@@ -123,7 +124,7 @@ def _no_answer() -> str:
             return ""
     except urllib.error.HTTPError:
         return ""  # an answer
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return in_a_line(error)
 
 

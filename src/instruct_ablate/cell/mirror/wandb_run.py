@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 INIT_SECONDS = 30.0
 NOTED = "logged_steps"  # beside the runs' logs: up to which step earlier tries have told the run
+OWN_SERVER = "WANDB_BASE_URL"  # the variable that names a server of one's own
+FORMER_HOST = "api.wandb.ai"  # where `wandb login` kept its key before wandb 0.31
 CURVES = ("loss", "learning_rate", "tokens_per_second")  # of a curve's row, those that a summary holds
 
 
@@ -292,12 +294,18 @@ def has_key() -> bool:
     import netrc
 
     try:
-        found = netrc.netrc()
+        found = netrc.netrc(Path(own).expanduser() if (own := os.environ.get("NETRC")) else None)
     except (OSError, netrc.NetrcParseError):
         return False
-    return urlsplit(server_address()).netloc in found.hosts
+    if FORMER_HOST in found.hosts and not os.environ.get(OWN_SERVER):
+        return True  # W&B takes it for its server of today, too
+    return bool(found.hosts) and urlsplit(server_address()).netloc in found.hosts
 
 
 def server_address() -> str:
-    """Return the address of W&B's server, or of the user's own."""
-    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+    """Return the address of W&B's server, or of the user's own; the first is what the installed version takes."""
+    if own := os.environ.get(OWN_SERVER):
+        return own
+    import wandb
+
+    return str(wandb.Settings().base_url)
