@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.shortage import shortage_notes, told_shortages
+from instruct_ablate.instruction.shortage import in_one, shortage_notes, told_shortages
 from instruct_ablate.schema import InstructionConfig
 from tests.conftest import make_task
 
@@ -65,3 +65,21 @@ def test_what_is_said_is_found_again_among_a_records_notes(asked: dict[str, obje
     assert said
     met = [f"test, original: {line}" for line in said]
     assert [*told_shortages(["instruction=delusive: something", *met, "training: 3 of 4"])] == said
+
+
+def test_what_differs_in_tasks_alone_is_one_sentence() -> None:
+    def line(
+        short: int, every: int, named: str, side: str = "training", asked: str = "num_positive=3"
+    ) -> str:
+        return f"instruction.{asked}: {short} of {every:,} {side} tasks have fewer positive examples: {named}"
+
+    drawn = [line(2, 5, "a (2 of 3), b (2 of 3)"), line(3, 5, "c (2 of 3)"), line(400, 1000, "d (2 of 3)")]
+    apart = [line(2, 5, "a (2 of 3)", side="test"), line(2, 5, "a (2 of 4)", asked="num_positive=4")]
+    assert [*in_one([drawn[0], apart[0], *drawn, *apart])] == [
+        "instruction.num_positive=3: 2 of 5 to 3 of 5 training tasks have fewer positive examples; which ones, the "
+        "notes of each cell's record say",
+        *apart,
+    ]
+    (same,) = in_one([drawn[0], line(2, 5, "e (2 of 3)")])
+    assert same.startswith("instruction.num_positive=3: 2 of 5 training tasks have fewer")
+    assert [*told_shortages([line(2, 5, "x").replace("of 5", f"of {'5' * 5000}")])] == []

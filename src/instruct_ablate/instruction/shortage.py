@@ -21,7 +21,10 @@ _NOUNS = {
     "num_negative": "negative examples",
     "explanations": "explanations",
 }
-_SAID = re.compile(rf"instruction\.(?:{'|'.join(_NOUNS)})=\w+: \d+ of [\d,]+ \w+ tasks? ha(?:s|ve) fewer .*")
+_SAID = re.compile(
+    rf"(instruction\.(?:{'|'.join(_NOUNS)})=\w+): (\d{{1,9}}) of (\d[\d,]{{0,11}}) (\w+) tasks? ha(?:s|ve) "
+    rf"fewer ([\w ]+).*"
+)
 Numbers = tuple[int, int]  # of what a task shows, and of what it was to show
 Count = Callable[[Instruction], Numbers]
 
@@ -50,6 +53,23 @@ def shortage_notes(
 def told_shortages(notes: Iterable[str]) -> Iterator[str]:
     """Pick what `shortage_notes` says out of a record's notes, without the test under which each was met."""
     return (found[0] for note in notes if (found := _SAID.search(note)))
+
+
+def in_one(lines: Iterable[str]) -> Iterator[str]:
+    """Put those of these sentences into one that differ in their tasks alone: seeds and budgets draw others each."""
+    found: dict[tuple[str, ...], dict[str, tuple[int, int]]] = {}
+    for line in lines:
+        if said := _SAID.fullmatch(line):
+            given, short, every, side, noun = said.groups()
+            numbers = int(short), int(every.replace(",", ""))
+            found.setdefault((given, side, noun), {})[line] = numbers
+    for (given, side, noun), told in found.items():
+        if len(told) == 1:
+            yield from told
+            continue
+        shares = sorted(told.values(), key=lambda numbers: (numbers[0] / max(1, numbers[1]), numbers))
+        span = " to ".join(dict.fromkeys(f"{short} of {every:,}" for short, every in (shares[0], shares[-1])))
+        yield f"{given}: {span} {side} tasks have fewer {noun}; which ones, the notes of each cell's record say"
 
 
 def _counts(config: InstructionConfig) -> dict[str, Count]:

@@ -191,6 +191,11 @@ def test_the_caption_names_tasks_with_fewer_examples_than_are_to_be_shown():
     told = caption(build_rows([*cells, make_cell(60.0, instruction="delusive")]))
     assert told.count(line) == 1
     assert line not in caption(build_rows([replace(cells[0], state="failed"), make_cell(60.0, seed=2)]))
+    others = line.replace("1 of 2 test tasks has", "2 of 5 test tasks have")
+    drawn = [cells[0], replace(cells[1], notes=(f"test, original: {others}",))]
+    assert caption(build_rows(drawn)).count("fewer positive examples") == 1, (
+        "not a sentence for each seed's tasks"
+    )
 
 
 def test_what_models_have_seen_of_their_tests_has_a_column_and_a_sentence():

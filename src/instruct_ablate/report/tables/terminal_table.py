@@ -13,6 +13,7 @@ from instruct_ablate.cell.state.setting.legend import Legend, heading
 from instruct_ablate.cell.state.setting.rates import rate_line
 from instruct_ablate.cell.state.setting.trained_on import trained_on
 from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.instruction.shortage import in_one
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
 from instruct_ablate.plural import counted
 from instruct_ablate.report.rows.across_cells import with_metrics_over_cells
@@ -164,7 +165,7 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     apart = ways_sentence((row.setting, row.ways) for row in rows)
     scored = scored_sentence(row.scored for row in rows)
     unmet = unmet_lines((row.setting, row.unmet, row.unmet_tasks) for row in rows)
-    short = dict.fromkeys(line for row in rows for line in row.shortages)
+    short = in_one(line for row in rows for line in row.shortages)
     told = (rate_line(settings), seen_line(settings), draw_line(rows), *unmet, *short, apart, scored)
     return [line for line in told if line]
 
