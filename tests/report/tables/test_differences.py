@@ -185,7 +185,7 @@ def test_the_caption_names_tasks_that_not_both_sides_have():
     cells[1] = replace(cells[1], blocks=(replace(block, scores=fewer),))
     said = difference_caption(differences(cells, "original"))
     assert (
-        "In some, tasks are left out, for both sides do not have them on as many instances: task_c. Finds"
+        "In some, tasks are left out, for not both sides have them on as many instances: task_c. Finds"
         in said
     )
 

@@ -66,7 +66,7 @@ def test_tasks_that_one_side_alone_was_tested_on_are_named():
     (finding,) = answer(cells).findings
     assert finding.comparison.units == TASKS - 5
     (line,) = (line for line in lines([answer(cells)]) if "left out" in line)
-    assert "left out, for both sides do not have them on as many instances: t25, t26, t27 and 2 more" in line
+    assert "left out, for not both sides have them on as many instances: t25, t26, t27 and 2 more" in line
 
 
 def test_cells_of_the_same_rows_in_another_order_are_never_held_against_each_other():

@@ -109,7 +109,7 @@ def dropped_words(dropped: Sequence[str]) -> str:
     if not dropped:
         return ""
     named = ", ".join(dropped[:NAMED]) + (f" and {len(dropped) - NAMED} more" if len(dropped) > NAMED else "")
-    return f"left out, for both sides do not have them on as many instances: {named}"
+    return f"left out, for not both sides have them on as many instances: {named}"
 
 
 def one_for_all(side: Side) -> Scores | None:
