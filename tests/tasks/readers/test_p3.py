@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import datasets
 import huggingface_hub
@@ -97,8 +98,11 @@ def test_rows_for_each_choice_are_not_counted_again(root):
 def test_other_test_sets_by_globs(root):
     collection = read(root, test_split="imdb_*, super_glue_rte_*")
     assert [task.name for task in collection.test] == ["imdb_Sentiment", "super_glue_rte_must_be_true"]
+    assert [task.name for task in read(root, test_split="imdb_*,").test] == ["imdb_Sentiment"]
     with pytest.raises(UserError, match=r"none of T0's eleven .*tasks\.test_split"):
         read(root, include=["imdb*"])
+    with pytest.raises(UserError, match=r"none of T0's eleven"):
+        read(root, test_split=",")
 
 
 def test_data_sets_of_t0_that_are_not_there_are_noted_and_told_before_the_first_cell(root):
@@ -167,6 +171,8 @@ def test_the_hub_is_asked_for_each_prompt_set(tmp_path, monkeypatch):
     assert (len(collection.train[0].instances), len(collection.test[0].instances)) == (6, 2)
     with pytest.raises(UserError, match="no wildcards"):
         read_tasks(TasksConfig(reader="p3", root="bigscience/P3", include=["imdb_*"]), tmp_path)
+    with pytest.raises(UserError, match=r"tasks\.test_split: the pattern 'imbd_\*' matches no prompt set"):
+        read_tasks(replace(config, test_split="hellaswag_*, imbd_*"), tmp_path)
 
 
 def test_a_hub_that_is_away(tmp_path, monkeypatch):

@@ -159,11 +159,13 @@ def _source(
 def _tested(name: str, config: TasksConfig) -> bool:
     if config.test_split is None:
         return t0.is_evaluated(name)
-    return selection.matches(name, _globs(config))
+    globs = _globs(config)
+    return bool(globs) and selection.matches(name, globs)  # no patterns are "all" to `matches`
 
 
 def _globs(config: TasksConfig) -> list[str]:
-    return [] if config.test_split is None else [pattern.strip() for pattern in config.test_split.split(",")]
+    given = config.test_split or ""
+    return [glob for part in given.split(",") if (glob := part.strip())]
 
 
 def _hint(config: TasksConfig, files: dict[str, list[Path]]) -> str:
@@ -205,6 +207,8 @@ def _hub(config: TasksConfig) -> Source:
         raise UserError(
             "tasks.include must name the prompt sets to load from the hub, one by one (no wildcards)."
         )
+    if unmet := selection.unmatched("tasks.test_split", _globs(config), config.include, "prompt set"):
+        raise UserErrors(unmet)
     sides, notes = _sides(config.include, config)
     sets = [
         PromptSet(
