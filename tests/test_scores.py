@@ -107,3 +107,4 @@ def test_what_rounding_alone_sets_apart_does_not_exceed() -> None:
     assert exceeds(2.01, 2.0)
     assert exceeds(-1.0, -1.001)
     assert not exceeds(2.0, 2.01)
+    assert exceeds(2.0, float("-inf")), "a finite score is above one that is none"
