@@ -15,6 +15,7 @@ from instruct_ablate.cell.run.evaluation import write_rows
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.run.settings import check_names
+from instruct_ablate.cell.state import former
 from instruct_ablate.cell.state.former import UNKNOWN_ORDER, as_stored, in_another_order
 from instruct_ablate.cell.state.identity import Data, digest, identify
 from instruct_ablate.cell.state.record.instance_scores import checksum
@@ -124,6 +125,24 @@ def test_of_many_studies_that_have_the_cell_the_first_by_name_is_taken(
     taken = run_cell(config_of(tmp_path, "a_new_one"), never)
     assert f"taken over from study {names[1]}, which had done the same cell" in taken.notes
     assert f"the cell of study {first} is not taken over" in caplog.text
+
+
+def test_however_many_studies_there_are_each_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: with more than 32 of them each cell read all of them anew."""
+    studies = [tmp_path / f"study{number:02}" for number in range(40)]
+    for study in studies:
+        (study / "cell").mkdir(parents=True)
+        (study / "cell" / "identity.json").write_text("{}")
+    read: list[Path] = []
+    monkeypatch.setattr(former, "_told_of", read.append)
+    of_a_list = config_of(tmp_path, "a_new_one")
+    of_a_list = replace(of_a_list, tasks=replace(of_a_list.tasks, include=["starter0*", "starter1*"]))
+    for _ in range(2):
+        found = [list(in_another_order(study, identify(of_a_list), [])) for study in studies]
+        assert found == [[]] * 40
+    assert read == [study / "cell" / "identity.json" for study in studies]
 
 
 def test_nothing_is_taken_over_where_it_is_not_wanted(tmp_path: Path) -> None:
