@@ -141,3 +141,18 @@ def test_what_says_nothing_is_settled_where_every_seed_says_so():
     moved = replace(same, pairing=replace(same.pairing, left=left))
     (ruling,) = rulings(EQUAL, [moved], FIVE)
     assert (ruling.answer, ruling.settled) == ("uninformative", False)
+
+
+@pytest.mark.parametrize("verb", ["exceeds", "equals"])
+def test_each_side_of_an_outlook_stands_at_its_own_step(verb: str):
+    """Holm divides the level of support and that of refutation by how far each has come, which differ."""
+    claim = EQUAL if verb == "equals" else clause("exceeds b on exact_match by 1")
+    one = tried(1.2, 3, 1.0)
+    comparison = compare(one.pairing.left - one.pairing.right, floor=one.pairing.floor)
+    plain, support, refute = (
+        FIVE.outlook(claim, one, comparison, steps) for steps in ((1, 1), (50, 1), (1, 50))
+    )
+    assert support.supports < plain.supports
+    assert support.refutes == plain.refutes
+    assert refute.refutes < plain.refutes
+    assert refute.supports == plain.supports
