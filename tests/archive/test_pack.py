@@ -101,6 +101,21 @@ def test_all_that_numbers_rest_on_is_packed_and_nothing_else(tmp_path: Path) -> 
     assert sorted(names) == sorted(f"study/s/{name}" for name in there)
 
 
+def test_predictions_of_every_block_that_are_not_those_scored_are_named(tmp_path: Path) -> None:
+    made = make_cell(50.0)
+    tests = made.blocks[0]
+    other = replace(tests, instruction="empty", predictions="predictions/empty.jsonl", sha256="f" * 64)
+    gone = replace(tests, instruction="delusive", predictions="predictions/delusive.jsonl", sha256="f" * 64)
+    general = replace(tests, instruction=GENERAL, predictions=GENERAL_FILE, sha256="f" * 64)
+    cell = replace(made, blocks=(tests, other, gone), general=general)
+    study = write_study(tmp_path / "s", [cell])
+    (study / cell.name / GENERAL_FILE).write_text("{}\n")
+    (study / cell.name / gone.predictions).unlink()
+    packed = pack(study, tmp_path / "a.zip")
+    assert [line.split()[1] for line in packed.changed] == [other.predictions, GENERAL_FILE]
+    assert packed.lacking == (f"study/s/{cell.name}/{gone.predictions}",)
+
+
 def test_what_changes_while_it_is_packed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = make_cell(50.0)
     study = write_study(tmp_path / "s", [cell])
