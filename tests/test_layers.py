@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 
 # From the ground up; a room imports from its own line and from the lines before it, never from one after.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "cost", "limits", "plural", "terminal", "long_table"),
+    ("errors", "cost", "limits", "plural", "rounding", "terminal", "long_table"),
     ("schema", "normalisation", "process", "hub"),
     ("disk", "configuration"),
     ("constraints",),

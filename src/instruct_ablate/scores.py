@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -12,8 +11,6 @@ from instruct_ablate.tasks.task import Kind
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Values = tuple[tuple[str, float], ...]
 """Metric names with their values, in the metrics' order; a metric that is not defined has no entry."""
-
-ROUNDING = 1e-9  # of the larger of two numbers, or of one: what rounding alone puts between equal ones
 
 # The fields that scores and prediction rows had before they held names and values (record version 1).
 _FORMER = ("exact_match", "rouge1", "rougeL", "in_label_space", "format_correctness", "uniform_guess")
@@ -26,12 +23,6 @@ def value_of(values: Values, name: str) -> float | None:
         if key == name:
             return value
     return None
-
-
-def exceeds(one: float, other: float) -> bool:
-    """Whether a score, or a difference of two, is above another by more than rounding puts between equal ones."""
-    # 56 % less 54 % of a hundred instances is 2.0000000000000071 points.
-    return one > other and not math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)
 
 
 def agree(one: Values, other: Values) -> bool:

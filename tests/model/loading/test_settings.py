@@ -12,7 +12,7 @@ from instruct_ablate.schema import ModelConfig
     [
         (ModelConfig("m", source="wheal"), "did you mean 'wheel'"),
         (ModelConfig("m", kind="decoder"), "did you mean 'decoder-only'"),
-        (ModelConfig("m", kind="x"), "decoder-only, encoder-decoder., or null to find it out"),
+        (ModelConfig("m", kind="x"), "decoder-only, encoder-decoder, or null to find it out"),
         (ModelConfig("m", tries=0), r"^model\.tries=0 must be at least 1$"),
         (ModelConfig("m", tries=1_000_001), "and at most 1000000$"),
         (

@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 
 from instruct_ablate.report.rows.seed_means import Mean, Row
 from instruct_ablate.report.tables.terminal_table import Places, listed, numbers_said, warnings
-from instruct_ablate.scores import exceeds
+from instruct_ablate.rounding import exceeds
 
 CM = 1 / 2.54  # inches
 

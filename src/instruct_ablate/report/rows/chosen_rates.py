@@ -18,7 +18,7 @@ from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.plural import counted
 from instruct_ablate.report.rows.trials import without_clashes
-from instruct_ablate.scores import exceeds
+from instruct_ablate.rounding import exceeds
 
 
 @dataclass(frozen=True)

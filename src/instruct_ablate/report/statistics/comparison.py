@@ -26,7 +26,7 @@ from instruct_ablate.report.statistics.variance.components import (
 from instruct_ablate.report.statistics.variance.error import Error, Floor, error_of
 from instruct_ablate.report.statistics.variance.permutation import permutation_p
 from instruct_ablate.report.statistics.variance.seed_pool import SeedPool
-from instruct_ablate.scores import ROUNDING
+from instruct_ablate.rounding import ROUNDING
 
 LIMIT = 100.0  # points, between percentages
 _UNKNOWN = Components(*3 * (float("nan"),))

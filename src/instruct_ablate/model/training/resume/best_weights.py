@@ -16,7 +16,7 @@ from torch import Tensor
 from instruct_ablate.disk.fence import inside_fence
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.training.resume import training_state
-from instruct_ablate.scores import exceeds
+from instruct_ablate.rounding import exceeds
 
 _FILE = re.compile(r"best-(\d+)\.ckpt")
 

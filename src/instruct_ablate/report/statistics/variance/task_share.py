@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from instruct_ablate.scores import exceeds
+from instruct_ablate.rounding import exceeds
 
 LEVEL = 0.05
 SHARE = 0.9

@@ -1,0 +1,13 @@
+"""What rounding puts between equal numbers, and whether one is above another by more than that."""
+
+from __future__ import annotations
+
+import math
+
+ROUNDING = 1e-9  # of the larger of two numbers, or of one: what rounding alone puts between equal ones
+
+
+def exceeds(one: float, other: float) -> bool:
+    """Whether a score, or a difference of two, is above another by more than rounding puts between equal ones."""
+    # 56 % less 54 % of a hundred instances is 2.0000000000000071 points.
+    return one > other and not math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING)

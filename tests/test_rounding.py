@@ -1,0 +1,16 @@
+"""Equal numbers stay equal, whatever rounding has put between them."""
+
+from __future__ import annotations
+
+from instruct_ablate.rounding import exceeds
+
+
+def test_what_rounding_alone_sets_apart_does_not_exceed() -> None:
+    of_a_hundred = [100.0 * (number / 100) for number in range(101)]
+    apart = [high - low for low, high in zip(of_a_hundred, of_a_hundred[2:], strict=False)]
+    assert any(one > 2.0 for one in apart), "else this shows nothing"
+    assert not any(exceeds(one, 2.0) or exceeds(2.0, one) for one in apart)
+    assert exceeds(2.01, 2.0)
+    assert exceeds(-1.0, -1.001)
+    assert not exceeds(2.0, 2.01)
+    assert exceeds(2.0, float("-inf")), "a finite score is above one that is none"
