@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from instruct_ablate.rounding import exceeds
+from instruct_ablate.rounding import exceeds, first_best
 
 
 def test_what_rounding_alone_sets_apart_does_not_exceed() -> None:
@@ -14,3 +14,11 @@ def test_what_rounding_alone_sets_apart_does_not_exceed() -> None:
     assert exceeds(-1.0, -1.001)
     assert not exceeds(2.0, 2.01)
     assert exceeds(2.0, float("-inf")), "a finite score is above one that is none"
+
+
+def test_the_first_of_equal_values_is_the_best() -> None:
+    near = 0.1 + 0.2
+    assert near > 0.3
+    assert [
+        first_best(values) for values in ([0.3, near], [near, 0.3], [0.2, 0.3, near], [5.0], [1.0, 3.0, 2.0])
+    ] == [*(0, 0, 1, 0, 1)]

@@ -18,7 +18,7 @@ from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.plural import counted
 from instruct_ablate.report.rows.trials import without_clashes
-from instruct_ablate.rounding import exceeds
+from instruct_ablate.rounding import first_best
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class Search:
     def best(self) -> int:
         """The place of the chosen rate; of equal ones the smaller rate's."""
         sign = 1 if find_measure(self.measure).metric.higher_is_better else -1
-        top = max(sign * score for score in self.scores)
-        return next(place for place, score in enumerate(self.scores) if not exceeds(top, sign * score))
+        return first_best([sign * score for score in self.scores])
 
 
 def searches(cells: Iterable[CellRecord]) -> list[Search]:

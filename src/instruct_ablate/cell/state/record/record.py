@@ -19,9 +19,8 @@ RECORD_VERSION = 2  # how a record is written; 1 had axes instead of a setting
 # Raised when results change; the first two count in an identity (1 is left out there), scores are made again.
 TRAINING, PREDICTION, SCORING = 1, 1, 3
 CHANNEL = 2  # version of the prompts of evaluation.decoding=channel
-CHOOSING = (
-    2  # version of which point's weights are chosen (trainer.select); 1 let rounding choose among equal ones
-)
+# Version of which point's weights are chosen (trainer.select); 1 let rounding choose among equal ones.
+CHOOSING = 2
 GENERAL = (
     "general ability"  # how the block of `evaluation.general` is called; no variant has a name of two words
 )

@@ -16,7 +16,7 @@ from torch import Tensor
 from instruct_ablate.disk.fence import inside_fence
 from instruct_ablate.errors import UserError
 from instruct_ablate.model.training.resume import training_state
-from instruct_ablate.rounding import exceeds
+from instruct_ablate.rounding import first_best
 
 _FILE = re.compile(r"best-(\d+)\.ckpt")
 
@@ -40,12 +40,8 @@ class Choice:
     def best(self) -> int:
         """The step of the best point."""
         sign = 1 if self.higher_is_better else -1
-        chosen, highest = self.scores[0]
-        for step, score in self.scores[1:]:
-            # Means of several tasks that have one total differ in the last bit: no later point is better by that.
-            if exceeds(sign * score, sign * highest):
-                chosen, highest = step, score
-        return chosen
+        # Means of several tasks that have one total differ in the last bit: no later point is better by that.
+        return self.scores[first_best([sign * score for _, score in self.scores])][0]
 
     @property
     def stops(self) -> bool:
