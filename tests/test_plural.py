@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from instruct_ablate.command_line import group
-from instruct_ablate.plural import are, counted, have, were
+from instruct_ablate.plural import are, counted, have, named, were
 from instruct_ablate.report import report
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
@@ -66,3 +66,11 @@ def test_a_study_of_one_cell_with_one_prediction_is_told_in_the_singular(
     said |= {str(path.relative_to(folder)): path.read_text() for path in files}
     found = {where: ONE_OF_MANY.findall(text) for where, text in said.items()}
     assert {where: lines for where, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [("", ""), ("a", "a"), ("ab", "a, b"), ("abc", "a, b and 1 more"), ("abcde", "a, b and 3 more")],
+)
+def test_the_first_of_many_names(names: str, told: str):
+    assert named([*names], 2) == told

@@ -1,6 +1,8 @@
-"""Numbers with their nouns, as a sentence has them: "1 cell", "3 cells", "1,200 cells"."""
+"""Numbers with their nouns, as a sentence has them: "1 cell", "3 cells", "1,200 cells"; and the first of many."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def counted(number: int, noun: str) -> str:
@@ -21,3 +23,8 @@ def have(number: int) -> str:
 def were(number: int) -> str:
     """Return the verb for so many: "1 prediction was dropped", "2 predictions were"."""
     return "was" if number == 1 else "were"
+
+
+def named(names: Sequence[str], most: int) -> str:
+    """Name the first of many, and say how many more there are: "a, b and 3 more"."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

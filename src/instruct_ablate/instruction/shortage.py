@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.instruction.instruction import Instruction, as_instruction, vary
 from instruct_ablate.instruction.label import canonical, originals
-from instruct_ablate.plural import counted, have
+from instruct_ablate.plural import counted, have, named
 from instruct_ablate.schema import InstructionConfig
 from instruct_ablate.tasks.task import Task
 
@@ -108,5 +108,4 @@ def _short(
 
 
 def _named(short: dict[str, Numbers]) -> str:
-    named = ", ".join(f"{name} ({has} of {wanted})" for name, (has, wanted) in [*short.items()][:NAMED])
-    return named + (f" and {len(short) - NAMED} more" if len(short) > NAMED else "")
+    return named([f"{name} ({has} of {wanted})" for name, (has, wanted) in short.items()], NAMED)

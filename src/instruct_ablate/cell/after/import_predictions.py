@@ -25,7 +25,7 @@ from instruct_ablate.cell.state.store import now, write_record
 from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError, nearest
 from instruct_ablate.metrics import BUILT_IN_ALONE, Metric, Scores, Selection, aggregate, score_all
-from instruct_ablate.plural import are, counted, have, were
+from instruct_ablate.plural import are, counted, have, named, were
 from instruct_ablate.prompt.prompt import Prediction, Prompt
 from instruct_ablate.tasks.languages import word_rules
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection, WordRule
@@ -174,9 +174,8 @@ def _prompt(task: Task, instance: Instance, answer: Answer, rule: WordRule) -> P
 
 
 def _told(file: Path, what: str, keys: Sequence[Key]) -> str:
-    named = ", ".join(f"{task or '(no task)'} {instance}" for task, instance in keys[:_NAMED])
-    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-    return f"{file}: {counted(len(keys), 'instance')} {what}: {named}{more}."
+    shown = named([f"{task or '(no task)'} {instance}" for task, instance in keys], _NAMED)
+    return f"{file}: {counted(len(keys), 'instance')} {what}: {shown}."
 
 
 def _mismatch(file: Path, unknown: Sequence[Key], missing: Sequence[Key], collection: TaskCollection) -> str:

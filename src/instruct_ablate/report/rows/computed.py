@@ -13,7 +13,7 @@ from instruct_ablate.cell.state.record.record import CellRecord, Environment, sc
 from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.disk.score_curve import FILE, read_points, scored_by_text
 from instruct_ablate.grid.study import Study
-from instruct_ablate.plural import counted
+from instruct_ablate.plural import counted, named
 
 PRECISION, ON = "precision", " on "
 OWN = "instruct-ablate"
@@ -158,10 +158,7 @@ def _told(made: Iterable[tuple[str, str]]) -> str:
     first, *others = sorted(found.items(), key=lambda one: (-len(one[1]), one[0])) or [("", [])]
     if not others:
         return ""
-    told = [f"{value} ({counted(len(names), 'cell')}: {_named(names)})" for value, names in others]
+    told = [
+        f"{value} ({counted(len(names), 'cell')}: {named(sorted(names), NAMED)})" for value, names in others
+    ]
     return "; ".join((f"{first[0]} ({counted(len(first[1]), 'cell')})", *told))
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(sorted(names)[:NAMED]) + more

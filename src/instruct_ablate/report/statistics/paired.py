@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from instruct_ablate.metrics import Scores, find_measure
+from instruct_ablate.plural import named
 from instruct_ablate.report.statistics.variance.components import Matrix
 from instruct_ablate.report.statistics.variance.error import Floor
 from instruct_ablate.report.statistics.variance.informative import Standing
@@ -108,8 +109,7 @@ def dropped_words(dropped: Sequence[str]) -> str:
     """Name the tasks that a comparison leaves out; empty where it leaves out none."""
     if not dropped:
         return ""
-    named = ", ".join(dropped[:NAMED]) + (f" and {len(dropped) - NAMED} more" if len(dropped) > NAMED else "")
-    return f"left out, for not both sides have them on as many instances: {named}"
+    return f"left out, for not both sides have them on as many instances: {named(dropped, NAMED)}"
 
 
 def one_for_all(side: Side) -> Scores | None:

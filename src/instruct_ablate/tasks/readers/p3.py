@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from instruct_ablate.errors import UserError, UserErrors, nearest
+from instruct_ablate.plural import named
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake.data_file import stem
 from instruct_ablate.tasks.intake.rows import data_files, read_rows
@@ -38,6 +39,7 @@ FIELDS = selection.BY_SIDE | {
 }
 
 _SPLITS = ("train", "validation", "test")
+NAMED = 8  # of prompt sets and data sets in a note
 
 
 def open_source(config: TasksConfig, cache: Path) -> Source:
@@ -70,10 +72,10 @@ def open_source(config: TasksConfig, cache: Path) -> Source:
         used += chosen
         templates = _templates(name, test, sides, config)
         sets.append(PromptSet(name, test, partial(_chain, chosen), str(chosen[0]), templates))
-    named = [
+    listed = [
         (item.name, item.test, [str(path.relative_to(root)) for path in files[item.name]]) for item in sets
     ]
-    return _source(sets, tuple(used), config, key=f"{named}", notes=notes)
+    return _source(sets, tuple(used), config, key=f"{listed}", notes=notes)
 
 
 def _sides(names: Sequence[str], config: TasksConfig) -> tuple[dict[str, bool], tuple[str, ...]]:
@@ -108,10 +110,8 @@ def _absent(sides: Mapping[str, bool], config: TasksConfig) -> tuple[str, ...]:
     for what, data_sets, tested in known:
         there = {_of_t0(name, config, tested) for name, test in sides.items() if test == tested}
         if missing := [one for one in data_sets if one not in there]:
-            shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
-            notes.append(
-                f"tasks.root: {len(missing)} of T0's {len([*data_sets])} {what} are not there: {shown}"
-            )
+            of = f"{len(missing)} of T0's {len([*data_sets])} {what}"
+            notes.append(f"tasks.root: {of} are not there: {named(missing, NAMED)}")
     return tuple(notes)
 
 
@@ -120,8 +120,7 @@ def _of_t0(name: str, config: TasksConfig, tested: bool) -> str | None:
 
 
 def _noted(names: Sequence[str], what: str) -> tuple[str, ...]:
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return (f"{len(names)} prompt sets are {what}: {shown}",) if names else ()
+    return (f"{len(names)} prompt sets are {what}: {named(names, NAMED)}",) if names else ()
 
 
 def _templates(name: str, test: bool, sides: Mapping[str, bool], config: TasksConfig) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from instruct_ablate.errors import UserError
 from instruct_ablate.limits import check_limits, whole
-from instruct_ablate.plural import counted, have
+from instruct_ablate.plural import counted, have, named
 from instruct_ablate.schema import BudgetConfig, TasksConfig
 from instruct_ablate.tasks.sampling import few_shot
 from instruct_ablate.tasks.task import Part, Task
@@ -257,5 +257,4 @@ def _wanted(key: str, config: BudgetConfig) -> str:
 
 
 def _named(tasks: Sequence[Task]) -> str:
-    named = ", ".join(f"{task.name} ({len(task.instances)})" for task in tasks[:5])
-    return named + (f" and {len(tasks) - 5} more" if len(tasks) > 5 else "")
+    return named([f"{task.name} ({len(task.instances)})" for task in tasks], 5)

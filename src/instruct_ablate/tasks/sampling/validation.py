@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from instruct_ablate.errors import UserError
-from instruct_ablate.plural import counted
+from instruct_ablate.plural import counted, named
 from instruct_ablate.tasks.sampling.selection import spread
 from instruct_ablate.tasks.task import Task, TaskCollection
 
@@ -41,6 +41,5 @@ def _remaining(train: Sequence[Task], count: int) -> bool:
 def held_out_line(collection: TaskCollection) -> str:
     """Name the tasks that are held out."""
     names = [task.name for task in collection.validation]
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     every = len(names) + len(collection.train)
-    return f"tasks.validation={len(names)}: of {counted(every, 'training task')} held out: {shown}"
+    return f"tasks.validation={len(names)}: of {counted(every, 'training task')} held out: {named(names, 8)}"
