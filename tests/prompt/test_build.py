@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.prompt.build import alternated, build_prompts, drawn_reference, truncation_note
+from instruct_ablate.prompt.build import alternated, build_prompts, drawn_reference
+from instruct_ablate.prompt.lengths import truncation_note
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import InstructionConfig, PromptConfig
 from instruct_ablate.tasks.task import Instance, Task

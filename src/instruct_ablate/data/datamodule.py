@@ -22,6 +22,7 @@ from instruct_ablate.data.settings import unshared
 from instruct_ablate.data.store import Integers, TokenStore
 from instruct_ablate.data.weighting import Weighting
 from instruct_ablate.errors import UserError
+from instruct_ablate.prompt.lengths import cut_targets_note
 from instruct_ablate.schema import Config
 
 
@@ -169,10 +170,7 @@ class PromptDataModule(LightningDataModule):
         if not whole.cut_targets:
             return []
         limit = self.config.prompt.max_target_length
-        return [
-            f"training: {whole.cut_targets} of {len(whole)} targets are longer than prompt.max_target_length={limit} "
-            "tokens and were cut to it"
-        ]
+        return [f"training: {cut_targets_note(whole.cut_targets, len(whole), limit)}"]
 
     def batches(self) -> Batches:
         """Return the maker of batches for this process of the trainer (or for a single one)."""

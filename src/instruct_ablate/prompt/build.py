@@ -157,15 +157,3 @@ def altered_note(prompts: Sequence[Prompt], share: float, seed: int) -> str | No
     chosen = altered_instances(prompts, share, seed)
     count = sum((prompt.task, prompt.instance_id) in chosen for prompt in prompts)
     return f"{count} of {len(prompts)} examples are shown under the variant (data.altered_share={exactly(share)})."
-
-
-def truncation_note(prompts: Sequence[Prompt]) -> str | None:
-    """Say how many prompts were cut or lost examples for want of room; None where all fitted."""
-    cut = sum(prompt.truncated for prompt in prompts)
-    fewer = sum(prompt.dropped_examples > 0 for prompt in prompts)
-    if not cut and not fewer:
-        return None
-    return (
-        f"{len(prompts)} prompts: {cut} cut at prompt.max_source_length, {fewer} with fewer examples than "
-        "configured, because they would not fit (as in Tk-Instruct)."
-    )

@@ -15,7 +15,7 @@ from instruct_ablate.hypotheses import Hypothesis, parse_hypothesis, stored_hypo
 from instruct_ablate.report.documents import provenance
 from instruct_ablate.report.documents.checklist import checklist
 from instruct_ablate.report.figures.figures import draw_figures
-from instruct_ablate.report.figures.paper import SCREEN, Paper, bold_rule, main_caption
+from instruct_ablate.report.figures.paper import SCREEN, Paper, groups_caption, main_caption
 from instruct_ablate.report.figures.score_curves import score_curve_table
 from instruct_ablate.report.page.page import Contents, build_page, page_data
 from instruct_ablate.report.rows.across_cells import with_metrics_over_cells
@@ -191,10 +191,7 @@ def _write(report: Report, paper: Paper, figures: Beside[tuple[Path, ...]], data
     write(contents.main, folder / "main", main_caption(study.name, report.rows, shown) if report.rows else "")
     told = f"{study.name}: differences to {study.reference}. {difference_caption(report.differences)}"
     write(contents.differences, folder / "differences", told)
-    over = (
-        "means over instances, then mean ± standard deviation over seeds (without ± one cell), a column a variant. "
-        f"{bold_rule('line')}"
-    )
+    over = groups_caption(report.rows) if report.rows else ""
     write(contents.groups, folder / "categories", f"{study.name} by category: {over}", categories)
     write(contents.tasks, folder / "tasks", f"{study.name} by task: {over}", tasks)
     if (curves := score_curve_table(study)).lines:

@@ -13,7 +13,7 @@ from instruct_ablate.commands import report as report_command
 from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.report.figures.figures import draw_figures, over_budget
-from instruct_ablate.report.figures.paper import PAPERS, SCREEN, best, bold_rule, main_caption
+from instruct_ablate.report.figures.paper import PAPERS, SCREEN, best, bold_rule, groups_caption, main_caption
 from instruct_ablate.report.figures.styles import Styles
 from instruct_ablate.report.rows.columns import main_columns
 from instruct_ablate.report.rows.seed_means import Mean, build_rows
@@ -93,6 +93,21 @@ def test_a_caption_says_what_differs_what_the_numbers_are_and_what_is_shared():
     assert " All rows: tasks starter, " in told
     assert "one seed" in main_caption("study", build_rows([make_cell(50.0)]), ("exact_match",))
     assert "differences" not in main_caption("study", rows, ("exact_match",))
+
+
+def test_a_caption_of_groups_counts_seeds_and_says_what_must_be_known_of_all_rows():
+    cells = [
+        make_cell(50.0),
+        make_cell(52.0, seed=1),
+        make_cell(40.0, model="flan_t5_base", **{"tasks.reader": "natural_instructions"}),
+    ]
+    told = groups_caption(build_rows(cells))
+    assert (
+        "of a cell the mean over instances; mean ± standard deviation over up to 2 seeds; without ±" in told
+    )
+    assert "Contamination: flan_t5_base has probably seen Super-NI" in told
+    assert told.endswith(bold_rule("line"))
+    assert "mean over instances; one seed. " in groups_caption(build_rows(cells[:1]))
 
 
 def test_a_sign_within_a_value_stays_in_the_caption():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from instruct_ablate.cell.state.record.record import BlockKey
+from instruct_ablate.cell.state.record.record import BlockKey, CellRecord
+from instruct_ablate.cell.state.setting.setting import Value
 from instruct_ablate.report import report
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.tables.pivot import pivot_table
@@ -50,6 +51,22 @@ def test_tasks_stand_with_their_category():
     assert table.headings[:4] == ("metric", "category", "task", "budget")
     line = of(table, metric="ROUGE-L", task="task_g", budget="8")
     assert (line["category"], line["original"], line["instances"]) == ("Rewriting", "40.0 ± 0.0", "100")
+
+
+def test_a_line_whose_variants_are_over_other_numbers_of_instances_says_so():
+    """Predictions made elsewhere may be of a part of the instances, and any of the numbers would be wrong of some."""
+
+    def over(number: int, exact: float, **changes: Value) -> CellRecord:
+        cell = make_cell(exact, **changes)
+        (block,) = cell.blocks
+        own = tuple(replace(one, instances=number) for one in block.scores.categories)
+        return replace(cell, blocks=(replace(block, scores=replace(block.scores, categories=own)),))
+
+    cells = [over(40, 50.0), over(60, 55.0, instruction="simplified"), over(20, 5.0, data_budget=0)]
+    assert (
+        of(pivot_table(cells, "category"), metric="exact match", category="Logic")["instances"] == "20 to 60"
+    )
+    assert of(pivot_table(cells[:1], "category"), metric="exact match", category="Logic")["instances"] == "40"
 
 
 def test_scores_are_means_over_templates_and_the_best_of_a_line_is_bold():

@@ -217,6 +217,18 @@ def test_long_values_are_cut_in_the_caption():
     assert f"model={fits}…" in caption(build_rows([make_cell(60.0, model=longer)]))
 
 
+def test_of_a_long_list_whole_items_stay_and_the_others_are_counted():
+    """Which tasks were tested is for a reader to know: what is cut in a name could be any of several."""
+
+    def said(*tasks: str) -> str:
+        return caption(build_rows([make_cell(60.0, **{"tasks.test_include": tasks})]))
+
+    names = tuple(f"task{number}_mnli_*" for number in range(190, 196))
+    assert "tasks.test_include=task190_mnli_*, task191_mnli_* and 4 more" in said(*names)
+    assert "tasks.test_include=task190_mnli_*, task191_mnli_*." in said(*names[:2]).replace(" Mean", "")
+    assert f"tasks.test_include={'t' * LONGEST}… and 1 more" in said("t" * (LONGEST + 1), "b")
+
+
 def test_only_differences_are_signed():
     rows = build_rows([make_cell(60.0), make_cell(62.0, instruction="simplified")])
     assert [measured(rows[1], name) for name in ("exact_match", "to_reference", "to_untuned")] == [

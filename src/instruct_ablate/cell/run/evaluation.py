@@ -21,8 +21,9 @@ from instruct_ablate.instruction.context import Context
 from instruct_ablate.metrics import Metric, Selection, aggregate, score_prediction, score_predictions
 from instruct_ablate.metrics.registry import reading_model
 from instruct_ablate.model.decoding.answers.answer_bound import with_task_outputs
-from instruct_ablate.prompt.build import build_prompts, truncation_note
+from instruct_ablate.prompt.build import build_prompts
 from instruct_ablate.prompt.channel import channel_prompts
+from instruct_ablate.prompt.lengths import truncation_note
 from instruct_ablate.prompt.prompt import Prediction, Prompt, Tokens
 from instruct_ablate.prompt.template_set import template_label
 from instruct_ablate.schema import Config, InstructionConfig

@@ -23,8 +23,8 @@ from instruct_ablate.prompt.build import (
     alternated,
     build_prompts,
     partly_altered,
-    truncation_note,
 )
+from instruct_ablate.prompt.lengths import truncation_note
 from instruct_ablate.prompt.prompt import Prompt, Tokens
 from instruct_ablate.schema import Config, InstructionConfig, TrainerConfig
 from instruct_ablate.tasks.sampling.budget import check_shots, check_trainable, sample

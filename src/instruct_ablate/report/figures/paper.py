@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scipy.special import stdtrit
 
 from instruct_ablate.report.rows.seed_means import Mean, Row
-from instruct_ablate.report.tables.terminal_table import Places, listed, numbers_said, warnings
+from instruct_ablate.report.tables.terminal_table import Places, listed, numbers_said, spread_said, warnings
 from instruct_ablate.rounding import exceeds
 
 CM = 1 / 2.54  # inches
@@ -79,8 +79,18 @@ def main_caption(name: str, rows: Sequence[Row], shown: Sequence[str]) -> str:
     return " ".join(
         (
             f"{name}: scores by {listed(places.headings)}; {'; '.join(numbers_said(rows, shown))}.",
-            *(f"{line[0].upper()}{line[1:]}." for line in warnings(rows)),
+            *_sentences(rows),
             bold_rule("column"),
             f"All rows: {places.shared_by(' ')}.",
         )
     )
+
+
+def groups_caption(rows: Sequence[Row]) -> str:
+    """Say of the tables by category and by task what their numbers are, and what holds of the main table's rows too."""
+    told = f"a column a variant; of a cell the mean over instances; {spread_said(rows)}."
+    return " ".join((told, *_sentences(rows), bold_rule("line")))
+
+
+def _sentences(rows: Sequence[Row]) -> list[str]:
+    return [f"{line[0].upper()}{line[1:]}." for line in warnings(rows)]

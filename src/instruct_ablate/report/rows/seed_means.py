@@ -12,8 +12,10 @@ from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.instruction.shortage import told_shortages
 from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.metrics.measures import measure_names
+from instruct_ablate.prompt.lengths import Shares
 from instruct_ablate.report.rows.budgets import unmet_budgets, unmet_tasks
 from instruct_ablate.report.rows.computed import scored_by, way
+from instruct_ablate.report.rows.lengths import lengths_in_tests, lengths_in_training
 from instruct_ablate.report.rows.trials import Trial, Trials
 from instruct_ablate.report.statistics.paired import one_for_all, pair, task_values
 
@@ -64,6 +66,8 @@ class Row:
     unmet: float | None = None  # what a budget came to that was not met, per task or in all
     shortages: tuple[str, ...] = ()  # which tasks had fewer examples than an instruction is to show
     unmet_tasks: float | None = None  # how many tasks were trained on, where more were asked for
+    lengths: tuple[Shares, ...] = ()  # what limits on lengths took from each test
+    lengths_in_training: tuple[Shares, ...] = ()  # and from each training
 
     def mean(self, measure: str) -> Mean | None:
         """Return the mean of a measure; None where it is not defined or nothing is done."""
@@ -89,6 +93,7 @@ def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tupl
     rows = (_row(trial, trials, unfinished.get(trial, {}), reference) for trial in order)
     ways, scored = _ways(every), _scored(every)
     unmet, fewer, short = unmet_budgets(every), unmet_tasks(every), _shortages(every)
+    in_tests, in_training = lengths_in_tests(every), lengths_in_training(every)
     return tuple(
         replace(
             _with_general(row, general, reference),
@@ -97,6 +102,8 @@ def build_rows(cells: Iterable[CellRecord], reference: str = "original") -> tupl
             unmet=unmet.get(row.setting),
             unmet_tasks=fewer.get(row.setting),
             shortages=short.get(row.setting, ()),
+            lengths=in_tests.get(Trial(row.setting, row.tested), ()),
+            lengths_in_training=in_training.get(row.setting, ()),
         )
         for row in rows
     )

@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.setting.legend import Legend, heading
 from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.metrics import Score, find_measure, find_metric, mean_scores
 from instruct_ablate.report.figures.paper import best
+from instruct_ablate.report.rows.budgets import span
 from instruct_ablate.report.rows.columns import group_columns
 from instruct_ablate.report.rows.seed_means import Mean
 from instruct_ablate.report.rows.trials import tested_as_usual
@@ -23,13 +24,14 @@ MOST_ON_PAGE = 400  # lines of tasks
 
 @dataclass(slots=True)
 class _Line:
-    """The scores of a group at a place: by variant and seed."""
+    """The scores of a group at a place: by variant and seed, and over how many instances each is."""
 
-    instances: int
+    instances: set[int] = field(default_factory=set)  # predictions made elsewhere may be over fewer
     values: dict[str, dict[int, list[float]]] = field(default_factory=dict)
 
-    def add(self, variant: str, seed: int, value: float) -> None:
+    def add(self, variant: str, seed: int, value: float, instances: int) -> None:
         """Take in a cell's score."""
+        self.instances.add(instances)
         self.values.setdefault(variant, {}).setdefault(seed, []).append(value)
 
     def clashes(self, variant: str) -> bool:
@@ -73,8 +75,8 @@ def pivot_table(
         for tested, group, score in _groups(cell, by):
             variant = _variant(trained, cell.setting, tested)
             for metric, value in _measured(score, metrics):
-                line = lines.setdefault((metric, group, place), _Line(score.instances))
-                line.add(variant, cell.seed, value)
+                line = lines.setdefault((metric, group, place), _Line())
+                line.add(variant, cell.seed, value, score.instances)
     _spread(
         lines,
         {tuple(legend.text(cell.setting, key) for key in keys) for cell in done if cell.setting.untuned},
@@ -122,6 +124,7 @@ def _spread(lines: dict[Key, _Line], untrained: set[Place]) -> None:
         beside = [line for where, line in trained.get((metric, group), ()) if _starts(place, where)]
         for line in beside:
             line.values = {**own.values, **line.values}
+            line.instances |= own.instances
         if beside:
             del lines[metric, group, place]
 
@@ -135,4 +138,4 @@ def _texts(key: Key, line: _Line, means: Mapping[str, Mean | None]) -> tuple[str
     name = find_metric(metric).heading.replace("\n", " ")
     digits = find_measure(metric).digits
     values = (line.text(variant, mean, digits) for variant, mean in means.items())
-    return (name, *group, *place, str(line.instances), *values)
+    return (name, *group, *place, span(line.instances), *values)

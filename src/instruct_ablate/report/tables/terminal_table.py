@@ -15,11 +15,12 @@ from instruct_ablate.cell.state.setting.trained_on import trained_on
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.instruction.shortage import in_one
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
-from instruct_ablate.plural import counted
+from instruct_ablate.plural import counted, named
 from instruct_ablate.report.rows.across_cells import with_metrics_over_cells
 from instruct_ablate.report.rows.budgets import unmet_lines
 from instruct_ablate.report.rows.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.rows.computed import scored_sentence, ways_sentence
+from instruct_ablate.report.rows.lengths import lengths_lines
 from instruct_ablate.report.rows.seed_means import Mean, Row, build_rows
 from instruct_ablate.report.rows.trials import tested_as_usual
 from instruct_ablate.terminal import make_console
@@ -119,6 +120,8 @@ class Places:
         keys = self._legend.keys
         self._keys = keys if "instruction" in keys else (*keys, "instruction")  # this one is always shown
         self._tested = not all(tested_as_usual(row.setting, row.tested) for row in rows)
+        values = ((key, row.setting.get(key)) for row in rows for key in row.setting.keys)
+        self._lists = {key: value for key, value in values if isinstance(value, tuple)}
         known = {seen(row.setting) for row in rows}
         self._seen = len(known) > 1 and not known.isdisjoint(DOUBTFUL)
 
@@ -140,11 +143,17 @@ class Places:
     def shared_by(self, sign: str) -> str:
         """Write the same with another sign between a heading and its text."""
         shown = [pair for pair in self._legend.shared if pair[0] not in self._keys and pair[1] != "-"]
-        return ", ".join(f"{heading(key)}{sign}{_cut(text)}" for key, text in shown)
+        return ", ".join(f"{heading(key)}{sign}{_cut(text, self._lists.get(key, ()))}" for key, text in shown)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+def _cut(text: str, items: tuple[str, ...] = ()) -> str:
+    """Shorten a long value; of a list whole items stay, and how many more there are is said."""
+    if len(text) <= LONGEST:
+        return text
+    if text != ", ".join(items):  # no list, or one that is said in words of its own
+        return f"{text[:LONGEST]}…"
+    fitting = sum(len(", ".join(items[: number + 1])) <= LONGEST for number in range(len(items)))
+    return named([_cut(item) for item in items], max(1, fitting))
 
 
 def _narrow(name: str) -> str:
@@ -166,7 +175,19 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     scored = scored_sentence(row.scored for row in rows)
     unmet = unmet_lines((row.setting, row.unmet, row.unmet_tasks) for row in rows)
     short = in_one(line for row in rows for line in row.shortages)
-    told = (rate_line(settings), seen_line(settings), draw_line(rows), *unmet, *short, apart, scored)
+    lengths = lengths_lines(
+        [one for row in rows for one in row.lengths], [one for row in rows for one in row.lengths_in_training]
+    )
+    told = (
+        rate_line(settings),
+        seen_line(settings),
+        draw_line(rows),
+        *unmet,
+        *short,
+        *lengths,
+        apart,
+        scored,
+    )
     return [line for line in told if line]
 
 
@@ -183,11 +204,9 @@ def draw_line(rows: Sequence[Row]) -> str | None:
 
 def numbers_said(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
     """Say what the numbers in the columns `names` are, for every caption: spread, seeds, tasks, instances, units."""
-    wordings = max((row.templates for row in rows), default=1)
-    templates = f", each a mean over {wordings} templates" if wordings > 1 else ""
     classified = [word for name, word in _CLASSIFIED.items() if name in names]
     told = (
-        (f"{_spread(rows)}{templates}", names),
+        (spread_said(rows), names),
         (f"percentages averaged per task{_over(rows)}", names),
         (f"{listed(classified)} over classification tasks" if classified else "", names),
         ("ROUGE-L (gen.) over generation tasks", ("generation_rougeL",)),
@@ -212,13 +231,15 @@ def _most_seeds(rows: Sequence[Row]) -> int:
     return max((len(row.seeds) for row in rows), default=0)
 
 
-def _spread(rows: Sequence[Row]) -> str:
-    most = _most_seeds(rows)
+def spread_said(rows: Sequence[Row]) -> str:
+    """Say over how many seeds numbers are, what is not over several, and over how many templates each is."""
+    most, wordings = _most_seeds(rows), max((row.templates for row in rows), default=1)
+    templates = f", each a mean over {wordings} templates" if wordings > 1 else ""
     if most < 2:
-        return "one seed"
+        return f"one seed{templates}"
     up_to = "up to " if any(few_seeds(row, rows) for row in rows) else ""
     single = "; without ± a single cell" if any(len(row.seeds) == 1 for row in rows) else ""
-    return f"mean ± standard deviation over {up_to}{counted(most, 'seed')}{single}"
+    return f"mean ± standard deviation over {up_to}{counted(most, 'seed')}{single}{templates}"
 
 
 def _over(rows: Sequence[Row]) -> str:

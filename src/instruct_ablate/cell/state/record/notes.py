@@ -12,6 +12,7 @@ from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.normalisation import alike, is_answerable, merged_answers, normalised
 from instruct_ablate.plural import counted
+from instruct_ablate.prompt.lengths import ended_note
 from instruct_ablate.prompt.prompt import Prompt, is_bound
 
 # Where notes begin, as shares of predictions (or of a task's predictions).
@@ -58,7 +59,7 @@ def prediction_notes(rows: Sequence[PredictionRow]) -> Iterator[str]:
     if said and empty >= EMPTY * len(said):
         yield f"{empty} of {len(said)} predictions are empty ({empty / len(said):.0%})"
     if cut := sum(row.cut for row in said):
-        yield f"{cut} of {len(said)} answers were ended at their greatest length ({cut / len(said):.0%})"
+        yield ended_note(cut, len(said))
     labelled = [row for row in said if row.choices]
     outside = sum(normalised(row.prediction) not in map(normalised, row.choices or ()) for row in labelled)
     if labelled and outside >= OUTSIDE * len(labelled):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from instruct_ablate.constraints import constraints_of
 from instruct_ablate.data.encoding import Encoding
 from instruct_ablate.limits import shown
+from instruct_ablate.prompt.lengths import long_references_note
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.tasks.task import Task
 
@@ -68,10 +69,7 @@ def cut_references_note(
     number = sum(all(text in long for text in prompt.references) for prompt in prompts) if long else 0
     if not number:
         return None
-    return (
-        f"the references of {number} of {len(prompts)} instances ({number / len(prompts):.1%}) are longer than "
-        f"prompt.max_target_length={limit} tokens, where answers end: none can match them whole"
-    )
+    return long_references_note(number, len(prompts), limit)
 
 
 def check_labels(tasks: Sequence[Task], tokenizer: PreTrainedTokenizerBase, limit: int) -> list[str]:
