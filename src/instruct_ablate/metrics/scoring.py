@@ -86,18 +86,24 @@ Item = tuple[
 def with_rules(predictions: Iterable[Prediction]) -> tuple[Prediction, ...]:
     """Return the predictions with their tasks' word rules; the references of a task tell where none is noted."""
     given = tuple(predictions)
-    rules = word_rules((p.task, p.references) for p in (one.prompt for one in given) if p.word_rule is None)
     return tuple(
-        one
-        if one.prompt.word_rule
-        else replace(one, prompt=replace(one.prompt, word_rule=rules[one.prompt.task]))
-        for one in given
+        one if one.prompt.word_rule else replace(one, prompt=replace(one.prompt, word_rule=rule))
+        for one, rule in zip(given, _rules(given), strict=True)
     )
 
 
-def _item(one: Prediction) -> Item:
-    prompt = one.prompt
-    return one.text, prompt.references, prompt.choices, prompt.word_rule, one.likelihoods
+def _rules(predictions: Sequence[Prediction]) -> list[WordRule]:
+    prompts = [one.prompt for one in predictions]
+    found = word_rules((one.task, one.references) for one in prompts if one.word_rule is None)
+    return [one.word_rule or found[one.task] for one in prompts]
+
+
+def _items(predictions: Iterable[Prediction]) -> list[Item]:
+    given = tuple(predictions)  # not `with_rules`: copies of two objects each take a tenth of all scoring
+    return [
+        (one.text, one.prompt.references, one.prompt.choices, rule, one.likelihoods)
+        for one, rule in zip(given, _rules(given), strict=True)
+    ]
 
 
 def score_all(
@@ -107,7 +113,7 @@ def score_all(
 
     `workers` processes share the work; None: one, unless there is so much that more pay off.
     """
-    items = [_item(one) for one in with_rules(predictions)]
+    items = _items(predictions)
     # Short answers repeat: of a task with labels there are few different pairs of answer and references.
     distinct = tuple(dict.fromkeys(items))
     if workers is None:
@@ -122,7 +128,7 @@ def score_predictions(
 ) -> tuple[InstanceScore, ...]:
     """Score predictions in order, each distinct one once, by metrics that are loaded."""
     known: dict[Item, InstanceScore] = {}
-    items = [_item(one) for one in with_rules(predictions)]
+    items = _items(predictions)
     for item in items:
         if item not in known:
             known[item] = _score(item, metrics)
