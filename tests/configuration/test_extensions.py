@@ -241,3 +241,34 @@ def test_an_identity_holds_the_code_that_dotted_paths_name(
         settings.add(found.setting)
     assert len(hashes) == len(settings) == 2
     assert "own_code" not in identify(make_config(tmp_path)).counted
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("evaluation.metrics", "from instruct_ablate.metrics import metric\n@metric('strange')"),
+        (
+            "evaluation.metrics",
+            "from instruct_ablate.metrics import metric\n@metric('strange', reads='label_space')",
+        ),
+        ("tasks.reader", "from instruct_ablate.tasks.collection import reader\n@reader"),
+        ("prompt.template", "from instruct_ablate.prompt.template import template\n@template"),
+        (
+            "instruction.examples",
+            "from instruct_ablate.instruction.variant import variant\n@variant('examples')",
+        ),
+    ],
+)
+def test_a_function_that_cannot_be_called_as_its_key_calls_it_is_refused_at_once(
+    tmp_path: Path, key: str, text: str
+) -> None:
+    """Before: each cell found it by a TypeError, a metric's after training; a variant's was a traceback."""
+    name = f"strange_{abs(hash(text))}"
+    file = tmp_path / f"{name}.py"
+    file.write_text(f"{text}\ndef strange(a, b, c, d):\n    return 1.0\n")
+    told = (
+        rf"{key}: the function 'strange' \({name}.py, line 2\) is called with \(.*\) and takes \(a, b, c, d\)"
+    )
+    for _ in range(2):  # nothing of it is left in a registry
+        with pytest.raises(UserError, match=told):
+            load_extensions([str(file)])

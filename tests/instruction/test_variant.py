@@ -138,3 +138,16 @@ def test_a_file_that_is_loaded_again_takes_only_its_own_variants_away() -> None:
 
 def test_what_is_left_out() -> None:
     assert left_out(Variant) == {"version": 1, "chance": False}
+
+
+def test_what_a_variant_returns_is_a_task() -> None:
+    """Before: a traceback out of dataclasses."""
+
+    @variant("definition")
+    def text_alone(task: Task, context: Context) -> Task:
+        return "shout"  # type: ignore[return-value]
+
+    with pytest.raises(
+        UserError, match=r"instruction.definition=text_alone must return a Task .*, not str\."
+    ):
+        instruct(make_task(), InstructionConfig(definition="text_alone"), Context(0))

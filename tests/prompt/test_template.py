@@ -79,3 +79,13 @@ def test_a_file_that_is_loaded_again_takes_only_its_own_templates_away(
 
 def test_what_is_left_out() -> None:
     assert left_out(Rendered) == {"truncated": False, "dropped_examples": 0}
+
+
+def test_what_a_template_returns_is_a_text() -> None:
+    def forgetful(instruction: Instruction, instance: Instance, room: Room) -> str:
+        return None  # type: ignore[return-value]
+
+    with pytest.raises(
+        UserError, match=r"prompt.template: forgetful must return a text or a Rendered, not None"
+    ):
+        rendered(forgetful, TOLD, ASKED, Room(WordTokens(), 2))

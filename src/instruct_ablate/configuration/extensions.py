@@ -7,6 +7,7 @@ importing runs a module's code, and any other function of it would do whatever i
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -36,6 +37,26 @@ def decorated(key: str, function: F) -> F:
     """Note that a function is meant to be named by a key of the configuration: what the decorators do."""
     _DECORATED.setdefault(key, []).append(function)
     return function
+
+
+def check_arguments(key: str, function: Callable[..., Any], given: Sequence[str]) -> None:
+    """Refuse a function that cannot be called with the arguments that `given` names, by their places.
+
+    The decorators ask: else each cell would find it, a metric's after all of its training.
+    """
+    try:
+        takes = inspect.signature(function)
+    except ValueError:  # functions in C need not say
+        return
+    try:
+        takes.bind(*given)
+    except TypeError as error:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        place = f" ({Path(code.co_filename).name}, line {code.co_firstlineno})" if code else ""
+        raise UserError(
+            f"{key}: the function {getattr(function, '__name__', function)!r}{place} is called with "
+            f"({', '.join(given)}) and takes ({', '.join(takes.parameters)}): mend its first line."
+        ) from error
 
 
 def load_function(path: str, key: str) -> Callable[..., Any]:

@@ -41,9 +41,9 @@ def check_instruction(config: InstructionConfig) -> None:
 def vary(task: Task, config: InstructionConfig, context: Context) -> Task:
     """Return the task with the definition's and the examples' variant applied, each to its own field."""
     context = context.under(config)
-    altered = find("definition", config.definition).function(task, context)
+    altered = find("definition", config.definition).apply(task, context)
     # Of the task as it is: what its examples become must not hang on what was made of its definition.
-    shown = find("examples", config.examples).function(task, context)
+    shown = find("examples", config.examples).apply(task, context)
     return replace(altered, positive_examples=shown.positive_examples)
 
 

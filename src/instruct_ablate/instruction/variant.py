@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
-from instruct_ablate.configuration.extensions import decorated, forgets
+from instruct_ablate.configuration.extensions import check_arguments, decorated, forgets
+from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.tasks.task import Example, Instance, Task
 
@@ -38,6 +39,16 @@ class Variant:
     each: Each | None = (
         None  # the examples of one instance, where they are drawn for each; else all see the same
     )
+
+    def apply(self, task: Task, context: Context) -> Task:
+        """Return the altered task; `UserError` where a function of the user's own returns something else."""
+        made = self.function(task, context)
+        if not isinstance(made, Task):
+            raise UserError(
+                f"instruction.{self.slot}={self.name} must return a Task (dataclasses.replace of the one given), "
+                f"not {type(made).__name__}."
+            )
+        return made
 
 
 VARIANTS: dict[Slot, dict[str, Variant]] = {"definition": {}, "examples": {}}
@@ -71,6 +82,7 @@ def variant(
     traits.setdefault("changes", (FIELDS[slot],))
 
     def register(function: Change) -> Change:
+        check_arguments(f"instruction.{slot}", function, ("task", "context"))
         known = Variant(name or function.__name__, slot, function, parameter=parameter, **traits)
         VARIANTS[slot][known.name] = known
         return decorated(f"instruction.{slot}", function)

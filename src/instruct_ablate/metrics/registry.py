@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from instruct_ablate.configuration.extensions import (
+    check_arguments,
     content_of,
     decorated,
     forgets,
@@ -115,7 +116,15 @@ def add(made: Metric) -> None:
         raise unknown(f"metric {made.name}: reads", made.reads, READS)
     if not made.kinds or set(made.kinds) - set(KINDS):
         raise UserError(f"metric {made.name}: kinds={made.kinds}: give one or both of {', '.join(KINDS)}.")
+    check_arguments(KEY, made.score, _arguments(made.reads))
     _METRICS[made.name] = made
+
+
+def _arguments(reads: Reads) -> tuple[str, ...]:
+    """Name what a metric's function is called with."""
+    if reads in AT_REPORT:
+        return "predictions", "references"
+    return ("prediction", "references") if reads == "text" else ("prediction", "references", reads)
 
 
 def _place(made: Metric) -> str:

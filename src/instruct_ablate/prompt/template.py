@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from instruct_ablate.configuration.extensions import decorated, forgets, load_function
+from instruct_ablate.configuration.extensions import check_arguments, decorated, forgets, load_function
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.room import Room
@@ -35,6 +35,7 @@ def _forget(module: str) -> None:
 
 def template(function: Template) -> Template:
     """Register a function as a template under its own name."""
+    check_arguments("prompt.template", function, ("instruction", "instance", "room"))
     TEMPLATES[function.__name__] = function
     return decorated("prompt.template", function)
 
@@ -64,4 +65,9 @@ def rendered(function: Template, instruction: Instruction, instance: Instance, r
     made = function(instruction, instance, room)
     if isinstance(made, Rendered):
         return made
+    if not isinstance(made, str):
+        name = getattr(function, "__name__", function)
+        raise UserError(
+            f"prompt.template: {name} must return a text or a Rendered, not {type(made).__name__}."
+        )
     return Rendered(made) if room.fits([made]) else Rendered(room.clip(made), truncated=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import cast
 
-from instruct_ablate.configuration.extensions import decorated
+from instruct_ablate.configuration.extensions import check_arguments, decorated
 from instruct_ablate.errors import UserError, UserErrors, unknown
 from instruct_ablate.limits import check_limits
 from instruct_ablate.schema import TasksConfig
@@ -119,6 +119,7 @@ def _checked(
 
 def reader(function: Callable[[TasksConfig], TaskCollection]) -> Callable[[TasksConfig], TaskCollection]:
     """Mark a function of your own as a reader, to be named by `tasks.reader=module.function`."""
+    check_arguments("tasks.reader", function, ("config",))
     return decorated("tasks.reader", function)
 
 

@@ -104,6 +104,25 @@ def test_a_loss_that_is_no_number_ends_training(value: float, cache: Path) -> No
     assert module.done == 1
 
 
+@pytest.mark.parametrize(
+    ("dtype", "clip", "advice"),
+    [
+        (torch.float32, 1.0, "Try a lower trainer.learning_rate or trainer.warmup_steps."),
+        (torch.bfloat16, None, "trainer.warmup_steps, trainer.gradient_clip=1 or trainer.precision=fp32."),
+    ],
+)
+def test_a_lost_loss_advises_nothing_that_is_so_already(
+    dtype: torch.dtype, clip: float | None, advice: str, cache: Path
+) -> None:
+    """Before: trainer.precision=fp32 was advised to who trained in fp32, and clipping to nobody."""
+    config = make_config(cache, batch_size=14, gradient_clip=clip)
+    module, batch = make_module(config, dtype), first_batch(load(config), config)
+    with torch.no_grad():
+        module.losses.model.lm_head.weight[:] = math.nan
+    with pytest.raises(UserError, match=advice):
+        take(module, batch)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "settings", [{}, {"optimizer": "adafactor", "schedule": "linear", "warmup_steps": 2}]

@@ -73,7 +73,7 @@ def audit(tasks: Sequence[Task], config: InstructionConfig, context: Context) ->
 def _find(task: Task, config: InstructionConfig, context: Context) -> Finding:
     violations: list[str] = []
     for variant in (find("definition", config.definition), find("examples", config.examples)):
-        altered = variant.function(task, context)
+        altered = variant.apply(task, context)
         violations += [
             f"{variant.slot}={variant.name}: {fault}" for fault in broken(variant, task, altered, context)
         ]

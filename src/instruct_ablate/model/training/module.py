@@ -85,8 +85,7 @@ class InstructionModule(LightningModule):
         if not math.isfinite(self.loss):
             raise UserError(
                 f"the loss became {self.loss} at step {self.done + 1} of {self.steps} (learning rate "
-                f"{self.rate:g}). Try a lower trainer.learning_rate, trainer.warmup_steps, or "
-                "trainer.precision=fp32."
+                f"{self.rate:g}). Try {self._steadier()}."
             )
         self._step()
         self.done += 1
@@ -95,6 +94,13 @@ class InstructionModule(LightningModule):
         # Lightning counts the steps of its trainer, and who goes on has a new one; loggers put a row at "step".
         values = {f"{LOGGED}{name}": value for name, value in values.items()} | {"step": float(self.done)}
         self.log_dict(values, on_step=True, on_epoch=False, batch_size=batch.examples)
+
+    def _steadier(self) -> str:
+        """Name what may help: of clipping and precision only what is not so already."""
+        ways = ["a lower trainer.learning_rate", "trainer.warmup_steps"]
+        ways += ["trainer.gradient_clip=1"] if self.config.gradient_clip is None else []
+        ways += ["trainer.precision=fp32"] if self.dtype_of_products != torch.float32 else []
+        return f"{', '.join(ways[:-1])} or {ways[-1]}"
 
     def _gradients(self, batch: EffectiveBatch) -> float:
         """Gather the step's gradients in the masters; return its loss. fp16: again where they overflowed."""
