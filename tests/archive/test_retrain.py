@@ -34,8 +34,10 @@ def test_words_that_are_no_plain_override(word: str) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["extensions=[x]", "evaluation.metrics=[os.system]", "tasks={reader: my.f}", "prompt.template=a.b"],
-)
+    ["extensions=[x]", "evaluation.metrics=[os.system]", "tasks={reader: my.f}", "prompt.template=a.b",
+     "+extensions=[x]", "++extensions=[my-1.py]", "x=[my-1.py]", "evaluation.metrics=[${reference}.system]",
+     "model.trust_remote_code=true", "++model.trust_remote_code=true", "model={path: m, trust_remote_code: true}"],
+)  # fmt: skip
 def test_code_needs_trust(word: str) -> None:
     with pytest.raises(UserError, match="--trust"):
         command_words(f"train.py '{word}'", Path("new"), "s")
@@ -87,8 +89,41 @@ def test_without_a_failure_the_status_is_0(tmp_path: Path, monkeypatch: pytest.M
     assert run_again(["train.py seed=0"], tmp_path, "s") == 0
 
 
+@pytest.mark.parametrize("ends", [(-9, 0), (0, -9), (1, -9)])
+def test_a_run_that_a_signal_ended_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: tuple[int, int]
+) -> None:
+    """Before: a training that was killed for memory left the status 0."""
+    left = iter(ends)
+    monkeypatch.setattr("subprocess.run", lambda words, check: CompletedProcess(words, next(left)))
+    assert run_again(["train.py seed=0", "train.py seed=1"], tmp_path, "s") == 128 + 9
+
+
+def test_code_is_run_where_the_archive_is_trusted_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str], check: bool) -> CompletedProcess[str]:
+        ran.append(words[3:])
+        return CompletedProcess(words, 0)
+
+    monkeypatch.setattr("subprocess.run", run)
+    with pytest.raises(UserError, match="--trust"):
+        run_again(["train.py extensions=[mine.py]"], tmp_path, "s")
+    assert ran == []
+    assert run_again(["train.py extensions=[mine.py]"], tmp_path, "s", trust=True) == 0
+    assert ran == [["extensions=[mine.py]", f"output={tmp_path}", "study=s"]]
+
+
+@pytest.mark.parametrize("word", ["-v", "--verbose", "-q", "--quiet"])
+def test_how_much_was_said_is_no_part_of_a_command(word: str) -> None:
+    assert command_words(f"train.py {word} seed=1", Path("n"), "s") == ["seed=1", "output=n", "study=s"]
+
+
 def test_own_folders_are_replaced_and_additions_go_through() -> None:
-    words = command_words("train.py +a.b-c@d/e=1 ++x=2 output_dir=3 cache=/x output=", Path("n"), "s")
+    given = "train.py +a.b-c@d/e=1 ++x=2 output_dir=3 cache=/x ++cache=/y +study=t output="
+    words = command_words(given, Path("n"), "s")
     assert words == ["+a.b-c@d/e=1", "++x=2", "output_dir=3", "output=n", "study=s"]
     with pytest.raises(UserError, match="by hand"):
         command_words("train.py output", Path("n"), "s")

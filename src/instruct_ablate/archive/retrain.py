@@ -17,7 +17,9 @@ _OWN = ("output", "study", "cache")  # where a run writes is said by whoever rep
 _MANY = ("-m", "--multirun")
 _LOUD = ("-v", "--verbose", "-q", "--quiet")
 _SINGLE = "hydra.sweeper.single=true"  # how a command without -m was stored once, -m put before it
-_CODE = re.compile(r"[^\W\d]\w*\.[^\W\d]\w*")  # module.function, or a Python file
+# module.function, a Python file, a checkpoint's own code, and what another key or the environment puts together.
+_CODE = re.compile(r"[^\W\d]\w*\.[^\W\d]\w*|\.py\b|trust_remote_code|\$")
+_RUNS = ("extensions", "trust_remote_code")  # ends of keys that run code whatever their value looks like
 # Not train.py: an installed package has none.
 _ENTRY = "from instruct_ablate.entry import main; main()"
 
@@ -35,17 +37,18 @@ def command_words(command: str, output: Path, study: str, trust: bool = False) -
     kept = ["-m"] if {*_MANY} & {*words} and _SINGLE not in words else []
     for word in words:
         key, given, value = word.partition("=")
-        if word in (*_MANY, *_LOUD, _SINGLE) or (given and key in _OWN):
+        bare = key.lstrip("+")
+        if word in (*_MANY, *_LOUD, _SINGLE) or (given and bare in _OWN):
             continue
         if (
             not given
             # Hydra's own keys name classes to make and folders to write to: an archive must not say which.
-            or key.lstrip("+~").startswith("hydra")
+            or bare.startswith("hydra")
             or not re.fullmatch(r"\+{0,2}[\w./@-]+", key)
             or key[0] == "-"
         ):
             raise UserError(f"{word[:100]!r} of a stored command is not taken: run that command by hand.")
-        if not trust and (key == "extensions" or _CODE.search(value)):
+        if not trust and (bare.endswith(_RUNS) or _CODE.search(value)):
             raise UserError(
                 f"{word[:100]!r} of a stored command may name code; --trust runs what the archive names."
             )
@@ -62,5 +65,7 @@ def run_again(commands: Sequence[str], output: Path, study: str, trust: bool = F
     for words in every:
         echo(f"train.py {shlex.join(words)}")
         sys.stdout.flush()
-        status = max(status, subprocess.run([sys.executable, "-c", _ENTRY, *words], check=False).returncode)
+        ended = subprocess.run([sys.executable, "-c", _ENTRY, *words], check=False).returncode
+        # A process that a signal ended has a status below zero, which is no success: as a shell writes it.
+        status = max(status, ended if ended >= 0 else 128 - ended)
     return status
