@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from instruct_ablate.archive import replay as module
+from instruct_ablate.archive.manifest import REPORT, STUDY, Entry, Manifest
 from instruct_ablate.archive.pack import pack
-from instruct_ablate.cell.after.rescore import rescore_study
+from instruct_ablate.archive.replay import Replayed
+from instruct_ablate.cell.after.rescore import Rescored, rescore_study
 from instruct_ablate.cell.state.record.predictions import read_predictions, to_line
 from instruct_ablate.cell.state.record.record import SCORING
 from instruct_ablate.cell.state.store import read_record, write_record
@@ -167,3 +172,74 @@ def test_other_numbers_are_a_difference_wherever_they_stand(study: Path, tmp_pat
     )
     assert "  differs: verdicts.txt\n" in result.output
     assert "tables: 13 of 16 the same" in result.output
+
+
+@dataclass
+class Standing:
+    """An archive's tables, those that are made now and what scoring its cells again gives; what each step is given."""
+
+    archived: dict[str, str] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)
+    cells: dict[str, Rescored] = field(default_factory=dict)
+    given: list[object] = field(default_factory=list)
+
+    def unpack(self, archive: Path, target: Path, limit: int) -> Manifest:
+        self.given.append(limit)
+        for name in self.cells:
+            (target / STUDY / "s" / name).mkdir(parents=True)
+            (target / STUDY / "s" / name / "record.json").touch()
+        self.write(target / STUDY / "s", target / REPORT, self.archived)
+        digests = {f"{REPORT}/{name}": hashlib.sha256(text.encode()) for name, text in self.archived.items()}
+        return Manifest("s", tuple(Entry(name, 1, digest.hexdigest()) for name, digest in digests.items()))
+
+    def write(self, study: Path, report: Path, texts: dict[str, str] | None = None) -> None:
+        for name, text in (self.made if texts is None else texts).items():
+            (report / name).parent.mkdir(parents=True, exist_ok=True)
+            (report / name).write_text(text)
+
+    def check(self, folder: Path, metrics: Selection, trust: bool) -> Rescored:
+        self.given += [metrics, trust]
+        return self.cells[folder.name]
+
+    def replayed(self, folder: Path, **given: Any) -> Replayed:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, stand_in in (
+                ("unpack", self.unpack), ("write_report", self.write), ("check_cell", self.check)
+            ):  # fmt: skip
+                patch.setattr(module, name, stand_in)
+            return module.replay(Path("a.zip"), folder / "r", **given)
+
+
+def test_a_table_on_one_side_alone_differs_and_figures_are_told_apart(tmp_path: Path) -> None:
+    archived = {"a.csv": "x,1", "old.csv": "x,1", "page.html": "old", "data/b.csv": "x,1", "c.svg": "same"}
+    made = {"a.csv": "x,1", "new.md": "new", "page.html": "new", "data/b.csv": "x,2", "c.svg": "same"}
+    found = Standing(archived, made).replayed(tmp_path)
+    assert (found.tables, found.other_tables) == (1, ("new.md", "old.csv"))
+    assert found.other_figures == ("data/b.csv", "page.html")
+    assert not found.same
+    del archived["old.csv"], made["new.md"]
+    assert Standing(archived, made).replayed(tmp_path / "again").same, "figures hang on their libraries"
+
+
+def test_cells_are_told_apart_by_what_scoring_them_again_gives(tmp_path: Path) -> None:
+    before, after = (make_cell(value).blocks[0].scores.overall for value in (50.0, 60.0))
+    cells = {
+        "a": Rescored("a", (("original", before, before),)),
+        "b": Rescored("b", (("original", before, after),)),
+        "c": Rescored("c", left="is failed"),
+        "d": Rescored("d", (("original", before, before),), stayed=("mine.one", "mine.two")),
+        "e": Rescored("e", (("original", before, before),), edited=("predictions/original.jsonl",)),
+    }
+    found = Standing(cells=cells).replayed(tmp_path)
+    assert (found.scored, found.unequal) == (3, ("b",))
+    assert found.unscored == ("c: is failed", "d: mine.one, mine.two")
+    assert found.edited == ("e: predictions/original.jsonl",)
+    for name, same in (("a", True), ("b", False), ("c", True), ("d", True), ("e", False)):
+        assert Standing(cells={name: cells[name]}).replayed(tmp_path / name).same == same
+
+
+@pytest.mark.parametrize("trust", [True, False])
+def test_a_limit_metrics_and_trust_go_where_they_count(tmp_path: Path, trust: bool) -> None:
+    one, metrics = Standing(cells={"a": Rescored("a")}), Selection(("rougeL",))
+    one.replayed(tmp_path, metrics=metrics, trust=trust, limit=7)
+    assert one.given == [7, metrics, trust]
