@@ -75,6 +75,71 @@ def test_what_a_joined_pass_has_once_may_differ_among_cells_that_take_turns() ->
     ] == [1, 1]
 
 
+PLAIN = changed(lora(), trainer={"accelerator": "cpu", "precision": "fp32"})
+
+
+@pytest.mark.parametrize("tokens", [None, 2048])
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(PLAIN, cache="elsewhere"),
+        replace(PLAIN, extensions=["mine.py"]),
+        replace(PLAIN, model=replace(PLAIN.model, revision="v2")),
+        changed(PLAIN, trainer={"accelerator": "auto"}),
+        changed(PLAIN, trainer={"precision": "bf16"}),
+    ],
+    ids=["cache", "extensions", "revision", "accelerator", "precision"],
+)
+def test_cells_whose_weights_are_read_otherwise_are_apart(other: Config, tokens: int | None) -> None:
+    assert [len(group) for group in groups(cells_of([PLAIN, other, PLAIN]), 8, tokens)] == [2, 1]
+
+
+@pytest.mark.parametrize("tokens", [None, 2048])
+def test_cells_are_counted_over_all_groups_and_each_is_put_back_after(
+    tokens: int | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: list[str] = []
+
+    def together(tasks: dict[str, Any], most: int) -> None:
+        assert most == tokens
+        for task in tasks.values():
+            task()
+
+    def configure(*words: object) -> None:
+        events.append(f"log {words}")
+
+    monkeypatch.setattr("instruct_ablate.cell.run.side_by_side.side_by_side", together)
+    monkeypatch.setattr(
+        fused, "restoring", lambda _: nullcontext(lambda folder: events.append(f"back {folder}"))
+    )
+    monkeypatch.setattr(fused, "configure_log", configure)
+    caplog.set_level("INFO", logger=fused.log.name)
+    hydra = SimpleNamespace(job_logging="as hydra says", verbose="so")
+    launcher = SimpleNamespace(
+        config=SimpleNamespace(hydra=hydra), task_function=lambda config: events.append(f"ran {config.seed}")
+    )
+    other = ModelConfig("tiny_qwen2", source="random")
+    kinds: list[dict[str, Any]] = [
+        {},
+        {"model": other},
+        {},
+        {"model": other},
+        {"method": MethodConfig("full")},
+    ]
+    run_fused(launcher, cells_of([lora(seed=at, **kind) for at, kind in enumerate(kinds)]), 8, tokens)
+    logged, *ran = events
+    assert logged == "log ('as hydra says', 'so')"
+    order, joined = (0, 2, 1, 3, 4), ((0, 2), (1, 3), (4,))
+    for group in ((one,) for one in order) if tokens is None else joined:
+        for what in ("ran", "back"):
+            assert [ran.pop(0) for _ in group] == [f"{what} {seed}" for seed in group]
+    assert not ran
+    said = [one.getMessage() for one in caplog.records if one.getMessage().startswith("cell")]
+    alone = [f"cell {number} of 5: {seed}" for number, seed in enumerate(order, 1)]
+    passes = ["cells up to 2 of 5: 0, 2", "cells up to 4 of 5: 1, 3"]
+    assert said == (alone if tokens is None else [*passes, alone[-1]])
+
+
 JOINS_NOT = [
     (lora(method=MethodConfig("lora", dora=True)), "method.dora"),
     (lora(method=MethodConfig("lora", dropout=0.1)), "method.dropout=0.1"),
@@ -87,6 +152,8 @@ JOINS_NOT = [
 ALONE = [
     (lora(method=MethodConfig("full")), "method=full"),
     (changed(lora(), trainer={"devices": 2}), "several processes"),
+    (changed(lora(), trainer={"num_nodes": 2}), "several processes"),
+    (changed(lora(), trainer={"strategy": "ddp"}), "several processes"),
     (changed(lora(), trainer={"compile": True}), "compile"),
 ]
 

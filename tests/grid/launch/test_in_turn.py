@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,7 @@ from instruct_ablate.grid.launch import in_turn
 from instruct_ablate.grid.launch.in_turn import is_here, restoring, run_in_turn
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.model.loading.last_loaded import SHELF
-from instruct_ablate.schema import ModelConfig
+from instruct_ablate.schema import BudgetConfig, LoggerConfig, ModelConfig
 from tests.grid.small import TASKS, records, sweep
 from tests.standins import make_config, replace_inputs
 
@@ -170,3 +171,62 @@ def _weights(folder: Path) -> list[bytes]:
     state = training_state.read(folder / "checkpoints" / training_state.TRAINED)
     assert state is not None
     return [weight.numpy().tobytes() for weight in state["masters"]]
+
+
+def test_what_is_derived_from_hydra_s_launcher_does_more_than_run_cells() -> None:
+    class Derived(BasicLauncher):
+        """Runs cells in its own way."""
+
+    derived = Derived()
+    vars(derived).update(vars(basic()))
+    assert not is_here(derived)
+
+
+def test_a_sweep_logs_as_hydra_says_and_counts_its_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(in_turn, "configure_log", lambda *words: given.append(words))
+    caplog.set_level("INFO", logger=in_turn.log.name)
+    majority = cells_of(tmp_path, monkeypatch, model=ModelConfig("majority", source="baseline"))
+    launcher = basic()
+    run_in_turn(launcher, majority)
+    assert given == [(launcher.config.hydra.job_logging, launcher.config.hydra.verbose)]
+    said = [record.getMessage().partition(":")[0] for record in caplog.records]
+    assert said == ["cell 1 of 3", "cell 2 of 3", "cell 3 of 3"]
+
+
+def test_outside_of_the_main_thread_nothing_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python sets signal handlers there alone."""
+    monkeypatch.setattr("instruct_ablate.cell.run.clean_process.CleanProcess", pytest.fail)
+    ran: list[int] = []
+    cells, launcher = cells_of(tmp_path, monkeypatch, 2), basic(lambda config: ran.append(config.seed))
+    thread = Thread(target=run_in_turn, args=(launcher, cells))
+    thread.start()
+    thread.join()
+    assert ran == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("budgets", "trains"), [((0, 0), False), ((0, 8), True), ((8, 0), True), ((8, 8), True)]
+)
+def test_what_training_needs_is_there_from_the_start_where_a_cell_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budgets: tuple[int, int], trains: bool
+) -> None:
+    made: list[tuple[bool, str]] = []
+
+    def clean(trains: bool, logger: str) -> object:
+        made.append((trains, logger))
+        return SimpleNamespace(restore=lambda folder: [], leave=lambda: None)
+
+    monkeypatch.setattr("instruct_ablate.cell.run.clean_process.CleanProcess", clean)
+    baseline = cells_of(tmp_path, monkeypatch, 1, model=ModelConfig("majority", source="baseline"))
+    cells = [
+        cells_of(tmp_path, monkeypatch, 1, data_budget=BudgetConfig(budget), logger=LoggerConfig("csv"))[0]
+        for budget in budgets
+    ]
+    with restoring([*baseline, *cells]) as restore:
+        restore(tmp_path)
+    assert made == [(trains, "csv")]
