@@ -127,3 +127,36 @@ def test_a_folder_has_its_card_when_it_is_uploaded_and_is_private_unless_asked(
     }  # fmt: skip
     assert f"{target}: README.md, weights\n" in told.output
     assert told.output.endswith("Uploaded: https://hub\n")
+    assert "stands on" not in told.output
+
+
+def test_a_base_of_this_machine_and_the_run_of_an_artifact_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[tuple[object, ...]] = []
+
+    def write(source: object, folder: Path, merge: bool) -> None:
+        (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "/cache/tiny"}')
+
+    def log(*given: object) -> str:
+        logged.append(given)
+        return "me/run"
+
+    source = SimpleNamespace(record="record")
+    for place, stand_in in {
+        "report.show.read_cell": lambda cell: None,
+        "cell.after.export.open_source": lambda *rest: source,
+        "cell.after.export.check_shape": lambda source, merge, push: None,
+        "cell.after.export.write_weights": write,
+        "report.documents.model_card.model_card": lambda record, folder: "card",
+        "commands.export._described": lambda source, title, merge, licence: None,
+        "commands.export._logger": lambda cell: "logger",
+        "cell.mirror.wandb_export.log_exported": log,
+    }.items():
+        monkeypatch.setattr(f"instruct_ablate.{place}", stand_in)
+    target = tmp_path / "mine"
+    told = CliRunner().invoke(group, ["export", "CELL", str(target), "--cache", ".", "--wandb"])
+    assert told.exit_code == 0, told.output
+    assert "The adapter stands on /cache/tiny, a folder of this machine; --merge makes one" in told.output
+    assert told.output.endswith("Artifact of W&B run me/run\n")
+    assert logged == [(Path("CELL"), "record", target, "logger")]

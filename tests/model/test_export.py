@@ -74,3 +74,24 @@ def test_dora_is_written_as_an_adapter_and_merged(target: str, layers: str, tmp_
     write_checkpoint(trained, tmp_path / "merged")
     check_written(trained, RANDOM, tmp_path / "merged", cache)
     check_written(trained, RANDOM, tmp_path / "adapter", cache)
+
+
+def test_an_adapter_names_its_base_s_revision_and_a_folder_from_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever loads it stands elsewhere, and a hub's model may have moved on."""
+    monkeypatch.chdir(tmp_path)
+    cache = Path("cache")
+    checkpoint = load(make_config(cache))
+    method = MethodConfig("lora", rank=2, target_modules=["q_proj"])
+    model = make_trainable(checkpoint.model, Config(model=RANDOM, method=method))
+    trained = replace(checkpoint, model=model)
+    write_adapter(trained, RANDOM, Path("adapter"), cache)
+    place = base_folder(Path("adapter"))
+    assert place is not None
+    assert Path(place).is_relative_to(tmp_path)
+    assert Path(place).is_dir()
+    write_adapter(trained, ModelConfig("m", path="org/m", revision="v2"), Path("other"), cache)
+    said = json.loads(Path("other/adapter_config.json").read_text())
+    assert (said["base_model_name_or_path"], said["revision"]) == ("org/m", "v2")
+    assert base_folder(Path("other")) is None

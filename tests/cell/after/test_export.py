@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from instruct_ablate.cell.after.export import check_shape, new_folder, open_source
+from instruct_ablate.cell.after import export as module
+from instruct_ablate.cell.after.export import check_shape, hub_id, new_folder, open_source, write_weights
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import read_record, write_record
 from instruct_ablate.command_line import group
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.adapters import bare
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
@@ -164,6 +167,89 @@ def test_only_an_adapter_is_merged_and_only_on_a_base_of_the_hub_is_it_uploaded(
         check_shape(source, merge=False, push=True)
     with pytest.raises(UserError, match="leave it out"):
         check_shape(replace(source, method=MethodConfig("full")), merge=True, push=False)
+
+
+def test_an_adapter_on_a_base_of_the_hub_is_uploaded_as_it_is(kept: Path, cache: Path) -> None:
+    hub = replace(opened(kept, cache), model=ModelConfig("m", path="org/m"))
+    assert hub_id(hub.model) == "org/m"
+    check_shape(hub, merge=False, push=True)
+    check_shape(replace(hub, method=MethodConfig("full")), merge=False, push=True)
+    own = replace(hub, model=ModelConfig("tiny_llama", source="random"))
+    check_shape(own, merge=False, push=False)
+    check_shape(replace(own, method=MethodConfig("full")), merge=False, push=True)
+    for here in (
+        ModelConfig("tiny_llama", source="random"), ModelConfig("m", source="wheel"),
+        ModelConfig("m", path=str(kept)),
+    ):  # fmt: skip
+        assert hub_id(here) == ""
+
+
+@pytest.mark.parametrize(
+    ("method", "merge", "writer"),
+    [
+        ("lora", False, "write_adapter"),
+        ("lora", True, "write_checkpoint"),
+        ("full", False, "write_checkpoint"),
+    ],
+)
+def test_what_is_written_is_read_again(
+    kept: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    merge: bool,
+    writer: str,
+) -> None:
+    calls: list[tuple[str, object, Path]] = []
+
+    def noted(name: str) -> Any:
+        return lambda checkpoint, *rest: calls.append(
+            (name, checkpoint, rest[-2] if len(rest) > 1 else rest[0])
+        )
+
+    monkeypatch.setattr(module, "_trained", lambda source: "trained")
+    for name in ("write_adapter", "write_checkpoint", "check_written"):
+        monkeypatch.setattr(f"instruct_ablate.model.export.{name}", noted(name))
+    write_weights(replace(opened(kept, cache), method=MethodConfig(method)), kept / "new", merge)
+    assert calls == [(writer, "trained", kept / "new"), ("check_written", "trained", kept / "new")]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_weights_are_in_the_precision_that_they_were_tested_in(
+    kept: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    monkeypatch.setattr(
+        "instruct_ablate.model.training.resume.training_state.read", lambda path: {"masters": ["kept"]}
+    )
+    given: list[object] = []
+    monkeypatch.setattr(
+        "instruct_ablate.model.training.trainable.set_weights", lambda model, masters: given.append(masters)
+    )
+    source = opened(kept, cache)
+    made = replace(source.record.environment, precision=precision)
+    trained = module._trained(replace(source, record=replace(source.record, environment=made)))
+    assert given == [["kept"]]
+    model: Any = trained.model
+    held = {str(weight.dtype) for name, weight in model.named_parameters() if "lora" not in name}
+    assert held == {f"torch.{'bfloat16' if precision == 'bf16' else 'float32'}"}
+    assert not model.training
+    assert bare(model).config.use_cache, "whoever generates with the folder would do without"
+    with pytest.raises(UserError, match="cannot be read"):
+        module._trained(replace(source, record=replace(source.record, environment=None)))
+
+
+def test_a_new_folder_is_for_whoever_may_read_the_one_that_it_lies_in(tmp_path: Path) -> None:
+    """`mkdtemp` makes it for its owner alone, and a link to nowhere is somebody's."""
+    tmp_path.chmod(0o755)
+    with new_folder(tmp_path / "model"):
+        pass
+    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == 0o755
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="is there already"), new_folder(tmp_path / "link"):
+        pass
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is there already"), new_folder(tmp_path / "file"):
+        pass
 
 
 def test_a_folder_that_holds_something_is_refused_and_one_that_fails_leaves_nothing(tmp_path: Path) -> None:
