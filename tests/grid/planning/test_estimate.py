@@ -11,11 +11,15 @@ import pytest
 from instruct_ablate.grid.planning import estimate as module
 from instruct_ablate.grid.planning.estimate import BYTES, Estimator, training_memory
 from instruct_ablate.grid.speeds import Machine, Speed, Way
+from instruct_ablate.grid.token_counts import Characters
 from instruct_ablate.model.loading.random_model import tiny_model
+from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import (
     BudgetConfig,
     Config,
+    DataConfig,
     EvaluationConfig,
+    InstructionConfig,
     MethodConfig,
     ModelConfig,
     PromptConfig,
@@ -201,3 +205,81 @@ def test_what_full_tuning_leaves_as_it_is_takes_its_weights_alone() -> None:
     bf16, fp32 = TrainerConfig(precision="bf16"), TrainerConfig(precision="fp32")
     assert training_memory(100, 40, FULL, bf16) == 100 * 2 + 40 * (4 + 4 + 8)
     assert training_memory(100, 40, FULL, fp32) == 60 * 4 + 40 * (4 + 4 + 8), "the trained ones are held once"
+
+
+def test_a_cell_is_estimated_alike_whatever_was_estimated_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What estimates share is told apart by all that it hangs on, the tokenizer too."""
+
+    class Letters(Characters):
+        """Every letter is a token."""
+
+        def count(self, text: str) -> int:
+            return len(text)
+
+    monkeypatch.setattr(module, "counted_by", lambda config: Path(config.model.name))
+    monkeypatch.setattr(
+        module,
+        "token_counts",
+        lambda config: (Letters() if config.model.name == "tiny_t5" else Characters(), True),
+    )
+    t5, lora = ModelConfig("tiny_t5", source="random"), MethodConfig("lora", rank=4)
+    configs = [
+        cell(tmp_path),
+        cell(tmp_path, method=lora),
+        cell(tmp_path, method=replace(lora, rank=8)),
+        cell(tmp_path, model=t5),
+        cell(tmp_path, prompt=PromptConfig("plain")),
+        cell(tmp_path, instruction=InstructionConfig("empty")),
+        cell(tmp_path, data=DataConfig(encodings="tk_instruct")),
+        cell(tmp_path, tasks=TasksConfig("starter", test_tasks=2, train_include=["starter014_*"])),
+        cell(tmp_path, data_budget=BudgetConfig(3, tasks=4)),
+    ]
+    estimator = Estimator(MEASURED)
+    found = [estimator.estimate(config) for config in configs]
+    assert len({str(one) for one in found}) == len(configs), "each of them is another"
+    assert found == [Estimator(MEASURED).estimate(config) for config in configs]
+
+
+def test_an_epoch_s_last_step_has_the_tokens_of_its_own_examples(tmp_path: Path) -> None:
+    by_four, by_five = (
+        Estimator({}).estimate(cell(tmp_path, trainer=TrainerConfig(batch_size=size, epochs=3)))
+        for size in (4, 5)
+    )
+    assert by_four.steps == by_five.steps == 6
+    assert by_four.train_tokens == by_five.train_tokens
+
+
+@pytest.mark.parametrize("key", ["max_source_length", "max_target_length"])
+def test_a_prompt_is_no_longer_than_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Whatever builds it: of targets only the estimate knows the limit."""
+    long = Prompt("t", "c", "k", "0", "s" * 400, ("r",), "t" * 400)
+    monkeypatch.setattr(module, "build_prompts", lambda *_: [long])
+    prompt = PromptConfig("plain", max_source_length=1000, max_target_length=1000)
+    whole, cut = (
+        Estimator({}).estimate(cell(tmp_path, prompt=replace(prompt, **{key: most}))) for most in (1000, 7)
+    )
+    assert (whole.train_tokens - cut.train_tokens) / 24 == pytest.approx(100 - 7, abs=2)
+
+
+def test_an_untuned_model_s_time_says_on_which_machine_it_was_measured(tmp_path: Path) -> None:
+    untuned = cell(tmp_path, data_budget=BudgetConfig(0))
+    assert Estimator(MEASURED).estimate(untuned).measured_on == str(Machine())
+    assert Estimator({}).estimate(untuned).measured_on == ""
+
+
+def test_adapters_alone_are_in_checkpoints_and_stand_beside_the_weights_in_memory(tmp_path: Path) -> None:
+    lora = MethodConfig("lora", rank=1)
+    adapter, whole = (Estimator({}).estimate(cell(tmp_path, method=method)) for method in (lora, FULL))
+    assert adapter.checkpoint_bytes
+    assert whole.checkpoint_bytes
+    weights, trained = whole.checkpoint_bytes / 12, adapter.checkpoint_bytes / 12
+    assert trained < weights / 10
+    memory = [
+        training_memory(int(weights), int(part), method, TrainerConfig())
+        for part, method in ((trained, lora), (weights, FULL))
+    ]
+    assert [adapter.training_bytes, whole.training_bytes] == memory
