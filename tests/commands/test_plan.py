@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from instruct_ablate.cell.state.environment import environment
+from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.command_line import group
+from instruct_ablate.commands.plan import _measured
+from instruct_ablate.cost import Cost
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.history.looks import CHAIN, Decision, Look
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.planning import probe as probing
 from instruct_ablate.grid.speeds import Speed, Speeds, Way
+from tests.report.cells import make_cell
+from tests.report.studies import write_study
 
 GRID = ("model=tiny_llama", "instruction=original,simplified", "data_budget=2", "logger=none")
 FAST = {Way("tiny_llama", "full"): Speed(1000, 1.0, 100, 1.0, 2.0, 1)}
@@ -67,6 +76,54 @@ def test_a_probe_gives_times(tmp_path: Path, probed: list[int]) -> None:
     assert probed == [7]
     assert "time: about 0:0" in told.output
     assert "never measured" not in told.output
+
+
+def finished(model: str = "tiny_llama", processor: str = "EPYC") -> CellRecord:
+    """A cell that trained 1000 tokens a second and ended two seconds after it began."""
+    cost = Cost(train_seconds=1.0, train_tokens=1000, evaluate_seconds=0.5, evaluate_instances=100)
+    made = environment("cpu", "fp32", processor=processor, threads=2)
+    return replace(make_cell(50.0, model=model), environment=made, cost=cost, started=100.0, finished=102.0)
+
+
+def test_what_studies_of_the_same_output_took_gives_times_and_those_of_others_none(tmp_path: Path) -> None:
+    write_study(tmp_path / "output" / "beside", [finished()])
+    write_study(tmp_path / "elsewhere" / "other", [finished(processor="Xeon")])
+    told = plan(tmp_path / "output", "--brief").output
+    assert "time: tiny_llama as measured on EPYC (cpu, fp32, 2 threads)" in told
+    assert "time: about 0:0" in told
+    assert "Xeon" not in told
+
+
+def test_a_probe_stands_for_what_was_measured_in_the_same_way(probed: list[int]) -> None:
+    study: Any = SimpleNamespace(cells=[finished(), finished("tiny_t5")])
+    none: Any = SimpleNamespace(cells=[None] * 3)
+    before = _measured(none, [study], None)
+    assert probed == []
+    (same, other) = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probing, "probe", lambda cells, steps: {same: FAST[Way("tiny_llama", "full")]})
+        found = _measured(none, [study], 3)
+    assert found == {same: FAST[Way("tiny_llama", "full")], other: before[other]}
+
+
+@pytest.mark.parametrize("words", [("--from", "x"), ("--truth", "1"), ("--truth", "0")])
+def test_what_goes_with_decide_is_refused_without_it(tmp_path: Path, words: tuple[str, ...]) -> None:
+    told = plan(tmp_path, *words)
+    assert isinstance(told.exception, UserError)
+    assert f"{words[0]} goes with --decide" in str(told.exception)
+
+
+def test_what_the_start_alone_can_check_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    def faults(configs: list[object], ranks: bool) -> tuple[list[str], list[str]]:
+        given.append(len(configs))
+        return [], ["the tokenizer", "the adapter"]
+
+    monkeypatch.setattr("instruct_ablate.grid.planning.plan.planned_faults", faults)
+    told = plan(tmp_path, "--brief").output
+    assert "checked at the start alone: the tokenizer; the adapter" in told
+    assert given == [3]
 
 
 def test_a_budget_cuts(tmp_path: Path, probed: list[int]) -> None:

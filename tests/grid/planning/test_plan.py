@@ -16,6 +16,7 @@ from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.planning.estimate import AT_ONCE, Estimate
 from instruct_ablate.grid.planning.plan import (
     PlannedCell,
+    check_planned,
     clock,
     compose_plan,
     parse_budget,
@@ -26,6 +27,7 @@ from instruct_ablate.grid.planning.plan import (
 from instruct_ablate.grid.planning.probe import probe
 from instruct_ablate.grid.speeds import Machine, Speed, Way
 from instruct_ablate.grid.sweep import Plan
+from instruct_ablate.schema import Config
 from tests.standins import make_config, replace_inputs
 
 GRID = ("model=tiny_llama", "instruction=original,simplified", "data_budget=0,2", "tasks.test_tasks=2")
@@ -149,6 +151,19 @@ def test_the_table_of_cells(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [column.justify for column in table.columns] == ["left", "left"] + 5 * ["right"]
     assert [row.style for row in table.rows] == ["", "", "dim", ""]
+
+
+@pytest.mark.usefixtures("_inputs")
+def test_what_is_done_is_not_refused_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faults(configs: list[Config], ranks: bool) -> tuple[list[str], list[str]]:
+        return [f"seed {one.seed}" for one in configs if one.seed], []
+
+    monkeypatch.setattr("instruct_ablate.grid.planning.plan.planned_faults", faults)
+    done, failed = one_cell(tmp_path, "done", seed=1), one_cell(tmp_path, "failed", seed=2)
+    plan = Plan([done.cell, failed.cell], [], 2)
+    assert check_planned(plan, [done, one_cell(tmp_path)]) == []
+    with pytest.raises(UserError, match=r"^seed 2$"):
+        check_planned(plan, [done, failed])
 
 
 @pytest.mark.usefixtures("_inputs")
