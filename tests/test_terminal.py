@@ -50,6 +50,19 @@ def test_what_steers_a_terminal_is_written_as_its_escape(text: str, expected: st
     assert shown(expected) == expected
 
 
+def test_log_lines_that_no_handler_takes_are_shown_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: warnings of a command without -v reached the terminal as they were."""
+    last = logging._StderrHandler(logging.WARNING)  # type: ignore[attr-defined]
+    monkeypatch.setattr(logging, "lastResort", last)
+    terminal.write_all_characters()
+    last.handle(logging.makeLogRecord({"msg": HOSTILE, "levelno": logging.WARNING}))
+    err = capsys.readouterr().err
+    assert err.startswith("a\\x1b[2J")
+    assert not STEERING & set(err)
+
+
 def test_lines_and_complaints(capsys: pytest.CaptureFixture[str]) -> None:
     echo(HOSTILE)
     complain(HOSTILE)

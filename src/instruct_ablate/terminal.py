@@ -41,12 +41,15 @@ def shown(text: str) -> str:
 def write_all_characters() -> None:
     """Let standard output and error take whatever is written: a character that has no code there is an escape.
 
+    Log lines that no handler takes, as of a command without `-v`, are shown as all others.
     An encoding of ASCII alone comes of a locale that nobody set (`LC_ALL=C`); UTF-8 is written there, as click does.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             unset = codecs.lookup(stream.encoding).name == "ascii"
             stream.reconfigure(encoding="utf-8" if unset else None, errors="backslashreplace")
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(Formatter("%(message)s"))
 
 
 def echo(text: str, err: bool = False) -> None:

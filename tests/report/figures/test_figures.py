@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
@@ -50,6 +51,17 @@ def test_what_there_are_numbers_for_is_drawn_as_svg_and_pdf(tmp_path: Path):
     assert set(drawn) == {"exact_match", "rougeL", "format", "categories", "tasks", "learning"}
     assert all((tmp_path / "figures" / f"{name}.pdf").stat().st_size > 1000 for name in drawn)
     assert b"<svg" in drawn["exact_match"]
+
+
+def test_names_are_drawn_as_they_are(tmp_path: Path):
+    """Before: two dollar signs were taken for a formula, a traceback; a control character made the SVG no XML."""
+    cells = [make_cell(50.0, model=name) for name in (r"a_$\input{x}$", "red\x1b[31m")]
+    named = [replace(cell, name=f"cell-{index}") for index, cell in enumerate(cells)]
+    drawn = draw(write_study(tmp_path / "s", named), tmp_path / "figures")
+    assert {"exact_match", "categories"} <= set(drawn)
+    for content in drawn.values():
+        ElementTree.fromstring(content)
+    assert rb"red\x1b[31m" in drawn["categories"]
 
 
 def test_figures_embed_truetype_which_publishers_take(tmp_path: Path):

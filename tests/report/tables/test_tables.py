@@ -260,6 +260,16 @@ def test_latex_escapes_what_the_usual_fonts_lack():
     assert r"014\_*..." in text
 
 
+def test_control_characters_are_shown_in_every_text_form() -> None:
+    """Before: LaTeX did not compile, and files that are looked at in a terminal steered it."""
+    table = Table("t", ("model\x9b",), (("\x1b[2Jred\r",), ("=\x07",)))
+    for text in (markdown(table), comma_separated(table), latex(table, "a \0 \x1b")):
+        assert not set("\x1b\x07\x9b\r\0") & set(text)
+        assert "x1b" in text
+        assert r"$\pm$" not in text
+    assert comma_separated(table).splitlines() == [r"model\x9b", r"\x1b[2Jred\r", r"'=\x07"]
+
+
 def compiled(folder: Path, bodies: Sequence[str]) -> bytes:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not here")
@@ -276,7 +286,7 @@ def compiled(folder: Path, bodies: Sequence[str]) -> bytes:
 
 @pytest.mark.slow
 def test_every_latex_table_of_a_report_compiles(tmp_path: Path):
-    hostile = make_cell(47.0, instruction="50%_of&#1~^{x}<任>\\|", seed=1)
+    hostile = make_cell(47.0, instruction="50%_of&#1~^{x}<任>\\|$\x1b[2J", seed=1)
     study = write_study(tmp_path / "a_study & 100%", [*CELLS, replace(hostile, name="hostile_1")])
     tables = sorted(write_report(study, tmp_path / "report").folder.glob("*.tex"))
     assert [path.stem for path in tables] == ["categories", "differences", "main", "tasks"]

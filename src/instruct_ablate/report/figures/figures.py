@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import warnings
@@ -14,6 +15,7 @@ import numpy as np
 
 from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.setting.trained_on import budget_on_axis, sorted_budgets
+from instruct_ablate.disk.whole_files import write_whole
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.figures.heat_maps import by_category, train_by_test
@@ -27,6 +29,7 @@ from instruct_ablate.report.rows.budgets import span
 from instruct_ablate.report.rows.columns import compared, own_metrics
 from instruct_ablate.report.rows.seed_means import Row
 from instruct_ablate.report.tables.differences import Difference
+from instruct_ablate.terminal import shown
 
 log = logging.getLogger(__name__)
 MAIN = "rougeL"
@@ -40,6 +43,7 @@ LEVEL_DASHES = ((0, (1, 1)), (0, (1, 4)), (0, (5, 5)), (0, (6, 3, 1, 3)))
 _STYLE: Any = {
     "svg.hashsalt": "instruct-ablate",
     "pdf.fonttype": 42,  # TrueType: many publishers refuse Type 3 fonts
+    "text.parse_math": False,  # a name with two dollar signs is no formula
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -118,7 +122,9 @@ def _save(stem: Path, draw: Callable[[Any], bool], width: float) -> Path | None:
     figure = Figure(figsize=(width, min(max(width, LEAST_HIGH), 5.2) * 3.6 / 5.2))
     if not draw(figure.subplots()):
         return None
-    figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+    figure.savefig(svg := io.StringIO(), format="svg", metadata={"Date": None})
+    # Names stand in it as comments, and a control character is no XML.
+    write_whole(stem.with_suffix(".svg"), shown(svg.getvalue()))
     figure.set_layout_engine("none")  # what was laid out once stays
     canvas: Any = FigureCanvasPdf(figure)  # which `savefig` would draw on twice, to lay it out
     canvas.print_pdf(stem.with_suffix(".pdf"), metadata={"CreationDate": None})

@@ -22,6 +22,7 @@ from instruct_ablate.report.figures.paper import SCREEN, Paper, best
 from instruct_ablate.report.rows.columns import OF_THE_DATA, column_heading, group_columns, main_columns
 from instruct_ablate.report.rows.seed_means import Row
 from instruct_ablate.report.tables.terminal_table import Places, few_seeds, measured, unfinished
+from instruct_ablate.terminal import shown
 
 CELLS, DONE = "cells", "done"  # the main table's last column
 MOST_ON_A_PAGE = 45  # lines of a LaTeX table
@@ -118,7 +119,7 @@ def markdown(table: Table) -> str:
     """Write a table in GitHub's Markdown."""
     rule = ["---"] * table.labels + ["---:"] * (len(table.headings) - table.labels)
     rows = [table.headings, rule, *table.lines]
-    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |\n" for row in rows)
+    return shown("".join("| " + " | ".join(c.replace("|", r"\|") for c in row) + " |\n" for row in rows))
 
 
 def latex(table: Table, caption: str, label: str = "", paper: Paper = SCREEN) -> str:
@@ -167,21 +168,20 @@ _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")  # before a number, where no word or
 @lru_cache(maxsize=10_000)
 def _tex(text: str) -> str:
     """Escape text; letters that pdfLaTeX's usual fonts lack become question marks."""
-    signs = _MINUS.sub("\1", text.replace("±", "\0").replace("…", "..."))
-    known = signs.encode("latin-1", errors="replace").decode("latin-1")
-    return known.translate(_LATEX).replace("\0", r"$\pm$").replace("\1", "$-$")
+    signs = _MINUS.sub("\1", shown(text).replace("±", "\0").replace("…", "..."))
+    known = signs.encode("latin-1", errors="replace").decode("latin-1").translate(_LATEX)
+    return known.replace("\0", r"$\pm$").replace("\1", "$-$")
 
 
 _NUMBER = re.compile(r"[+-]?[\d\s.,±%()\[\]*–−+-]*")  # no letter and no quotation mark: nothing to call
 
 
 def comma_separated(table: Table) -> str:
-    """Write a table as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    """Write a table as CSV; control characters are shown as on the terminal, where such files are read too."""
+    writer = csv.writer(text := io.StringIO(), lineterminator="\n")
     for line in (table.headings, *table.lines):
         writer.writerow([_uncalculated(cell) if cell[:1] in _CALCULATED else cell for cell in line])
-    return text.getvalue()
+    return shown(text.getvalue())
 
 
 _CALCULATED = frozenset("=+-@\t\r")  # what a cell begins with that a spreadsheet takes for a formula
