@@ -110,6 +110,8 @@ def _row(row: Row) -> Fields:
         "general": _mean(row.general),
         "forgetting": _mean(row.forgetting),
         "clash": list(row.clash),
+        "uneven": row.uneven,
+        "same_answers": list(row.same),
         "unfinished": dict(row.unfinished),
         "templates": row.templates,
         "ways": list(row.ways),

@@ -94,26 +94,22 @@ ONE: Told = ("classification", 10, 60.0, 60.0)
     ids=["fewer", "more", "others", "other numbers", "other kinds"],
 )
 def test_means_over_other_tasks_have_no_difference(other: dict[str, Told]) -> None:
-    """In the one seed where they are: the other seed's still counts."""
     tasks = {"a": ONE, "b": ONE}
     cells = [with_scores(make_cell(1.0, seed=seed), scored(**tasks)) for seed in (0, 1)]
     cells += [
         with_scores(make_cell(1.0, seed=seed, instruction="simplified"), scored(**own))
         for seed, own in enumerate((other, dict.fromkeys(tasks, ("classification", 10, 67.0, 1.0))))
     ]
-    assert by_instruction(build_rows(cells))["simplified"].to_reference == Mean(7.0, None, 1)
+    assert by_instruction(build_rows([*cells[:2], cells[3]]))["simplified"].to_reference == Mean(7.0, None, 1)
     assert by_instruction(build_rows([cells[0], cells[2]]))["simplified"].to_reference is None
+    uneven = by_instruction(build_rows(cells))["simplified"]
+    assert (uneven.uneven, uneven.means, uneven.to_reference) == (True, (), None), "no mean over other tests"
 
 
-def test_what_means_are_over_is_told_of_all_tasks_and_all_seeds() -> None:
+def test_what_means_are_over_is_told_of_all_kinds_of_tasks() -> None:
     first = scored(a=ONE, b=("classification", 30, 1.0, 1.0), c=("generation", 5, 0.0, 1.0))
-    cells = [with_scores(make_cell(1.0, seed=0), first), with_scores(make_cell(1.0, seed=1), scored(a=ONE))]
-    (row,) = build_rows(cells)
-    assert row.over == {
-        Over("classification", 2, 40),
-        Over("generation", 1, 5),
-        Over("classification", 1, 10),
-    }
+    (row,) = build_rows([with_scores(make_cell(1.0, seed=seed), first) for seed in (0, 1)])
+    assert row.over == {Over("classification", 2, 40), Over("generation", 1, 5)}
 
 
 def with_general(cell: CellRecord, exact: float) -> CellRecord:
@@ -259,4 +255,4 @@ def test_baselines_are_called_by_their_name_and_the_untuned_model_untuned():
 
 
 def test_what_is_left_out():
-    assert left_out(Row) == {"templates": 1}
+    assert left_out(Row) == {"uneven": False, "templates": 1}

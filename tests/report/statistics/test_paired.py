@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from instruct_ablate.metrics import Scores, TaskScore
-from instruct_ablate.report.statistics.paired import Pairing, dropped_words, pair, task_values
+from instruct_ablate.report.statistics.paired import Pairing, dropped_words, in_some, pair, task_values
 from instruct_ablate.report.statistics.variance.outcomes import Outcomes, unpaired_floor
 from tests.left_out import left_out
 from tests.report.cells import make_scores
@@ -99,6 +99,27 @@ def test_a_guess_that_some_tasks_lack_is_no_level() -> None:
 def test_nothing_shared():
     assert pair({0: make_scores(1.0)}, {1: make_scores(1.0)}, "rougeL") is None
     assert pair({0: make_scores(1.0)}, {}, "rougeL", seedless=True) is None
+
+
+def test_seeds_of_one_repetition_are_one_row():
+    own = {seed: make_scores(60.0) for seed in (3, 1, 2)}
+    found = pair(own, own, "rougeL", once=True)
+    assert found is not None
+    assert (found.seeds, found.same, found.left.shape) == ((1,), (1, 2, 3), (1, 2))
+    plain = pair(own, own, "rougeL")
+    assert plain is not None
+    assert (plain.seeds, plain.same) == ((1, 2, 3), ())
+    alone = pair({7: make_scores(61.0)}, own, "rougeL", seedless=True)
+    assert alone is not None, "whichever seed it was, its scores are the same"
+    assert pair({7: make_scores(61.0)}, {**own, 4: make_scores(59.0)}, "rougeL", seedless=True) is None
+
+
+def test_what_some_comparisons_leave_out_is_said_once():
+    assert in_some([((), ()), (("b",), (1, 2)), (("a", "b"), ())]) == (
+        "In some, tasks are left out, for not both sides have them on as many instances: a, b.",
+        "In some, seeds 1, 2 have the same answers: one repetition.",
+    )
+    assert in_some([((), ())]) == ()
 
 
 def test_the_floor_is_that_of_single_scores_where_they_are_there():

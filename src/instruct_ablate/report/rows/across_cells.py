@@ -58,7 +58,11 @@ def _groups(row: Row, study: Study, reads: str) -> list[list[list[Predictions]]]
     Over seeds that is one value, the mean over templates; over tests or templates it is one of each seed.
     """
     cells = sorted(study.cells, key=lambda cell: cell.seed)
-    own = [cell for cell in cells if cell.state == "done" and cell.setting == row.setting]
+    own = [
+        cell
+        for cell in cells
+        if cell.state == "done" and cell.setting == row.setting and cell.seed in row.seeds
+    ]
     if reads == "cells":
         groups = [
             _by_template(pair for cell in own for pair in _pairs(cell) if pair[1].instruction == row.tested)

@@ -56,6 +56,7 @@ class Row:
     )
     to_untuned: Mean | None = None
     clash: tuple[str, ...] = ()  # cells that are the same setting with the same seed
+    uneven: bool = False  # or that are seeds of one setting, and not tested on the same tasks and instances
     unfinished: tuple[tuple[str, int], ...] = ()  # cells of this setting by state, other than done
     templates: int = 1  # that the scores are means over
     over: frozenset[Over] = frozenset()  # what the means are over, in every seed
@@ -65,6 +66,9 @@ class Row:
     scored: tuple[tuple[str, str], ...] = ()  # what these were scored by: versions and files, by name
     unmet: float | None = None  # what a budget came to that was not met, per task or in all
     shortages: tuple[str, ...] = ()  # which tasks had fewer examples than an instruction is to show
+    same: tuple[
+        int, ...
+    ] = ()  # seeds with the same answers; `seeds` has the first alone where they count as one
     unmet_tasks: float | None = None  # how many tasks were trained on, where more were asked for
     lengths: tuple[Shares, ...] = ()  # what limits on lengths took from each test
     lengths_in_training: tuple[Shares, ...] = ()  # and from each training
@@ -156,7 +160,7 @@ def _with_general(row: Row, general: Trials, reference: str) -> Row:
 def general_mean(trial: Trial, general: Trials) -> Mean | None:
     """Return the general ability of a setting over seeds; `general` are the trials of `general_cells`."""
     value = find_measure(ABILITY).value
-    return _mean([value(scores) for scores in general.scores[trial].values()])
+    return _mean([value(scores) for scores in general.counted(trial).values()])
 
 
 def forgotten(trial: Trial, general: Trials, reference: str) -> Mean | None:
@@ -177,9 +181,12 @@ def _unfinished(cells: Sequence[CellRecord]) -> dict[Trial, dict[str, int]]:
 
 
 def _row(trial: Trial, trials: Trials, unfinished: Mapping[str, int], reference: str) -> Row:
-    own, counts = trials.scores.get(trial, {}), tuple(sorted(unfinished.items()))
+    counts = tuple(sorted(unfinished.items()))
     if clash := trials.clashes.get(trial, ()):
-        return Row(trial.setting, trial.tested, clash=clash, unfinished=counts)
+        uneven = trial in trials.uneven
+        return Row(trial.setting, trial.tested, clash=clash, uneven=uneven, unfinished=counts)
+    done = trial in trials.scores
+    own, same = (trials.counted(trial), trials.same(trial)) if done else ({}, ())
     measures = [find_measure(name) for name in measure_names()]
     means = {measure.name: _mean([measure.value(one) for one in own.values()]) for measure in measures}
     beside, untuned = trials.reference(trial, reference), trials.untuned(trial, reference)
@@ -197,6 +204,7 @@ def _row(trial: Trial, trials: Trials, unfinished: Mapping[str, int], reference:
         unfinished=counts,
         templates=len(trials.templates.get(trial, ())) or 1,
         over=frozenset(one for scores in own.values() for one in _over(scores)),
+        same=same,
     )
 
 

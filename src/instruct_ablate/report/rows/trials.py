@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.cell.state.setting.counterpart import (
     BASELINE,
     FREE,
@@ -20,8 +19,12 @@ from instruct_ablate.cell.state.setting.counterpart import (
 )
 from instruct_ablate.cell.state.setting.setting import Setting, Value
 from instruct_ablate.metrics import Scores, mean_scores
+from instruct_ablate.report.rows.repetitions import same_answers, tested_alike
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.templates import template_effects
+
+TWICE = "twice with one setting and seed"
+UNEVEN = "seeds of one setting, not tested on the same tasks and as many instances"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class Trial:
 class Trials:
     """What is done of a study: scores by trial and seed; two cells that are one trial and seed are a clash.
 
+    So are seeds of a trial that were tested on other tasks, or other numbers of instances (`uneven`): a mean over them
+    is a mean over nothing. Seeds that are one repetition (`once`), for none changes an answer of what is not trained
+    here, have the same scores; those of `alike` were trained apart and have the same answers.
+
     What was tested under several templates has their mean as its scores, and those of each template beside it.
     With `keep_clashes` what clashes stays among the scores, to find out what would stand against what without it.
     """
@@ -43,25 +50,59 @@ class Trials:
         self.scores: dict[Trial, dict[int, Scores]] = {}
         self.templates: dict[Trial, dict[str, dict[int, Scores]]] = {}  # where there are several
         self.clashes: dict[Trial, tuple[str, ...]] = {}
+        self.uneven: set[Trial] = set()  # of those that clash
+        self.once: set[Trial] = set()
+        self.alike: set[Trial] = set()
         self._seeds: dict[Setting, set[int]] = {}  # of its cells in any state
         names: dict[Trial, dict[int, list[str]]] = {}
+        tests: dict[Trial, list[tuple[ScoreBlock, ...]]] = {}
         # Sums hang on their order by rounding: the same study gives the same report, whatever its folders are called.
         for cell in sorted(cells, key=lambda cell: (cell.seed, cell.identity)):
             self._seeds.setdefault(cell.setting, set()).add(cell.seed)
             for blocks in cell.tests if cell.state == "done" else ():
                 trial = Trial(cell.setting, blocks[0].instruction)
                 names.setdefault(trial, {}).setdefault(cell.seed, []).append(cell.name)
+                tests.setdefault(trial, []).append(blocks)
                 self.scores.setdefault(trial, {})[cell.seed] = mean_scores([one.scores for one in blocks])
                 for block in blocks if len(blocks) > 1 else ():
                     own = self.templates.setdefault(trial, {}).setdefault(block.key.template, {})
                     own[cell.seed] = block.scores
         for trial, by_seed in names.items():
-            if double := sorted(name for own in by_seed.values() if len(own) > 1 for name in own):
+            double = sorted(name for own in by_seed.values() if len(own) > 1 for name in own)
+            if not double and not tested_alike(self.scores[trial].values()):
+                double = sorted(name for own in by_seed.values() for name in own)
+                self.uneven.add(trial)
+            if double:
                 self.clashes[trial] = tuple(double)
-                if not keep_clashes:
-                    del self.scores[trial]
-                    self.templates.pop(trial, None)
+            elif len(by_seed) > 1:
+                self._find_same(trial, tests[trial])
+            if double and not keep_clashes:
+                del self.scores[trial]
+                self.templates.pop(trial, None)
         self.among = Among(trial.setting for trial in self.scores)
+
+    def _find_same(self, trial: Trial, tests: Sequence[Sequence[ScoreBlock]]) -> None:
+        """Find out whether the seeds of a trial are one repetition."""
+        first, *others = self.scores[trial].values()
+        fixed, own = without_seeds(trial), trial.setting
+        if any(one != first for one in others) or not (fixed or same_answers(tests)):
+            return
+        # Of files that are the same nobody can tell whether a model was trained twice elsewhere, or imported twice.
+        here = not (own.untuned or own.imported)
+        (self.alike if here else self.once).add(trial)
+
+    def why(self, trial: Trial) -> str:
+        """Say what is the matter with cells that clash."""
+        return UNEVEN if trial in self.uneven else TWICE
+
+    def counted(self, trial: Trial) -> dict[int, Scores]:
+        """Return the scores of a trial by seed; of seeds that are one repetition those of the first."""
+        own = self.scores[trial]
+        return {min(own): own[min(own)]} if trial in self.once else own
+
+    def same(self, trial: Trial) -> tuple[int, ...]:
+        """Return the seeds of a trial that have the same answers; none where they differ, or there is one."""
+        return tuple(sorted(self.scores[trial])) if trial in self.once | self.alike else ()
 
     def reference(self, trial: Trial, reference: str) -> Trial | None:
         """Return the trial under the reference variant: as trained where this one is tested so, else tested alike.
@@ -87,10 +128,11 @@ class Trials:
         """Whether what is not trained has one cell, whatever the seed.
 
         It has one for each where its examples are drawn by the seed: then another seed's is no stand-in for one that is
-        not done, also where a study has no more than one of them.
+        not done, also where a study has no more than one of them. Where another of its tests draws them, its cells are
+        one repetition of this test.
         """
-        alone = trial.setting.untuned and len(self._seeds[trial.setting]) == 1
-        return alone and not drawn(trial.setting, trial.tested)
+        alone = len(self._seeds[trial.setting]) == 1 or trial in self.once
+        return alone and trial.setting.untuned and not drawn(trial.setting, trial.tested)
 
     def over_templates(self, pairing: Pairing, sides: tuple[Trial, Trial], measure: str) -> Pairing:
         """Return the pairing with what its sides did under each of their templates, where they have several."""
@@ -128,11 +170,20 @@ class Trials:
 
 
 def without_clashes(cells: Iterable[CellRecord]) -> list[CellRecord]:
-    """Return the done cells but those of a setting of which two are one seed: it has no mean in any table either."""
+    """Return the done cells but those of a setting of which two clash: it has no mean in any table either."""
     done = [cell for cell in cells if cell.state == "done"]
-    counts = Counter((cell.setting, cell.seed) for cell in done)
-    clash = {setting for (setting, _), number in counts.items() if number > 1}
+    clash = {trial.setting for trial in Trials(done).clashes}
     return [cell for cell in done if cell.setting not in clash]
+
+
+def one_repetition(*sides: tuple[Trials, Trial]) -> bool:
+    """Whether a comparison of these sides has one repetition, however many seeds they have.
+
+    No seed changes anything on either, or one is a trained model's predictions that were imported for several seeds.
+    """
+    if any(trial in trials.once and not trial.setting.untuned for trials, trial in sides):
+        return True
+    return all(trial in trials.once or trials.stands_for_all(trial) for trials, trial in sides)
 
 
 def tested_as_usual(setting: Setting, tested: str) -> bool:

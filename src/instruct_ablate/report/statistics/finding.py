@@ -12,7 +12,7 @@ from instruct_ablate.metrics import Measure, find_measure
 from instruct_ablate.plural import counted
 from instruct_ablate.report.statistics.claim import BEYOND, Answer, Ruling
 from instruct_ablate.report.statistics.comparison import Comparison
-from instruct_ablate.report.statistics.paired import dropped_words
+from instruct_ablate.report.statistics.paired import dropped_words, same_words
 from instruct_ablate.report.statistics.power import (
     LEVEL,
     MOST_SEEDS,
@@ -37,6 +37,7 @@ class Finding:
     needed: Needed
     tasks: tuple[str, ...]
     dropped: tuple[str, ...] = ()  # that one side alone was tested on, or on another number of instances
+    same: tuple[int, ...] = ()  # seeds that are one repetition
 
     @property
     def answer(self) -> Answer:
@@ -70,6 +71,8 @@ def _parts(finding: Finding) -> Iterator[str]:
     yield from _tasks(finding)
     if finding.dropped:
         yield dropped_words(finding.dropped)
+    if finding.same:
+        yield same_words(finding.same)
     if comparison.units > 1 and not comparison.steady:
         yield noise_floor(comparison.design, finding.measure)
     yield from _caveats(finding)
@@ -156,6 +159,8 @@ def deciding(finding: Finding) -> str:
     comparison, clause = finding.comparison, finding.clause
     if comparison.units < 2:
         return "one test task cannot decide it: test on more"
+    if comparison.one_seed and finding.same:
+        return "further seeds that answer alike decide nothing"
     if comparison.one_seed:
         return "run two more seeds, better four"
     if comparison.steady and clause.share is None:

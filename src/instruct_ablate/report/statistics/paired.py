@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +37,7 @@ class Pairing:
         Matrix, ...
     ] = ()  # effects [templates, tasks] over seeds, where there are several templates
     percent: bool = True  # whether the metric has a floor of 0 and a ceiling of 100
+    same: tuple[int, ...] = ()  # seeds that are one repetition, of which the first stands for all
 
     @property
     def differences(self) -> Matrix:
@@ -80,14 +81,19 @@ class Pairing:
         return replace(self, left=self.right, right=self.left, outcomes=outcomes)
 
 
-def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pairing | None:
+def pair(
+    own: Side, other: Side, metric: str, *, seedless: bool = False, once: bool = False
+) -> Pairing | None:
     """Pair two sides by seed and task; None where they share nothing.
 
     A task counts where both sides scored the same number of its instances, so its mean difference is the mean
-    of its instances' differences. A `seedless` other side stands against every seed.
+    of its instances' differences. A `seedless` other side stands against every seed; with `once` all seeds are one
+    repetition, that of the first.
     """
     alone = one_for_all(other) if seedless else None
     pairs = {seed: (own[seed], alone or other[seed]) for seed in sorted(own) if alone or seed in other}
+    same = tuple(pairs) if once and len(pairs) > 1 else ()
+    pairs = {seed: pairs[seed] for seed in (same[:1] or pairs)}
     if not pairs:
         return None
     values = {seed: (task_values(a, metric), task_values(b, metric)) for seed, (a, b) in pairs.items()}
@@ -102,7 +108,9 @@ def pair(own: Side, other: Side, metric: str, *, seedless: bool = False) -> Pair
     dropped = sorted({name for name, _ in every} - set(names))
     guess = _guess([ours for ours, _ in pairs.values()], metric, names)
     percent = find_measure(metric).percent
-    return Pairing(left, right, tuple(values), names, counts, tuple(dropped), guess, percent=percent)
+    return Pairing(
+        left, right, tuple(values), names, counts, tuple(dropped), guess, percent=percent, same=same
+    )
 
 
 def dropped_words(dropped: Sequence[str]) -> str:
@@ -112,12 +120,27 @@ def dropped_words(dropped: Sequence[str]) -> str:
     return f"left out, for not both sides have them on as many instances: {named(dropped, NAMED)}"
 
 
+def same_words(same: Sequence[int]) -> str:
+    """Say which seeds of a comparison are one repetition; empty where none are."""
+    return f"seeds {', '.join(map(str, same))} have the same answers: one repetition" if same else ""
+
+
+def in_some(pairings: Iterable[tuple[Sequence[str], Sequence[int]]]) -> tuple[str, ...]:
+    """Say what some of many comparisons leave out (`dropped`), and count once (`same`), each in a sentence."""
+    every = tuple(pairings)
+    dropped = sorted({task for tasks, _ in every for task in tasks})
+    same = sorted({seed for _, seeds in every for seed in seeds})
+    told = (f"tasks are {dropped_words(dropped)}" if dropped else "", same_words(same))
+    return tuple(f"In some, {one}." for one in told if one)
+
+
 def one_for_all(side: Side) -> Scores | None:
     """Return the scores that stand against every seed; None where the side has seeds of its own.
 
     An untuned model that is shown examples drawn by the seed has, and so has a baseline that is drawn.
     """
-    return next(iter(side.values())) if len(side) == 1 else None
+    every = list(side.values())
+    return every[0] if every and all(one == every[0] for one in every) else None
 
 
 def _guess(

@@ -13,10 +13,10 @@ from instruct_ablate.metrics import find_measure
 from instruct_ablate.plural import counted
 from instruct_ablate.report.rows.columns import COMPARED, compared
 from instruct_ablate.report.rows.single_scores import SingleScores
-from instruct_ablate.report.rows.trials import Trial, Trials, without_seeds
+from instruct_ablate.report.rows.trials import Trial, Trials, one_repetition, without_seeds
 from instruct_ablate.report.statistics.comparison import Comparison, holm
 from instruct_ablate.report.statistics.finding import interval_text, points, probability
-from instruct_ablate.report.statistics.paired import Pairing, dropped_words, pair
+from instruct_ablate.report.statistics.paired import Pairing, in_some, pair
 from instruct_ablate.report.statistics.power import Design, detectable, equal_margin
 from instruct_ablate.report.statistics.tried import Tried, compare_all
 from instruct_ablate.report.statistics.variance.permutation import REPLICATES
@@ -76,7 +76,8 @@ def _paired(
         for metric in measures:
             ours, theirs = trials.scores[trial], trials.scores[opposite]
             seedless = trials.stands_for_all(opposite) and not set(ours) <= set(theirs)
-            pairing = pair(ours, theirs, metric, seedless=seedless)
+            once = one_repetition((trials, trial), (trials, opposite))
+            pairing = pair(ours, theirs, metric, seedless=seedless, once=once)
             if pairing is not None:
                 paired = trials.over_templates(pairing, (trial, opposite), metric)
                 found.append((trial, opposite, metric, scores.added(paired, (trial, opposite), metric)))
@@ -153,8 +154,7 @@ def difference_caption(found: Sequence[Difference]) -> str:
     unequal, equal = (counted(number, "comparison") for number in tests)
     single = any(one.comparison.one_seed for one in found)
     alone = "(this seed): of one seed, whose interval leaves other seeds out; no test. " if single else ""
-    dropped = sorted({task for one in found for task in one.pairing.dropped})
-    left_out = f"In some, tasks are {dropped_words(dropped)}. " if dropped else ""
+    left_out = "".join(f"{line} " for line in in_some((o.pairing.dropped, o.pairing.same) for o in found))
     return (
         "Percentage points (of metrics in another unit, that unit; of these no equality within points is tested), "
         "paired by seed and task before rounding. The 95 % interval and p (difference), two-sided, are one inference, "

@@ -14,7 +14,7 @@ from instruct_ablate.report.figures.paper import best
 from instruct_ablate.report.rows.budgets import span
 from instruct_ablate.report.rows.columns import group_columns
 from instruct_ablate.report.rows.seed_means import Mean
-from instruct_ablate.report.rows.trials import tested_as_usual
+from instruct_ablate.report.rows.trials import Trial, Trials, tested_as_usual
 from instruct_ablate.report.tables.tables import Table, groups_of
 from instruct_ablate.report.tables.terminal_table import Form, number
 
@@ -64,6 +64,7 @@ def pivot_table(
     What was not trained stands beside every place that it is the start of.
     """
     done = [cell for cell in cells if cell.state == "done"]
+    trials = Trials(done)
     legend = Legend(cell.setting for cell in done)
     done.sort(key=lambda cell: (legend.order(cell.setting, reference), cell.seed))
     keys = [key for key in legend.keys if key != "instruction"]
@@ -73,6 +74,8 @@ def pivot_table(
         place = tuple(legend.text(cell.setting, key) for key in keys)
         trained = legend.text(cell.setting, "instruction")
         for tested, group, score in _groups(cell, by):
+            if not _counts(Trial(cell.setting, tested), cell.seed, trials):
+                continue
             variant = _variant(trained, cell.setting, tested)
             for metric, value in _measured(score, metrics):
                 line = lines.setdefault((metric, group, place), _Line())
@@ -92,6 +95,11 @@ def pivot_table(
         for place in best(means[key], find_metric(key[0]).higher_is_better)
     )
     return Table(f"By {by} and variant", (*named, "instances", *variants), body, len(named), bold)
+
+
+def _counts(trial: Trial, seed: int, trials: Trials) -> bool:
+    """Whether a cell counts in a mean over seeds: not of uneven tests, nor the same answers twice."""
+    return trial not in trials.uneven and (trial not in trials.scores or seed in trials.counted(trial))
 
 
 def _measured(score: Score, metrics: Sequence[str]) -> Iterator[tuple[str, float]]:

@@ -21,8 +21,9 @@ from instruct_ablate.report.rows.budgets import unmet_lines
 from instruct_ablate.report.rows.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.rows.computed import scored_sentence, ways_sentence
 from instruct_ablate.report.rows.lengths import lengths_lines
+from instruct_ablate.report.rows.repetitions import same_lines
 from instruct_ablate.report.rows.seed_means import Mean, Row, build_rows
-from instruct_ablate.report.rows.trials import tested_as_usual
+from instruct_ablate.report.rows.trials import UNEVEN, tested_as_usual
 from instruct_ablate.terminal import make_console
 
 if TYPE_CHECKING:
@@ -175,27 +176,19 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     scored = scored_sentence(row.scored for row in rows)
     unmet = unmet_lines((row.setting, row.unmet, row.unmet_tasks) for row in rows)
     short = in_one(line for row in rows for line in row.shortages)
+    same = same_lines((row.setting, row.tested, row.seeds, row.same) for row in rows)
     lengths = lengths_lines(
         [one for row in rows for one in row.lengths], [one for row in rows for one in row.lengths_in_training]
     )
-    told = (
-        rate_line(settings),
-        seen_line(settings),
-        draw_line(rows),
-        *unmet,
-        *short,
-        *lengths,
-        apart,
-        scored,
-    )
+    single = rate_line(settings), seen_line(settings), draw_line(rows)
+    told = (*single, *same, *unmet, *short, *lengths, apart, scored)
     return [line for line in told if line]
 
 
 def draw_line(rows: Sequence[Row]) -> str | None:
     """Say which rows that are not trained are one seed's draw, and no more; None where there are none."""
-    single = [
-        row for row in rows if len(row.seeds) == 1 and row.setting.untuned and drawn(row.setting, row.tested)
-    ]
+    alone = [row for row in rows if len(row.seeds) == 1 and not row.same]
+    single = [row for row in alone if row.setting.untuned and drawn(row.setting, row.tested)]
     if not single:
         return None
     told = dict.fromkeys(f"{trained_on(row.setting)} tested on {row.tested}" for row in single)
@@ -212,7 +205,8 @@ def numbers_said(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
         ("ROUGE-L (gen.) over generation tasks", ("generation_rougeL",)),
         (explained(names).removesuffix("; "), names),
         ("clash: several cells are the same setting with the same seed, so there is no number of it"
-         if any(row.clash for row in rows) else "", names),
+         if any(row.clash and not row.uneven for row in rows) else "", names),
+        (f"other tests: {UNEVEN}, so there is no number of them" if any(row.uneven for row in rows) else "", names),
         ("the differences to other rows are of exact match (ROUGE-L where there is no classification), paired by seed "
          "before rounding", DIFFERENCES),
     )  # fmt: skip
@@ -238,7 +232,8 @@ def spread_said(rows: Sequence[Row]) -> str:
     if most < 2:
         return f"one seed{templates}"
     up_to = "up to " if any(few_seeds(row, rows) for row in rows) else ""
-    single = "; without ± a single cell" if any(len(row.seeds) == 1 for row in rows) else ""
+    once = " or repetition" if any(row.same and len(row.seeds) == 1 for row in rows) else ""
+    single = f"; without ± a single cell{once}" if any(len(row.seeds) == 1 for row in rows) else ""
     return f"mean ± standard deviation over {up_to}{counted(most, 'seed')}{single}{templates}"
 
 
@@ -271,7 +266,8 @@ def _values(row: Row, names: Sequence[str], form: Form) -> list[str]:
 
 def unfinished(row: Row) -> str:
     """Count a row's cells that are not done, by state: "1 failed, 2 missing"; name those that clash."""
-    clash = [f"clash: {' and '.join(row.clash)}"] if row.clash else []
+    kind = "other tests" if row.uneven else "clash"
+    clash = [f"{kind}: {' and '.join(row.clash)}"] if row.clash else []
     return ", ".join((*clash, *(f"{count} {state}" for state, count in row.unfinished)))
 
 

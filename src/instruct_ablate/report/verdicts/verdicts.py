@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.hypotheses import Clause, Hypothesis
 from instruct_ablate.metrics import Scores
 from instruct_ablate.report.rows.single_scores import SingleScores
-from instruct_ablate.report.rows.trials import Trial, Trials, without_seeds
+from instruct_ablate.report.rows.trials import UNEVEN, Trial, Trials, one_repetition, without_seeds
 from instruct_ablate.report.statistics.claim import Answer, Ruling, advice, rulings
 from instruct_ablate.report.statistics.finding import Finding, finding_line
 from instruct_ablate.report.statistics.looks import Looks
@@ -136,19 +136,23 @@ def _clashing(clause: Clause, study: Judged, legend: Legend) -> Iterator[str]:
         return
     for one in found:
         sides = (one.place, one.opposite)
-        double = [name for side in sides for name in trials.clashes.get(side, ())]
+        double = [side for side in sides if side in trials.clashes]
         if double:
-            yield f"{_place(one, legend)}{NOT_JUDGED}{_of_one_seed(double)}"
+            yield f"{_place(one, legend)}{NOT_JUDGED}{_apart(double, trials)}"
         elif [kind(side.setting) for side in sides] == [TRAINED, TRAINED]:
             untuned = trials.untuned(one.place, study.reference)
             if untuned in trials.clashes:
-                names = _of_one_seed(trials.clashes[untuned])
+                names = _apart([untuned], trials)
                 yield f"{_place(one, legend)}: not held beside the untuned model, {names}"
 
 
-def _of_one_seed(cells: Sequence[str]) -> str:
-    names = " and ".join(dict.fromkeys(cells))
-    return f"for {names} are the same setting with the same seed: move all but one of a seed out of the study"
+def _apart(clashing: Sequence[Trial], trials: Trials) -> str:
+    """Say which cells no mean can be of, and what to do: those of one seed, else those that are not tested alike."""
+    twice = [side for side in clashing if side not in trials.uneven]
+    names = " and ".join(dict.fromkeys(name for side in twice or clashing for name in trials.clashes[side]))
+    if twice:
+        return f"for {names} are the same setting with the same seed: move all but one of a seed out of the study"
+    return f"for {names} are {UNEVEN}: move those that are tested otherwise out of the study"
 
 
 def _ruled(clause: Clause, study: Judged) -> tuple[Ruling, ...]:
@@ -180,6 +184,7 @@ def _findings(
             advice(clause, ruling),
             one.pairing.tasks,
             one.pairing.dropped,
+            one.pairing.same,
         )
         for (contrast, one), ruling in zip(tried, ruled, strict=True)
     )
@@ -187,10 +192,11 @@ def _findings(
 
 def compared_at(clause: Clause, contrast: Contrast, study: Judged) -> Tried | None:
     """Pair the sides of a contrast, with where they would stand had training changed nothing."""
-    pairing = pair(contrast.left, contrast.right, clause.metric, seedless=contrast.seedless)
+    sides = (contrast.place, contrast.opposite)
+    once = one_repetition(*((study.trials, side) for side in sides))
+    pairing = pair(contrast.left, contrast.right, clause.metric, seedless=contrast.seedless, once=once)
     if pairing is None:
         return None
-    sides = (contrast.place, contrast.opposite)
     pairing = study.trials.over_templates(pairing, sides, clause.metric)
     pairing = study.scores.added(pairing, sides, clause.metric)
     kinds = [kind(side.setting) for side in sides]

@@ -1,0 +1,45 @@
+"""Repetitions: whether the seeds of a setting repeat one test, and whether a further one of them says anything more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from instruct_ablate.cell.state.record.record import ScoreBlock
+from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.cell.state.setting.trained_on import trained_on
+from instruct_ablate.metrics import Scores
+from instruct_ablate.plural import named
+
+NAMED = 3  # rows that are named
+
+Told = tuple[Setting, str, Sequence[int], Sequence[int]]  # test, seeds that count, seeds of the same answers
+
+
+def tested_alike(scores: Iterable[Scores]) -> bool:
+    """Whether all are of the same tasks, and of as many instances of each; cells without scores say nothing."""
+    over = {
+        frozenset((task.kind, task.score.name, task.score.instances) for task in one.tasks)
+        for one in scores
+        if one.tasks
+    }
+    return len(over) < 2
+
+
+def same_answers(tests: Iterable[Sequence[ScoreBlock]]) -> bool:
+    """Whether the files of predictions of all cells are the same; early records have no checksum."""
+    files = {tuple(sorted((block.key.template, block.sha256) for block in blocks)) for blocks in tests}
+    return len(files) == 1 and all(sha256 for _, sha256 in files.pop())
+
+
+def same_lines(rows: Iterable[Told]) -> tuple[str, ...]:
+    """Say of rows whose cells of several seeds have the same answers that they count once, or were seen to."""
+    once, alike = dict[str, None](), dict[str, None]()
+    for setting, tested, seeds, same in rows:
+        if same:
+            name = f"{trained_on(setting)} tested on {tested} (seeds {', '.join(map(str, same))})"
+            (alike if len(seeds) > 1 else once)[name] = None
+    told = (
+        ("counted as one repetition, for whatever the seed the answers are the same", once),
+        ("trained apart, with the same answers to every instance in each seed", alike),
+    )
+    return tuple(f"{what}: {named(list(names), NAMED)}" for what, names in told if names)
