@@ -15,6 +15,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.report.compare import compare_studies
 from instruct_ablate.report.rows.computed import ASPECTS, apart_lines
 from tests.report.cells import make_cell, with_likelihoods
+from tests.report.rows.test_seed_means import scored, with_scores
 from tests.report.studies import write_study
 
 MADE = Environment("node7", "train.py", "abc", "3.11", (("torch", "2.13"),), "cpu", "fp32")
@@ -211,3 +212,36 @@ def test_likelihoods_of_references_are_compared_in_nats(tmp_path: Path):
         "reference_log_likelihood": ("+0.75", "no"),
         "reference_log_likelihood_per_byte": ("+0.19", "no"),
     }
+
+
+def test_tasks_that_one_study_has_not_are_named_as_verdicts_name_them(tmp_path: Path):
+    """Before: the number of tasks alone was another one."""
+    part = with_scores(
+        cell(45.0, instruction="simplified"), scored(task_c=("classification", 100, 45.0, 45.0))
+    )
+    rows, lines = told(tmp_path, [*CELLS[:2], part])
+    assert [
+        row["tasks"] for row in rows if row["trained on"] == "simplified" and row["metric"] == "rougeL"
+    ] == ["1"]
+    assert "In some, tasks are left out, for not both sides have them on as many instances: task_g." in lines
+
+
+def test_settings_without_a_task_in_common_are_named(tmp_path: Path):
+    """Before: they stood nowhere."""
+    other = with_scores(
+        cell(45.0, instruction="simplified"), scored(task_c=("classification", 99, 45.0, 45.0))
+    )
+    rows, lines = told(tmp_path, [*CELLS[:2], other])
+    assert {row["trained on"] for row in rows} == {"original"}
+    (line,) = (line for line in lines if line.startswith("not compared, for the two have no task in common"))
+    assert line.endswith("simplified, tested on simplified")
+
+
+def test_seeds_of_the_same_answers_are_one(tmp_path: Path):
+    copies = [
+        cell(43.5, tested="original", seed=s, model="copy_demonstration", data_budget=0) for s in (0, 1)
+    ]
+    one, other = write_study(tmp_path / "a", copies), write_study(tmp_path / "b", copies)
+    table, lines = compare_studies(one, other)
+    assert {dict(zip(table.headings, line, strict=True))["seeds"] for line in table.lines} == {"1"}
+    assert "In some, seeds 0, 1 have the same answers: one repetition." in lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,10 @@ from instruct_ablate.report.documents.provenance import made_with
 from instruct_ablate.report.rows.columns import compared
 from instruct_ablate.report.rows.computed import ASPECTS, OWN, scored_by, with_model
 from instruct_ablate.report.rows.seed_means import ABILITY, general_cells
-from instruct_ablate.report.rows.trials import Trial, Trials, without_seeds
+from instruct_ablate.report.rows.trials import Trial, Trials, one_repetition, without_seeds
 from instruct_ablate.report.statistics.comparison import Comparison, compare
 from instruct_ablate.report.statistics.finding import interval_text, probability
-from instruct_ablate.report.statistics.paired import Side, pair
+from instruct_ablate.report.statistics.paired import Pairing, Side, in_some, pair
 from instruct_ablate.report.statistics.templates import template_effects
 from instruct_ablate.report.tables.differences import place_columns
 from instruct_ablate.report.tables.tables import Table
@@ -30,7 +31,17 @@ SAID = (
     "Differences are paired by seed and task before rounding; each p is two-sided, of its line alone, and not "
     "corrected for the number of lines. (this seed): of one seed, whose interval leaves other seeds out; no test."
 )
+NOTHING = "not compared, for the two have no task in common with as many instances"
 Tried = Mapping[Trial, Side]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the table; what its comparison left out, and which seeds are one repetition in it."""
+
+    texts: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    same: tuple[int, ...] = ()
 
 
 def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
@@ -48,12 +59,11 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
     pairs = _pairs(scores, others, moved)
     legend = Legend(trial.setting for trial in (*scores, *others))
     keys = place_columns(legend)
-    lines = [
-        (*(legend.text(mine.setting, key) for key in keys), mine.tested, *numbers)
-        for mine, theirs in sorted(pairs, key=lambda pair: (legend.order(pair[0].setting), pair[0].tested))
-        for numbers in _numbers(mine, theirs, sides, measures)
-    ]
+    ordered = sorted(pairs, key=lambda pair: (legend.order(pair[0].setting), pair[0].tested))
+    by_pair = [list(_lines(*both, sides, measures, (legend, keys))) for both in ordered]
+    lines = [line for own in by_pair for line in own]
     lines += _general_lines((one, other), moved, legend, keys)
+    empty = [mine for (mine, _), own in zip(ordered, by_pair, strict=True) if not own]
     mine, theirs = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
     told = (
         f"{first}: {made_with(one.cells)}",
@@ -65,10 +75,12 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
         *_clashing(second, sides[1]),
         *_alone(first, scores.keys() - mine, legend),
         *_alone(second, others.keys() - theirs, legend),
+        *(f"{NOTHING}: {_name(one.setting, legend)}, tested on {one.tested}" for one in empty),
+        *in_some((line.dropped, line.same) for line in lines),
         *([SAID] if lines else []),
     )
-    headings = (*map(heading, keys), *NUMBERS)
-    return Table(f"{second} less {first}", headings, tuple(lines), len(keys) + 2), told
+    headings, texts = (*map(heading, keys), *NUMBERS), tuple(line.texts for line in lines)
+    return Table(f"{second} less {first}", headings, texts, len(keys) + 2), told
 
 
 def _apart(
@@ -114,18 +126,15 @@ def _grouped(trials: Iterable[Trial], place: Callable[[Trial], object]) -> dict[
 
 def _general_lines(
     studies: tuple[Study, Study], moved: Iterable[str], legend: Legend, keys: Sequence[str]
-) -> Iterator[tuple[str, ...]]:
+) -> Iterator[_Line]:
     """Yield the lines of general ability, and of what was forgotten of it, of every setting that both have."""
-    sides = tuple(Trials(general_cells(study.cells)) for study in studies)
+    sides = Trials(general_cells(studies[0].cells)), Trials(general_cells(studies[1].cells))
     pairs = _pairs(sides[0].scores, sides[1].scores, moved)
     for mine, theirs in sorted(pairs, key=lambda pair: legend.order(pair[0].setting)):
         place = (*(legend.text(mine.setting, key) for key in keys), GENERAL)
-        pairing = pair(sides[1].scores[theirs], sides[0].scores[mine], ABILITY)
+        pairing = _paired((mine, theirs), sides, ABILITY)
         if pairing is not None:
-            seedless = without_seeds(mine) and without_seeds(theirs)
-            found = compare(pairing.differences, pairing.floor, seedless=seedless)
-            same = mine == theirs and not pairing.differences.any()
-            yield *place, "general", *_compared(found), str(found.seeds), "yes" if same else "no"
+            yield _line((*place, "general"), pairing, (mine, theirs))
         lost = [
             _lost(trial, side, study.reference)
             for trial, side, study in zip((mine, theirs), sides, studies, strict=True)
@@ -133,14 +142,14 @@ def _general_lines(
         shared = sorted(lost[0].keys() & lost[1].keys())
         seeds = list(dict.fromkeys(seed for seed, _ in shared))
         if shared:
-            tasks = sorted(
-                set.intersection(*({task for one, task in shared if one == seed} for seed in seeds))
-            )
+            by_seed = [{task for one, task in shared if one == seed} for seed in seeds]
+            tasks = sorted(set.intersection(*by_seed))
+            names = {name for side in lost for _, (name, _) in side} - {name for name, _ in tasks}
             matrix = [[lost[1][seed, task] - lost[0][seed, task] for task in tasks] for seed in seeds]
             # Less is not open than between the trained models, whatever the untuned ones are.
             found = compare(np.array(matrix), pairing.floor if pairing else None)
             same = mine == theirs and not np.any(matrix)
-            yield *place, "forgetting", *_compared(found), str(found.seeds), "yes" if same else "no"
+            yield _Line((*place, "forgetting", *_compared(found, same)), tuple(sorted(names)))
 
 
 def _lost(trial: Trial, general: Trials, reference: str) -> dict[tuple[int, tuple[str, int]], float]:
@@ -157,24 +166,43 @@ def _lost(trial: Trial, general: Trials, reference: str) -> dict[tuple[int, tupl
     }
 
 
-def _numbers(
-    mine: Trial, theirs: Trial, sides: tuple[Trials, Trials], measures: Sequence[str]
-) -> Iterator[tuple[str, ...]]:
-    """Yield a line a metric; the same is what has the same setting and the same scores."""
+def _lines(
+    mine: Trial,
+    theirs: Trial,
+    sides: tuple[Trials, Trials],
+    measures: Sequence[str],
+    shown: tuple[Legend, Sequence[str]],
+) -> Iterator[_Line]:
+    """Yield a line a metric."""
+    legend, keys = shown
+    place = (*(legend.text(mine.setting, key) for key in keys), mine.tested)
     for metric in measures:
-        pairing = pair(sides[1].scores[theirs], sides[0].scores[mine], metric)
+        pairing = _paired((mine, theirs), sides, metric)
         if pairing is not None:
             own = sides[1].templates.get(theirs, {}), sides[0].templates.get(mine, {})
-            templates = template_effects(pairing, own, metric)
-            seedless = without_seeds(mine) and without_seeds(theirs)
-            found = compare(pairing.differences, pairing.floor, seedless=seedless, templates=templates)
-            same = mine == theirs and not pairing.differences.any()
-            yield metric, *_compared(found), str(found.seeds), "yes" if same else "no"
+            pairing = replace(pairing, templates=template_effects(pairing, own, metric))
+            yield _line((*place, metric), pairing, (mine, theirs))
 
 
-def _compared(comparison: Comparison) -> tuple[str, ...]:
+def _paired(both: tuple[Trial, Trial], sides: tuple[Trials, Trials], metric: str) -> Pairing | None:
+    """Pair the second study's cells with those of the first."""
+    mine, theirs = both
+    once = one_repetition((sides[1], theirs), (sides[0], mine))
+    return pair(sides[1].scores[theirs], sides[0].scores[mine], metric, once=once)
+
+
+def _line(place: tuple[str, ...], pairing: Pairing, both: tuple[Trial, Trial]) -> _Line:
+    """Test a pairing; the same is what has the same setting and the same scores."""
+    seedless = all(map(without_seeds, both))
+    found = compare(pairing.differences, pairing.floor, seedless=seedless, templates=pairing.templates)
+    same = both[0] == both[1] and not pairing.differences.any()
+    return _Line((*place, *_compared(found, same)), pairing.dropped, pairing.same)
+
+
+def _compared(comparison: Comparison, same: bool) -> tuple[str, ...]:
     p = math.nan if comparison.one_seed else comparison.p_difference  # one seed decides nothing
-    return f"{comparison.mean:+.2f}", interval_text(comparison), probability(p), str(comparison.units)
+    numbers = f"{comparison.mean:+.2f}", interval_text(comparison), probability(p), str(comparison.units)
+    return *numbers, str(comparison.seeds), "yes" if same else "no"
 
 
 def _origins(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Iterator[str]:
@@ -234,9 +262,9 @@ def _texts(values: Iterable[Value], key: str) -> str:
 
 
 def _clashing(study: Path, side: Trials) -> Iterator[str]:
-    """Tell which settings a study has twice for a seed: nobody can say which of the cells is meant."""
-    for names in dict.fromkeys(side.clashes.values()):
-        yield f"left out, in {study} twice with one setting and seed: {', '.join(names)}"
+    """Tell which cells of a study no mean can be of: nobody can say which are meant, or of what it would be."""
+    for names, why in dict.fromkeys((names, side.why(trial)) for trial, names in side.clashes.items()):
+        yield f"left out, in {study} {why}: {', '.join(names)}"
 
 
 def _alone(study: Path, trials: Iterable[Trial], legend: Legend) -> Iterator[str]:
