@@ -10,6 +10,7 @@ from pathlib import Path
 from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.after.imported_identity import imported_identity, tested_content
 from instruct_ablate.cell.after.prediction_file import Answer, read_answers
+from instruct_ablate.cell.after.row_order import by_order_alone, misplaced
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.folder_name import file_name
 from instruct_ablate.cell.state.lock import locked
@@ -31,6 +32,11 @@ from instruct_ablate.tasks.languages import word_rules
 from instruct_ablate.tasks.task import Instance, Task, TaskCollection, WordRule
 
 _NAMED = 5  # so many instances are named in a message
+MISPLACED = "whose prompt holds the input of another row of the task, and not its own"
+ROWS = (
+    " Ids that were made of rows' places (name-3, a#2) name other rows once the data lie in another order: read the "
+    "data in the order that the predictions were made in, or give rows ids of their own."
+)
 Key = tuple[str, str]
 Place = tuple[Task, Instance]
 
@@ -96,7 +102,8 @@ def import_predictions(
 ) -> Imported:
     """Match a file's predictions with the test instances, and score them.
 
-    Missing, unknown and double instances are an error that names them; double ones are never guessed about.
+    Missing, unknown and double instances are an error that names them; double ones are never guessed about. So are
+    those whose prompt is of another row than the one that their id names here.
     """
     known = {(task.name, one.id): (task, one) for task in collection.test for one in task.instances}
     given = read_answers(file, columns, matching.own_references)
@@ -112,6 +119,8 @@ def import_predictions(
     found = [key for key in known if key in answers]
     if not found or (not matching.partial and (unknown or missing)):
         raise UserError(_mismatch(file, unknown, missing, collection))
+    if not matching.own_references and (other := misplaced(answers, known)):
+        raise UserError(_told(file, MISPLACED, other) + ROWS)
     rules = word_rules(  # by the references that count
         ((task.name, one.references) for task, one in known.values()),
         {task.name: task.languages for task in collection.test},
@@ -129,6 +138,8 @@ def import_predictions(
     )
     if nulls := sum(answer.text is None for answer in given):
         notes = (*notes, f"{counted(nulls, 'prediction')} {are(nulls)} null: no answers")
+    if not matching.own_references and (doubled := by_order_alone(answers, known)):
+        notes = (*notes, _by_order(doubled))
     if matching.own_references:
         notes = (*notes, "references are the imported file's own")
     return Imported(rows, aggregate(predictions, scores), notes, metrics.load())
@@ -192,6 +203,14 @@ def _mismatch(file: Path, unknown: Sequence[Key], missing: Sequence[Key], collec
         "references of another release, or choose other tasks."
     )
     return "\n".join(parts)
+
+
+def _by_order(doubled: Sequence[Key]) -> str:
+    shown = named([f"{task} {instance}" for task, instance in doubled], _NAMED)
+    return (
+        f"{counted(len(doubled), 'row')} whose id the data repeat {are(len(doubled))} told from the others by order "
+        f"alone, for the file holds no prompt of them: {shown}"
+    )
 
 
 def _notes(found: int, total: int, missing: Sequence[Key], unknown: Sequence[Key]) -> tuple[str, ...]:
