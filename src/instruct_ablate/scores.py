@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from instruct_ablate.tasks.task import Kind
@@ -92,6 +92,9 @@ class Score:
         return with_values(fields)
 
 
+NO_SCORE = Score("", 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Scores of one score block.
@@ -105,6 +108,15 @@ class Scores:
     kinds: tuple[Score, ...]
     categories: tuple[Score, ...]
     tasks: tuple[TaskScore, ...]
+
+    @property
+    def every(self) -> tuple[Score, ...]:
+        """Every mean that a table may show, called by what it is of, in the order of these names."""
+        found = [("overall", self.overall), ("task mean", self.task_mean)]
+        found += [(f"kind {one.name}", one) for one in self.kinds]
+        found += [(f"category {one.name}", one) for one in self.categories]
+        found += [(f"task {one.score.name}, {one.kind}, {one.category}", one.score) for one in self.tasks]
+        return tuple(replace(one, name=name) for name, one in sorted(found, key=lambda pair: pair[0]))
 
 
 @dataclass(frozen=True, slots=True)

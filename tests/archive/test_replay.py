@@ -70,6 +70,46 @@ def test_a_score_that_its_predictions_do_not_give(study: Path, tmp_path: Path) -
     assert f"do not: {name}\n" in result.output
 
 
+@pytest.mark.parametrize("level", ["task_mean", "kinds", "categories"])
+def test_a_mean_that_tables_show_is_held_against_the_predictions_wherever_it_stands(
+    level: str, study: Path, tmp_path: Path
+) -> None:
+    """The main table's columns are means of kinds; overall and the tasks' scores alone would leave them unseen."""
+    own = tmp_path / "s"
+    shutil.copytree(study, own)
+    folder = own / make_cell(50.0).name
+    record = read_record(folder)
+    assert record is not None
+    (block,) = record.blocks
+    scores, first = block.scores, getattr(block.scores, level)
+    means = first if isinstance(first, tuple) else (first,)
+    better = tuple(
+        replace(
+            one, values=tuple((name, 99.0 if name == "exact_match" else value) for name, value in one.values)
+        )
+        for one in means
+    )
+    changed = replace(scores, **{level: better if isinstance(first, tuple) else better[0]})
+    write_record(folder, replace(record, blocks=(replace(block, scores=changed),)))
+    pack(own, tmp_path / "a.zip")
+    result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 1, result.output
+    assert f"do not: {folder.name}\n" in result.output
+    assert "scores: those of 3 cells follow" in result.output
+
+
+def test_a_setting_that_was_not_hashed_is_told(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "instruct_ablate.cell.after.rescore.setting_fault"
+    monkeypatch.setattr(place, lambda folder, record: "seed is 1" if record.seed else "")
+    pack(study, tmp_path / "a.zip")
+    result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 1
+    assert "settings: those of 2 cells are the ones that were hashed" in result.output
+    assert f"  is not: {make_cell(50.0, seed=1).name}: seed is 1" in result.output
+
+
 def test_a_score_by_earlier_rules_is_told_as_one(study: Path, tmp_path: Path) -> None:
     """Before: of an archive from before a rule changed it was said that its scores do not follow."""
     folder = Path(shutil.copytree(study, tmp_path / "multirun" / "s"))

@@ -35,12 +35,14 @@ class Replayed:
         str, ...
     ] = ()  # predictions that are not those of their record's scores, whatever they score
     reworded: tuple[str, ...] = ()  # tables that say the same in other words, as an earlier version's do
+    misplaced: tuple[str, ...] = ()  # cells whose record has another setting than the one that was hashed
+    placed: int = 0  # cells whose setting is the one that was hashed
     around: tuple[str, ...] = ()  # of the other tables: those whose rows are the same
 
     @property
     def same(self) -> bool:
-        """Whether every table says what the archived one does, and the scores are those of the predictions there."""
-        return not self.other_tables and not self.unequal and not self.edited
+        """Whether tables say what the archived ones do, scores are those of the predictions and settings the hashed."""
+        return not (self.other_tables or self.unequal or self.edited or self.misplaced)
 
 
 def replay(
@@ -86,6 +88,8 @@ def replay(
         ),
         tuple(f"{one.name}: {name}" for one in checked for name in one.edited),
         reworded,
+        tuple(f"{one.name}: {one.misplaced}" for one in checked if one.misplaced),
+        sum(one.misplaced == "" for one in checked),
         around,
     )
 

@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Score an archived study again, and write its report again. FILE is unpacked; what is not the same is told.
 
-    No code in the archive is run. Exit status 1 where a table, a score or a predictions file differs.
+    No code in the archive is run. Exit status 1 where a table, a score, a setting or a predictions file differs.
 
     instruct-ablate replay ablation.tar.gz --output replayed
     """
@@ -73,6 +73,9 @@ def _lines(replayed: Replayed) -> list[str]:
         f"  changed after they were scored, before they were archived: {name}" for name in replayed.edited
     ]
     lines += [f"  not scored again: {why}" for why in replayed.unscored]
+    if replayed.placed or replayed.misplaced:
+        lines.append(f"settings: those of {counted(replayed.placed, 'cell')} are the ones that were hashed")
+    lines += [f"  is not: {why}" for why in replayed.misplaced]
     if replayed.other_figures:
         lines.append(
             f"figures and page: {len(replayed.other_figures)} differ (they hang on library versions)"

@@ -136,7 +136,7 @@ def test_however_many_studies_there_are_each_is_read_once(
         (study / "cell").mkdir(parents=True)
         (study / "cell" / "identity.json").write_text("{}")
     read: list[Path] = []
-    monkeypatch.setattr(former, "_told_of", read.append)
+    monkeypatch.setattr(former, "hashed_of", read.append)
     of_a_list = config_of(tmp_path, "a_new_one")
     of_a_list = replace(of_a_list, tasks=replace(of_a_list.tasks, include=["starter0*", "starter1*"]))
     for _ in range(2):

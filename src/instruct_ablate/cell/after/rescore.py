@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from instruct_ablate.cell.after.hashed_setting import setting_fault
 from instruct_ablate.cell.mirror.loggers import guarded
 from instruct_ablate.cell.mirror.wandb_export import tell_again
 from instruct_ablate.cell.state.lock import LockedError, locked
@@ -35,12 +36,15 @@ from instruct_ablate.metrics.registry import check_whole, reading_model
 from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.plural import counted
-from instruct_ablate.scores import MetricDescription
+from instruct_ablate.scores import NO_SCORE, MetricDescription
 
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """What became of one cell: overall score before and after per test instruction, or why it was left."""
+    """What became of one cell: scores before and after per test instruction, or why it was left.
+
+    The overall score of each where a cell was scored again, every mean where it was checked.
+    """
 
     name: str
     blocks: tuple[tuple[str, Score, Score], ...] = ()
@@ -49,13 +53,18 @@ class Rescored:
     needs_model: tuple[str, ...] = ()  # metrics that have no values, for the predictions hold no likelihoods
     edited: tuple[str, ...] = ()  # predictions files that are not those of the earlier scores
     rules: int = 0  # the version of the rules by which it was scored, where that is an earlier one
+    misplaced: str | None = (
+        None  # where a checked record's setting is not the hashed one; None: nothing was hashed
+    )
     mirrored: bool = False  # its W&B run is told the new scores, once they are uploaded
 
     @property
     def changed(self) -> bool:
-        """Whether any overall score differs from the earlier one; one that is new changes none."""
+        """Whether any score differs from the earlier one, or is over others; a metric that is new changes none."""
         return any(
-            after.get(name) != value for _, before, after in self.blocks for name, value in before.values
+            (before.name, before.instances) != (after.name, after.instances)
+            or any(after.get(name) != value for name, value in before.values)
+            for _, before, after in self.blocks
         )
 
 
@@ -94,7 +103,7 @@ def _not_done(folder: Path, record: CellRecord | None) -> Rescored:
 
 
 def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = False) -> Rescored:
-    """Compute a done cell's scores again from its predictions, overall and by task, and write nothing."""
+    """Compute a done cell's scores again from its predictions, every mean of them, and write nothing."""
     record = read_record(folder)
     if record is None or record.state != "done":
         return _not_done(folder, record)
@@ -107,20 +116,17 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
     scores = (
         (old.instruction, before, after)
         for old, new, _ in pairs
-        for before, after in zip(_every(old), _every(new), strict=False)
+        for before, after in itertools.zip_longest(old.scores.every, new.scores.every, fillvalue=NO_SCORE)
     )
     strange = dict.fromkeys(one.name for old, _, _ in pairs for one in _strange(old, _of(old, loaded)))
     rules = min((block.scoring for block in record.every_block if block.by_earlier_rules), default=0)
-    return Rescored(folder.name, tuple(scores), stayed=tuple(strange), edited=edited, rules=rules)
+    misplaced = setting_fault(folder, record)
+    return Rescored(folder.name, tuple(scores), "", tuple(strange), (), edited, rules, misplaced)
 
 
 def _of(block: ScoreBlock, metrics: Sequence[Metric]) -> Sequence[Metric]:
     """Return what a block is scored by: general ability by the built-in metrics alone, whatever a cell's tests are."""
     return BUILT_IN_ALONE.load() if block.instruction == GENERAL else metrics
-
-
-def _every(block: ScoreBlock) -> tuple[Score, ...]:
-    return (block.scores.overall, *(task.score for task in block.scores.tasks))
 
 
 def is_behind(record: CellRecord, metrics: Selection) -> bool:

@@ -105,7 +105,7 @@ def check_order_of(folder: Path, identity: Identity, study: Path) -> bool:
     `UserError` where that is another order than ours, or nobody noted it and its study or ours has taken the cell for
     another.
     """
-    told = _told_of(folder / IDENTITY)
+    told = hashed_of(folder / IDENTITY)
     if told is None:
         raise UserError(f"its {IDENTITY} cannot be read")
     if not _lacks_order(told):
@@ -126,7 +126,7 @@ def check_order_of(folder: Path, identity: Identity, study: Path) -> bool:
 def _taken_already(study: Path, identity: Identity) -> str:
     """Name the cell of a study that was taken over on trust, as ours would be, for another order; empty for none."""
     for path in sorted(study.glob(f"*/{IDENTITY}")):
-        told = _told_of(path)
+        told = hashed_of(path)
         if told is None or told["identity"] == identity.hash:
             continue
         if digest(_but_order(without_metrics(told["counted"]))) == without_order(identity):
@@ -138,7 +138,7 @@ def _taken_already(study: Path, identity: Identity) -> str:
 
 def is_of_unknown_order(folder: Path) -> bool:
     """Whether a cell was trained by a version that did not note in which order it read its tasks."""
-    told = _told_of(folder / IDENTITY)
+    told = hashed_of(folder / IDENTITY)
     return told is not None and _lacks_order(told)
 
 
@@ -238,7 +238,7 @@ def _former_cells(study: Path, there: int = 0) -> _Former:
 @lru_cache(maxsize=1024)  # studies: with fewer places than there are, each cell would read all of them anew
 def _read(study: Path, _changed: int, _there: int) -> _Former:
     """Read them once for as long as no folder is added: no cell is hashed so any more."""
-    every = {path.parent: _told_of(path) for path in sorted(study.glob(f"*/{IDENTITY}"))}
+    every = {path.parent: hashed_of(path) for path in sorted(study.glob(f"*/{IDENTITY}"))}
     former = {folder: told for folder, told in every.items() if told is not None and _is_former(told)}
     found: dict[Path, Mapping[str, Any]] = {folder: told["counted"] for folder, told in former.items()}
     of: dict[str, list[Path]] = {}
@@ -261,7 +261,7 @@ def _is_former(told: Mapping[str, Any]) -> bool:
     return bool(told["identity"] == digest(counted))
 
 
-def _told_of(path: Path) -> Mapping[str, Any] | None:
+def hashed_of(path: Path) -> Mapping[str, Any] | None:
     """Read what was hashed of a cell; None where that cannot be read."""
     try:
         told: Mapping[str, Any] = load_json(read_plain(path))
