@@ -69,7 +69,10 @@ def test_every_test_time_instruction_is_a_test_of_its_own(tmp_path: Path) -> Non
         ({"at": [1.0], "at_instances": 99}, "last", 15),
         # 0.12 of 24 examples: 2.1 of it for the first instance of three tasks, the rest for two more.
         ({"at": [1.0]}, "last", 5),
+        # Half of that under each instruction: no more than the least.
+        ({"at": [1.0], "instructions": ["same", "empty"]}, "last", 2 * 3),
         ({"every_steps": 2, "instructions": ["same", "empty"]}, "last", 3 * 2 * 3),
+        ({"every_steps": 4}, "best:rougeL", 2 * 2 * 80),
         ({"every_epochs": 1.0, "at_instances": 4}, "best:rougeL", 3 * 2 * 4),
         ({"every_steps": 4, "at_instances": 3}, "best:rougeL", 2 * 2 * 3),
     ],
@@ -166,6 +169,13 @@ def test_what_cells_share_is_found_out_once(tmp_path: Path, monkeypatch: pytest.
     assert sorted(calls) == ["build_prompts", "read_tasks", "sample"]
     estimator.estimate(cell(tmp_path, seed=1))  # other tasks are drawn
     assert sorted(calls) == ["build_prompts", "read_tasks", "sample", "sample"]
+    # Cells of a grid share their parts: which tasks are drawn hangs on the seed, how many of each do not.
+    for budget, samples in ((BudgetConfig(2, tasks=4), 2), (BudgetConfig(2), 1)):
+        calls.clear()
+        config = cell(tmp_path, seed=2, data_budget=budget)
+        for seed in (2, 3):
+            estimator.estimate(replace(config, seed=seed))
+        assert calls == ["sample"] * samples
 
 
 def _counted(real: Any, name: str, calls: list[str]) -> Any:
@@ -251,24 +261,26 @@ def test_an_epoch_s_last_step_has_the_tokens_of_its_own_examples(tmp_path: Path)
     assert by_four.train_tokens == by_five.train_tokens
 
 
-@pytest.mark.parametrize("key", ["max_source_length", "max_target_length"])
+@pytest.mark.parametrize(("key", "tokens"), [("max_source_length", 100), ("max_target_length", 201)])
 def test_a_prompt_is_no_longer_than_its_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, tokens: int
 ) -> None:
     """Whatever builds it: of targets only the estimate knows the limit."""
-    long = Prompt("t", "c", "k", "0", "s" * 400, ("r",), "t" * 400)
+    long = Prompt("t", "c", "k", "0", "s" * 400, ("r",), "t" * 800)
     monkeypatch.setattr(module, "build_prompts", lambda *_: [long])
     prompt = PromptConfig("plain", max_source_length=1000, max_target_length=1000)
     whole, cut = (
         Estimator({}).estimate(cell(tmp_path, prompt=replace(prompt, **{key: most}))) for most in (1000, 7)
     )
-    assert (whole.train_tokens - cut.train_tokens) / 24 == pytest.approx(100 - 7, abs=2)
+    assert (whole.train_tokens - cut.train_tokens) / 24 == pytest.approx(tokens - 7)
 
 
 def test_an_untuned_model_s_time_says_on_which_machine_it_was_measured(tmp_path: Path) -> None:
     untuned = cell(tmp_path, data_budget=BudgetConfig(0))
     assert Estimator(MEASURED).estimate(untuned).measured_on == str(Machine())
     assert Estimator({}).estimate(untuned).measured_on == ""
+    by_adapters = Estimator({Way("tiny_llama", "lora"): SPEED}).estimate(untuned)
+    assert by_adapters.seconds == pytest.approx(15 * 0.05 + 3), "tests are as fast by any method"
 
 
 def test_adapters_alone_are_in_checkpoints_and_stand_beside_the_weights_in_memory(tmp_path: Path) -> None:
