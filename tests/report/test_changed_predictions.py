@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +15,17 @@ from click.testing import CliRunner
 
 from instruct_ablate.archive.pack import pack
 from instruct_ablate.cell.after.rescore import rescore_study
-from instruct_ablate.cell.state.record.instance_scores import CHANGED, scored_rows
+from instruct_ablate.cell.state.record.instance_scores import CHANGED, SCORES_OF, scored_rows
 from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.command_line import group
 from instruct_ablate.grid.study import Study, read_study
+from instruct_ablate.report.as_json import report_fields
+from instruct_ablate.report.closing import closing_lines
 from instruct_ablate.report.frames import StudyFrames
 from instruct_ablate.report.page.browser import browser_data
 from instruct_ablate.report.page.sample import choose, every_block
+from instruct_ablate.report.report import judge_study
 from instruct_ablate.report.rows.across_cells import with_metrics_over_cells
 from instruct_ablate.report.rows.seed_means import build_rows
 from instruct_ablate.report.view.prediction_index import PredictionIndex, Selection
@@ -100,7 +104,45 @@ def replayed(folder: Path, _: Logged) -> str:
     return said.replace("changed after they were scored, before they were archived:", CHANGED)
 
 
-READERS = [shown, held_against_another, framed, over_seeds, on_a_page, served, archived, replayed]
+def reported(folder: Path, _: Logged) -> str:
+    said = run("report", folder)
+    assert report_fields(judge_study(folder))["changed"] == ([f"{NAME}/{FILE}"] if NAME in said else [])
+    told = [line.strip() for line in said.splitlines() if SCORES_OF in line]
+    written = (
+        html.unescape((folder / "report" / name).read_text()) for name in ("index.html", "verdicts.txt")
+    )
+    assert all(line in text for text in written for line in told)
+    return said_of(told)
+
+
+def at_the_end_of_a_sweep(folder: Path, _: Logged) -> str:
+    return said_of(line for line in closing_lines(judge_study(folder)) if SCORES_OF in line)
+
+
+def compared(folder: Path, _: Logged) -> str:
+    said = run("compare", folder, folder).splitlines()
+    told = [line for line in said if SCORES_OF in line]
+    assert told[:1] == told[1:]  # of each side
+    return said_of(told)
+
+
+def said_of(lines: Iterable[str]) -> str:
+    return "".join(lines).replace(f"changed after being scored: {SCORES_OF}", CHANGED)
+
+
+READERS = [
+    reported,
+    at_the_end_of_a_sweep,
+    compared,
+    shown,
+    held_against_another,
+    framed,
+    over_seeds,
+    on_a_page,
+    served,
+    archived,
+    replayed,
+]
 
 
 @pytest.mark.parametrize("reader", READERS)

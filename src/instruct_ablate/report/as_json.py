@@ -95,6 +95,7 @@ def report_fields(report: Report) -> Fields:
         ],
         "verdicts": [verdict_fields(one) for one in report.verdicts],
         "apart": list(apart_in(study)),
+        "changed": list(report.changed),
         "folder": str(report.folder),
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from instruct_ablate.grid.study import Study
+from instruct_ablate.report.changed_predictions import changed_line
 from instruct_ablate.report.report import Report, write_report
 from instruct_ablate.report.rows.computed import apart_in
 from instruct_ablate.report.statistics.claim import Answer
@@ -32,6 +33,8 @@ def closing_lines(report: Report) -> Iterator[str]:
     yield from above_guess(report.verdicts)
     if apart := apart_in(report.study):
         yield f"Not computed alike: {'; '.join(apart)}"
+    if report.changed:
+        yield f"Not the predictions that were scored: {changed_line(report.changed)}"
     yield f"Report: {report.folder} (more on the verdicts: verdicts.txt)"
     yield f"Page:   {report.page}"
     yield from next_command(report.study)

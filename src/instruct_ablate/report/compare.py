@@ -14,6 +14,7 @@ from instruct_ablate.cell.state.setting.legend import COLUMNS, Legend, heading
 from instruct_ablate.cell.state.setting.setting import Setting, Value, write
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.plural import counted
+from instruct_ablate.report.changed_predictions import changed_line, changed_predictions
 from instruct_ablate.report.documents.provenance import made_with
 from instruct_ablate.report.rows.columns import compared
 from instruct_ablate.report.rows.computed import ASPECTS, OWN, scored_by, with_model
@@ -69,6 +70,8 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
         f"{first}: {made_with(one.cells)}",
         f"{second}: {made_with(other.cells)}",
         *(f"not the same {key}: {_texts(a, key)} against {_texts(b, key)}" for key, (a, b) in apart.items()),
+        *_changed(first, one),
+        *_changed(second, other),
         *_origins(one.cells, other.cells),
         *_states(one.cells, other.cells),
         *_clashing(first, sides[0]),
@@ -259,6 +262,12 @@ _ORIGINS: dict[str, Callable[[CellRecord], str]] = {
 
 def _texts(values: Iterable[Value], key: str) -> str:
     return ", ".join(sorted(write(value, key) for value in values)) or "(no such key)"
+
+
+def _changed(given: Path, study: Study) -> Iterator[str]:
+    """Tell which predictions of a study are no longer those that were scored."""
+    if told := changed_line(changed_predictions(study)):
+        yield f"not the predictions that were scored, in {given}: {told}"
 
 
 def _clashing(study: Path, side: Trials) -> Iterator[str]:

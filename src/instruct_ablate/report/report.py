@@ -12,6 +12,7 @@ from instruct_ablate.disk.whole_files import write_whole
 from instruct_ablate.grid.history.stated import begun, history, standing
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.hypotheses import Hypothesis, parse_hypothesis, stored_hypothesis
+from instruct_ablate.report.changed_predictions import changed_line, changed_predictions
 from instruct_ablate.report.documents import provenance
 from instruct_ablate.report.documents.checklist import checklist
 from instruct_ablate.report.figures.figures import draw_figures
@@ -62,6 +63,7 @@ class Report:
     verdicts: tuple[Verdict, ...]
     differences: tuple[Difference, ...]
     folder: Path
+    _changed: Beside[tuple[str, ...]] | None = None  # where they are looked for already
 
     @property
     def page(self) -> Path:
@@ -78,6 +80,11 @@ class Report:
         """General ability and what was forgotten of it."""
         return general_abilities(self.study.cells, self.study.reference, self.study.folder)
 
+    @cached_property
+    def changed(self) -> tuple[str, ...]:
+        """The files of predictions, below the study's folder, that were changed after they were scored."""
+        return self._changed.result() if self._changed else changed_predictions(self.study)
+
 
 def write_report(
     study_folder: Path, target: Path | None = None, further: Sequence[str] = (), paper: Paper = SCREEN
@@ -89,11 +96,12 @@ def write_report(
     study, rows = _read(study_folder)
     claims, folder = _claims(study, further), target or study.folder / "report"
     data = Beside(partial(page_data, study, rows))  # reads predictions, of which no verdict is made
+    changed = Beside(partial(changed_predictions, study))
     scores = SingleScores(study.cells, study.folder)
     found = differences(study.cells, study.reference, study.columns, scores)
     folder.mkdir(parents=True, exist_ok=True)
     figures = Beside(partial(draw_figures, folder / "figures", rows, found, study, paper))  # show no verdict
-    report = Report(study, rows, _verdicts(study, claims, further, scores), found, folder)
+    report = Report(study, rows, _verdicts(study, claims, further, scores), found, folder, changed)
     _write(report, paper, figures, data)
     return report
 
@@ -145,6 +153,7 @@ def report_lines(report: Report) -> Iterator[str]:
         ("Looks", looks_of(report.study)),
         ("Learning rates chosen on held-out tasks", chosen_lines(report.study.cells)),
         ("Not computed alike", apart_in(report.study)),
+        ("Not the predictions that were scored", [changed_line(report.changed)] if report.changed else []),
     ):
         for number, line in enumerate(said):
             yield from () if number else (f"{heading}:",)
@@ -184,7 +193,7 @@ def page_figures(report: Report, folder: Path) -> tuple[Path, ...]:
 
 def _write(report: Report, paper: Paper, figures: Beside[tuple[Path, ...]], data: Beside[str]) -> None:
     study, folder = report.study, report.folder
-    contents = page_contents(report)
+    contents = replace(page_contents(report), changed=changed_line(report.changed))
     write = partial(write_table, paper=paper, study=study.name)
     categories, tasks = (group_table(study.cells, by, study.columns) for by in ("category", "task"))
     shown = main_columns(report.rows, study.columns)

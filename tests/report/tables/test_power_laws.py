@@ -112,7 +112,8 @@ def test_table_and_terminal_say_the_same_curve(tmp_path: Path) -> None:
         stated=Stated(),
         looks=Looks(),
     )
-    said = list(report_lines(SimpleNamespace(verdicts=(), study=study, power_laws=found, general=())))  # type: ignore[arg-type]
+    report = SimpleNamespace(verdicts=(), study=study, power_laws=found, general=(), changed=())
+    said = list(report_lines(report))  # type: ignore[arg-type]
     assert said[0] == "Power law (a n^-b + c):"
     assert line in [one.strip() for one in said]
 

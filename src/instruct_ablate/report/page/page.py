@@ -52,6 +52,7 @@ class Contents:
     general: Table
     general_said: tuple[str, ...] = ()
     differences_said: str = ""
+    changed: str = ""  # what to say of predictions that are no longer those of the scores
 
 
 def page_data(study: Study, rows: Sequence[Row], served: Mapping[str, Any] | None = None) -> str:
@@ -76,6 +77,7 @@ def build_page(contents: Contents, figures: Sequence[Path], data: str, served: b
         version=instruct_ablate.__version__,
         made_with=made_with(study.cells),
         apart=apart_in(study),
+        changed=contents.changed,
         verdicts=[_verdict(verdict) for verdict in contents.verdicts],
         stated=list(history(study.stated)),
         looks=list(looks_of(study)),

@@ -18,10 +18,11 @@ from instruct_ablate.errors import in_a_line
 from instruct_ablate.metrics import Metric
 
 KEYS = ("task", "instance_id")
-CHANGED = (
-    "was changed after it was scored: the scores are of what it held then (instruct-ablate rescore STUDY scores it as "
-    "it is now, and ends a rescoring that was stopped)"
+SCORES_OF = (
+    "the scores are of what stood there then (instruct-ablate rescore STUDY scores what stands there now, and ends a "
+    "rescoring that was stopped)"
 )
+CHANGED = f"was changed after it was scored: {SCORES_OF}"
 
 
 def completed(
