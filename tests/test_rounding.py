@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from instruct_ablate.rounding import exceeds, first_best
+import re
+from pathlib import Path
+
+import pytest
+
+import instruct_ablate
+from instruct_ablate.rounding import exceeds, first_best, written
 
 
 def test_what_rounding_alone_sets_apart_does_not_exceed() -> None:
@@ -22,3 +28,27 @@ def test_the_first_of_equal_values_is_the_best() -> None:
     assert [
         first_best(values) for values in ([0.3, near], [near, 0.3], [0.2, 0.3, near], [5.0], [1.0, 3.0, 2.0])
     ] == [*(0, 0, 1, 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "signed", "text"),
+    [
+        *[(noise, 2, True, "+0.00") for noise in (0.0, -0.0, 0.3 - (0.1 + 0.2), (0.1 + 0.2) - 0.3)],
+        (-0.0, 1, False, "0.0"),
+        (-0.004, 2, True, "-0.00"),  # the untuned model is a little better, all the same
+        (-3.75, 2, True, "-3.75"),
+        (48.551, 2, False, "48.55"),
+        (float("nan"), 2, True, "+nan"),
+    ],
+)
+def test_no_minus_stands_before_what_rounding_alone_made(
+    value: float, digits: int, signed: bool, text: str
+) -> None:
+    assert written(value, digits, signed=signed) == text
+
+
+def test_signed_numbers_are_written_by_one_piece_of_code() -> None:
+    source = Path(instruct_ablate.__file__).parent
+    signed = re.compile(r":\+\.[\d{]")
+    own = [path for path in source.rglob("*.py") if signed.search(path.read_text(encoding="utf-8"))]
+    assert own == []

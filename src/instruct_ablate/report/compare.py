@@ -26,6 +26,7 @@ from instruct_ablate.report.statistics.paired import Pairing, Side, in_some, pai
 from instruct_ablate.report.statistics.templates import template_effects
 from instruct_ablate.report.tables.differences import place_columns
 from instruct_ablate.report.tables.tables import Table
+from instruct_ablate.rounding import written
 
 NUMBERS = ("tested on", "metric", "difference", "95 % interval", "p", "tasks", "seeds", "same")
 SAID = (
@@ -204,8 +205,8 @@ def _line(place: tuple[str, ...], pairing: Pairing, both: tuple[Trial, Trial]) -
 
 def _compared(comparison: Comparison, same: bool) -> tuple[str, ...]:
     p = math.nan if comparison.one_seed else comparison.p_difference  # one seed decides nothing
-    numbers = f"{comparison.mean:+.2f}", interval_text(comparison), probability(p), str(comparison.units)
-    return *numbers, str(comparison.seeds), "yes" if same else "no"
+    told = interval_text(comparison), probability(p), str(comparison.units), str(comparison.seeds)
+    return written(comparison.mean, signed=True), *told, "yes" if same else "no"
 
 
 def _origins(cells: Sequence[CellRecord], others: Sequence[CellRecord]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.figures.legend import grow_for, names_at_side, names_below, put_legend
 from instruct_ablate.report.rows.seed_means import Row
 from instruct_ablate.report.rows.trials import Trial, tested_as_usual, without_clashes
+from instruct_ablate.rounding import written
 
 TESTS = "evaluation.instructions"
 MOST_COLUMNS = 12  # settings of a matrix of categories; more cannot be read
@@ -35,7 +36,9 @@ def heat(axes: Any, values: np.ndarray, names: tuple[Sequence[str], Sequence[str
     for (line, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if value < middle else "black"
-            axes.text(column, line, f"{value:.{digits}f}", ha="center", va="center", fontsize=7, color=colour)
+            axes.text(
+                column, line, written(value, digits), ha="center", va="center", fontsize=7, color=colour
+            )
     axes.figure.colorbar(image, ax=axes, shrink=0.8)
     put_legend(axes, [*key, *more])
 

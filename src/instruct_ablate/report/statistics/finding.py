@@ -23,6 +23,7 @@ from instruct_ablate.report.statistics.power import (
     equal_margin,
 )
 from instruct_ablate.report.statistics.variance.task_share import inside, least_tasks, share_within
+from instruct_ablate.rounding import written
 
 SHOWN = 3  # tasks outside the margin that are named
 
@@ -67,7 +68,7 @@ def _parts(finding: Finding) -> Iterator[str]:
     p = "" if math.isnan(ruling.p_support) else f", p = {probability(ruling.p_support)}"
     size = f"{counted(comparison.seeds, 'seed')}, {counted(comparison.units, 'task')}"
     unit = finding.measure.steps
-    yield f"{finding.clause.metric} {comparison.mean:+.2f} {unit}, {_interval(ruling)}{p} ({size})"
+    yield f"{finding.clause.metric} {written(comparison.mean, signed=True)} {unit}, {_interval(ruling)}{p} ({size})"
     yield from _tasks(finding)
     if finding.dropped:
         yield dropped_words(finding.dropped)
@@ -96,7 +97,8 @@ def _interval(ruling: Ruling) -> str:
     low, high = verdict_interval(ruling)
     if math.isnan(low):
         return f"no interval ({'all tasks and seeds alike' if comparison.steady else 'one task'})"
-    return f"90 % interval{over_looks(ruling)} {low:+.2f} to {high:+.2f}{of_seeds(comparison)}"
+    told = f"{written(low, signed=True)} to {written(high, signed=True)}"
+    return f"90 % interval{over_looks(ruling)} {told}{of_seeds(comparison)}"
 
 
 def of_seeds(comparison: Comparison) -> str:
@@ -116,7 +118,7 @@ def _tasks(finding: Finding) -> Iterator[str]:
     share = share_within(effects, clause.margin)
     apart = sorted(zip(effects, finding.tasks, strict=True), key=lambda pair: -abs(pair[0]))
     named = [
-        f"{task} {effect:+.{finding.measure.digits}f}"
+        f"{task} {written(effect, finding.measure.digits, signed=True)}"
         for effect, task in apart
         if not inside(effect, clause.margin)
     ]
@@ -188,7 +190,7 @@ def interval_text(comparison: Comparison) -> str:
     """Write the 95 % interval as tables do; one that leaves other seeds out says so."""
     low, high = comparison.interval95
     alone = " (this seed)" if comparison.one_seed else ""
-    return "-" if math.isnan(low) else f"[{low:+.2f}, {high:+.2f}]{alone}"
+    return "-" if math.isnan(low) else f"[{written(low, signed=True)}, {written(high, signed=True)}]{alone}"
 
 
 def probability(p: float) -> str:

@@ -21,6 +21,7 @@ from instruct_ablate.report.statistics.power import Design, detectable, equal_ma
 from instruct_ablate.report.statistics.tried import Tried, compare_all
 from instruct_ablate.report.statistics.variance.permutation import REPLICATES
 from instruct_ablate.report.tables.tables import Table
+from instruct_ablate.rounding import written
 
 MARGIN = 2.0  # points; what "equivalent" means in the table of differences
 
@@ -172,7 +173,7 @@ def _line(item: Difference, legend: Legend, keys: Sequence[str]) -> tuple[str, .
         *(legend.text(item.trial.setting, key) for key in keys),
         item.trial.tested,
         item.metric,
-        f"{comparison.mean:+.2f}",
+        written(comparison.mean, signed=True),
         interval_text(comparison),
         *(probability(p) for p in (item.p_difference, comparison.p_permutation, item.p_equivalence)),
         str(comparison.seeds),

@@ -27,6 +27,7 @@ from instruct_ablate.report.statistics.finding import probability
 from instruct_ablate.report.statistics.paired import Pairing, pair
 from instruct_ablate.report.statistics.tried import Tried, compare_all
 from instruct_ablate.report.tables.tables import Table
+from instruct_ablate.rounding import written
 
 NO_UNTUNED = (
     "forgetting needs the untuned model's cell with the same evaluation.general, which is not done: a sweep asks for "
@@ -119,14 +120,15 @@ def general_table(found: Sequence[General], legend: Legend) -> Table:
 def _line(one: General, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
     place = tuple(legend.text(one.trial.setting, key) for key in keys)
     if one.comparison is None or one.forgetting is None:
-        return (*place, f"{one.score.value:.2f}", "-", "-", "-", "-", str(one.score.seeds), "-")
-    untuned = "-" if one.untuned is None else f"{one.untuned.value:.2f}"
+        return (*place, written(one.score.value), "-", "-", "-", "-", str(one.score.seeds), "-")
+    untuned = "-" if one.untuned is None else written(one.untuned.value)
     alone = " (this seed)" if one.comparison.one_seed else ""
-    interval = "-" if one.interval is None else f"[{one.interval[0]:+.2f}, {one.interval[1]:+.2f}]{alone}"
+    ends = [written(end, signed=True) for end in one.interval or ()]
+    interval = f"[{', '.join(ends)}]{alone}" if ends else "-"
     told = (
-        f"{one.score.value:.2f}",
+        written(one.score.value),
         untuned,
-        f"{one.forgetting.value:+.2f}",
+        written(one.forgetting.value, signed=True),
         interval,
         probability(one.p_difference),
     )

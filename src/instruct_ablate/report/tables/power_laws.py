@@ -18,6 +18,7 @@ from instruct_ablate.report.rows.trials import Trial, Trials
 from instruct_ablate.report.statistics.paired import Side, task_values
 from instruct_ablate.report.statistics.power_law import FEWEST, LEVEL, Interval, PowerLaw, fit
 from instruct_ablate.report.tables.tables import Table
+from instruct_ablate.rounding import written
 from instruct_ablate.tasks.sampling.budget import ALL
 
 NOT_TOLD = "not told"
@@ -125,7 +126,7 @@ def _line(one: OverBudgets, legend: Legend, keys: Sequence[str]) -> tuple[str, .
 
 
 def _shown(one: Interval) -> str:
-    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+    return f"{written(one.value)} [{written(one.low)}, {written(one.high)}]"
 
 
 def power_lines(found: Sequence[OverBudgets], legend: Legend) -> Iterator[str]:

@@ -22,6 +22,7 @@ from instruct_ablate.report.figures.paper import SCREEN, Paper, best
 from instruct_ablate.report.rows.columns import OF_THE_DATA, column_heading, group_columns, main_columns
 from instruct_ablate.report.rows.seed_means import Row
 from instruct_ablate.report.tables.terminal_table import Places, few_seeds, measured, unfinished
+from instruct_ablate.rounding import written
 from instruct_ablate.terminal import shown
 
 CELLS, DONE = "cells", "done"  # the main table's last column
@@ -98,9 +99,8 @@ def group_table(cells: Iterable[CellRecord], by: str, columns: Sequence[str] = (
 
 def groups_of(scores: Scores, by: str) -> list[tuple[str, Score]]:
     """Return the scores by category or task; a task's with its category."""
-    if by == "category":
-        return [("", score) for score in scores.categories]
-    return [(task.category, task.score) for task in scores.tasks]
+    tasks = [(task.category, task.score) for task in scores.tasks]
+    return [("", score) for score in scores.categories] if by == "category" else tasks
 
 
 def _defined(metrics: Sequence[str], scores: Sequence[Score]) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def group_line(category: str, score: Score, metrics: Sequence[str]) -> tuple[str
     """Return a group's numbers as text."""
     names = (category, score.name) if category else (score.name,)
     values = (score.get(name) for name in metrics)
-    return (*names, str(score.instances), *("-" if value is None else f"{value:.2f}" for value in values))
+    return (*names, str(score.instances), *("-" if value is None else written(value) for value in values))
 
 
 def markdown(table: Table) -> str:

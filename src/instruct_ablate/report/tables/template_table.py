@@ -12,6 +12,7 @@ from instruct_ablate.metrics import Scores, find_measure
 from instruct_ablate.report.rows.columns import compared
 from instruct_ablate.report.rows.trials import Trial, Trials
 from instruct_ablate.report.tables.tables import Table
+from instruct_ablate.rounding import written
 
 Named = tuple[str, float]  # a template and what was scored under it
 
@@ -84,12 +85,12 @@ def template_table(found: Sequence[OverTemplates], legend: Legend) -> Table:
 
 
 def _line(one: OverTemplates, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
-    ends = (f"{value:.2f} ({name})" for name, value in (one.worst, one.best))
+    ends = (f"{written(value)} ({name})" for name, value in (one.worst, one.best))
     return (
         *(legend.text(one.trial.setting, key) for key in keys),
         one.trial.tested,
         one.measure,
         str(len(one.values)),
-        *(f"{value:.2f}" for value in (one.mean, one.spread)),
+        *(written(value) for value in (one.mean, one.spread)),
         *ends,
     )

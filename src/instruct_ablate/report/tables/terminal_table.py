@@ -24,6 +24,7 @@ from instruct_ablate.report.rows.lengths import lengths_lines
 from instruct_ablate.report.rows.repetitions import same_lines
 from instruct_ablate.report.rows.seed_means import Mean, Row, build_rows
 from instruct_ablate.report.rows.trials import UNEVEN, tested_as_usual
+from instruct_ablate.rounding import written
 from instruct_ablate.terminal import make_console
 
 if TYPE_CHECKING:
@@ -289,6 +290,6 @@ def number(mean: Mean | None, *, signed: bool = False, form: Form = FORMS[0]) ->
     """Write a mean with its deviation: "48.55 ± 0.31", "+2.10"; "-" where there is none."""
     if mean is None:
         return "-"
-    value = f"{mean.value:{'+' if signed else ''}.{form.digits}f}"
+    value = written(mean.value, form.digits, signed=signed)
     spread = form.spread and mean.deviation is not None
     return f"{value} ± {mean.deviation:.{form.digits}f}" if spread else value

@@ -14,6 +14,7 @@ from instruct_ablate.metrics import find_measure
 from instruct_ablate.metrics.registry import AT_REPORT, described
 from instruct_ablate.report.rows.columns import OF_THE_DATA
 from instruct_ablate.report.statistics.claim import Ruling
+from instruct_ablate.rounding import written
 
 SAID = "under other metrics (descriptive: the verdict is the stated metric's, and the others are not tested beside it)"
 
@@ -100,5 +101,5 @@ def flips(stated: UnderMetric, other: UnderMetric) -> bool:
 
 
 def _span(means: Sequence[float]) -> str:
-    low, high = min(means), max(means)
-    return f"{low:+.2f}" if f"{low:+.2f}" == f"{high:+.2f}" else f"{low:+.2f} to {high:+.2f}"
+    low, high = (written(end, signed=True) for end in (min(means), max(means)))
+    return low if low == high else f"{low} to {high}"

@@ -12,6 +12,7 @@ from instruct_ablate.plural import are, counted
 from instruct_ablate.report.statistics.claim import Answer
 from instruct_ablate.report.statistics.finding import Finding, of_seeds, over_looks, verdict_interval
 from instruct_ablate.report.verdicts.verdicts import MARKS, NOT_JUDGED, Verdict, overall
+from instruct_ablate.rounding import written
 
 _IS = {"equals": "is equal to", "exceeds": "is higher than", "is lower": "is lower than"}
 _IS_NOT = {"equals": "differs from", "exceeds": "is not higher than", "is lower": "is not lower than"}
@@ -86,19 +87,23 @@ def _numbers(findings: Sequence[Finding], answer: Answer) -> str:
         [one[side] for one in spans if not any(map(math.isnan, one))] for side in (0, 1)
     )  # a place with one task has none
     unit = findings[0].measure.steps
-    means_told = f"{means[0]:+.2f}" if len(means) == 1 else f"{min(means):+.2f} to {max(means):+.2f}"
+    means_told = _signed(means[0]) if len(means) == 1 else f"{_signed(min(means))} to {_signed(max(means))}"
     over = next(filter(None, (over_looks(finding.ruling) for finding in findings)), "")
     between = f"90 % interval{'' if len(findings) == 1 else 's'}{over}"
     seeds = next(filter(None, (of_seeds(finding.comparison) for finding in findings)), "")
     told = (
-        f", {between} within {min(lows):+.2f} to {max(highs):+.2f}{seeds}"
+        f", {between} within {_signed(min(lows))} to {_signed(max(highs))}{seeds}"
         if lows and len(findings) > 1
         else ""
     )
     if lows and len(findings) == 1:
-        told = f", {between} {lows[0]:+.2f} to {highs[0]:+.2f}{seeds}"
+        told = f", {between} {_signed(lows[0])} to {_signed(highs[0])}{seeds}"
     so_far = "so far " if answer == "undecided" else ""
     return f"{so_far}{means_told} {unit}{told} ({_size(findings)})"
+
+
+def _signed(value: float) -> str:
+    return written(value, signed=True)
 
 
 def _size(findings: Sequence[Finding]) -> str:
