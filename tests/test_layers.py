@@ -140,6 +140,8 @@ ALLOWED: dict[tuple[str, str], str] = {
     ): "a check stands beside its use; it imports nothing heavy",
     ("grid.checking.reading_checks", "model.loading.chat_format"): "a check is the code that the use calls",
     ("grid.checking.reading_checks", "model.training.lora"): "a check is the code that the use calls",
+    ("grid.speeds", "data.settings"): "whether grouped steps share anything, found out as the check does",
+    ("grid.speeds", "model.loading.location"): "the kind of model, found out as the check does",
     (
         "grid.planning.prepare",
         "model.loading.checkpoint",

@@ -60,12 +60,13 @@ def test_the_sums_alone(tmp_path: Path) -> None:
     assert "3 distinct cells" in told.output
 
 
-def test_budgets_that_cannot_be_met_are_told(tmp_path: Path) -> None:
+def test_budgets_that_cannot_be_met_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     few = ("tasks.train_include=[starter01*]", "data_budget.tasks=30")
     told = plan(tmp_path, *few, "data_budget=1,200", "--brief").output
     assert "budget: data_budget=200 comes to 80 instances a task on average, for tasks have no more" in told
     assert "budget: data_budget.tasks=30 comes to 10, for there are no more to train on" in told
     assert "data_budget=1 " not in told
+    assert not any("data_budget.tasks" in line for line in caplog.messages), "once"
     total = plan(tmp_path, *few[:1], "data_budget.total=5000", "--brief").output
     assert "budget: data_budget.total=5000 comes to 800 in all, for tasks have no more instances" in total
     assert "budget:" not in plan(tmp_path, "--brief").output

@@ -130,6 +130,43 @@ def test_cells_that_group_their_steps_are_two_speeds(tmp_path: Path) -> None:
         assert only.method == way_of(config), "measured and asked for by one name"
 
 
+def test_an_encoder_decoder_is_as_quick_whatever_is_asked_of_grouping(tmp_path: Path) -> None:
+    """Before: its prompts share nothing, and the time of its grouped cells was unknown beside that of the others."""
+    took = {"train_tokens": 300, "train_seconds": 4.0}
+    for model, ways in (("tiny_t5", {"full"}), ("tiny_llama", {"full", "full data.grouping=task"})):
+        given = ModelConfig(model, source="random")
+        configs = [
+            make_config(tmp_path, model=given, data=DataConfig(grouping=one)) for one in ("none", "task")
+        ]
+        own = record(tmp_path, model, **took)
+        grouped = replace(own, setting=own.setting.changed(**{"data.grouping": "task"}))
+        assert {one.method for one in speeds([own, grouped], configs)} == ways
+        assert {way_of(config) for config in configs} == ways
+
+
+def test_cells_that_are_padded_are_a_speed_of_their_own(tmp_path: Path) -> None:
+    packed = record(tmp_path, train_tokens=300, train_seconds=4.0)
+    padded = replace(packed, setting=packed.setting.changed(**{"data.packing": False}))
+    grouped = replace(padded, setting=padded.setting.changed(**{"data.grouping": "task"}))
+    assert [one.method for one in speeds([packed, padded, grouped])] == ["full", "full data.packing=false"]
+    for data in (DataConfig(packing=False), DataConfig(packing=False, grouping="task")):
+        assert way_of(make_config(tmp_path, data=data)) == "full data.packing=false"
+
+
+def test_an_early_record_is_of_its_host_s_machine_where_that_is_one(tmp_path: Path) -> None:
+    """Before: its processor was not noted, and `plan` left its cells out as another machine's."""
+    own = record(tmp_path, train_tokens=300, train_seconds=4.0)
+    early = replace(own, environment=replace(MADE, processor="", threads=0))
+    assert speeds([early, own]) == speeds([own, own])
+    elsewhere = replace(own, environment=replace(MADE, host="elsewhere"))
+    other = replace(own, environment=replace(MADE, processor="Xeon"))  # two machines of one name
+    narrow = replace(own, environment=replace(MADE, precision="bf16"))
+    for others in ([elsewhere], [own, other], [narrow]):
+        assert Machine.of(replace(MADE, processor="", threads=0)) in {
+            one.machine for one in speeds([early, *others])
+        }
+
+
 def test_cells_of_two_machines_are_two_speeds(tmp_path: Path) -> None:
     """Before: they were added up, and a GPU's cells made the processor's seem quick, and the other way round."""
     here = record(tmp_path, train_tokens=300, train_seconds=4.0)

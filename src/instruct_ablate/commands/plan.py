@@ -92,7 +92,9 @@ def _measured(plan: Plan, around: list[Study], steps: int | None) -> Speeds:
     """Return the speeds of the studies around a grid, and of a probe of so many steps where one is asked for."""
     from instruct_ablate.grid.speeds import speeds
 
-    measured = speeds(record for study in around for record in study.cells)
+    measured = speeds(
+        (record for study in around for record in study.cells), (cell.config for cell in plan.cells)
+    )
     if steps is None:
         return measured
     from instruct_ablate.grid.planning.probe import probe
@@ -132,7 +134,10 @@ def _proposal(
     config = cells[0].cell.config
     identities = [one.cell.identity for one in cells]
     found = claims(config.hypotheses, config.reference, identities, earlier, truth)
-    own = speeds(record for folder in earlier for record in read_study(folder).cells)
+    own = speeds(
+        (record for folder in earlier for record in read_study(folder).cells),
+        (one.cell.config for one in cells),
+    )
     every = beside(measured, own)
     estimator = Estimator(every)
     again = with_estimates(cells, estimator)

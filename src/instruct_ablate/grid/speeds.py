@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from instruct_ablate.cell.state.record.record import CellRecord, Environment
 from instruct_ablate.configuration.top_layers import ALL
+from instruct_ablate.data.settings import unshared
+from instruct_ablate.errors import UserError
 from instruct_ablate.plural import counted
-from instruct_ablate.schema import Config, TrainerConfig
+from instruct_ablate.schema import Config, DataConfig, ModelConfig, TrainerConfig
 
 UNGROUPED = "none"  # of `data.grouping`
 
@@ -78,32 +80,84 @@ class Way(NamedTuple):
 Speeds = Mapping[Way, Speed]
 
 
-def way(method: str, layers: str, grouping: str) -> str:
+def way(method: str, layers: str, data: DataConfig, encoder_decoder: bool = False) -> str:
     """Name what speeds are told apart by beside model and machine: the method, the layers that it trains, and grouping.
 
-    Grouped steps compute once what their examples begin alike with: the same tokens take up to half the time.
+    Grouped steps compute once what their examples begin alike with: the same tokens take up to half the time. Where
+    examples share nothing, grouped steps are as any others.
     """
-    apart = {layers: layers != ALL, f"data.grouping={grouping}": grouping != UNGROUPED}
+    grouped = data.grouping != UNGROUPED and not unshared(data.packing, encoder_decoder)
+    apart = {
+        layers: layers != ALL,
+        f"data.grouping={data.grouping}": grouped,
+        "data.packing=false": not data.packing,
+    }
     return " ".join([method, *(name for name, told in apart.items() if told)])
 
 
 def way_of(config: Config) -> str:
     """Name the way in which a cell with this configuration trains."""
-    return way(config.method.name, config.method.layers, config.data.grouping)
+    encoder_decoder = config.data.grouping != UNGROUPED and _encodes(config.model)
+    return way(config.method.name, config.method.layers, config.data, encoder_decoder)
 
 
-def speeds(records: Iterable[CellRecord]) -> dict[Way, Speed]:
-    """Add up what finished cells took, by model, method and machine; imported predictions took nothing here."""
+def _encodes(model: ModelConfig) -> bool:
+    """Whether a model is known to be an encoder-decoder; what cannot be looked at its own check tells."""
+    from instruct_ablate.model.loading.location import check_checkpoint
+
+    try:
+        return model.source != "baseline" and check_checkpoint(model) == "encoder-decoder"
+    except UserError:
+        return False
+
+
+def speeds(records: Iterable[CellRecord], planned: Iterable[Config] = ()) -> dict[Way, Speed]:
+    """Add up what finished cells took, by model, method and machine; imported predictions took nothing here.
+
+    `planned`: configurations of cells whose time is asked for, which have what the records' models are.
+    """
     found: dict[Way, Speed] = {}
-    for record in records:
-        setting = record.setting
-        if record.state == "done" and record.environment is not None and not setting.imported:
-            layers = str(setting.get("method.layers") or ALL)
-            grouping = str(setting.get("data.grouping") or UNGROUPED)
-            method = way(str(setting.get("method") or "full"), layers, grouping)
-            key = Way(setting.model, method, Machine.of(record.environment))
-            found[key] = found.get(key, Speed()) + _of_cell(record, record.environment)
+    models = {config.model.name: config.model for config in planned}
+    kinds: dict[str, bool] = {}
+    done = [
+        (record, record.environment)
+        for record in records
+        if record.state == "done" and record.environment is not None and not record.setting.imported
+    ]
+    noted = _noted(made for _, made in done)
+    for record, made in done:
+        setting, name = record.setting, record.setting.model
+        layers = str(setting.get("method.layers") or ALL)
+        grouping = str(setting.get("data.grouping") or UNGROUPED)
+        data = DataConfig(grouping=grouping, packing=setting.get("data.packing") is not False)
+        if grouping != UNGROUPED and name in models and name not in kinds:
+            kinds[name] = _encodes(models[name])  # looked at where it matters alone: it may be on the hub
+        method = way(str(setting.get("method") or "full"), layers, data, kinds.get(name, False))
+        key = Way(name, method, _machine(made, noted))
+        found[key] = found.get(key, Speed()) + _of_cell(record, made)
     return found
+
+
+def _noted(environments: Iterable[Environment]) -> dict[str, set[Machine]]:
+    """Return by host the machines whose processor was noted."""
+    found: dict[str, set[Machine]] = {}
+    for made in environments:
+        if made.processor:
+            found.setdefault(made.host, set()).add(Machine.of(made))
+    return found
+
+
+def _machine(made: Environment, noted: Mapping[str, Collection[Machine]]) -> Machine:
+    """Return the machine of a cell; an early record's is the one of its host that later ones noted, where it is one."""
+    own = Machine.of(made)
+    if made.processor:
+        return own
+    fitting = [
+        one
+        for one in noted.get(made.host, ())
+        if (one.device, one.precision) == (own.device, own.precision) and own.threads in (0, one.threads)
+    ]
+    return fitting[0] if len(fitting) == 1 else own
 
 
 def _of_cell(record: CellRecord, made: Environment) -> Speed:

@@ -44,7 +44,12 @@ from instruct_ablate.grid.checking.reading_checks import (
     check_weighted,
     faults_of,
 )
-from instruct_ablate.grid.checking.shortages import tell_few_examples, tell_few_instances, tell_few_tasks
+from instruct_ablate.grid.checking.shortages import (
+    tell_few_examples,
+    tell_few_instances,
+    tell_few_instances_planned,
+    tell_few_tasks,
+)
 from instruct_ablate.instruction.encodings import encodings
 from instruct_ablate.instruction.settings import check_instruction
 from instruct_ablate.metrics.measures import check_columns
@@ -243,4 +248,5 @@ EFFECTS = "whether variants alter prompts that are cut"
 PLANNED: dict[Callable[..., object], Callable[..., object]] = {
     check_folder: check_place,
     check_effects: check_effects_uncut,
+    tell_few_instances: tell_few_instances_planned,
 }

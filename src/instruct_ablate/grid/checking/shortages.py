@@ -41,6 +41,13 @@ def tell_few_tasks(tasks: TasksConfig, cache: Path) -> None:
         log.warning("%s", note)
 
 
+def tell_few_instances_planned(tasks: TasksConfig, cache: Path, given: BudgetConfig) -> None:
+    """Say the same but for the number of tasks, which a plan's own lines say (`report.rows.budgets`)."""
+    for note in budget.unmet(collection.read_tasks(tasks, cache).train, given):
+        if not note.startswith(budget.OF_TASKS):
+            log.warning("%s", note)
+
+
 def tell_few_instances(tasks: TasksConfig, cache: Path, given: BudgetConfig) -> None:
     """Say what of a budget the training tasks do not come to."""
     for note in budget.unmet(collection.read_tasks(tasks, cache).train, given):

@@ -31,7 +31,7 @@ def probe(cells: Sequence[Cell], steps: int) -> dict[Way, Speed]:
         if record.state != "done":
             reason = record.failure.reason if record.failure else record.state
             raise UserError(f"the probe of {record.name} did not end: {reason}")
-    return speeds(records)
+    return speeds(records, chosen.values())
 
 
 def _short(config: Config, steps: int, folder: str) -> Config:

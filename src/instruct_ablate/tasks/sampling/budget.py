@@ -17,6 +17,7 @@ from instruct_ablate.tasks.task import Part, Task
 
 FILTERS = ("language", "categories", "include", "split")
 ALL = 1_000_000_000  # data_budget=all: nobody counts on having so many
+OF_TASKS = "data_budget.tasks"  # what a note of too few tasks begins with
 LIMITS = {
     "instances_per_task": whole(0, hint=": 0 is the untuned model"),
     "tasks": whole(1).or_null("for all"),
@@ -155,9 +156,9 @@ def _choose(tasks: Sequence[Task], config: BudgetConfig, seed: int) -> tuple[lis
     wanted = len(ranked) if config.tasks is None else config.tasks
     if wanted > len(ranked):
         notes.append(
-            f"data_budget.tasks={wanted}: the collection has {counted(len(ranked), 'training task')}; all are used."
+            f"{OF_TASKS}={wanted}: the collection has {counted(len(ranked), 'training task')}; all are used."
             if config.categories is None
-            else f"data_budget.tasks={wanted}: {config.categories} categories have "
+            else f"{OF_TASKS}={wanted}: {config.categories} categories have "
             f"{counted(len(ranked), 'training task')}; "
             "all are used."
         )
