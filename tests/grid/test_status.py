@@ -84,7 +84,8 @@ def test_a_cell_that_is_back_in_the_queue_says_how_far_it_came(
     monkeypatch.setattr(status_module, "seen_queued", lambda folders: {folder: "PENDING (BeginTime)"})
     (line,) = cell_statuses(study)
     assert line.state == "queued"
-    assert line.progress == "queued (job 12_3: PENDING (BeginTime)); told to stop (SIGUSR2) after step 3 of 9"
+    assert line.progress.startswith("queued (job 12_3: PENDING (BeginTime): waits for its time to begin")
+    assert line.progress.endswith("); told to stop (SIGUSR2) after step 3 of 9")
 
 
 def test_a_cell_whose_job_took_too_much_memory_before_it_began_says_so(tmp_path: Path) -> None:

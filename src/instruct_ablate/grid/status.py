@@ -15,6 +15,7 @@ from instruct_ablate.disk import learning_curve
 from instruct_ablate.disk.learning_curve import read_curve
 from instruct_ablate.grid.launch.slurm_end import OUT_OF_MEMORY, out_of_memory
 from instruct_ablate.grid.launch.slurm_queue import read_ticket, seen_queued
+from instruct_ablate.grid.launch.slurm_reasons import in_words
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.plural import counted
 
@@ -74,7 +75,7 @@ def _status(folder: Path, record: CellRecord, waiting: Mapping[Path, str]) -> Ce
     )
     if folder in waiting and (ticket := read_ticket(folder)) is not None:
         before = f"; {note}" if note else ""
-        progress = f"queued (job {ticket.job}: {waiting[folder]}){before}"
+        progress = f"queued (job {ticket.job}: {in_words(waiting[folder])}){before}"
         return CellStatus(record.name, "queued", progress, seconds=seconds, error=error)
     if record.state in ("interrupted", "missing") and _out_of_memory(folder, record):
         error = OUT_OF_MEMORY
