@@ -40,6 +40,19 @@ def test_prompts_answers_and_references_stand_one_after_the_other(study: Path) -
     assert said.output.splitlines()[-1] == "1 of 18 predictions"
 
 
+@pytest.mark.parametrize(("answer", "seen"), [("", "(nothing)"), ("\n", r"(white space alone: '\n')")])
+def test_an_answer_of_nothing_is_seen(study: Path, answer: str, seen: str) -> None:
+    """Before: no line stood below "prediction (wrong):"."""
+    path = study / ORIGINAL / "predictions" / "original.jsonl"
+    row, *rest = read_predictions(path)
+    path.write_text(
+        "".join(f"{to_line(one)}\n" for one in (replace(row, prediction=answer, references=("",)), *rest))
+    )
+    said = show(study / ORIGINAL, "--limit", 1).output
+    assert f"\n    {seen}\n" in said.partition("prediction (")[2]
+    assert "references:\n    (nothing)\n" in said
+
+
 def test_wrong_ones_alone(study: Path) -> None:
     rows = read_predictions(study / ORIGINAL / "predictions" / "original.jsonl")
     wrong = [row for row in rows if row.prediction.lower().strip(". ") != row.references[0].lower()]

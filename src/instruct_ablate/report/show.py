@@ -18,6 +18,7 @@ from instruct_ablate.metrics.built_in import exact_match
 from instruct_ablate.metrics.constraints import PROMPT_STRICT
 
 RULE = 72 * "-"
+EMPTY = "(nothing)"  # as the page has it
 CUT = ", ended at its greatest length"
 
 
@@ -152,7 +153,12 @@ def _answer(name: str, row: PredictionRow) -> Iterator[str]:
 
 def _labelled(name: str, text: str) -> Iterator[str]:
     yield f"{name}:"
-    yield textwrap.indent(text, "    ")
+    yield textwrap.indent(text, "    ") if text.strip() else f"    {_blank(text)}"
+
+
+def _blank(text: str) -> str:
+    """Write what could not be seen: nothing, or white space alone."""
+    return f"(white space alone: {text!r})" if text else EMPTY
 
 
 def row_fields(shown: Shown) -> dict[str, Any]:
