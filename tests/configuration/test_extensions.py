@@ -74,6 +74,15 @@ def test_odd_names_are_refused(path: str) -> None:
         load_function(path, "prompt.template")
 
 
+def test_a_module_that_ends_the_process_is_told_as_one_that_raises(own: str) -> None:
+    """Before: a command ended with that word alone."""
+    Path(f"{own}.py").write_text("import sys\n\nsys.exit('enough')\n")
+    with pytest.raises(
+        UserError, match=rf"prompt.template '{own}.f': .*\(SystemExit: enough, {own}.py, line 3\)"
+    ):
+        load_function(f"{own}.f", "prompt.template")
+
+
 def test_what_a_study_names_is_refused_with_the_line_to_type(own: str) -> None:
     with pytest.raises(UserError, match=f"`rescore S --extensions {own}.py`.*`rescore S --trust`"):
         admit([f"{own}.mine"], [], False, "rescore S")

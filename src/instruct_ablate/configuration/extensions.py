@@ -70,8 +70,8 @@ def load_function(path: str, key: str) -> Callable[..., Any]:
         module = import_as_hashed(module_name)
     except UserError:
         raise
-    except Exception as error:
-        # whatever a module of the user's raises while it runs
+    except (Exception, SystemExit) as error:
+        # whatever a module of the user's raises while it runs, and where it ends the process
         raise UserError(
             f"{key} {path!r}: cannot import module {module_name!r} ({_fault(error)}). "
             "Give module.function with the module in the working directory, or list its file in `extensions`."

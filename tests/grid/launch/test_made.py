@@ -39,6 +39,13 @@ def test_what_a_launcher_does_not_take_is_refused(given: dict[str, Any], message
         check_keys("mine", given)
 
 
+def test_a_module_that_ends_the_process_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ending_launcher.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"hydra/launcher=mine: ending_launcher\.Own .*SystemExit: 3"):
+        check_keys("mine", {"_target_": "ending_launcher.Own"})
+
+
 def test_what_it_takes_is_let_through() -> None:
     check_keys("mine", {"_target_": POOL, "n": 2, "_recursive_": False})
     check_keys("mine", {"_target_": f"{__name__}.NeedsMore", "queue": "q"})

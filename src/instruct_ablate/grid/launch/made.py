@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from instruct_ablate.errors import UserError, meant
+from instruct_ablate.errors import UserError, meant, with_kind
 
 TARGET = "_target_"
 
@@ -54,6 +54,10 @@ def check_keys(name: str, given: Mapping[str, Any]) -> None:
     module, _, leaf = target.rpartition(".")
     try:
         parameters = inspect.signature(vars(importlib.import_module(module))[leaf]).parameters
+    except SystemExit as end:
+        raise UserError(
+            f"hydra/launcher={name}: {target} cannot be imported ({with_kind(end)}): mend it"
+        ) from end
     except Exception:
         return
     if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
