@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 SHARED = HERE.parents[1] / "shared"
 PREDICTIONS = SHARED / "predictions" / "alpaca_llama7b.jsonl"
+HELP = {"-h", "--help"}
 REAL_TASKS = SHARED / "natural-instructions"
 
 
@@ -51,6 +52,13 @@ def main(words: list[str]) -> None:
     """Run those chosen, or all."""
     chosen = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
     known = {**commands(), **named_only()}
+    if not chosen and HELP & set(words):
+        print(
+            __doc__,
+            f"There are: {', '.join(known)}. `python -m benchmarks NAME --help` has one's options.",
+            sep="\n",
+        )
+        return
     if unknown := set(chosen) - known.keys():
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     RESULTS.mkdir(exist_ok=True)
@@ -71,4 +79,11 @@ def environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+        sys.stdout.flush()
+    except (
+        BrokenPipeError
+    ):  # whoever read our words has gone; Python's own last flush would meet the pipe again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
