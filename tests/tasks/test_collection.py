@@ -6,7 +6,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks import collection as collection_module
-from instruct_ablate.tasks.collection import READERS, check, find_reader, read_tasks, reader
+from instruct_ablate.tasks.collection import MOST_HELD, READERS, check, find_reader, read_tasks, reader
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
 from tests.tasks.layout import write_collection, write_task
@@ -189,3 +189,22 @@ def test_data_that_are_pinned_are_those_or_refused(tmp_path):
         read_tasks(TasksConfig("starter", sha256="0" * 64), tmp_path)
     with pytest.raises(UserError, match="64 digits"):
         read_tasks(TasksConfig("starter", sha256="abc"), tmp_path)
+
+
+def test_checks_of_many_cells_read_a_collection_once(root, tmp_path, monkeypatch):
+    """Before: a grid of Super-NaturalInstructions was read three times for each setting and seed before it began."""
+    given = config(root, test_instances=1)
+    other = replace(given, test_instances=2)
+    asked = []
+    monkeypatch.setattr(collection_module, "check", asked.append)
+    with collection_module.each_read_once():
+        first = read_tasks(given, tmp_path)
+        assert read_tasks(replace(given), tmp_path) is first
+        assert read_tasks(other, tmp_path) != first
+        assert asked == [given, other]
+        assert read_tasks(given, tmp_path / "elsewhere") == first
+        for number in range(MOST_HELD):
+            read_tasks(replace(given, test_instances=3 + number), tmp_path)
+        assert len(asked) == 3 + MOST_HELD
+        assert read_tasks(given, tmp_path) is not first, "let go of"
+    assert read_tasks(given, tmp_path) is not read_tasks(given, tmp_path), "edited files are read anew"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import cast
@@ -48,6 +50,10 @@ class Reader:
     open: Callable[[TasksConfig, Path], Source]
 
 
+MOST_HELD = 8  # collections
+_HELD: ContextVar[dict[str, TaskCollection] | None] = ContextVar("held", default=None)
+
+
 def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection:
     """Read the training and test tasks that the configuration asks for.
 
@@ -55,6 +61,32 @@ def read_tasks(config: TasksConfig, cache: Path | None = None) -> TaskCollection
     a `TaskCollection`. Parsed files are kept under `cache` by the hash of their content.
     """
     folder = cache or Path(os.environ.get("INSTRUCT_ABLATE_CACHE", ".cache"))
+    held = _HELD.get()
+    if held is None:
+        return _read(config, folder)
+    key = f"{folder} {config!r}"  # configurations hold lists, and so have no hash
+    if (known := held.get(key)) is None:
+        known = _read(config, folder)
+        while len(held) >= MOST_HELD:
+            del held[next(iter(held))]
+        held[key] = known
+    return known
+
+
+@contextmanager
+def each_read_once() -> Iterator[None]:
+    """Read a collection once within the block, however often it is asked for; the last few are held, and then let go.
+
+    For checks of many cells before anything runs: what stands on disk is read as it was at the first of them.
+    """
+    token = _HELD.set({})
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
+
+
+def _read(config: TasksConfig, folder: Path) -> TaskCollection:
     check(config)
     if config.reader == mixture.READER:
         collection = _mixed(config, folder)

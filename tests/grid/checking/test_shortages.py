@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.grid.checking.preflight import faults, planned_faults
-from instruct_ablate.schema import BudgetConfig, InstructionConfig, ModelConfig
+from instruct_ablate.schema import BudgetConfig, InstructionConfig, ModelConfig, TasksConfig
+from instruct_ablate.tasks import collection
 from instruct_ablate.tasks.task import TaskCollection
 from tests.conftest import make_task
 from tests.standins import make_config
@@ -56,3 +57,20 @@ def test_nothing_is_said_where_no_examples_are_read_or_all_is_there(
             == []
         )
     assert caplog.messages == [UNMET]
+
+
+def test_a_grid_s_checks_hold_its_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the tasks themselves, not those of above
+    read: list[object] = []
+    own = collection._read
+
+    def noted(config: TasksConfig, folder: Path) -> TaskCollection:
+        read.append(config)
+        return own(config, folder)
+
+    monkeypatch.setattr(collection, "_read", noted)
+    cells = [make_config(tmp_path, seed=seed) for seed in (0, 1, 2)]
+    assert faults(cells) == []
+    assert len(read) == 1
+    assert planned_faults(cells)[0] == []
+    assert len(read) == 2

@@ -125,6 +125,7 @@ class Preflight:
         return list(found)
 
 
+@collection.each_read_once()
 @each_line_once()
 def faults(configs: Sequence[Config], ranks_later: bool = False) -> list[str]:
     """Return what would stop these cells, each fault once."""
@@ -146,6 +147,7 @@ def _faults_of_axes(configs: Sequence[Config]) -> list[str]:
 MOST_DRAWN = 60  # cells that a plan checks each; of more, the first seed of every setting
 
 
+@collection.each_read_once()
 @each_line_once()
 def planned_faults(configs: Sequence[Config], ranks_later: bool = False) -> tuple[list[str], list[str]]:
     """Return what would stop these cells as far as no model is loaded for it, and in words what is left to the start.
