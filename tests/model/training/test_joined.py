@@ -137,6 +137,18 @@ def test_losses_and_weights_are_those_of_each_cell_alone(
         assert_same(one, other)
 
 
+@pytest.mark.parametrize("name", ["tiny_gemma3", "tiny_opt"])
+def test_norms_of_heads_and_layers_without_a_row_are_joined_too(
+    name: str, cache: Path, tmp_path: Path
+) -> None:
+    """Gemma 3 norms heads apart, (1, heads, tokens, dim); OPT's feed-forward layers read (tokens, width)."""
+    configs = [changed(one, trainer={"max_steps": 2}) for one in cells(cache, name)[:2]]
+    given, wanted = together(configs, tmp_path / "together"), alone(configs, tmp_path / "alone")
+    assert [one.company for one in given] == [1, 1]
+    for one, other in zip(given, wanted, strict=True):
+        assert_same(one, other)
+
+
 def test_cells_whose_prompts_begin_alike_are_joined_with_what_they_share(cache: Path, tmp_path: Path) -> None:
     configs = [changed(one, data={"grouping": "prefix"}) for one in cells(cache)]
     given, wanted = together(configs, tmp_path / "together"), alone(configs, tmp_path / "alone")

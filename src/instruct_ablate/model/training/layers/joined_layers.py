@@ -67,11 +67,13 @@ class Passing:
         return known[rows]
 
     def apart(self, function: Callable[[Tensor], Tensor], side: str, states: Tensor) -> Tensor:
-        """Apply a function to each part's tokens (1, tokens, ...) by themselves."""
+        """Apply a norm to each part's tokens by themselves, (1, tokens, ...) or heads (1, heads, tokens, dim)."""
         if not self.cells:
             return function(states)
-        pieces = torch.split(states, self.lengths(side, states.shape[1]), 1)
-        return torch.cat([function(piece) for piece in pieces], 1)
+        # As many heads as tokens: cut either way each row has its norm.
+        along = 1 if states.shape[1] in self._lengths[side] else -2
+        pieces = torch.split(states, self.lengths(side, states.shape[along]), along)
+        return torch.cat([function(piece) for piece in pieces], along)
 
 
 class JoinedLinear(nn.Linear):
@@ -82,11 +84,11 @@ class JoinedLinear(nn.Linear):
     adapters: dict[Turn, Any]
 
     def forward(self, states: Tensor) -> Tensor:
-        """Return (1, tokens, out) of (1, tokens, in), as each cell's own layer does in its steps."""
+        """Return (..., out) of (..., in), as each cell's own layer does in its steps: of (1, tokens) or of (tokens)."""
         cells = self.passing.cells
         if not any(cell in self.adapters for cell in cells):
             return super().forward(states)
-        lengths = self.passing.lengths(self.side, states.shape[1])
+        lengths = self.passing.lengths(self.side, states.shape[:-1].numel())
         layers = list(zip(lengths, map(self.adapters.get, cells), strict=True))
         if states.device.type in BATCHED and all(cell in self.adapters for cell in cells):
             return with_adapters(self, states, layers, self.passing.beside(lengths, states.device))
