@@ -155,6 +155,17 @@ def test_dropout_goes_on_with_the_same_masks(
     assert same_bits(train(config, tmp_path / "parts")[0], wanted)
 
 
+def test_masks_of_adapters_are_the_seeds_own(cache: Path, tmp_path: Path) -> None:
+    """PyTorch's generators, which draw them, begin anywhere in each process."""
+    config = changed(make_config(cache, max_steps=2), method={"name": "lora", "rank": 2, "dropout": 0.3})
+    found = []
+    for place in range(2):
+        torch.manual_seed(place)
+        train(config, tmp_path / str(place))
+        found.append([row["loss"] for row in read_curve(tmp_path / str(place) / "training.jsonl")])
+    assert found[0] == found[1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_dropout_is_the_same_however_a_step_is_divided(name: str, cache: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.disk import learning_curve
 from instruct_ablate.disk.score_curve import FILE as SCORES
 from instruct_ablate.disk.score_curve import keep_points
+from instruct_ablate.instruction.context import hashed
 from instruct_ablate.model.adapters import merged
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from instruct_ablate.model.loading.tokenizer import encoding_of
@@ -46,6 +47,7 @@ from instruct_ablate.model.training.resume.saver import Meter, Saver
 from instruct_ablate.model.training.settings import check_prompt_weight, check_shared, check_trainer
 from instruct_ablate.model.training.strategies import build_strategy, master_copy
 from instruct_ablate.model.training.trainable import make_trainable, set_weights
+from instruct_ablate.process.processes import rank
 from instruct_ablate.process.turns import clock
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config
@@ -153,6 +155,7 @@ def _train(
             meter.points = Points(points, subject, attention, data.first_step, best)
             callbacks.insert(1, meter.points)  # before the saver
         trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
+        _seed_adapters_masks(config)
         # Under the trainer's settings of determinism, as in its steps.
         with kept_states(subject, data, config, notes) as module.losses.kept, joining(model, module):
             trainer.fit(module, datamodule=data)
@@ -166,6 +169,16 @@ def _train(
         _write_trained(checkpoints, {"masters": weights, "cost": asdict(cost), **chosen}, notes)
         best.drop()
     return weights, cost, notes
+
+
+def _seed_adapters_masks(config: Config) -> None:
+    """Let the masks of `method.dropout` follow from the seed: PyTorch draws them, on whatever device adapters are.
+
+    Its generators begin anywhere in each process, and a GPU's go on from cell to cell. A fit that goes on has theirs
+    from its checkpoint.
+    """
+    if config.method.name == "lora" and config.method.dropout:
+        torch.manual_seed(hashed(config.seed, "method.dropout", rank()))
 
 
 def _write_trained(checkpoints: Path, made: dict[str, Any], notes: list[str]) -> None:
