@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from instruct_ablate.errors import UserError
+from instruct_ablate.model.decoding import engine_vllm
 from instruct_ablate.model.decoding.predict import predict
 from instruct_ablate.model.loading.checkpoint import Checkpoint
 from tests.model.decoding_cases import LABELS, make_checkpoint, make_config, make_prompts
@@ -119,3 +120,21 @@ def test_without_the_package_the_extra_is_named(checkpoint, monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(UserError, match=r"instruct-ablate\[vllm\]"):
         texts(checkpoint, make_config(engine="vllm"), make_prompts(1, 1))
+
+
+def test_the_model_leaves_its_gpu_to_the_engine(monkeypatch):
+    """vLLM starts where nine tenths of a GPU's memory are free alone."""
+    done = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: done.append("emptied"))
+    for place in ("cuda", "cpu"):
+        model = SimpleNamespace(device=torch.device(place), to=lambda device: done.append(str(device)))
+        with engine_vllm._room_for_engine(model):
+            done.append(f"engine beside {place}")
+    assert done == ["cpu", "emptied", "engine beside cuda", "cuda", "engine beside cpu"]
+
+
+def test_no_engine_starts_where_all_is_answered(checkpoint, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace())  # which has no engine
+    prompts, config = make_prompts(1, 3), make_config(engine="vllm")
+    finished = {(prompt.task, prompt.instance_id) for prompt in prompts}
+    assert list(predict(checkpoint, prompts, config, finished)) == []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from instruct_ablate.model.decoding.early_stop import answer_text, before_end, is_cut, text_written
 from instruct_ablate.model.decoding.question import Answer, Answers, Question, stop_tokens
@@ -34,12 +38,15 @@ def answer(
     vllm = _vllm()
     check_kind("vllm", checkpoint.encoder_decoder)
     open_questions = [question for question in questions if not finished(question)]
-    with tempfile.TemporaryDirectory(prefix="instruct-ablate-") as folder:
+    if not open_questions:  # to start an engine takes a minute
+        return
+    with tempfile.TemporaryDirectory(prefix="instruct-ablate-") as folder, _room_for_engine(checkpoint.model):
         engine = _engine(vllm, checkpoint, config, Path(folder))
         for start in range(0, len(open_questions), BLOCK):
             block = open_questions[start : start + BLOCK]
             yield from _free(vllm, engine, [one for one in block if one.tree is None], checkpoint, config)
             yield from _bound(vllm, engine, [one for one in block if one.tree is not None], config)
+        del engine  # its memory is the model's again
 
 
 def _vllm() -> Any:
@@ -49,6 +56,26 @@ def _vllm() -> Any:
     except ImportError as error:
         raise lacking_vllm() from error
     return vllm
+
+
+@contextmanager
+def _room_for_engine(model: Any) -> Iterator[None]:
+    """Take a model off its GPU while this lasts, with what training left reserved there.
+
+    vLLM takes nine tenths of a GPU's memory for itself, and refuses to start where so much is not free.
+    """
+    device = model.device
+    if device.type != "cuda":
+        yield
+        return
+    model.to("cpu")
+    gc.collect()
+    torch.cuda.empty_cache()
+    try:
+        yield
+    finally:
+        gc.collect()
+        model.to(device)
 
 
 def _engine(vllm: Any, checkpoint: Checkpoint, config: Config, folder: Path) -> Any:
