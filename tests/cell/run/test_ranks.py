@@ -15,16 +15,19 @@ from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
 from instruct_ablate.cell.state.record.record import CellRecord, Failure
 from instruct_ablate.cell.state.store import missing_record, write_record
+from instruct_ablate.grid.declaration import declare
 from instruct_ablate.process.processes import rank
 from tests.standins import make_config, replace_inputs, work
 
 CONTEXT = multiprocessing.get_context("fork")
 
 
-def noting(folder: Path) -> object:
+def noting(folder: Path, seconds: float = 1e9) -> object:
     def together(job: Job) -> Outcome:
         (folder / f"worked-{rank()}-{job.leads}").touch()
+        end = time.monotonic() + seconds
         while not list(folder.glob("worked-1-*")):  # they meet, as processes that train together do
+            assert time.monotonic() < end, "the second process did not come"
             time.sleep(0.01)
         return work(job)
 
@@ -57,15 +60,45 @@ def test_the_second_process_works_along_and_keeps_no_record(
     assert names == {"worked-0-True", "worked-1-False", "second-done"}
 
 
+def test_the_second_process_finds_a_cell_that_gets_its_name_after_it_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_inputs(monkeypatch)
+    config = make_config(tmp_path)
+    identity = identify(config)
+    process = CONTEXT.Process(target=_second, args=(tmp_path,))
+    process.start()
+    time.sleep(0.3)
+    named = replace(identity, name=f"longer-{identity.name}")
+    declare(tmp_path / config.study, [named], config)
+    record = run_cell(config, noting(tmp_path, seconds=20))  # type: ignore[arg-type]
+    process.join(timeout=20)
+    process.kill()
+    assert (record.name, record.state) == (named.name, "done")
+    assert (tmp_path / "second-done").exists()
+
+
+def test_it_looks_for_the_cell_again_until_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, cell: CellRecord
+) -> None:
+    found, running = iter([Path("short"), Path("long")]), replace(cell, state="running")
+    done, worked = replace(cell, state="done"), list[Path]()
+    records = {Path("short"): iter([None]), Path("long"): iter([running, done])}
+    monkeypatch.setattr(ranks, "read_record", lambda folder, identity: next(records[folder]))
+    monkeypatch.setattr(ranks.time, "sleep", lambda seconds: None)
+    assert follow(lambda: next(found), "identity", worked.append) == done
+    assert worked == [Path("long")]
+
+
 def test_a_cell_that_is_done_is_not_worked_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replace_inputs(monkeypatch)
     config = make_config(tmp_path)
     done = run_cell(config, work)
 
-    def never() -> None:
+    def never(folder: Path) -> None:
         raise AssertionError
 
-    assert follow(tmp_path / config.study / done.name, done.identity, never, poll=0.01) == done
+    assert follow(lambda: tmp_path / config.study / done.name, done.identity, never, poll=0.01) == done
 
 
 @pytest.fixture
@@ -85,7 +118,7 @@ def followed(monkeypatch: pytest.MonkeyPatch, *seen: CellRecord | None) -> tuple
 
     monkeypatch.setattr(ranks, "read_record", read)
     monkeypatch.setattr(ranks.time, "sleep", lambda seconds: did.append(f"slept {seconds:g}"))
-    return follow(Path("cell"), "identity", lambda: did.append("worked")), did
+    return follow(lambda: Path("cell"), "identity", lambda folder: did.append(f"worked in {folder}")), did
 
 
 def test_it_waits_until_the_first_process_runs_and_until_it_has_ended(
@@ -95,7 +128,7 @@ def test_it_waits_until_the_first_process_runs_and_until_it_has_ended(
     before = replace(cell, state="failed", finished=1.0)
     found, did = followed(monkeypatch, None, before, running, running, done)
     assert found == done
-    assert did == ["read", "slept 0.2", "read", "slept 0.2", "read", "worked", "read", "slept 0.2", "read"]
+    assert did == ["read", "slept 0.2", "read", "slept 0.2", "read", "worked in cell", "read", "slept 0.2", "read"]
 
 
 @pytest.mark.parametrize(("state", "finished"), [("done", 1.0), ("failed", None), ("interrupted", None)])

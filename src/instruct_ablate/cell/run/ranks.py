@@ -13,12 +13,18 @@ _CAME_UP = time.time()
 POLL = 0.2  # seconds between two looks at the record
 
 
-def follow(folder: Path, identity: str, work: Callable[[], None], poll: float = POLL) -> CellRecord:
-    """Work along with the first process: begin when it has begun, return when it has ended."""
-    record = _when(folder, identity, lambda record: record.state == "running" or _ended(record), poll)
+def follow(
+    find: Callable[[], Path], identity: str, work: Callable[[Path], None], poll: float = POLL
+) -> CellRecord:
+    """Work along with the first process: begin when it has begun, return when it has ended.
+
+    `find` says where the cell is. Until it has begun that is asked again and again: the first process writes the
+    study's list, which has the readable names of its folders, and this one may be here before it.
+    """
+    folder, record = _when(find, identity, lambda record: record.state == "running" or _ended(record), poll)
     if record.state == "running":
-        work()
-        record = _when(folder, identity, lambda record: record.state != "running", poll)
+        work(folder)
+        _, record = _when(lambda: folder, identity, lambda record: record.state != "running", poll)
     return record
 
 
@@ -27,7 +33,9 @@ def _ended(record: CellRecord) -> bool:
     return record.state == "done" or record.finished >= _CAME_UP
 
 
-def _when(folder: Path, identity: str, reached: Callable[[CellRecord], bool], poll: float) -> CellRecord:
-    while (record := read_record(folder, identity)) is None or not reached(record):
+def _when(
+    find: Callable[[], Path], identity: str, reached: Callable[[CellRecord], bool], poll: float
+) -> tuple[Path, CellRecord]:
+    while (record := read_record(folder := find(), identity)) is None or not reached(record):
         time.sleep(poll)
-    return record
+    return folder, record

@@ -63,11 +63,11 @@ def run_cell(config: Config, work: Work | None = None) -> CellRecord:
     """
     study = Path(config.output) / config.study
     identity = as_stored(study, identify(config))
-    folder = find_folder(study, identity)
-    identity = replace(identity, name=folder.name)
     # One lock for all processes of a cell, which the first one has.
     if rank() > 0:
-        return _follow(config, identity, folder, work or _work)
+        return _follow(config, identity, study, work or _work)
+    folder = find_folder(study, identity)
+    identity = replace(identity, name=folder.name)
     try:
         with locked(folder) as heartbeat:
             return _run_locked(config, Cell(identity, folder, heartbeat), work or _work)
@@ -76,10 +76,14 @@ def run_cell(config: Config, work: Work | None = None) -> CellRecord:
         return read_record(folder, identity.hash) or missing_record(identity)
 
 
-def _follow(config: Config, identity: Identity, folder: Path, work: Work) -> CellRecord:
+def _follow(config: Config, identity: Identity, study: Path, work: Work) -> CellRecord:
     """Train along with the first process of this cell."""
-    job = Job(effective(config), identity, folder, Heartbeat(folder, this_process()), leads=False)
-    return follow(folder, identity.hash, lambda: _along(job, work))
+
+    def along(folder: Path) -> None:
+        own = replace(identity, name=folder.name)
+        _along(Job(effective(config), own, folder, Heartbeat(folder, this_process()), leads=False), work)
+
+    return follow(lambda: find_folder(study, identity), identity.hash, along)
 
 
 def _along(job: Job, work: Work) -> None:
