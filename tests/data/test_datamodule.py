@@ -86,6 +86,7 @@ def test_processes_together_do_the_same_steps(llama_store: TokenStore, grouping:
         made = [part.batch(step, order) for part in parts]
         assert sorted(i for batch in made for i in examples(batch)) == examples(whole.batch(step, order))
         assert {batch.target_tokens for batch in made} == {whole.batch(step, order).target_tokens}
+        assert {batch.tokens for batch in made} == {whole.batch(step, order).tokens}
     assert sum(not batch.micro_batches for batch in made) == 2  # one example left for three
 
 
@@ -164,7 +165,7 @@ def test_several_processes_share_within_what_each_would_have_alone(long_store: T
     plain = PromptDataModule(long_store, config(**given), None)
     shared = PromptDataModule(long_store, config(SHARED, **given), None)
     order = plain.schedule.order(0)
-    most = max(replace(plain.batches(), rank=r, processes=4).batch(0, order).tokens for r in range(4))
+    most = max(computed(replace(plain.batches(), rank=r, processes=4).batch(0, order)) for r in range(4))
     parts = [replace(shared.batches(), rank=r, processes=4).batch(0, order) for r in range(4)]
     assert any(micro.decoder.grouped for part in parts for micro in part.micro_batches)
     assert max(map(computed, parts)) < most

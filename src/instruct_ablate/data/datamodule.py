@@ -49,14 +49,13 @@ class Batches:
         """Return this process's part of one step; `order` is that of the step's epoch."""
         chosen = order[step % self.schedule.steps_per_epoch]
         groups = self._alike(chosen) if self.sharing else self._groups(chosen)
-        mine = np.array([example for group in groups for example in group], dtype=np.int64)
         return EffectiveBatch(
             micro_batches=tuple(self._micro_batches(groups)),
             step=step,
             epoch=(step + 1) / self.schedule.steps_per_epoch,
             examples=len(chosen),
             target_tokens=int(self.store.targets.lengths[chosen].sum()),
-            tokens=int(self.store.lengths[mine].sum()),
+            tokens=int(self.store.lengths[chosen].sum()),
             weight=self._weight(chosen),
         )
 

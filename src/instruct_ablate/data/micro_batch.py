@@ -110,9 +110,9 @@ class MicroBatch:
 class EffectiveBatch:
     """One optimiser step: all examples of it that this process works on, as micro-batches.
 
-    `target_tokens` and `examples` count the whole step, over all processes: the step's loss is the sum
+    `target_tokens`, `examples` and `tokens` count the whole step, over all processes: the step's loss is the sum
     over target tokens divided by `target_tokens`, whatever the number of micro-batches and processes.
-    `tokens` counts the real tokens of this process's examples as if none shared a prefix.
+    `tokens` counts the real tokens as if no examples shared a prefix.
     `weight`: what its tokens count together, where prompt tokens count too; the step's loss is then divided by that.
     `micro_batches` is empty where the last step of an epoch has fewer examples than there are processes.
     """

@@ -128,7 +128,17 @@ def test_it_waits_until_the_first_process_runs_and_until_it_has_ended(
     before = replace(cell, state="failed", finished=1.0)
     found, did = followed(monkeypatch, None, before, running, running, done)
     assert found == done
-    assert did == ["read", "slept 0.2", "read", "slept 0.2", "read", "worked in cell", "read", "slept 0.2", "read"]
+    assert did == [
+        "read",
+        "slept 0.2",
+        "read",
+        "slept 0.2",
+        "read",
+        "worked in cell",
+        "read",
+        "slept 0.2",
+        "read",
+    ]
 
 
 @pytest.mark.parametrize(("state", "finished"), [("done", 1.0), ("failed", None), ("interrupted", None)])

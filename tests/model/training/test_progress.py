@@ -71,6 +71,17 @@ def test_other_processes_write_nothing(tmp_path: Path, module: InstructionModule
     assert curve.tokens == 10
 
 
+@pytest.mark.parametrize(("own", "counted"), [(4, 6), (2, 12), (0, 0)])
+def test_padding_is_that_of_all_processes(
+    tmp_path: Path, module: InstructionModule, own: int, counted: int
+) -> None:
+    curve = Curve(tmp_path / "training.jsonl", 0, packing=False)
+    parts: Any = [SimpleNamespace(padding=6, examples=range(own))] if own else []
+    batch = EffectiveBatch(tuple(parts), 0, 0.0, examples=4, target_tokens=9, tokens=100)
+    curve.on_train_batch_end(SimpleNamespace(is_global_zero=False), module, None, batch, 0)  # type: ignore[arg-type]
+    assert (curve.padding, curve.tokens) == (counted, 100)
+
+
 def test_what_compiling_cost_is_told_once(
     tmp_path: Path, module: InstructionModule, caplog: pytest.LogCaptureFixture
 ) -> None:

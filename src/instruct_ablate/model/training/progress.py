@@ -46,7 +46,7 @@ class Curve(Callback):
         seconds = clock() - self._started
         self.tokens += batch.tokens
         self.examples += batch.examples
-        self.padding += 0 if self.packing else sum(part.padding for part in batch.micro_batches)
+        self.padding += 0 if self.packing else _padding(batch)
         self.seconds += seconds
         self.speed = batch.tokens / max(seconds, 1e-9)
         module.log(f"{LOGGED}tokens_per_second", self.speed, on_step=True, batch_size=batch.examples)
@@ -65,6 +65,13 @@ class Curve(Callback):
             "seconds": round(seconds, 4),
         }
         append_row(self.path, row)
+
+
+def _padding(batch: EffectiveBatch) -> int:
+    """Return the padded places of a whole step: of several processes as many for each example as this one has."""
+    own = sum(len(part.examples) for part in batch.micro_batches)
+    padded = sum(part.padding for part in batch.micro_batches)
+    return round(padded * batch.examples / own) if own else 0
 
 
 class Bar(Callback):
