@@ -15,7 +15,7 @@ from instruct_ablate.archive import replay as module
 from instruct_ablate.archive.manifest import REPORT, STUDY, Entry, Manifest
 from instruct_ablate.archive.pack import pack
 from instruct_ablate.archive.replay import Replayed
-from instruct_ablate.cell.after.rescore import Rescored, rescore_study
+from instruct_ablate.cell.after.rescore import Rescored, check_cell, rescore_study
 from instruct_ablate.cell.state.record.predictions import read_predictions, to_line
 from instruct_ablate.cell.state.record.record import SCORING
 from instruct_ablate.cell.state.store import read_record, write_record
@@ -96,6 +96,27 @@ def test_a_mean_that_tables_show_is_held_against_the_predictions_wherever_it_sta
     assert result.exit_code == 1, result.output
     assert f"do not: {folder.name}\n" in result.output
     assert "scores: those of 3 cells follow" in result.output
+
+
+def test_single_scores_that_their_predictions_do_not_give_are_told(study: Path, tmp_path: Path) -> None:
+    """Means stay where instances of a task change places; what is said of how sure they are does not."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    own = tmp_path / "s"
+    shutil.copytree(study, own)
+    folder = own / make_cell(50.0).name
+    path = folder / "scores" / "original.parquet"
+    table = parquet.read_table(path)
+    place = table.column_names.index("exact_match")
+    turned = pa.array(table.column(place).to_pylist()[::-1], pa.float64())
+    parquet.write_table(table.set_column(place, "exact_match", turned), path)
+    pack(own, tmp_path / "a.zip")
+    result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 1, result.output
+    assert f"before they were archived: {folder.name}: scores/original.parquet" in result.output
+    path.unlink()
+    assert check_cell(folder).edited == ()
 
 
 def test_a_setting_that_was_not_hashed_is_told(

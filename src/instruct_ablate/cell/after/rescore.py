@@ -15,7 +15,7 @@ from instruct_ablate.cell.after.hashed_setting import setting_fault
 from instruct_ablate.cell.mirror.loggers import guarded
 from instruct_ablate.cell.mirror.wandb_export import tell_again
 from instruct_ablate.cell.state.lock import LockedError, locked
-from instruct_ablate.cell.state.record.instance_scores import completed, is_as_scored
+from instruct_ablate.cell.state.record.instance_scores import columns_hold, completed, is_as_scored
 from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions, to_line
 from instruct_ablate.cell.state.record.record import GENERAL, SCORING, CellRecord, ScoreBlock
 from instruct_ablate.cell.state.store import RECORD, read_record, write_record
@@ -51,7 +51,9 @@ class Rescored:
     left: str = ""
     stayed: tuple[str, ...] = ()  # metrics whose values stay, for there is no code of them here
     needs_model: tuple[str, ...] = ()  # metrics that have no values, for the predictions hold no likelihoods
-    edited: tuple[str, ...] = ()  # predictions files that are not those of the earlier scores
+    edited: tuple[
+        str, ...
+    ] = ()  # files of predictions, or of single scores, that are not those of the earlier scores
     rules: int = 0  # the version of the rules by which it was scored, where that is an earlier one
     misplaced: str | None = (
         None  # where a checked record's setting is not the hashed one; None: nothing was hashed
@@ -110,7 +112,8 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
     try:
         loaded = _loaded(folder, metrics, trust)
         pairs = [(block, *_block(folder, block, _of(block, loaded))) for block in record.every_block]
-        edited = tuple(_edited(folder, record))
+        columns = (old.instances for old, _, rows in pairs if not columns_hold(folder, old, rows))
+        edited = (*_edited(folder, record), *columns)
     except (UserError, OSError) as fault:
         return Rescored(folder.name, left=in_a_line(fault))
     scores = (

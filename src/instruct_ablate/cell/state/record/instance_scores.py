@@ -14,7 +14,7 @@ from typing import Any
 from instruct_ablate.cell.state.record.predictions import PredictionRow, content_of, parsed
 from instruct_ablate.cell.state.record.record import SCORING, ScoreBlock
 from instruct_ablate.disk.whole_files import as_utf8, inside, read_inside, read_plain, whole_file
-from instruct_ablate.errors import in_a_line
+from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.metrics import Metric
 
 KEYS = ("task", "instance_id")
@@ -86,6 +86,29 @@ def _write(path: Path, rows: Sequence[PredictionRow]) -> None:
     }
     with whole_file(path) as temporary:
         pq.write_table(pa.table({**ids, **columns}), temporary, compression="zstd")
+
+
+def columns_hold(folder: Path, block: ScoreBlock, rows: Sequence[PredictionRow]) -> bool:
+    """Whether the column file of a block has the values of these rows, which today's rules have scored.
+
+    Nothing is held against a file that is not there, whose instances count as unpaired, or of earlier rules.
+    """
+    if not block.instances or block.by_earlier_rules or not inside(folder, block.instances).exists():
+        return True
+    try:
+        table = read_columns(folder, block.instances)
+    except (OSError, UserError, ValueError):
+        return False
+    keys = list(zip(*(table.column(key).to_pylist() for key in KEYS), strict=True))
+    own = {(as_utf8(row.task), as_utf8(row.instance_id)): row for row in rows}
+    if len(keys) != len(own) or own.keys() != set(keys):
+        return False
+    return all(
+        value == own[key].get(name)
+        for name in table.column_names
+        if name not in KEYS
+        for key, value in zip(keys, table.column(name).to_pylist(), strict=True)
+    )
 
 
 def read_columns(folder: Path, name: str) -> Any:
