@@ -196,6 +196,23 @@ def test_mlflow(tmp_path: Path) -> None:
     assert len(client.get_metric_history(told.info.run_id, "train/loss")) == STEPS
 
 
+@pytest.mark.slow  # its store is set up by dozens of migrations
+def test_values_whose_names_mlflow_shortens_stand_once_in_a_run_that_goes_on(tmp_path: Path) -> None:
+    """Before: they were looked for by their whole names, not found, and logged again."""
+    pytest.importorskip("mlflow", reason="needs the mlflow extra")
+    from mlflow.tracking import MlflowClient
+
+    for steps in ((3, 6), (6, 9)):
+        mirror = open_mirror(replace(config("mlflow"), output=str(tmp_path)), IDENTITY, tmp_path)
+        (logger,) = mirror.loggers()
+        for step in steps:
+            logger.log_metrics({"curve/corrupted:0.5 (a=b)/rougeL": 1.0}, step)
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (told,) = client.search_runs([client.get_experiment_by_name("ablation").experiment_id])
+    history = client.get_metric_history(told.info.run_id, "curve/corrupted0.5 ab/rougeL")
+    assert sorted(point.step for point in history) == [3, 6, 9]
+
+
 def _open_mlflow(folder: Path, number: int) -> None:
     seconds = replace(IDENTITY, name=f"cell-{number}", hash=f"{number}" * 64)
     mirror = open_mirror(replace(config("mlflow"), output=str(folder)), seconds, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
 TRAINING = (LOGGED, CURVE)  # how the names of values begin that training logs
+# What Lightning's logger leaves out of a name that it gives MLflow: a run's values are asked for by what is left.
+_STRANGE = re.compile(r"[^a-zA-Z0-9_/. -]")
 
 
 def open_mirror(config: Config, identity: Identity, folder: Path, lost: list[str] | None = None) -> Mirror:
@@ -136,7 +139,7 @@ def _mlflow(config: Config, identity: Identity) -> Logger:
             new = {
                 name: value
                 for name, value in metrics.items()
-                if not (name.startswith(TRAINING) and step in logged(name))
+                if not (name.startswith(TRAINING) and step in logged(_STRANGE.sub("", name)))
             }
             if new:
                 super().log_metrics(new, step)
