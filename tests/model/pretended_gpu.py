@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -23,6 +24,7 @@ aten = torch.ops.aten
 # What takes tensors of both devices on a GPU, too.
 CROSSING = {aten.copy_.default, aten._to_copy.default, aten._local_scalar_dense.default}
 INDEXING = {aten.index.Tensor, aten.index_put_.default, aten.index_put.default, aten._unsafe_index.Tensor}
+TOGETHER = {aten.cat.default, aten.stack.default}
 
 
 class OnGpu(Tensor):
@@ -60,6 +62,17 @@ class OnGpu(Tensor):
 
     __array__ = numpy
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # As a checkpoint that is read for the processor gives it.
+        return self.elem.detach().clone().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            made: Tensor = OnGpu(self.elem.detach().clone())
+            is_weight = isinstance(self, nn.Parameter)
+            memo[id(self)] = nn.Parameter(made, self.requires_grad) if is_weight else made
+        return memo[id(self)]
+
     def untyped_storage(self) -> Any:
         return self.elem.untyped_storage()
 
@@ -76,8 +89,12 @@ class OnGpu(Tensor):
         kwargs = dict(kwargs or {})
         flat, spec = tree_flatten((args, kwargs))
         tensors = [one for one in flat if isinstance(one, Tensor)]
+        draws = [one for one in flat if isinstance(one, torch.Generator)]
+        if any(one.device.type == "cpu" for one in draws):
+            raise RuntimeError(f"{func} on cuda:0 was given a generator of the processor")
         if func not in CROSSING:
-            others = [one for one in tensors if not isinstance(one, OnGpu) and one.dim() > 0]
+            least = 0 if func in TOGETHER else 1  # a single number of the processor is taken by most
+            others = [one for one in tensors if not isinstance(one, OnGpu) and one.dim() >= least]
             if func in INDEXING:  # indices may lie on the processor
                 others = [one for one in others if any(one is other for other in (args[0], *args[2:3]))]
             # What is made in C++ alone lies where C++ takes the others to lie.
@@ -96,7 +113,10 @@ class OnGpu(Tensor):
         def wrapped(one: Any) -> Any:
             if not isinstance(one, Tensor) or not there:
                 return one
-            return known[id(one)] if id(one) in known else OnGpu(one)
+            if id(one) in known:
+                return known[id(one)]
+            with torch.inference_mode(one.is_inference()):  # a view of what is older is none of the mode's
+                return OnGpu(one)
 
         return tree_map(wrapped, out)
 
@@ -134,7 +154,7 @@ class _Function(TorchFunctionMode):
             return getattr(OnGpu, name)(*args, **kwargs)
         if name == "__set__" and func == Tensor.data.__set__ and isinstance(first, OnGpu):
             first.elem = args[1].elem
-        if name in ("__get__", "__set__") or "autocast" in name:
+        if name in ("__get__", "__set__") or func is torch.device or "autocast" in name:
             return func(*args, **kwargs)
         flat, spec = tree_flatten((args, kwargs))
         if name == "cpu" or (name == "to" and any(_names(one, "cpu") for one in flat)):
@@ -152,6 +172,8 @@ class _Function(TorchFunctionMode):
             return up(first.elem.new_tensor(*args[1:], **kwargs))
         if not any(_names(one, "cuda") for one in flat):
             return _told(func(*args, **kwargs), flat)
+        if any(isinstance(one, torch.Generator) and one.device.type == "cpu" for one in flat):
+            raise RuntimeError(f"{name} on cuda was given a generator of the processor")
         given, more = tree_unflatten([CPU if _names(one, "cuda") else one for one in flat], spec)
         return up(func(*given, **more))
 
@@ -201,5 +223,17 @@ def brought(model: nn.Module) -> nn.Module:
 @contextlib.contextmanager
 def pretended() -> Iterator[None]:
     """Let there be a GPU for tensors; `torch.cuda` itself knows of none."""
-    with _Function():
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        run = torch.autograd._engine_run_backward
+
+        def held(*args: Any, **kwargs: Any) -> Any:
+            with (
+                _Function()
+            ):  # a call's own mode is off within it: what Python does on the way back is held to it, too
+                return run(*args, **kwargs)
+
+        arrays = torch.from_numpy  # which asks no mode
+        patch.setattr(torch, "from_numpy", lambda array: _told(arrays(array), ()))
+        patch.setattr(torch.autograd, "_engine_run_backward", held)
+        with _Function():
+            yield

@@ -9,28 +9,17 @@ from typing import Any
 import pytest
 import torch
 from benchmarks.recorded_steps import RecordedSteps
-from torch import Tensor
 
 from benchmarks import gpu_equality
 from instruct_ablate.model import cuda_attention
 from instruct_ablate.model.decoding.layers import step_graph
 from instruct_ablate.model.training.layers.adapted_layers import with_adapters
 from instruct_ablate.model.training.layers.joined_layers import Passing
-from tests.model import test_cuda_attention
-from tests.model.pretended_gpu import GPU, OnGpu, brought, pretended, up
+from tests.model.pretended_gpu import GPU, brought, pretended, up
+from tests.model.pretended_machine import flash_attention
 from tests.model.training.layers.test_adapted_layers import layer, states
 
 GIVEN = Namespace(device="cuda", small=True)
-
-
-def kernel(query: Tensor, key: Tensor, value: Tensor, lengths: Any, scale: float, reach: Any) -> Tensor:
-    """FlashAttention's kernel, with what it demands: 16-bit states and 32-bit offsets, all on the GPU."""
-    given = (query, key, value, *lengths[:2])
-    assert {type(one) for one in given} == {OnGpu}
-    assert {one.dtype for one in given[:3]} == {torch.bfloat16}
-    assert {one.dtype for one in given[3:]} == {torch.int32}
-    parts = [one.cpu() for one in given]
-    return up(test_cuda_attention.dense(*parts[:3], (*parts[3:], *lengths[2:]), scale, reach))
 
 
 @pytest.fixture
@@ -43,7 +32,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return made
 
     monkeypatch.setattr(gpu_equality, "make_checkpoint", make)
-    monkeypatch.setattr(cuda_attention, "flash_attention", kernel)
+    monkeypatch.setattr(cuda_attention, "flash_attention", flash_attention)
     monkeypatch.setitem(step_graph.CAPTURES, "cuda", RecordedSteps)
     cuda_attention._works.cache_clear()
     with pretended():
