@@ -24,4 +24,5 @@ def test_what_is_left_out() -> None:
         "peak_memory": 0,
         "padding_share": 0.0,
         "point_seconds": 0.0,
+        "gpu_memory": 0,
     }

@@ -70,6 +70,7 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path, caplog: pytest.LogCaptureFi
     stopped = load(CELL / "checkpoints" / STEPS[-1])
     later = load(folder / "checkpoints" / "step-00000004.ckpt")
     assert later["cost"].pop("point_seconds") == 0.0  # came later
+    assert later["cost"].pop("gpu_memory") == 0
     assert isinstance(later["data"].pop("examples"), int)  # so did this: a checksum
     assert listing(later) == listing(stopped)  # today's states hold what those of then did
     trained = load(folder / "checkpoints" / "trained.ckpt")

@@ -26,6 +26,7 @@ from tests.model import test_cuda_attention
 from tests.model.pretended_gpu import GPU, KNOWN, OnGpu, _Function, pretended, up
 
 STATE = 16  # bytes of a GPU's generator
+MEMORY = 3 << 30  # bytes that tensors took at most
 
 
 def flash_attention(
@@ -140,6 +141,7 @@ def one_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
         "synchronize": lambda *_: None,
         "empty_cache": lambda: None,
         "reset_peak_memory_stats": lambda *_: None,
+        "max_memory_allocated": lambda *_: MEMORY,
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(torch.cuda, name, fake)

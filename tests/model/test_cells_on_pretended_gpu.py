@@ -38,7 +38,7 @@ from instruct_ablate.schema import (
 from tests.cell.run.test_stages import small
 from tests.model.fits import load, make_config, make_prompts, make_store
 from tests.model.pretended_gpu import GPU, OnGpu
-from tests.model.pretended_machine import Machine, one_gpu
+from tests.model.pretended_machine import MEMORY, Machine, one_gpu
 
 LORA = {"name": "lora", "rank": 2}
 CASES: dict[str, dict[str, Any]] = {
@@ -115,6 +115,7 @@ def test_a_cell_is_what_it_is_on_a_processor(
     record, losses, rows = told(config)
     assert record.environment is not None
     assert (record.environment.device, record.environment.processor) == ("cuda:0", machine.name)
+    assert record.cost.gpu_memory == MEMORY
     exact = config.trainer.precision == "fp32"
     assert losses == pytest.approx(wanted, rel=1e-3 if exact else 3e-2)
     if exact:

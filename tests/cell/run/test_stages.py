@@ -70,6 +70,7 @@ def test_a_trained_cell_is_tested_under_each_instruction(tmp_path: Path, cache: 
     assert record.cost.train_steps == 2
     assert record.cost.evaluate_instances == 16
     assert record.cost.peak_memory > 0
+    assert record.cost.gpu_memory == 0, "there is none here"
     assert record.environment is not None
     assert (record.environment.device, record.environment.precision) == ("cpu", "fp32")
     assert record.environment.parameters == parameters(config.model, cache), "as a plan counts them"

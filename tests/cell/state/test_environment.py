@@ -9,9 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from instruct_ablate.cell.state import environment as module
-from instruct_ablate.cell.state.environment import commit, environment, peak_memory, versions
+from instruct_ablate.cell.state.environment import commit, environment, gpu_memory, peak_memory, versions
 
 
 def test_it_says_what_a_cell_ran_with() -> None:
@@ -124,3 +125,13 @@ def test_the_command_is_written_as_a_shell_takes_it(monkeypatch: pytest.MonkeyPa
 def test_the_packages_that_decide_over_results() -> None:
     names = [name for name, _ in versions()]
     assert {"torch", "transformers", "pytorch-lightning", "numpy", "rouge-score", "peft"} <= set(names)
+
+
+def test_memory_of_a_gpu_is_that_of_the_fullest(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpu_memory() == 0, "there is none here"
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: [300, 700][device])
+    assert gpu_memory() == 700
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert gpu_memory() == 0, "cells without a model do not import it"

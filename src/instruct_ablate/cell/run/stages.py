@@ -30,7 +30,7 @@ from instruct_ablate.cell.state.canonical import (
     shown_at_test,
     under_templates,
 )
-from instruct_ablate.cell.state.environment import environment, peak_memory
+from instruct_ablate.cell.state.environment import environment, gpu_memory, peak_memory
 from instruct_ablate.cell.state.identity import weights_fingerprint
 from instruct_ablate.cell.state.record.notes import prompt_notes
 from instruct_ablate.cell.state.record.predictions import PredictionRow, make_row
@@ -197,6 +197,7 @@ def _outcome(
         evaluate_seconds=sum(block.seconds for block in every),
         evaluate_instances=sum(block.instances for block in every),
         peak_memory=max(cost.peak_memory, peak_memory()),
+        gpu_memory=max(cost.gpu_memory, gpu_memory()),
     )
     told = (*notes, *(note for block in every for note in block.notes))
     return Outcome(

@@ -88,3 +88,11 @@ def peak_memory() -> int:
     """Return the largest resident size of this process so far, in bytes."""
     # In bytes on macOS, in KiB elsewhere.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def gpu_memory() -> int:
+    """Return the most bytes that tensors of this process took on one GPU since its cell began; 0 where it used none."""
+    torch = sys.modules.get("torch")  # cells without a model need none
+    if torch is None or not torch.cuda.is_initialized():
+        return 0
+    return max(map(torch.cuda.max_memory_allocated, range(torch.cuda.device_count())), default=0)
