@@ -27,6 +27,7 @@ from instruct_ablate.cell.state.canonical import (
 from instruct_ablate.cell.state.counting import but_neutral, counting
 from instruct_ablate.cell.state.folder_name import folder_name
 from instruct_ablate.cell.state.record.record import CHANNEL, CHOOSING, FORMAT, PREDICTION, TRAINING
+from instruct_ablate.cell.state.setting.data_name import data_name
 from instruct_ablate.cell.state.setting.keys import ORDER
 from instruct_ablate.cell.state.setting.setting import Names, Setting, setting_from
 from instruct_ablate.cell.state.setting.unordered import in_order
@@ -220,7 +221,7 @@ def functions(config: Config, untuned: bool) -> list[Callable[..., Any]]:
 def _names(config: Config) -> Names:
     """Return the readable names of what a cell was asked for."""
     return Names(
-        tasks=config.tasks.name or config.tasks.reader,
+        tasks=data_name(config.tasks.name or None, config.tasks.reader),
         model=shown_as(config.model.name, config.model.tries),
         instruction=label(config.instruction),
         num_positive=config.instruction.num_positive,

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from instruct_ablate.baselines import is_baseline_name
+from instruct_ablate.cell.state.setting.data_name import data_name
 from instruct_ablate.cell.state.setting.keys import GENERAL, GROUPS, IMPORTED, NEUTRAL, reads
 from instruct_ablate.cell.state.setting.unordered import brought_in_order, in_order
 from instruct_ablate.tasks.sampling.budget import ALL
@@ -40,6 +41,9 @@ class Setting:
             [key, [] if key == "evaluation.metrics" else brought_in_order(key, value)]
             for key, value in fields["values"]
         ]
+        reader = dict(values).get("tasks.reader")
+        if isinstance(reader, str):  # earlier versions named the group's choice, whoever had read the data
+            values = [[key, data_name(value, reader) if key == "tasks" else value] for key, value in values]
         return {**fields, "values": values}
 
     @cached_property
