@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from instruct_ablate.cell.state.identity import functions, identify
 from instruct_ablate.configuration.extensions import (
     DECORATORS,
     admit,
+    called,
     code_of,
     load_extensions,
     load_function,
@@ -18,11 +22,17 @@ from instruct_ablate.configuration.extensions import (
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
-from instruct_ablate.instruction.variant import VARIANTS
-from instruct_ablate.prompt.template import TEMPLATES, find_template
-from instruct_ablate.schema import InstructionConfig, PromptConfig
+from instruct_ablate.instruction.instruction import Instruction
+from instruct_ablate.instruction.variant import VARIANTS, Variant
+from instruct_ablate.metrics.registry import built_in
+from instruct_ablate.metrics.scoring import score_prediction
+from instruct_ablate.prompt.room import Room
+from instruct_ablate.prompt.template import TEMPLATES, find_template, rendered
+from instruct_ablate.schema import InstructionConfig, PromptConfig, TasksConfig
 from instruct_ablate.tasks.collection import find_reader  # noqa: F401 - the decorators
+from instruct_ablate.tasks.readers import own as own_reader
 from tests.conftest import make_task
+from tests.prompt.words import WordTokens
 from tests.standins import make_config, replace_inputs
 
 OWN = """
@@ -281,3 +291,44 @@ def test_a_function_that_cannot_be_called_as_its_key_calls_it_is_refused_at_once
     for _ in range(2):  # nothing of it is left in a registry
         with pytest.raises(UserError, match=told):
             load_extensions([str(file)])
+
+
+@pytest.mark.parametrize("key", DECORATORS)
+def test_a_function_that_ends_the_process_is_told_as_one_that_raises(own: str, key: str) -> None:
+    """Before: a command ended with that word alone, and a running cell counted as interrupted."""
+    Path(f"{own}.py").write_text("import argparse, sys\n\n\ndef ends(word):\n    sys.exit(word)\n")
+    function = vars(importlib.import_module(own))["ends"]
+    with pytest.raises(
+        UserError, match=rf"{key}: the function 'ends' .*\(SystemExit: enough, {own}.py, line 5\)"
+    ):
+        called(key, function, "enough")
+
+
+def test_ctrl_c_within_a_function_stays_what_it_is() -> None:
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        called("tasks.reader", stopped)
+
+
+def test_every_kind_of_function_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(*given: object) -> Any:
+        raise SystemExit("enough")
+
+    monkeypatch.setattr(own_reader, "load_function", lambda path, key: ends)
+    task = make_task()
+    metric = replace(built_in()[0], score=ends)
+    room = Room(WordTokens(), 100)
+    told = Instruction("t", "Do it.", (), ())
+    calls: dict[str, Callable[[], object]] = {
+        "tasks.reader": lambda: own_reader.read_own(TasksConfig("a.ends"), tmp_path, ()),
+        "instruction.definition": lambda: Variant("ends", "definition", ends, ()).apply(task, Context(0)),
+        "prompt.template": lambda: rendered(ends, told, task.instances[0], room),
+        "evaluation.metrics": lambda: score_prediction("a", ["a"], metrics=[metric]),
+    }
+    for key, call in calls.items():
+        with pytest.raises(
+            UserError, match=rf"{key}: the function 'ends' ends the process \(SystemExit: enough"
+        ):
+            call()

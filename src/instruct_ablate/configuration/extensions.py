@@ -19,6 +19,7 @@ from instruct_ablate.configuration.own_modules import PACKAGE, content_with_modu
 from instruct_ablate.errors import UserError, in_a_line, with_kind
 
 F = TypeVar("F", bound=Callable[..., Any])
+Made = TypeVar("Made")
 # The key that names a function, and the decorator that such a function carries.
 DECORATORS = {
     "evaluation.metrics": "@metric(NAME) (from instruct_ablate.metrics)",
@@ -56,6 +57,20 @@ def check_arguments(key: str, function: Callable[..., Any], given: Sequence[str]
         raise UserError(
             f"{key}: the function {getattr(function, '__name__', function)!r}{place} is called with "
             f"({', '.join(given)}) and takes ({', '.join(takes.parameters)}): mend its first line."
+        ) from error
+
+
+def called(key: str, function: Callable[..., Made], *given: Any) -> Made:
+    """Call a function that a key names; where it ends the process (`sys.exit`) that is an error of its own.
+
+    As it stood a command ended with that word alone, and a running cell passed for one that was told to stop.
+    """
+    try:
+        return function(*given)
+    except SystemExit as error:
+        name = getattr(function, "__name__", function)
+        raise UserError(
+            f"{key}: the function {name!r} ends the process ({_fault(error)}): let it raise an error that says why."
         ) from error
 
 

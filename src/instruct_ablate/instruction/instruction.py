@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from instruct_ablate.configuration.extensions import called
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.catalogue import find
 from instruct_ablate.instruction.context import Context
@@ -71,7 +72,7 @@ def shown_to(
         return lambda instance: same
 
     def drawn(instance: Instance) -> Instruction:
-        shown = each(task, instance, context.under(config))
+        shown = called("instruction.examples", each, task, instance, context.under(config))
         return replace(same, positive_examples=shown[: config.num_positive])
 
     return drawn

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
-from instruct_ablate.configuration.extensions import check_arguments, decorated, forgets
+from instruct_ablate.configuration.extensions import called, check_arguments, decorated, forgets
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.tasks.task import Example, Instance, Task
@@ -42,7 +42,7 @@ class Variant:
 
     def apply(self, task: Task, context: Context) -> Task:
         """Return the altered task; `UserError` where a function of the user's own returns something else."""
-        made = self.function(task, context)
+        made = called(f"instruction.{self.slot}", self.function, task, context)
         if not isinstance(made, Task):
             raise UserError(
                 f"instruction.{self.slot}={self.name} must return a Task (dataclasses.replace of the one given), "

@@ -10,9 +10,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from instruct_ablate.configuration.extensions import called
 from instruct_ablate.constraints import constraints_of
 from instruct_ablate.errors import UserError
-from instruct_ablate.metrics.registry import AT_REPORT, BUILT_IN_ALONE, Metric, Selection, built_in
+from instruct_ablate.metrics.registry import AT_REPORT, BUILT_IN_ALONE, KEY, Metric, Selection, built_in
 from instruct_ablate.prompt.prompt import Likelihood, Prediction
 from instruct_ablate.scores import InstanceScore
 from instruct_ablate.tasks.languages import word_rule, word_rules
@@ -56,10 +57,10 @@ def _value(
     if metric.reads in AT_REPORT:
         return None
     if metric.reads == "text" and not (metric.is_built_in and "constraints" in beside):
-        return checked(metric, metric.score(prediction, references), prediction)
+        return checked(metric, called(KEY, metric.score, prediction, references), prediction)
     if not (read := beside.get(metric.reads)):
         return None
-    return checked(metric, metric.score(prediction, references, read), prediction)
+    return checked(metric, called(KEY, metric.score, prediction, references, read), prediction)
 
 
 def checked(metric: Metric, value: object, prediction: str) -> float | None:

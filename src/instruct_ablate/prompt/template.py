@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from instruct_ablate.configuration.extensions import check_arguments, decorated, forgets, load_function
+from instruct_ablate.configuration.extensions import (
+    called,
+    check_arguments,
+    decorated,
+    forgets,
+    load_function,
+)
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.instruction.instruction import Instruction
 from instruct_ablate.prompt.room import Room
@@ -62,7 +68,7 @@ def configured_template(config: PromptConfig) -> Template:
 
 def rendered(function: Template, instruction: Instruction, instance: Instance, room: Room) -> Rendered:
     """Apply a template; text that it did not fit itself is cut to the room there is."""
-    made = function(instruction, instance, room)
+    made = called("prompt.template", function, instruction, instance, room)
     if isinstance(made, Rendered):
         return made
     if not isinstance(made, str):

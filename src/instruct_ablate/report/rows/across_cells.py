@@ -13,10 +13,11 @@ from dataclasses import replace
 from instruct_ablate.cell.state.record.instance_scores import scored_rows
 from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
+from instruct_ablate.configuration.extensions import called
 from instruct_ablate.errors import UserError, in_a_line
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics.measures import NO_MEASURES, Measure, find_measure
-from instruct_ablate.metrics.registry import AT_REPORT, Metric, registered
+from instruct_ablate.metrics.registry import AT_REPORT, KEY, Metric, registered
 from instruct_ablate.metrics.scoring import checked
 from instruct_ablate.report.rows.seed_means import Mean, Row
 
@@ -106,7 +107,7 @@ def _value(measure: Measure, metric: Metric, sides: Sequence[Predictions]) -> fl
         if measure.kind not in (None, first.kind) or not all(key in side for side in sides):
             continue
         texts = tuple(side[key].prediction for side in sides)
-        value = checked(metric, metric.score(texts, first.references), texts[0])
+        value = checked(metric, called(KEY, metric.score, texts, first.references), texts[0])
         if value is not None:
             tasks.setdefault(first.task, []).append(100 * value if metric.unit == "%" else value)
     return statistics.fmean(map(statistics.fmean, tasks.values())) if tasks else None

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from instruct_ablate.configuration.extensions import load_function
+from instruct_ablate.configuration.extensions import called, load_function
 from instruct_ablate.disk.whole_files import read_sealed, write_sealed
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
@@ -28,7 +28,7 @@ def read_own(config: TasksConfig, cache: Path, registered: Iterable[str]) -> Tas
         raise UserError(
             f"tasks.reader={config.reader}: cannot import it ({why}). Or give one of: {', '.join(sorted(registered))}."
         ) from error
-    collection = function(config)
+    collection = called("tasks.reader", function, config)
     if not isinstance(collection, TaskCollection):
         raise UserError(
             f"tasks.reader={config.reader} must return a TaskCollection, not {type(collection).__name__}."
