@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from instruct_ablate.cell.after.import_predictions import Imported, Matching, import_predictions
+from instruct_ablate.cell.after.row_order import _by_beginning, _standing
 from instruct_ablate.errors import UserError
 from instruct_ablate.tasks.task import Instance, TaskCollection
 from tests.conftest import make_task
@@ -74,6 +76,30 @@ def test_inputs_that_were_cut_or_written_otherwise_are_no_other_rows(tmp_path: P
     cut = {"a": "A go", "a#2": "A b", "b": "So so."}
     assert len(given(tmp_path, cut).rows) == 3
     assert len(given(tmp_path, cut, shown="So so.").rows) == 3, "an example that is tested, too"
+
+
+def test_a_word_of_its_own_input_or_of_the_definition_is_no_other_row(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Before: a part of a file was refused where a row that it lacks has a word for its input."""
+    words = (Instance("c", "good", ("positive",)), Instance("d", "which.", ("negative",)))
+    film = replace(ROWS[0], input='A "good" film.')
+    monkeypatch.setitem(
+        globals(), "DATA", replace(DATA, test=(replace(DATA.test[0], instances=(film, *ROWS[2:], *words)),))
+    )
+    cut = {"a": 'A \\"good\\" film.', "b": "So so."}
+    assert len(given(tmp_path, cut, partial=True).rows) == 2
+    with pytest.raises(UserError, match="1 instance whose prompt"):
+        given(tmp_path, {"b": "good"}, partial=True)
+
+
+def test_thousands_of_inputs_are_looked_for_by_how_they_begin() -> None:
+    """Each was tried in each prompt: minutes for some ten thousand rows whose prompts write inputs otherwise."""
+    texts = ["ab", *(f"{number} is {'a film ' * 20}" for number in range(100, 300))]
+    beginnings = _by_beginning(texts)
+    assert sorted(beginnings) == [2, 64]
+    assert {len(begun) for every in beginnings.values() for begun in every.values()} == {1}
+    assert set(_standing(f"Say. {texts[7]} cab {texts[150]}"[:-1], beginnings)) == {texts[7], "ab"}
 
 
 def test_without_prompts_or_with_references_of_their_own_there_is_nothing_to_swap(tmp_path: Path) -> None:
