@@ -86,6 +86,16 @@ def test_a_missing_seed_leaves_the_shared_ones(tmp_path: Path):
     assert "tiny-original-8-1: done in the first, missing in the second" in lines
 
 
+def test_settings_without_a_seed_in_common_are_said_to_be_such(tmp_path: Path):
+    """Before: they were said to have no task in common."""
+    rows, lines = told(tmp_path, [cell(50.0, seed=7), CELLS[2]])
+    assert {row["trained on"] for row in rows} == {"simplified"}
+    (line,) = (line for line in lines if line.startswith("not compared"))
+    assert line == (
+        "not compared, for the two have no seed in common: tiny, budget 8, original, tested on original"
+    )
+
+
 def test_a_setting_that_only_one_has_is_named(tmp_path: Path):
     _, lines = told(tmp_path, CELLS[:2])
     assert any(line.startswith("only in") and "simplified" in line for line in lines)

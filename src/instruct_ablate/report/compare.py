@@ -33,7 +33,7 @@ SAID = (
     "Differences are paired by seed and task before rounding; each p is two-sided, of its line alone, and not "
     "corrected for the number of lines. (this seed): of one seed, whose interval leaves other seeds out; no test."
 )
-NOTHING = "not compared, for the two have no task in common with as many instances"
+NOTHING = "not compared, for the two have no {} in common"
 Tried = Mapping[Trial, Side]
 
 
@@ -65,7 +65,7 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
     by_pair = [list(_lines(*both, sides, measures, (legend, keys))) for both in ordered]
     lines = [line for own in by_pair for line in own]
     lines += _general_lines((one, other), moved, legend, keys)
-    empty = [mine for (mine, _), own in zip(ordered, by_pair, strict=True) if not own]
+    empty = [both for both, own in zip(ordered, by_pair, strict=True) if not own]
     mine, theirs = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
     told = (
         f"{first}: {made_with(one.cells)}",
@@ -79,7 +79,7 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
         *_clashing(second, sides[1]),
         *_alone(first, scores.keys() - mine, legend),
         *_alone(second, others.keys() - theirs, legend),
-        *(f"{NOTHING}: {_name(one.setting, legend)}, tested on {one.tested}" for one in empty),
+        *(_nothing(both, sides, legend) for both in empty),
         *in_some((line.dropped, line.same) for line in lines),
         *([SAID] if lines else []),
     )
@@ -186,6 +186,13 @@ def _lines(
             own = sides[1].templates.get(theirs, {}), sides[0].templates.get(mine, {})
             pairing = replace(pairing, templates=template_effects(pairing, own, metric))
             yield _line((*place, metric), pairing, (mine, theirs))
+
+
+def _nothing(both: tuple[Trial, Trial], sides: tuple[Trials, Trials], legend: Legend) -> str:
+    """Say why a pair has no line: without a seed in common no task was looked at."""
+    seeds = set.intersection(*(set(side.scores[trial]) for side, trial in zip(sides, both, strict=True)))
+    why = NOTHING.format("task" if seeds else "seed") + (" with as many instances" if seeds else "")
+    return f"{why}: {_name(both[0].setting, legend)}, tested on {both[0].tested}"
 
 
 def _paired(both: tuple[Trial, Trial], sides: tuple[Trials, Trials], metric: str) -> Pairing | None:
