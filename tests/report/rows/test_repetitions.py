@@ -8,7 +8,7 @@ import pytest
 
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.hypotheses import parse_hypothesis
-from instruct_ablate.report.figures.paper import main_caption
+from instruct_ablate.report.figures.paper import groups_caption, main_caption
 from instruct_ablate.report.rows.repetitions import tested_alike as alike_tests
 from instruct_ablate.report.rows.seed_means import Row, build_rows
 from instruct_ablate.report.rows.trials import Trial, Trials, without_clashes
@@ -136,6 +136,16 @@ def test_one_file_of_a_trained_model_is_one_seed_in_verdicts_and_at_looks() -> N
         assert "further seeds that answer alike decide nothing" in line
 
 
+def test_one_repetition_is_held_against_the_first_seed_that_both_have() -> None:
+    """Before: the row had no difference where the reference lacks the first seed, and the table of differences one."""
+    cells = [imported(seed, 60.0, budget=8) for seed in (0, 1, 2)]
+    cells = [replace(one, setting=one.setting.changed(instruction="simplified")) for one in cells]
+    cells += [imported(seed, 40.0 + seed, f"g{seed}", budget=8) for seed in (1, 2)]
+    (found,) = (row.to_reference for row in build_rows(cells) if row.setting.instruction == "simplified")
+    assert found is not None
+    assert (found.value, found.deviation, found.seeds) == (19.0, None, 1)
+
+
 def test_trained_cells_of_the_same_answers_are_repetitions_and_it_is_said() -> None:
     cells = [of_file(make_cell(50.0, seed=seed)) for seed in (0, 1)]
     row = only(cells)
@@ -175,6 +185,9 @@ def test_seeds_that_were_tested_on_other_tasks_have_no_mean() -> None:
     assert "clash:" not in caption([row])
     assert without_clashes(cells) == []
     assert pivot_table(cells, "task").lines == ()
+    left_out = "Left out, for they are seeds of one setting, not tested on the same tasks and as many instances: (api)"
+    assert left_out in groups_caption([row])
+    assert "Left out" not in groups_caption([only(copies())])
     assert Trials(cells, keep_clashes=True).scores[Trial(cells[0].setting, "original")].keys() == {0, 1}
 
 

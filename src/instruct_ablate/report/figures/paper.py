@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
+from instruct_ablate.cell.state.setting.trained_on import trained_on
+from instruct_ablate.plural import named
+from instruct_ablate.report.rows.repetitions import NAMED
 from instruct_ablate.report.rows.seed_means import Mean, Row
+from instruct_ablate.report.rows.trials import UNEVEN
 from instruct_ablate.report.tables.terminal_table import Places, listed, numbers_said, spread_said, warnings
 from instruct_ablate.rounding import exceeds
 
@@ -89,7 +93,9 @@ def main_caption(name: str, rows: Sequence[Row], shown: Sequence[str]) -> str:
 def groups_caption(rows: Sequence[Row]) -> str:
     """Say of the tables by category and by task what their numbers are, and what holds of the main table's rows too."""
     told = f"a column a variant; of a cell the mean over instances; {spread_said(rows)}."
-    return " ".join((told, *_sentences(rows), bold_rule("line")))
+    every = dict.fromkeys(f"{trained_on(row.setting)} tested on {row.tested}" for row in rows if row.uneven)
+    uneven = [f"Left out, for they are {UNEVEN}: {named(list(every), NAMED)}."] if every else []
+    return " ".join((told, *uneven, *_sentences(rows), bold_rule("line")))
 
 
 def _sentences(rows: Sequence[Row]) -> list[str]:

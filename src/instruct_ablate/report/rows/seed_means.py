@@ -16,7 +16,7 @@ from instruct_ablate.prompt.lengths import Shares
 from instruct_ablate.report.rows.budgets import unmet_budgets, unmet_tasks
 from instruct_ablate.report.rows.computed import scored_by, way
 from instruct_ablate.report.rows.lengths import lengths_in_tests, lengths_in_training
-from instruct_ablate.report.rows.trials import Trial, Trials
+from instruct_ablate.report.rows.trials import Trial, Trials, one_repetition
 from instruct_ablate.report.statistics.paired import one_for_all, pair, task_values
 
 ABILITY = "exact_match"  # what general ability is: the share of questions whose right choice is the likeliest
@@ -197,10 +197,8 @@ def _row(trial: Trial, trials: Trials, unfinished: Mapping[str, int], reference:
         trial.tested,
         tuple(sorted(own)),
         tuple((name, mean) for name, mean in means.items() if mean is not None),
-        to_reference=_difference(own, trials.scores[beside]) if beside else None,
-        to_untuned=_difference(own, trials.scores[untuned], seedless=trials.stands_for_all(untuned))
-        if untuned
-        else None,
+        to_reference=_difference(trials, trial, beside),
+        to_untuned=_difference(trials, trial, untuned),
         unfinished=counts,
         templates=len(trials.templates.get(trial, ())) or 1,
         over=frozenset(one for scores in own.values() for one in _over(scores)),
@@ -222,20 +220,23 @@ def _mean(values: Sequence[float | None]) -> Mean | None:
     return Mean(statistics.fmean(present), deviation, len(present))
 
 
-def _difference(
-    own: Mapping[int, Scores], other: Mapping[int, Scores], seedless: bool = False
-) -> Mean | None:
+def _difference(trials: Trials, trial: Trial, opposite: Trial | None) -> Mean | None:
     """Mean of differences paired by seed; a seedless side (the untuned model) is paired with every seed.
 
-    Means over other tasks, or over other numbers of their instances, have no difference.
+    Of seeds that are one repetition the first that both have counts, as in all tests. Means over other tasks, or over
+    other numbers of their instances, have no difference.
     """
-    alone = one_for_all(other) if seedless else None
+    if opposite is None:
+        return None
+    own, other = trials.scores.get(trial, {}), trials.scores[opposite]
+    alone = one_for_all(other) if trials.stands_for_all(opposite) else None
+    once = one_repetition((trials, trial), (trials, opposite))
     differences = []
     for seed, scores in own.items():
-        opposite = other.get(seed, alone)
-        ours, theirs = headline(scores), headline(opposite) if opposite else None
-        if opposite is not None and ours is not None and theirs is not None:
+        beside = other.get(seed, alone)
+        ours, theirs = headline(scores), headline(beside) if beside else None
+        if beside is not None and ours is not None and theirs is not None:
             name, value = ours
-            if task_values(scores, name).keys() == task_values(opposite, name).keys():
+            if task_values(scores, name).keys() == task_values(beside, name).keys():
                 differences.append(value - theirs[1])
-    return _mean(differences)
+    return _mean(differences[:1] if once else differences)
