@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +16,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from instruct_ablate.report.page.page import plot
+from instruct_ablate.report.page.page import PARTS, plot
 from instruct_ablate.report.report import write_report
 from instruct_ablate.report.rows.seed_means import build_rows
+from instruct_ablate.rounding import written
 from tests.report.cells import make_cell
 from tests.report.studies import HOSTILE, small_study, write_study
 
@@ -31,6 +34,35 @@ def test_nothing_of_models_or_data_stands_in_the_html_as_it_is(page_file: Path):
     assert HOSTILE not in text
     outside = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert "://" not in re.sub(r"data:[^\"']+", "", outside)
+
+
+def test_numbers_are_written_as_everywhere_else() -> None:
+    """Before: a tooltip said -0.00 of what rounding alone had made, and 47.13 where the table has 47.12."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    script = (PARTS / "page.js").read_text(encoding="utf-8")
+    own = re.search(r"^function written.*?^}", script, flags=re.DOTALL | re.MULTILINE)
+    assert own is not None
+    assert script.count("toFixed") == 1
+    values = [
+        -1e-10,
+        0.1 + 0.2 - 0.3,
+        0.0,
+        -0.0,
+        -0.004,
+        -3.75,
+        47.125,
+        47.375,
+        -0.125,
+        2.675,
+        1.005,
+        100.0,
+        8.345,
+    ]
+    code = f"{own[0]} console.log(JSON.stringify({json.dumps(values)}.map(written)))"
+    made = subprocess.run([node, "-e", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(made) == [written(value) for value in values]
 
 
 @pytest.fixture(scope="module")

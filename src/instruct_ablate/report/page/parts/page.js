@@ -328,9 +328,13 @@ function boundsOf({ lines, levels }) {
   const low = Math.min(...values), high = Math.max(...values), room = (high - low) * 0.06 || 1;
   return [low - room, high + room];
 }
+function written(value) { // as rounding.py: no minus before what rounding alone made, halves to the even digit
+  const down = Number.isInteger(value * 8) && Math.abs(value * 200) % 4 === 1;
+  return (Math.abs(value) <= 1e-9 ? 0 : down ? Math.trunc(value * 100) / 100 : value).toFixed(2);
+}
 function hover(shape, name, budget, value, deviation) {
-  const spread = deviation ? ` ± ${deviation.toFixed(2)}` : "";
-  shape.append(drawn("title", {}, `${name}${budget === null ? "" : `, budget ${budget}`}: ${value.toFixed(2)}${spread}`));
+  const spread = deviation ? ` ± ${written(deviation)}` : "";
+  shape.append(drawn("title", {}, `${name}${budget === null ? "" : `, budget ${budget}`}: ${written(value)}${spread}`));
   return shape;
 }
 const LETTER = 7.8; // units of a figure that a letter of a name takes at most, on average
