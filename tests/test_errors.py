@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from instruct_ablate.errors import (
+    BrokenInvariantError,
+    ChangedMeanwhileError,
     UserError,
     UserErrors,
     abbreviates,
@@ -16,6 +18,7 @@ from instruct_ablate.errors import (
     closed,
     first_line,
     in_a_line,
+    is_lasting,
     meant,
     nearest,
     refusal,
@@ -158,3 +161,26 @@ def test_such_a_place_is_noticed(told: str):
     assert bare_tellings({"a": text.format(kind="(OSError, b.OwnError)", told=told)}) == ["a:4"]
     ours = "class OwnError(Exception): ...\n" + text.format(kind="b.OwnError", told=told)
     assert bare_tellings({"a": ours}) == []
+
+
+def _after(error: BaseException, before: BaseException) -> BaseException:
+    error.__cause__ = before
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "lasting"),
+    [
+        (UserError("the loss became nan"), True),
+        (BrokenInvariantError("a weight is NaN"), True),
+        (ChangedMeanwhileError("the data changed"), False),
+        (ZeroDivisionError("in a metric"), True),
+        (_after(UserError("not JSON"), ValueError("at 3")), True),
+        (_after(UserError("the disk is full"), OSError("no space")), False),
+        (_after(UserError("it cannot be fetched"), ConnectionError("no route")), False),
+        (RuntimeError("CUDA error"), False),
+        (MemoryError(), False),
+    ],
+)
+def test_errors_that_pass_are_told_from_those_that_come_again(error: BaseException, lasting: bool) -> None:
+    assert is_lasting(error) is lasting

@@ -101,3 +101,23 @@ class TrialFailedError(Exception):
 
 class BrokenInvariantError(Exception):
     """A cell's result contradicts itself, or its model is none any more: it fails, and says why."""
+
+
+class ChangedMeanwhileError(BrokenInvariantError):
+    """What a cell reads changed while it started; the same command finds the files as they are now."""
+
+
+# What an input, a setting or code raises each time. Not so what a disk, a network, memory or a device may do:
+# `OSError`, `RuntimeError`, `MemoryError`, errors of libraries' own.
+_LASTING = (
+    UserError, BrokenInvariantError, ArithmeticError, AssertionError, AttributeError, ImportError, LookupError,
+    NameError, NotImplementedError, SyntaxError, TypeError, ValueError, SystemExit,
+)  # fmt: skip
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether the same command would meet an error again: it and all that led to it are of kinds that do not pass."""
+    if not isinstance(error, _LASTING) or isinstance(error, ChangedMeanwhileError):
+        return False
+    before = error.__cause__ or error.__context__
+    return before is None or is_lasting(before)

@@ -12,10 +12,12 @@ import pytest
 from instruct_ablate.cell.after.rescore import model_needed
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import identify
+from instruct_ablate.cell.state.record.record import CellRecord, Failure
+from instruct_ablate.cell.state.setting.setting import make_setting
 from instruct_ablate.grid.planned_cell import Cell, study_folder
 from instruct_ablate.grid.rounds import Judge
 from instruct_ablate.grid.study import read_study
-from instruct_ablate.grid.sweep import Reporter, _summary, _todo, _warn_of_model
+from instruct_ablate.grid.sweep import Reporter, _advice, _summary, _todo, _warn_of_model
 from instruct_ablate.metrics.likelihood import PER_BYTE, PER_TOKEN
 from tests.grid.conftest import ROOT, Train
 from tests.standins import make_config, replace_inputs, work
@@ -309,3 +311,33 @@ def test_debugging_raises_the_fault_where_it_happens_and_writes_beside_no_result
     grid = train("-m", *words, "data_budget=2,4", "seed=1", "instruction=original")
     assert grid.returncode == 0, grid.stderr
     assert len(read_study(tmp_path / "debug" / "fast").cells) == 4
+
+
+NAN, PASSING, STOPPED = Failure("the loss became nan", "", 1, lasting=True), Failure("killed", ""), None
+
+
+@pytest.mark.parametrize(
+    ("failures", "kept", "told"),
+    [
+        ([PASSING, STOPPED], False, "run the same command again"),
+        ([NAN], False, "it would fail so again: first do what the line above says"),
+        ([NAN, NAN], False, "they would fail so again: first do what the lines above say"),
+        (
+            [NAN, PASSING, STOPPED],
+            False,
+            "run the same command again; 1 of them would fail so again: first do what the line above says",
+        ),
+        ([PASSING], True, "retry=none keeps what failed: leave it out to try again"),
+    ],
+)
+def test_to_run_again_is_advised_where_it_may_help(
+    failures: list[Failure | None], kept: bool, told: str
+) -> None:
+    """Before: a loss that became nan ended with it too."""
+    records = [
+        CellRecord(
+            "ab", "tiny", make_setting({}, {}), 0, "failed" if failure else "interrupted", failure=failure
+        )
+        for failure in failures
+    ]
+    assert _advice(records, kept) == told

@@ -263,12 +263,29 @@ def _summary(folder: Path, cells: Sequence[Cell], report: Reporter) -> int:
         echo(f"{record.state}: {record.name}{': ' + reason if reason else ''}", err=True)
     if open_:
         told = f"{len(open_)} of {counted(len(records), 'cell')} {are(len(open_))} not done"
-        echo(f"{told}; run the same command again.", err=True)
+        echo(f"{told}; {_advice(open_, {cell.config.retry for cell in cells} == {'none'})}.", err=True)
     elif cells[0].config.report.at_end:
         report.close(folder)
     else:
         echo(f"Statistics, figures and a page: instruct-ablate report {shlex.quote(str(folder))}")
     return len(open_)
+
+
+def _advice(open_: Sequence[CellRecord], kept: bool) -> str:
+    """Say what to do about cells that are not done; `kept`: those that failed are not tried again (`retry=none`).
+
+    What failed by its input, a setting or code fails so again: the same command alone helps none of these.
+    """
+    failed = [record for record in open_ if record.state == "failed"]
+    lasting = sum(record.failure is not None and record.failure.lasting for record in failed)
+    ways = ["run the same command again"] if len(open_) > (len(failed) if kept else lasting) else []
+    if lasting:
+        those = f"{lasting} of them" if lasting < len(open_) else ("it" if lasting == 1 else "they")
+        says = "the line above says" if lasting == 1 else "the lines above say"
+        ways.append(f"{those} would fail so again: first do what {says}")
+    if kept and failed:
+        ways.append("retry=none keeps what failed: leave it out to try again")
+    return "; ".join(ways)
 
 
 def _current(cell: Cell) -> CellRecord:

@@ -91,6 +91,21 @@ def test_a_users_mistake_is_told_without_traceback(tmp_path: Path) -> None:
     assert (record.failure.reason, record.failure.traceback) == ("the prompt is too odd", "")
 
 
+@pytest.mark.parametrize(
+    ("error", "lasting"), [(UserError("the loss became nan"), True), (OSError("gone"), False)]
+)
+def test_a_record_says_whether_the_same_command_would_fail_so_again(
+    tmp_path: Path, error: Exception, lasting: bool
+) -> None:
+    def fails(job: Job) -> Outcome:
+        raise error
+
+    record = run_cell(make_config(tmp_path), fails)
+    assert record.failure is not None
+    assert record.failure.lasting is lasting
+    assert read_record(folder_of(tmp_path)) == record
+
+
 def test_an_interrupted_cell_goes_on_later(tmp_path: Path) -> None:
     def stops(job: Job) -> Outcome:
         raise Interrupted("SIGTERM")

@@ -17,7 +17,7 @@ from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record.notes import prediction_notes
 from instruct_ablate.cell.state.record.predictions import PredictionRow, read_predictions
 from instruct_ablate.cell.state.record.record import ScoreBlock
-from instruct_ablate.errors import BrokenInvariantError
+from instruct_ablate.errors import BrokenInvariantError, ChangedMeanwhileError
 from instruct_ablate.plural import are, counted
 from instruct_ablate.prompt.prompt import Prompt
 
@@ -41,7 +41,7 @@ def check_inputs(
     known by none.
     """
     if identity.order and order not in ("", identity.order):
-        raise BrokenInvariantError(
+        raise ChangedMeanwhileError(
             "the order of the training tasks changed while the cell started; run the same command again."
         )
     for what, part, read in (
@@ -51,7 +51,7 @@ def check_inputs(
         ("tasks of evaluation.general", "general", general),
     ):
         if read is not None and identity.counted.get(part) != read:
-            raise BrokenInvariantError(
+            raise ChangedMeanwhileError(
                 f"the {what} changed while the cell started; run the same command again."
             )
 

@@ -35,7 +35,7 @@ from instruct_ablate.cell.state.store import (
 from instruct_ablate.cell.state.stored_config import describe
 from instruct_ablate.disk.fence import inside_fence
 from instruct_ablate.disk.whole_files import follow_mode, make_way
-from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError, with_kind
+from instruct_ablate.errors import BrokenInvariantError, Interrupted, UserError, is_lasting, with_kind
 from instruct_ablate.process.processes import rank
 from instruct_ablate.process.turns import own_lines
 from instruct_ablate.schema import Config
@@ -150,7 +150,7 @@ def _guarded(job: Job, running: CellRecord, work: Work, hours: float | None) -> 
     """Do the work and return the record of how it ended; only a stop from outside is raised further."""
 
     def hung(reason: str) -> None:
-        write_record(job.folder, _failed(running, reason, ""))
+        write_record(job.folder, _failed(running, reason))
 
     try:
         with interruptible(), time_limit(hours, hung):
@@ -164,10 +164,10 @@ def _guarded(job: Job, running: CellRecord, work: Work, hours: float | None) -> 
     except LockedError:
         raise  # another process has the cell: its record is not ours to write
     except (UserError, TimedOutError, BrokenInvariantError) as error:
-        return _failed(running, str(error), "")
+        return _failed(running, str(error), lasting=is_lasting(error))
     except Exception as error:
         reason = with_kind(error)
-        failed = _failed(running, reason, traceback.format_exc())
+        failed = _failed(running, reason, traceback.format_exc(), is_lasting(error))
         if job.config.raise_faults:
             _finish(job.folder, failed)
             raise
@@ -191,12 +191,12 @@ def _done(running: CellRecord, outcome: Outcome) -> CellRecord:
     )
 
 
-def _failed(running: CellRecord, reason: str, trace: str) -> CellRecord:
+def _failed(running: CellRecord, reason: str, trace: str = "", lasting: bool = False) -> CellRecord:
     attempts = running.failure.attempts + 1 if running.failure else 1
     log.error("%s failed: %s", running.name, reason)
     if trace:
         TRACES.error("%s", trace.rstrip())
-    return replace(running, state="failed", failure=Failure(reason, trace, attempts), finished=now())
+    return replace(running, state="failed", failure=Failure(reason, trace, attempts, lasting), finished=now())
 
 
 def _finish(folder: Path, record: CellRecord) -> CellRecord:
@@ -205,7 +205,7 @@ def _finish(folder: Path, record: CellRecord) -> CellRecord:
         write_record(folder, record)
     except UserError as error:
         log.error("%s: its record could not be written: %s", record.name, error)
-        return _failed(replace(record, blocks=(), general=None), str(error), "")
+        return _failed(replace(record, blocks=(), general=None), str(error))
     return record
 
 

@@ -60,7 +60,7 @@ def test_numbers_that_are_hashed_into_identities_stay():
 
 
 def test_what_is_left_out():
-    assert left_out(Failure) == {"attempts": 1}
+    assert left_out(Failure) == {"attempts": 1, "lasting": False}
     assert left_out(BlockKey) == {"share": 1.0}
     assert left_out(ScoreBlock) == {"scoring": 0}
     assert left_out(CellRecord) == {"started": 0.0, "finished": 0.0, "version": 2}

@@ -57,6 +57,7 @@ class Failure:
     reason: str
     traceback: str
     attempts: int = 1
+    lasting: bool = False  # the same command would fail so again: an input, a setting or code is at fault
 
 
 @dataclass(frozen=True, slots=True)
