@@ -15,6 +15,7 @@ from instruct_ablate.archive import replay as module
 from instruct_ablate.archive.manifest import REPORT, STUDY, Entry, Manifest
 from instruct_ablate.archive.pack import pack
 from instruct_ablate.archive.replay import Replayed
+from instruct_ablate.cell.after.hashed_setting import setting_fault
 from instruct_ablate.cell.after.rescore import Rescored, check_cell, rescore_study
 from instruct_ablate.cell.state.record.predictions import read_predictions, to_line
 from instruct_ablate.cell.state.record.record import SCORING
@@ -28,6 +29,12 @@ from tests.report.cells import make_cell
 from tests.report.studies import write_study
 
 CLAIM = "simplified equals original on exact_match within 5 points"
+
+
+@pytest.fixture(autouse=True)
+def _hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These cells were never run: nothing was hashed of them, and their settings are taken as they are."""
+    monkeypatch.setattr("instruct_ablate.cell.after.rescore.setting_fault", lambda folder, record: "")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +102,7 @@ def test_a_mean_that_tables_show_is_held_against_the_predictions_wherever_it_sta
     result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
     assert result.exit_code == 1, result.output
     assert f"do not: {folder.name}\n" in result.output
-    assert "scores: those of 3 cells follow" in result.output
+    assert "scores: those of 3 of 4 cells follow" in result.output
 
 
 def test_single_scores_that_their_predictions_do_not_give_are_told(study: Path, tmp_path: Path) -> None:
@@ -127,8 +134,28 @@ def test_a_setting_that_was_not_hashed_is_told(
     pack(study, tmp_path / "a.zip")
     result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
     assert result.exit_code == 1
-    assert "settings: those of 2 cells are the ones that were hashed" in result.output
+    assert "settings: those of 2 of 4 cells are the ones that were hashed" in result.output
     assert f"  is not: {make_cell(50.0, seed=1).name}: seed is 1" in result.output
+
+
+def test_what_cannot_be_held_is_counted_named_and_no_success(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: a cell whose predictions or hashed setting were taken out of the archive left status 0."""
+    own = Path(shutil.copytree(study, tmp_path / "s"))
+    monkeypatch.setattr("instruct_ablate.cell.after.rescore.setting_fault", setting_fault)
+    (own / make_cell(50.0).name / "predictions" / "original.jsonl").write_text("")
+    pack(own, tmp_path / "a.zip")
+    result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 1
+    assert "scores: those of 3 of 4 cells follow" in result.output
+    assert f"  not scored again: {make_cell(50.0).name}: " in result.output
+    assert "settings: those of 0 of 4 cells are" in result.output
+    assert f"  is not: {make_cell(50.0).name}: it has no identity.json" in result.output
+    checked = check_cell(own / make_cell(50.0).name)
+    assert (checked.unheld, check_cell(own / make_cell(50.0, seed=1).name).unheld) == (True, False)
+    (own / make_cell(50.0).name / "record.json").write_text("[")
+    assert check_cell(own / make_cell(50.0).name).unheld
 
 
 def test_a_score_by_earlier_rules_is_told_as_one(study: Path, tmp_path: Path) -> None:
@@ -290,12 +317,15 @@ def test_cells_are_told_apart_by_what_scoring_them_again_gives(tmp_path: Path) -
         "c": Rescored("c", left="is failed"),
         "d": Rescored("d", (("original", before, before),), stayed=("mine.one", "mine.two")),
         "e": Rescored("e", (("original", before, before),), edited=("predictions/original.jsonl",)),
+        "f": Rescored("f", left="damaged", unheld=True, misplaced=""),
     }
     found = Standing(cells=cells).replayed(tmp_path)
     assert (found.scored, found.unequal) == (3, ("b",))
-    assert found.unscored == ("c: is failed", "d: mine.one, mine.two")
+    assert found.unscored == ("c: is failed", "d: mine.one, mine.two", "f: damaged")
+    assert (found.cells, found.unheld, found.placed) == (6, ("f",), 1)
+    assert found.unhashed == ("a", "b", "d", "e")
     assert found.edited == ("e: predictions/original.jsonl",)
-    for name, same in (("a", True), ("b", False), ("c", True), ("d", True), ("e", False)):
+    for name, same in (("a", True), ("b", False), ("c", True), ("d", True), ("e", False), ("f", False)):
         assert Standing(cells={name: cells[name]}).replayed(tmp_path / name).same == same
 
 

@@ -15,7 +15,7 @@ from instruct_ablate.errors import UserError
 from instruct_ablate.grid.declaration import Declaration, write_declaration
 from instruct_ablate.metrics import Selection
 
-SAME = Replayed(Path("replay/study/s"), Path("replay/report"), 7, (), (), 4, (), ())
+SAME = Replayed(Path("replay/study/s"), Path("replay/report"), 7, (), (), 4, (), (), placed=4, cells=4)
 Calls = list[tuple[Any, ...]]
 
 
@@ -37,6 +37,7 @@ def test_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.stdout.splitlines() == [
         "tables: 7 of 7 the same, byte for byte",
         "scores: those of 4 cells follow from their predictions",
+        "settings: those of 4 cells are the ones that were hashed",
         "study: replay/study/s",
         "report: replay/report",
     ]
@@ -53,7 +54,19 @@ def test_options_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"other_tables": ("main.csv",)}, "  differs: main.csv", 1),
         ({"unequal": ("cell-1",)}, "  do not: cell-1", 1),
-        ({"unscored": ("cell-2: no rows",)}, "  not scored again: cell-2: no rows", 0),
+        ({"unscored": ("cell-2: is failed",)}, "  not scored again: cell-2: is failed", 0),
+        (
+            {"unscored": ("cell-2: no rows",), "unheld": ("cell-2",)},
+            "  not scored again: cell-2: no rows",
+            1,
+        ),
+        ({"scored": 3}, "scores: those of 3 of 4 cells follow from their predictions", 0),
+        ({"placed": 0}, "settings: those of 0 of 4 cells are the ones that were hashed", 0),
+        (
+            {"placed": 2, "unhashed": ("a", "b")},
+            "  not held, for nothing is hashed of imported predictions: a, b",
+            0,
+        ),
         (
             {"other_figures": ("a.svg", "b.svg")},
             "figures and page: 2 differ (they hang on library versions)",

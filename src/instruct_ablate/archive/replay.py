@@ -38,11 +38,17 @@ class Replayed:
     misplaced: tuple[str, ...] = ()  # cells whose record has another setting than the one that was hashed
     placed: int = 0  # cells whose setting is the one that was hashed
     around: tuple[str, ...] = ()  # of the other tables: those whose rows are the same
+    cells: int = 0  # that have a record
+    unheld: tuple[str, ...] = ()  # cells of `unscored` whose numbers may stand in tables
+    unhashed: tuple[str, ...] = ()  # cells of predictions made elsewhere, whose setting nothing was hashed of
 
     @property
     def same(self) -> bool:
-        """Whether tables say what the archived ones do, scores are those of the predictions and settings the hashed."""
-        return not (self.other_tables or self.unequal or self.edited or self.misplaced)
+        """Whether tables say what the archived ones do, scores are those of the predictions and settings the hashed.
+
+        What could not be held against them is not the same either: leaving a file out must not pass a check.
+        """
+        return not (self.other_tables or self.unequal or self.edited or self.misplaced or self.unheld)
 
 
 def replay(
@@ -91,6 +97,9 @@ def replay(
         tuple(f"{one.name}: {one.misplaced}" for one in checked if one.misplaced),
         sum(one.misplaced == "" for one in checked),
         around,
+        len(checked),
+        tuple(one.name for one in checked if one.unheld),
+        tuple(one.name for one in checked if one.misplaced is None and not one.left),
     )
 
 

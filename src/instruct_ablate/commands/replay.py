@@ -39,7 +39,8 @@ def command(
 ) -> None:
     """Score an archived study again, and write its report again. FILE is unpacked; what is not the same is told.
 
-    No code in the archive is run. Exit status 1 where a table, a score, a setting or a predictions file differs.
+    No code in the archive is run. Exit status 1 where a table, a score, a setting or a predictions file differs, or a
+    finished cell cannot be held against its predictions and what was hashed.
 
     instruct-ablate replay ablation.tar.gz --output replayed
     """
@@ -67,20 +68,28 @@ def _lines(replayed: Replayed) -> list[str]:
         replayed.around, " (its rows are the same; a number or an answer around them is not)"
     )
     lines += [f"  differs: {name}{around.get(name, '')}" for name in replayed.other_tables]
-    lines.append(f"scores: those of {counted(replayed.scored, 'cell')} follow from their predictions")
+    lines.append(f"scores: those of {_of(replayed.scored, replayed.cells)} follow from their predictions")
     lines += [f"  do not: {name}" for name in replayed.unequal]
     lines += [
         f"  changed after they were scored, before they were archived: {name}" for name in replayed.edited
     ]
     lines += [f"  not scored again: {why}" for why in replayed.unscored]
-    if replayed.placed or replayed.misplaced:
-        lines.append(f"settings: those of {counted(replayed.placed, 'cell')} are the ones that were hashed")
+    lines.append(f"settings: those of {_of(replayed.placed, replayed.cells)} are the ones that were hashed")
     lines += [f"  is not: {why}" for why in replayed.misplaced]
+    if replayed.unhashed:
+        lines.append(
+            f"  not held, for nothing is hashed of imported predictions: {', '.join(replayed.unhashed)}"
+        )
     if replayed.other_figures:
         lines.append(
             f"figures and page: {len(replayed.other_figures)} differ (they hang on library versions)"
         )
     return [*lines, f"study: {replayed.study}", f"report: {replayed.report}"]
+
+
+def _of(number: int, cells: int) -> str:
+    """Count cells, and among how many where these are more: "4 cells", "3 of 4 cells"."""
+    return counted(number, "cell") if number >= cells else f"{number:,} of {counted(cells, 'cell')}"
 
 
 def _again(study: Path, output: Path, trust: bool, run: bool) -> int:

@@ -12,6 +12,7 @@ import pytest
 from instruct_ablate.cell.after.hashed_setting import setting_fault
 from instruct_ablate.cell.state.identity import digest, identify
 from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.keys import IMPORTED
 from instruct_ablate.cell.state.setting.setting import Value
 from instruct_ablate.cell.state.stored_config import IDENTITY
 from instruct_ablate.schema import BudgetConfig, Config, EvaluationConfig, InstructionConfig, ModelConfig
@@ -100,7 +101,14 @@ def test_what_was_hashed_must_give_the_hash(tmp_path: Path) -> None:
     assert setting_fault(tmp_path, record) == "its identity.json cannot be read"
 
 
-def test_where_nothing_was_hashed_nothing_is_said(tmp_path: Path) -> None:
+def test_of_a_cell_that_was_run_here_the_file_must_be_there(tmp_path: Path) -> None:
+    """Before: whoever took the file away got a setting past the check."""
     record = cell(make_config(tmp_path), tmp_path)
     (tmp_path / IDENTITY).unlink()
-    assert setting_fault(tmp_path, record) is None
+    assert "it has no identity.json" in str(setting_fault(tmp_path, record))
+
+
+def test_of_imported_predictions_nothing_was_hashed_and_nothing_is_said(tmp_path: Path) -> None:
+    record = cell(make_config(tmp_path), tmp_path)
+    (tmp_path / IDENTITY).unlink()
+    assert setting_fault(tmp_path, replace(record, setting=record.setting.changed(method=IMPORTED))) is None

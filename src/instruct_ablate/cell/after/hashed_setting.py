@@ -33,11 +33,13 @@ _NUMBERS = ("num_positive", "num_negative", "explanations")
 def setting_fault(folder: Path, record: CellRecord) -> str | None:
     """Say where a record is not that of what was hashed for it; empty where it is.
 
-    None where nothing says what was hashed: of predictions made elsewhere, and where the file is not there.
+    None of predictions made elsewhere, of which no configuration was hashed; every cell that was run here has the file.
     """
-    path = folder / IDENTITY
-    if record.setting.imported or not path.exists():
+    if record.setting.imported:
         return None
+    path = folder / IDENTITY
+    if not path.exists():
+        return f"it has no {IDENTITY}, which every cell that is run here writes: what was hashed is not known"
     told = hashed_of(path)
     if told is None:
         return f"its {IDENTITY} cannot be read"

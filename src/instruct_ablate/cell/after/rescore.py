@@ -56,8 +56,9 @@ class Rescored:
     ] = ()  # files of predictions, or of single scores, that are not those of the earlier scores
     rules: int = 0  # the version of the rules by which it was scored, where that is an earlier one
     misplaced: str | None = (
-        None  # where a checked record's setting is not the hashed one; None: nothing was hashed
+        None  # where a checked record's setting is not the hashed one; None: not checked, or nothing was hashed
     )
+    unheld: bool = False  # it may stand in tables, and could not be held against its predictions
     mirrored: bool = False  # its W&B run is told the new scores, once they are uploaded
 
     @property
@@ -108,14 +109,15 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
     """Compute a done cell's scores again from its predictions, every mean of them, and write nothing."""
     record = read_record(folder)
     if record is None or record.state != "done":
-        return _not_done(folder, record)
+        return replace(_not_done(folder, record), unheld=record is None)
+    misplaced = setting_fault(folder, record)
     try:
         loaded = _loaded(folder, metrics, trust)
         pairs = [(block, *_block(folder, block, _of(block, loaded))) for block in record.every_block]
         columns = (old.instances for old, _, rows in pairs if not columns_hold(folder, old, rows))
         edited = (*_edited(folder, record), *columns)
     except (UserError, OSError) as fault:
-        return Rescored(folder.name, left=in_a_line(fault))
+        return Rescored(folder.name, left=in_a_line(fault), misplaced=misplaced, unheld=True)
     scores = (
         (old.instruction, before, after)
         for old, new, _ in pairs
@@ -123,7 +125,6 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
     )
     strange = dict.fromkeys(one.name for old, _, _ in pairs for one in _strange(old, _of(old, loaded)))
     rules = min((block.scoring for block in record.every_block if block.by_earlier_rules), default=0)
-    misplaced = setting_fault(folder, record)
     return Rescored(folder.name, tuple(scores), "", tuple(strange), (), edited, rules, misplaced)
 
 
