@@ -154,6 +154,18 @@ def test_trained_cells_of_the_same_answers_are_repetitions_and_it_is_said() -> N
     assert only([of_file(cell, f"f{cell.seed}") for cell in cells]).same == ()
 
 
+def test_rows_are_named_by_what_tells_them_apart_in_the_table() -> None:
+    """Before: of a row of full and one of lora both were "original tested on original"."""
+    cells = [of_file(make_cell(50.0, seed=seed, method="lora")) for seed in (0, 1)]
+    cells += [make_cell(50.0, seed=seed, method="full") for seed in (0, 1)]
+    said = caption(build_rows(cells))
+    assert "answers to every instance in each seed: original, lora tested on original (seeds 0, 1)." in said
+    untuned = [make_cell(50.0, "random_labels", model=name, data_budget=0) for name in ("tiny", "other")]
+    line = str(draw_line(build_rows(untuned)))
+    assert "(untuned), tiny tested on random_labels" in line
+    assert "(untuned), other tested on random_labels" in line
+
+
 def test_templates_are_held_against_themselves() -> None:
     def twice(seed: int, files: tuple[str, str]) -> CellRecord:
         cell = imported(seed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from instruct_ablate.cell.state.record.record import ScoreBlock
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.setting.setting import Setting
-from instruct_ablate.cell.state.setting.trained_on import trained_on
 from instruct_ablate.metrics import Scores
 from instruct_ablate.plural import named
 
@@ -31,13 +31,21 @@ def same_answers(tests: Iterable[Sequence[ScoreBlock]]) -> bool:
     return len(files) == 1 and all(sha256 for _, sha256 in files.pop())
 
 
+def names_in(settings: Iterable[Setting], some: Iterable[tuple[Setting, str]]) -> list[str]:
+    """Name some rows of a table, settings with what they are tested on, by all that tells its settings apart."""
+    tests = tuple(some)
+    legend = Legend(settings if tests else ())
+    return [f"{legend.place(one, always=('instruction',))} tested on {tested}" for one, tested in tests]
+
+
 def same_lines(rows: Iterable[Told]) -> tuple[str, ...]:
     """Say of rows whose cells of several seeds have the same answers that they count once, or were seen to."""
     once, alike = dict[str, None](), dict[str, None]()
-    for setting, tested, seeds, same in rows:
-        if same:
-            name = f"{trained_on(setting)} tested on {tested} (seeds {', '.join(map(str, same))})"
-            (alike if len(seeds) > 1 else once)[name] = None
+    every = tuple(rows)
+    some = [row for row in every if row[-1]]
+    names = names_in((row[0] for row in every), (row[:2] for row in some))
+    for name, (_, _, seeds, same) in zip(names, some, strict=True):
+        (alike if len(seeds) > 1 else once)[f"{name} (seeds {', '.join(map(str, same))})"] = None
     told = (
         ("counted as one repetition, for whatever the seed the answers are the same", once),
         ("trained apart, with the same answers to every instance in each seed", alike),

@@ -11,7 +11,6 @@ from instruct_ablate.cell.state.setting.contamination import DOUBTFUL, SEEN, see
 from instruct_ablate.cell.state.setting.counterpart import drawn
 from instruct_ablate.cell.state.setting.legend import Legend, heading
 from instruct_ablate.cell.state.setting.rates import rate_line
-from instruct_ablate.cell.state.setting.trained_on import trained_on
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.instruction.shortage import in_one
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
@@ -21,7 +20,7 @@ from instruct_ablate.report.rows.budgets import unmet_lines
 from instruct_ablate.report.rows.columns import OF_THE_DATA, column_heading, explained, main_columns
 from instruct_ablate.report.rows.computed import scored_sentence, ways_sentence
 from instruct_ablate.report.rows.lengths import lengths_lines
-from instruct_ablate.report.rows.repetitions import same_lines
+from instruct_ablate.report.rows.repetitions import names_in, same_lines
 from instruct_ablate.report.rows.seed_means import Mean, Row, build_rows
 from instruct_ablate.report.rows.trials import UNEVEN, tested_as_usual
 from instruct_ablate.rounding import written
@@ -192,7 +191,9 @@ def draw_line(rows: Sequence[Row]) -> str | None:
     single = [row for row in alone if row.setting.untuned and drawn(row.setting, row.tested)]
     if not single:
         return None
-    told = dict.fromkeys(f"{trained_on(row.setting)} tested on {row.tested}" for row in single)
+    told = dict.fromkeys(
+        names_in((row.setting for row in rows), ((one.setting, one.tested) for one in single))
+    )
     return f"one seed's draw, with no deviation, and held against that seed alone: {'; '.join(told)}"
 
 
