@@ -73,8 +73,9 @@ def pivot_table(
     for cell in done:
         place = tuple(legend.text(cell.setting, key) for key in keys)
         trained = legend.text(cell.setting, "instruction")
+        counted = {block.instruction for block in cell.blocks if _counts(cell, block.instruction, trials)}
         for tested, group, score in _groups(cell, by):
-            if not _counts(Trial(cell.setting, tested), cell.seed, trials):
+            if tested not in counted:
                 continue
             variant = _variant(trained, cell.setting, tested)
             for metric, value in _measured(score, metrics):
@@ -97,9 +98,10 @@ def pivot_table(
     return Table(f"By {by} and variant", (*named, "instances", *variants), body, len(named), bold)
 
 
-def _counts(trial: Trial, seed: int, trials: Trials) -> bool:
-    """Whether a cell counts in a mean over seeds: not of uneven tests, nor the same answers twice."""
-    return trial not in trials.uneven and (trial not in trials.scores or seed in trials.counted(trial))
+def _counts(cell: CellRecord, tested: str, trials: Trials) -> bool:
+    """Whether a cell's test counts in a mean over seeds: not of uneven tests, nor the same answers twice."""
+    trial = Trial(cell.setting, tested)
+    return trial not in trials.uneven and (trial not in trials.scores or cell.seed in trials.counted(trial))
 
 
 def _measured(score: Score, metrics: Sequence[str]) -> Iterator[tuple[str, float]]:
