@@ -362,3 +362,21 @@ def test_contents_of_one_name_are_told_apart_by_where_they_were_read_from() -> N
     same = of("91ab" * 16, "data/2024/reviews")
     assert texts(reviews, same) == ["hf_dataset@3f2a", "hf_dataset@91ab"], "edited between the two"
     assert reviews == replace(reviews, source="elsewhere"), "where it lies does not count"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "all"),
+        ({"tasks.train_include": ("a*",)}, "all that filters leave"),
+        ({"tasks.categories": ("a",)}, "all that filters leave"),
+        ({"tasks.leave_out": "own"}, "all that filters leave"),
+        ({"tasks.parts": ("own: {'tasks.include': ['a*']}", "st: {}")}, "all that filters leave"),
+        ({"tasks.parts": ("own: {'tasks.include': [], 'tasks.mixture': None}", "st: {}")}, "all"),
+        ({"tasks.test_include": ("a*",)}, "all"),
+        ({"tasks.train_include": ("a*",), "data_budget.tasks": 3}, "3"),
+    ],
+)
+def test_captions_say_all_tasks_only_where_no_filter_leaves_some_out(changes, told):
+    """Before: "tasks trained on=all" stood beside "tasks.train_include=a*"."""
+    assert dict(Legend([place(**changes)]).shared)["data_budget.tasks"] == told

@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from instruct_ablate.cell.state.setting.keys import GENERAL, GROUPS, ORDER, of_untuned
 from instruct_ablate.cell.state.setting.setting import Setting, Value, plain_value, write_exactly
-from instruct_ablate.cell.state.setting.trained_on import answers_by_itself, trained_on
+from instruct_ablate.cell.state.setting.trained_on import TASKS, all_tasks_text, answers_by_itself, trained_on
 from instruct_ablate.cell.state.setting.unordered import PARTS
 from instruct_ablate.schema import Config
 
@@ -99,14 +99,14 @@ class Legend:
 
         The schema's defaults go without saying, but for what most studies have as axes.
         """
-        first = {key: next(iter(values)) for key, values in self._values.items() if values}
         told = {
-            key: one
-            for key, one in first.items()
-            if key not in (*self._differing, *self.keys)
-            and (key in COLUMNS or not is_default(key, one.get(key)))
+            key: tuple(own)
+            for key, own in self._values.items()
+            if own
+            and key not in (*self._differing, *self.keys)
+            and (key in COLUMNS or not is_default(key, next(iter(own)).get(key)))
         }
-        return tuple((key, _in_words(one, key) or self.text(one, key)) for key, one in told.items())
+        return tuple((key, _in_words(own, key) or self.text(own[0], key)) for key, own in told.items())
 
     def columns(self, *always: str) -> tuple[str, ...]:
         """Name the keys that differ, those first that are shown in any case."""
@@ -238,11 +238,11 @@ def is_default(key: str, value: Value) -> bool:
     return key in _NAMED or (key in _DEFAULTS and _DEFAULTS[key] == value)
 
 
-def _in_words(setting: Setting, key: str) -> str:
-    """Write what is a hash, or a mixture's parts, each as `name: {...}`, for people; empty for all other keys."""
+def _in_words(settings: Sequence[Setting], key: str) -> str:
+    """Write for people what is a hash, a mixture's parts (each as `name: {...}`) or all tasks but some; else ""."""
     if key != PARTS:
-        return "as read, not by name" if key == ORDER else ""
-    parts = setting.get(PARTS)
+        return {ORDER: "as read, not by name", TASKS: all_tasks_text(settings)}.get(key, "")
+    parts = settings[0].get(PARTS)
     return ", ".join(part.partition(": ")[0] for part in parts) if isinstance(parts, tuple) and parts else "-"
 
 

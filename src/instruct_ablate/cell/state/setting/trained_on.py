@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from instruct_ablate.cell.state.setting.setting import Setting
+from instruct_ablate.cell.state.setting.unordered import PARTS
 from instruct_ablate.tasks.sampling.budget import ALL
 
 NOT_TRAINED = ("untuned", "as it is")  # what tables call models of which nothing is trained here
+TASKS = "data_budget.tasks"
+# What leaves training tasks out before a budget does. Defaults are of the collection (its official split), and untold.
+_FILTERS = (
+    "tasks.include", "tasks.categories", "tasks.train_include", "tasks.train_categories", "tasks.validation",
+    "tasks.leave_out", "tasks.mixture",
+)  # fmt: skip
+_OF_PART = re.compile(
+    rf"'({'|'.join(map(re.escape, _FILTERS))})': (?!\[\]|None|0)"
+)  # as a setting writes a part
 
 
 def trained_on(setting: Setting) -> str:
@@ -23,6 +34,19 @@ def trained_on(setting: Setting) -> str:
 def answers_by_itself(setting: Setting) -> bool:
     """Whether answers come from a baseline or from elsewhere: no model was asked here, and no prompt of ours shown."""
     return setting.baseline or setting.imported
+
+
+def all_tasks_text(settings: Iterable[Setting]) -> str:
+    """Return what captions say in place of all tasks trained on, where filters leave some out; empty where none do."""
+    return (
+        "all that filters leave" if any(one.get(TASKS) is None and _filtered(one) for one in settings) else ""
+    )
+
+
+def _filtered(setting: Setting) -> bool:
+    parts = setting.get(PARTS)
+    of_parts = map(_OF_PART.search, parts) if isinstance(parts, tuple) else ()
+    return any(of_parts) or any(setting.get(key) for key in _FILTERS)
 
 
 def budget_text(setting: Setting) -> str:
