@@ -5,7 +5,7 @@ import pytest
 from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake.source import Parsed
-from instruct_ablate.tasks.sampling.selection import check, select, spread, unmet_numbers
+from instruct_ablate.tasks.sampling.selection import check, nearly, select, spread, unmet_numbers
 from instruct_ablate.tasks.sampling.selection import test_subset as subset
 from instruct_ablate.tasks.store import Stored
 from tests.conftest import make_task
@@ -131,6 +131,25 @@ def test_one_is_the_least_and_goes():
     with pytest.raises(UserErrors, match=r"test_instances=0: give 1 or more"):
         check(config(test_instances=0))
     assert select(TASKS, config(test_tasks=9))[1] == (), "as many as there are is nothing to note"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("starte014_*", "starter014_animals"),
+        ("starter14_*", "starter014_animals"),
+        ("starter014_animal", "starter014_animals"),
+        ("starter023_fcat", "starter023_fact"),
+        ("starter999_*", None),
+        ("starter013_*", None),
+        ("starter014_xyzw*", None),
+        ("*", None),
+    ],
+)
+def test_a_pattern_suggests_only_a_task_that_it_nearly_fits(pattern, meant):
+    """Before: of starter999_* it was starter023_fact that was asked for."""
+    found = nearly(pattern, ["starter014_animals", "starter023_fact", "starter031_plant"])
+    assert found == (f"; did you mean {meant!r}?" if meant else "")
 
 
 def test_patterns_of_training_tasks_name_their_side():

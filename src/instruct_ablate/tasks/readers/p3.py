@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from instruct_ablate.errors import UserError, UserErrors, nearest
+from instruct_ablate.errors import UserError, UserErrors
 from instruct_ablate.plural import named
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.intake.data_file import stem
@@ -170,7 +170,7 @@ def _globs(config: TasksConfig) -> list[str]:
 def _hint(config: TasksConfig, files: dict[str, list[Path]]) -> str:
     if not config.include:
         return "; give a folder with <dataset_template>.jsonl, .json, .parquet or .arrow files."
-    return f" that match tasks.include={config.include}{nearest(config.include[0], files)}"
+    return f" that match tasks.include={config.include}{selection.nearly(config.include[0], [*files])}"
 
 
 def _by_set(root: Path) -> dict[str, list[Path]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from instruct_ablate.errors import UserError, UserErrors, meant, nearest
+from instruct_ablate.errors import UserError, UserErrors, meant
 from instruct_ablate.plural import counted
 from instruct_ablate.schema import TasksConfig
 from instruct_ablate.tasks.sampling import few_shot
@@ -19,6 +20,9 @@ from instruct_ablate.tasks.task import Task
 SUBSETS = ("exactly_labelled",)  # of test_subsets.yaml
 # In notes of `select`, and of the reader of P3 on data sets of T0's that are not there.
 _UNMET = re.compile(r"\btasks\.(parts\.[\w-]+\.)?((test_tasks|test_subset)=|root: \d+ of T0's )")
+NEAR = (
+    0.8  # how alike a pattern and a task's name are for that to be meant: names of a collection begin alike
+)
 BY_SIDE = frozenset({"train_categories", "train_include", "test_categories", "test_include"})
 
 
@@ -171,10 +175,26 @@ def _unmet(given: _Filter, there: Sequence[Stored]) -> list[str]:
 def unmatched(key: str, patterns: Sequence[str], names: Sequence[str], what: str) -> list[str]:
     """Return a sentence for each pattern of a key that fits none of the names; `what` says whose names they are."""
     return [
-        f"{key}: the pattern {pattern!r} matches no {what}{nearest(pattern, names)}"
+        f"{key}: the pattern {pattern!r} matches no {what}{nearly(pattern, names)}"
         for pattern in patterns
         if not any(fnmatchcase(name, pattern) for name in names)
     ]
+
+
+def nearly(pattern: str, names: Sequence[str]) -> str:
+    """Return "; did you mean 'x'?" for the name that a pattern nearly fits, or nothing.
+
+    What stands before closing wildcards is held against as much of a name. Another number is another task.
+    """
+    fixed = pattern.rstrip("*")
+    length = None if fixed == pattern else len(fixed)
+    heads = {name[:length]: name for name in reversed(names) if _numbers(fixed) <= _numbers(name)}
+    close = fixed and difflib.get_close_matches(fixed, heads, n=1, cutoff=NEAR)
+    return f"; did you mean {heads[close[0]]!r}?" if close else ""
+
+
+def _numbers(text: str) -> set[int]:
+    return set(map(int, re.findall("[0-9]{1,9}", text)))
 
 
 def unincluded(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
