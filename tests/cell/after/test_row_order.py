@@ -102,12 +102,24 @@ def test_thousands_of_inputs_are_looked_for_by_how_they_begin() -> None:
     assert set(_standing(f"Say. {texts[7]} cab {texts[150]}"[:-1], beginnings)) == {texts[7], "ab"}
 
 
+def test_rows_of_one_input_and_other_references_are_told_apart_by_no_prompt(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    again = replace(ROWS[1], input=ROWS[0].input)
+    rows = replace(DATA.test[0], instances=(ROWS[0], again, ROWS[2]))
+    monkeypatch.setitem(globals(), "DATA", replace(DATA, test=(rows,)))
+    found = given(tmp_path, {"a": "A good film.", "a#2": "A good film.", "b": "So so."})
+    assert "order alone, for no prompt of the file tells which is which: task1_sentiment a#2" in str(
+        found.notes
+    )
+
+
 def test_without_prompts_or_with_references_of_their_own_there_is_nothing_to_swap(tmp_path: Path) -> None:
     found = given(tmp_path, dict.fromkeys(("a", "a#2", "b"), ""))
     assert len(found.rows) == 3
     assert (
-        "1 row whose id the data repeat is told from the others by order alone, for the file holds no prompt of them: "
-        "task1_sentiment a#2"
+        "1 row whose id the data repeat is told from the others by order alone, for no prompt of the file tells "
+        "which is which: task1_sentiment a#2"
     ) in found.notes
     swapped = given(tmp_path, {"a": "A bad film.", "a#2": "A good film.", "b": "So so."}, own_references=True)
     assert [row.get("exact_match") for row in swapped.rows] == [1.0, 1.0, 1.0]

@@ -209,7 +209,7 @@ def _by_order(doubled: Sequence[Key]) -> str:
     shown = named([f"{task} {instance}" for task, instance in doubled], _NAMED)
     return (
         f"{counted(len(doubled), 'row')} whose id the data repeat {are(len(doubled))} told from the others by order "
-        f"alone, for the file holds no prompt of them: {shown}"
+        f"alone, for no prompt of the file tells which is which: {shown}"
     )
 
 

@@ -66,12 +66,17 @@ def _standing(prompt: str, beginnings: Mapping[int, Mapping[str, Sequence[str]]]
 
 
 def by_order_alone(answers: Mapping[Key, Answer], known: Mapping[Key, tuple[Task, Instance]]) -> list[Key]:
-    """Return the rows, of those whose id the data repeat, that order alone tells from others with other references."""
+    """Return the rows, of those whose id the data repeat, that order alone tells from others with other references.
+
+    So it does where there is no prompt, and where the prompt would be the same, for the input is.
+    """
     found = []
     for (task, name), (_, instance) in known.items():
         first = known.get((task, _NUMBER.sub("", name)))
-        other = first is not None and first[1].references != instance.references
-        if other and (task, name) in answers and not answers[task, name].prompt:
+        answer = answers.get((task, name))
+        if first is None or answer is None or first[1].references == instance.references:
+            continue
+        if not answer.prompt or _plain(first[1].input) == _plain(instance.input):
             found.append((task, name))
     return found
 

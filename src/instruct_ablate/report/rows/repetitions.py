@@ -26,7 +26,10 @@ def tested_alike(scores: Iterable[Scores]) -> bool:
 
 
 def same_answers(tests: Iterable[Sequence[ScoreBlock]]) -> bool:
-    """Whether the files of predictions of all cells are the same; early records have no checksum."""
+    """Whether the files of predictions of all cells are the same; early records have no checksum.
+
+    These hold the prompts: what the seed draws into them makes other files, whatever the answers.
+    """
     files = {tuple(sorted((block.key.template, block.sha256) for block in blocks)) for blocks in tests}
     return len(files) == 1 and all(sha256 for _, sha256 in files.pop())
 
