@@ -92,6 +92,17 @@ def test_the_first_round_has_two_seeds_and_all_that_has_none(tmp_path: Path) -> 
     assert {cell.identity.seed for cell in rounds.rounds[3]} == {64}
 
 
+def test_untrained_cells_that_a_seed_draws_are_run_with_their_seed(tmp_path: Path) -> None:
+    """Before: all of them ran in the first round, and a look of two seeds was judged on five of theirs."""
+    cells = grid(tmp_path)
+    config = cells[-1].config
+    shown = replace(config.evaluation, instructions=["random_labels"])
+    drawn = [replace(config, seed=seed, evaluation=shown) for seed in (0, 1, 2, 3, 4, 9)]
+    rounds = rounds_of([*cells[:-1], *(Cell((), one, identify(one)) for one in drawn)], Judge(9))
+    seeds = [[c.identity.seed for c in own if c.identity.setting.untuned] for own in rounds.rounds]
+    assert seeds == [[0, 1, 9], [2], [3], [4]], "one of a seed that nothing is trained under waits for none"
+
+
 @pytest.mark.parametrize(("after", "looks", "cells"), [(2, [2], 5), (4, [2, 3, 4], 9), (9, [2, 3, 4, 5], 11)])
 def test_it_stops_where_all_is_decided_or_the_grid_is_spent(
     tmp_path: Path, after: int, looks: list[int], cells: int, caplog: pytest.LogCaptureFixture

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from instruct_ablate.cell.run.settings import UNTIL
 from instruct_ablate.cell.state.identity import Identity
+from instruct_ablate.cell.state.setting.counterpart import within
 from instruct_ablate.cell.state.setting.unordered import has_lists
 from instruct_ablate.cell.state.store import read_record
 from instruct_ablate.errors import UserError
@@ -144,13 +145,11 @@ def _seeds(cells: Sequence[Cell]) -> tuple[int, ...]:
 
 
 def _divided(cells: Sequence[Cell], seeds: Sequence[int]) -> Iterator[tuple[Cell, ...]]:
+    left = list(cells)
     for number in range(FIRST, len(seeds) + 1):
-        own = seeds[:FIRST] if number == FIRST else seeds[number - 1 : number]
-        yield tuple(
-            cell
-            for cell in cells
-            if (number == FIRST if cell.identity.setting.untuned else cell.identity.seed in own)
-        )
+        those = [within(cell.identity.setting, cell.identity.seed, seeds, number) for cell in left]
+        yield tuple(cell for cell, own in zip(left, those, strict=True) if own)
+        left = [cell for cell, own in zip(left, those, strict=True) if not own]
 
 
 def run_rounds(rounds: Rounds, judge: Judge, run: Run) -> list[Cell]:

@@ -81,6 +81,24 @@ def test_an_untuned_model_is_of_every_look_whatever_the_seeds(tmp_path: Path) ->
     assert finding.comparison.mean == pytest.approx(((55 + 40) / 2 + (56 + 40) / 2) / 2 - (5 + 40) / 2)
 
 
+def test_an_untuned_model_whose_tests_seeds_draw_is_of_a_look_by_its_seeds(tmp_path: Path) -> None:
+    """Before: a look of two seeds was judged on all that were drawn."""
+    both = [
+        replace(cell, setting=replace(cell.setting, drawn=cell.setting.tests))
+        for seed in range(5)
+        for cell in (
+            make_cell(5.0 + seed % 2, seed=seed, data_budget=0),
+            make_cell(50.0 - seed % 3, seed=seed, data_budget=0, model="other"),
+        )
+    ]
+    cells = [replace(cell, identity=hashlib.sha256(cell.name.encode()).hexdigest()) for cell in both]
+    claim = "other exceeds tiny on rougeL by 1"
+    folder = write_study(tmp_path / "s", cells)
+    for done in (2, 3):
+        (verdict,) = judge_at(read_study(folder), look_at(cells, done, [claim]), [parse_hypothesis(claim)])
+        assert [one.comparison.seeds for one in verdict.findings] == [done]
+
+
 def test_what_is_clear_at_two_seeds_is_settled_and_the_report_says_so(tmp_path: Path) -> None:
     folder = looked(tmp_path / "s", cells_of(5), [2], [EQUAL, BELOW])
     (look,) = read_study(folder).looks.taken

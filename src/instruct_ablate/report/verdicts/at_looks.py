@@ -8,6 +8,7 @@ from pathlib import Path
 
 from instruct_ablate.cell.state.identity import Identity
 from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
+from instruct_ablate.cell.state.setting.counterpart import within
 from instruct_ablate.errors import UserError
 from instruct_ablate.grid.history.looks import Decision, Look, decision_of, look_lines, size
 from instruct_ablate.grid.study import Study, read_study
@@ -93,12 +94,11 @@ def check_sides(hypothesis: Hypothesis, trials: Trials, reference: str, asker: s
 
 def judge_at(study: Study, look: Look, hypotheses: Sequence[Hypothesis]) -> tuple[Verdict, ...]:
     """Answer hypotheses on what a look has, by tests that hold over all looks."""
-    there = look.seeds[: look.done]
     cells = [
         cell
         for cell in study.cells
         # Seeds that were run after a look are none of it, whatever they say: its tests are of those that it had.
-        if look.has(cell.identity) and (cell.setting.untuned or cell.seed in there)
+        if look.has(cell.identity) and within(cell.setting, cell.seed, look.seeds, look.done)
     ]
     scores = SingleScores(cells, study.folder)
     return judge(cells, hypotheses, look.reference, scores, tests.Looks(len(look.seeds)))

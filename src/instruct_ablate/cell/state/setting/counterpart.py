@@ -128,6 +128,13 @@ def drawn(setting: Setting, tested: str) -> bool:
     return tested in setting.drawn or (setting.get(NUMBER) != 0 and known is not None and known.chance)
 
 
+def within(setting: Setting, seed: int, seeds: Sequence[int], done: int) -> bool:
+    """Whether a cell is among the first `done` of a plan's seeds; what none of them draws is so from the beginning."""
+    if seed in seeds[:done]:
+        return True
+    return setting.untuned and (seed not in seeds or not any(drawn(setting, one) for one in setting.tests))
+
+
 def place(setting: Setting, kinds: tuple[int, int], without: Sequence[str] = ()) -> object:
     """Return what must be equal: all that both kinds read, less some keys and what follows from them."""
     level = max(kinds)
