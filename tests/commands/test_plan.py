@@ -18,6 +18,7 @@ from instruct_ablate.grid.history.looks import CHAIN, Decision, Look
 from instruct_ablate.grid.planned_cell import Cell
 from instruct_ablate.grid.planning import probe as probing
 from instruct_ablate.grid.speeds import Speed, Speeds, Way
+from instruct_ablate.schema import ModelConfig
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
 
@@ -97,7 +98,8 @@ def test_what_studies_of_the_same_output_took_gives_times_and_those_of_others_no
 
 def test_a_probe_stands_for_what_was_measured_in_the_same_way(probed: list[int]) -> None:
     study: Any = SimpleNamespace(cells=[finished(), finished("tiny_t5")])
-    none: Any = SimpleNamespace(cells=[None] * 3)
+    cell = SimpleNamespace(config=SimpleNamespace(model=ModelConfig("tiny_llama")))
+    none: Any = SimpleNamespace(cells=[cell] * 3)
     before = _measured(none, [study], None)
     assert probed == []
     (same, other) = before
