@@ -35,6 +35,7 @@ def test_names_that_every_file_system_takes(text: str, name: str) -> None:
         ({"model": "majority", "data_budget": 0}, "majority"),
         ({"tasks": "reviews", "tasks.reader": "hf_dataset"}, "tiny-reviews-original-8-s3"),
         ({"tasks": "starter", "tasks.reader": "starter"}, "tiny-original-8-s3"),
+        ({"tasks": "mine.f", "tasks.reader": "mine.f"}, "tiny-mine.f-original-8-s3"),
         (
             {"tasks": "reviews", "tasks.reader": "x", "model": "majority", "data_budget": 0},
             "majority-reviews",

@@ -13,8 +13,10 @@ def folder_name(setting: Setting, seed: int, identity: str, marks: Sequence[str]
 
     `marks` are what it tells besides: what differs from the defaults of the groups' choices.
     """
-    own_name = setting.get("tasks") not in (None, setting.get("tasks.reader"))
-    tasks = [str(setting.get("tasks"))] if own_name else []
+    shown = setting.get("tasks")
+    # A reader of one's own is named too: of two such readers nothing else of a name tells which it was.
+    own_name = shown not in (None, setting.get("tasks.reader")) or "." in str(shown)
+    tasks = [str(shown)] if own_name else []
     if setting.baseline:
         parts = [setting.model, *tasks]
     elif setting.untuned:
