@@ -16,7 +16,15 @@ def test_the_plain_text_is_the_users_turn() -> None:
     assert made.text == "<user> Do it.\n\nnow </user> <assistant>"
 
 
-def test_the_format_around_is_never_cut() -> None:
+def test_a_definition_that_is_too_long_by_itself_is_cut_with_the_format() -> None:
+    made = chat(
+        Instruction("t", "Do it. " * 20, (), ()), Instance("1", "now", ("x",)), Room(WordTokens(), 12)
+    )
+    assert made.text == "<user> " + " ".join(("Do it. " * 6).split()[:11])
+    assert made.truncated
+
+
+def test_the_format_stays_where_the_input_alone_is_too_long() -> None:
     made = chat(TOLD, Instance("1", "word " * 50, ("x",)), Room(WordTokens(), 12))
     assert made.text.endswith("</user> <assistant>")
     assert len(made.text.split()) == 12

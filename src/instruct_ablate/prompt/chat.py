@@ -12,7 +12,11 @@ from instruct_ablate.tasks.task import Instance
 
 @template
 def chat(instruction: Instruction, instance: Instance, room: Room) -> Rendered:
-    """Render the user's turn; the chat format around it is never cut."""
+    """Render the user's turn; examples and the input go before any of the chat format around it is cut.
+
+    Where the format, `prompt.system` and the definition are too long by themselves the whole is cut at its end, as the
+    other templates are: the text of its first tokens, without the format's own tokens.
+    """
 
     def turn(told: Instruction, asked: Instance) -> Pieces:
         text = room.tokens.chat("".join(write(told, asked)))
