@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -15,6 +16,7 @@ from instruct_ablate.configuration.extensions import (
     DECORATORS,
     admit,
     called,
+    check_arguments,
     code_of,
     load_extensions,
     load_function,
@@ -332,3 +334,57 @@ def test_every_kind_of_function_is_called_so(tmp_path: Path, monkeypatch: pytest
             UserError, match=rf"{key}: the function 'ends' ends the process \(SystemExit: enough"
         ):
             call()
+
+
+def given_more(function: Any) -> Any:
+    """A decorator of a user's own, that gives what the tool knows nothing of."""
+
+    @functools.wraps(function)
+    def wrapper(prediction: str, references: tuple[str, ...]) -> Any:
+        return function(prediction, references, 1)
+
+    return wrapper
+
+
+class Callee:
+    def __call__(self, prediction: str, references: tuple[str, ...]) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        given_more(lambda prediction, references, more: 1.0),
+        functools.cache(lambda prediction, references: 1.0),
+        functools.partial(lambda prediction, references, *, more: 1.0, more=1),
+        lambda *given, **named: 1.0,
+        lambda prediction, references, more=1, *, named=2: 1.0,
+        Callee(),
+        Callee().__call__,
+        max,
+        dict,
+    ],
+)
+def test_a_function_that_can_be_called_so_is_taken_whatever_it_is(function: Any) -> None:
+    """Before: one that gives another more than it is given was held to what that other takes."""
+    check_arguments("evaluation.metrics", function, ("prediction", "references"))
+
+
+async def waits(prediction: str, references: tuple[str, ...]) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda prediction, references, *, more: 1.0, r"takes \(prediction, references, \*, more\)"),
+        (
+            functools.cache(lambda prediction: 1.0),
+            r"<lambda>' \(test_extensions.py, line \d+\).*\(prediction\)",
+        ),
+        (waits, "'waits' is async"),
+    ],
+)
+def test_what_cannot_be_called_so_is_told(function: Any, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        check_arguments("evaluation.metrics", function, ("prediction", "references"))

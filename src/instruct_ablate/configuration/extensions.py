@@ -11,6 +11,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
@@ -45,19 +46,38 @@ def check_arguments(key: str, function: Callable[..., Any], given: Sequence[str]
 
     The decorators ask: else each cell would find it, a metric's after all of its training.
     """
-    try:
-        takes = inspect.signature(function)
-    except ValueError:  # functions in C need not say
+    takes = _signature(function)
+    if takes is None:
         return
     try:
         takes.bind(*given)
     except TypeError as error:
-        code = getattr(inspect.unwrap(function), "__code__", None)
+        code = getattr(function, "__code__", None) or getattr(inspect.unwrap(function), "__code__", None)
         place = f" ({Path(code.co_filename).name}, line {code.co_firstlineno})" if code else ""
+        plain = [one.replace(annotation=inspect.Parameter.empty) for one in takes.parameters.values()]
+        takes = takes.replace(parameters=plain, return_annotation=inspect.Signature.empty)
         raise UserError(
             f"{key}: the function {getattr(function, '__name__', function)!r}{place} is called with "
-            f"({', '.join(given)}) and takes ({', '.join(takes.parameters)}): mend its first line."
+            f"({', '.join(given)}) and takes {takes}: mend its first line."
         ) from error
+    if inspect.iscoroutinefunction(function):
+        raise UserError(
+            f"{key}: the function {function.__name__!r} is async, and nobody would wait for it: write it as `def`."
+        )
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    """Return what a function takes; None where it does not say.
+
+    A function that stands around another is what is called: it may give that one more than it is given.
+    """
+    for follow in (
+        False,
+        True,
+    ):  # what stands around another and is in C, as `lru_cache`, says nothing of itself
+        with suppress(ValueError):
+            return inspect.signature(function, follow_wrapped=follow)
+    return None
 
 
 def called(key: str, function: Callable[..., Made], *given: Any) -> Made:
