@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,10 +24,10 @@ from instruct_ablate.cost import Cost
 from instruct_ablate.disk.learning_curve import read_curve
 from instruct_ablate.errors import Interrupted, UserError
 from instruct_ablate.model.training import fit as fitting
-from instruct_ablate.model.training.fit import fit
+from instruct_ablate.model.training.fit import AdaptersMasks, fit
 from instruct_ablate.model.training.module import InstructionModule
 from instruct_ablate.model.training.resume import training_state
-from instruct_ablate.schema import Config
+from instruct_ablate.schema import Config, TrainerConfig
 from tests.model.fits import NAMES, changed, load, make_config, make_prompts, same_bits, weights
 
 Bits = dict[str, torch.Tensor]
@@ -166,6 +167,33 @@ def test_masks_of_adapters_are_the_seeds_own(cache: Path, tmp_path: Path) -> Non
     assert found[0] == found[1]
 
 
+def test_masks_of_adapters_go_on_whatever_generators_a_checkpoint_holds(
+    cache: Path, tmp_path: Path, stop_after: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the first process's: a further one went on with that one's masks, as another GPU did with its own."""
+    config = changed(make_config(cache, max_steps=3), method={"name": "lora", "rank": 2, "dropout": 0.3})
+    wanted, _ = train(config, tmp_path / "whole")
+    stop_after(2)
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "parts")
+    stop_after(0)
+    monkeypatch.setattr("instruct_ablate.model.training.module.set_random_state", lambda state: None)
+    assert same_bits(train(config, tmp_path / "parts")[0], wanted)
+
+
+def test_processes_draw_masks_of_their_own(cache: Path) -> None:
+    module, masks = InstructionModule(load(make_config(cache)).model, TrainerConfig(), 3), AdaptersMasks(0)
+
+    def drawn(rank: int, done: int) -> float:
+        module.done = done
+        masks.on_train_batch_start(SimpleNamespace(global_rank=rank), module, Any, 0)  # type: ignore[arg-type]
+        return float(torch.rand(()))
+
+    places = [(rank, done) for rank in range(2) for done in range(2)]
+    assert len({drawn(*place) for place in places}) == 4
+    assert drawn(1, 1) == drawn(1, 1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_dropout_is_the_same_however_a_step_is_divided(name: str, cache: Path, tmp_path: Path) -> None:
@@ -295,7 +323,7 @@ def test_a_full_disk_is_told(cache: Path, tmp_path: Path, monkeypatch: pytest.Mo
 KILLED = """
 import sys, time, torch
 from pathlib import Path
-from instruct_ablate.model.training.fit import fit
+from instruct_ablate.model.training.fit import AdaptersMasks, fit
 from instruct_ablate.model.training.resume.best_weights import Choice
 from instruct_ablate.model.training.resume.points import Plan
 from tests.model.fits import load, make_config, make_prompts

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
@@ -24,6 +24,7 @@ from instruct_ablate.data.datamodule import PromptDataModule
 from instruct_ablate.data.device import is_on_gpu
 from instruct_ablate.data.draws import draws, varies
 from instruct_ablate.data.examples import Examples
+from instruct_ablate.data.micro_batch import EffectiveBatch
 from instruct_ablate.data.store import TokenStore, token_store
 from instruct_ablate.disk import learning_curve
 from instruct_ablate.disk.score_curve import FILE as SCORES
@@ -47,7 +48,6 @@ from instruct_ablate.model.training.resume.saver import Meter, Saver
 from instruct_ablate.model.training.settings import check_prompt_weight, check_shared, check_trainer
 from instruct_ablate.model.training.strategies import build_strategy, master_copy
 from instruct_ablate.model.training.trainable import make_trainable, set_weights
-from instruct_ablate.process.processes import rank
 from instruct_ablate.process.turns import clock
 from instruct_ablate.prompt.prompt import Prompt
 from instruct_ablate.schema import Config
@@ -154,8 +154,9 @@ def _train(
         if points is not None:
             meter.points = Points(points, subject, attention, data.first_step, best)
             callbacks.insert(1, meter.points)  # before the saver
+        if config.method.name == "lora" and config.method.dropout:
+            callbacks.append(AdaptersMasks(config.seed))
         trainer = _trainer(config, data.steps - data.first_step, callbacks, loggers)
-        _seed_adapters_masks(config)
         # Under the trainer's settings of determinism, as in its steps.
         with kept_states(subject, data, config, notes) as module.losses.kept, joining(model, module):
             trainer.fit(module, datamodule=data)
@@ -171,14 +172,22 @@ def _train(
     return weights, cost, notes
 
 
-def _seed_adapters_masks(config: Config) -> None:
-    """Let the masks of `method.dropout` follow from the seed: PyTorch draws them, on whatever device adapters are.
+class AdaptersMasks(Callback):
+    """Lets the masks of `method.dropout` follow from seed, process and step: PyTorch draws them, wherever adapters are.
 
-    Its generators begin anywhere in each process, and a GPU's go on from cell to cell. A fit that goes on has theirs
-    from its checkpoint.
+    Its generators begin anywhere in each process, and a GPU's go on from cell to cell. They are set in each step, not
+    once: a checkpoint holds those of the first process alone, and of the devices that it saw.
     """
-    if config.method.name == "lora" and config.method.dropout:
-        torch.manual_seed(hashed(config.seed, "method.dropout", rank()))
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: Trainer, module: LightningModule, batch: EffectiveBatch, index: int
+    ) -> None:
+        """Set the generators of all devices for the step that begins."""
+        assert isinstance(module, InstructionModule)
+        torch.manual_seed(hashed(self.seed, "method.dropout", trainer.global_rank, module.done))
 
 
 def _write_trained(checkpoints: Path, made: dict[str, Any], notes: list[str]) -> None:
