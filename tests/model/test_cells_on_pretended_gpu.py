@@ -5,6 +5,7 @@ Beside what `test_on_pretended_gpu` sees of single passes: what stays on the pro
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -69,6 +70,15 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _small_heap() -> Iterator[None]:
+    """Cells collect garbage between their stages: not each time through all that tests have imported."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.getbasetemp() / "cache"
@@ -130,7 +140,7 @@ def test_a_cell_is_what_it_is_on_a_processor(
 def test_joined_cells(
     name: str, tmp_path: Path, cache: Path, machine: Machine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    case = {"model": name, "method": LORA, "trainer": {"batch_size": 1, "precision": "bf16"}}
+    case = {"model": name, "method": LORA, "trainer": {"batch_size": 1, "max_steps": 2, "precision": "bf16"}}
     configs = [replace(cell(tmp_path, cache, case, "gpu"), seed=seed) for seed in range(2)]
     records: list[CellRecord] = []
     side_by_side(
