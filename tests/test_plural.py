@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from instruct_ablate.command_line import group
-from instruct_ablate.plural import are, counted, have, named, were
+from instruct_ablate.plural import are, counted, have, named, sentence, were
 from instruct_ablate.report import report
 from tests.report.cells import make_cell
 from tests.report.studies import write_study
@@ -28,6 +28,22 @@ WRITTEN = (".md", ".html", ".tex", ".txt")
 )
 def test_a_number_with_its_noun(number: int, told: str):
     assert counted(number, "cell") == told
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("one seed's draw, as it is", "One seed's draw, as it is."),
+        ("contamination: x.y has seen it", "Contamination: x.y has seen it."),
+        ("data_budget.total=9 came to 8", "data_budget.total=9 came to 8."),
+        ("instruction.num_positive: 3 of 4 tasks", "instruction.num_positive: 3 of 4 tasks."),
+        ("data_budget=8 came to 4", "data_budget=8 came to 4."),
+        ("Not all alike", "Not all alike."),
+        ("a", "A."),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_and_a_key_stays_as_it_is(line: str, told: str):
+    assert sentence(line) == told
 
 
 def test_the_verb_is_that_of_the_number():

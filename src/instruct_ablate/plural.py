@@ -1,8 +1,11 @@
-"""Numbers with their nouns, as a sentence has them: "1 cell", "3 cells", "1,200 cells"; and the first of many."""
+"""Numbers with their nouns, as a sentence has them: "1 cell", "1,200 cells"; the first of many; lines as sentences."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_KEY = re.compile(r"\S+[._=]\S")  # a name of the configuration, at the beginning
 
 
 def counted(number: int, noun: str) -> str:
@@ -28,3 +31,8 @@ def were(number: int) -> str:
 def named(names: Sequence[str], most: int) -> str:
     """Name the first of many, and say how many more there are: "a, b and 3 more"."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def sentence(line: str) -> str:
+    """Write a line as a sentence in a text: with a capital, but for a key of the configuration, and a full stop."""
+    return f"{line}." if _KEY.match(line) else f"{line[:1].upper()}{line[1:]}."

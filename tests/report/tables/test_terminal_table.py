@@ -205,7 +205,7 @@ def test_what_models_have_seen_of_their_tests_has_a_column_and_a_sentence():
     assert SEEN in Places(rows).headings
     at = Places(rows).headings.index(SEEN)
     assert sorted(Places(rows).texts(row)[at] for row in rows) == ["no", "yes"]
-    assert "contamination: flan_t5_base has probably seen Super-NI" in caption(rows)
+    assert ". Contamination: flan_t5_base has probably seen Super-NI" in caption(rows)
     alone = build_rows([not_seen])
     assert SEEN not in Places(alone).headings
     assert "contamination" not in caption(alone)

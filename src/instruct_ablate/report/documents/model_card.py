@@ -16,6 +16,7 @@ from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.configuration.presets import data_licence, licence_of
 from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
+from instruct_ablate.plural import sentence
 from instruct_ablate.report.documents.checklist import UNKNOWN
 from instruct_ablate.report.rows.columns import shown_measures
 from instruct_ablate.report.statistics.variance.components import mean_squares
@@ -70,7 +71,7 @@ def _body(record: CellRecord, folder: Folder) -> Iterator[str]:
             f"`{_plain(chosen.measure)}` on held-out training tasks ({chosen.score:.2f})."
         )
     if rate := rate_line([setting]):
-        yield f"\n{rate[:1].upper()}{rate[1:]}."
+        yield f"\n{sentence(rate)}"
     yield "\n## Scores\n"
     level = f"{100 - 100 * USUAL:.0f} %"
     yield f"Percent, means over test tasks with their {level} intervals over tasks; of this one seed.\n"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scipy.special import stdtrit
 
 from instruct_ablate.cell.state.setting.trained_on import trained_on
-from instruct_ablate.plural import named
+from instruct_ablate.plural import named, sentence
 from instruct_ablate.report.rows.repetitions import NAMED
 from instruct_ablate.report.rows.seed_means import Mean, Row
 from instruct_ablate.report.rows.trials import UNEVEN
@@ -99,4 +99,4 @@ def groups_caption(rows: Sequence[Row]) -> str:
 
 
 def _sentences(rows: Sequence[Row]) -> list[str]:
-    return [f"{line[0].upper()}{line[1:]}." for line in warnings(rows)]
+    return [sentence(line) for line in warnings(rows)]

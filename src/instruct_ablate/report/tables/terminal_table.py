@@ -14,7 +14,7 @@ from instruct_ablate.cell.state.setting.rates import rate_line
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.instruction.shortage import in_one
 from instruct_ablate.metrics.measures import DIFFERENCES, NO_MEASURES
-from instruct_ablate.plural import counted, named
+from instruct_ablate.plural import counted, named, sentence
 from instruct_ablate.report.rows.across_cells import with_metrics_over_cells
 from instruct_ablate.report.rows.budgets import unmet_lines
 from instruct_ablate.report.rows.columns import OF_THE_DATA, column_heading, explained, main_columns
@@ -164,9 +164,8 @@ def _narrow(name: str) -> str:
 
 def caption(rows: Sequence[Row], names: Sequence[str] = ()) -> str:
     """Say what all rows have in common and what the numbers are."""
-    said = "".join(f"{line}. " for line in warnings(rows))
     numbers = "; ".join(numbers_said(rows, names or main_columns(rows)))
-    return f"{Places(rows).shared}. {said}{numbers[0].upper()}{numbers[1:]}."
+    return " ".join((f"{Places(rows).shared}.", *map(sentence, (*warnings(rows), numbers))))
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
