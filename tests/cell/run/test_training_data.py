@@ -235,7 +235,7 @@ from instruct_ablate.instruction.variant import variant
 from instruct_ablate.metrics import metric
 """
 VARIANT = '@variant("definition")\ndef loud(task, context):\n    return task\n'
-METRIC = '@metric("count")\ndef count(prediction):\n    return 1.0\n'
+METRIC = '@metric("count")\ndef count(prediction, references):\n    return 1.0\n'
 
 
 @pytest.mark.parametrize(
