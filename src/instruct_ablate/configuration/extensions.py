@@ -71,10 +71,8 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
 
     A function that stands around another is what is called: it may give that one more than it is given.
     """
-    for follow in (
-        False,
-        True,
-    ):  # what stands around another and is in C, as `lru_cache`, says nothing of itself
+    # What stands around another and is in C, as `lru_cache`, says nothing of itself.
+    for follow in (False, True):
         with suppress(ValueError):
             return inspect.signature(function, follow_wrapped=follow)
     return None

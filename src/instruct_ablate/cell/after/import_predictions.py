@@ -10,7 +10,7 @@ from pathlib import Path
 from instruct_ablate.baselines import is_baseline_name
 from instruct_ablate.cell.after.imported_identity import imported_identity, tested_content
 from instruct_ablate.cell.after.prediction_file import Answer, read_answers
-from instruct_ablate.cell.after.row_order import by_order_alone, misplaced
+from instruct_ablate.cell.after.row_order import Key, by_order_alone, misplaced
 from instruct_ablate.cell.state.environment import environment
 from instruct_ablate.cell.state.folder_name import file_name
 from instruct_ablate.cell.state.lock import locked
@@ -37,7 +37,6 @@ ROWS = (
     " Ids that were made of rows' places (name-3, a#2) name other rows once the data lie in another order: read the "
     "data in the order that the predictions were made in, or give rows ids of their own."
 )
-Key = tuple[str, str]
 Place = tuple[Task, Instance]
 
 

@@ -125,7 +125,9 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
     )
     strange = dict.fromkeys(one.name for old, _, _ in pairs for one in _strange(old, _of(old, loaded)))
     rules = min((block.scoring for block in record.every_block if block.by_earlier_rules), default=0)
-    return Rescored(folder.name, tuple(scores), "", tuple(strange), (), edited, rules, misplaced)
+    return Rescored(
+        folder.name, tuple(scores), stayed=tuple(strange), edited=edited, rules=rules, misplaced=misplaced
+    )
 
 
 def _of(block: ScoreBlock, metrics: Sequence[Metric]) -> Sequence[Metric]:

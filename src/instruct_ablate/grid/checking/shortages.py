@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from instruct_ablate.cell.state.canonical import READS_INSTRUCTION, is_baseline
@@ -31,24 +32,25 @@ def tell_few_examples(
         notes += shortage_notes(read.train, trained_on, Context.of(config, read, "train"), "training")
     for instruction in shown:
         notes += shortage_notes(read.test, instruction, Context.of(config, read, "test"), "test")
-    for note in notes:
-        log.warning("%s", note)
+    _warn(notes)
 
 
 def tell_few_tasks(tasks: TasksConfig, cache: Path) -> None:
     """Say which numbers of test tasks the collection does not come to."""
-    for note in unmet_numbers(collection.read_tasks(tasks, cache).notes):
-        log.warning("%s", note)
+    _warn(unmet_numbers(collection.read_tasks(tasks, cache).notes))
 
 
 def tell_few_instances_planned(tasks: TasksConfig, cache: Path, given: BudgetConfig) -> None:
     """Say the same but for the number of tasks, which a plan's own lines say (`report.rows.budgets`)."""
-    for note in budget.unmet(collection.read_tasks(tasks, cache).train, given):
-        if not note.startswith(budget.OF_TASKS):
-            log.warning("%s", note)
+    notes = budget.unmet(collection.read_tasks(tasks, cache).train, given)
+    _warn(note for note in notes if not note.startswith(budget.OF_TASKS))
 
 
 def tell_few_instances(tasks: TasksConfig, cache: Path, given: BudgetConfig) -> None:
     """Say what of a budget the training tasks do not come to."""
-    for note in budget.unmet(collection.read_tasks(tasks, cache).train, given):
+    _warn(budget.unmet(collection.read_tasks(tasks, cache).train, given))
+
+
+def _warn(notes: Iterable[str]) -> None:
+    for note in notes:
         log.warning("%s", note)
