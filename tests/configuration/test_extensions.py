@@ -98,6 +98,10 @@ def test_a_module_that_ends_the_process_is_told_as_one_that_raises(own: str) -> 
 def test_what_a_study_names_is_refused_with_the_line_to_type(own: str) -> None:
     with pytest.raises(UserError, match=f"`rescore S --extensions {own}.py`.*`rescore S --trust`"):
         admit([f"{own}.mine"], [], False, "rescore S")
+    with pytest.raises(UserError, match=f"`rescore S --extensions {own}.py`"):  # not the file of variants
+        admit([f"{own}.mine"], ["my_variants.py"], False, "rescore S")
+    with pytest.raises(UserError, match=f"`rescore S --extensions sub/{own}.py`"):
+        admit([f"{own}.mine"], ["my_variants.py", f"sub/{own}.py"], False, "rescore S")
     assert not Path("ran").exists()
     load_extensions([f"{own}.py"])
     admit([f"{own}.mine"], ["/elsewhere.py"], False, "rescore S")

@@ -252,7 +252,9 @@ def admit(names: Sequence[str], files: Sequence[str], trust: bool, command: str)
         return
     strange = [name for name in names if "." in name and name.rpartition(".")[0] not in _LOADED]
     if strange:
-        file = next(iter(files), f"{strange[0].split('.')[0]}.py")
+        module = strange[0].partition(".")[0]
+        # The study's other files have its variants: given in this one's place they change nothing.
+        file = next((file for file in files if Path(file).stem == module), f"{module}.py")
         raise UserError(
             f"{strange[0]} is code that the study names, and reading a study runs none: "
             f"`{command} --extensions {file}` takes it from your own file, "

@@ -332,6 +332,16 @@ def test_what_there_is_names_what_differs_and_the_models():
     assert "evaluation.instructions" not in reason
 
 
+def test_keys_as_the_command_line_has_them():
+    cells = [make_cell(10.0), make_cell(30.0, method="lora"), make_cell(50.0, data_budget=20)]
+    assert found(cells, "method.name=lora exceeds method.name=full on exact_match") == [(8, 30.0, 10.0)]
+    budgets = "data_budget.instances_per_task=20 exceeds data_budget=8 on exact_match"
+    assert found(cells, budgets) == [(20, 50.0, 10.0)]
+    prompts = [make_cell(10.0, prompt="plain"), make_cell(30.0, prompt="alpaca")]
+    claim = "prompt.template=alpaca exceeds prompt.template=plain on exact_match"
+    assert found(prompts, claim) == [(8, 30.0, 10.0)]
+
+
 def test_a_key_and_a_value_that_no_cell_has():
     cells = [make_cell(10.0, lr=1e-5), make_cell(30.0, lr=1e-4)]
     reason = open_reasons(cells, "learning_rate=1 exceeds trainer.learning_rate=1e-5 on exact_match")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from instruct_ablate.cell.state.setting.counterpart import UNTUNED, kind
+from instruct_ablate.cell.state.setting.keys import GROUPS
 from instruct_ablate.cell.state.setting.setting import Setting, Value, write, write_exactly
 from instruct_ablate.hypotheses import Clause
 from instruct_ablate.report.rows.trials import Trial, Trials
@@ -214,12 +215,15 @@ def _readings(side: str, settings: tuple[Setting, ...], tested: set[str]) -> lis
 
 def _pair(text: str, settings: Iterable[Setting]) -> tuple[str, Value]:
     """Read `key=value` as a value that some cell has."""
-    key, _, given = (part.strip() for part in text.partition("="))
+    typed, _, given = (part.strip() for part in text.partition("="))
+    key = GROUPS.get(
+        typed, typed
+    )  # a claim may name a key as the command line does: prompt.template is `prompt`
     there = {setting.get(key): None for setting in settings if key in setting}
     if not there:
         known = sorted({key for setting in settings for key in setting.keys})
         near = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]] or known
-        raise UnmatchedError(f"no done cell has {key!r}; keys are {', '.join(near)}")
+        raise UnmatchedError(f"no done cell has {typed!r}; keys are {', '.join(near)}")
     found = [value for value in there if _names(given, value, key)]
     if len(found) > 1:
         raise UnmatchedError(f"{key}={given} may be any of {_told_apart(found, there, key)}")
