@@ -78,6 +78,29 @@ def test_mistakes_are_one_message_and_status_2(
     assert capsys.readouterr().err.startswith("error: no study at")
 
 
+@pytest.mark.parametrize("command", ["train", "plan"])
+def test_what_the_user_s_own_code_raises_is_one_message(tmp_path: Path, command: str) -> None:
+    """Before: a traceback of some sixty lines."""
+    (tmp_path / "mine.py").write_text(
+        "from instruct_ablate.instruction.variant import variant\n\n"
+        '@variant("definition")\ndef fails(task, context):\n    raise ValueError("no such word")\n'
+    )
+    words = ["extensions=[mine.py]", "instruction.definition=fails", "model=tiny_llama", "cache=cache"]
+    run = subprocess.run(
+        [sys.executable, "-m", "instruct_ablate.command_line", command, *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1] == (
+        "error: your own code raises ValueError: no such word, mine.py, line 5: "
+        "mend it there, or leave out what calls it."
+    )
+    assert "Traceback" not in run.stderr
+
+
 def test_it_starts_at_once_and_loads_nothing_heavy() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from instruct_ablate.command_line import group;"

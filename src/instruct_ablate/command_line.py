@@ -67,6 +67,13 @@ def main() -> None:
     except UserError as fault:
         complain(str(fault))
         sys.exit(2)
+    except Exception as error:
+        from instruct_ablate.configuration.extensions import raised_by_own
+
+        if (told := raised_by_own(error)) is None:
+            raise
+        complain(str(told))
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from instruct_ablate import __version__
 from instruct_ablate.configuration.composition import explain, groups, keys, register, unreadable
+from instruct_ablate.configuration.extensions import raised_by_own
 from instruct_ablate.configuration.folders import config_directory
 from instruct_ablate.errors import TrialFailedError, UserError
 from instruct_ablate.grid.composing.overrides import is_sweep
@@ -72,7 +73,7 @@ def _run() -> None:
         complain(f"{failed}. hydra.sweeper.max_failure_rate=1 goes on after trials that fail.")
         sys.exit(1)
     except Exception as error:
-        fault = explain(error) or (unreadable(error) if _composing(error) else None)
+        fault = explain(error) or (unreadable(error) if _composing(error) else raised_by_own(error))
         if fault is None:
             raise
         complain(str(fault))

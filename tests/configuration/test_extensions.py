@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import functions, identify
 from instruct_ablate.configuration.extensions import (
     DECORATORS,
@@ -20,6 +21,7 @@ from instruct_ablate.configuration.extensions import (
     code_of,
     load_extensions,
     load_function,
+    raised_by_own,
 )
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.catalogue import find
@@ -308,6 +310,37 @@ def test_a_function_that_ends_the_process_is_told_as_one_that_raises(own: str, k
         UserError, match=rf"{key}: the function 'ends' .*\(SystemExit: enough, {own}.py, line 5\)"
     ):
         called(key, function, "enough")
+
+
+@pytest.mark.parametrize("key", DECORATORS)
+def test_what_a_function_raises_is_told_with_its_place(own: str, key: str) -> None:
+    """Before: a command ended in a traceback of dozens of lines."""
+    Path(f"{own}.py").write_text("def fails(word):\n    return {}[word]\n")
+    function = vars(importlib.import_module(own))["fails"]
+    with pytest.raises(KeyError) as raised:
+        called(key, function, "enough")
+    assert str(raised_by_own(raised.value)) == (
+        f"your own code raises KeyError: 'enough', {own}.py, line 2: mend it there, or leave out what calls it."
+    )
+
+
+def test_what_a_cell_raises_for_a_debugger_stays_a_traceback() -> None:
+    def fails() -> None:
+        raise KeyError("enough")
+
+    runner = {"__name__": run_cell.__module__, "called": called, "fails": fails}
+    with pytest.raises(KeyError) as raised:
+        eval("called('tasks.reader', fails)", runner)
+    assert raised_by_own(raised.value) is None
+
+
+def test_what_no_function_of_the_user_s_raised_is_not_called_theirs() -> None:
+    with pytest.raises(ValueError, match="invalid literal") as outside:
+        int("a")  # through this file, which is no function that a key names
+    with pytest.raises(ValueError, match="invalid literal") as built_in:
+        called("tasks.reader", int, "a")
+    assert raised_by_own(outside.value) is None
+    assert raised_by_own(built_in.value) is None
 
 
 def test_ctrl_c_within_a_function_stays_what_it_is() -> None:

@@ -32,6 +32,7 @@ DECORATORS = {
 _DECORATED: dict[str, list[Callable[..., Any]]] = {}
 _FORGET: list[Callable[[str], None]] = []
 _CONTENT = "__content__"  # the hash of what was run, in the module itself
+_RUNNER = "instruct_ablate.cell.run.runner"
 _LOADED: set[str] = set()  # modules of the files that this command named
 
 
@@ -177,6 +178,22 @@ def _run(module: ModuleType, code: CodeType, file: str) -> None:
     finally:
         if not whole:
             del sys.modules[module.__name__]  # another try runs it again, instead of finding half of it
+
+
+def raised_by_own(error: Exception) -> UserError | None:
+    """Return the error for what a function of the user's own raised, with its place; None where it was none's.
+
+    As it stood a command ended in a traceback of dozens of lines through this package, which is not at fault.
+    """
+    inner, found = None, error.__traceback__
+    while found is not None:
+        if found.tb_frame.f_globals.get("__name__") == _RUNNER:
+            return None  # a cell raises for a debugger alone (`raise_faults`)
+        inner = found if found.tb_frame.f_code is called.__code__ else inner
+        found = found.tb_next
+    if not any(is_own(Path(one.filename)) for one in traceback.extract_tb(inner)):
+        return None
+    return UserError(f"your own code raises {_fault(error)}: mend it there, or leave out what calls it.")
 
 
 def _fault(error: BaseException) -> str:
