@@ -18,6 +18,7 @@ from instruct_ablate.report.tables.pivot import pivot_table
 from instruct_ablate.report.tables.tables import main_table
 from instruct_ablate.report.tables.terminal_table import caption, draw_line, unfinished
 from instruct_ablate.report.verdicts.verdicts import details, judge
+from instruct_ablate.scores import Score, Scores
 from tests.report.cells import make_cell, make_scores
 from tests.report.rows.test_seed_means import ONE, scored, with_scores
 
@@ -36,6 +37,10 @@ def copies(
 def of_file(cell: CellRecord, sha256: str = "f1") -> CellRecord:
     """The cell with this checksum of its predictions."""
     return replace(cell, blocks=tuple(replace(block, sha256=sha256) for block in cell.blocks))
+
+
+def with_first_word(score: Score) -> Score:
+    return replace(score, values=(*score.values, ("first_word", 12.5)))
 
 
 def imported(seed: int, exact: float = 50.0, sha256: str = "f1", budget: int = 0) -> CellRecord:
@@ -60,6 +65,28 @@ def test_copies_of_fixed_examples_are_one_repetition_in_every_table() -> None:
     said = f"{ONCE}: ({COPY}) tested on original (seeds 0, 1)."
     assert said in caption([row])
     assert said in main_caption("study", [row], ("exact_match",))
+
+
+def test_a_repetition_with_a_further_metric_is_still_one() -> None:
+    """Before: 43.50 ± 0.00 over 2 seeds, since one of them had a score more."""
+    first, second = copies()
+    (block,) = second.blocks
+    more = Scores(
+        *(with_first_word(one) for one in (block.scores.overall, block.scores.task_mean)),
+        tuple(map(with_first_word, block.scores.kinds)),
+        tuple(map(with_first_word, block.scores.categories)),
+        tuple(replace(task, score=with_first_word(task.score)) for task in block.scores.tasks),
+    )
+    cells = [first, with_scores(second, more)]
+    row = only(cells)
+    assert (row.seeds, row.same) == ((0,), (0, 1))
+    exact = row.mean("exact_match")
+    assert exact is not None
+    assert (exact.value, exact.deviation, exact.seeds) == (43.5, None, 1)
+    counted = Trials(cells).counted(Trial(first.setting, "original"))
+    assert {seed: scores.overall.get("first_word") for seed, scores in counted.items()} == {0: 12.5}
+    other = with_scores(second, make_scores(44.0))
+    assert only([first, other]).same == ()
 
 
 def test_what_has_no_deviation_is_told_beside_what_has_one() -> None:

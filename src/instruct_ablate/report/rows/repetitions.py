@@ -25,6 +25,19 @@ def tested_alike(scores: Iterable[Scores]) -> bool:
     return len(over) < 2
 
 
+def same_scores(one: Scores, other: Scores) -> bool:
+    """Whether two tests have the same scores, by the metrics that both were scored with: one may have further ones."""
+    ours, theirs = one.every, other.every
+    if [(mean.name, mean.instances) for mean in ours] != [(mean.name, mean.instances) for mean in theirs]:
+        return False
+    shared = {name for name, _ in one.overall.values} & {name for name, _ in other.overall.values}
+    return all(
+        {name: value for name, value in mean.values if name in shared}
+        == {name: value for name, value in its.values if name in shared}
+        for mean, its in zip(ours, theirs, strict=True)
+    )
+
+
 def same_answers(tests: Iterable[Sequence[ScoreBlock]]) -> bool:
     """Whether the files of predictions of all cells are the same; early records have no checksum.
 

@@ -19,7 +19,7 @@ from instruct_ablate.cell.state.setting.counterpart import (
 )
 from instruct_ablate.cell.state.setting.setting import Setting, Value
 from instruct_ablate.metrics import Scores, mean_scores
-from instruct_ablate.report.rows.repetitions import same_answers, tested_alike
+from instruct_ablate.report.rows.repetitions import same_answers, same_scores, tested_alike
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.templates import template_effects
 
@@ -85,7 +85,7 @@ class Trials:
         """Find out whether the seeds of a trial are one repetition."""
         first, *others = self.scores[trial].values()
         fixed, own = without_seeds(trial), trial.setting
-        if any(one != first for one in others) or not (fixed or same_answers(tests)):
+        if not all(same_scores(first, one) for one in others) or not (fixed or same_answers(tests)):
             return
         # Of files that are the same nobody can tell whether a model was trained twice elsewhere, or imported twice.
         here = not (own.untuned or own.imported)
@@ -96,9 +96,11 @@ class Trials:
         return UNEVEN if trial in self.uneven else TWICE
 
     def counted(self, trial: Trial) -> dict[int, Scores]:
-        """Return the scores of a trial by seed; of seeds that are one repetition those of the first."""
+        """Return the scores of a trial by seed; of seeds that are one repetition those by the most metrics, as the first."""
         own = self.scores[trial]
-        return {min(own): own[min(own)]} if trial in self.once else own
+        if trial not in self.once:
+            return own
+        return {min(own): max(own.values(), key=lambda scores: len(scores.overall.values))}
 
     def same(self, trial: Trial) -> tuple[int, ...]:
         """Return the seeds of a trial that have the same answers; none where they differ, or there is one."""
