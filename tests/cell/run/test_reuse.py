@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from instruct_ablate.cell.run import reuse
 from instruct_ablate.cell.run.evaluation import write_rows
 from instruct_ablate.cell.run.job import Job, Outcome
 from instruct_ablate.cell.run.runner import run_cell
@@ -213,6 +214,24 @@ def test_a_cell_taken_over_is_scored_by_what_this_study_asks_for(tmp_path: Path)
         for row in read_predictions(folder / block.predictions)
         if row.choices
     )
+
+
+def test_a_metric_that_raises_fails_the_cell_and_not_the_take_over_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before: the cell had no record, and a sweep's end said "missing" of it, without the reason, however often run."""
+
+    def raising(*given: object, **named: object) -> NoReturn:
+        raise RuntimeError("boom")
+
+    run_cell(config_of(tmp_path, "one"), answering)
+    monkeypatch.setattr(reuse, "score_all", raising)
+    record = run_cell(config_of(tmp_path, "two"), raising)
+    assert "the cell of study one is not taken over: RuntimeError: boom" in caplog.text
+    assert record.state == "failed"
+    assert record.failure is not None
+    assert record.failure.reason == "RuntimeError: boom"
+    assert read_record(folder_of(config_of(tmp_path, "two")), record.identity) == record
 
 
 def test_a_cell_that_earlier_rules_scored_is_scored_again_and_taken_over(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from instruct_ablate.cell.state.stored_config import IDENTITY, describe
 from instruct_ablate.disk import learning_curve, score_curve
 from instruct_ablate.disk.json_objects import load_json
 from instruct_ablate.disk.whole_files import inside, read_inside, write_whole
-from instruct_ablate.errors import UserError, in_a_line
+from instruct_ablate.errors import UserError, in_a_line, with_kind
 from instruct_ablate.metrics import BUILT_IN_ALONE, InstanceScore, score_all
 from instruct_ablate.metrics.registry import built_in, reading_model
 from instruct_ablate.metrics.scoring import with_rules
@@ -80,8 +80,12 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
             known = check_order_of(source, identity, folder.parent)
             tested = _verified(shaped, form, source, record)
             tested += _verified_general(shaped, source, record.general)
-        except (UserError, OSError) as fault:
-            why = in_a_line(fault)
+        except (
+            Exception
+        ) as fault:  # what a metric of the user's raises, too: the cell itself fails then, and says so
+            why = (
+                in_a_line(fault) if isinstance(fault, (UserError, OSError)) else with_kind(fault, longest=300)
+            )
             log.warning(
                 "%s: the cell of study %s is not taken over: %s", identity.name, source.parent.name, why
             )
