@@ -251,7 +251,8 @@ def _of_environment(of: Callable[[Environment], str]) -> Callable[[CellRecord], 
 
 
 def _scoring(cell: CellRecord) -> str:
-    return ", ".join(f"{name} {value}" for name, value in scored_by(cell).items())
+    # Cells that were scored again note their metrics in another order.
+    return ", ".join(f"{name} {value}" for name, value in sorted(scored_by(cell).items(), reverse=True))
 
 
 _ORIGINS: dict[str, Callable[[CellRecord], str]] = {

@@ -66,6 +66,18 @@ def test_scores_of_several_rules_or_metrics_are_told_of(tmp_path: Path) -> None:
     assert f"not the same scoring: {there} aaaaaaaa against {there} bbbbbbbb" in lines
 
 
+def test_metrics_noted_in_another_order_are_scored_alike(tmp_path: Path) -> None:
+    cell = scored(2, "a" * 64, 0)
+    (block,) = cell.blocks
+    both = (*block.metrics, MetricDescription("words", "words", code="b" * 64))
+    orders = {"one": both, "two": both[::-1]}
+    one, other = (
+        write_study(tmp_path / name, [replace(cell, blocks=(replace(block, metrics=order),))])
+        for name, order in orders.items()
+    )
+    assert not [line for line in compare_studies(one, other)[1] if line.startswith("not the same")]
+
+
 def said_of(cells: list[CellRecord]) -> str:
     return ways_sentence((row.setting, row.ways) for row in build_rows(cells))
 
