@@ -160,6 +160,13 @@ def test_with_one_budget_dots_stand_below_each_other(axes: Any):
     assert set(written(axes)) == {"untuned", "uniform guess"}
 
 
+def test_what_was_trained_elsewhere_has_a_dot_of_its_own(axes: Any):
+    rows = build_rows([make_cell(50.0), make_cell(40.0, seed=1, method="imported")])
+    assert over_budget(axes, rows, find_measure("exact_match"), Styles(row.setting for row in rows))
+    assert [one.lines[0].get_xydata().tolist() for one in axes.containers] == [[[50.0, 0]], [[40.0, 1]]]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["original, full", "original, imported"]
+
+
 def test_what_is_drawn_is_told_whole_beside_long_names():
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     cells = [
@@ -201,6 +208,26 @@ def test_tasks_are_sorted_and_their_place_is_a_share(axes: Any):
         "ROUGE-L less the reference, points",
     )
     assert axes.get_title() == ""
+
+
+def test_comparisons_of_one_setting_are_named_by_their_tests(axes: Any):
+    cells = []
+    for instruction, lr in itertools.product(("original", "delusive"), (0.1, 0.2)):
+        own = make_cell(50.0, instruction=instruction, lr=lr)
+        setting = own.setting.changed(**{"evaluation.instructions": ("delusive", "original")})
+        blocks = tuple(replace(own.blocks[0], instruction=tested) for tested in ("original", "delusive"))
+        cells.append(replace(own, setting=setting, blocks=blocks))
+    found = differences(cells, "original")
+    assert by_task(axes, found, "rougeL", Styles(cell.setting for cell in cells))
+    assert written(axes) == [
+        f"{trained}, budget 8, trainer.learning_rate {lr}{tested}"
+        for lr in (0.1, 0.2)
+        for trained, tested in (
+            ("original", ", tested on delusive"),
+            ("delusive", ""),
+            ("delusive", ", tested on original"),
+        )
+    ]
 
 
 def test_comparisons_without_room_are_counted(axes: Any):

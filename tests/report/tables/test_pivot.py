@@ -151,3 +151,15 @@ def test_a_page_says_where_tasks_are_that_are_too_many_for_it(
     page = write_report(write_study(tmp_path / "s", CELLS)).page.read_text()
     assert 'id="tasks-table"' not in page
     assert "lines: see tasks.md and tasks.csv beside a report" in page
+
+
+def test_what_was_trained_elsewhere_is_no_seed_of_what_was_trained_here():
+    here = [make_cell(90.0 + seed, seed=seed) for seed in (0, 1)]
+    elsewhere = [make_cell(60.0 + seed, seed=seed, method="imported") for seed in (2, 3)]
+    untuned = [make_cell(5.0, data_budget=0), make_cell(10.0, data_budget=0, method="imported")]
+    cells = [*here, *elsewhere, *untuned, make_cell(33.0, model="majority", data_budget=0)]
+    table = pivot_table(cells, "category")
+    for method, mean in (("full", "90.5 ± 0.7"), ("imported", "62.5 ± 0.7")):
+        logic = of(table, metric="exact match", category="Logic", method=method)
+        assert logic["original"] == mean
+        assert (logic["(untuned)"], logic["(tiny)"], logic["(majority)"]) == ("5.0", "10.0", "33.0")

@@ -28,6 +28,7 @@ from instruct_ablate.report.figures.styles import Style, Styles
 from instruct_ablate.report.rows.budgets import span
 from instruct_ablate.report.rows.columns import compared, own_metrics
 from instruct_ablate.report.rows.seed_means import Row
+from instruct_ablate.report.rows.trials import trial_name
 from instruct_ablate.report.tables.differences import Difference
 from instruct_ablate.terminal import shown
 
@@ -237,7 +238,7 @@ def by_task(axes: Any, found: Sequence[Difference], name: str, styles: Styles) -
     legend = Legend(item.trial.setting for item in found)
     for item, look in zip(shown, looks, strict=True):
         means = np.sort(item.pairing.differences.mean(axis=0))
-        label = legend.place(item.trial.setting, always=("instruction", "data_budget"))
+        label = trial_name(item.trial, legend, "data_budget")  # one setting may be tested in several ways
         place = np.linspace(0, 100, len(means))
         style = {"color": look.colour, "linestyle": look.dash, "marker": look.marker}
         axes.plot(place, means, label=label, markersize=3, **style)

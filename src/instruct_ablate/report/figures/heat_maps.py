@@ -14,10 +14,9 @@ from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.metrics import Measure, find_measure, find_metric
 from instruct_ablate.report.figures.legend import grow_for, names_at_side, names_below, put_legend
 from instruct_ablate.report.rows.seed_means import Row
-from instruct_ablate.report.rows.trials import Trial, tested_as_usual, without_clashes
+from instruct_ablate.report.rows.trials import TESTS, Trial, trial_name, without_clashes
 from instruct_ablate.rounding import written
 
-TESTS = "evaluation.instructions"
 MOST_COLUMNS = 12  # settings of a matrix of categories; more cannot be read
 
 
@@ -94,10 +93,3 @@ def by_category(axes: Any, cells: Sequence[CellRecord], name: str) -> bool:
     metric = find_metric(name)
     axes.set(title=f"{metric.heading}, {metric.unit}{left}".replace("\n", " "))
     return True
-
-
-def trial_name(trial: Trial, legend: Legend) -> str:
-    """Name a setting by what differs, and how it was tested where that is not as usual."""
-    place = legend.place(trial.setting, TESTS, always=("instruction",))
-    as_usual = tested_as_usual(trial.setting, trial.tested)
-    return place if as_usual else f"{place}, tested on {trial.tested}"

@@ -17,12 +17,14 @@ from instruct_ablate.cell.state.setting.counterpart import (
     drawn,
     kind,
 )
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.setting.setting import Setting, Value
 from instruct_ablate.metrics import Scores, mean_scores
 from instruct_ablate.report.rows.repetitions import same_answers, same_scores, tested_alike
 from instruct_ablate.report.statistics.paired import Pairing
 from instruct_ablate.report.statistics.templates import template_effects
 
+TESTS = "evaluation.instructions"
 TWICE = "twice with one setting and seed"
 UNEVEN = "seeds of one setting, not tested on the same tasks and as many instances"
 
@@ -191,6 +193,13 @@ def one_repetition(*sides: tuple[Trials, Trial]) -> bool:
 def tested_as_usual(setting: Setting, tested: str) -> bool:
     """Whether a test need not be named: that of the training variant, of what is not trained that of the originals."""
     return tested == ("original" if setting.untuned else setting.instruction)
+
+
+def trial_name(trial: Trial, legend: Legend, *always: str) -> str:
+    """Name a setting by what differs, and how it was tested where that is not as usual."""
+    place = legend.place(trial.setting, TESTS, always=("instruction", *always))
+    as_usual = tested_as_usual(trial.setting, trial.tested)
+    return place if as_usual else f"{place}, tested on {trial.tested}"
 
 
 def untested(setting: Setting) -> object:

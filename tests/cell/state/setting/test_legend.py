@@ -99,6 +99,20 @@ def test_places_are_named_by_what_differs():
     assert legend.place(one, "instruction", always=("model",)) == "tiny, budget 2, trainer.learning_rate 0.01"
 
 
+def test_what_was_trained_elsewhere_is_named_apart_from_the_same_model_trained_here():
+    settings = (
+        place(),
+        place(method="imported"),
+        place(data_budget=0),
+        place(data_budget=0, method="imported"),
+    )
+    legend = Legend(settings)
+    assert legend.keys == ("method",)
+    assert [legend.place(one, always=("instruction",)) for one in settings] == [
+        "original, full", "original, imported", "(untuned)", "(tiny)",
+    ]  # fmt: skip
+
+
 def test_untuned_reference_others_and_numbers_by_size():
     settings = [
         place(data_budget=0),

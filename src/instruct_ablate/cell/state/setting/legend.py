@@ -262,9 +262,9 @@ def _apart(sources: Mapping[str, str]) -> dict[str, str]:
 
 
 def _applies(setting: Setting, key: str) -> bool:
-    """Whether a table shows a setting's value at a key; what answered by itself is named as what was trained on."""
+    """Whether a table shows a setting's value at a key; what answered untrained is named as what was trained on."""
     if answers_by_itself(setting) and (key == "method" or (key == "model" and setting.baseline)):
-        return False
+        return setting.imported and not setting.untuned  # as trained here and elsewhere, of one model
     if key == SHARE and setting.instruction == "original":
         return False  # nothing is altered
     without = setting.untuned or setting.get("data_budget.total") is not None
