@@ -105,6 +105,30 @@ def test_a_mean_that_tables_show_is_held_against_the_predictions_wherever_it_sta
     assert "scores: those of 3 of 4 cells follow" in result.output
 
 
+def test_values_of_a_metric_that_a_study_was_scored_by_later_are_held_too(
+    study: Path, tmp_path: Path
+) -> None:
+    """The package has its code, so that "not scored again" let any number of it pass."""
+    own = tmp_path / "s"
+    shutil.copytree(study, own)
+    rescore_study(own, Selection(("lenient_match",)))
+    pack(own, tmp_path / "true.zip")
+    true = replay(str(tmp_path / "true.zip"), "--output", str(tmp_path / "t"))
+    assert (true.exit_code, "not scored again" in true.output) == (0, False), true.output
+    folder = own / make_cell(50.0).name
+    record = read_record(folder)
+    assert record is not None
+    (block,) = record.blocks
+    overall = block.scores.overall
+    forged = tuple((name, 99.0 if name == "lenient_match" else value) for name, value in overall.values)
+    changed = replace(block, scores=replace(block.scores, overall=replace(overall, values=forged)))
+    write_record(folder, replace(record, blocks=(changed,)))
+    pack(own, tmp_path / "a.zip")
+    result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
+    assert result.exit_code == 1, result.output
+    assert f"do not: {folder.name}\n" in result.output
+
+
 def test_single_scores_that_their_predictions_do_not_give_are_told(study: Path, tmp_path: Path) -> None:
     """Means stay where instances of a task change places; what is said of how sure they are does not."""
     import pyarrow as pa
@@ -321,11 +345,12 @@ def test_cells_are_told_apart_by_what_scoring_them_again_gives(tmp_path: Path) -
     }
     found = Standing(cells=cells).replayed(tmp_path)
     assert (found.scored, found.unequal) == (3, ("b",))
-    assert found.unscored == ("c: is failed", "d: mine.one, mine.two", "f: damaged")
+    assert found.unscored == ("c: is failed", "f: damaged")
+    assert found.unknown == (("mine.one", 1), ("mine.two", 1))
     assert (found.cells, found.unheld, found.placed) == (6, ("f",), 1)
     assert found.unhashed == ("a", "b", "d", "e")
     assert found.edited == ("e: predictions/original.jsonl",)
-    for name, same in (("a", True), ("b", False), ("c", True), ("d", True), ("e", False), ("f", False)):
+    for name, same in (("a", True), ("b", False), ("c", True), ("d", False), ("e", False), ("f", False)):
         assert Standing(cells={name: cells[name]}).replayed(tmp_path / name).same == same
 
 

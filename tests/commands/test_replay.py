@@ -60,6 +60,12 @@ def test_options_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
             "  not scored again: cell-2: no rows",
             1,
         ),
+        (
+            {"unknown": (("vowels", 3), ("words", 1))},
+            "  not scored again: vowels of 3 cells, whose code is not here: give its file by --extensions, or let what "
+            "the study names run by --trust",
+            1,
+        ),
         ({"scored": 3}, "scores: those of 3 of 4 cells follow from their predictions", 0),
         ({"placed": 0}, "settings: those of 0 of 4 cells are the ones that were hashed", 0),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Replayed:
     other_figures: tuple[str, ...]
     scored: int  # cells whose scores follow from their predictions
     unequal: tuple[str, ...]  # cells whose scores do not
-    unscored: tuple[str, ...]  # cells or metrics that could not be scored again, with why
+    unscored: tuple[str, ...]  # cells that could not be scored again, with why
     edited: tuple[
         str, ...
     ] = ()  # predictions that are not those of their record's scores, whatever they score
@@ -41,6 +42,9 @@ class Replayed:
     cells: int = 0  # that have a record
     unheld: tuple[str, ...] = ()  # cells of `unscored` whose numbers may stand in tables
     unhashed: tuple[str, ...] = ()  # cells of predictions made elsewhere, whose setting nothing was hashed of
+    unknown: tuple[
+        tuple[str, int], ...
+    ] = ()  # metrics whose code is not here, and how many cells' values stayed
 
     @property
     def same(self) -> bool:
@@ -48,7 +52,8 @@ class Replayed:
 
         What could not be held against them is not the same either: leaving a file out must not pass a check.
         """
-        return not (self.other_tables or self.unequal or self.edited or self.misplaced or self.unheld)
+        unheld = self.unheld or self.unknown
+        return not (self.other_tables or self.unequal or self.edited or self.misplaced or unheld)
 
 
 def replay(
@@ -89,9 +94,7 @@ def replay(
         tuple(name for name in other if not _is_table(name)),
         sum(not one.left and not one.changed for one in checked),
         tuple(f"{one.name}{_rules(one)}" for one in checked if one.changed),
-        tuple(
-            f"{one.name}: {one.left or ', '.join(one.stayed)}" for one in checked if one.left or one.stayed
-        ),
+        tuple(f"{one.name}: {one.left}" for one in checked if one.left),
         tuple(f"{one.name}: {name}" for one in checked for name in one.edited),
         reworded,
         tuple(f"{one.name}: {one.misplaced}" for one in checked if one.misplaced),
@@ -100,6 +103,7 @@ def replay(
         len(checked),
         tuple(one.name for one in checked if one.unheld),
         tuple(one.name for one in checked if one.misplaced is None and not one.left),
+        tuple(sorted(Counter(metric for one in checked for metric in one.stayed).items())),
     )
 
 

@@ -40,7 +40,7 @@ def command(
     """Score an archived study again, and write its report again. FILE is unpacked; what is not the same is told.
 
     No code in the archive is run. Exit status 1 where a table, a score, a setting or a predictions file differs, or a
-    finished cell cannot be held against its predictions and what was hashed.
+    finished cell, or a metric of your own, cannot be held against its predictions and what was hashed.
 
     instruct-ablate replay ablation.tar.gz --output replayed
     """
@@ -74,6 +74,11 @@ def _lines(replayed: Replayed) -> list[str]:
         f"  changed after they were scored, before they were archived: {name}" for name in replayed.edited
     ]
     lines += [f"  not scored again: {why}" for why in replayed.unscored]
+    lines += [
+        f"  not scored again: {name} of {counted(cells, 'cell')}, whose code is not here: give its file by "
+        "--extensions, or let what the study names run by --trust"
+        for name, cells in replayed.unknown
+    ]
     lines.append(f"settings: those of {_of(replayed.placed, replayed.cells)} are the ones that were hashed")
     lines += [f"  is not: {why}" for why in replayed.misplaced]
     if replayed.unhashed:

@@ -147,6 +147,12 @@ def built_in() -> tuple[Metric, ...]:
     return tuple(made for made in _METRICS.values() if made.is_built_in)
 
 
+def packaged(names: Iterable[str]) -> tuple[Metric, ...]:
+    """Return the metrics of these names that the package has, further ones too; of others nothing is run or said."""
+    found = (_METRICS.get(name) for name in names)
+    return tuple(made for made in found if made and made.module.startswith(f"{__package__}."))
+
+
 def describe(metrics: Iterable[MetricDescription]) -> None:
     """Note what records say of metrics whose code is not loaded here: how tables show them."""
     _DESCRIBED.update({one.name: one for one in metrics if one.name not in _METRICS})

@@ -32,7 +32,7 @@ from instruct_ablate.metrics import (
     aggregate,
     score_predictions,
 )
-from instruct_ablate.metrics.registry import check_whole, reading_model
+from instruct_ablate.metrics.registry import check_whole, packaged, reading_model
 from instruct_ablate.metrics.scoring import with_rules
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.plural import counted
@@ -112,7 +112,7 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
         return replace(_not_done(folder, record), unheld=record is None)
     misplaced = setting_fault(folder, record)
     try:
-        loaded = _loaded(folder, metrics, trust)
+        loaded = _with_scored(record, _loaded(folder, metrics, trust))
         pairs = [(block, *_block(folder, block, _of(block, loaded))) for block in record.every_block]
         columns = (old.instances for old, _, rows in pairs if not columns_hold(folder, old, rows))
         edited = (*_edited(folder, record), *columns)
@@ -128,6 +128,13 @@ def check_cell(folder: Path, metrics: Selection = BUILT_IN_ALONE, trust: bool = 
     return Rescored(
         folder.name, tuple(scores), stayed=tuple(strange), edited=edited, rules=rules, misplaced=misplaced
     )
+
+
+def _with_scored(record: CellRecord, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+    """Add the package's further metrics that a done cell was scored by later (`rescore --metric`)."""
+    known = {metric.name for metric in metrics}
+    names = dict.fromkeys(one.name for block in record.blocks for one in block.metrics)
+    return (*metrics, *packaged(name for name in names if name not in known))
 
 
 def _of(block: ScoreBlock, metrics: Sequence[Metric]) -> Sequence[Metric]:
