@@ -98,7 +98,7 @@ class Trials:
         return UNEVEN if trial in self.uneven else TWICE
 
     def counted(self, trial: Trial) -> dict[int, Scores]:
-        """Return the scores of a trial by seed; of seeds that are one repetition those by the most metrics, as the first."""
+        """Return the scores of a trial by seed; of seeds that are one repetition those by most metrics."""
         own = self.scores[trial]
         if trial not in self.once:
             return own
