@@ -68,6 +68,18 @@ def test_contents_without_a_name_have_a_column():
     assert (legend.text(one, "extensions"), legend.text(other, "extensions")) == ("@abab", "-")
 
 
+def test_code_that_baselines_and_imports_do_not_read_is_no_change():
+    """Beside a template of one's own they had a column `extensions`, as if a file had been edited."""
+    own = {"extensions": "ab" * 32}
+    guess = place(model="uniform_guess", data_budget=0)
+    api = place(model="api", data_budget=0, method=IMPORTED)
+    cells = [place(revisions=own), place(data_budget=0, revisions=own)]
+    assert "extensions" not in Legend([*cells, guess, api]).keys
+    assert "extensions" in Legend([*cells, guess, api, place(seed=1, lr=1e-2)]).keys
+    other = place(model="uniform_guess", data_budget=0, revisions=own)
+    assert "extensions" in Legend([guess, other]).keys, "two baselines of different code are told apart"
+
+
 def test_the_caption_names_the_parts_of_a_mixture_and_no_more():
     """Their whole configuration stood there, cut in its midst."""
     parts = (

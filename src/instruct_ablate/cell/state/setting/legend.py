@@ -77,16 +77,17 @@ class Legend:
 
     def __init__(self, settings: Iterable[Setting]) -> None:
         self._settings = tuple(dict.fromkeys(settings))
-        every = dict.fromkeys(key for setting in self._settings for key in setting.keys)
-        rest = sorted(key for key in every if key not in COLUMNS)
-        self._values = {key: self._of(key) for key in (*COLUMNS, *rest) if key in every}
+        every = sorted({key for setting in self._settings for key in setting.keys})
+        self._values = {key: self._of(key) for key in dict.fromkeys((*COLUMNS, *every)) if key in every}
         self._differing = [key for key, values in self._values.items() if len(set(values.values())) > 1]
         self._contents = {
             key: self._contents_of(key) for key in sorted({k for s in self._settings for k, _ in s.revisions})
         }
         self._sources = self._sources_of_tasks()
         own = [key for key in self._contents if key not in REVISED.values()]
-        changed = [key for key in own if len({setting.revision(key) for setting in self._settings}) > 1]
+        # Baselines and predictions made elsewhere read no template of one's own: a content that they lack is no change.
+        read = [(key, {(s.baseline, s.imported, s.revision(key)) for s in self._settings}) for key in own]
+        changed = [key for key, found in read if len(found) > len({kind[:2] for kind in found})]
         named = (key for key, kind in REVISED.items() if key not in self._differing and self._several(kind))
         self.keys = (*(key for key in self._differing if not self._follows(key)), *named, *changed)
         self._doubts: dict[str, frozenset[str]] = {}
