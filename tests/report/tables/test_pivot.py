@@ -163,3 +163,13 @@ def test_what_was_trained_elsewhere_is_no_seed_of_what_was_trained_here():
         logic = of(table, metric="exact match", category="Logic", method=method)
         assert logic["original"] == mean
         assert (logic["(untuned)"], logic["(tiny)"], logic["(majority)"]) == ("5.0", "10.0", "33.0")
+
+
+def test_baselines_stand_beside_places_that_untuned_models_have_too():
+    cells = [make_cell(5.0, data_budget=0, prompt=prompt) for prompt in ("alpaca", "plain", "chat")]
+    cells += [make_cell(50.0, prompt=prompt) for prompt in ("alpaca", "plain")]
+    table = pivot_table([*cells, make_cell(33.0, model="majority", data_budget=0)], "category")
+    for prompt, original in (("alpaca", "50.0"), ("plain", "50.0"), ("chat", "-")):
+        logic = of(table, metric="exact match", category="Logic", prompt=prompt)
+        assert (logic["(majority)"], logic["(untuned)"], logic["original"]) == ("33.0", "5.0", original)
+    assert {line[table.headings.index("prompt")] for line in table.lines} == {"alpaca", "plain", "chat"}

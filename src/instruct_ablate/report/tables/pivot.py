@@ -124,14 +124,17 @@ def _variant(trained: str, setting: Setting, tested: str) -> str:
 
 
 def _spread(lines: dict[Key, _Line], untrained: set[Place]) -> None:
-    """Put what was not trained beside the places that say the same where it says anything, and drop its own lines."""
-    trained: dict[tuple[str, Place], list[tuple[Place, _Line]]] = {}
-    for (metric, group, place), line in lines.items():
-        if place not in untrained:
-            trained.setdefault((metric, group), []).append((place, line))
+    """Put what was not trained beside the places that say the same where it says anything, and drop its own lines.
+
+    A baseline has none of the keys that an untuned model has (its prompt): it stands beside that model's places, too.
+    """
+    places: dict[tuple[str, Place], list[Place]] = {}
+    for metric, group, place in lines:
+        places.setdefault((metric, group), []).append(place)
     for metric, group, place in [key for key in lines if key[2] in untrained]:
         own = lines[metric, group, place]
-        beside = [line for where, line in trained.get((metric, group), ()) if _starts(place, where)]
+        others = [where for where in places[metric, group] if where != place and _starts(place, where)]
+        beside = [line for where in others if (line := lines.get((metric, group, where)))]
         for line in beside:
             line.values = {**own.values, **line.values}
             line.instances |= own.instances
