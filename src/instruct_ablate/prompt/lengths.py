@@ -10,15 +10,15 @@ from collections.abc import Iterable, Sequence
 
 from instruct_ablate.prompt.prompt import Prompt
 
-Shares = tuple[tuple[str, float], ...]  # what was met, by what a caption calls it, in percent
+# What was met, by what a caption calls it, in percent; None: nobody noted whether it was.
+Shares = tuple[tuple[str, float | None], ...]
+_ENDED = "answers ended at their greatest length"
 _SAID = {
     "prompts cut at prompt.max_source_length": r"(?P<every>\d{1,12}) prompts: (?P<some>\d{1,12}) cut at ",
     "prompts with fewer examples for want of room": (
         r"(?P<every>\d{1,12}) prompts: \d{1,12} cut at prompt\.max_source_length, (?P<some>\d{1,12}) with fewer "
     ),
-    "answers ended at their greatest length": (
-        r"(?P<some>\d{1,12}) of (?P<every>\d{1,12}) answers were ended at their greatest length"
-    ),
+    _ENDED: (r"(?P<some>\d{1,12}) of (?P<every>\d{1,12}) answers were ended at their greatest length"),
     "instances whose references are all longer than an answer may be": (
         r"the references of (?P<some>\d{1,12}) of (?P<every>\d{1,12}) instances .* are longer than "
     ),
@@ -27,6 +27,11 @@ _SAID = {
     ),
 }
 _KINDS = {name: re.compile(pattern) for name, pattern in _SAID.items()}
+_ALWAYS = 2  # so many of these, the first ones, were noted from the first record on
+# Of such answers only the later ones bear the mark that the note on ended ones counts.
+UNMARKED = (
+    "answers were taken over from an earlier version, which marked none as ended at its greatest length"
+)
 
 
 def truncation_note(prompts: Sequence[Prompt]) -> str | None:
@@ -59,10 +64,14 @@ def cut_targets_note(cut: int, targets: int, limit: int) -> str:
     return f"{cut} of {targets} targets are longer than prompt.max_target_length={limit} tokens and were cut to it"
 
 
-def told_lengths(notes: Iterable[str], where: str) -> Shares:
-    """Pick what limits took out of a record's notes under `where` ("training", "test, original"); else nothing."""
+def told_lengths(notes: Iterable[str], where: str, early: bool = False) -> Shares:
+    """Pick what limits took out of a record's notes under `where` ("training", "test, original"); else nothing.
+
+    `early`: the record is from before all of it was noted, so that a missing note says nothing.
+    """
     own = [note.removeprefix(f"{where}: ") for note in notes if note.startswith(f"{where}: ")]
-    found = {}
+    unknown = kinds()[_ALWAYS:] if early else (_ENDED,) if any(UNMARKED in note for note in own) else ()
+    found: dict[str, float | None] = dict.fromkeys(unknown)
     for name, pattern in _KINDS.items():
         for note in own:
             if (said := pattern.match(note)) and int(said["every"]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.prompt.lengths import cut_targets_note, ended_note
+from instruct_ablate.prompt.lengths import UNMARKED, cut_targets_note, ended_note, long_references_note
 from instruct_ablate.report.figures.paper import main_caption
 from instruct_ablate.report.rows.columns import main_columns
 from instruct_ablate.report.rows.lengths import lengths_lines
@@ -14,12 +14,13 @@ from instruct_ablate.report.tables.terminal_table import caption
 from tests.report.cells import make_cell
 from tests.report.rows.test_computed import CPU
 
+TODAY = replace(CPU, tails=2)
 ENDED = "answers ended at their greatest length"
 
 
 def noted(cell: CellRecord, *notes: str) -> CellRecord:
     """The cell as a model has computed it, with these notes."""
-    return replace(cell, notes=notes, environment=CPU)
+    return replace(cell, notes=notes, environment=TODAY)
 
 
 def test_captions_say_what_limits_took_from_the_least_to_the_most() -> None:
@@ -67,3 +68,42 @@ def test_each_test_instruction_has_its_own() -> None:
     both = replace(cell, blocks=(block, replace(block, instruction="delusive")))
     shares = {row.tested: row.lengths for row in build_rows([both])}
     assert shares == {"original": (((ENDED, 25.0),),), "delusive": (((ENDED, 75.0),),)}
+
+
+def test_a_record_from_before_something_was_noted_is_no_0() -> None:
+    """Of three seeds two are early: their answers and targets may have been cut, and nobody noted it."""
+    cut, ended = f"training: {cut_targets_note(1, 8, 16)}", f"test, original: {ended_note(6, 24)}"
+    early = [
+        replace(noted(make_cell(60.0, seed=1)), environment=CPU),
+        replace(noted(make_cell(60.0, seed=2), ended), environment=CPU),
+    ]
+    rows = build_rows([noted(make_cell(60.0, seed=0), f"test, original: {ended_note(3, 24)}", cut), *early])
+    for text in (caption(rows), main_caption("study", rows, main_columns(rows))):
+        assert f"of a test: {ENDED} 12.5 to 25 % (not noted in 1 of 3 tests)." in text
+        assert "targets cut at prompt.max_target_length 12.5 % (not noted in 2 of 3 trainings)." in text
+    assert "imits on lengths" not in caption(build_rows(early[:1]))
+
+
+def test_cut_prompts_were_noted_from_the_first_record_on() -> None:
+    prompts = "24 prompts: 6 cut at prompt.max_source_length, 0 with fewer examples than configured"
+    early = replace(noted(make_cell(60.0, seed=1)), environment=CPU)
+    rows = build_rows([noted(make_cell(60.0), f"test, original: {prompts}"), early])
+    assert "of a test: prompts cut at prompt.max_source_length 0 to 25 %." in caption(rows)
+
+
+def test_trainings_count_once_however_many_tests_there_are() -> None:
+    cell = noted(make_cell(60.0), f"training: {cut_targets_note(1, 8, 16)}")
+    early = replace(noted(make_cell(60.0, seed=1)), environment=CPU)
+    both = [
+        replace(one, blocks=(one.blocks[0], replace(one.blocks[0], instruction="delusive")))
+        for one in (cell, early)
+    ]
+    assert "12.5 % (not noted in 1 of 2 trainings)." in caption(build_rows(both))
+
+
+def test_answers_of_an_earlier_version_bear_no_mark_and_are_no_0() -> None:
+    ended = [f"test, original: {ended_note(3, 24)}", f"test, original: {long_references_note(6, 24, 8)}"]
+    taken = noted(make_cell(60.0, seed=1), f"test, original: 20 of 24 {UNMARKED}: that is a lower bound")
+    told = caption(build_rows([noted(make_cell(60.0), *ended), taken]))
+    assert f"{ENDED} 12.5 % (not noted in 1 of 2 tests), instances whose references" in told
+    assert "than an answer may be 0 to 25 %." in told

@@ -176,8 +176,10 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     unmet = unmet_lines((row.setting, row.unmet, row.unmet_tasks) for row in rows)
     short = in_one(line for row in rows for line in row.shortages)
     same = same_lines((row.setting, row.tested, row.seeds, row.same) for row in rows)
+    # Rows of one setting, by its tests, are of the same trainings.
+    trained = {row.setting: row.lengths_in_training for row in rows}
     lengths = lengths_lines(
-        [one for row in rows for one in row.lengths], [one for row in rows for one in row.lengths_in_training]
+        [one for row in rows for one in row.lengths], [one for each in trained.values() for one in each]
     )
     single = rate_line(settings), seen_line(settings), draw_line(rows)
     told = (*single, *same, *unmet, *short, *lengths, apart, scored)

@@ -12,7 +12,7 @@ from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.metrics.segmentation import word_notes
 from instruct_ablate.normalisation import alike, is_answerable, merged_answers, normalised
 from instruct_ablate.plural import counted
-from instruct_ablate.prompt.lengths import ended_note
+from instruct_ablate.prompt.lengths import UNMARKED, ended_note
 from instruct_ablate.prompt.prompt import Prompt, is_bound
 
 # Where notes begin, as shares of predictions (or of a task's predictions).
@@ -78,10 +78,7 @@ def unmarked_note(taken_over: int, prompts: Sequence[Prompt], decoding: str) -> 
     written = any(not is_bound(prompt, decoding) for prompt in prompts)
     if not taken_over or not written:
         return ""
-    return (
-        f"{taken_over} of {len(prompts)} answers were taken over from an earlier version, which marked none as ended "
-        "at its greatest length: the number of those that were is a lower bound"
-    )
+    return f"{taken_over} of {len(prompts)} {UNMARKED}: the number of those that were is a lower bound"
 
 
 def _collapse(labelled: Sequence[PredictionRow]) -> Iterator[str]:
