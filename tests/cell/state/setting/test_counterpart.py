@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from instruct_ablate.cell.state.setting.counterpart import Among, alike, closest, counterparts, kind, shape
@@ -204,3 +206,45 @@ def test_a_baseline_runs_no_code_of_the_users():
     untuned = place(data_budget=0, revisions={"extensions": "e"})
     assert pick(place(revisions={"extensions": "e"}), untuned, data_budget=0) == untuned
     assert pick(place(revisions={"extensions": "f"}), untuned, data_budget=0) is None
+
+
+def own(label: str, code: str, **keys: Any) -> Setting:
+    return place(instruction=label, revisions={"extensions": code}, **keys)
+
+
+def test_a_variant_of_ones_own_by_its_path_stands_against_a_built_in_one_and_another_of_ones_own():
+    """Its file is no difference beside the variant: "no done cells equal in all else" stood there."""
+    shouted, whispered = own("mine.shouted", "e"), own("theirs.whispered", "f")
+    assert pick(shouted, place(), instruction="original") == place()
+    assert pick(place(), shouted, instruction="mine.shouted") == shouted
+    assert pick(shouted, whispered, instruction="theirs.whispered") == whispered
+    assert pick(own("mine.a+mine.b", "e"), own("mine.a", "e"), instruction="mine.a") == own("mine.a", "e")
+    untuned = place(data_budget=0)
+    assert pick(shouted, untuned, data_budget=0) == untuned
+
+
+def test_code_that_no_name_explains_is_another_setting():
+    """A file that was edited between two cells, or one that is loaded for all that it registers."""
+    assert (
+        pick(own("mine.shouted", "e"), place(revisions={"extensions": "f"}), instruction="original") is None
+    )
+    assert pick(own("mine.shouted", "e+f"), place(), instruction="original") is None
+    assert pick(own("simplified", "e"), place(), instruction="original") is None
+    assert (
+        pick(own("mine.shouted", "e"), own("mine.shouted", "f", lr=1e-2), **{"trainer.learning_rate": 1e-2})
+        is None
+    )
+
+
+def test_of_several_the_one_with_the_same_code():
+    both, plain = place(revisions={"extensions": "e"}), place()
+    assert pick(own("mine.shouted", "e"), plain, both, instruction="original") == both
+
+
+def test_a_template_of_ones_own_stands_against_a_built_in_one():
+    base = place(revisions={"extensions": "v"}).changed(prompt="plain")
+    mine = place(revisions={"extensions": "v+t"}).changed(prompt="mine.question")
+    assert pick(base, mine, prompt="mine.question") == mine
+    assert pick(mine, base, prompt="plain") == base
+    edited = place(revisions={"extensions": "w+t"}).changed(prompt="mine.question")
+    assert pick(edited, base, prompt="plain") is None, "another file was edited, too"

@@ -20,6 +20,8 @@ TRAINED, UNTUNED, BASELINE, ELSEWHERE = range(4)  # from those that read most ke
 # The tests of a cell change none of its scores; a counterpart need not have them all.
 FREE = ("evaluation.instructions",)
 NUMBER = "instruction.num_positive"
+CODE = "extensions"  # the revision of all code of one's own
+TEMPLATES = ("prompt", "prompt.training_template")
 
 
 class Among:
@@ -53,7 +55,9 @@ def closest(setting: Setting, found: Sequence[Setting]) -> Setting | None:
 
 def alike(setting: Setting, among: Among) -> tuple[Setting, ...]:
     """Return the settings that differ at most in what they are tested with, this one among them."""
-    return among.equal(setting, (kind(setting), kind(setting)), ())
+    own = kind(setting)
+    found = among.equal(setting, (own, own), ())
+    return tuple(one for one in found if own >= BASELINE or _same_code(one, setting))
 
 
 def counterparts(setting: Setting, among: Among, **changed: Value) -> tuple[Setting, ...]:
@@ -62,9 +66,41 @@ def counterparts(setting: Setting, among: Among, **changed: Value) -> tuple[Sett
     for kinds in _kinds(setting, kind(target), keys):
         equal = among.equal(target, kinds, keys)
         found = tuple(one for one in equal if one != setting and _has(one, target, changed))
+        if max(kinds) < BASELINE:  # a baseline runs no code of the user's
+            same = tuple(one for one in found if _same_code(one, setting))
+            found = same or tuple(one for one in found if _code_alike(one, setting))
         if found := tuple(one for one in found if SHARE in changed or _altered_alike(one, setting)):
             return found
     return ()
+
+
+def _same_code(one: Setting, other: Setting) -> bool:
+    return one.revision(CODE) == other.revision(CODE)
+
+
+def _code_alike(one: Setting, other: Setting) -> bool:
+    """Whether two settings differ in no more files of code than one names that the other does not.
+
+    A variant or template that is named by its dotted path brings its file: against a built-in one that is what is
+    changed, and no further difference. Under the same names other files are edited ones.
+    """
+    files, names = ([of(setting) for setting in (one, other)] for of in (_files, _own_names))
+    return all(
+        len(files[here] - files[there]) <= len(names[here] - names[there]) for here, there in ((0, 1), (1, 0))
+    )
+
+
+def _files(setting: Setting) -> frozenset[str]:
+    """Return the hashes of one's own files whose code a setting's cells run."""
+    return frozenset(setting.revision(CODE).split("+")) - {""}
+
+
+def _own_names(setting: Setting) -> frozenset[str]:
+    """Return the dotted paths of variants and templates that a setting is trained or tested with."""
+    labels = [part for label in (setting.get("instruction"), *setting.tests) for part in _parts(str(label))]
+    templates = [name for key in TEMPLATES for name in str(setting.get(key) or "").split("+")]
+    names = (name.partition("(")[0] for name in (*labels, *templates))
+    return frozenset(name for name in names if "." in name)
 
 
 def _altered_alike(one: Setting, other: Setting) -> bool:
@@ -155,7 +191,7 @@ def place(setting: Setting, kinds: tuple[int, int], without: Sequence[str] = ())
     revisions = tuple(
         pair
         for pair in setting.revisions
-        if pair[0] not in without and (level < BASELINE or pair[0] == "tasks")
+        if pair[0] not in (*without, CODE) and (level < BASELINE or pair[0] == "tasks")
     )
     return values, revisions, shape(setting) if varied and "instruction" not in without else None
 
