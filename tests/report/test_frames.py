@@ -9,8 +9,12 @@ import pandas as pd
 
 from instruct_ablate.cell.state.record.predictions import read_predictions
 from instruct_ablate.cell.state.record.record import Failure
+from instruct_ablate.cell.state.setting.legend import Legend
+from instruct_ablate.report.as_json import comparison_fields
+from instruct_ablate.report.compare import compare_studies
 from instruct_ablate.report.frames import StudyFrames
 from instruct_ablate.report.report import write_report
+from instruct_ablate.report.tables.general import general_table
 from tests.report.cells import make_cell
 from tests.report.studies import small_study, write_study
 
@@ -35,6 +39,35 @@ def test_differences_are_those_of_the_report(tmp_path: Path) -> None:
     assert list(frame["metric"]) == list(table["metric"])
     held = pd.Series([one.p_difference for one in report.differences], name="p_difference")
     pd.testing.assert_series_equal(frame["p_difference"], held)
+
+
+def test_two_data_sets_of_one_name_are_told_apart_beside_the_number_of_tasks(tmp_path: Path) -> None:
+    """In the frame, the file for machines, `compare --json` and the table of general ability."""
+    cells = [
+        replace(
+            make_cell(40.0, instruction=variant, seed=seed, revisions={"tasks": 64 * data}),
+            name=f"{variant}-{seed}-{data}",
+            identity=f"{variant}-{seed}-{data}",
+        )
+        for data in "ab"
+        for variant in ("original", "simplified")
+        for seed in (0, 1)
+    ]
+    folder, other = write_study(tmp_path / "s", cells), write_study(tmp_path / "t", cells)
+    frame = StudyFrames(folder).differences()
+    assert set(frame["tasks"]) == {1, 2}, "counted, as ever"
+    assert set(frame["tasks (collection)"]) == {"starter"}
+    assert set(frame["tasks@"]) == {"a" * 64, "b" * 64}
+    own = ["starter@aaaa", "starter@bbbb"]
+    table = pd.read_csv(write_report(folder).folder / "differences.csv")
+    assert sorted(set(table["tasks (collection)"])) == own
+    assert set(table["tasks"]) == {1, 2}
+    lines = comparison_fields(*compare_studies(folder, other))["lines"]
+    assert sorted({line["tasks (collection)"] for line in lines}) == own
+    assert {line["tasks"] for line in lines} == {"1", "2"}
+    general = general_table((), Legend(cell.setting for cell in cells)).headings
+    assert len(set(general)) == len(general)
+    assert "tasks (collection)" in general
 
 
 def test_cells_verdicts_and_predictions_are_those_on_disk(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from instruct_ablate.cell.state.record.record import GENERAL, CellRecord, Environment
-from instruct_ablate.cell.state.setting.legend import COLUMNS, Legend, heading
+from instruct_ablate.cell.state.setting.legend import COLUMNS, Legend
 from instruct_ablate.cell.state.setting.setting import Setting, Value, write
 from instruct_ablate.grid.study import Study, read_study
 from instruct_ablate.plural import counted
 from instruct_ablate.report.changed_predictions import changed_line, changed_predictions
 from instruct_ablate.report.documents.provenance import made_with
-from instruct_ablate.report.rows.columns import compared
+from instruct_ablate.report.rows.columns import compared, key_headings
 from instruct_ablate.report.rows.computed import ASPECTS, OWN, scored_by, with_model
 from instruct_ablate.report.rows.seed_means import ABILITY, general_cells
 from instruct_ablate.report.rows.trials import Trial, Trials, one_repetition, without_seeds
@@ -83,7 +83,7 @@ def compare_studies(first: Path, second: Path) -> tuple[Table, tuple[str, ...]]:
         *in_some((line.dropped, line.same) for line in lines),
         *([SAID] if lines else []),
     )
-    headings, texts = (*map(heading, keys), *NUMBERS), tuple(line.texts for line in lines)
+    headings, texts = (*key_headings(keys, NUMBERS), *NUMBERS), tuple(line.texts for line in lines)
     return Table(f"{second} less {first}", headings, texts, len(keys) + 2), told
 
 

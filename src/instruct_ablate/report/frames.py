@@ -11,6 +11,7 @@ from instruct_ablate.cell.state.record.instance_scores import scored_rows
 from instruct_ablate.cell.state.record.predictions import PredictionRow
 from instruct_ablate.cell.state.record.record import CellRecord, ScoreBlock
 from instruct_ablate.report.report import Report, judge_study
+from instruct_ablate.report.rows.columns import COLLECTION
 from instruct_ablate.report.tables.differences import Difference
 from instruct_ablate.report.tables.tables import place_values, tidy
 from instruct_ablate.report.verdicts.verdicts import Verdict, details
@@ -116,7 +117,9 @@ def verdict_fields(one: Verdict) -> dict[str, Any]:
 
 def _difference(one: Difference) -> dict[str, Any]:
     setting = one.trial.setting
-    return {**{key: setting.text(key) for key in setting.keys}, **difference_fields(one)}
+    values = {COLLECTION if key == "tasks" else key: setting.text(key) for key in setting.keys}
+    contents = {f"{key}@": revision for key, revision in setting.revisions}
+    return {**values, **contents, **difference_fields(one)}
 
 
 def difference_fields(one: Difference) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from instruct_ablate.cell.state.record.record import CellRecord
+from instruct_ablate.cell.state.setting.legend import heading
 from instruct_ablate.metrics import Score, find_measure
 from instruct_ablate.metrics.measures import ABILITIES, DIFFERENCES, NO_MEASURES, USUAL, measure_names
 from instruct_ablate.metrics.registry import built_in
@@ -20,6 +21,7 @@ GENERAL_SAID = (
     "general: exact match over the choices of evaluation.general, no test; forgetting: the untuned model's less the "
     "trained one's, - where no untuned cell is done; "
 )
+COLLECTION = "tasks (collection)"  # the key `tasks`, beside a column that counts tasks
 OF_THE_DATA = ("uniform_guess",)  # the same under every setting: neither deviates nor is compared
 
 
@@ -76,6 +78,11 @@ def _own(names: Iterable[str]) -> tuple[str, ...]:
         for name in dict.fromkeys(names)
         if name in known and name not in packaged and find_measure(name).metric.name == name
     )
+
+
+def key_headings(keys: Iterable[str], numbers: Sequence[str]) -> tuple[str, ...]:
+    """Return what stands above the columns of keys, beside these of numbers: no two columns have one heading."""
+    return tuple(COLLECTION if key == "tasks" and key in numbers else heading(key) for key in keys)
 
 
 def column_heading(name: str, reference: str) -> str:

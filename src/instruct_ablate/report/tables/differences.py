@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from instruct_ablate.cell.state.record.record import CellRecord
-from instruct_ablate.cell.state.setting.legend import Legend, heading
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.grid.study import Study
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.plural import counted
-from instruct_ablate.report.rows.columns import COMPARED, compared
+from instruct_ablate.report.rows.columns import COMPARED, compared, key_headings
 from instruct_ablate.report.rows.single_scores import SingleScores
 from instruct_ablate.report.rows.trials import Trial, Trials, one_repetition, without_seeds
 from instruct_ablate.report.statistics.comparison import Comparison, holm
@@ -139,11 +139,16 @@ def place_columns(legend: Legend) -> tuple[str, ...]:
 def difference_table(found: Sequence[Difference], legend: Legend) -> Table:
     """Lay the differences out: mean, 95 % interval, p-values, and what the design shows with 80 % power."""
     keys = place_columns(legend)
-    told = (*map(heading, keys), "tested on", "metric", "difference", "95 % interval")
+    told = ("tested on", "metric", "difference", "95 % interval")
     tests = ("p (difference)", "p (permutation)", f"p (equal within {MARGIN:g})", "seeds", "tasks")
     lines = tuple(_line(item, legend, keys) for item in found)
     able = ("finds", "can show equal within")
-    return Table("Differences to the reference", (*told, *tests, *able), lines, len(keys) + 2)
+    return Table(
+        "Differences to the reference",
+        (*key_headings(keys, tests), *told, *tests, *able),
+        lines,
+        len(keys) + 2,
+    )
 
 
 def difference_caption(found: Sequence[Difference]) -> str:

@@ -15,10 +15,11 @@ from pathlib import Path
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.setting.counterpart import FREE, UNTUNED, kind
 from instruct_ablate.cell.state.setting.keys import of_untuned
-from instruct_ablate.cell.state.setting.legend import Legend, heading
+from instruct_ablate.cell.state.setting.legend import Legend
 from instruct_ablate.cell.state.setting.setting import Setting
 from instruct_ablate.plural import counted
 from instruct_ablate.prompt.template_set import DRAWN, FIRST
+from instruct_ablate.report.rows.columns import key_headings
 from instruct_ablate.report.rows.seed_means import ABILITY, Mean, forgotten, general_cells, general_mean
 from instruct_ablate.report.rows.single_scores import SingleScores
 from instruct_ablate.report.rows.trials import Trial, Trials
@@ -114,7 +115,7 @@ def general_table(found: Sequence[General], legend: Legend) -> Table:
     keys = legend.columns("model", "data_budget", "instruction")
     numbers = ("general", "untuned", "forgetting", "95 % interval", "p (difference)", "seeds", "tasks")
     lines = tuple(_line(one, legend, keys) for one in found)
-    return Table("General ability", (*map(heading, keys), *numbers), lines, len(keys))
+    return Table("General ability", (*key_headings(keys, numbers), *numbers), lines, len(keys))
 
 
 def _line(one: General, legend: Legend, keys: Sequence[str]) -> tuple[str, ...]:
