@@ -116,6 +116,19 @@ def test_a_sentence_counts_the_places_that_are_not_judged():
     assert "not judged" not in said(EQUAL, studied)
 
 
+def test_a_place_whose_seeds_are_tested_otherwise_is_not_called_a_clash():
+    studied = cells(BOTH, budgets=(2, 8, 32))
+    last = studied[-1]
+    (block,) = last.blocks
+    fewer = replace(block, scores=replace(block.scores, tasks=block.scores.tasks[:-1]))
+    other = [*studied[:-1], replace(last, blocks=(fewer,))]
+    assert said(EQUAL, other).endswith(" - 1 place is not judged, for seeds there are not tested alike.")
+    double = replace(studied[0], name=f"{studied[0].name}-again", identity="f" * 64)
+    assert said(EQUAL, [*other, double]).endswith(
+        " - 1 place is not judged, for cells there clash - 1 place is not judged, for seeds there are not tested alike."
+    )
+
+
 def test_one_seed_leaves_it_open():
     told = said(EQUAL, cells(BOTH, seeds=1))
     assert told.startswith("it is open whether simplified is equal to original within 2 points")

@@ -9,6 +9,7 @@ from instruct_ablate.hypotheses import Clause
 from instruct_ablate.limits import exactly
 from instruct_ablate.metrics import find_measure
 from instruct_ablate.plural import are, counted
+from instruct_ablate.report.rows.trials import UNEVEN
 from instruct_ablate.report.statistics.claim import Answer
 from instruct_ablate.report.statistics.finding import Finding, of_seeds, over_looks, verdict_interval
 from instruct_ablate.report.verdicts.verdicts import MARKS, NOT_JUDGED, Verdict, overall
@@ -33,9 +34,20 @@ def sentence(verdict: Verdict) -> str:
         _clause(clause, found, "" if found else next(missing, ""))
         for clause, found in zip(clauses, own, strict=True)
     ]
-    left = sum(NOT_JUDGED in line for line in verdict.left_out)
-    beside = f" - {counted(left, 'place')} {are(left)} not judged, for cells there clash" if left else ""
-    return f"{'; '.join(parts)}{beside}."
+    return f"{'; '.join(parts)}{_not_judged(verdict.left_out)}."
+
+
+def _not_judged(left_out: Sequence[str]) -> str:
+    """Count the places that have no answer, by why: cells of one seed there, or seeds with other tests."""
+    left = [line for line in left_out if NOT_JUDGED in line]
+    uneven = sum(UNEVEN in line for line in left)
+    whys = {"cells there clash": len(left) - uneven, "seeds there are not tested alike": uneven}
+    told = [
+        f"{counted(count, 'place')} {are(count)} not judged, for {why}"
+        for why, count in whys.items()
+        if count
+    ]
+    return "".join(f" - {one}" for one in told)
 
 
 def _clause(clause: Clause, findings: Sequence[Finding], missing: str) -> str:

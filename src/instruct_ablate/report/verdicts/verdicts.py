@@ -38,7 +38,7 @@ class Verdict:
     stated: str = ""  # when, and whether cells had begun by then
     looked: str = ""  # at which look it was reached, of a study that stops when it is decided
     metrics: tuple[tuple[UnderMetric, ...], ...] = ()  # by clause: what it comes to under every metric
-    left_out: tuple[str, ...] = ()  # places that are not judged, or not whole, for cells there clash
+    left_out: tuple[str, ...] = ()  # places that are not judged, or not whole, with why
 
     @property
     def settled(self) -> bool:
@@ -126,7 +126,7 @@ def _tried(clause: Clause, study: Judged, legend: Legend) -> tuple[tuple[Finding
 
 
 def _clashing(clause: Clause, study: Judged, legend: Legend) -> Iterator[str]:
-    """Say which places a clause is not tried at, or without the untuned model beside it, for cells there clash."""
+    """Say which places a clause is not tried at, or without the untuned model beside it, for no mean is there."""
     trials = study.doubled
     if trials is None:
         return
