@@ -420,8 +420,41 @@ async def waits(prediction: str, references: tuple[str, ...]) -> float:
             r"<lambda>' \(test_extensions.py, line \d+\).*\(prediction\)",
         ),
         (waits, "'waits' is async"),
+        (functools.partial(waits), r"functools\.partial.* is async"),
     ],
 )
 def test_what_cannot_be_called_so_is_told(function: Any, told: str) -> None:
     with pytest.raises(UserError, match=told):
         check_arguments("evaluation.metrics", function, ("prediction", "references"))
+
+
+OBJECTS = """
+import functools
+from dataclasses import replace
+from instruct_ablate.instruction.variant import variant
+
+
+class Signed:
+    def __call__(self, task, context):
+        return replace(task, definition=task.definition + "!")
+
+
+def sign(task, context, end):
+    return replace(task, definition=task.definition + end)
+
+
+own = variant("definition", "own")(Signed())
+part = variant("definition", "part")(functools.partial(sign, end="!"))
+"""
+
+
+def test_what_no_edit_of_would_change_an_identity_is_named_by_no_dotted_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: of a partial the hash was of `functools`; cells were taken for done after its code was edited."""
+    (tmp_path / "objects_of_mine.py").write_text(OBJECTS)
+    monkeypatch.chdir(tmp_path)
+    own = load_function("objects_of_mine.own", "instruction.definition")
+    assert type(own).__name__ == "Signed"
+    with pytest.raises(UserError, match=r"of an object of type partial no code counts .*\(`def`\)"):
+        load_function("objects_of_mine.part", "instruction.definition")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,3 +153,21 @@ def test_what_a_variant_returns_is_a_task() -> None:
         UserError, match=r"instruction.definition=text_alone must return a Task .*, not str\."
     ):
         instruct(make_task(), InstructionConfig(definition="text_alone"), Context(0))
+
+
+class Shouted:
+    def __call__(self, task: Task, context: Context) -> Task:
+        return replace(task, definition=task.definition.upper())
+
+
+@pytest.mark.parametrize("change", [Shouted(), partial(lambda task, context, sign: task, sign="!")])
+def test_what_has_no_name_of_its_own_is_given_one_or_told_to(
+    change: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: AttributeError, '__name__'."""
+    monkeypatch.setattr(variant_module, "VARIANTS", {"definition": {}, "examples": {}})
+    told = rf"definition: an object of type {type(change).__name__} has no name .*@variant\(\"definition\", "
+    with pytest.raises(UserError, match=told):
+        variant("definition")(change)
+    assert variant("definition", "given")(change) is change
+    assert [*variant_module.VARIANTS["definition"]] == ["given"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,13 @@ def test_what_a_template_returns_is_a_text() -> None:
         UserError, match=r"prompt.template: forgetful must return a text or a Rendered, not None"
     ):
         rendered(forgetful, TOLD, ASKED, Room(WordTokens(), 2))
+
+
+def test_what_has_no_name_of_its_own_is_no_template() -> None:
+    """Before: AttributeError, '__name__'."""
+    before = dict(TEMPLATES)
+    with pytest.raises(
+        UserError, match=r"prompt\.template: an object of type partial has no name of its own.*`def`"
+    ):
+        template(partial(lambda instruction, instance, room, end: instance.input + end, end="!"))
+    assert before == TEMPLATES

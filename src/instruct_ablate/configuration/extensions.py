@@ -63,8 +63,19 @@ def check_arguments(key: str, function: Callable[..., Any], given: Sequence[str]
         ) from error
     if inspect.iscoroutinefunction(function):
         raise UserError(
-            f"{key}: the function {function.__name__!r} is async, and nobody would wait for it: write it as `def`."
+            f"{key}: the function {getattr(function, '__name__', function)!r} is async, and nobody would wait for it: "
+            "write it as `def`."
         )
+
+
+def own_name(key: str, function: Callable[..., Any], advice: str) -> str:
+    """Return the name that a function is registered by; `functools.partial` and other objects have none."""
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str):
+        raise UserError(
+            f"{key}: an object of type {type(function).__name__} has no name of its own to be registered by: {advice}."
+        )
+    return name
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
@@ -116,6 +127,12 @@ def load_function(path: str, key: str) -> Callable[..., Any]:
     if key in DECORATORS and not any(function is one for one in _DECORATED.get(key, ())):
         raise UserError(
             f"{key} {path!r} is not meant for this: decorate the function with {DECORATORS[key]}."
+        )
+    if not hasattr(function, "__name__") and getattr(function, "__module__", None) != module_name:
+        # `functools.partial` and its like: the hash would be of the module of their class, whatever is edited here.
+        raise UserError(
+            f"{key} {path!r}: of an object of type {type(function).__name__} no code counts in a cell's identity: "
+            "write a function (`def`) that calls it."
         )
     return function  # type: ignore[no-any-return]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
-from instruct_ablate.configuration.extensions import called, check_arguments, decorated, forgets
+from instruct_ablate.configuration.extensions import called, check_arguments, decorated, forgets, own_name
 from instruct_ablate.errors import UserError
 from instruct_ablate.instruction.context import Context
 from instruct_ablate.tasks.task import Example, Instance, Task
@@ -83,7 +83,9 @@ def variant(
 
     def register(function: Change) -> Change:
         check_arguments(f"instruction.{slot}", function, ("task", "context"))
-        known = Variant(name or function.__name__, slot, function, parameter=parameter, **traits)
+        advice = f'give one, as in @variant("{slot}", "NAME"), or write a function (`def`) that calls it'
+        called_by = name or own_name(f"instruction.{slot}", function, advice)
+        known = Variant(called_by, slot, function, parameter=parameter, **traits)
         VARIANTS[slot][known.name] = known
         return decorated(f"instruction.{slot}", function)
 

@@ -11,6 +11,7 @@ from instruct_ablate.configuration.extensions import (
     decorated,
     forgets,
     load_function,
+    own_name,
 )
 from instruct_ablate.errors import UserError, unknown
 from instruct_ablate.instruction.instruction import Instruction
@@ -42,7 +43,8 @@ def _forget(module: str) -> None:
 def template(function: Template) -> Template:
     """Register a function as a template under its own name."""
     check_arguments("prompt.template", function, ("instruction", "instance", "room"))
-    TEMPLATES[function.__name__] = function
+    name = own_name("prompt.template", function, "write a function (`def`) that calls it, under @template")
+    TEMPLATES[name] = function
     return decorated("prompt.template", function)
 
 
