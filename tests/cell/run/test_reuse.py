@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from instruct_ablate.cell.after.rescore import rescore_cell
 from instruct_ablate.cell.run import reuse
 from instruct_ablate.cell.run.evaluation import write_rows
 from instruct_ablate.cell.run.job import Job, Outcome
@@ -214,6 +215,20 @@ def test_a_cell_taken_over_is_scored_by_what_this_study_asks_for(tmp_path: Path)
         for row in read_predictions(folder / block.predictions)
         if row.choices
     )
+
+
+def test_values_of_metrics_that_this_study_does_not_ask_for_are_not_taken_over(tmp_path: Path) -> None:
+    """Of a metric in words, described nowhere in the study, `rescore` made percents."""
+    run_cell(config_of(tmp_path, "one"), answering)
+    run_cell(scored_by(tmp_path, "two", "lenient_match"), never)
+    shutil.rmtree(tmp_path / "one")
+    (block,) = run_cell(config_of(tmp_path, "three"), never).blocks
+    folder = folder_of(config_of(tmp_path, "three"))
+    assert block.metrics == ()
+    for scores in (block.scores.overall, *read_predictions(folder / block.predictions)):
+        assert scores.get("exact_match") is not None or scores.get("rougeL") is not None
+        assert scores.get("lenient_match") is None
+    assert not rescore_cell(folder).changed
 
 
 def test_a_metric_that_raises_fails_the_cell_and_not_the_take_over_alone(

@@ -167,12 +167,16 @@ def _is_of(
 
 
 def _scored_further(one: Verified, scores: Sequence[InstanceScore]) -> Verified:
-    """Give the rows their scores as computed here, where the other study had not these metrics, or earlier rules."""
-    ever, named = {metric.name for metric in built_in()}, zip(one.rows, scores, strict=True)
+    """Give the rows their scores as computed here, where the other study had other metrics, or earlier rules.
+
+    Values of metrics that are not asked for here would be numbers without a description: of no unit and range.
+    """
+    ever, named = {metric.name for metric in built_in()}, list(zip(one.rows, scores, strict=True))
     known = all(
         row.get(name) is not None for row, score in named for name, _ in score.values if name not in ever
     )
-    if known and not one.block.by_earlier_rules:
+    asked = all(dict(row.values).keys() <= dict(score.values).keys() for row, score in named)
+    if known and asked and not one.block.by_earlier_rules:
         return one
     rows = tuple(replace(row, values=score.values) for row, score in zip(one.rows, scores, strict=True))
     block = replace(one.block, scores=score_block(one.block.instruction, rows).scores)
