@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from instruct_ablate.archive import pack as pack_module
 from instruct_ablate.archive import replay as module
 from instruct_ablate.archive.manifest import REPORT, STUDY, Entry, Manifest
 from instruct_ablate.archive.pack import pack
@@ -75,6 +76,45 @@ def test_a_score_that_its_predictions_do_not_give(study: Path, tmp_path: Path) -
     result = replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"), "--commands", "show")
     assert result.exit_code == 1
     assert f"do not: {name}\n" in result.output
+
+
+def repacked(study: Path, tmp_path: Path, *gone: str) -> Result:
+    """Replay an archive of the study from which some files of a cell were taken, and its report made to suit."""
+    own = tmp_path / "s"
+    shutil.copytree(study, own)
+    for name in gone:
+        (own / name).unlink()
+    everything = tuple(path for path in own.rglob("*") if path.is_file() and "predictions" in path.parts)
+    real = pack_module._of_blocks  # of a cell without a record nothing would be packed
+    folder = own / Path(gone[0]).parts[0]
+
+    def of_blocks(cell: Any) -> Any:
+        lying = [path.relative_to(folder).as_posix() for path in everything if folder in path.parents]
+        return lying if cell.name == folder.name else real(cell)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pack_module, "_of_blocks", of_blocks)
+        pack(own, tmp_path / "a.zip")
+    return replay(str(tmp_path / "a.zip"), "--output", str(tmp_path / "r"))
+
+
+def test_a_cell_whose_record_is_gone_is_named_and_counted(study: Path, tmp_path: Path) -> None:
+    """Before: "those of 3 cells follow" and status 0."""
+    name = make_cell(50.0).name
+    result = repacked(study, tmp_path, f"{name}/record.json")
+    assert result.exit_code == 1, result.output
+    assert "scores: those of 3 of 4 cells follow from their predictions" in result.output
+    assert f"not scored again: {name}: has no record.json\n" in result.output
+
+
+def test_a_cell_that_has_not_ended_is_named_and_no_fault(study: Path, tmp_path: Path) -> None:
+    name = make_cell(50.0).name
+    folder = study / name
+    files = [path.relative_to(study).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    result = repacked(study, tmp_path, f"{name}/record.json", *(one for one in files if "predictions" in one))
+    assert result.exit_code == 0, result.output
+    assert "scores: those of 3 of 4 cells follow from their predictions" in result.output
+    assert f"not scored again: {name}: has no record.json\n" in result.output
 
 
 @pytest.mark.parametrize("level", ["task_mean", "kinds", "categories"])
@@ -297,6 +337,7 @@ class Standing:
 
     def unpack(self, archive: Path, target: Path, limit: int) -> Manifest:
         self.given.append(limit)
+        (target / STUDY / "s").mkdir(parents=True)
         for name in self.cells:
             (target / STUDY / "s" / name).mkdir(parents=True)
             (target / STUDY / "s" / name / "record.json").touch()

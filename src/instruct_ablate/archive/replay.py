@@ -14,6 +14,7 @@ from instruct_ablate.cell.state.record.record import SCORING
 from instruct_ablate.cell.state.store import RECORD
 from instruct_ablate.disk.file_hash import sha256_of
 from instruct_ablate.disk.whole_files import remove
+from instruct_ablate.grid.study import read_study
 from instruct_ablate.metrics import BUILT_IN_ALONE, Selection
 from instruct_ablate.report.report import write_report
 
@@ -39,7 +40,7 @@ class Replayed:
     misplaced: tuple[str, ...] = ()  # cells whose record has another setting than the one that was hashed
     placed: int = 0  # cells whose setting is the one that was hashed
     around: tuple[str, ...] = ()  # of the other tables: those whose rows are the same
-    cells: int = 0  # that have a record
+    cells: int = 0  # that were asked for or have a record
     unheld: tuple[str, ...] = ()  # cells of `unscored` whose numbers may stand in tables
     unhashed: tuple[str, ...] = ()  # cells of predictions made elsewhere, whose setting nothing was hashed of
     unknown: tuple[
@@ -73,6 +74,7 @@ def replay(
         if entry.name.startswith(f"{REPORT}/")
     }
     checked = [check_cell(path.parent, metrics, trust) for path in sorted(study.glob(f"*/{RECORD}"))]
+    checked += _without_record(study)
     before = {name: (report / name).read_bytes() for name in archived if _is_table(name)}
     # An archived file that is not made again must not pass for one that was.
     remove(report)
@@ -105,6 +107,20 @@ def replay(
         tuple(one.name for one in checked if one.misplaced is None and not one.left),
         tuple(sorted(Counter(metric for one in checked for metric in one.stayed).items())),
     )
+
+
+def _without_record(study: Path) -> list[Rescored]:
+    """Return the cells that were asked for, or of which files lie there, and that have no record.
+
+    Predictions are packed of those that a record names: where they lie without one, it was taken out.
+    """
+    lying = {path.parent.relative_to(study).parts[0] for path in study.glob("*/**/*") if path.is_file()}
+    names = sorted({cell.name for cell in read_study(study).cells} | lying)
+    return [
+        Rescored(name, left=f"has no {RECORD}", unheld=any((study / name).glob("predictions/*")))
+        for name in names
+        if not (study / name / RECORD).exists()
+    ]
 
 
 def _rules(one: Rescored) -> str:
