@@ -28,6 +28,7 @@ from instruct_ablate.cell.state.identity import Contents, identify, regardless_o
 from instruct_ablate.cell.state.record.record import CellRecord
 from instruct_ablate.cell.state.store import Records, missing_record, read_record, record_fault
 from instruct_ablate.errors import UserError, UserErrors, refusal
+from instruct_ablate.grid.checking.axes import needless_seeds
 from instruct_ablate.grid.checking.effects import twins
 from instruct_ablate.grid.checking.preflight import Preflight, faults
 from instruct_ablate.grid.checking.unread import unread
@@ -80,7 +81,7 @@ def run_sweep(hydra: HydraParts, declared: Declared, arguments: Sequence[str], r
     if found := dict.fromkeys((*plan.faults, *faults([cell.config for cell in todo], plan.starts_ranks))):
         raise refusal(list(found))
     every = [cell.config for cell in plan.cells]
-    for line in (*twins(every), *ended_alike(every)) if todo else ():
+    for line in (*twins(every), *ended_alike(every), *needless_seeds(every)) if todo else ():
         log.warning("%s", line)
     if wanted(plan.cells):
         return _until_decided(

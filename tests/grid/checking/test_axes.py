@@ -9,6 +9,7 @@ import pytest
 from instruct_ablate.grid.checking.axes import (
     check_numbers,
     check_templates,
+    needless_seeds,
 )
 from instruct_ablate.grid.checking.preflight import faults, planned_faults
 from instruct_ablate.schema import (
@@ -152,3 +153,20 @@ def test_numbers_of_examples_are_an_axis_where_training_or_tests_have_them(tmp_p
     ]
     (fault,) = check_numbers(cells)
     assert fault.startswith("instruction.num_positive=2,3: ")
+
+
+def test_copies_of_examples_that_no_seed_draws_are_told_once(tmp_path: Path) -> None:
+    """Before: a cell ran for each seed, and nothing said that all would answer alike."""
+
+    def cells(tested: EvaluationConfig, name: str = "copy_demonstration") -> list[Any]:
+        model = ModelConfig(name, source="baseline")
+        return [make_config(tmp_path, model=model, seed=seed, evaluation=tested) for seed in (0, 1, 2)]
+
+    fixed, drawn = EvaluationConfig(instructions=["original"]), EvaluationConfig(instructions=["ood_inputs"])
+    (told,) = needless_seeds([*cells(fixed), *cells(fixed)])
+    assert told.startswith("model=copy_demonstration seed=0,1,2: no seed changes the examples that it copies")
+    assert "one seed would do" in told
+    assert needless_seeds(cells(drawn)) == [], "examples are drawn"
+    assert needless_seeds(cells(fixed, "label_prior")) == [], "answers are drawn"
+    assert needless_seeds(cells(fixed, "majority")) == [], "one cell for all seeds"
+    assert needless_seeds(cells(fixed)[:1]) == []

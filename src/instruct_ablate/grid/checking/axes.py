@@ -8,7 +8,13 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from instruct_ablate.cell.state.canonical import is_baseline, is_untuned
+from instruct_ablate.cell.state.canonical import (
+    READS_INSTRUCTION,
+    drawn_at_test,
+    effective,
+    is_baseline,
+    is_untuned,
+)
 from instruct_ablate.grid.checking.effects import equal_prompts
 from instruct_ablate.instruction.label import canonical, label, originals
 from instruct_ablate.schema import Config, InstructionConfig
@@ -121,3 +127,21 @@ def _but_for(key: str, configs: Sequence[Config]) -> dict[str, list[Config]]:
             own = found.setdefault(repr((plain, *shown)), {})
             own.setdefault(getattr(config.instruction, key), config)
     return {place: [own[value] for value in sorted(own)] for place, own in found.items() if len(own) > 1}
+
+
+def needless_seeds(configs: Sequence[Config]) -> list[str]:
+    """Say of copies of examples that no seed draws, asked for under several seeds, that one of them would do."""
+    found: dict[str, tuple[Config, dict[int, None]]] = {}
+    for config in configs:
+        if is_baseline(config) and config.model.name in READS_INSTRUCTION:
+            cell = effective(config)
+            if not drawn_at_test(cell):
+                _, seeds = found.setdefault(repr(replace(cell, seed=0)), (config, {}))
+                seeds[cell.seed] = None
+    told = (
+        f"model={config.model.name} seed={','.join(map(str, seeds))}: no seed changes the examples that it copies "
+        f"(instruction={label(effective(config).instruction)}), so that one seed would do; tables count them once"
+        for config, seeds in found.values()
+        if len(seeds) > 1
+    )
+    return list(dict.fromkeys(told))
