@@ -13,7 +13,7 @@ import pytest
 
 from instruct_ablate.cell.mirror import mirror as module
 from instruct_ablate.cell.mirror.loggers import Silent
-from instruct_ablate.cell.mirror.mirror import csv_rows, open_mirror
+from instruct_ablate.cell.mirror.mirror import MlflowNames, csv_rows, open_mirror
 from instruct_ablate.cell.run import runner
 from instruct_ablate.cell.run.runner import run_cell
 from instruct_ablate.cell.state.identity import Identity
@@ -264,3 +264,25 @@ def test_every_logger_opens_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "Plain", lambda logger, identity: logger)
     identity: Any = None
     assert open_mirror(make_config(tmp_path, logger=LoggerConfig(name)), identity, tmp_path) == name
+
+
+def test_names_that_mlflow_would_make_one_are_kept_apart_and_the_same_ones_in_a_run_that_goes_on() -> None:
+    """Before: both were "curve/mine0.5/rougeL", one curve of two tests."""
+    asked = ["curve/mine:0.5/rougeL", "curve/mine=0.5/rougeL", "train/loss", "curve/mine:0.5/rougeL"]
+    for names in (MlflowNames(), MlflowNames()):
+        assert [names.of(one) for one in asked] == [
+            "curve/mine0.5/rougeL", "curve/mine0.5/rougeL-d0d1db", "train/loss", "curve/mine0.5/rougeL"
+        ]  # fmt: skip
+
+
+@pytest.mark.slow  # its store is set up by dozens of migrations
+def test_two_tests_of_one_short_name_have_a_value_each_in_mlflow(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow", reason="needs the mlflow extra")
+    from mlflow.tracking import MlflowClient
+
+    mirror = open_mirror(replace(config("mlflow"), output=str(tmp_path)), IDENTITY, tmp_path)
+    (logger,) = mirror.loggers()
+    logger.log_metrics({"mine:0.5/rougeL": 1.0, "mine=0.5/rougeL": 2.0}, 3)
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (told,) = client.search_runs([client.get_experiment_by_name("ablation").experiment_id])
+    assert sorted(told.data.metrics.values()) == [1.0, 2.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
@@ -117,6 +118,23 @@ def _tensorboard(folder: Path) -> Logger:
     return Going(folder, name="tensorboard", version="", default_hp_metric=False)
 
 
+class MlflowNames:
+    """A run's names as MLflow takes them; of those that lose what tells them apart, the later ones have a hash.
+
+    Values of one name are one curve there, of which the last one stands for both.
+    """
+
+    def __init__(self) -> None:
+        self._whole: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """Return what a value is logged as; a cell that goes on asks in the same order, and finds the same."""
+        short = _STRANGE.sub("", name)
+        if self._whole.setdefault(short, name) == name:
+            return short
+        return f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
 def _mlflow(config: Config, identity: Identity) -> Logger:
     """Open a run in the output folder's store, which the first cell makes while the others wait.
 
@@ -133,13 +151,16 @@ def _mlflow(config: Config, identity: Identity) -> Logger:
     def logged(name: str) -> frozenset[int]:
         return _logged_steps(uri, before, name)
 
+    names = MlflowNames()
+
     class Going(MLFlowLogger):
         def log_metrics(self, metrics: Any, step: int | None = None) -> None:
             # MLflow takes back nothing: what an earlier try has logged of the training is not told again.
+            named = {names.of(name): value for name, value in metrics.items()}
             new = {
                 name: value
-                for name, value in metrics.items()
-                if not (name.startswith(TRAINING) and step in logged(_STRANGE.sub("", name)))
+                for name, value in named.items()
+                if not (name.startswith(TRAINING) and step in logged(name))
             }
             if new:
                 super().log_metrics(new, step)
