@@ -70,6 +70,7 @@ def test_budgets_that_cannot_be_met_are_told(tmp_path: Path, caplog: pytest.LogC
     assert not any("data_budget.tasks" in line for line in caplog.messages), "once"
     total = plan(tmp_path, *few[:1], "data_budget.total=5000", "--brief").output
     assert "budget: data_budget.total=5000 comes to 800 in all, for tasks have no more instances" in total
+    assert not any("data_budget.total" in line for line in caplog.messages), "once"
     assert "budget:" not in plan(tmp_path, "--brief").output
 
 

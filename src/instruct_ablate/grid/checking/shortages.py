@@ -41,9 +41,9 @@ def tell_few_tasks(tasks: TasksConfig, cache: Path) -> None:
 
 
 def tell_few_instances_planned(tasks: TasksConfig, cache: Path, given: BudgetConfig) -> None:
-    """Say the same but for the number of tasks, which a plan's own lines say (`report.rows.budgets`)."""
+    """Say which tasks are short; numbers of tasks and in all a plan's own lines say (`report.rows.budgets`)."""
     notes = budget.unmet(collection.read_tasks(tasks, cache).train, given)
-    _warn(note for note in notes if not note.startswith(budget.OF_TASKS))
+    _warn(note for note in notes if not note.startswith((budget.OF_TASKS, budget.OF_TOTAL)))
 
 
 def tell_few_instances(tasks: TasksConfig, cache: Path, given: BudgetConfig) -> None:

@@ -18,6 +18,7 @@ from instruct_ablate.tasks.task import Part, Task
 FILTERS = ("language", "categories", "include", "split")
 ALL = 1_000_000_000  # data_budget=all: nobody counts on having so many
 OF_TASKS = "data_budget.tasks"  # what a note of too few tasks begins with
+OF_TOTAL = "data_budget.total"  # and one of too few instances in all
 LIMITS = {
     "instances_per_task": whole(0, hint=": 0 is the untuned model"),
     "tasks": whole(1).or_null("for all"),
