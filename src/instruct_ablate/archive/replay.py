@@ -45,7 +45,7 @@ class Replayed:
     unhashed: tuple[str, ...] = ()  # cells of predictions made elsewhere, whose setting nothing was hashed of
     unknown: tuple[
         tuple[str, int], ...
-    ] = ()  # metrics whose code is not here, and how many cells' values stayed
+    ] = ()  # metrics without code here, and of how many cells values stayed
 
     @property
     def same(self) -> bool:

@@ -80,9 +80,8 @@ def take_over(config: Config, identity: Identity, folder: Path) -> CellRecord | 
             known = check_order_of(source, identity, folder.parent)
             tested = _verified(shaped, form, source, record)
             tested += _verified_general(shaped, source, record.general)
-        except (
-            Exception
-        ) as fault:  # what a metric of the user's raises, too: the cell itself fails then, and says so
+        except Exception as fault:
+            # What a metric of the user's raises, too: the cell itself fails then, and says so.
             why = (
                 in_a_line(fault) if isinstance(fault, (UserError, OSError)) else with_kind(fault, longest=300)
             )

@@ -216,9 +216,7 @@ def _readings(side: str, settings: tuple[Setting, ...], tested: set[str]) -> lis
 def _pair(text: str, settings: Iterable[Setting]) -> tuple[str, Value]:
     """Read `key=value` as a value that some cell has."""
     typed, _, given = (part.strip() for part in text.partition("="))
-    key = GROUPS.get(
-        typed, typed
-    )  # a claim may name a key as the command line does: prompt.template is `prompt`
+    key = GROUPS.get(typed, typed)  # a claim may name a key as the command line does: prompt.template
     there = {setting.get(key): None for setting in settings if key in setting}
     if not there:
         known = sorted({key for setting in settings for key in setting.keys})
