@@ -454,6 +454,7 @@ def test_what_no_edit_of_would_change_an_identity_is_named_by_no_dotted_path(
     """Before: of a partial the hash was of `functools`; cells were taken for done after its code was edited."""
     (tmp_path / "objects_of_mine.py").write_text(OBJECTS)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(VARIANTS, "definition", dict(VARIANTS["definition"]))
     own = load_function("objects_of_mine.own", "instruction.definition")
     assert type(own).__name__ == "Signed"
     with pytest.raises(UserError, match=r"of an object of type partial no code counts .*\(`def`\)"):
